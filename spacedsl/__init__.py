@@ -1,0 +1,1 @@
+"""Search spaces for INT8 networks as pages of text."""

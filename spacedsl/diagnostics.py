@@ -1,0 +1,101 @@
+"""Diagnostics: what is wrong, where, and what to do. Text is rendered from the JSON form."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from spacedsl.text import Source, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A span as people count: lines and columns from 1, end exclusive."""
+
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    source_line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding. `code` is stable; `message` one phrase; `help` what to do. `place` is absent
+    where no text is to blame (a missing file, an option)."""
+
+    code: str
+    message: str
+    place: Place | None = None
+    help: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The machine-readable form; every other rendering is made from it."""
+        return {"severity": "error", **asdict(self)}
+
+
+class SpaceError(Exception):
+    """Something a person wrote or asked for is wrong; carries one or more diagnostics."""
+
+    def __init__(self, diagnostics: Diagnostic | Iterable[Diagnostic]) -> None:
+        found = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
+        self.diagnostics = found
+        super().__init__("\n".join(render(d.to_json()) for d in found))
+
+
+def fault(code: str, message: str, help: str | None = None) -> SpaceError:
+    """An error that belongs to no place in a text."""
+    return SpaceError(Diagnostic(code, message, help=help))
+
+
+def place(source: Source, span: Span) -> Place:
+    """Where `span` is, with its source line."""
+    line, column = source.position(span.start)
+    end_line, end_column = source.position(span.end)
+    return Place(source.name, line, column, end_line, end_column, source.line(line))
+
+
+def suggest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that `word` was probably meant to be."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def one_of(words: Sequence[str]) -> str:
+    """`a`, `b` or `c`, for help texts."""
+    quoted = [f"`{w}`" for w in words]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+
+
+MAX_SHOWN_LINE = 160
+
+
+def render(diagnostic: dict[str, Any]) -> str:
+    """One diagnostic as text: file:line:column, message, source line with caret, help."""
+    where = diagnostic["place"]
+    head = f"{diagnostic['severity']}[{diagnostic['code']}]: {diagnostic['message']}"
+    lines = [head]
+    if where is not None:
+        lines[0] = f"{where['file']}:{where['line']}:{where['column']}: {head}"
+        lines += _excerpt(where)
+    if diagnostic["help"]:
+        lines.append(f"  help: {diagnostic['help']}")
+    return "\n".join(lines)
+
+
+def _excerpt(where: dict[str, Any]) -> list[str]:
+    text, first = where["source_line"], where["column"] - 1
+    cut = max(0, first - MAX_SHOWN_LINE // 2) if len(text) > MAX_SHOWN_LINE else 0
+    shown = "".join(
+        c if c.isprintable() or c == "\t" else "?" for c in text[cut : cut + MAX_SHOWN_LINE]
+    )
+    one_line = where["end_line"] == where["line"]
+    last = where["end_column"] - 1 if one_line else len(text)
+    indent = "".join("\t" if c == "\t" else " " for c in shown[: first - cut])
+    carets = "^" * max(1, min(last, cut + len(shown)) - first)
+    number = str(where["line"])
+    bar = " " * len(number)
+    return [f" {bar} |", f" {number} | {shown}", f" {bar} | {indent}{carets}"]

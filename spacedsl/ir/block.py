@@ -1,0 +1,144 @@
+"""A block: parameters and a body of operators. Everything else is derived from these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from spacedsl.ir.expr import Expr, Frozen, Num, Ref
+
+ACTIVATIONS = ("relu", "relu6", "hswish", "swish", "hsigmoid", "sigmoid")
+
+Value = int | float | str
+"""A choice: a number (kernel, expand, ...) or the name of an activation."""
+
+Stride = int | Literal["stage"]
+"""A fixed stride, or `"stage"`: the stride of the stage, on its first block only."""
+
+COUT = Ref(name="cout")
+ONE = Num(value=1)
+
+
+class Conv(Frozen):
+    """Convolution, "same" padding, batch norm unless `norm` is false. `act` is an activation or
+    a block parameter that holds one. `elide`: left out where it keeps both width and size."""
+
+    op: Literal["conv"] = "conv"
+    kernel: Expr
+    width: Expr = COUT
+    act: str | None = None
+    stride: Stride = 1
+    norm: bool = True
+    bias: bool = False
+    elide: bool = False
+
+
+class DwConv(Frozen):
+    """Depthwise convolution. `stacked`: k x k as (k - 1) / 2 convolutions 3 x 3, the first with
+    the stride, norm and activation after the last only."""
+
+    op: Literal["dwconv"] = "dwconv"
+    kernel: Expr
+    act: str | None = None
+    stride: Stride = 1
+    norm: bool = True
+    bias: bool = False
+    stacked: bool = False
+
+
+class Se(Frozen):
+    """Squeeze and excitation: global pool, conv1x1 to `squeeze` + act, conv1x1 back + gate,
+    multiply. Its convolutions have a bias and no norm."""
+
+    op: Literal["se"] = "se"
+    squeeze: Expr
+    act: str = "relu"
+    gate: str = "hsigmoid"
+
+
+class Pool(Frozen):
+    """Max or average pooling with "same" padding. `elide`: left out where it keeps the size."""
+
+    op: Literal["maxpool", "avgpool"]
+    kernel: Expr
+    stride: Stride = 1
+    elide: bool = False
+
+
+class GlobalPool(Frozen):
+    """Global average pool to 1 x 1."""
+
+    op: Literal["pool"] = "pool"
+
+
+class Linear(Frozen):
+    """The classifier. `classes` is the page's default; the data decides, so it is not hashed."""
+
+    op: Literal["linear"] = "linear"
+    classes: int
+
+
+class Dropout(Frozen):
+    op: Literal["dropout"] = "dropout"
+    rate: float
+
+
+class Shortcut(Frozen):
+    """Adds the body's input to its output. `identity`: only where width and size are kept.
+    `body`: the ops of the second path (each left out where it elides). `act` follows the add."""
+
+    op: Literal["shortcut"] = "shortcut"
+    kind: Literal["identity", "body"]
+    body: tuple[Op, ...] = ()
+    act: str | None = None
+
+
+class Optional(Frozen):
+    """Ops that are there where parameter `param` is 1 and left out where it is 0."""
+
+    op: Literal["optional"] = "optional"
+    param: str
+    body: tuple[Op, ...]
+
+
+Op = Annotated[
+    Conv | DwConv | Se | Pool | GlobalPool | Linear | Dropout | Shortcut | Optional,
+    Field(discriminator="op"),
+]
+
+Shortcut.model_rebuild()
+Optional.model_rebuild()
+
+PROJECTION = (Conv(kernel=ONE, stride="stage", elide=True),)
+"""The body of `shortcut projected`: conv1x1 with the stage's stride where width or size change."""
+
+
+class Let(Frozen):
+    name: str
+    value: Expr
+
+
+class Param(Frozen):
+    name: str
+    default: Value | None = None
+
+
+class Block(Frozen):
+    """A block definition. `name` is "" for a body written inside a stage; `source` is the `use`
+    path it came by, "" where the page itself defines it. Neither is part of its identity."""
+
+    name: str = ""
+    source: str = ""
+    params: tuple[Param, ...] = ()
+    lets: tuple[Let, ...] = ()
+    ops: tuple[Op, ...] = ()
+
+
+def walk(ops: tuple[Op, ...]) -> Iterator[Op]:
+    """Every op, those inside shortcuts and optional groups included, in order."""
+    for op in ops:
+        yield op
+        if isinstance(op, Shortcut | Optional):
+            yield from walk(op.body)

@@ -1,0 +1,135 @@
+"""Width expressions of block bodies: numbers, names, arithmetic and `round8`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import lru_cache
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Frozen(BaseModel):
+    """Base of every IR value: immutable, hashable, strict about its fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Num(Frozen):
+    kind: Literal["num"] = "num"
+    value: int | float
+
+
+class Ref(Frozen):
+    """A name: `cin`, `cout`, a block parameter or an earlier binding."""
+
+    kind: Literal["ref"] = "ref"
+    name: str
+
+
+class Binary(Frozen):
+    kind: Literal["binary"] = "binary"
+    op: Literal["+", "-", "*", "/"]
+    left: Expr
+    right: Expr
+
+
+class Round8(Frozen):
+    kind: Literal["round8"] = "round8"
+    arg: Expr
+
+
+Expr = Annotated[Num | Ref | Binary | Round8, Field(discriminator="kind")]
+
+Binary.model_rebuild()
+Round8.model_rebuild()
+
+
+class EvaluationError(ValueError):
+    """An expression has no value: an unknown name, a division by zero, a fraction as a width."""
+
+
+Exact = int | Fraction
+"""A number without rounding; whole ones as int, which is what most widths are."""
+
+
+@lru_cache(maxsize=4096)
+def exact(value: int | float) -> Exact:
+    """The decimal a person wrote, exactly (0.35 is 7/20, not the nearest binary number)."""
+    return _plain(Fraction(str(value)))
+
+
+def _plain(value: Fraction) -> Exact:
+    return value.numerator if value.denominator == 1 else value
+
+
+def round8(value: Exact) -> int:
+    """Round to a multiple of 8, at least 8, never below 90 % of `value` (facts of the method:
+    `r8(v)`, the rounding of MobileNets)."""
+    rounded = max(8, int(value + 4) // 8 * 8)
+    return rounded + 8 if 10 * rounded < 9 * value else rounded
+
+
+def evaluate(expr: Expr, env: Mapping[str, Exact]) -> Exact:
+    """The exact value of `expr`. Raises `EvaluationError`."""
+    match expr:
+        case Num():
+            return exact(expr.value)
+        case Ref():
+            if expr.name not in env:
+                raise EvaluationError(f"`{expr.name}` has no value here")
+            return env[expr.name]
+        case Round8():
+            return round8(evaluate(expr.arg, env))
+        case Binary():
+            a, b = evaluate(expr.left, env), evaluate(expr.right, env)
+            if expr.op == "+":
+                return a + b
+            if expr.op == "-":
+                return a - b
+            if expr.op == "*":
+                return a * b
+            if b == 0:
+                raise EvaluationError("division by zero")
+            return _plain(Fraction(a) / b)
+
+
+def evaluate_size(expr: Expr, env: Mapping[str, Exact]) -> int:
+    """A width or kernel: a positive integer. Raises `EvaluationError`."""
+    value = evaluate(expr, env)
+    if value.denominator != 1:
+        raise EvaluationError(f"{float(value):g} is not a whole number; use round8(...)")
+    if value < 1:
+        raise EvaluationError(f"{value} is not a positive size")
+    return int(value)
+
+
+def names_in(expr: Expr) -> frozenset[str]:
+    """Every name that `expr` mentions."""
+    match expr:
+        case Ref(name=name):
+            return frozenset({name})
+        case Binary(left=left, right=right):
+            return names_in(left) | names_in(right)
+        case Round8(arg=arg):
+            return names_in(arg)
+        case _:
+            return frozenset()
+
+
+def substitute(expr: Expr, replacements: Mapping[str, Expr]) -> Expr:
+    """`expr` with names replaced by expressions."""
+    match expr:
+        case Ref(name=name):
+            return replacements.get(name, expr)
+        case Binary(op=op, left=left, right=right):
+            return Binary(
+                op=op,
+                left=substitute(left, replacements),
+                right=substitute(right, replacements),
+            )
+        case Round8(arg=arg):
+            return Round8(arg=substitute(arg, replacements))
+        case _:
+            return expr

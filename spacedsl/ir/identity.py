@@ -1,0 +1,149 @@
+"""Identity: content hashes over normal forms.
+
+A normal form keeps what makes two networks differ and nothing else: bindings are inlined,
+activations substituted, names dropped (numeric parameters are numbered by first use), choices
+ordered. Channels, classes, quality tables and the names of pages, blocks and stages stay out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from spacedsl.ir.block import ACTIVATIONS, Block, DwConv, Linear, Op, Optional, Shortcut, walk
+from spacedsl.ir.expr import Expr, Num, Ref, names_in, substitute
+from spacedsl.ir.space import BlockChoice, Space, Stage
+
+HASH_VERSION = 1
+"""Part of every hash; changes only if the meaning of the language changes."""
+
+
+def digest(value: object) -> str:
+    """SHA-256 of the compact, key-sorted JSON of `value`, in hexadecimal."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def inlined(block: Block, bindings: Mapping[str, Expr]) -> tuple[Op, ...]:
+    """The ops of `block` with its lets, and `bindings` for parameters, substituted."""
+    env = dict(bindings)
+    for let in block.lets:
+        env[let.name] = substitute(let.value, env)
+    return _substitute_ops(block.ops, env)
+
+
+def _substitute_ops(ops: tuple[Op, ...], env: Mapping[str, Expr]) -> tuple[Op, ...]:
+    return tuple(_substitute_op(op, env) for op in ops)
+
+
+def _substitute_op(op: Op, env: Mapping[str, Expr]) -> Op:
+    update: dict[str, object] = {}
+    for field in ("kernel", "width", "squeeze"):
+        if hasattr(op, field):
+            update[field] = substitute(getattr(op, field), env)
+    if isinstance(op, Shortcut | Optional):
+        update["body"] = _substitute_ops(op.body, env)
+    if isinstance(op, Optional):
+        named = env.get(op.param)
+        update["param"] = named.name if isinstance(named, Ref) else op.param
+    return op.model_copy(update=update)
+
+
+def op_names(ops: tuple[Op, ...]) -> list[str]:
+    """Names that ops mention (widths, kernels, squeezes, optional parameters, activations that
+    are parameters), in order of first use."""
+    found: list[str] = []
+    for op in walk(ops):
+        for field in ("kernel", "width", "squeeze"):
+            if hasattr(op, field):
+                found += sorted(names_in(getattr(op, field)))
+        if isinstance(op, Optional):
+            found.append(op.param)
+        for field in ("act", "gate"):
+            name = getattr(op, field, None)
+            if name is not None and name not in ACTIVATIONS:
+                found.append(name)
+    return list(dict.fromkeys(found))
+
+
+def normal_ops(choice: BlockChoice, *, inline_single: bool = True) -> tuple[Any, dict[str, str]]:
+    """The normal form of a choice's body, and the canonical name of each parameter left open.
+
+    Activations are substituted, and with `inline_single` numeric parameters of one value."""
+    singles = {a.name: a.values[0] for a in choice.args if len(a.values) == 1}
+    acts = {name: value for name, value in singles.items() if isinstance(value, str)}
+    numbers = {
+        name: Num(value=value)
+        for name, value in singles.items()
+        if not isinstance(value, str) and inline_single
+    }
+    optional = {op.param for op in walk(choice.block.ops) if isinstance(op, Optional)}
+    ops = inlined(choice.block, {n: v for n, v in numbers.items() if n not in optional})
+    open_names = {a.name for a in choice.args} - set(acts) - set(numbers)
+    order = [n for n in op_names(ops) if n in open_names or n in optional]
+    renamed = {name: f"p{i}" for i, name in enumerate(order)}
+    ops = _substitute_ops(ops, {name: Ref(name=new) for name, new in renamed.items()})
+    return [_op_form(op, acts) for op in ops], renamed
+
+
+def _op_form(op: Op, acts: Mapping[str, str]) -> dict[str, Any]:
+    form = op.model_dump(mode="json", exclude={"body"})
+    for field in ("act", "gate"):
+        if form.get(field) is not None:
+            form[field] = acts.get(form[field], form[field])
+    if isinstance(op, Shortcut | Optional):
+        form["body"] = [_op_form(inner, acts) for inner in op.body]
+    if isinstance(op, Linear):
+        del form["classes"]
+    if isinstance(op, DwConv) and op.kernel == Num(value=3):
+        form["stacked"] = False
+    return form
+
+
+def _args_form(choice: BlockChoice, renamed: Mapping[str, str]) -> list[Any]:
+    return sorted([renamed[a.name], list(a.values)] for a in choice.args if a.name in renamed)
+
+
+@lru_cache(maxsize=4096)
+def block_identity(choice: BlockChoice) -> str:
+    """What kind of block a choice is, whatever the values of its numeric parameters: the key by
+    which tables know blocks."""
+    form, _ = normal_ops(choice, inline_single=False)
+    return digest([HASH_VERSION, "block", form])
+
+
+@lru_cache(maxsize=4096)
+def choice_identity(choice: BlockChoice) -> str:
+    """A block choice with its values; the canonical order of choices is the order of these."""
+    form, renamed = normal_ops(choice)
+    return digest([HASH_VERSION, "choice", form, _args_form(choice, renamed)])
+
+
+def stage_form(stage: Stage) -> dict[str, Any]:
+    """The normal form of a stage."""
+    shared = list(stage.shared)
+    renames = [normal_ops(choice)[1] for choice in stage.choices]
+    return {
+        "elastic": stage.elastic,
+        "choices": sorted(choice_identity(choice) for choice in stage.choices),
+        "widths": list(stage.widths),
+        "window": stage.window,
+        "depths": list(stage.depths),
+        "stride": stage.stride,
+        "shared": sorted({r.get(name, name) for name in shared for r in renames}),
+    }
+
+
+@lru_cache(maxsize=4096)
+def stage_identity(stage: Stage) -> str:
+    """Hash of one stage with all of its choices."""
+    return digest([HASH_VERSION, "stage", stage_form(stage)])
+
+
+def space_identity(space: Space) -> str:
+    """The content hash of a hyperspace or a space."""
+    form = [list(space.resolutions), [stage_identity(stage) for stage in space.stages]]
+    return digest([HASH_VERSION, "space", form])

@@ -1,0 +1,83 @@
+"""Hyperspaces and spaces: input, stages, and per stage the block choices and width windows."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from spacedsl.ir.block import Block, Value
+from spacedsl.ir.expr import Frozen
+
+
+class Arg(Frozen):
+    """The values a block parameter may take, ascending."""
+
+    name: str
+    values: tuple[Value, ...]
+
+
+class BlockChoice(Frozen):
+    """A block type as a stage may use it: the block and the values of each of its parameters."""
+
+    block: Block
+    args: tuple[Arg, ...] = ()
+
+    def values(self, name: str) -> tuple[Value, ...]:
+        """The values of parameter `name`. Raises `KeyError`."""
+        for arg in self.args:
+            if arg.name == name:
+                return arg.values
+        raise KeyError(name)
+
+    @property
+    def numeric(self) -> tuple[Arg, ...]:
+        """The parameters a subnet chooses per block (kernel, expand, ...), in declared order."""
+        return tuple(a for a in self.args if not isinstance(a.values[0], str))
+
+
+class Stage(Frozen):
+    """A run of blocks with one stride. `widths` ascending; a space takes `window` consecutive
+    ones. The stride is taken by the first block. `shared`: what all blocks of a subnet's stage
+    have in common ("width" or parameter names). A head without a width choice has no widths."""
+
+    name: str
+    elastic: bool = False
+    choices: tuple[BlockChoice, ...]
+    widths: tuple[int, ...] = ()
+    window: int = 0
+    depths: tuple[int, ...] = (1,)
+    stride: int = 1
+    shared: tuple[str, ...] = ()
+
+    @property
+    def windows(self) -> tuple[tuple[int, ...], ...]:
+        """The width windows, narrowest first, numbered as the method numbers them."""
+        count = len(self.widths) - self.window + 1
+        return tuple(self.widths[i : i + self.window] for i in range(count))
+
+
+class Space(Frozen):
+    """A hyperspace (several block types or windows per elastic stage) or a space (exactly one).
+
+    Stages run from the stem to the head. `of` is the hyperspace a space was checked against;
+    `channels`, `classes` (inside the head) and `quality` (the default quality table) come from
+    data and are not part of the identity."""
+
+    kind: Literal["hyperspace", "space"]
+    name: str
+    of: Space | None = None
+    channels: int = 3
+    resolutions: tuple[int, ...]
+    quality: str | None = None
+    stages: tuple[Stage, ...]
+
+    def stage(self, name: str) -> Stage:
+        """Raises `KeyError` where there is no such stage."""
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise KeyError(name)
+
+    @property
+    def elastic(self) -> tuple[int, ...]:
+        """Positions of the elastic stages."""
+        return tuple(i for i, stage in enumerate(self.stages) if stage.elastic)

@@ -1,0 +1,63 @@
+"""A subnet: one network of a space (a `model` in text)."""
+
+from __future__ import annotations
+
+from spacedsl.ir.block import Value
+from spacedsl.ir.expr import Frozen
+from spacedsl.ir.space import BlockChoice, Space, Stage
+
+
+class Setting(Frozen):
+    name: str
+    value: Value
+
+
+class SubnetBlock(Frozen):
+    """One block: its output width (0 where the stage has no widths) and its numeric settings, in
+    the order of the block's parameters."""
+
+    width: int
+    settings: tuple[Setting, ...] = ()
+
+    def setting(self, name: str) -> Value:
+        """Raises `KeyError`."""
+        for setting in self.settings:
+            if setting.name == name:
+                return setting.value
+        raise KeyError(name)
+
+
+class SubnetStage(Frozen):
+    """`choice` is the position of the block type in the stage's choices (0 in a space)."""
+
+    choice: int = 0
+    blocks: tuple[SubnetBlock, ...]
+
+
+class Subnet(Frozen):
+    """One network: a resolution and, for every stage of `of`, its blocks."""
+
+    name: str
+    of: Space
+    resolution: int
+    stages: tuple[SubnetStage, ...]
+
+    def choice(self, position: int) -> BlockChoice:
+        """The block choice that stage `position` uses."""
+        return self.of.stages[position].choices[self.stages[position].choice]
+
+
+def smallest_block(stage: Stage, choice: BlockChoice) -> SubnetBlock:
+    """The narrowest block of a stage with every numeric parameter at its least value."""
+    return SubnetBlock(
+        width=stage.widths[0] if stage.widths else 0,
+        settings=tuple(Setting(name=a.name, value=a.values[0]) for a in choice.numeric),
+    )
+
+
+def largest_block(stage: Stage, choice: BlockChoice) -> SubnetBlock:
+    """The widest block of a stage with every numeric parameter at its greatest value."""
+    return SubnetBlock(
+        width=stage.widths[-1] if stage.widths else 0,
+        settings=tuple(Setting(name=a.name, value=a.values[-1]) for a in choice.numeric),
+    )

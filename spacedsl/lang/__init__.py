@@ -1,0 +1,1 @@
+"""Meaning: names resolved, syntax lowered to IR, IR raised to text."""

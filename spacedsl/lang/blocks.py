@@ -1,0 +1,284 @@
+"""Lower block definitions and inline bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from spacedsl.ir.block import (
+    ACTIVATIONS,
+    COUT,
+    PROJECTION,
+    Block,
+    Conv,
+    Dropout,
+    DwConv,
+    GlobalPool,
+    Let,
+    Linear,
+    Op,
+    Optional,
+    Param,
+    Pool,
+    Se,
+    Shortcut,
+    Stride,
+    Value,
+    walk,
+)
+from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, names_in
+from spacedsl.ir.identity import op_names
+from spacedsl.lang.report import Abandon, Report
+from spacedsl.lang.values import number, whole
+from spacedsl.syntax.tree import Node, Token
+
+SIZES = ("cin", "cout")
+MAX_KERNEL = 31
+MAX_CLASSES = 1_000_000
+MAX_SIZE = 65_536
+
+FLAGS = {
+    "conv": ("strided", "nonorm", "bias", "elide"),
+    "dwconv": ("strided", "nonorm", "bias", "stacked"),
+    "se": (),
+    "maxpool": ("strided", "elide"),
+    "avgpool": ("strided", "elide"),
+    "shortcut": (),
+}
+"""Modifiers that each op understands, besides activations and a fixed stride (`s2`)."""
+
+ACTS = {"conv": 1, "dwconv": 1, "se": 2, "maxpool": 0, "avgpool": 0, "shortcut": 1}
+"""How many activations an op takes."""
+
+
+class Modifiers:
+    """The words after an op, sorted into activations, stride and flags."""
+
+    def __init__(self, node: Node, params: Sequence[str], report: Report) -> None:
+        op = node.rule
+        self.acts: list[str] = []
+        self.stride: Stride = 1
+        self.flags: set[str] = set()
+        for modifier in node.all("modifier"):
+            self._take(op, modifier.token("NAME"), params, report)
+
+    def _take(self, op: str, token: Token, params: Sequence[str], report: Report) -> None:
+        word = token.text
+        repeated = word in self.flags or (self.stride != 1 and self._is_stride(op, word))
+        if repeated or (self._is_act(word, params) and len(self.acts) == ACTS[op] > 0):
+            raise report.fail("duplicate-modifier", f"one `{op}` cannot take `{word}` too", token)
+        if word == "strided" and word in FLAGS[op]:
+            self.stride = "stage"
+        elif self._is_stride(op, word):
+            self.stride = whole(Token("INT", word[1:], token.span), report, "stride", 1, 8)
+        elif word in FLAGS[op]:
+            self.flags.add(word)
+        elif self._is_act(word, params) and ACTS[op]:
+            self.acts.append(word)
+        else:
+            strides = ("s2",) if "strided" in FLAGS[op] else ()
+            acts = (*ACTIVATIONS, *params) if ACTS[op] else ()
+            raise report.unknown("modifier", token, (*FLAGS[op], *strides, *acts))
+
+    @staticmethod
+    def _is_stride(op: str, word: str) -> bool:
+        return "strided" in FLAGS[op] and (
+            word == "strided" or (word[0] == "s" and word[1:].isdecimal())
+        )
+
+    @staticmethod
+    def _is_act(word: str, params: Sequence[str]) -> bool:
+        return word in ACTIVATIONS or word in params
+
+    @property
+    def act(self) -> str | None:
+        return self.acts[0] if self.acts else None
+
+
+def lower_block(node: Node, source: str, report: Report) -> Block:
+    """A `block` definition. `source` is the `use` path it is known by, "" in its own page."""
+    params = tuple(_param(p, report) for p in (node.first("params") or node).all("param"))
+    names = [p.name for p in params]
+    for name, param in zip(names, (node.first("params") or node).all("param"), strict=True):
+        if names.count(name) > 1 or name in SIZES or name in ACTIVATIONS:
+            raise report.fail("bad-name", f"`{name}` cannot name a parameter here", param)
+    block = _body(node, tuple(names), report)
+    used = set(op_names(block.ops)) | {n for let in block.lets for n in names_in(let.value)}
+    for name, param in zip(names, (node.first("params") or node).all("param"), strict=True):
+        if name not in used:
+            report.error("unused-parameter", f"parameter `{name}` is never used", param)
+    return block.model_copy(
+        update={"name": node.token("NAME").text, "source": source, "params": params}
+    )
+
+
+def lower_inline(node: Node, report: Report) -> Block:
+    """The body written inside a stage: a block without name and parameters."""
+    return _body(node, (), report)
+
+
+def parameter_kind(block: Block, name: str) -> Literal["activation", "number"]:
+    """What a parameter holds, from how the body uses it."""
+    acts = {getattr(op, field, None) for op in walk(block.ops) for field in ("act", "gate")}
+    return "activation" if name in acts else "number"
+
+
+def _param(node: Node, report: Report) -> Param:
+    tokens = node.tokens("NAME", "INT", "FLOAT")
+    default: Value | None = None
+    if len(tokens) == 2:
+        default = tokens[1].text if tokens[1].type == "NAME" else number(tokens[1], report)
+        if isinstance(default, str) and default not in ACTIVATIONS:
+            raise report.unknown("activation", tokens[1], ACTIVATIONS)
+    return Param(name=tokens[0].text, default=default)
+
+
+def _body(node: Node, params: tuple[str, ...], report: Report) -> Block:
+    known = [*SIZES, *params]
+    lets: list[Let] = []
+    for let in node.all("let"):
+        name = let.token("NAME")
+        if name.text in known or name.text in ACTIVATIONS:
+            raise report.fail("bad-name", f"`{name.text}` already means something here", name)
+        value = let.children[2]
+        lets.append(Let(name=name.text, value=_expr(value, known, report)))
+        known.append(name.text)
+    return Block(lets=tuple(lets), ops=_ops(node, known, params, report))
+
+
+OPS = (
+    "conv",
+    "dwconv",
+    "se",
+    "maxpool",
+    "avgpool",
+    "pool",
+    "linear",
+    "dropout",
+    "shortcut",
+    "optional",
+)
+
+
+def _ops(node: Node, known: list[str], params: tuple[str, ...], report: Report) -> tuple[Op, ...]:
+    ops: list[Op] = []
+    nodes = node.all(*OPS)
+    for i, child in enumerate(nodes):
+        try:
+            op = _op(child, known, params, report)
+        except Abandon:
+            continue
+        if op is None:
+            continue
+        if isinstance(op, Shortcut) and i != len(nodes) - 1:
+            report.error("misplaced", "a shortcut ends its body; nothing can follow it", child)
+        ops.append(op)
+    return tuple(ops)
+
+
+def _op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -> Op | None:
+    match node.rule:
+        case "pool":
+            return GlobalPool()
+        case "linear":
+            return Linear(classes=whole(node.token("INT"), report, "classes", 1, MAX_CLASSES))
+        case "dropout":
+            rate = number(node.token("INT", "FLOAT"), report)
+            if not 0 <= rate < 1:
+                raise report.fail("bad-value", f"dropout {rate} is not in 0..1", node)
+            return Dropout(rate=float(rate))
+        case "optional":
+            name = node.token("NAME")
+            if name.text not in params:
+                raise report.unknown("parameter", name, params)
+            return Optional(param=name.text, body=_ops(node, known, params, report))
+        case "shortcut":
+            return _shortcut(node, known, params, report)
+        case _:
+            return _sized_op(node, known, params, report)
+
+
+def _sized_op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -> Op:
+    words = Modifiers(node, params, report)
+    norm, bias, elide = "nonorm" not in words.flags, "bias" in words.flags, "elide" in words.flags
+    if node.rule == "se":
+        squeeze = _expr(node.children[1], known, report)
+        acts = [*words.acts, *("relu", "hsigmoid")[len(words.acts) :]]
+        return Se(squeeze=squeeze, act=acts[0], gate=acts[1])
+    kernel = _kernel(node.get("kernel"), known, report)
+    if node.rule == "conv":
+        to = node.first("to")
+        width = _expr(to.children[1], known, report) if to else COUT
+        return Conv(
+            kernel=kernel,
+            width=width,
+            act=words.act,
+            stride=words.stride,
+            norm=norm,
+            bias=bias,
+            elide=elide,
+        )
+    if node.rule == "dwconv":
+        return DwConv(
+            kernel=kernel,
+            act=words.act,
+            stride=words.stride,
+            norm=norm,
+            bias=bias,
+            stacked="stacked" in words.flags,
+        )
+    op: Literal["maxpool", "avgpool"] = "maxpool" if node.rule == "maxpool" else "avgpool"
+    return Pool(op=op, kernel=kernel, stride=words.stride, elide=elide)
+
+
+SHORTCUTS = ("none", "identity", "projected")
+
+
+def _shortcut(node: Node, known: list[str], params: tuple[str, ...], report: Report) -> Op | None:
+    words = Modifiers(node, params, report)
+    names = node.tokens("NAME")
+    if not names:
+        return Shortcut(kind="body", body=_ops(node, known, params, report), act=words.act)
+    if names[0].text not in SHORTCUTS:
+        raise report.unknown("shortcut", names[0], SHORTCUTS)
+    if names[0].text == "none":
+        return None
+    if names[0].text == "identity":
+        return Shortcut(kind="identity", act=words.act)
+    return Shortcut(kind="body", body=PROJECTION, act=words.act)
+
+
+def _kernel(node: Node, known: list[str], report: Report) -> Expr:
+    token = node.token("KERNEL", "NAME")
+    if token.type == "NAME":
+        return _ref(token, known, report)
+    height, _, width = token.text.partition("x")
+    if height != width:
+        raise report.fail("bad-value", f"only square kernels, not {token.text}", token)
+    return Num(value=whole(Token("INT", height, token.span), report, "kernel", 1, MAX_KERNEL))
+
+
+def _ref(token: Token, known: list[str], report: Report) -> Ref:
+    if token.text not in known:
+        raise report.unknown("name", token, known)
+    return Ref(name=token.text)
+
+
+def _expr(tree: Node | Token, known: list[str], report: Report) -> Expr:
+    if isinstance(tree, Token):
+        return Num(value=number(tree, report))
+    if tree.rule == "ref":
+        return _ref(tree.token("NAME"), known, report)
+    if tree.rule == "round8":
+        return Round8(arg=_expr(tree.children[2], known, report))
+    if tree.rule == "parens":
+        return _expr(tree.children[1], known, report)
+    left, sign, right = tree.children
+    if not isinstance(sign, Token):
+        raise TypeError(f"grammar changed: {tree.rule}")
+    operators: dict[str, Literal["+", "-", "*", "/"]] = {"+": "+", "-": "-", "*": "*", "/": "/"}
+    return Binary(
+        op=operators[sign.text],
+        left=_expr(left, known, report),
+        right=_expr(right, known, report),
+    )

@@ -1,0 +1,139 @@
+"""Lower `model` definitions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spacedsl.diagnostics import Diagnostic, place
+from spacedsl.ir.block import Value
+from spacedsl.ir.covers import subnet_mismatch
+from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
+from spacedsl.lang.report import Report
+from spacedsl.lang.values import number, whole
+from spacedsl.syntax.tree import Node, Token
+
+if TYPE_CHECKING:
+    from spacedsl.lang.page import Page
+
+SHORT = {"k": "kernel", "e": "expand"}
+"""Settings written short: `k3` is kernel 3, `e0.5` is expand 0.5; others are `name=value`."""
+
+MAX_WIDTH = 65_536
+MAX_RESOLUTION = 4_096
+
+
+def lower_model(node: Node, page: Page, report: Report) -> Subnet:
+    """A `model` definition, checked to be a member of its space."""
+    of = node.get("of").token("NAME")
+    space = page.find(of, "space", "space", report)
+    if not isinstance(space, Space):
+        raise TypeError(of.text)
+    nodes = _stage_nodes(node, space, report)
+    stages = tuple(
+        _stage(nodes[stage.name], stage, report)
+        if stage.name in nodes
+        else _only_stage(stage, node, report)
+        for stage in space.stages
+    )
+    resolution = whole(node.token("INT"), report, "resolution", 1, MAX_RESOLUTION)
+    subnet = Subnet(name=node.token("NAME").text, of=space, resolution=resolution, stages=stages)
+    _check_member(subnet, nodes, node, report)
+    return subnet
+
+
+def _check_member(subnet: Subnet, nodes: dict[str, Node], node: Node, report: Report) -> None:
+    found = subnet_mismatch(subnet.of, subnet)
+    if found is None:
+        return
+    where: Node | Token = nodes.get(found.stage, node)
+    if found.key == "input":
+        where = node.token("INT")
+    elif found.stage not in nodes:
+        where = node.token("NAME")
+    prefix = f"{found.stage}: " if found.stage else ""
+    message = f"not a member of {subnet.of.name}: {prefix}{found.reason}"
+    report.found.append(Diagnostic("not-a-member", message, place(report.source, where.span)))
+
+
+def _stage_nodes(node: Node, space: Space, report: Report) -> dict[str, Node]:
+    names = [stage.name for stage in space.stages]
+    nodes: dict[str, Node] = {}
+    for child in node.all("model_stage"):
+        name = child.token("NAME")
+        if name.text not in names:
+            raise report.unknown("stage", name, names)
+        if name.text in nodes:
+            raise report.fail("duplicate-stage", f"stage `{name.text}` is said twice", name)
+        nodes[name.text] = child
+    return nodes
+
+
+def _only_stage(stage: Stage, node: Node, report: Report) -> SubnetStage:
+    """A stage that the model leaves out, where there is nothing to choose."""
+    open_args = any(len(a.values) > 1 for a in stage.choices[0].numeric)
+    if len(stage.widths) > 1 or len(stage.depths) > 1 or len(stage.choices) > 1 or open_args:
+        message = f"the model does not say its `{stage.name}`"
+        raise report.fail("missing-stage", message, node.token("NAME"))
+    return SubnetStage(blocks=(smallest_block(stage, stage.choices[0]),) * stage.depths[0])
+
+
+def _stage(node: Node, stage: Stage, report: Report) -> SubnetStage:
+    position = _choice(node, stage, report)
+    choice = stage.choices[position]
+    blocks = tuple(_block(n, choice, report) for n in node.all("model_block"))
+    if not blocks:
+        message = f"stage `{stage.name}` has no block"
+        raise report.fail("empty-stage", message, node, "write a width per block")
+    return SubnetStage(choice=position, blocks=blocks)
+
+
+def _choice(node: Node, stage: Stage, report: Report) -> int:
+    type_node = node.first("type")
+    names = [c.block.name for c in stage.choices]
+    if type_node is None:
+        if len(names) > 1:
+            message = f"`{stage.name}` has several block types"
+            help = f"name one of: {', '.join(names)}"
+            raise report.fail("missing-block", message, node.token("NAME"), help)
+        return 0
+    name = type_node.token("NAME")
+    if name.text not in names:
+        raise report.unknown("block", name, names)
+    return names.index(name.text)
+
+
+def _block(node: Node, choice: BlockChoice, report: Report) -> SubnetBlock:
+    given: dict[str, Value] = {}
+    known = [a.name for a in choice.numeric]
+    for setting in node.all("setting"):
+        name, value = _setting(setting, known, report)
+        if name in given:
+            raise report.fail("duplicate-key", f"{name} is set twice", setting)
+        given[name] = value
+    for arg in choice.numeric:
+        if arg.name not in given and len(arg.values) > 1:
+            raise report.fail("missing-setting", f"this block does not say its {arg.name}", node)
+        given.setdefault(arg.name, arg.values[0])
+    return SubnetBlock(
+        width=whole(node.token("INT"), report, "width", 1, MAX_WIDTH),
+        settings=tuple(Setting(name=name, value=given[name]) for name in known),
+    )
+
+
+def _setting(node: Node, known: list[str], report: Report) -> tuple[str, Value]:
+    tokens = node.tokens("NAME", "SETTING", "INT", "FLOAT")
+    word = tokens[0]
+    if len(tokens) == 2:
+        name = word.text
+        value: Value = tokens[1].text if tokens[1].type == "NAME" else number(tokens[1], report)
+    else:
+        name, digits = SHORT.get(word.text[0], ""), word.text[1:]
+        if not name or not digits.replace(".", "", 1).isdecimal():
+            help = "write k3 for kernel 3, e4 for expand 4, or name=value"
+            raise report.fail("bad-setting", f"`{word.text}` is not a setting", word, help)
+        value = number(Token("FLOAT", digits, word.span), report)
+    if name not in known:
+        listed = f"it has: {', '.join(known)}" if known else "it has none"
+        raise report.fail("unknown-setting", f"this block has no {name}", word, listed)
+    return name, value

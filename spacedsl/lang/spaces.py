@@ -1,0 +1,404 @@
+"""Lower `hyperspace` and `space` definitions: inheritance (`of`), stages, membership."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import product
+from typing import TYPE_CHECKING, Literal
+
+from spacedsl.diagnostics import Diagnostic, place
+from spacedsl.ir.block import Block, Value
+from spacedsl.ir.covers import Mismatch, mismatches
+from spacedsl.ir.identity import block_identity
+from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
+from spacedsl.ir.subnet import Setting, SubnetBlock
+from spacedsl.lang.blocks import OPS, lower_inline, parameter_kind
+from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
+from spacedsl.lang.report import Abandon, Report
+from spacedsl.lang.values import value_list, whole, whole_list
+from spacedsl.passes.bind import BindError, output_size, site_of
+from spacedsl.syntax.tree import Node, Token
+
+if TYPE_CHECKING:
+    from spacedsl.lang.page import Page
+
+MAX_DEPTH = 64
+MAX_STRIDE = 8
+KEYS = ("width", "window", "depth", "stride", "shared")
+
+
+def lower_space(node: Node, page: Page, report: Report) -> Space:
+    """A hyperspace or space, resolved and checked: bodies bind, `of` covers it."""
+    kind: Literal["hyperspace", "space"] = (
+        "hyperspace" if node.tokens()[0].text == "hyperspace" else "space"
+    )
+    parent = _parent(node, page, report)
+    for rule in ("input", "quality", "blocks"):
+        for again in node.all(rule)[1:]:
+            report.error("duplicate-key", f"`{rule}` is said twice", again)
+    channels, resolutions = _input(node, parent, report)
+    shared_choices = _blocks(node.first("blocks"), page, report)
+    stages = tuple(_stages(node, kind, parent, shared_choices, page, report))
+    report.raise_if_any()
+    quality = node.first("quality")
+    space = Space(
+        kind=kind,
+        name=node.token("NAME").text,
+        of=parent,
+        channels=channels,
+        resolutions=resolutions,
+        quality=quality.token("STRING").text[1:-1]
+        if quality
+        else parent.quality
+        if parent
+        else None,
+        stages=stages,
+    )
+    if parent is not None:
+        for found in mismatches(parent, space):
+            report.found.append(_not_a_member(found, parent, node, report))
+    report.raise_if_any()
+    if parent is None:
+        _check_bodies(space, node, report)
+    return space
+
+
+def _parent(node: Node, page: Page, report: Report) -> Space | None:
+    of = node.first("of")
+    if of is None:
+        return None
+    found = page.find(of.token("NAME"), "space", "space", report)
+    if not isinstance(found, Space):
+        raise TypeError(of.token("NAME").text)
+    return found
+
+
+def _input(node: Node, parent: Space | None, report: Report) -> tuple[int, tuple[int, ...]]:
+    said = node.first("input")
+    if said is None:
+        if parent is None:
+            help = "write `input 3 x 224`, or a range of resolutions"
+            raise report.fail("missing-key", "no `input`", node.token("NAME"), help)
+        return parent.channels, parent.resolutions
+    resolutions = whole_list(said.get("values"), report, "resolution", 1, MAX_RESOLUTION)
+    tokens = said.tokens("INT")
+    default = parent.channels if parent else 3
+    channels = whole(tokens[0], report, "channels", 1, 1024) if tokens else default
+    return channels, resolutions
+
+
+def _blocks(node: Node | None, page: Page, report: Report) -> tuple[BlockChoice, ...]:
+    return _choices(node.all("choice"), None, page, report) if node else ()
+
+
+def _choices(
+    nodes: Iterable[Node], inherited: Stage | None, page: Page, report: Report
+) -> tuple[BlockChoice, ...]:
+    choices: list[BlockChoice] = []
+    for node in nodes:
+        try:
+            choice = _choice(node, inherited, page, report)
+        except Abandon:
+            continue
+        if block_identity(choice) in map(block_identity, choices):
+            name = node.token("NAME")
+            report.error("duplicate-block", f"block `{name.text}` is listed twice", name)
+        choices.append(choice)
+    return tuple(choices)
+
+
+def _choice(node: Node, inherited: Stage | None, page: Page, report: Report) -> BlockChoice:
+    name = node.token("NAME")
+    base = _inherited_choice(name.text, inherited)
+    if base is None:
+        block = page.find(name, "block", "block", report)
+        if not isinstance(block, Block):
+            raise TypeError(name.text)
+    else:
+        block = base.block
+    given: dict[str, tuple[Value, ...]] = {}
+    kinds = {p.name: parameter_kind(block, p.name) for p in block.params}
+    for arg in node.all("arg"):
+        key = arg.token("NAME")
+        if key.text not in kinds:
+            raise report.unknown("parameter", key, kinds)
+        if key.text in given:
+            raise report.fail("duplicate-key", f"`{key.text}` is said twice", key)
+        given[key.text] = _arg_values(arg.get("values"), kinds[key.text], key, report)
+    args: list[Arg] = []
+    for param in block.params:
+        values = given.get(param.name)
+        if values is None and base is not None:
+            values = base.values(param.name)
+        if values is None and param.default is not None:
+            values = (param.default,)
+        if values is None:
+            message = f"block `{name.text}` is not told its {param.name}"
+            raise report.fail("missing-parameter", message, name)
+        args.append(Arg(name=param.name, values=values))
+    return BlockChoice(block=block, args=tuple(args))
+
+
+def _inherited_choice(name: str, inherited: Stage | None) -> BlockChoice | None:
+    found = [c for c in (inherited.choices if inherited else ()) if c.block.name == name]
+    return found[0] if len(found) == 1 else None
+
+
+def _arg_values(
+    node: Node, kind: Literal["activation", "number"], key: Token, report: Report
+) -> tuple[Value, ...]:
+    from spacedsl.ir.block import ACTIVATIONS
+
+    values = value_list(node, report)
+    if kind == "activation":
+        if len(values) > 1:
+            help = "list the block once per activation, under two names"
+            raise report.fail("bad-value", "a block type has one activation", node, help)
+        token = node.tokens()[0] if node.tokens() else key
+        if values[0] not in ACTIVATIONS:
+            raise report.unknown("activation", token, ACTIVATIONS)
+    elif isinstance(values[0], str):
+        raise report.fail("bad-value", f"`{key.text}` takes numbers, not {values[0]}", node)
+    return values
+
+
+def _stages(
+    node: Node,
+    kind: Literal["hyperspace", "space"],
+    parent: Space | None,
+    choices: tuple[BlockChoice, ...],
+    page: Page,
+    report: Report,
+) -> Iterable[Stage]:
+    said: dict[str, Node] = {}
+    for child in node.all("stage"):
+        name = child.token("NAME")
+        if name.text in said:
+            report.error("duplicate-stage", f"stage `{name.text}` is said twice", name)
+        said.setdefault(name.text, child)
+        if parent is not None and name.text not in [s.name for s in parent.stages]:
+            try:
+                raise report.unknown("stage", name, [s.name for s in parent.stages])
+            except Abandon:
+                pass
+    if parent is None:
+        if not said:
+            report.error("no-stages", "a page of no stages", node.token("NAME"))
+        for child in said.values():
+            try:
+                yield _fresh_stage(child, kind, choices, page, report)
+            except Abandon:
+                continue
+        return
+    for stage in parent.stages:
+        try:
+            inherited = _with_blocks(stage, choices, parent)
+            yield _narrowed(said.get(stage.name), inherited, kind, node, page, report)
+        except Abandon:
+            continue
+
+
+def _with_blocks(stage: Stage, choices: tuple[BlockChoice, ...], parent: Space) -> Stage:
+    """A narrower `blocks` list of a child page applies to every elastic stage."""
+    return stage.model_copy(update={"choices": choices}) if choices and stage.elastic else stage
+
+
+def _keys(node: Node, report: Report) -> dict[str, Node]:
+    keys: dict[str, Node] = {}
+    for child in node.all(*KEYS):
+        if child.rule in keys:
+            raise report.fail("duplicate-key", f"`{child.rule}` is said twice", child)
+        keys[child.rule] = child
+    return keys
+
+
+def _fresh_stage(
+    node: Node,
+    kind: Literal["hyperspace", "space"],
+    choices: tuple[BlockChoice, ...],
+    page: Page,
+    report: Report,
+) -> Stage:
+    name = node.token("NAME")
+    elastic = node.tokens()[0].text == "elastic" and len(node.tokens("NAME")) == 1
+    elastic = elastic and node.tokens()[0] is not name
+    keys = _keys(node, report)
+    if node.all(*OPS):
+        own: tuple[BlockChoice, ...] = (BlockChoice(block=lower_inline(node, report)),)
+    elif node.all("choice"):
+        own = _choices(node.all("choice"), None, page, report)
+    else:
+        own = choices if elastic else ()
+    if not own:
+        if report.found:
+            raise Abandon
+        message = f"stage `{name.text}` has neither a block nor a body"
+        raise report.fail("missing-block", message, name)
+    widths = _widths(keys, report)
+    if not widths and any("cout" in _names(choice) for choice in own):
+        raise report.fail("missing-key", f"stage `{name.text}` has no `width`", name)
+    window = _window(keys, widths, len(widths), report)
+    if not elastic and window < len(widths):
+        help = f"write `elastic {name.text}`, or leave the window out"
+        raise report.fail("not-elastic", "only an elastic stage has a window", keys["window"], help)
+    stage = Stage(
+        name=name.text,
+        elastic=elastic,
+        choices=own,
+        widths=widths,
+        window=window,
+        depths=_depths(keys, report) or (1,),
+        stride=_stride(keys, report) or 1,
+        shared=_shared(keys, own, report),
+    )
+    return _settled(stage, kind, name, report)
+
+
+def _names(choice: BlockChoice) -> set[str]:
+    from spacedsl.ir.expr import names_in
+    from spacedsl.ir.identity import op_names
+
+    lets = {n for let in choice.block.lets for n in names_in(let.value)}
+    return lets | set(op_names(choice.block.ops))
+
+
+def _narrowed(
+    node: Node | None,
+    stage: Stage,
+    kind: Literal["hyperspace", "space"],
+    owner: Node,
+    page: Page,
+    report: Report,
+) -> Stage:
+    if node is None:
+        return _settled(stage, kind, owner.token("NAME"), report)
+    keys = _keys(node, report)
+    update: dict[str, object] = {}
+    if node.all(*OPS):
+        update["choices"] = (BlockChoice(block=lower_inline(node, report)),)
+    elif node.all("choice"):
+        update["choices"] = _choices(node.all("choice"), stage, page, report)
+        if not update["choices"]:
+            raise Abandon
+    widths = _widths(keys, report) or stage.widths
+    update["widths"] = widths
+    update["window"] = _window(keys, widths, min(stage.window, len(widths)), report)
+    update["depths"] = _depths(keys, report) or stage.depths
+    update["stride"] = _stride(keys, report) or stage.stride
+    choices = update.get("choices", stage.choices)
+    if isinstance(choices, tuple):
+        update["shared"] = _shared(keys, choices, report) or stage.shared
+    return _settled(stage.model_copy(update=update), kind, node.token("NAME"), report)
+
+
+def _settled(
+    stage: Stage, kind: Literal["hyperspace", "space"], at: Token, report: Report
+) -> Stage:
+    """A hyperspace's stage as it is; a space's has one block type and one window."""
+    if kind == "hyperspace":
+        return stage
+    if len(stage.choices) > 1:
+        names = ", ".join(c.block.name for c in stage.choices)
+        message = f"a space names one block type for `{stage.name}`"
+        raise report.fail("several-blocks", message, at, f"one of: {names}")
+    if stage.window < len(stage.widths):
+        windows = " | ".join(", ".join(map(str, w)) for w in stage.windows)
+        message = f"a space names one width window for `{stage.name}`"
+        raise report.fail("several-windows", message, at, f"one of: {windows}")
+    return stage
+
+
+def _widths(keys: dict[str, Node], report: Report) -> tuple[int, ...]:
+    if "width" not in keys:
+        return ()
+    return whole_list(keys["width"].get("values"), report, "width", 1, MAX_WIDTH)
+
+
+def _window(keys: dict[str, Node], widths: tuple[int, ...], default: int, report: Report) -> int:
+    if "window" not in keys:
+        return default
+    token = keys["window"].token("INT")
+    window = whole(token, report, "window", 1, MAX_WIDTH)
+    if window > len(widths):
+        message = f"a window of {window} is larger than the list of {len(widths)} widths"
+        raise report.fail("window-too-large", message, token, f"write at most {len(widths)}")
+    return window
+
+
+def _depths(keys: dict[str, Node], report: Report) -> tuple[int, ...]:
+    if "depth" not in keys:
+        return ()
+    return whole_list(keys["depth"].get("values"), report, "depth", 1, MAX_DEPTH)
+
+
+def _stride(keys: dict[str, Node], report: Report) -> int | None:
+    if "stride" not in keys:
+        return None
+    return whole(keys["stride"].token("INT"), report, "stride", 1, MAX_STRIDE)
+
+
+def _shared(
+    keys: dict[str, Node], choices: tuple[BlockChoice, ...], report: Report
+) -> tuple[str, ...]:
+    if "shared" not in keys:
+        return ()
+    known = {"width", *(a.name for c in choices for a in c.numeric)}
+    traits: list[str] = []
+    for trait in keys["shared"].all("trait"):
+        token = trait.tokens()[0]
+        if token.text not in known:
+            raise report.unknown("parameter", token, known)
+        traits.append(token.text)
+    return tuple(sorted(set(traits)))
+
+
+def _not_a_member(found: Mismatch, parent: Space, node: Node, report: Report) -> Diagnostic:
+    where: Node | Token = node.token("NAME")
+    for stage in node.all("stage"):
+        if stage.token("NAME").text == found.stage:
+            rule = "choice" if found.key not in KEYS else found.key
+            where = stage.first(rule) or stage.token("NAME")
+    if found.key == "input":
+        where = node.first("input") or where
+    prefix = f"{found.stage}: " if found.stage else ""
+    message = f"not a member of {parent.name}: {prefix}{found.reason}"
+    return Diagnostic("not-a-member", message, place(report.source, where.span))
+
+
+def _check_bodies(space: Space, node: Node, report: Report) -> None:
+    """Bind every block at the extremes of what may come in and go out of its stage."""
+    nodes = {n.token("NAME").text: n for n in node.all("stage")}
+    before: tuple[int, ...] = (space.channels,)
+    sizes = (space.resolutions[0], space.resolutions[-1])
+    for stage in space.stages:
+        try:
+            out = {s: _check_stage(stage, before, s) for s in sizes}
+        except BindError as error:
+            message = f"stage `{stage.name}`: {error}"
+            report.error("bad-body", message, nodes[stage.name].token("NAME"))
+            report.raise_if_any()
+            return
+        sizes = (out[sizes[0]], out[sizes[1]])
+        before = stage.widths or before
+
+
+def _check_stage(stage: Stage, before: tuple[int, ...], size: int) -> int:
+    """Output height in pixels. Raises `BindError`."""
+    out = 0
+    for choice in stage.choices:
+        ends = [(a.values[0], a.values[-1]) for a in choice.numeric]
+        for values in product(*ends):
+            settings = tuple(
+                Setting(name=a.name, value=v) for a, v in zip(choice.numeric, values, strict=True)
+            )
+            widths = (stage.widths[0], stage.widths[-1]) if stage.widths else (0,)
+            for width, cin in product(widths, {before[0], before[-1], *widths[:1]} - {0}):
+                block = SubnetBlock(width=width, settings=settings)
+                first = output_size(site_of(choice, block, cin, size, stage.stride))
+                if stage.stride > 1 and first == size:
+                    name = choice.block.name or "the body"
+                    raise BindError(
+                        f"no op of {name} is `strided`, but the stride is {stage.stride}"
+                    )
+                out = first
+    return out

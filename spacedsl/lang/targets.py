@@ -1,0 +1,42 @@
+"""Lower `target` definitions."""
+
+from __future__ import annotations
+
+import re
+
+from spacedsl.ir.target import Target
+from spacedsl.lang.report import Report
+from spacedsl.syntax.tree import Node, Token
+
+UNITS_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+
+
+def milliseconds(text: str) -> float | None:
+    """`15ms`, `1.5s`, `800us` in milliseconds; None where the text is no time."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(us|ms|s)", text)
+    return float(found[1]) * UNITS_MS[found[2]] if found else None
+
+
+def lower_target(node: Node, report: Report) -> Target:
+    """A `target` definition."""
+    for rule in ("device", "latency", "limits", "reference"):
+        nodes = node.all(rule)
+        if len(nodes) > 1:
+            raise report.fail("duplicate-key", f"`{rule}` is said twice", nodes[1])
+        if not nodes and rule != "reference":
+            raise report.fail("missing-key", f"a target says its `{rule}`", node.token("NAME"))
+    reference = node.first("reference")
+    return Target(
+        name=node.token("NAME").text,
+        device=node.get("device").token("STRING").text[1:-1],
+        latency=node.get("latency").token("STRING").text[1:-1],
+        limits_ms=tuple(_limit(t, report) for t in node.get("limits").tokens("QUANTITY")),
+        reference=reference.token("NAME").text if reference else None,
+    )
+
+
+def _limit(token: Token, report: Report) -> float:
+    limit = milliseconds(token.text)
+    if limit is None or limit <= 0:
+        raise report.fail("bad-value", f"{token.text} is not a time", token, "write 15ms")
+    return limit

@@ -1,0 +1,233 @@
+"""Raise IR to text. What is written here is laid out by the one printer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from spacedsl.ir.block import (
+    COUT,
+    PROJECTION,
+    Block,
+    Conv,
+    Dropout,
+    DwConv,
+    GlobalPool,
+    Linear,
+    Op,
+    Optional,
+    Pool,
+    Se,
+    Shortcut,
+    Stride,
+)
+from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8
+from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.ir.subnet import Subnet, SubnetBlock
+from spacedsl.lang.models import SHORT
+from spacedsl.lang.page import LANGUAGE
+from spacedsl.lang.values import shown
+from spacedsl.syntax.printer import format_text
+from spacedsl.text import Source
+
+
+def write(item: Space | Subnet, comments: Sequence[str] = ()) -> str:
+    """The canonical page of one item, `comments` (without `#`) above it. Its `of` is named, not
+    repeated: the page is read beside that page or with the library."""
+    uses = () if isinstance(item, Subnet) or item.of else _sources(item)
+    blocks = () if isinstance(item, Subnet) else _own_blocks(item)
+    lines = [f"language {LANGUAGE}", *(f'use "{use}"' for use in uses), ""]
+    lines += [_block(block) for block in blocks]
+    lines += [f"# {line}".rstrip() for line in comments]
+    lines.append(_model(item) if isinstance(item, Subnet) else _space(item))
+    return format_text(Source(item.name, "\n".join(lines)))
+
+
+def _named_blocks(space: Space) -> list[Block]:
+    blocks = [c.block for s in space.stages for c in s.choices if c.block.name]
+    return list({b.name: b for b in blocks}.values())
+
+
+def _sources(space: Space) -> list[str]:
+    return sorted({b.source for b in _named_blocks(space) if b.source})
+
+
+def _own_blocks(space: Space) -> list[Block]:
+    known = [] if space.of is None else _named_blocks(space.of)
+    return [b for b in _named_blocks(space) if not b.source and b not in known]
+
+
+def _space(space: Space) -> str:
+    parent = space.of
+    of = f" of {parent.name}" if parent else ""
+    parts = [f"{space.kind} {space.name}{of} {{"]
+    if parent is None or space.resolutions != parent.resolutions:
+        channels = f"{space.channels} x " if parent is None else ""
+        parts.append(f"input {channels}{shown(space.resolutions)}")
+    if space.quality is not None and (parent is None or space.quality != parent.quality):
+        parts.append(f'quality "{space.quality}"')
+    common = _common_choices(space) if parent is None else ()
+    if common:
+        parts.append(f"blocks {{ {_choices(common)} }}")
+    for i, stage in enumerate(space.stages):
+        if parent is None:
+            parts.append(_stage(stage, common))
+        else:
+            parts += _narrowed(stage, parent.stages[i])
+    return "\n".join([*parts, "}"])
+
+
+def _common_choices(space: Space) -> tuple[BlockChoice, ...]:
+    """The block list of a hyperspace: the first elastic stage's, where others have it too."""
+    lists = [s.choices for s in space.stages if s.elastic]
+    return lists[0] if len(lists) > 1 and lists.count(lists[0]) > 1 else ()
+
+
+def _stage(stage: Stage, common: tuple[BlockChoice, ...]) -> str:
+    elastic = "elastic " if stage.elastic else ""
+    own = "" if stage.elastic and stage.choices == common else _choices(stage.choices)
+    keys = [own]
+    if stage.widths:
+        keys.append(f"width {shown(stage.widths)}")
+    if stage.window < len(stage.widths):
+        keys.append(f"window {stage.window}")
+    if stage.depths != (1,):
+        keys.append(f"depth {shown(stage.depths)}")
+    if stage.stride != 1:
+        keys.append(f"stride {stage.stride}")
+    if stage.shared:
+        keys.append(f"shared {', '.join(stage.shared)}")
+    return f"{elastic}{stage.name} {{ {' '.join(keys)} }}"
+
+
+def _narrowed(stage: Stage, inherited: Stage) -> list[str]:
+    """What a stage says beyond its parent's; nothing where it is the same."""
+    keys: list[str] = []
+    if stage.choices != inherited.choices:
+        keys += [_choice(c, _twin(c, inherited)) for c in stage.choices]
+    if stage.widths != inherited.widths:
+        keys.append(f"width {shown(stage.widths)}")
+    if stage.window != min(inherited.window, len(stage.widths)):
+        keys.append(f"window {stage.window}")
+    if stage.depths != inherited.depths:
+        keys.append(f"depth {shown(stage.depths)}")
+    if stage.shared != inherited.shared:
+        keys.append(f"shared {', '.join(stage.shared)}")
+    return [f"{stage.name} {{ {' '.join(keys)} }}"] if keys else []
+
+
+def _twin(choice: BlockChoice, inherited: Stage) -> BlockChoice | None:
+    found = [c for c in inherited.choices if c.block == choice.block]
+    return found[0] if len(found) == 1 else None
+
+
+def _choices(choices: Iterable[BlockChoice]) -> str:
+    return " ".join(_choice(c, None) for c in choices)
+
+
+def _choice(choice: BlockChoice, inherited: BlockChoice | None) -> str:
+    """A choice by name with the values that differ from what it would inherit or default to."""
+    if not choice.block.name:
+        return _ops(choice.block.ops)
+    defaults = {p.name: (p.default,) for p in choice.block.params}
+    if inherited is not None:
+        defaults = {a.name: a.values for a in inherited.args}  # type: ignore[misc]
+    said = [f"{a.name} {shown(a.values)}" for a in choice.args if a.values != defaults[a.name]]
+    return f"{choice.block.name} {{ {' '.join(said)} }}" if said else choice.block.name
+
+
+def _block(block: Block) -> str:
+    params = [
+        p.name + ("" if p.default is None else f" = {shown((p.default,))}") for p in block.params
+    ]
+    lets = [f"{let.name} = {_expr(let.value)}" for let in block.lets]
+    signature = f"({', '.join(params)})" if params else ""
+    return "\n".join([f"block {block.name}{signature} {{", *lets, _ops(block.ops), "}", ""])
+
+
+def _ops(ops: Iterable[Op]) -> str:
+    return "\n".join(_op(op) for op in ops)
+
+
+def _op(op: Op) -> str:
+    match op:
+        case Conv():
+            to = [] if op.width == COUT else ["->", _expr(op.width)]
+            flags = _flags(nonorm=not op.norm, bias=op.bias, elide=op.elide)
+            return _words("conv", _kernel(op.kernel), *to, op.act, _stride(op.stride), *flags)
+        case DwConv():
+            flags = _flags(nonorm=not op.norm, bias=op.bias, stacked=op.stacked)
+            return _words("dwconv", _kernel(op.kernel), op.act, _stride(op.stride), *flags)
+        case Se():
+            acts = [] if (op.act, op.gate) == ("relu", "hsigmoid") else [op.act, op.gate]
+            return _words("se", _expr(op.squeeze), *acts)
+        case Pool():
+            flags = _flags(elide=op.elide)
+            return _words(op.op, _kernel(op.kernel), _stride(op.stride), *flags)
+        case GlobalPool():
+            return "pool"
+        case Linear():
+            return f"linear -> {op.classes}"
+        case Dropout():
+            return f"dropout {op.rate:g}"
+        case Optional():
+            return f"optional {op.param} {{ {_ops(op.body)} }}"
+        case Shortcut():
+            if op.kind == "identity":
+                return _words("shortcut", "identity", op.act)
+            path = "projected" if op.body == PROJECTION else f"{{ {_ops(op.body)} }}"
+            return _words("shortcut", path, op.act)
+
+
+def _words(*words: str | None) -> str:
+    return " ".join(w for w in words if w)
+
+
+def _flags(**flags: bool) -> list[str]:
+    return [name for name, on in flags.items() if on]
+
+
+def _stride(stride: Stride) -> str | None:
+    return "strided" if stride == "stage" else f"s{stride}" if stride != 1 else None
+
+
+def _kernel(kernel: Expr) -> str:
+    return kernel.name if isinstance(kernel, Ref) else f"{_expr(kernel)}x{_expr(kernel)}"
+
+
+PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2}
+
+
+def _expr(expr: Expr, outer: int = 0) -> str:
+    match expr:
+        case Num(value=value):
+            return shown((value,))
+        case Ref(name=name):
+            return name
+        case Round8(arg=arg):
+            return f"round8({_expr(arg)})"
+        case Binary(op=op, left=left, right=right):
+            level = PRECEDENCE[op]
+            text = f"{_expr(left, level)} {op} {_expr(right, level + 1)}"
+            return f"({text})" if level < outer else text
+
+
+def _model(subnet: Subnet) -> str:
+    lines = [f"model {subnet.name} of {subnet.of.name} at {subnet.resolution} {{"]
+    for position, stage in enumerate(subnet.of.stages):
+        blocks = subnet.stages[position].blocks
+        if not stage.widths and not any(b.settings for b in blocks):
+            continue
+        name = f"{subnet.choice(position).block.name} " if len(stage.choices) > 1 else ""
+        lines.append(f"{stage.name} {{ {name}{' '.join(map(_model_block, blocks))} }}")
+    return "\n".join([*lines, "}"])
+
+
+def _model_block(block: SubnetBlock) -> str:
+    letters = {name: letter for letter, name in SHORT.items()}
+    settings = [
+        f"{letters[s.name]}{shown((s.value,))}"
+        if s.name in letters
+        else f"{s.name}={shown((s.value,))}"
+        for s in block.settings
+    ]
+    return " ".join([str(block.width), *settings])

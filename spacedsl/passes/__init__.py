@@ -1,0 +1,1 @@
+"""Pure passes over the IR: binding, cost, kernels."""

@@ -1,0 +1,320 @@
+"""Bind a block body to sizes: from text to the layers that really run.
+
+The one place where widths are evaluated, strides placed, stacks expanded and ops left out; cost,
+latency kernels and lowerings read what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from spacedsl.ir.block import (
+    Conv,
+    Dropout,
+    DwConv,
+    GlobalPool,
+    Linear,
+    Op,
+    Optional,
+    Pool,
+    Se,
+    Shortcut,
+    Stride,
+    Value,
+)
+from spacedsl.ir.expr import EvaluationError, Exact, evaluate, evaluate_size, exact
+from spacedsl.ir.sampling import smallest
+from spacedsl.ir.space import BlockChoice, Space
+from spacedsl.ir.subnet import Subnet, SubnetBlock
+
+LayerKind = Literal[
+    "conv", "dwconv", "se", "maxpool", "avgpool", "pool", "linear", "dropout", "act", "add"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One operator with all sizes known. `size` and `out_size` are heights (= widths) in pixels;
+    `squeeze` and `gate` belong to se, `rate` to dropout."""
+
+    kind: LayerKind
+    cin: int
+    cout: int
+    size: int
+    out_size: int
+    kernel: int = 1
+    stride: int = 1
+    act: str | None = None
+    norm: bool = False
+    bias: bool = False
+    squeeze: int = 0
+    gate: str | None = None
+    rate: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """`main` plus `shortcut` (empty: the input itself), then the `add` layer, whose `act` is the
+    activation after the addition."""
+
+    main: tuple[Bound, ...]
+    shortcut: tuple[Bound, ...]
+    add: Layer
+
+
+Bound = Layer | Residual
+
+
+class BindError(ValueError):
+    """A body does not fit the sizes it is bound to; the message names op and sizes."""
+
+
+def layers(bound: tuple[Bound, ...]) -> Iterator[Layer]:
+    """All layers in execution order, residuals flattened: main path, shortcut, add."""
+    for item in bound:
+        if isinstance(item, Residual):
+            yield from layers(item.main)
+            yield from layers(item.shortcut)
+            yield item.add
+        else:
+            yield item
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A block in its place: what a latency or cost depends on. `size`: input height in pixels."""
+
+    choice: BlockChoice
+    cin: int
+    cout: int
+    size: int
+    stride: int
+    settings: tuple[tuple[str, Value], ...]
+
+    def bind(self) -> tuple[Bound, ...]:
+        """The layers of this block. Raises `BindError`."""
+        return bind_block(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    env: Mapping[str, Exact]
+    acts: Mapping[str, str]
+    stride: int
+
+    def act(self, name: str | None) -> str | None:
+        return None if name is None else self.acts.get(name, name)
+
+    def step(self, stride: Stride) -> int:
+        return self.stride if stride == "stage" else int(stride)
+
+
+def bind_block(site: Site) -> tuple[Bound, ...]:
+    """Bind `site.choice`'s body. Raises `BindError` where widths have no whole value, a shortcut
+    does not meet its main path, or the body does not end at the site's width and size."""
+    scope = _scope(site)
+    try:
+        bound, cout, _ = _bind_ops(site.choice.block.ops, scope, site.cin, site.size)
+    except EvaluationError as error:
+        raise BindError(str(error)) from None
+    expected = site.cout
+    if expected and cout != expected and not _ends_in_classifier(site):
+        raise BindError(f"the body ends at {cout} channels, the stage's width is {expected}")
+    return bound
+
+
+def _ends_in_classifier(site: Site) -> bool:
+    return any(isinstance(op, Linear) for op in site.choice.block.ops)
+
+
+def _scope(site: Site) -> _Scope:
+    env: dict[str, Exact] = {"cin": site.cin}
+    if site.cout:
+        env["cout"] = site.cout
+    acts: dict[str, str] = {}
+    for arg in site.choice.args:
+        if isinstance(arg.values[0], str):
+            acts[arg.name] = arg.values[0]
+    for name, value in site.settings:
+        if not isinstance(value, str):
+            env[name] = exact(value)
+    try:
+        for let in site.choice.block.lets:
+            env[let.name] = evaluate(let.value, env)
+    except EvaluationError as error:
+        raise BindError(str(error)) from None
+    return _Scope(env, acts, site.stride)
+
+
+def _bind_ops(
+    ops: tuple[Op, ...], scope: _Scope, cin: int, size: int
+) -> tuple[tuple[Bound, ...], int, int]:
+    bound: tuple[Bound, ...] = ()
+    width, height = cin, size
+    for op in ops:
+        if isinstance(op, Shortcut):
+            bound = _bind_shortcut(op, scope, bound, (cin, size), (width, height))
+            continue
+        if isinstance(op, Optional):
+            if scope.env[op.param] == 0:
+                continue
+            more, width, height = _bind_ops(op.body, scope, width, height)
+        else:
+            more, width, height = _bind_op(op, scope, width, height)
+        bound += more
+    return bound, width, height
+
+
+def _bind_op(
+    op: Conv | DwConv | Se | Pool | GlobalPool | Linear | Dropout,
+    scope: _Scope,
+    cin: int,
+    size: int,
+) -> tuple[tuple[Bound, ...], int, int]:
+    match op:
+        case Conv():
+            cout = evaluate_size(op.width, scope.env)
+            stride = scope.step(op.stride)
+            if op.elide and cout == cin and stride == 1:
+                return (), cin, size
+            layer = _conv_layer("conv", op, scope, (cin, cout), size, stride)
+            return (layer,), cout, layer.out_size
+        case DwConv():
+            kernel = evaluate_size(op.kernel, scope.env)
+            stride = scope.step(op.stride)
+            if not op.stacked:
+                layer = _conv_layer("dwconv", op, scope, (cin, cin), size, stride)
+                return (layer,), cin, layer.out_size
+            if kernel < 3:
+                raise BindError(f"a stack of 3x3 needs a kernel of at least 3, not {kernel}")
+            return _bind_stack(op, scope, cin, size, stride, (kernel - 1) // 2)
+        case Se():
+            squeeze = evaluate_size(op.squeeze, scope.env)
+            act, gate = scope.act(op.act), scope.act(op.gate)
+            se = Layer("se", cin, cin, size, size, act=act, squeeze=squeeze, gate=gate)
+            return (se,), cin, size
+        case Pool():
+            stride = scope.step(op.stride)
+            if op.elide and stride == 1:
+                return (), cin, size
+            kernel = evaluate_size(op.kernel, scope.env)
+            out = _strided(size, stride)
+            return (Layer(op.op, cin, cin, size, out, kernel=kernel, stride=stride),), cin, out
+        case GlobalPool():
+            return (Layer("pool", cin, cin, size, 1, kernel=size),), cin, 1
+        case Linear():
+            if size != 1:
+                raise BindError(f"linear needs a pooled 1 x 1 input, here it is {size} x {size}")
+            layer = Layer("linear", cin, op.classes, 1, 1, bias=True)
+            return (layer,), op.classes, 1
+        case Dropout():
+            return (Layer("dropout", cin, cin, size, size, rate=op.rate),), cin, size
+
+
+def _conv_layer(
+    kind: Literal["conv", "dwconv"],
+    op: Conv | DwConv,
+    scope: _Scope,
+    channels: tuple[int, int],
+    size: int,
+    stride: int,
+) -> Layer:
+    kernel = evaluate_size(op.kernel, scope.env)
+    if kernel % 2 == 0:
+        raise BindError(f'a {kernel}x{kernel} convolution has no "same" padding; use an odd kernel')
+    return Layer(
+        kind,
+        *channels,
+        size,
+        _strided(size, stride),
+        kernel=kernel,
+        stride=stride,
+        act=scope.act(op.act),
+        norm=op.norm,
+        bias=op.bias,
+    )
+
+
+def _bind_stack(
+    op: DwConv, scope: _Scope, cin: int, size: int, stride: int, count: int
+) -> tuple[tuple[Bound, ...], int, int]:
+    stack: list[Layer] = []
+    for i in range(count):
+        step, last = (stride if i == 0 else 1), i == count - 1
+        out = _strided(size, step)
+        act = scope.act(op.act) if last else None
+        norm, bias = op.norm and last, op.bias and last
+        stack.append(
+            Layer(
+                "dwconv", cin, cin, size, out, kernel=3, stride=step, act=act, norm=norm, bias=bias
+            )
+        )
+        size = out
+    return tuple(stack), cin, size
+
+
+def _strided(size: int, stride: int) -> int:
+    return -(-size // stride)
+
+
+def _bind_shortcut(
+    op: Shortcut,
+    scope: _Scope,
+    main: tuple[Bound, ...],
+    start: tuple[int, int],
+    end: tuple[int, int],
+) -> tuple[Bound, ...]:
+    shortcut: tuple[Bound, ...] = ()
+    (cin, size), (cout, out_size) = start, end
+    act = scope.act(op.act)
+    if op.kind == "identity":
+        if start != end:
+            after = Layer("act", cout, cout, out_size, out_size, act=act)
+            return (*main, after) if act else main
+    else:
+        shortcut, width, height = _bind_ops(op.body, scope, cin, size)
+        if (width, height) != end:
+            raise BindError(
+                f"the shortcut ends at {width} channels of {height} x {height}, "
+                f"the main path at {cout} of {out_size} x {out_size}"
+            )
+    add = Layer("add", cout, cout, out_size, out_size, act=act)
+    return (Residual(main, shortcut, add),)
+
+
+def output_size(site: Site) -> int:
+    """Height of the block's output in pixels. Raises `BindError`."""
+    size = site.size
+    for item in site.bind():
+        size = item.add.out_size if isinstance(item, Residual) else item.out_size
+    return size
+
+
+def site_of(choice: BlockChoice, block: SubnetBlock, cin: int, size: int, stride: int) -> Site:
+    """The site of one subnet block."""
+    settings = tuple((s.name, s.value) for s in block.settings)
+    return Site(choice, cin, block.width, size, stride, settings)
+
+
+def subnet_sites(subnet: Subnet) -> tuple[tuple[Site, ...], ...]:
+    """Every block of a subnet in its place, stage by stage. Raises `BindError`."""
+    stages: list[tuple[Site, ...]] = []
+    cin, size = subnet.of.channels, subnet.resolution
+    for position, stage in enumerate(subnet.stages):
+        declared = subnet.of.stages[position]
+        choice = subnet.choice(position)
+        sites: list[Site] = []
+        for i, block in enumerate(stage.blocks):
+            site = site_of(choice, block, cin, size, declared.stride if i == 0 else 1)
+            size = output_size(site)
+            cin = block.width or cin
+            sites.append(site)
+        stages.append(tuple(sites))
+    return tuple(stages)
+
+
+def stage_sizes(space: Space, resolution: int) -> tuple[int, ...]:
+    """Input height of every stage at `resolution` pixels, from the smallest subnet's sites."""
+    sites = subnet_sites(smallest(space, resolution))
+    return tuple(stage[0].size for stage in sites)

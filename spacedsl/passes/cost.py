@@ -1,0 +1,57 @@
+"""Multiply-accumulates and parameters, from the bound layers alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spacedsl.ir.subnet import Subnet
+from spacedsl.passes.bind import Bound, Layer, Site, layers, subnet_sites
+
+SCALES_PER_CONV = 3
+"""LSQ+ learns a weight scale, an activation scale and an activation offset per convolution; the
+published tables count them, and so does `params`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """`flops`: multiply-accumulates of convolutions and linear layers, the published tables'
+    count. `params`: weights, biases, two per normalised channel and the LSQ+ scalars."""
+
+    flops: int = 0
+    params: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.flops + other.flops, self.params + other.params)
+
+
+def layer_cost(layer: Layer) -> Cost:
+    """Cost of one layer; zero for those without weights."""
+    match layer.kind:
+        case "conv" | "dwconv":
+            fan_in = layer.cin if layer.kind == "conv" else 1
+            weights = fan_in * layer.cout * layer.kernel**2
+            extra = (2 * layer.norm + layer.bias) * layer.cout + SCALES_PER_CONV
+            return Cost(weights * layer.out_size**2, weights + extra)
+        case "se":
+            weights = 2 * layer.cin * layer.squeeze
+            return Cost(weights, weights + layer.squeeze + layer.cin + 2 * SCALES_PER_CONV)
+        case "linear":
+            weights = layer.cin * layer.cout
+            return Cost(weights, weights + layer.cout + SCALES_PER_CONV)
+        case _:
+            return Cost()
+
+
+def bound_cost(bound: tuple[Bound, ...]) -> Cost:
+    """Cost of a bound body."""
+    return sum((layer_cost(layer) for layer in layers(bound)), Cost())
+
+
+def site_cost(site: Site) -> Cost:
+    """Cost of a block in its place. Raises `BindError`."""
+    return bound_cost(site.bind())
+
+
+def subnet_cost(subnet: Subnet) -> Cost:
+    """Cost of a network: stem, stages and head. Raises `BindError`."""
+    return sum((site_cost(s) for stage in subnet_sites(subnet) for s in stage), Cost())

@@ -1,0 +1,69 @@
+"""Layers to latency kernels: what a runtime fuses into one call, with nn-Meter's names.
+
+ReLU, ReLU6 and batch norm are absorbed by the convolution before them; every other activation is
+a kernel of its own, as the published Pixel 4 table shows (convolutions with and without ReLU cost
+the same there, swish is a separate summand)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from spacedsl.passes.bind import Layer
+
+ABSORBED = frozenset({"relu", "relu6"})
+
+PLAIN_KINDS = {
+    "conv": "conv-bn-relu",
+    "dwconv": "dwconv-bn-relu",
+    "linear": "fc",
+    "pool": "global-avgpool",
+    "maxpool": "maxpool",
+    "avgpool": "avgpool",
+}
+
+
+class Kernel(NamedTuple):
+    """One latency kernel. `cin`, `cout` in channels (`cout` is the squeeze width of an `se`),
+    `size` the input height in pixels, `kernel` the window, batch 1."""
+
+    kind: str
+    cin: int
+    cout: int
+    size: int
+    kernel: int = 1
+    stride: int = 1
+
+    @property
+    def out_size(self) -> int:
+        """Output height in pixels."""
+        return 1 if self.kind == "global-avgpool" else -(-self.size // self.stride)
+
+
+def layer_kernels(layer: Layer) -> Iterator[Kernel]:
+    """The kernels of one layer, in execution order. Dropout has none."""
+    size, channels = layer.out_size, layer.cout
+    match layer.kind:
+        case "dropout":
+            return
+        case "se":
+            plain = layer.act == "relu" and layer.gate == "hsigmoid"
+            kind = "se" if plain else f"se-{layer.act}-{layer.gate}"
+            yield Kernel(kind, layer.cin, layer.squeeze, layer.size)
+            return
+        case "add":
+            absorbed = layer.act in ABSORBED
+            yield Kernel("add-relu" if absorbed else "add", channels, channels, size)
+        case "act":
+            yield Kernel(layer.act or "identity", channels, channels, size)
+            return
+        case kind:
+            window = 1 if kind == "pool" else layer.kernel
+            yield Kernel(PLAIN_KINDS[kind], layer.cin, channels, layer.size, window, layer.stride)
+    if layer.act is not None and layer.act not in ABSORBED:
+        yield Kernel(layer.act, channels, channels, size)
+
+
+def kernels(layers: Iterable[Layer]) -> tuple[Kernel, ...]:
+    """The latency kernels of a run of layers, in execution order."""
+    return tuple(kernel for layer in layers for kernel in layer_kernels(layer))

@@ -1,0 +1,1 @@
+"""Scores and searches over the IR. Knows protocols, not files of tables."""

@@ -1,0 +1,93 @@
+"""What a search needs to know of a device and of quality; tables and runs implement it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spacedsl.ir.space import BlockChoice
+from spacedsl.passes.bind import Site
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class Coverage(IntEnum):
+    """Where a number comes from. Larger is less certain; a part is as certain as its worst."""
+
+    MEASURED = 0
+    INTERPOLATED = 1
+    ESTIMATED = 2
+    UNCOVERED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Latencies in milliseconds, (N,), and their `Coverage`, (N,) uint8. Where uncovered, the
+    latency is NaN."""
+
+    ms: Floats
+    coverage: NDArray[np.uint8]
+
+
+class LatencyModel(Protocol):
+    """Latency of blocks on one device, batch 1, INT8."""
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """Network resolutions in pixels at which blocks were measured, ascending."""
+
+    @property
+    def identity(self) -> str:
+        """Content hash of the table."""
+
+    def predict(self, sites: Sequence[Site]) -> Prediction:
+        """Latency of each block in its place, stem and head included."""
+
+
+class StageLoss(Protocol):
+    """NSR loss of one (elastic stage, block type): `link(base + sum of terms over blocks)`."""
+
+    def base(self, resolution: int, depth: int, cin: Ints) -> Floats:
+        """(N,) constants for stages of `depth` blocks whose input has `cin` (N,) channels. NaN
+        where not covered."""
+
+    def terms(
+        self,
+        resolution: int,
+        depth: int,
+        position: int,
+        cin: Ints,
+        width: Ints,
+        settings: Mapping[str, Floats],
+    ) -> Floats:
+        """(N,) terms of block `position` (from 0) of `depth`, with `cin` channels in, `width` out
+        and numeric settings by parameter name, (N,) each. NaN where not covered."""
+
+    def link(self, total: Floats) -> Floats:
+        """Strictly increasing map from sums to losses, same shape."""
+
+    @property
+    def offset_uncertainty(self) -> float:
+        """Standard uncertainty of the loss level of this entry (0 where it was measured in the
+        table's own run)."""
+
+
+class QualityModel(Protocol):
+    """NSR losses of sub-stages, from one block-wise distillation."""
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """Resolutions in pixels at which losses were measured, ascending."""
+
+    @property
+    def identity(self) -> str:
+        """Content hash of the table."""
+
+    def stage(self, number: int, choice: BlockChoice) -> StageLoss | None:
+        """The losses of elastic stage `number` (from 1) with this block type, or None."""

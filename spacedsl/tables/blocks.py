@@ -1,0 +1,162 @@
+"""The distinct blocks of table rows: rows become sums over blocks, blocks sums over kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from spacedsl.ir.identity import block_identity, normal_ops
+from spacedsl.ir.space import BlockChoice, Space
+from spacedsl.passes.bind import Site, layers, stage_sizes
+from spacedsl.passes.kernels import Kernel, kernels
+from spacedsl.tables.rows import SubstageRows, elastic_stage, settings_of
+from spacedsl.tables.solve import Floats, Ints
+
+REFERENCE_SIZE = 4096
+"""Bodies are bound once at this height; a layer's height divides it by the strides passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """How tables name a block choice: its identity, and its settings in canonical order."""
+
+    identity: str
+    order: tuple[str, ...]
+
+
+@lru_cache(maxsize=4096)
+def family(choice: BlockChoice) -> Family:
+    """The family of a choice. Names of parameters do not matter, their role does."""
+    _, renamed = normal_ops(choice, inline_single=False)
+    numeric = [arg.name for arg in choice.numeric if arg.name in renamed]
+    return Family(block_identity(choice), tuple(sorted(numeric, key=lambda n: int(renamed[n][1:]))))
+
+
+def canonical_settings(order: Sequence[str], site: Site) -> tuple[float, ...]:
+    """The site's numeric settings in canonical order."""
+    given = dict(site.settings)
+    return tuple(float(given[name]) for name in order)
+
+
+class KernelCache:
+    """Kernels of sites; a body is bound once for all sizes."""
+
+    def __init__(self) -> None:
+        self._bodies: dict[tuple[object, ...], tuple[Kernel, ...]] = {}
+
+    def kernels(self, site: Site) -> tuple[Kernel, ...]:
+        """The latency kernels of one block in its place. Raises `BindError`."""
+        key = (id(site.choice), site.cin, site.cout, site.stride, site.settings)
+        body = self._bodies.get(key)
+        if body is None:
+            reference = Site(
+                site.choice, site.cin, site.cout, REFERENCE_SIZE, site.stride, site.settings
+            )
+            body = kernels(layers(reference.bind()))
+            self._bodies[key] = body
+        size = site.size
+        return tuple(
+            Kernel(k[0], k[1], k[2], -(-size * k[3] // REFERENCE_SIZE), k[4], k[5]) for k in body
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BlockIndex:
+    """Rows as sums over distinct blocks: entry i says that row `row[i]` contains `block[i]`.
+    Blocks past the measured ones are reachable in the hyperspace but in no row."""
+
+    sites: tuple[Site, ...]
+    row: Ints
+    block: Ints
+    rows: int
+
+    def totals(self, values: Floats) -> Floats:
+        """(blocks,) -> (rows,)."""
+        return np.bincount(self.row, values[self.block], self.rows)
+
+    def spread(self, values: Floats) -> Floats:
+        """(rows,) -> (blocks,), the transpose of `totals`."""
+        return np.bincount(self.block, values[self.row], len(self.sites))
+
+
+def index_blocks(
+    files: Iterable[SubstageRows], space: Space, *, reachable: bool = False
+) -> BlockIndex:
+    """Number the distinct blocks of all rows (files in order, rows in order); with `reachable`
+    also those of `space` that no row contains, at the rows' resolutions."""
+    files = tuple(files)
+    known: dict[tuple[int, int, int, int, int, tuple[float, ...]], int] = {}
+    sites: list[Site] = []
+    row: list[int] = []
+    block: list[int] = []
+    families = _choice_numbers(space)
+
+    def number(
+        choice: BlockChoice, cin: int, cout: int, size: int, stride: int, values: tuple[float, ...]
+    ) -> int:
+        key = (families[id(choice)], cin, cout, size, stride, values)
+        found = known.get(key)
+        if found is None:
+            found = known[key] = len(sites)
+            sites.append(Site(choice, cin, cout, size, stride, settings_of(choice, values)))
+        return found
+
+    start = 0
+    for rows in files:
+        stage = elastic_stage(space, rows.number)
+        choice = stage.choices[rows.choice]
+        for i, widths, settings in zip(
+            range(len(rows)), rows.widths.tolist(), rows.settings.tolist(), strict=True
+        ):
+            cin, size, stride = int(rows.cin[i]), int(rows.size[i]), stage.stride
+            for d in range(int(rows.depth[i])):
+                values = tuple(settings[d])
+                row.append(start + i)
+                block.append(number(choice, cin, widths[d], size, stride, values))
+                cin, size, stride = widths[d], -(-size // stride), 1
+        start += len(rows)
+    if reachable:
+        resolutions = sorted({int(r) for rows in files for r in np.unique(rows.resolution)})
+        for site in reachable_sites(space, resolutions):
+            number(
+                site.choice,
+                site.cin,
+                site.cout,
+                site.size,
+                site.stride,
+                tuple(float(v) for _, v in site.settings),
+            )
+    return BlockIndex(tuple(sites), np.array(row, np.int64), np.array(block, np.int64), start)
+
+
+def _choice_numbers(space: Space) -> Mapping[int, int]:
+    """Equal block types of different stages get one number."""
+    numbers: dict[str, int] = {}
+    choices = [c for p in space.elastic for c in space.stages[p].choices]
+    return {id(c): numbers.setdefault(family(c).identity, len(numbers)) for c in choices}
+
+
+def reachable_sites(space: Space, resolutions: Sequence[int]) -> Iterator[Site]:
+    """Every block that a member of `space` can have in an elastic stage at these resolutions."""
+    for resolution in resolutions:
+        sizes = stage_sizes(space, resolution)
+        for position in space.elastic:
+            stage, before = space.stages[position], space.stages[position - 1].widths
+            inner = -(-sizes[position] // stage.stride)
+            for choice in stage.choices:
+                for values in _combinations(choice):
+                    for cout in stage.widths:
+                        for cin in before:
+                            yield Site(choice, cin, cout, sizes[position], stage.stride, values)
+                        for cin in stage.widths if stage.depths[-1] > 1 else ():
+                            yield Site(choice, cin, cout, inner, 1, values)
+
+
+def _combinations(choice: BlockChoice) -> list[tuple[tuple[str, float | int | str], ...]]:
+    found: list[tuple[tuple[str, float | int | str], ...]] = [()]
+    for arg in choice.numeric:
+        found = [(*values, (arg.name, value)) for values in found for value in arg.values]
+    return found

@@ -1,0 +1,110 @@
+"""Least squares in numpy: non-negative, robust, conjugate gradients and ridge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Operator = Callable[[Floats], Floats]
+
+
+def non_negative(
+    gram: Floats, moment: Floats, *, sweeps: int = 5000, tolerance: float = 1e-7
+) -> Floats:
+    """argmin over x >= 0 of x'Gx / 2 - m'x, by coordinate descent. `gram` (F, F), `moment` (F,)."""
+    x = np.zeros(len(moment))
+    diagonal = np.maximum(np.diag(gram), 1e-12)
+    for _ in range(sweeps):
+        change = 0.0
+        for j in range(len(x)):
+            value = max(0.0, float(x[j] + (moment[j] - gram[j] @ x) / diagonal[j]))
+            change = max(change, abs(value - float(x[j])) / (1e-9 + abs(float(x[j]))))
+            x[j] = value
+        if change < tolerance:
+            break
+    return x
+
+
+def robust_non_negative(
+    features: Floats, target: Floats, *, scale: float = 0.1, rounds: int = 12
+) -> Floats:
+    """x >= 0 with features @ x near `target` in the sense of log(prediction / target), Cauchy
+    weights of width `scale`: a few wild rows do not bend the rest. (N, F), (N,) -> (F,)."""
+    weight = 1.0 / target
+    x = np.zeros(features.shape[1])
+    for _ in range(rounds):
+        weighted = features * weight[:, None]
+        norm = np.maximum(np.linalg.norm(weighted, axis=0), 1e-12)
+        weighted /= norm
+        x = non_negative(weighted.T @ weighted, weighted.T @ (target * weight)) / norm
+        predicted = np.maximum(features @ x, 1e-3 * target)
+        error = np.log(predicted / target)
+        weight = 1.0 / np.sqrt(target * predicted * (1.0 + (error / scale) ** 2))
+    return x
+
+
+def conjugate_gradients(
+    forward: Operator,
+    backward: Operator,
+    residual: Floats,
+    unknowns: int,
+    *,
+    iterations: int,
+    damping: float = 0.0,
+) -> Floats:
+    """argmin |forward(x) - residual|^2 + damping |x|^2, from x = 0, so what no row determines
+    stays 0. `residual` (N,), result (`unknowns`,)."""
+    x = np.zeros(unknowns)
+    left = residual.copy()
+    gradient = backward(left)
+    direction = gradient.copy()
+    norm = float(gradient @ gradient)
+    for _ in range(iterations):
+        if norm < 1e-24:
+            break
+        image = forward(direction)
+        step = norm / float(image @ image + damping * (direction @ direction))
+        x += step * direction
+        left -= step * image
+        gradient = backward(left) - damping * x
+        fresh = float(gradient @ gradient)
+        direction = gradient + fresh / norm * direction
+        norm = fresh
+    return x
+
+
+def ridge(features: Floats, target: Floats, penalty: float) -> tuple[Floats, float]:
+    """Coefficients (F,) and intercept of a ridge regression; the intercept is not penalised."""
+    center, mean = features.mean(axis=0), float(target.mean())
+    gram = features.T @ features - len(target) * np.outer(center, center)
+    moment = features.T @ target - len(target) * center * mean
+    gram[np.diag_indices_from(gram)] += penalty
+    x = np.linalg.solve(gram, moment)
+    return x, mean - float(center @ x)
+
+
+def monotone(x: Floats, y: Floats, *, knots: int) -> tuple[Floats, Floats]:
+    """Strictly increasing piecewise-linear fit of y on x (pooled adjacent violators over
+    quantile bins): knot positions and values, (K,) each, K <= `knots`."""
+    order = np.argsort(x, kind="stable")
+    positions = np.array([part.mean() for part in np.array_split(x[order], knots) if len(part)])
+    pools: list[tuple[float, int]] = []
+    for part in np.array_split(y[order], knots):
+        if not len(part):
+            continue
+        pools.append((float(part.mean()), 1))
+        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
+            (b, m), (a, n) = pools.pop(), pools.pop()
+            pools.append(((a * n + b * m) / (n + m), n + m))
+    values = np.concatenate([np.full(count, level) for level, count in pools])
+    keep = np.concatenate([[True], np.diff(positions) > 1e-9])
+    positions, values = positions[keep], values[keep]
+    least = 0.02
+    for i in range(1, len(values)):
+        rise = least * float(positions[i] - positions[i - 1])
+        values[i] = max(float(values[i]), float(values[i - 1]) + rise)
+    return positions, values
