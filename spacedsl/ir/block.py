@@ -142,3 +142,11 @@ def walk(ops: tuple[Op, ...]) -> Iterator[Op]:
         yield op
         if isinstance(op, Shortcut | Optional):
             yield from walk(op.body)
+
+
+def op_sizes(ops: tuple[Op, ...]) -> Iterator[Expr]:
+    """Every kernel, width and squeeze that ops say, in order."""
+    for op in walk(ops):
+        for field in ("kernel", "width", "squeeze"):
+            if hasattr(op, field):
+                yield getattr(op, field)

@@ -70,11 +70,12 @@ def _stage_mismatch(outer: Stage, inner: Stage) -> _Difference | None:
 
 
 def _width_mismatch(outer: Stage, inner: Stage) -> _Difference | None:
+    if inner.widths and not outer.widths:
+        return "width", "it has no width to choose", _example(inner)
     for width in inner.widths:
         if width not in outer.widths:
-            near = min(outer.widths, key=lambda w: abs(w - width), default=None)
-            hint = "" if near is None else f" (the nearest is {near})"
-            reason = f"width {width} is not one of {_listed(outer.widths)}{hint}"
+            near = min(outer.widths, key=lambda w: abs(w - width))
+            reason = f"width {width} is not one of {_listed(outer.widths)} (the nearest is {near})"
             return "width", reason, _example(inner, widths=(width,))
     if not inner.widths:
         return None
@@ -107,7 +108,7 @@ def _choice_mismatch(outer: Stage, inner: Stage) -> _Difference | None:
 
 
 def _values_in_order(choice: BlockChoice) -> list[tuple[str, tuple[int | float | str, ...]]]:
-    renamed = normal_ops(choice, inline_single=False)[1]
+    renamed = _canonical_names(choice)
     return [(renamed[a.name], a.values) for a in choice.numeric]
 
 
@@ -115,32 +116,33 @@ def _canonical_values(choice: BlockChoice) -> dict[str, tuple[int | float | str,
     return dict(_values_in_order(choice))
 
 
+def _canonical_names(choice: BlockChoice) -> dict[str, str]:
+    return normal_ops(choice, inline_single=False)[1]
+
+
 def _shared_mismatch(outer: Stage, inner: Stage) -> _Difference | None:
+    """What `outer` shares between blocks and `inner` does not. Block types are already matched."""
     depth = max(inner.depths)
-    for name in outer.shared:
-        if name in inner.shared or depth == 1:
-            continue
-        values = inner.widths if name == "width" else _arg_values(inner, name)
-        if len(values) > 1:
-            reason = f"{name} differs between blocks, but is shared there"
-            ends = (values[0], values[-1])
-            if name == "width":
-                widths = (int(ends[0]), int(ends[1]))
-                return "shared", reason, _example(inner, depth=depth, widths=widths)
-            return (
-                "shared",
-                reason,
-                _example(inner, depth=depth, settings={name: ends[1]}, once=True),
-            )
-    return None
-
-
-def _arg_values(stage: Stage, name: str) -> tuple[int | float | str, ...]:
-    for choice in stage.choices:
+    if depth == 1:
+        return None
+    reason = "differs between blocks, but is shared there"
+    if "width" in outer.shared and "width" not in inner.shared:
+        for window in inner.windows:
+            if len(window) > 1:
+                ends = (window[0], window[-1])
+                return "shared", f"width {reason}", _example(inner, depth=depth, widths=ends)
+    known = {block_identity(choice): choice for choice in outer.choices}
+    for position, choice in enumerate(inner.choices):
+        theirs = _canonical_names(known[block_identity(choice)])
+        shared = {theirs[name] for name in outer.shared if name in theirs}
+        names = _canonical_names(choice)
         for arg in choice.numeric:
-            if arg.name == name:
-                return arg.values
-    return ()
+            free = arg.name not in inner.shared and len(arg.values) > 1
+            if free and names[arg.name] in shared:
+                last = {arg.name: arg.values[-1]}
+                example = _example(inner, choice=position, depth=depth, settings=last, once=True)
+                return "shared", f"{arg.name} {reason}", example
+    return None
 
 
 def _example(

@@ -95,9 +95,14 @@ def evaluate(expr: Expr, env: Mapping[str, Exact]) -> Exact:
             return _plain(Fraction(a) / b)
 
 
+MAX_SIZE = 1 << 24
+
+
 def evaluate_size(expr: Expr, env: Mapping[str, Exact]) -> int:
     """A width or kernel: a positive integer. Raises `EvaluationError`."""
     value = evaluate(expr, env)
+    if not -MAX_SIZE <= value <= MAX_SIZE:
+        raise EvaluationError(f"a size beyond {MAX_SIZE:,}")
     if value.denominator != 1:
         raise EvaluationError(f"{float(value):g} is not a whole number; use round8(...)")
     if value < 1:
@@ -105,17 +110,17 @@ def evaluate_size(expr: Expr, env: Mapping[str, Exact]) -> int:
     return int(value)
 
 
-def names_in(expr: Expr) -> frozenset[str]:
-    """Every name that `expr` mentions."""
+def names_in(expr: Expr) -> tuple[str, ...]:
+    """Every name that `expr` mentions, in order of the text."""
     match expr:
         case Ref(name=name):
-            return frozenset({name})
+            return (name,)
         case Binary(left=left, right=right):
-            return names_in(left) | names_in(right)
+            return names_in(left) + names_in(right)
         case Round8(arg=arg):
             return names_in(arg)
         case _:
-            return frozenset()
+            return ()
 
 
 def substitute(expr: Expr, replacements: Mapping[str, Expr]) -> Expr:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -59,7 +59,7 @@ def op_names(ops: tuple[Op, ...]) -> list[str]:
     for op in walk(ops):
         for field in ("kernel", "width", "squeeze"):
             if hasattr(op, field):
-                found += sorted(names_in(getattr(op, field)))
+                found += names_in(getattr(op, field))
         if isinstance(op, Optional):
             found.append(op.param)
         for field in ("act", "gate"):
@@ -124,8 +124,6 @@ def choice_identity(choice: BlockChoice) -> str:
 
 def stage_form(stage: Stage) -> dict[str, Any]:
     """The normal form of a stage."""
-    shared = list(stage.shared)
-    renames = [normal_ops(choice)[1] for choice in stage.choices]
     return {
         "elastic": stage.elastic,
         "choices": sorted(choice_identity(choice) for choice in stage.choices),
@@ -133,8 +131,18 @@ def stage_form(stage: Stage) -> dict[str, Any]:
         "window": stage.window,
         "depths": list(stage.depths),
         "stride": stage.stride,
-        "shared": sorted({r.get(name, name) for name in shared for r in renames}),
+        "shared": sorted(_shared_form(stage)),
     }
+
+
+def _shared_form(stage: Stage) -> Iterator[str]:
+    """What is shared, parameters by their canonical name in each choice that leaves them open."""
+    if "width" in stage.shared:
+        yield "width"
+    for choice in stage.choices:
+        for name, canonical in normal_ops(choice)[1].items():
+            if name in stage.shared:
+                yield f"{choice_identity(choice)} {canonical}"
 
 
 @lru_cache(maxsize=4096)

@@ -24,10 +24,10 @@ from spacedsl.ir.block import (
     Shortcut,
     Stride,
     Value,
+    op_sizes,
     walk,
 )
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, names_in
-from spacedsl.ir.identity import op_names
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import number, whole
 from spacedsl.syntax.tree import Node, Token
@@ -35,7 +35,8 @@ from spacedsl.syntax.tree import Node, Token
 SIZES = ("cin", "cout")
 MAX_KERNEL = 31
 MAX_CLASSES = 1_000_000
-MAX_SIZE = 65_536
+MAX_PARAMS = 8
+MAX_NAMES = 64
 
 FLAGS = {
     "conv": ("strided", "nonorm", "bias", "elide"),
@@ -97,19 +98,58 @@ class Modifiers:
 
 def lower_block(node: Node, source: str, report: Report) -> Block:
     """A `block` definition. `source` is the `use` path it is known by, "" in its own page."""
-    params = tuple(_param(p, report) for p in (node.first("params") or node).all("param"))
+    nodes = (node.first("params") or node).all("param")
+    params = tuple(_param(p, report) for p in nodes)
     names = [p.name for p in params]
-    for name, param in zip(names, (node.first("params") or node).all("param"), strict=True):
-        if names.count(name) > 1 or name in SIZES or name in ACTIVATIONS:
+    if len(params) > MAX_PARAMS:
+        raise report.fail("too-large", f"a block has at most {MAX_PARAMS} parameters", node)
+    seen: set[str] = set()
+    for name, param in zip(names, nodes, strict=True):
+        if name in seen or name in SIZES or _has_meaning(name):
             raise report.fail("bad-name", f"`{name}` cannot name a parameter here", param)
+        seen.add(name)
     block = _body(node, tuple(names), report)
-    used = set(op_names(block.ops)) | {n for let in block.lets for n in names_in(let.value)}
-    for name, param in zip(names, (node.first("params") or node).all("param"), strict=True):
-        if name not in used:
-            report.error("unused-parameter", f"parameter `{name}` is never used", param)
-    return block.model_copy(
+    block = block.model_copy(
         update={"name": node.token("NAME").text, "source": source, "params": params}
     )
+    if not report.found:
+        _check_uses(block, nodes, report)
+    return block
+
+
+def _has_meaning(name: str) -> bool:
+    """Whether an op would take `name` for something else than a parameter."""
+    flags = {flag for words in FLAGS.values() for flag in words}
+    return name in ACTIVATIONS or name in flags or (name[0] == "s" and name[1:].isdecimal())
+
+
+def _check_uses(block: Block, nodes: tuple[Node, ...], report: Report) -> None:
+    """Every parameter is used, and as one kind of thing, which its default is too."""
+    acts = _activations(block)
+    numbers = _numbers(block)
+    for param, node in zip(block.params, nodes, strict=True):
+        name, kind = param.name, parameter_kind(block, param.name)
+        if name not in acts | numbers:
+            report.error("unused-parameter", f"parameter `{name}` is never used", node)
+        elif name in acts & numbers:
+            report.error("bad-value", f"`{name}` is used as an activation and as a number", node)
+        elif param.default is not None and not is_of_kind(param.default, kind):
+            message = f"`{name}` takes {KINDS[kind]}, not {param.default}"
+            report.error("bad-value", message, node)
+
+
+def _activations(block: Block) -> set[str]:
+    """Names in the places of activations."""
+    acts = {getattr(op, field, None) for op in walk(block.ops) for field in ("act", "gate")}
+    return {name for name in acts if name is not None}
+
+
+def _numbers(block: Block) -> set[str]:
+    """Names in the places of numbers: sizes, kernels, conditions."""
+    found = {op.param for op in walk(block.ops) if isinstance(op, Optional)}
+    for expr in (*(let.value for let in block.lets), *op_sizes(block.ops)):
+        found.update(names_in(expr))
+    return found
 
 
 def lower_inline(node: Node, report: Report) -> Block:
@@ -117,10 +157,29 @@ def lower_inline(node: Node, report: Report) -> Block:
     return _body(node, (), report)
 
 
-def parameter_kind(block: Block, name: str) -> Literal["activation", "number"]:
+Kind = Literal["activation", "switch", "number"]
+
+KINDS: dict[Kind, str] = {
+    "activation": "an activation",
+    "switch": "0 or 1",
+    "number": "numbers",
+}
+"""What a parameter of each kind takes."""
+
+
+def parameter_kind(block: Block, name: str) -> Kind:
     """What a parameter holds, from how the body uses it."""
-    acts = {getattr(op, field, None) for op in walk(block.ops) for field in ("act", "gate")}
-    return "activation" if name in acts else "number"
+    if name in _activations(block):
+        return "activation"
+    switches = {op.param for op in walk(block.ops) if isinstance(op, Optional)}
+    return "switch" if name in switches else "number"
+
+
+def is_of_kind(value: Value, kind: Kind) -> bool:
+    """Whether a parameter of this kind can be `value`."""
+    if isinstance(value, str):
+        return kind == "activation"
+    return kind == "number" or (kind == "switch" and value in (0, 1))
 
 
 def _param(node: Node, report: Report) -> Param:
@@ -136,12 +195,17 @@ def _param(node: Node, report: Report) -> Param:
 def _body(node: Node, params: tuple[str, ...], report: Report) -> Block:
     known = [*SIZES, *params]
     lets: list[Let] = []
+    spelt_out: dict[str, int] = {}
     for let in node.all("let"):
         name = let.token("NAME")
-        if name.text in known or name.text in ACTIVATIONS:
+        if name.text in known or _has_meaning(name.text):
             raise report.fail("bad-name", f"`{name.text}` already means something here", name)
-        value = let.children[2]
-        lets.append(Let(name=name.text, value=_expr(value, known, report)))
+        value = _expr(let.children[2], known, report)
+        spelt_out[name.text] = sum(spelt_out.get(n, 1) for n in names_in(value))
+        if spelt_out[name.text] > MAX_NAMES:
+            message = f"spelt out, `{name.text}` is made of more than {MAX_NAMES} names"
+            raise report.fail("too-large", message, name)
+        lets.append(Let(name=name.text, value=value))
         known.append(name.text)
     return Block(lets=tuple(lets), ops=_ops(node, known, params, report))
 
@@ -185,7 +249,7 @@ def _op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -
         case "dropout":
             rate = number(node.token("INT", "FLOAT"), report)
             if not 0 <= rate < 1:
-                raise report.fail("bad-value", f"dropout {rate} is not in 0..1", node)
+                raise report.fail("bad-value", f"dropout {rate} is not from 0 to below 1", node)
             return Dropout(rate=float(rate))
         case "optional":
             name = node.token("NAME")

@@ -8,7 +8,7 @@ from functools import cached_property
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
-from spacedsl.diagnostics import Diagnostic, SpaceError, fault, place
+from spacedsl.diagnostics import Diagnostic, SpaceError, fault, place, suggest
 from spacedsl.ir.block import Block
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
@@ -20,6 +20,7 @@ from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Source, Span
 
 LANGUAGE = 1
+MAX_CHAIN = 16
 SUFFIX = ".space"
 
 Item = Block | Space | Subnet | Target
@@ -43,7 +44,7 @@ def read_source(path: Path, name: str | None = None) -> Source:
     if len(data) > 4 * MAX_CHARACTERS:
         raise fault("too-large", f"{shown} is larger than {4 * MAX_CHARACTERS:,} bytes")
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         message = f"{shown} is not text: byte {error.start} is not UTF-8"
         raise fault("not-text", message, help="a page is a UTF-8 text file") from None
@@ -107,9 +108,12 @@ class Page:
         report.raise_if_any()
         return item
 
-    def find(self, name: Token, what: str, rule: str, report: Report) -> Item:
+    def find(
+        self, name: Token, what: str, rule: str, report: Report, also: Iterable[str] = ()
+    ) -> Item:
         """The block, space, ... called `name`: in this page, in a used page, else (but for
-        blocks) in `NAME.space` beside this page or in the library."""
+        blocks) in `NAME.space` beside this page or in the library. `also`: other names that would
+        do there, for the error."""
         own = self.items.get(name.text)
         if own is not None and own.rule == rule:
             return self.get(name.text)
@@ -123,7 +127,9 @@ class Page:
         if page is not None and name.text in page.items and page.items[name.text].rule == rule:
             return page.get(name.text)
         known = [n for p in (self, *self.uses) for n, node in p.items.items() if node.rule == rule]
-        raise report.unknown(what, name, known)
+        others = [n for n in known if n not in self._active]
+        near = None if rule == "block" else suggest(name.text, self.loader.names_beside(self))
+        raise report.unknown(what, name, [*others, *also, *([near] if near else [])])
 
     def _error(self, code: str, message: str, node: Node) -> SpaceError:
         return SpaceError(Diagnostic(code, message, place(self.source, node.span)))
@@ -158,6 +164,8 @@ class Loader:
             if name.text in page.items:
                 report.error("duplicate-name", f"`{name.text}` is defined twice in this page", name)
             page.items.setdefault(name.text, node)
+        if len(self._loading) >= MAX_CHAIN:
+            report.error("too-deep", f"pages use each other more than {MAX_CHAIN} deep", tree)
         report.raise_if_any()
         self._loading.append(key or folder)
         try:
@@ -176,7 +184,7 @@ class Loader:
             report.raise_if_any()
         for base in (page.folder, library()):
             path = base / wanted
-            if path.is_file():
+            if _is_file(path):
                 if path.resolve() in self._loading:
                     report.error("use-cycle", f"{wanted} uses this page, directly or not", token)
                     report.raise_if_any()
@@ -192,11 +200,27 @@ class Loader:
 
     def beside(self, page: Page, name: str) -> Page | None:
         """The page NAME.space beside `page`, else in the library, or None."""
-        for base in (page.folder, library()):
+        for base in _bases(page):
             path = base / f"{name}{SUFFIX}"
-            if path.is_file() and path.resolve() not in self._loading:
+            if _is_file(path) and path.resolve() not in self._loading:
                 return self.load(path, _shown(path, page))
         return None
+
+    def names_beside(self, page: Page) -> list[str]:
+        """What `beside` would find."""
+        return [p.stem for base in _bases(page) for p in base.glob(f"*{SUFFIX}")]
+
+
+def _bases(page: Page) -> tuple[Path, ...]:
+    """Where what a page names is looked for, in order."""
+    return page.folder, library(), library() / "baselines"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name longer than the file system takes
+        return False
 
 
 def _shown(path: Path, page: Page) -> str:

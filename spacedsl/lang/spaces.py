@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import product
+from math import prod
 from typing import TYPE_CHECKING, Literal
 
 from spacedsl.diagnostics import Diagnostic, place
-from spacedsl.ir.block import Block, Value
+from spacedsl.ir.block import ACTIVATIONS, Block, Value
 from spacedsl.ir.covers import Mismatch, mismatches
-from spacedsl.ir.identity import block_identity
+from spacedsl.ir.expr import names_in
+from spacedsl.ir.identity import block_identity, op_names
 from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
-from spacedsl.ir.subnet import Setting, SubnetBlock
-from spacedsl.lang.blocks import OPS, lower_inline, parameter_kind
+from spacedsl.lang.blocks import KINDS, OPS, Kind, is_of_kind, lower_inline, parameter_kind
+from spacedsl.lang.bodies import check_bodies
 from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import value_list, whole, whole_list
-from spacedsl.passes.bind import BindError, output_size, site_of
 from spacedsl.syntax.tree import Node, Token
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 64
 MAX_STRIDE = 8
+MAX_SETTINGS = 1_024
 KEYS = ("width", "window", "depth", "stride", "shared")
 
 
@@ -37,8 +38,7 @@ def lower_space(node: Node, page: Page, report: Report) -> Space:
         for again in node.all(rule)[1:]:
             report.error("duplicate-key", f"`{rule}` is said twice", again)
     channels, resolutions = _input(node, parent, report)
-    shared_choices = _blocks(node.first("blocks"), page, report)
-    stages = tuple(_stages(node, kind, parent, shared_choices, page, report))
+    stages = tuple(_stages(node, kind, parent, page, report))
     report.raise_if_any()
     quality = node.first("quality")
     space = Space(
@@ -59,7 +59,7 @@ def lower_space(node: Node, page: Page, report: Report) -> Space:
             report.found.append(_not_a_member(found, parent, node, report))
     report.raise_if_any()
     if parent is None:
-        _check_bodies(space, node, report)
+        check_bodies(space, node, report)
     return space
 
 
@@ -87,8 +87,10 @@ def _input(node: Node, parent: Space | None, report: Report) -> tuple[int, tuple
     return channels, resolutions
 
 
-def _blocks(node: Node | None, page: Page, report: Report) -> tuple[BlockChoice, ...]:
-    return _choices(node.all("choice"), None, page, report) if node else ()
+def _listed(node: Node) -> tuple[Node, ...]:
+    """The choices that a page lists for all of its elastic stages."""
+    blocks = node.first("blocks")
+    return blocks.all("choice") if blocks else ()
 
 
 def _choices(
@@ -111,7 +113,8 @@ def _choice(node: Node, inherited: Stage | None, page: Page, report: Report) -> 
     name = node.token("NAME")
     base = _inherited_choice(name.text, inherited)
     if base is None:
-        block = page.find(name, "block", "block", report)
+        offered = [c.block.name for c in inherited.choices] if inherited else []
+        block = page.find(name, "block", "block", report, also=offered)
         if not isinstance(block, Block):
             raise TypeError(name.text)
     else:
@@ -136,6 +139,10 @@ def _choice(node: Node, inherited: Stage | None, page: Page, report: Report) -> 
             message = f"block `{name.text}` is not told its {param.name}"
             raise report.fail("missing-parameter", message, name)
         args.append(Arg(name=param.name, values=values))
+    combinations = prod(len(a.values) for a in args)
+    if combinations > MAX_SETTINGS:
+        message = f"{combinations} combinations of settings, more than {MAX_SETTINGS}"
+        raise report.fail("too-large", message, name)
     return BlockChoice(block=block, args=tuple(args))
 
 
@@ -144,11 +151,7 @@ def _inherited_choice(name: str, inherited: Stage | None) -> BlockChoice | None:
     return found[0] if len(found) == 1 else None
 
 
-def _arg_values(
-    node: Node, kind: Literal["activation", "number"], key: Token, report: Report
-) -> tuple[Value, ...]:
-    from spacedsl.ir.block import ACTIVATIONS
-
+def _arg_values(node: Node, kind: Kind, key: Token, report: Report) -> tuple[Value, ...]:
     values = value_list(node, report)
     if kind == "activation":
         if len(values) > 1:
@@ -157,8 +160,11 @@ def _arg_values(
         token = node.tokens()[0] if node.tokens() else key
         if values[0] not in ACTIVATIONS:
             raise report.unknown("activation", token, ACTIVATIONS)
-    elif isinstance(values[0], str):
-        raise report.fail("bad-value", f"`{key.text}` takes numbers, not {values[0]}", node)
+    else:
+        for value in values:
+            if not is_of_kind(value, kind):
+                message = f"`{key.text}` takes {KINDS[kind]}, not {value}"
+                raise report.fail("bad-value", message, node)
     return values
 
 
@@ -166,7 +172,6 @@ def _stages(
     node: Node,
     kind: Literal["hyperspace", "space"],
     parent: Space | None,
-    choices: tuple[BlockChoice, ...],
     page: Page,
     report: Report,
 ) -> Iterable[Stage]:
@@ -184,6 +189,7 @@ def _stages(
     if parent is None:
         if not said:
             report.error("no-stages", "a page of no stages", node.token("NAME"))
+        choices = _choices(_listed(node), None, page, report)
         for child in said.values():
             try:
                 yield _fresh_stage(child, kind, choices, page, report)
@@ -192,15 +198,9 @@ def _stages(
         return
     for stage in parent.stages:
         try:
-            inherited = _with_blocks(stage, choices, parent)
-            yield _narrowed(said.get(stage.name), inherited, kind, node, page, report)
+            yield _narrowed(said.get(stage.name), stage, kind, node, page, report)
         except Abandon:
             continue
-
-
-def _with_blocks(stage: Stage, choices: tuple[BlockChoice, ...], parent: Space) -> Stage:
-    """A narrower `blocks` list of a child page applies to every elastic stage."""
-    return stage.model_copy(update={"choices": choices}) if choices and stage.elastic else stage
 
 
 def _keys(node: Node, report: Report) -> dict[str, Node]:
@@ -255,9 +255,6 @@ def _fresh_stage(
 
 
 def _names(choice: BlockChoice) -> set[str]:
-    from spacedsl.ir.expr import names_in
-    from spacedsl.ir.identity import op_names
-
     lets = {n for let in choice.block.lets for n in names_in(let.value)}
     return lets | set(op_names(choice.block.ops))
 
@@ -270,25 +267,28 @@ def _narrowed(
     page: Page,
     report: Report,
 ) -> Stage:
-    if node is None:
-        return _settled(stage, kind, owner.token("NAME"), report)
-    keys = _keys(node, report)
-    update: dict[str, object] = {}
-    if node.all(*OPS):
-        update["choices"] = (BlockChoice(block=lower_inline(node, report)),)
-    elif node.all("choice"):
-        update["choices"] = _choices(node.all("choice"), stage, page, report)
-        if not update["choices"]:
+    """The parent's stage with what the page says of it; `owner` is the page's item."""
+    at = node.token("NAME") if node else owner.token("NAME")
+    keys = _keys(node, report) if node else {}
+    listed = _listed(owner) if stage.elastic else ()
+    said = (node.all("choice") if node else ()) or listed
+    choices = stage.choices
+    if node is not None and node.all(*OPS):
+        choices = (BlockChoice(block=lower_inline(node, report)),)
+    elif said:
+        choices = _choices(said, stage, page, report)
+        if not choices:
             raise Abandon
     widths = _widths(keys, report) or stage.widths
-    update["widths"] = widths
-    update["window"] = _window(keys, widths, min(stage.window, len(widths)), report)
-    update["depths"] = _depths(keys, report) or stage.depths
-    update["stride"] = _stride(keys, report) or stage.stride
-    choices = update.get("choices", stage.choices)
-    if isinstance(choices, tuple):
-        update["shared"] = _shared(keys, choices, report) or stage.shared
-    return _settled(stage.model_copy(update=update), kind, node.token("NAME"), report)
+    update = {
+        "choices": choices,
+        "widths": widths,
+        "window": _window(keys, widths, min(stage.window, len(widths)), report),
+        "depths": _depths(keys, report) or stage.depths,
+        "stride": _stride(keys, report) or stage.stride,
+        "shared": _shared(keys, choices, report) or stage.shared,
+    }
+    return _settled(stage.model_copy(update=update), kind, at, report)
 
 
 def _settled(
@@ -363,42 +363,3 @@ def _not_a_member(found: Mismatch, parent: Space, node: Node, report: Report) ->
     prefix = f"{found.stage}: " if found.stage else ""
     message = f"not a member of {parent.name}: {prefix}{found.reason}"
     return Diagnostic("not-a-member", message, place(report.source, where.span))
-
-
-def _check_bodies(space: Space, node: Node, report: Report) -> None:
-    """Bind every block at the extremes of what may come in and go out of its stage."""
-    nodes = {n.token("NAME").text: n for n in node.all("stage")}
-    before: tuple[int, ...] = (space.channels,)
-    sizes = (space.resolutions[0], space.resolutions[-1])
-    for stage in space.stages:
-        try:
-            out = {s: _check_stage(stage, before, s) for s in sizes}
-        except BindError as error:
-            message = f"stage `{stage.name}`: {error}"
-            report.error("bad-body", message, nodes[stage.name].token("NAME"))
-            report.raise_if_any()
-            return
-        sizes = (out[sizes[0]], out[sizes[1]])
-        before = stage.widths or before
-
-
-def _check_stage(stage: Stage, before: tuple[int, ...], size: int) -> int:
-    """Output height in pixels. Raises `BindError`."""
-    out = 0
-    for choice in stage.choices:
-        ends = [(a.values[0], a.values[-1]) for a in choice.numeric]
-        for values in product(*ends):
-            settings = tuple(
-                Setting(name=a.name, value=v) for a, v in zip(choice.numeric, values, strict=True)
-            )
-            widths = (stage.widths[0], stage.widths[-1]) if stage.widths else (0,)
-            for width, cin in product(widths, {before[0], before[-1], *widths[:1]} - {0}):
-                block = SubnetBlock(width=width, settings=settings)
-                first = output_size(site_of(choice, block, cin, size, stage.stride))
-                if stage.stride > 1 and first == size:
-                    name = choice.block.name or "the body"
-                    raise BindError(
-                        f"no op of {name} is `strided`, but the stride is {stage.stride}"
-                    )
-                out = first
-    return out

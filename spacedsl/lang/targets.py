@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from spacedsl.ir.target import Target
@@ -37,6 +38,6 @@ def lower_target(node: Node, report: Report) -> Target:
 
 def _limit(token: Token, report: Report) -> float:
     limit = milliseconds(token.text)
-    if limit is None or limit <= 0:
-        raise report.fail("bad-value", f"{token.text} is not a time", token, "write 15ms")
+    if limit is None or not 0 < limit < math.inf:
+        raise report.fail("bad-value", f"{token.text[:12]} is not a time", token, "write 15ms")
     return limit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 
 from spacedsl.ir.block import ACTIVATIONS, Value
@@ -10,7 +11,7 @@ from spacedsl.lang.report import Report
 from spacedsl.syntax.tree import Node, Token
 
 MAX_DIGITS = 9
-MAX_VALUES = 1024
+MAX_VALUES = 128
 
 
 def number(token: Token, report: Report) -> int | float:
@@ -116,13 +117,8 @@ def exact_step(first: Value, second: Value) -> Value:
 
 
 def _plain(value: Value) -> str:
-    return (
-        value
-        if isinstance(value, str)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    """A number in digits, never in powers of ten; every digit of it."""
+    return value if isinstance(value, str) else f"{Decimal(str(value)):f}"
 
 
 def _run_length(values: list[Value]) -> int:

@@ -30,16 +30,18 @@ from spacedsl.syntax.printer import format_text
 from spacedsl.text import Source
 
 
-def write(item: Space | Subnet, comments: Sequence[str] = ()) -> str:
-    """The canonical page of one item, `comments` (without `#`) above it. Its `of` is named, not
-    repeated: the page is read beside that page or with the library."""
-    uses = () if isinstance(item, Subnet) or item.of else _sources(item)
-    blocks = () if isinstance(item, Subnet) else _own_blocks(item)
-    lines = [f"language {LANGUAGE}", *(f'use "{use}"' for use in uses), ""]
+def write(*items: Space | Subnet, comments: Sequence[str] = (), uses: Sequence[str] = ()) -> str:
+    """The canonical page of some items, `comments` (without `#`) above the first. What an item is
+    `of` is named, not repeated: the page is read beside that page, with the library, or with the
+    pages that `uses` names too."""
+    fresh = [item for item in items if isinstance(item, Space) and item.of is None]
+    used = sorted({*uses, *(use for item in fresh for use in _sources(item))})
+    blocks = list({b.name: b for item in fresh for b in _own_blocks(item)}.values())
+    lines = [f"language {LANGUAGE}", *(f'use "{use}"' for use in used), ""]
     lines += [_block(block) for block in blocks]
     lines += [f"# {line}".rstrip() for line in comments]
-    lines.append(_model(item) if isinstance(item, Subnet) else _space(item))
-    return format_text(Source(item.name, "\n".join(lines)))
+    lines += [_model(item) if isinstance(item, Subnet) else _space(item) for item in items]
+    return format_text(Source(items[0].name, "\n".join(lines)))
 
 
 def _named_blocks(space: Space) -> list[Block]:
@@ -52,8 +54,7 @@ def _sources(space: Space) -> list[str]:
 
 
 def _own_blocks(space: Space) -> list[Block]:
-    known = [] if space.of is None else _named_blocks(space.of)
-    return [b for b in _named_blocks(space) if not b.source and b not in known]
+    return [b for b in _named_blocks(space) if not b.source]
 
 
 def _space(space: Space) -> str:
@@ -168,7 +169,7 @@ def _op(op: Op) -> str:
         case Linear():
             return f"linear -> {op.classes}"
         case Dropout():
-            return f"dropout {op.rate:g}"
+            return f"dropout {shown((op.rate,))}"
         case Optional():
             return f"optional {op.param} {{ {_ops(op.body)} }}"
         case Shortcut():

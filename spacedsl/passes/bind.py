@@ -118,9 +118,10 @@ def bind_block(site: Site) -> tuple[Bound, ...]:
         bound, cout, _ = _bind_ops(site.choice.block.ops, scope, site.cin, site.size)
     except EvaluationError as error:
         raise BindError(str(error)) from None
-    expected = site.cout
-    if expected and cout != expected and not _ends_in_classifier(site):
-        raise BindError(f"the body ends at {cout} channels, the stage's width is {expected}")
+    if cout != (site.cout or site.cin) and not _ends_in_classifier(site):
+        if not site.cout:
+            raise BindError(f"the body ends at {cout} channels; say `width {cout}`")
+        raise BindError(f"the body ends at {cout} channels, the stage's width is {site.cout}")
     return bound
 
 

@@ -88,8 +88,7 @@ def _members(stage: Stage, choice: BlockChoice) -> Iterator[tuple[tuple[int, ...
         [(v,) for v in arg.values] if arg.name in stage.shared else [arg.values]
         for arg in choice.numeric
     ]
-    for widths, settings in product(windows, product(*lists)):
-        yield widths, settings
+    yield from product(windows, product(*lists))
 
 
 def _stage_states(

@@ -91,3 +91,22 @@ class QualityModel(Protocol):
 
     def stage(self, number: int, choice: BlockChoice) -> StageLoss | None:
         """The losses of elastic stage `number` (from 1) with this block type, or None."""
+
+
+class StageRows(Protocol):
+    """Sub-stages as a table lists them: configurations with a latency and a loss each."""
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """Network resolutions in pixels of the rows, ascending."""
+
+    @property
+    def identity(self) -> str:
+        """Content hash of the rows."""
+
+    def rows(
+        self, number: int, choice: BlockChoice, widths: tuple[int, ...], resolution: int
+    ) -> tuple[Floats, Floats] | None:
+        """Latencies in ms and NSR losses, (R,) each, of the rows of elastic stage `number` (from
+        1) with this block type and width window at `resolution`, in an order that does not depend
+        on the files' (sorted). None where there are none."""

@@ -18,6 +18,9 @@ from spacedsl.text import Source, Span
 
 MAX_CHARACTERS = 1 << 20
 MAX_DEPTH = 32
+OPERATORS = ("+", "-", "*", "/")
+ENDS = ("{", "}", "=", "->")
+"""What an arithmetic expression cannot reach across."""
 
 
 def parse(source: Source) -> Node:
@@ -60,11 +63,14 @@ def _check_size(source: Source) -> None:
 
 
 def _check_depth(source: Source, tokens: list[Token]) -> None:
-    depth = 0
+    depth = operators = 0
     for token in tokens:
         depth += (token.text in ("{", "(")) - (token.text in ("}", ")"))
-        if depth > MAX_DEPTH:
-            message = f"nested more than {MAX_DEPTH} deep"
+        ends = token.text in ENDS or token.type in keywords().keys() - {"ROUND8"}
+        operators = 0 if ends else operators
+        operators += token.text in OPERATORS
+        if depth > MAX_DEPTH or operators > MAX_DEPTH:
+            message = f"nested or chained more than {MAX_DEPTH} deep"
             raise SpaceError(Diagnostic("too-deep", message, place(source, token.span)))
 
 

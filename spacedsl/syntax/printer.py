@@ -6,6 +6,7 @@ holds no comment; pages' items and block definitions always open up. Comments ke
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from spacedsl.diagnostics import fault
 from spacedsl.syntax.parser import parse
@@ -174,13 +175,11 @@ def _flat(head: list[Token], body: tuple[_Statement, ...] | None, tail: list[Tok
     return " ".join(p for p in parts if p)
 
 
-def _inner_comments(statement: _Statement) -> list[str]:
-    """Comments that do not stand before the statement or after its last token."""
-    tokens = [*statement.head, *statement.tail]
+def _inner_comments(tokens: tuple[Token, ...]) -> list[str]:
+    """Comments between these tokens, in order."""
     inner: list[str] = []
-    for i, token in enumerate(tokens):
-        inner += _comments(token.leading) if i > 0 else []
-        inner += token.trailing if i < len(tokens) - 1 else ()
+    for token, following in pairwise(tokens):
+        inner += (*token.trailing, *_comments(following.leading))
     return inner
 
 
@@ -219,8 +218,7 @@ def _print(statement: _Statement, depth: int, lines: list[str]) -> None:
     first = statement.head[0]
     lines += [f"{pad}{c}".rstrip() for c in _with_blanks(first.leading)]
     if _stays_flat(statement, len(pad)):
-        comments = _inner_comments(statement)
-        lines += [f"{pad}{c}" for c in comments]
+        lines += [f"{pad}{c}" for c in _inner_comments(statement.head)]
         last = statement.tail[-1] if statement.tail else _last(statement)
         lines.append("  ".join([f"{pad}{statement.flat}", *last.trailing]))
         return
@@ -239,27 +237,20 @@ def _stays_flat(statement: _Statement, indent: int) -> bool:
     if statement.body and statement.rule in OPEN_BODIES:
         return False
     inside = any(_has_comments(s) for s in statement.body)
-    braces = bool(_inner_comments(statement))
+    braces = bool(_inner_comments((statement.head[-1], *statement.tail)))
     return not inside and not braces and indent + len(statement.flat) <= MAX_COLUMNS
 
 
 def _print_open(statement: _Statement, pad: str, depth: int, lines: list[str]) -> None:
-    head = [*statement.head]
-    for token in head[1:]:
-        lines += [f"{pad}{c}" for c in _comments(token.leading)]
-    for token in head[:-1]:
-        lines += [f"{pad}{c}" for c in token.trailing]
+    head, tail = statement.head, statement.tail
+    lines += [f"{pad}{c}" for c in _inner_comments(head)]
     lines.append("  ".join([f"{pad}{_join(head)}", *head[-1].trailing]))
     for i, inner in enumerate(statement.body or ()):
         if i > 0 and _blank_before(inner):
             lines.append("")
         _print(inner, depth + 1, lines)
-    if not statement.tail:
+    if not tail:
         return
-    lines += [f"{pad}{INDENT}{c}".rstrip() for c in _comments(statement.tail[0].leading)]
-    for token in statement.tail[1:]:
-        lines += [f"{pad}{INDENT}{c}" for c in _comments(token.leading)]
-    for token in statement.tail[:-1]:
-        lines += [f"{pad}{INDENT}{c}" for c in token.trailing]
-    last = statement.tail[-1]
-    lines.append("  ".join([f"{pad}{_join(statement.tail)}", *last.trailing]))
+    closing = [*_comments(tail[0].leading), *_inner_comments(tail)]
+    lines += [f"{pad}{INDENT}{c}" for c in closing]
+    lines.append("  ".join([f"{pad}{_join(tail)}", *tail[-1].trailing]))

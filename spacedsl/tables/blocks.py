@@ -13,7 +13,7 @@ from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.passes.bind import Site, layers, stage_sizes
 from spacedsl.passes.kernels import Kernel, kernels
 from spacedsl.tables.rows import SubstageRows, elastic_stage, settings_of
-from spacedsl.tables.solve import Floats, Ints
+from spacedsl.tables.solve import Floats, Ints, sum_at
 
 REFERENCE_SIZE = 4096
 """Bodies are bound once at this height; a layer's height divides it by the strides passed."""
@@ -45,21 +45,26 @@ class KernelCache:
     """Kernels of sites; a body is bound once for all sizes."""
 
     def __init__(self) -> None:
-        self._bodies: dict[tuple[object, ...], tuple[Kernel, ...]] = {}
+        self._bodies: dict[tuple[object, ...], tuple[BlockChoice, tuple[Kernel, ...]]] = {}
 
     def kernels(self, site: Site) -> tuple[Kernel, ...]:
         """The latency kernels of one block in its place. Raises `BindError`."""
+        if site.stride not in (1, 2):
+            return kernels(layers(site.bind()))
         key = (id(site.choice), site.cin, site.cout, site.stride, site.settings)
-        body = self._bodies.get(key)
-        if body is None:
+        known = self._bodies.get(key)
+        if known is None:
             reference = Site(
                 site.choice, site.cin, site.cout, REFERENCE_SIZE, site.stride, site.settings
             )
-            body = kernels(layers(reference.bind()))
-            self._bodies[key] = body
+            # the choice is kept, so its id stays taken
+            known = self._bodies[key] = (site.choice, kernels(layers(reference.bind())))
+        if any(REFERENCE_SIZE % kernel.size for kernel in known[1]):
+            return kernels(layers(site.bind()))  # strides other than 2 do not scale
         size = site.size
         return tuple(
-            Kernel(k[0], k[1], k[2], -(-size * k[3] // REFERENCE_SIZE), k[4], k[5]) for k in body
+            Kernel(kind, cin, cout, -(-size * height // REFERENCE_SIZE), window, stride)
+            for kind, cin, cout, height, window, stride in known[1]
         )
 
 
@@ -75,11 +80,11 @@ class BlockIndex:
 
     def totals(self, values: Floats) -> Floats:
         """(blocks,) -> (rows,)."""
-        return np.bincount(self.row, values[self.block], self.rows)
+        return sum_at(self.row, values[self.block], self.rows)
 
     def spread(self, values: Floats) -> Floats:
         """(rows,) -> (blocks,), the transpose of `totals`."""
-        return np.bincount(self.block, values[self.row], len(self.sites))
+        return sum_at(self.block, values[self.row], len(self.sites))
 
 
 def index_blocks(

@@ -1,8 +1,8 @@
-"""Read a directory of published lookup tables against its hyperspace (the format of facts: section 6).
+"""Read a directory of published lookup tables against its hyperspace.
 
-One file per (elastic stage, block type, window), `stage<stage>_<block>_<window>.csv`, stages from 1,
-blocks and windows from 0 in the hyperspace's order. A line is `k#w#e_k#w#e...`, `1xCINxHxW`, NSR
-loss, FLOPs (M), parameters (M), INT8 latency (ms)."""
+One file per (elastic stage, block type, window), `stage<stage>_<block>_<window>.csv`; stages count
+from 1, blocks and windows from 0, in the hyperspace's order. A line is `k#w#e_k#w#e...`,
+`1xCINxHxW`, NSR loss, FLOPs (M), parameters (M), INT8 latency (ms)."""
 
 from __future__ import annotations
 

@@ -11,6 +11,10 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Operator = Callable[[Floats], Floats]
 
+CLOSE = 1e-3
+LEAST_SLOPE = 0.02
+"""Knots of a monotone fit lie further apart than this, and rise at least so much."""
+
 
 def non_negative(
     gram: Floats, moment: Floats, *, sweeps: int = 5000, tolerance: float = 1e-7
@@ -77,6 +81,12 @@ def conjugate_gradients(
     return x
 
 
+def sum_at(index: Ints, values: Floats, count: int) -> Floats:
+    """Sums of `values` (N,) by `index` (N,) below `count`, (count,)."""
+    result: Floats = np.bincount(index, values, count).astype(np.float64, copy=False)
+    return result
+
+
 def ridge(features: Floats, target: Floats, penalty: float) -> tuple[Floats, float]:
     """Coefficients (F,) and intercept of a ridge regression; the intercept is not penalised."""
     center, mean = features.mean(axis=0), float(target.mean())
@@ -101,10 +111,14 @@ def monotone(x: Floats, y: Floats, *, knots: int) -> tuple[Floats, Floats]:
             (b, m), (a, n) = pools.pop(), pools.pop()
             pools.append(((a * n + b * m) / (n + m), n + m))
     values = np.concatenate([np.full(count, level) for level, count in pools])
-    keep = np.concatenate([[True], np.diff(positions) > 1e-9])
+    keep = [0]
+    for i in range(1, len(positions)):
+        if positions[i] - positions[keep[-1]] > CLOSE:
+            keep.append(i)
     positions, values = positions[keep], values[keep]
-    least = 0.02
+    if len(keep) == 1:
+        positions, values = np.append(positions, positions + 1.0), np.append(values, values)
     for i in range(1, len(values)):
-        rise = least * float(positions[i] - positions[i - 1])
+        rise = LEAST_SLOPE * float(positions[i] - positions[i - 1])
         values[i] = max(float(values[i]), float(values[i - 1]) + rise)
     return positions, values

@@ -1,0 +1,5 @@
+"""`python -m spacedsl`."""
+
+from spacedsl.cli.app import main
+
+main()

@@ -1,0 +1,111 @@
+"""The Python API that the commands use: load, check, write, sample, score."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spacedsl.diagnostics import Diagnostic, SpaceError, fault
+from spacedsl.ir.sampling import random_subnet
+from spacedsl.ir.space import Space
+from spacedsl.ir.subnet import Subnet
+from spacedsl.ir.target import Target
+from spacedsl.lang.page import SUFFIX, Item, Loader, Page, library, main_item
+from spacedsl.lang.write import write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from spacedsl.search.qt_score import QTScore
+
+__all__ = ["check", "load", "load_space", "load_target", "open_page", "sample", "score", "write"]
+
+
+def open_page(spec: str | Path) -> tuple[Page, str | None]:
+    """The page that `spec` means, and the item it names: a path, a name of the library (`vnni`),
+    either followed by `#ITEM`. Raises `SpaceError`."""
+    text = str(spec)
+    where, _, item = text.partition("#")
+    path = Path(where)
+    if not path.is_file() and path.name == where and path.suffix != SUFFIX:
+        for folder in ("", "models", "baselines", "targets"):
+            known = library() / folder / f"{where}{SUFFIX}"
+            if known.is_file():
+                path = known
+                break
+        else:
+            message = f"there is neither a file nor a page of the library called {where}"
+            raise fault("cannot-read", message, help="see the library's pages in spaces/")
+    page = Loader().load(path, where if path == Path(where) else f"<library>/{path.name}")
+    if item and item not in page.items:
+        known_names = ", ".join(page.names) or "nothing"
+        raise fault("no-item", f"{where} has no `{item}`", help=f"it has: {known_names}")
+    return page, item or None
+
+
+def load(spec: str | Path) -> Item:
+    """The hyperspace, space, model or target of a page (its only one, or `PATH#NAME`). Raises
+    `SpaceError`."""
+    page, item = open_page(spec)
+    return page.get(item or main_item(page))
+
+
+def load_space(spec: str | Path) -> Space:
+    """As `load`, for a hyperspace or a space. Raises `SpaceError` for anything else."""
+    page, item = open_page(spec)
+    found = page.get(item or main_item(page, ("hyperspace", "space")))
+    if not isinstance(found, Space):
+        raise fault("wrong-kind", f"{spec} is not a hyperspace or a space")
+    return found
+
+
+def load_target(spec: str) -> Target:
+    """A target by name (a page in the library's `targets/`) or by path. Raises `SpaceError`."""
+    folder = library() / "targets"
+    path = Path(spec) if spec.endswith(SUFFIX) else folder / f"{spec}{SUFFIX}"
+    if not path.is_file() and not spec.endswith(SUFFIX):
+        known = ", ".join(sorted(p.stem for p in folder.glob(f"*{SUFFIX}")))
+        raise fault("unknown-target", f"unknown target `{spec}`", help=f"known: {known}")
+    page = Loader().load(path, spec)
+    found = page.get(main_item(page, ("target",)))
+    if not isinstance(found, Target):
+        raise fault("wrong-kind", f"{spec} is not a target")
+    return found
+
+
+def check(spec: str | Path) -> tuple[Diagnostic, ...]:
+    """Every error of a page and of what it refers to; empty where there is none."""
+    try:
+        page, _ = open_page(spec)
+    except SpaceError as error:
+        return error.diagnostics
+    found: list[Diagnostic] = []
+    for name in page.names:
+        try:
+            page.get(name)
+        except SpaceError as error:
+            found += error.diagnostics
+    return tuple(dict.fromkeys(found))
+
+
+def sample(space: Space, count: int = 1, seed: int = 0) -> list[Subnet]:
+    """`count` random members, named after the space; the same for the same seed."""
+    rng = random.Random(seed)  # noqa: S311  not for secrets
+    return [random_subnet(space, rng, f"{space.name}-s{seed}-{i}") for i in range(count)]
+
+
+def score(
+    space: Space,
+    target: str | Target,
+    limits_ms: Sequence[float] | None = None,
+    quality: str | None = None,
+    seed: int = 0,
+) -> QTScore:
+    """The Q-T score of a space on a target (Sec. 4.1), by consistent chains. Raises
+    `SpaceError`."""
+    from spacedsl.targets.scorers import Request, open_scorer
+
+    found = load_target(target) if isinstance(target, str) else target
+    request = Request(target=found, limits_ms=tuple(limits_ms or ()), quality=quality, seed=seed)
+    return open_scorer(space, request).score(space)

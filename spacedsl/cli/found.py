@@ -1,0 +1,139 @@
+"""What a search shows: its progress, the closing table, and the same as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from spacedsl.search.compare import UNCERTAINTIES, Compared, Comparison, StageSensitivity
+from spacedsl.search.evolve import Found
+from spacedsl.search.evolve import Progress as Reached
+from spacedsl.search.score import score_json
+
+
+@contextmanager
+def progress_bar(*, quiet: bool) -> Iterator[Callable[[Reached], None]]:
+    """A bar on standard error with the best score so far."""
+    console = Console(stderr=True, quiet=quiet)
+    columns = (
+        TextColumn("searching"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("spaces, best Q-T score {task.fields[best]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("search", total=None, best="-")
+
+        def show(reached: Reached) -> None:
+            best = f"{reached.best.score:.6f}"
+            bar.update(task, completed=reached.done, total=reached.cycles, best=best)
+
+        yield show
+
+
+def result_json(
+    found: Found, comparison: Comparison, doubts: Sequence[StageSensitivity], page: str
+) -> dict[str, Any]:
+    """Plain data without time or path."""
+    return {
+        "space": found.space.name,
+        "hash": found.best.hash,
+        **score_json(comparison.found.result),
+        "spaces_scored": len(found.history),
+        "exhausted": found.exhausted,
+        "found_at": found.best.index,
+        "comparison": {
+            "found": _compared_json(comparison.found),
+            "reference": _compared_json(comparison.reference) if comparison.reference else None,
+            "random": [_compared_json(r) for r in comparison.random],
+        },
+        "sensitivity": [_doubt_json(d) for d in doubts],
+        "page": page,
+    }
+
+
+def _compared_json(compared: Compared) -> dict[str, Any]:
+    return {
+        "name": compared.name,
+        "hash": compared.hash,
+        "score": compared.result.score,
+        "fresh_score": compared.fresh_score,
+        "limits": score_json(compared.result)["limits"],
+    }
+
+
+def _doubt_json(doubt: StageSensitivity) -> dict[str, Any]:
+    return {
+        "stage": doubt.stage,
+        "block": doubt.block,
+        "transferred": doubt.transferred,
+        "uncertainty": doubt.uncertainty,
+        "rival": doubt.rival,
+        "score": doubt.score,
+        "rival_score": doubt.rival_score,
+        "survives": doubt.survives,
+    }
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """The closing table: per space its Q-T score, the same on fresh subnets, and per limit."""
+    limits = comparison.found.result.limits
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("Q-T scores")
+    for name in ("score", "fresh", *(f"{limit.limit_ms:g} ms" for limit in limits)):
+        table.add_column(name, justify="right", no_wrap=True)
+    rows = [("found", comparison.found)]
+    if comparison.reference is not None:
+        rows.append((f"published {comparison.reference.name}", comparison.reference))
+    count = len(comparison.random)
+    if comparison.random_best is not None:
+        rows.append(("random, best", comparison.random_best))
+    for name, compared in rows:
+        table.add_row(name, *_cells(compared))
+    if comparison.random:
+        fresh = sum(r.fresh_score for r in comparison.random) / count
+        per_limit = [
+            sum(r.result.limits[i].score for r in comparison.random) / count
+            for i in range(len(limits))
+        ]
+        means = (comparison.random_mean, fresh, *per_limit)
+        table.add_row("random, mean", *map(_cell, means))
+    console = Console()
+    console.print(table)
+    print("score: on the subnets searched with; fresh: on others, drawn after the search")
+    print(f"random: {count} spaces of the hyperspace")
+
+
+def _cells(compared: Compared) -> list[str]:
+    scores = [limit.score for limit in compared.result.limits]
+    return list(map(_cell, (compared.result.score, compared.fresh_score, *scores)))
+
+
+def _cell(score: float) -> str:
+    return f"{score:.4f}"
+
+
+def print_doubts(doubts: Sequence[StageSensitivity]) -> None:
+    """Per stage, whether the choice survives what is uncertain of transferred losses."""
+    asked = [d for d in doubts if d.rival is not None]
+    if not asked:
+        return
+    print(
+        "Some losses are transferred from another table. Block types that survive an error of "
+        f"{UNCERTAINTIES:g} standard uncertainties:"
+    )
+    for doubt in asked:
+        verdict = "survives" if doubt.survives else "does not survive"
+        how = "transferred; rival" if doubt.transferred else "rival, transferred:"
+        scores = f"score {doubt.score:.6f} against {doubt.rival_score:.6f}"
+        print(
+            f"  {doubt.stage}: {doubt.block} {verdict} ({how} {doubt.rival}, {scores}, "
+            f"uncertainty {doubt.uncertainty:.3f})"
+        )

@@ -1,0 +1,45 @@
+"""spacedsl sample: random models of a space."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from spacedsl import api
+from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.files import write_atomic
+from spacedsl.lang.write import write
+from spacedsl.passes.cost import subnet_cost
+from spacedsl.passes.network import subnet_identity
+
+
+def sample(
+    space: str = typer.Argument(..., help="A space or a hyperspace."),
+    count: int = typer.Option(1, "-n", "--count", min=1, max=100_000, help="How many models."),
+    seed: int = typer.Option(0, "--seed", help="Same seed, same models."),
+    out: Path | None = typer.Option(None, "--out", help="A folder for one page per model."),
+    format: Format = FORMAT,
+) -> None:
+    """Write random models of a space: one page on standard output, or a page each in --out."""
+    models = api.sample(api.load_space(space), count, seed)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        for model in models:
+            write_atomic(out / f"{model.name}.space", write(model))
+    if format is Format.json:
+        entries = [
+            {
+                "name": m.name,
+                "hash": subnet_identity(m),
+                "flops": subnet_cost(m).flops,
+                "params": subnet_cost(m).params,
+                "text": write(m),
+            }
+            for m in models
+        ]
+        emit({"models": entries})
+    elif out is None:
+        print(write(*models), end="")
+    else:
+        print(f"{len(models)} models in {out}")

@@ -1,0 +1,134 @@
+"""spacedsl show: what a page says and what follows from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from spacedsl import api
+from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.words import amount, count
+from spacedsl.diagnostics import SpaceError, fault
+from spacedsl.ir.identity import space_identity
+from spacedsl.ir.size import count_spaces, count_subnets
+from spacedsl.ir.space import Space
+from spacedsl.ir.subnet import Subnet
+from spacedsl.lang.codes import space_code, subnet_code
+from spacedsl.lang.page import Item
+from spacedsl.passes.cost import subnet_cost
+from spacedsl.passes.extremes import CostRange, cost_range
+from spacedsl.passes.network import subnet_identity
+
+
+def show(
+    page: str = typer.Argument(..., help="A page, PAGE#ITEM, or a name of the library."),
+    target: str | None = typer.Option(None, "--target", help="A model's latency on this target."),
+    code: bool = typer.Option(False, "--code", help="Only the code of the method's authors."),
+    format: Format = FORMAT,
+) -> None:
+    """Show hash, FLOPs (multiply-accumulates), parameters and number of subnets."""
+    item = api.load(page)
+    if code:
+        text = _code(item, page)
+        print(text) if format is Format.text else emit({"code": text})
+        return
+    facts = _facts(item, page)
+    if target is not None:
+        facts["latency"] = _latency(item, page, target)
+    if format is Format.json:
+        emit(facts)
+    else:
+        _print(facts)
+
+
+def _code(item: Item, page: str) -> str:
+    if isinstance(item, Space):
+        return space_code(item)
+    if isinstance(item, Subnet):
+        return subnet_code(item)
+    raise fault("wrong-kind", f"{page} is not a space or a model")
+
+
+def _code_or_none(item: Space | Subnet) -> str | None:
+    try:
+        return space_code(item) if isinstance(item, Space) else subnet_code(item)
+    except SpaceError:
+        return None
+
+
+def _facts(item: Item, page: str) -> dict[str, Any]:
+    if isinstance(item, Subnet):
+        cost = subnet_cost(item)
+        return {
+            "kind": "model",
+            "name": item.name,
+            "of": item.of.name,
+            "hash": subnet_identity(item),
+            "resolution": item.resolution,
+            "flops": cost.flops,
+            "params": cost.params,
+            "subnets": 1,
+            "code": _code_or_none(item),
+        }
+    if isinstance(item, Space):
+        ranges = cost_range(item)
+        return {
+            "kind": item.kind,
+            "name": item.name,
+            "of": item.of.name if item.of else None,
+            "hash": space_identity(item),
+            "resolutions": list(item.resolutions),
+            "flops": _range(ranges, "flops"),
+            "params": _range(ranges, "params"),
+            "subnets": count_subnets(item),
+            "spaces": count_spaces(item),
+            "code": _code_or_none(item),
+        }
+    raise fault("wrong-kind", f"{page} is not a hyperspace, a space or a model")
+
+
+def _range(ranges: CostRange, key: str) -> dict[str, int]:
+    found = ranges.flops if key == "flops" else ranges.params
+    return {"min": found.least, "max": found.greatest}
+
+
+def _latency(item: Item, page: str, target: str) -> dict[str, Any]:
+    if not isinstance(item, Subnet):
+        help = "`spacedsl score` rates a space on a target"
+        raise fault("wrong-kind", f"{page} is not a model, so it has no one latency", help)
+    from spacedsl.tables.files import load_latency
+    from spacedsl.targets.latency import latency_json, model_latency
+
+    found = api.load_target(target)
+    return latency_json(model_latency(item, load_latency(found.latency)), found.name)
+
+
+def _print(facts: dict[str, Any]) -> None:
+    of = f" of {facts['of']}" if facts["of"] else ""
+    print(f"{facts['kind']} {facts['name']}{of}")
+    print(f"  hash     {facts['hash']}")
+    if facts["kind"] == "model":
+        print(f"  input    {facts['resolution']} px")
+        print(f"  FLOPs    {amount(facts['flops'])} (multiply-accumulates)")
+        print(f"  params   {amount(facts['params'])}")
+    else:
+        print(f"  input    {', '.join(map(str, facts['resolutions']))} px")
+        for name, key, note in (
+            ("FLOPs", "flops", " (multiply-accumulates)"),
+            ("params", "params", ""),
+        ):
+            print(f"  {name:<8} {amount(facts[key]['min'])} to {amount(facts[key]['max'])}{note}")
+        print(f"  subnets  {count(facts['subnets'])}")
+    if facts["kind"] == "hyperspace":
+        print(f"  spaces   {count(facts['spaces'])}")
+    if facts["code"]:
+        print(f"  code     {facts['code']}")
+    if "latency" in facts:
+        _print_latency(facts["latency"])
+
+
+def _print_latency(latency: dict[str, Any]) -> None:
+    print(f"  latency  {latency['total_ms']:.3f} ms on {latency['target']}")
+    for part in latency["parts"]:
+        print(f"    {part['stage']:<8} {part['ms']:8.3f} ms  {part['coverage']}")

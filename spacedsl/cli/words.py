@@ -1,0 +1,16 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+
+def amount(value: float) -> str:
+    """163479488 -> 163.5M."""
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "K")):
+        if value >= limit:
+            return f"{value / limit:.4g}{unit}"
+    return f"{value:g}"
+
+
+def count(value: int) -> str:
+    """A large count: exact to six digits, 1.62e+47 beyond."""
+    return f"{value:,}" if value < 10**9 else f"{value:.3e}"

@@ -1,0 +1,115 @@
+"""What differs between two spaces or two subnets, by stage and key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from spacedsl.ir.block import Value
+from spacedsl.ir.identity import block_identity, stage_identity
+from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.ir.subnet import Subnet, SubnetBlock
+
+Side = tuple[Value, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`stage` is "" for the page itself. `before` and `after`: the values, None where absent."""
+
+    stage: str
+    key: str
+    before: Side
+    after: Side
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON form, lists for values."""
+        return {
+            "stage": self.stage,
+            "key": self.key,
+            "before": None if self.before is None else list(self.before),
+            "after": None if self.after is None else list(self.after),
+        }
+
+
+def diff_spaces(a: Space, b: Space) -> tuple[Change, ...]:
+    """Changes from `a` to `b` that alter the set of subnets; empty where their hashes are equal."""
+    changes = _changed("", "input", a.resolutions, b.resolutions)
+    before = {s.name: s for s in a.stages}
+    after = {s.name: s for s in b.stages}
+    if len(before) == len(after) and list(before) != list(after):
+        after = dict(zip(before, after.values(), strict=True))  # names are not meaning
+    for name in dict.fromkeys([*before, *after]):
+        changes += _diff_stage(name, before.get(name), after.get(name))
+    return tuple(changes)
+
+
+def _changed(stage: str, key: str, before: Side, after: Side) -> list[Change]:
+    return [] if before == after else [Change(stage, key, before, after)]
+
+
+def _diff_stage(name: str, a: Stage | None, b: Stage | None) -> list[Change]:
+    if a is None or b is None:
+        return [Change(name, "stage", _presence(a), _presence(b))]
+    if stage_identity(a) == stage_identity(b):
+        return []
+    changes = _diff_choices(name, a, b)
+    changes += _changed(name, "width", a.widths, b.widths)
+    if (a.window < len(a.widths)) or (b.window < len(b.widths)):
+        changes += _changed(name, "window", (a.window,), (b.window,))
+    changes += _changed(name, "depth", a.depths, b.depths)
+    changes += _changed(name, "stride", (a.stride,), (b.stride,))
+    changes += _changed(name, "shared", a.shared, b.shared)
+    changes += _changed(name, "elastic", (str(a.elastic),), (str(b.elastic),))
+    return changes
+
+
+def _presence(stage: Stage | None) -> Side:
+    return None if stage is None else ("present",)
+
+
+def _label(choice: BlockChoice) -> str:
+    return choice.block.name or "its own body"
+
+
+def _diff_choices(name: str, a: Stage, b: Stage) -> list[Change]:
+    before = {block_identity(c): c for c in a.choices}
+    after = {block_identity(c): c for c in b.choices}
+    gone = tuple(_label(before[i]) for i in before if i not in after)
+    come = tuple(_label(after[i]) for i in after if i not in before)
+    changes = [Change(name, "block", gone or None, come or None)] if gone or come else []
+    for identity, choice in before.items():
+        if identity in after:
+            changes += _diff_args(name, choice, after[identity])
+    return changes
+
+
+def _diff_args(name: str, a: BlockChoice, b: BlockChoice) -> list[Change]:
+    changes: list[Change] = []
+    for mine, theirs in zip(a.numeric, b.numeric, strict=True):
+        changes += _changed(name, f"{_label(a)} {mine.name}", mine.values, theirs.values)
+    return changes
+
+
+def diff_subnets(a: Subnet, b: Subnet) -> tuple[Change, ...]:
+    """Changes from network `a` to network `b`, block by block."""
+    changes = _changed("", "input", (a.resolution,), (b.resolution,))
+    if len(a.stages) != len(b.stages):
+        return (*changes, Change("", "stages", (len(a.stages),), (len(b.stages),)))
+    for position, (mine, theirs) in enumerate(zip(a.stages, b.stages, strict=True)):
+        name = a.of.stages[position].name
+        ours, others = a.choice(position), b.choice(position)
+        if block_identity(ours) != block_identity(others):
+            changes += [Change(name, "block", (_label(ours),), (_label(others),))]
+        changes += _changed(name, "depth", (len(mine.blocks),), (len(theirs.blocks),))
+        for i in range(max(len(mine.blocks), len(theirs.blocks))):
+            changes += _changed(
+                name, f"block {i + 1}", _side(mine.blocks, i), _side(theirs.blocks, i)
+            )
+    return tuple(changes)
+
+
+def _side(blocks: tuple[SubnetBlock, ...], i: int) -> Side:
+    if i >= len(blocks):
+        return None
+    return (blocks[i].width, *(f"{s.name[0]}{s.value}" for s in blocks[i].settings))

@@ -1,0 +1,74 @@
+"""Check that the blocks of a space fit where they stand, by binding them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import product
+from typing import Any
+
+from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.ir.subnet import Setting, SubnetBlock
+from spacedsl.lang.report import Report
+from spacedsl.passes.bind import BindError, output_size, site_of
+from spacedsl.syntax.tree import Node
+
+
+def check_bodies(space: Space, node: Node, report: Report) -> None:
+    """Bind every block at the extremes of what may come in and go out of its stage. What fits at
+    the largest resolution fits at every other: there, fewer sizes are equal by being 1."""
+    nodes = {n.token("NAME").text: n for n in node.all("stage")}
+    before: tuple[int, ...] = (space.channels,)
+    size = space.resolutions[-1]
+    for stage in space.stages:
+        try:
+            size = _check_stage(stage, before, size)
+        except BindError as error:
+            message = f"stage `{stage.name}`: {error}"
+            report.error("bad-body", message, nodes[stage.name].token("NAME"))
+            report.raise_if_any()
+        before = stage.widths or before
+
+
+def _check_stage(stage: Stage, before: tuple[int, ...], size: int) -> int:
+    """Output height in pixels. Raises `BindError`."""
+    out = _check_blocks(stage, before, size, stage.stride)
+    if stage.depths[-1] > 1:
+        after = _check_blocks(stage, stage.widths or before, out, 1)
+        if after != out:
+            raise BindError(f"blocks after the first change the size too: {size}, {out}, {after}")
+    return out
+
+
+def _check_blocks(stage: Stage, cins: tuple[int, ...], size: int, stride: int) -> int:
+    """Bind one block in every sampled way; they must all come out at the same size."""
+    sizes: set[int] = set()
+    for choice in stage.choices:
+        for cin, width, *values in _samples([cins, stage.widths or (0,), *_numeric(choice)]):
+            settings = tuple(
+                Setting(name=a.name, value=v) for a, v in zip(choice.numeric, values, strict=True)
+            )
+            block = SubnetBlock(width=width, settings=settings)
+            out = output_size(site_of(choice, block, cin, size, stride))
+            if stride > 1 and out == size > 1:
+                name = choice.block.name or "the body"
+                raise BindError(f"no op of {name} is `strided`, but the stride is {stride}")
+            sizes.add(out)
+    if len(sizes) > 1:
+        raise BindError(f"blocks come out at different sizes: {_sizes(sizes)}")
+    return sizes.pop()
+
+
+def _numeric(choice: BlockChoice) -> list[tuple[Any, ...]]:
+    return [arg.values for arg in choice.numeric]
+
+
+def _sizes(sizes: set[int]) -> str:
+    return " and ".join(f"{s} x {s}" for s in sorted(sizes))
+
+
+def _samples(lists: list[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
+    """Every combination of ends, and every value between them once."""
+    yield from product(*(dict.fromkeys((values[0], values[-1])) for values in lists))
+    for i, values in enumerate(lists):
+        for value in values[1:-1]:
+            yield tuple(value if j == i else other[0] for j, other in enumerate(lists))

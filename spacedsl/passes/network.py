@@ -1,0 +1,30 @@
+"""Identity of a network: the hash of its bound layers, whatever page or block says them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+from spacedsl.ir.identity import HASH_VERSION, digest
+from spacedsl.ir.subnet import Subnet
+from spacedsl.passes.bind import Bound, Residual, subnet_sites
+
+NEUTRAL_CHANNELS = 3
+
+
+def subnet_identity(subnet: Subnet) -> str:
+    """The content hash of a model. Channels and classes come from data and stay out."""
+    neutral = subnet.of.model_copy(update={"channels": NEUTRAL_CHANNELS})
+    bound = [
+        s.bind() for stage in subnet_sites(subnet.model_copy(update={"of": neutral})) for s in stage
+    ]
+    return digest([HASH_VERSION, "model", subnet.resolution, [_form(b) for b in bound]])
+
+
+def _form(bound: tuple[Bound, ...]) -> list[object]:
+    forms: list[object] = []
+    for item in bound:
+        if isinstance(item, Residual):
+            forms.append([_form(item.main), _form(item.shortcut), asdict(item.add)])
+        else:
+            forms.append(asdict(replace(item, cout=0) if item.kind == "linear" else item))
+    return forms

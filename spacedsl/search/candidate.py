@@ -1,0 +1,132 @@
+"""Candidates: the spaces of a hyperspace, as one block type and one width window per elastic stage.
+
+Choices are numbered in canonical order (block types by identity, windows narrowest first), so that
+hyperspaces of equal hash are searched alike, however their pages are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+from spacedsl.diagnostics import fault
+from spacedsl.ir.covers import mismatch
+from spacedsl.ir.identity import choice_identity, stage_identity
+from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.search.stream import Stream
+
+Gene = tuple[int, int]
+"""(block type, width window) of one elastic stage, both in canonical order."""
+
+Genotype = tuple[Gene, ...]
+"""One gene per elastic stage, from the input on."""
+
+
+def canonical_choices(stage: Stage) -> tuple[BlockChoice, ...]:
+    """The block types of a stage, each once, ordered by identity."""
+    return tuple(c for _, c in sorted({choice_identity(c): c for c in stage.choices}.items()))
+
+
+def narrowed(stage: Stage, choice: BlockChoice, widths: tuple[int, ...]) -> Stage:
+    """`stage` with one block type and one width window."""
+    update = {"choices": (choice,), "widths": widths, "window": len(widths)}
+    return stage.model_copy(update=update)
+
+
+@dataclass(frozen=True)
+class Genome:
+    """The genotypes of a hyperspace."""
+
+    hyper: Space
+
+    @cached_property
+    def alternatives(self) -> tuple[tuple[tuple[Stage, ...], ...], ...]:
+        """Per elastic stage, block type and window: the stage of a space that has them."""
+        stages = [self.hyper.stages[i] for i in self.hyper.elastic]
+        if not stages:
+            raise fault("nothing-elastic", f"`{self.hyper.name}` has no elastic stage to search")
+        return tuple(
+            tuple(tuple(narrowed(s, c, w) for w in s.windows) for c in canonical_choices(s))
+            for s in stages
+        )
+
+    @cached_property
+    def shape(self) -> tuple[Gene, ...]:
+        """(block types, windows) per elastic stage."""
+        return tuple((len(choices), len(choices[0])) for choices in self.alternatives)
+
+    @cached_property
+    def size(self) -> int:
+        """Number of genotypes."""
+        return prod(blocks * windows for blocks, windows in self.shape)
+
+    def at(self, index: int) -> Genotype:
+        """Genotype `index` of 0..size-1, the last stage running fastest."""
+        genes: list[Gene] = []
+        for blocks, windows in reversed(self.shape):
+            index, gene = divmod(index, blocks * windows)
+            genes.append(divmod(gene, windows))
+        return tuple(reversed(genes))
+
+    def to_space(self, genotype: Genotype, name: str) -> Space:
+        """The space of a genotype; stages that are not elastic are the hyperspace's."""
+        stages = list(self.hyper.stages)
+        genes = zip(self.hyper.elastic, self.alternatives, genotype, strict=True)
+        for position, choices, (block, window) in genes:
+            stages[position] = choices[block][window]
+        update = {"kind": "space", "name": name, "of": self.hyper, "stages": tuple(stages)}
+        return self.hyper.model_copy(update=update)
+
+    def from_space(self, space: Space) -> Genotype:
+        """The genotype of a space. Raises `SpaceError` where it is not exactly one of the
+        hyperspace's: another block type, or narrower."""
+        found = mismatch(self.hyper, space)
+        if found is not None:
+            where = f"`{found.stage}`: " if found.stage else ""
+            message = f"`{space.name}` is not in `{self.hyper.name}`: {where}{found.reason}"
+            raise fault("not-a-member", message)
+        genes: list[Gene] = []
+        for position, declared in enumerate(self.hyper.stages):
+            stage = space.stages[position]
+            wanted = stage_identity(stage)
+            if not declared.elastic:
+                if stage_identity(declared) != wanted:
+                    raise self._inexact(space, stage)
+                continue
+            choices = self.alternatives[len(genes)]
+            gene = next((g for g in _genes(choices) if _identity(choices, g) == wanted), None)
+            if gene is None:
+                raise self._inexact(space, stage)
+            genes.append(gene)
+        if space.resolutions != self.hyper.resolutions:
+            raise self._inexact(space, None)
+        return tuple(genes)
+
+    def _inexact(self, space: Space, stage: Stage | None) -> Exception:
+        where = f"its `{stage.name}`" if stage else "its input"
+        return fault(
+            "narrower",
+            f"`{space.name}` is narrower than the spaces of `{self.hyper.name}`: {where}",
+            "a search goes over whole block types and width windows only",
+        )
+
+
+def _genes(choices: tuple[tuple[Stage, ...], ...]) -> list[Gene]:
+    return [(b, w) for b, windows in enumerate(choices) for w in range(len(windows))]
+
+
+def _identity(choices: tuple[tuple[Stage, ...], ...], gene: Gene) -> str:
+    return stage_identity(choices[gene[0]][gene[1]])
+
+
+def mutate(genome: Genome, genotype: Genotype, what: int, stream: Stream) -> Genotype | None:
+    """`genotype` with another block type (`what` 0) or another width window (`what` 1) in one
+    random stage; None where no stage has another one."""
+    places = [i for i, gene in enumerate(genome.shape) if gene[what] > 1]
+    if not places:
+        return None
+    place = stream.pick(places)
+    gene = list(genotype[place])
+    other = stream.below(genome.shape[place][what] - 1)
+    gene[what] = other + (other >= gene[what])
+    return (*genotype[:place], (gene[0], gene[1]), *genotype[place + 1 :])

@@ -1,0 +1,104 @@
+"""Sizes of stages, and what the parts outside the elastic stages cost.
+
+Stem, stages that are not elastic, and head are taken as small as they can be (facts: section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from spacedsl.ir.identity import stage_identity
+from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.ir.subnet import smallest_block
+from spacedsl.passes.bind import Site, output_size, site_of
+from spacedsl.search.block_tables import Place
+from spacedsl.search.protocols import Coverage, LatencyModel
+from spacedsl.search.stage_facts import Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class FixedPart:
+    """A stem, stage or head: its latency in ms at each of the R resolutions, and the worst of the
+    coverages of its blocks."""
+
+    name: str
+    ms: tuple[float, ...]
+    coverage: Coverage
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A space from input to head: places of its elastic stages, and its fixed parts."""
+
+    resolutions: tuple[int, ...]
+    places: tuple[Place, ...]
+    fixed: tuple[FixedPart, ...]
+
+    @property
+    def total_ms(self) -> tuple[float, ...]:
+        """Latency of all fixed parts in ms, per resolution."""
+        parts = [part.ms for part in self.fixed]
+        return tuple(float(sum(column)) for column in zip(*parts, strict=True)) or tuple(
+            0.0 for _ in self.resolutions
+        )
+
+
+@dataclass
+class Chains:
+    """Walks spaces from the input on; remembers what it asked."""
+
+    latency: LatencyModel
+    _fixed: dict[Hashable, FixedPart] = field(default_factory=dict)
+    _heights: dict[Hashable, tuple[int, ...]] = field(default_factory=dict)
+
+    def walk(self, space: Space, resolutions: tuple[int, ...]) -> Chain:
+        """The chain of a space (of a hyperspace: with each elastic stage's whole width list)."""
+        sizes, cin = resolutions, space.channels
+        upstream = Upstream((cin,))
+        places: list[Place] = []
+        fixed: list[FixedPart] = []
+        for stage in space.stages:
+            out_sizes = self._out_sizes(stage, cin, sizes)
+            if stage.elastic:
+                place = Place(len(places) + 1, upstream, resolutions, sizes, out_sizes)
+                places.append(place)
+                shared = "width" in stage.shared
+                upstream = Upstream(stage.widths, place.number, stage.depths, shared)
+            else:
+                fixed.append(self._part(stage, cin, sizes))
+                upstream = Upstream(stage.widths[:1]) if stage.widths else upstream
+            sizes = out_sizes
+            cin = stage.widths[0] if stage.widths else cin
+        return Chain(resolutions, tuple(places), tuple(fixed))
+
+    def _out_sizes(self, stage: Stage, cin: int, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        key = (stage_identity(stage), cin, sizes)
+        if key not in self._heights:
+            runs = [smallest_sites(stage, stage.choices[0], cin, size) for size in sizes]
+            self._heights[key] = tuple(output_size(run[-1]) for run in runs)
+        return self._heights[key]
+
+    def _part(self, stage: Stage, cin: int, sizes: tuple[int, ...]) -> FixedPart:
+        key = (stage.name, stage_identity(stage), cin, sizes)
+        if key not in self._fixed:
+            runs = [smallest_sites(stage, stage.choices[0], cin, size) for size in sizes]
+            found = self.latency.predict([site for run in runs for site in run])
+            ms = np.asarray(found.ms, dtype=np.float64).reshape(len(sizes), -1).sum(axis=1)
+            coverage = Coverage(int(found.coverage.max()))
+            if coverage < Coverage.UNCOVERED and not np.isfinite(ms).all():
+                coverage = Coverage.UNCOVERED
+            self._fixed[key] = FixedPart(stage.name, tuple(ms.tolist()), coverage)
+        return self._fixed[key]
+
+
+def smallest_sites(stage: Stage, choice: BlockChoice, cin: int, size: int) -> tuple[Site, ...]:
+    """The blocks of a stage as small as they can be, for `cin` channels of `size` pixels in."""
+    block = smallest_block(stage, choice)
+    sites: list[Site] = []
+    for i in range(stage.depths[0]):
+        site = site_of(choice, block, cin, size, stage.stride if i == 0 else 1)
+        size, cin = output_size(site), block.width or cin
+        sites.append(site)
+    return tuple(sites)

@@ -1,0 +1,205 @@
+"""The journal of a search: JSON lines, a header and then one line per scored space.
+
+A search is deterministic, so resuming is running it again with the scores of the journal; every
+line is checked to be of the space that the search comes to. Nothing in it depends on time, place or
+on how many spaces were asked for: a search that goes on writes what a longer one would have."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from spacedsl.diagnostics import fault
+from spacedsl.search.candidate import Genotype
+from spacedsl.search.score import LimitScore
+
+FORMAT = 1
+"""Changes with the journal's form and with anything that would give other candidates or scores."""
+
+MAX_LINE_BYTES = 1 << 16
+
+Header = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """A scored space: which of the search's spaces it is (from 0), its genotype and content hash,
+    its Q-T score and those under each limit."""
+
+    index: int
+    genotype: Genotype
+    hash: str
+    score: float
+    limits: tuple[LimitScore, ...]
+
+
+def _line(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def encode(record: Evaluated) -> bytes:
+    """One line of the journal."""
+    return _line(
+        {
+            "index": record.index,
+            "genes": record.genotype,
+            "hash": record.hash,
+            "score": record.score,
+            "scores": [limit.score for limit in record.limits],
+            "missing": [limit.missing for limit in record.limits],
+        }
+    )
+
+
+def decode(line: bytes, limits_ms: Sequence[float]) -> Evaluated:
+    """The record of a line. Raises `ValueError` where it is none."""
+    try:
+        value = json.loads(line)
+        record = Evaluated(
+            index=value["index"],
+            genotype=tuple((block, window) for block, window in value["genes"]),
+            hash=value["hash"],
+            score=float(value["score"]),
+            limits=tuple(
+                LimitScore(limit_ms, float(score), missing)
+                for limit_ms, score, missing in zip(
+                    limits_ms, value["scores"], value["missing"], strict=True
+                )
+            ),
+        )
+    except (TypeError, KeyError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    if not all(math.isfinite(s) for s in (record.score, *(x.score for x in record.limits))):
+        raise ValueError("a score is not a number")
+    if encode(record) != line:
+        raise ValueError("it is not as it was written")
+    return record
+
+
+class Journal(AbstractContextManager["Journal"]):
+    """An open journal, locked against other runs. `records`: what it held when it was opened."""
+
+    def __init__(
+        self, path: Path, header: Header, limits_ms: Sequence[float], resume: bool
+    ) -> None:
+        self.path = path
+        self.records: tuple[Evaluated, ...] = ()
+        try:
+            self._file = _open(path, resume)
+        except FileExistsError:
+            message = f"the journal {path} exists"
+            raise fault("journal-exists", message, "say --resume or remove it") from None
+        except OSError as error:
+            message = f"cannot write {path}: {error.strerror or error}"
+            raise fault("cannot-write", message) from None
+        try:
+            self._lock()
+            self._read({"journal": FORMAT, **header}, limits_ms)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def append(self, record: Evaluated) -> None:
+        """Write one record, so that it outlives this process."""
+        self._write(encode(record))
+
+    def _write(self, line: bytes) -> None:
+        try:
+            self._file.write(line)
+            self._file.flush()
+        except OSError as error:
+            message = f"cannot write {self.path}: {error.strerror or error}"
+            raise fault("cannot-write", message) from None
+
+    def _lock(self) -> None:
+        if sys.platform != "win32":
+            import fcntl
+
+            try:
+                fcntl.flock(self._file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                message = f"another search writes the journal {self.path}"
+                raise fault("journal-busy", message) from None
+
+    def _read(self, header: dict[str, object], limits_ms: Sequence[float]) -> None:
+        whole = 0
+        records: list[Evaluated] = []
+        expected = _line(header)
+        number = 0
+        while line := self._file.readline(MAX_LINE_BYTES):
+            number += 1
+            if number == 1:
+                if line != expected and not self._torn(line, expected):
+                    self._check_header(line, header)
+            elif line.endswith(b"\n"):
+                records.append(self._record(line, number, limits_ms))
+            elif len(line) == MAX_LINE_BYTES:
+                raise self._malformed(number, "it is too long")
+            if not line.endswith(b"\n"):
+                break
+            whole += len(line)
+        self._file.truncate(whole)
+        self._file.seek(whole)
+        self.records = tuple(records)
+        if whole == 0:
+            self._write(expected)
+
+    def _torn(self, line: bytes, expected: bytes) -> bool:
+        return not line.endswith(b"\n") and expected.startswith(line)
+
+    def _record(self, line: bytes, number: int, limits_ms: Sequence[float]) -> Evaluated:
+        try:
+            record = decode(line, limits_ms)
+        except ValueError as error:
+            raise self._malformed(number, str(error)) from None
+        if record.index != number - 2:
+            raise self._malformed(number, f"index {record.index} where {number - 2} comes")
+        return record
+
+    def _check_header(self, line: bytes, header: dict[str, Any]) -> None:
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict) or "journal" not in found:
+            raise self._malformed(1, "it is not the header of a journal")
+        differing = [
+            f"{key} is {_shown(found.get(key))}, this search's is {_shown(header.get(key))}"
+            for key in sorted({*header, *found})
+            if found.get(key) != header.get(key)
+        ]
+        if not differing:
+            raise self._malformed(1, "it is not as it was written")
+        message = f"{self.path} is the journal of another search: {'; '.join(differing)}"
+        help = "search with the journal's options, or write another journal"
+        raise fault("journal-differs", message, help)
+
+    def _malformed(self, number: int, why: str) -> Exception:
+        return fault("bad-journal", f"{self.path}:{number}: not a line of a journal: {why}")
+
+
+def _open(path: Path, resume: bool) -> IO[bytes]:
+    flags = os.O_RDWR | os.O_CREAT | (0 if resume else os.O_EXCL)
+    descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666)
+    return os.fdopen(descriptor, "r+b")
+
+
+def _shown(value: object) -> str:
+    text = "missing" if value is None else json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,166 @@
+"""The two scorers: `model` chains blocks by fitted tables, `rows` takes whole table rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from spacedsl.diagnostics import fault
+from spacedsl.ir.identity import stage_identity
+from spacedsl.ir.space import Space
+from spacedsl.search.block_tables import BlockTables, Place, StageTables, missing_entries
+from spacedsl.search.candidate import Genome
+from spacedsl.search.draws import Draws
+from spacedsl.search.protocols import (
+    Floats,
+    LatencyModel,
+    QualityModel,
+    StageLoss,
+    StageRows,
+)
+from spacedsl.search.score import Definition, QTScore, score_json, score_settings
+from spacedsl.search.scorer import Scorer, Shifts
+from spacedsl.search.stage_facts import StageFacts
+from spacedsl.search.stage_vectors import StageVectors, chained_vectors, row_vectors
+
+__all__ = ["ModelScorer", "QTScore", "RowsScorer", "Scorer", "score_json"]
+
+
+class ModelScorer(Scorer):
+    """Q-T scores on consistent chains: the input width of a stage is the output width of the one
+    before. `limits_ms` in milliseconds; `samples` and `best` are the definition's own where they
+    are None."""
+
+    name = "model"
+
+    def __init__(
+        self,
+        hyper: Space,
+        latency: LatencyModel,
+        quality: QualityModel,
+        limits_ms: Sequence[float],
+        samples: int | None = None,
+        best: int | None = None,
+        seed: int = 0,
+        definition: Definition = "qt",
+    ) -> None:
+        chosen = score_settings(limits_ms, samples, best, seed, definition)
+        super().__init__(hyper, latency, quality.resolutions, chosen)
+        self.quality = quality
+        self._tables = BlockTables(latency, quality)
+        self._last: tuple[tuple[str, Place], StageTables] | None = None
+
+    @property
+    def quality_identity(self) -> str:
+        return self.quality.identity
+
+    def reseeded(self, seed: int) -> Self:
+        s = self.settings
+        other = type(self)(
+            self.hyper,
+            self.latency,
+            self.quality,
+            s.limits_ms,
+            s.samples,
+            s.best,
+            seed,
+            s.definition,
+        )
+        other._tables = self._tables
+        return other
+
+    def _missing(self, facts: StageFacts, place: Place) -> list[str]:
+        losses = self._tables.stage_loss(place.number, facts)
+        if losses is None:
+            return [f"{facts.name} {facts.block}: every loss"]
+        return missing_entries(facts, place, self._stage_tables(facts, place, losses))
+
+    def _compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
+        losses = self._tables.stage_loss(place.number, facts)
+        if losses is None:
+            raise LookupError(f"{facts.name} {facts.block}")
+        tables = self._stage_tables(facts, place, losses)
+        return chained_vectors(facts, place, tables, losses, draws)
+
+    def _stage_tables(self, facts: StageFacts, place: Place, losses: StageLoss) -> StageTables:
+        key = (facts.identity, place)
+        if self._last is None or self._last[0] != key:
+            self._last = (key, self._tables.stage(facts, place, losses))
+        return self._last[1]
+
+
+class RowsScorer(Scorer):
+    """Q-T scores from the rows of a hyperspace's tables, whose stages need not chain (facts:
+    section 6); `latency` serves the fixed parts.
+
+    Rows belong to whole stages of spaces of `hyper`, so narrower ones have no score here."""
+
+    name = "rows"
+
+    def __init__(
+        self,
+        hyper: Space,
+        rows: StageRows,
+        latency: LatencyModel,
+        limits_ms: Sequence[float],
+        samples: int | None = None,
+        best: int | None = None,
+        seed: int = 0,
+        definition: Definition = "qt",
+    ) -> None:
+        chosen = score_settings(limits_ms, samples, best, seed, definition)
+        super().__init__(hyper, latency, rows.resolutions, chosen)
+        self.rows = rows
+        self._whole = tuple(
+            frozenset(stage_identity(stage) for windows in choices for stage in windows)
+            for choices in Genome(hyper).alternatives
+        )
+
+    @property
+    def quality_identity(self) -> str:
+        return self.rows.identity
+
+    def reseeded(self, seed: int) -> Self:
+        s = self.settings
+        return type(self)(
+            self.hyper,
+            self.rows,
+            self.latency,
+            s.limits_ms,
+            s.samples,
+            s.best,
+            seed,
+            s.definition,
+        )
+
+    def score(self, space: Space, shifts: Shifts | None = None) -> QTScore:
+        """As `Scorer.score`, for a space whose elastic stages are whole stages of `hyper`."""
+        stages = [space.stages[position] for position in space.elastic]
+        for number, stage in enumerate(stages, 1):
+            whole = number <= len(self._whole) and (
+                stage_identity(stage) in self._whole[number - 1]
+            )
+            if not whole:
+                message = f"`{stage.name}` of `{space.name}` is not a stage of `{self.hyper.name}`"
+                help = "table rows are of whole block types and windows; use --scorer model"
+                raise fault("not-in-rows", message, help)
+        return super().score(space, shifts)
+
+    def _found(self, facts: StageFacts, place: Place) -> list[tuple[Floats, Floats] | None]:
+        found = [
+            self.rows.rows(place.number, facts.choice, facts.widths, resolution)
+            for resolution in place.resolutions
+        ]
+        return [rows if rows is not None and len(rows[0]) else None for rows in found]
+
+    def _missing(self, facts: StageFacts, place: Place) -> list[str]:
+        widths = ", ".join(map(str, facts.widths))
+        return [
+            f"{facts.name} {facts.block}, widths {widths}: every row at {resolution}"
+            for rows, resolution in zip(self._found(facts, place), place.resolutions, strict=True)
+            if rows is None
+        ]
+
+    def _compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
+        rows = [found for found in self._found(facts, place) if found is not None]
+        return row_vectors(facts, place, rows, draws)

@@ -1,0 +1,145 @@
+"""What scoring needs to know of an elastic stage, worked out once per stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+
+from spacedsl.diagnostics import fault
+from spacedsl.ir.block import Value
+from spacedsl.ir.identity import choice_identity, normal_ops, stage_identity
+from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.search.draws import WIDTH, Draws
+from spacedsl.search.protocols import Floats, Ints
+
+Settings = tuple[tuple[str, Value], ...]
+"""Numeric settings of a block by name, in the order of the block's parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A numeric parameter that a subnet chooses, in canonical order."""
+
+    name: str
+    values: tuple[Value, ...]
+    shared: bool
+
+
+@dataclass(frozen=True)
+class StageFacts:
+    """An elastic stage of a space: one block type, one width window. `combos`: the K settings a
+    block may have, the last slot running fastest."""
+
+    name: str
+    identity: str
+    choice: BlockChoice
+    choice_id: str
+    widths: tuple[int, ...]
+    depths: tuple[int, ...]
+    stride: int
+    shared_width: bool
+    slots: tuple[Slot, ...]
+    combos: tuple[Settings, ...]
+
+    @property
+    def deepest(self) -> int:
+        """The greatest number of blocks."""
+        return self.depths[-1]
+
+    @property
+    def block(self) -> str:
+        """The block type's name, for people."""
+        return self.choice.block.name or "body"
+
+    def columns(self) -> dict[str, Floats]:
+        """Numeric settings by name, (K,) each."""
+        return {
+            name: np.array([float(combo[i][1]) for combo in self.combos])
+            for i, (name, _) in enumerate(self.combos[0])
+        }
+
+    def width_index(self, number: int, block: int, draws: Draws) -> Ints:
+        """(n,) positions in `widths` of the width of block `block` (from 0)."""
+        return draws.trait(number, block, WIDTH, len(self.widths), shared=self.shared_width)
+
+    def combo_index(self, number: int, block: int, draws: Draws) -> Ints:
+        """(n,) positions in `combos` of the settings of block `block` (from 0)."""
+        index: Ints = np.zeros(draws.count, dtype=np.int64)
+        for trait, slot in enumerate(self.slots, WIDTH + 1):
+            count = len(slot.values)
+            index = index * count + draws.trait(number, block, trait, count, shared=slot.shared)
+        return index
+
+
+@lru_cache(maxsize=4096)
+def stage_facts(stage: Stage) -> StageFacts:
+    """The facts of an elastic stage with one block type and one window."""
+    choice = stage.choices[0]
+    slots = _slots(stage, choice)
+    return StageFacts(
+        name=stage.name,
+        identity=stage_identity(stage),
+        choice=choice,
+        choice_id=choice_identity(choice),
+        widths=stage.widths,
+        depths=stage.depths,
+        stride=stage.stride,
+        shared_width="width" in stage.shared,
+        slots=slots,
+        combos=_combos(choice, slots),
+    )
+
+
+def _slots(stage: Stage, choice: BlockChoice) -> tuple[Slot, ...]:
+    role = {name: int(new[1:]) for name, new in normal_ops(choice)[1].items()}
+    chosen = [a for a in choice.numeric if a.name in role and len(a.values) > 1]
+    chosen.sort(key=lambda a: role[a.name])
+    return tuple(Slot(a.name, a.values, a.name in stage.shared) for a in chosen)
+
+
+def _combos(choice: BlockChoice, slots: tuple[Slot, ...]) -> tuple[Settings, ...]:
+    combos: list[Settings] = []
+    for values in product(*(slot.values for slot in slots)):
+        chosen = {slot.name: value for slot, value in zip(slots, values, strict=True)}
+        combos.append(tuple((a.name, chosen.get(a.name, a.values[0])) for a in choice.numeric))
+    return tuple(combos)
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """What comes into a stage: the widths it may have, and the elastic stage (from 1) whose last
+    block has them, or stage 0, a fixed part of one width."""
+
+    widths: tuple[int, ...]
+    number: int = 0
+    depths: tuple[int, ...] = (1,)
+    shared_width: bool = False
+
+    def index(self, draws: Draws) -> Ints:
+        """(n,) positions in `widths` of the last block's width."""
+        last: Ints = np.zeros(draws.count, dtype=np.int64)
+        if self.number == 0:
+            return last
+        depth = np.array(self.depths)[draws.depth(self.number, self.depths)]
+        for block in range(self.depths[-1]):
+            drawn = draws.trait(
+                self.number, block, WIDTH, len(self.widths), shared=self.shared_width
+            )
+            last = np.where(depth > block, drawn, last)
+        return last
+
+
+def require_space(space: Space) -> None:
+    """Raises `SpaceError` where `space` is not one whose score is defined."""
+    if not space.elastic:
+        raise fault("nothing-elastic", f"`{space.name}` has no elastic stage to score")
+    for position in space.elastic:
+        stage = space.stages[position]
+        if not stage.widths:
+            raise fault("no-widths", f"elastic stage `{stage.name}` has no widths to choose from")
+        if len(stage.choices) != 1 or stage.window != len(stage.widths):
+            message = f"`{space.name}` leaves the block type or window of `{stage.name}` open"
+            raise fault("not-a-space", message, "a score is that of one space of a hyperspace")

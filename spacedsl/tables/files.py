@@ -1,0 +1,93 @@
+"""Table files: load the shipped ones by name or any by path, save atomically."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from importlib.resources import files as package_files
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from spacedsl.diagnostics import fault, one_of, suggest
+from spacedsl.files import write_atomic
+from spacedsl.tables.latency import FittedLatency
+from spacedsl.tables.quality import FittedQuality
+from spacedsl.tables.schema import TableFile
+
+MAX_BYTES = 32 << 20
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the tables that come with the package."""
+    folder = package_files("spacedsl.tables") / "data"
+    return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".json")))
+
+
+def table_path(name: str) -> Path:
+    """Where a table is: a path if it has a separator or ends in .json, else a shipped one."""
+    if os.sep in name or name.endswith(".json"):
+        return Path(name)
+    known = shipped()
+    if name not in known:
+        close = suggest(name, known)
+        hint = (
+            f"did you mean `{close}`?" if close else f"{one_of(known)}, or a path to a .json file"
+        )
+        raise fault("table-missing", f"no table named `{name}`", hint)
+    return Path(str(package_files("spacedsl.tables") / "data" / f"{name}.json"))
+
+
+def load_table(name: str | Path) -> TableFile:
+    """Read a table file. Raises `SpaceError` where it is missing, malformed or of another
+    version."""
+    path = table_path(name) if isinstance(name, str) else name
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise fault("table-large", f"{path} is larger than {MAX_BYTES >> 20} MB")
+        return _parse(str(path), path.stat().st_mtime_ns, size)
+    except OSError as error:
+        raise fault("table-missing", f"{path}: {error.strerror or error}") from None
+
+
+@lru_cache(maxsize=8)
+def _parse(path: str, _changed: int, _size: int) -> TableFile:
+    try:
+        return TableFile.model_validate_json(Path(path).read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise fault(
+            "table-file",
+            f"{path} is not a table of this version: {where}: {first['msg']}",
+            "fit it again with `spacedsl tables fit`",
+        ) from None
+
+
+def load_latency(name: str | Path) -> FittedLatency:
+    """The latency model of a table. Raises `SpaceError`, also where the table has none."""
+    table = load_table(name)
+    if table.latency is None:
+        raise fault("table-part", f"table `{name}` has no latencies")
+    return FittedLatency(table.latency)
+
+
+def load_quality(name: str | Path) -> FittedQuality:
+    """The quality model of a table. Raises `SpaceError`, also where the table has none."""
+    table = load_table(name)
+    if table.quality is None:
+        raise fault("table-part", f"table `{name}` has no NSR losses")
+    return FittedQuality(table.quality)
+
+
+def fitted_models(table: TableFile) -> tuple[FittedLatency, FittedQuality]:
+    """Both models of a table. Raises `SpaceError` where one is missing."""
+    if table.latency is None or table.quality is None:
+        raise fault("table-part", "the table lacks latencies or losses")
+    return FittedLatency(table.latency), FittedQuality(table.quality)
+
+
+def save_table(table: TableFile, path: Path) -> None:
+    """Write a table file atomically; the same table gives the same bytes."""
+    write_atomic(path, table.model_dump_json(exclude_none=True) + "\n")

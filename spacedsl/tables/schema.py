@@ -1,0 +1,152 @@
+"""What a table file holds. Versioned JSON; a loader refuses every other version."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+MS_PER_UNIT = 1e-5
+"""Latencies are stored as integers of 10 nanoseconds."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _need(holds: bool, message: str) -> None:
+    if not holds:
+        raise ValueError(message)
+
+
+class Source(_Table):
+    """Where the numbers come from. Tables with different `teacher` or `nsr` never mix."""
+
+    hyperspace: str
+    hyperspace_hash: str
+    device: str = ""
+    teacher: str
+    nsr: str
+    provenance: str
+    licence: str
+    rows: int
+    note: str = ""
+
+
+class PanelData(_Table):
+    """Units of one family, settings, stride and size: `value[i]` belongs to channels
+    `pairs[pairs][0][i]` in and `[1][i]` out; `interpolated` lists those in no row."""
+
+    family: int
+    settings: tuple[float, ...]
+    stride: int
+    size: int
+    pairs: int
+    value: tuple[int, ...]
+    interpolated: tuple[int, ...] = ()
+
+
+class LatencyData(_Table):
+    """`granularity`: what was measured as one. `families`: block identities or kernel kinds.
+    `coefficients` (ms per unit of a feature) and `limits` make the prior."""
+
+    granularity: Literal["block", "kernel"]
+    resolutions: tuple[int, ...]
+    coefficients: dict[str, float]
+    limits: dict[str, float]
+    families: tuple[str, ...]
+    pairs: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
+    panels: tuple[PanelData, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _need(self.coefficients.keys() == self.limits.keys(), "coefficients and limits differ")
+        for cins, couts in self.pairs:
+            _need(len(cins) == len(couts) and min(cins + couts, default=0) > 0, "bad channel pairs")
+        for panel in self.panels:
+            _need(0 <= panel.family < len(self.families), "no such family")
+            _need(0 <= panel.pairs < len(self.pairs), "no such channel pairs")
+            _need(len(panel.value) == len(self.pairs[panel.pairs][0]), "values and channels differ")
+            _need(min(panel.value, default=1) > 0, "latencies are positive")
+            _need(panel.size > 0 and panel.stride > 0, "sizes are positive")
+        return self
+
+
+class StageLossData(_Table):
+    """NSR loss of one (elastic stage, block type): `spacedsl.tables.quality` says how to read it.
+    Ranges are what was fitted; `level_a`, `level_b` hold a and b per resolution and
+    depth; `shape` the common
+    square term; `position` the coefficients per (depth, position), depths ascending; `size` per
+    resolution; `knots` the link."""
+
+    stage: int
+    block: str
+    name: str
+    stride: int
+    depths: tuple[int, ...]
+    cin: tuple[int, int]
+    width: tuple[int, int]
+    settings: tuple[tuple[float, ...], ...]
+    cin_scale: tuple[float, float]
+    width_scale: tuple[float, float]
+    level_a: tuple[tuple[float, ...], ...]
+    level_b: tuple[tuple[float, ...], ...]
+    shape: float
+    position: tuple[tuple[float, ...], ...]
+    size: tuple[tuple[float, ...], ...]
+    knots: tuple[tuple[float, ...], tuple[float, ...]]
+    rows: int
+    offset: float = 0.0
+    offset_uncertainty: float = 0.0
+    extrapolated: tuple[int, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        depths, settings = self.depths, self.settings
+        _need(bool(depths) and depths[0] > 0 and _ascending(depths), "depths do not ascend")
+        _need(all(_ascending(v) and v for v in settings), "settings do not ascend")
+        _need(self.cin_scale[1] > 0 and self.width_scale[1] > 0, "scales are positive")
+        _need(self.cin[0] > 0 and self.width[0] > 0, "channels are positive")
+        counts = [len(v) for v in settings if len(v) > 1]
+        plain = 4 + sum(counts)
+        products = (sum(counts) ** 2 - sum(n * n for n in counts)) // 2
+        columns = plain + 4 + 2 * sum(counts) + products
+        _need(_shaped(self.position, sum(depths), columns), "position has another shape")
+        _need(_shaped(self.size, len(self.size), plain), "size has another shape")
+        for level in (self.level_a, self.level_b):
+            _need(_shaped(level, len(self.size), len(depths)), "level has another shape")
+        x, y = self.knots
+        _need(len(x) == len(y) > 1 and _ascending(x) and _ascending(y), "the link does not rise")
+        _need(y[0] > 0, "losses are positive")
+        return self
+
+
+def _ascending(values: tuple[float, ...]) -> bool:
+    return all(a < b for a, b in pairwise(values))
+
+
+def _shaped(table: tuple[tuple[float, ...], ...], rows: int, columns: int) -> bool:
+    return len(table) == rows and all(len(row) == columns for row in table)
+
+
+class QualityData(_Table):
+    resolutions: tuple[int, ...]
+    stages: tuple[StageLossData, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _need(_ascending(self.resolutions) and bool(self.resolutions), "resolutions do not ascend")
+        for stage in self.stages:
+            _need(len(stage.size) == len(self.resolutions), "a stage has other resolutions")
+        return self
+
+
+class TableFile(_Table):
+    """One data file: the fits to one table directory."""
+
+    format: Literal["spacedsl-table"] = "spacedsl-table"
+    version: Literal[1] = 1
+    source: Source
+    latency: LatencyData | None = None
+    quality: QualityData | None = None

@@ -1,0 +1,1 @@
+"""Devices: their latency tables and what is searched on them."""

@@ -1,0 +1,65 @@
+"""Latency of one model on a target, part by part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import fsum, isnan
+from typing import Any
+
+from spacedsl.diagnostics import fault
+from spacedsl.ir.subnet import Subnet
+from spacedsl.passes.bind import Site, subnet_sites
+from spacedsl.search.protocols import Coverage, LatencyModel
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One stage: milliseconds and the worst coverage of its blocks."""
+
+    stage: str
+    ms: float
+    coverage: Coverage
+
+
+def model_latency(subnet: Subnet, table: LatencyModel) -> tuple[Part, ...]:
+    """Predicted INT8 latency per stage, in milliseconds. Raises `SpaceError` that lists the
+    blocks that `table` does not cover."""
+    sites = subnet_sites(subnet)
+    flat = [site for stage in sites for site in stage]
+    prediction = table.predict(flat)
+    uncovered = [
+        _describe(site)
+        for site, ms, coverage in zip(flat, prediction.ms, prediction.coverage, strict=True)
+        if coverage == Coverage.UNCOVERED or isnan(ms)
+    ]
+    if uncovered:
+        listed = "; ".join(uncovered[:20])
+        message = f"{len(uncovered)} blocks of {subnet.name} are not covered: {listed}"
+        raise fault("uncovered", message, help="fit or measure them, or choose another target")
+    parts: list[Part] = []
+    start = 0
+    for stage, declared in zip(sites, subnet.of.stages, strict=True):
+        end = start + len(stage)
+        coverage = Coverage(int(prediction.coverage[start:end].max()))
+        ms = fsum(float(ms) for ms in prediction.ms[start:end])
+        parts.append(Part(declared.name, ms, coverage))
+        start = end
+    return tuple(parts)
+
+
+def _describe(site: Site) -> str:
+    name = site.choice.block.name or "body"
+    settings = " ".join(f"{key} {value}" for key, value in site.settings)
+    return f"{name} {site.cin}->{site.cout} {settings} stride {site.stride} at {site.size} px"
+
+
+def latency_json(parts: tuple[Part, ...], target: str) -> dict[str, Any]:
+    """JSON form: total, parts, and the share of the total by coverage."""
+    total = fsum(p.ms for p in parts)
+    shares = {
+        level.name.lower(): fsum(p.ms for p in parts if p.coverage == level) / total
+        for level in Coverage
+        if level != Coverage.UNCOVERED
+    }
+    listed = [{"stage": p.stage, "ms": p.ms, "coverage": p.coverage.name.lower()} for p in parts]
+    return {"target": target, "total_ms": total, "parts": listed, "coverage": shares}

@@ -1,0 +1,61 @@
+"""From a target and options to a scorer: tables opened, limits chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from spacedsl.diagnostics import fault
+from spacedsl.ir.space import Space
+from spacedsl.ir.target import Target
+from spacedsl.search.qt_score import ModelScorer, RowsScorer
+from spacedsl.search.score import Definition
+from spacedsl.search.scorer import Scorer
+from spacedsl.tables.files import load_latency, load_quality
+from spacedsl.tables.stage_rows import TableRows
+
+ROWS = "rows:"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to score by. `limits_ms` empty: the target's; `quality` None: the hyperspace's;
+    `scorer`: "model" or "rows:DIR"; `samples`, `best` None: the definition's own."""
+
+    target: Target
+    limits_ms: tuple[float, ...] = ()
+    quality: str | None = None
+    scorer: str = "model"
+    definition: Definition = "qt"
+    samples: int | None = None
+    best: int | None = None
+    seed: int = 0
+
+
+def open_scorer(space: Space, request: Request) -> Scorer:
+    """The scorer for a hyperspace's spaces, or for one space (then of its hyperspace, if it has
+    one). Raises `SpaceError`."""
+    hyper = space.of or space
+    latency = load_latency(request.target.latency)
+    limits = request.limits_ms or request.target.limits_ms
+    options = (request.samples, request.best, request.seed, request.definition)
+    if request.scorer == "model":
+        quality = load_quality(quality_name(space, request.quality))
+        return ModelScorer(hyper, latency, quality, limits, *options)
+    if not request.scorer.startswith(ROWS):
+        help = "write model, or rows:DIR with a directory of tables"
+        raise fault("bad-option", f"there is no scorer `{request.scorer}`", help)
+    if request.quality is not None:
+        message = "rows bring their own losses, so --quality has nothing to say"
+        raise fault("bad-option", message, "leave --quality out, or use --scorer model")
+    rows = TableRows.read(Path(request.scorer.removeprefix(ROWS)), hyper)
+    return RowsScorer(hyper, rows, latency, limits, *options)
+
+
+def quality_name(space: Space, asked: str | None) -> str:
+    """The quality table asked for, else the one the page names. Raises `SpaceError`."""
+    name = asked or space.quality
+    if name is None:
+        message = f"`{space.name}` names no quality table"
+        raise fault("no-quality", message, 'say --quality FILE, or write `quality "..."` in it')
+    return name

@@ -1,0 +1,249 @@
+"""Random blocks, hyperspaces, members of them and texts. All that is drawn here is valid."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+
+from hypothesis import strategies as st
+
+from spacedsl.ir.block import (
+    ACTIVATIONS,
+    PROJECTION,
+    Block,
+    Conv,
+    Dropout,
+    DwConv,
+    GlobalPool,
+    Let,
+    Linear,
+    Op,
+    Optional,
+    Param,
+    Pool,
+    Se,
+    Shortcut,
+)
+from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8
+from spacedsl.ir.identity import block_identity
+from spacedsl.ir.sampling import random_subnet
+from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
+from spacedsl.ir.subnet import Subnet
+
+ACTS = st.sampled_from(ACTIVATIONS)
+WIDTHS = st.sampled_from([4, 8, 16, 20, 24, 32])
+KERNELS = (1, 3, 5, 7)
+EXPANDS = (0.25, 0.5, 1, 1.5, 2, 3)
+
+
+def num(value: float) -> Num:
+    return Num(value=value)
+
+
+def ref(name: str) -> Ref:
+    return Ref(name=name)
+
+
+@st.composite
+def middles(draw: st.DrawFn, expand: Expr) -> Expr:
+    """A middle width: rounded, and not always said in the same way."""
+    base = ref(draw(st.sampled_from(["cin", "cout"])))
+    product = Binary(op="*", left=base, right=expand)
+    if draw(st.booleans()):
+        product = Binary(op="*", left=expand, right=base)
+    if draw(st.booleans()):
+        product = Binary(op=draw(st.sampled_from(["+", "-"])), left=product, right=num(2))
+        if draw(st.booleans()):
+            product = Binary(op="/", left=product, right=num(draw(st.sampled_from([1, 2, 0.5]))))
+    return Round8(arg=product)
+
+
+@st.composite
+def blocks(draw: st.DrawFn, name: str) -> Block:
+    """conv to a middle width, a k x k operator, SE, extras, conv back, a shortcut."""
+    with_expand, with_act = draw(st.booleans()), draw(st.booleans())
+    params = [Param(name="kernel")]
+    act = draw(ACTS)
+    if with_expand:
+        params.append(Param(name="expand", default=draw(st.sampled_from([None, 2]))))
+    if with_act:
+        params.append(Param(name="act", default=draw(st.sampled_from([None, "relu"]))))
+        act = "act"
+    middle = draw(middles(ref("expand") if with_expand else num(draw(st.sampled_from(EXPANDS)))))
+    lets: tuple[Let, ...] = ()
+    if draw(st.booleans()):
+        lets, middle = (Let(name="mid", value=middle),), ref("mid")
+    full = draw(st.booleans())
+    ops: list[Op] = []
+    if not full or draw(st.booleans()):
+        ops.append(Conv(kernel=num(1), width=middle, act=act, elide=draw(st.booleans())))
+    if full:
+        norm = draw(st.booleans())
+        ops.append(
+            Conv(
+                kernel=ref("kernel"),
+                width=middle,
+                act=act,
+                stride="stage",
+                norm=norm,
+                bias=not norm,
+            )
+        )
+    else:
+        ops.append(DwConv(kernel=ref("kernel"), act=act, stride="stage"))
+    if draw(st.booleans()):
+        squeeze = Round8(arg=Binary(op="/", left=ref("cin"), right=num(4)))
+        ops.append(Se(squeeze=squeeze, act=draw(ACTS), gate=draw(ACTS)))
+    if draw(st.booleans()):
+        params.append(Param(name="extra"))
+        inner: list[Op] = [DwConv(kernel=num(3), act=act)]
+        inner += [Shortcut(kind="identity")] if draw(st.booleans()) else []
+        ops.append(Optional(param="extra", body=tuple(inner)))
+    ops.append(Conv(kernel=num(1), norm=draw(st.booleans())))
+    ops += draw(shortcuts(act))
+    return Block(name=name, params=tuple(params), lets=lets, ops=tuple(ops))
+
+
+def shortcuts(act: str) -> st.SearchStrategy[list[Op]]:
+    pooled: tuple[Op, ...] = (
+        Pool(op="avgpool", kernel=num(2), stride="stage", elide=True),
+        Conv(kernel=num(1), norm=False, elide=True),
+    )
+    return st.sampled_from(
+        [
+            [],
+            [Shortcut(kind="identity")],
+            [Shortcut(kind="body", body=PROJECTION)],
+            [Shortcut(kind="body", body=PROJECTION, act=act)],
+            [Shortcut(kind="body", body=pooled)],
+        ]
+    )
+
+
+def subsets(values: Sequence[float], most: int) -> st.SearchStrategy[tuple[float, ...]]:
+    """Some of `values`, ascending."""
+    chosen = st.lists(st.sampled_from(values), min_size=1, max_size=most, unique=True)
+    return chosen.map(lambda found: tuple(sorted(found)))
+
+
+@st.composite
+def choices(draw: st.DrawFn, block: Block, most: int) -> BlockChoice:
+    values = {"kernel": KERNELS, "expand": EXPANDS, "extra": (0, 1)}
+    args: list[Arg] = []
+    for param in block.params:
+        if param.name == "act":
+            args.append(Arg(name="act", values=(draw(ACTS),)))
+        else:
+            args.append(Arg(name=param.name, values=draw(subsets(values[param.name], most))))
+    return BlockChoice(block=block, args=tuple(args))
+
+
+@st.composite
+def stages(draw: st.DrawFn, name: str, known: Sequence[Block], most: int) -> Stage:
+    picked = draw(st.lists(st.sampled_from(known), min_size=1, max_size=2, unique=True))
+    drawn = [draw(choices(block, most)) for block in picked]
+    offered = tuple({block_identity(c): c for c in drawn}.values())
+    widths = draw(subsets((4, 8, 16, 20, 24, 32), most + 1))
+    traits = ["width", *dict.fromkeys(a.name for c in offered for a in c.numeric)]
+    shared = draw(st.lists(st.sampled_from(traits), max_size=2, unique=True))
+    return Stage(
+        name=name,
+        elastic=True,
+        choices=offered,
+        widths=tuple(int(w) for w in widths),
+        window=draw(st.integers(1, len(widths))),
+        depths=tuple(int(d) for d in draw(subsets((1, 2, 3), most))),
+        stride=draw(st.sampled_from([1, 2])),
+        shared=tuple(sorted(shared)),
+    )
+
+
+def stem(width: Sequence[int]) -> Stage:
+    body = Block(ops=(Conv(kernel=num(3), act="relu", stride="stage"),))
+    return Stage(
+        name="stem",
+        choices=(BlockChoice(block=body),),
+        widths=tuple(width),
+        window=len(width),
+        stride=2,
+    )
+
+
+def head() -> Stage:
+    body = Block(
+        ops=(
+            Conv(kernel=num(1), width=num(64), act="hswish"),
+            GlobalPool(),
+            Dropout(rate=0.2),
+            Linear(classes=10),
+        )
+    )
+    return Stage(name="head", choices=(BlockChoice(block=body),))
+
+
+@st.composite
+def hyperspaces(draw: st.DrawFn, elastic: int = 3, most: int = 3) -> Space:
+    """`most` bounds the values per parameter; small ones can be enumerated."""
+    known = [draw(blocks(f"block-{i}")) for i in range(draw(st.integers(1, 3)))]
+    count = draw(st.integers(1, elastic))
+    resolutions = draw(subsets((24, 32, 40), most))
+    stem_widths = [8, 16][: draw(st.integers(1, most))]
+    return Space(
+        kind="hyperspace",
+        name="hyper",
+        resolutions=tuple(int(r) for r in resolutions),
+        quality=draw(st.sampled_from([None, "onnxw"])),
+        stages=(
+            stem(stem_widths),
+            *(draw(stages(f"stage{i + 1}", known, most)) for i in range(count)),
+            head(),
+        ),
+    )
+
+
+def narrowed(space: Space, rng: random.Random) -> Space:
+    """A random space of a hyperspace: one block type and window per stage, and often less."""
+
+    def some(values: Iterable[float]) -> tuple[float, ...]:
+        kept = [v for v in values if rng.random() < 0.8]
+        return tuple(kept or [rng.choice(list(values))])
+
+    def narrow(stage: Stage) -> Stage:
+        choice = rng.choice(stage.choices)
+        args = tuple(
+            a if isinstance(a.values[0], str) else Arg(name=a.name, values=some(a.values))  # type: ignore[arg-type]
+            for a in choice.args
+        )
+        widths = tuple(int(w) for w in some(rng.choice(stage.windows))) if stage.widths else ()
+        return stage.model_copy(
+            update={
+                "choices": (choice.model_copy(update={"args": args}),),
+                "widths": widths,
+                "window": len(widths),
+                "depths": tuple(int(d) for d in some(stage.depths)),
+            }
+        )
+
+    return Space(
+        kind="space",
+        name="member",
+        of=space,
+        channels=space.channels,
+        resolutions=tuple(int(r) for r in some(space.resolutions)),
+        quality=space.quality,
+        stages=tuple(narrow(stage) for stage in space.stages),
+    )
+
+
+RANDOMS = st.integers(0, 2**32).map(random.Random)
+
+
+@st.composite
+def members(draw: st.DrawFn, elastic: int = 3, most: int = 3) -> Space:
+    return narrowed(draw(hyperspaces(elastic, most)), draw(RANDOMS))
+
+
+@st.composite
+def subnets(draw: st.DrawFn) -> Subnet:
+    space = draw(st.one_of(hyperspaces(), members()))
+    return random_subnet(space, draw(RANDOMS), "net")

@@ -1,0 +1,126 @@
+"""The rules of the house: who may import whom, and what a start costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+PACKAGE = ROOT / "spacedsl"
+HEAVY = {"torch", "onnx", "onnxruntime", "tensorflow"}
+STDLIB = sys.stdlib_module_names
+
+ALLOWED = {
+    "text": set(),
+    "diagnostics": {"text"},
+    "syntax": {"syntax", "text", "diagnostics"},
+    "ir": {"ir"},
+    "passes": {"passes", "ir"},
+    "lang": {"lang", "syntax", "ir", "passes", "text", "diagnostics"},
+    "search": {"search", "ir", "passes", "diagnostics"},
+}
+"""Part of spacedsl -> the parts it may import, inside functions too."""
+
+THIRD_PARTY = {
+    "text": set(),
+    "diagnostics": set(),
+    "syntax": {"lark"},
+    "ir": {"pydantic"},
+    "passes": set(),
+    "lang": set(),
+    "search": {"numpy"},
+}
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in it."""
+    yield from _imported(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def module_level_imports(path: Path) -> Iterator[str]:
+    """What importing the file imports, but for what only type checkers read."""
+    todo: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while todo:
+        node = todo.pop()
+        yield from _imported([node])
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            todo += node.orelse
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            todo += ast.iter_child_nodes(node)
+
+
+def _imported(nodes: Iterator[ast.AST] | list[ast.AST]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            assert node.module is not None
+            yield node.module
+            if node.module == "spacedsl":
+                yield from (f"spacedsl.{alias.name}" for alias in node.names)
+
+
+def part(module: str) -> str:
+    """`spacedsl.lang.page` -> `lang`."""
+    return module.split(".")[1] if "." in module else ""
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_parts_know_only_what_they_may(name: str) -> None:
+    for path in files(PACKAGE / name):
+        for module in imports(path):
+            root = module.partition(".")[0]
+            if root == "spacedsl":
+                assert part(module) in ALLOWED[name], f"{path.name} imports {module}"
+            elif root not in STDLIB:
+                assert root in THIRD_PARTY[name], f"{path.name} imports {module}"
+
+
+def test_nothing_heavy_is_imported_by_importing() -> None:
+    for path in files(PACKAGE):
+        heavy = {m.partition(".")[0] for m in module_level_imports(path)} & HEAVY
+        assert not heavy, f"{path.relative_to(ROOT)} imports {heavy}"
+
+
+def test_the_runtime_knows_no_compiler() -> None:
+    for path in sorted((ROOT / "runtime").rglob("*.py")):
+        roots = {m.partition(".")[0] for m in imports(path)}
+        assert "spacedsl" not in roots, path
+
+
+def test_no_eval_no_pickle() -> None:
+    """Files from strangers are safe (design, section 1)."""
+    for path in files(PACKAGE):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        called = {
+            n.func.id
+            for n in ast.walk(tree)
+            if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+        }
+        assert not called & {"eval", "exec", "__import__"}, path
+        assert not {m.partition(".")[0] for m in imports(path)} & {"pickle", "marshal", "shelve"}
+
+
+def test_files_are_short() -> None:
+    for path in files(PACKAGE):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, path
+
+
+@pytest.mark.skipif(not (PACKAGE / "cli" / "app.py").is_file(), reason="no command line yet")
+def test_starting_the_command_imports_nothing_heavy() -> None:
+    code = "import sys, spacedsl.cli.app; print(*sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert not {*HEAVY, "numpy"} & set(found.stdout.split())

@@ -1,0 +1,105 @@
+"""The hand-made spaces say what their papers say: the proof that the language is wide enough."""
+
+from __future__ import annotations
+
+import pytest
+
+from spacedsl.ir.block import Conv, Shortcut, walk
+from spacedsl.ir.sampling import largest
+from spacedsl.ir.space import BlockChoice, Space
+from spacedsl.ir.subnet import Subnet
+from spacedsl.passes.bind import layers, subnet_sites
+from spacedsl.passes.cost import SCALES_PER_CONV, subnet_cost
+from tests.support import library_model, library_space
+
+
+def weights(subnet: Subnet) -> int:
+    """Parameters as papers count them: without the scales that quantisation learns."""
+    bound = (layers(site.bind()) for stage in subnet_sites(subnet) for site in stage)
+    scaled = {"conv": 1, "dwconv": 1, "linear": 1, "se": 2}
+    scales = sum(scaled.get(layer.kind, 0) for found in bound for layer in found)
+    return subnet_cost(subnet).params - SCALES_PER_CONV * scales
+
+
+def test_largest_mobilenetv3() -> None:
+    flops = subnet_cost(largest(library_space("baselines/mobilenetv3"), 224)).flops
+    assert flops / 1e6 == pytest.approx(566, abs=0.5)
+
+
+def test_attentivenas_a0() -> None:
+    model = library_model("baselines/attentivenas-a0")
+    assert subnet_cost(model).flops / 1e6 == pytest.approx(203.4, abs=0.05)
+
+
+def test_attentivenas_a0_without_its_projections() -> None:
+    """203.4M with its projecting shortcuts, 198.5M without them."""
+    model = library_model("baselines/attentivenas-a0")
+
+    def plain(choice: BlockChoice) -> BlockChoice:
+        ops = tuple(
+            op.model_copy(update={"kind": "identity", "body": ()})
+            if isinstance(op, Shortcut)
+            else op
+            for op in choice.block.ops
+        )
+        return choice.model_copy(update={"block": choice.block.model_copy(update={"ops": ops})})
+
+    stages = tuple(
+        stage.model_copy(update={"choices": tuple(map(plain, stage.choices))})
+        for stage in model.of.stages
+    )
+    without = model.model_copy(update={"of": model.of.model_copy(update={"stages": stages})})
+    assert subnet_cost(without).flops / 1e6 == pytest.approx(198.5, abs=0.05)
+
+
+def test_resnet50_d() -> None:
+    """The weights of the network everybody knows, to the last one."""
+    model = library_model("baselines/resnet50-d")
+    assert weights(model) == 25_576_264
+    assert subnet_cost(model).flops / 1e9 == pytest.approx(4.33, abs=0.01)
+
+
+def test_the_second_stem_convolution_may_be_skipped() -> None:
+    space = library_space("baselines/resnet50")
+    (stem,) = space.stages[0].choices
+    assert stem.values("second") == (0, 1)
+    model = library_model("baselines/resnet50-d")
+    block = model.stages[0].blocks[0]
+    skipped = block.model_copy(
+        update={
+            "settings": tuple(
+                s.model_copy(update={"value": 0}) if s.name == "second" else s
+                for s in block.settings
+            )
+        }
+    )
+    stages = (model.stages[0].model_copy(update={"blocks": (skipped,)}), *model.stages[1:])
+    thin = model.model_copy(update={"stages": stages})
+    assert weights(model) - weights(thin) == 32 * 32 * 9 + 2 * 32
+
+
+def activations(space: Space) -> list[str]:
+    """The activation of every elastic stage's block."""
+    return [str(space.stages[i].choices[0].values("act")[0]) for i in space.elastic]
+
+
+def test_mobilenetv3_differs_per_stage() -> None:
+    space = library_space("baselines/mobilenetv3")
+    assert activations(space) == ["relu", "relu", "hswish", "hswish", "hswish"]
+    has_se = [
+        any(op.op == "se" for op in walk(space.stages[i].choices[0].block.ops))
+        for i in space.elastic
+    ]
+    assert has_se == [False, True, False, True, True]
+
+
+def test_attentivenas_shares_within_a_stage_and_chooses_its_head() -> None:
+    space = library_space("baselines/attentivenas")
+    assert all("width" in space.stages[i].shared for i in space.elastic)
+    assert space.stage("head").widths == (1792, 1984)
+
+
+def test_proxylessnas_begins_without_a_shortcut() -> None:
+    block = library_space("baselines/proxylessnas").stage("stage0").choices[0].block
+    assert not any(isinstance(op, Shortcut) for op in block.ops)
+    assert isinstance(block.ops[-1], Conv)
