@@ -22,6 +22,10 @@ ROOT = Path(__file__).parents[1]
 DATA = ROOT / "spacedsl" / "tables" / "data"
 PROVENANCE = "Microsoft Moonlit, SpaceEvo block lookup tables; see README.md beside this file"
 LICENCE = "MIT"
+TEACHER = "EfficientNet-B5"
+STUDENT_VARIANCE = "student-variance"
+"""The published tables divide the squared error by the student's variance, not the teacher's."""
+
 DEVICES = {"onnxw": "Intel VNNI CPU, ONNX Runtime", "mobilew": "Pixel 4 CPU, TFLite 2.7"}
 
 
@@ -61,7 +65,13 @@ def main(directory: Path) -> None:
     fits: dict[str, TableFile] = {}
     for name, device in DEVICES.items():
         fits[name] = fit_directory(
-            directory / name, page(name), device=device, provenance=PROVENANCE, licence=LICENCE
+            directory / name,
+            page(name),
+            device=device,
+            teacher=TEACHER,
+            nsr=STUDENT_VARIANCE,
+            provenance=PROVENANCE,
+            licence=LICENCE,
         )
         save_table(fits[name], DATA / f"{name}.json")
     combined, offsets = hyper(fits["onnxw"], fits["mobilew"])

@@ -16,6 +16,7 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.codes import space_code, subnet_code
 from spacedsl.lang.page import Item
+from spacedsl.lang.values import shown
 from spacedsl.passes.cost import subnet_cost
 from spacedsl.passes.extremes import CostRange, cost_range
 from spacedsl.passes.network import subnet_identity
@@ -113,7 +114,7 @@ def _print(facts: dict[str, Any]) -> None:
         print(f"  FLOPs    {amount(facts['flops'])} (multiply-accumulates)")
         print(f"  params   {amount(facts['params'])}")
     else:
-        print(f"  input    {', '.join(map(str, facts['resolutions']))} px")
+        print(f"  input    {shown(tuple(facts['resolutions']))} px")
         for name, key, note in (
             ("FLOPs", "flops", " (multiply-accumulates)"),
             ("params", "params", ""),

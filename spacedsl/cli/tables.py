@@ -62,13 +62,26 @@ def fit(
     directory: Path = DIRECTORY,
     hyper: str = HYPER,
     out: Path = typer.Option(..., "--out", help="The file to write."),
+    teacher: str = typer.Option("unknown", "--teacher", help="The teacher of the distillation."),
+    nsr: str = typer.Option("unknown", "--nsr", help="NSR loss: student- or teacher-variance."),
+    device: str = typer.Option("unknown", "--device", help="The device of the latencies."),
+    provenance: str = typer.Option("", "--provenance", help="Where the rows come from."),
+    licence: str = typer.Option("", "--licence", help="The licence of the rows."),
     format: Format = FORMAT,
 ) -> None:
     """Fit latencies and NSR losses to a directory of tables, into one file."""
     from spacedsl.tables.files import save_table
     from spacedsl.tables.fit import fit_directory
 
-    table = fit_directory(directory, api.load_space(hyper))
+    table = fit_directory(
+        directory,
+        api.load_space(hyper),
+        device=device,
+        teacher=teacher,
+        nsr=nsr,
+        provenance=provenance,
+        licence=licence,
+    )
     save_table(table, out)
     if format is Format.json:
         emit({"rows": table.source.rows, "hyperspace": table.source.hyperspace_hash})

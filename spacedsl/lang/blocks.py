@@ -37,6 +37,7 @@ MAX_KERNEL = 31
 MAX_CLASSES = 1_000_000
 MAX_PARAMS = 8
 MAX_NAMES = 64
+MAX_OPS = 128
 
 FLAGS = {
     "conv": ("strided", "nonorm", "bias", "elide"),
@@ -207,7 +208,10 @@ def _body(node: Node, params: tuple[str, ...], report: Report) -> Block:
             raise report.fail("too-large", message, name)
         lets.append(Let(name=name.text, value=value))
         known.append(name.text)
-    return Block(lets=tuple(lets), ops=_ops(node, known, params, report))
+    ops = _ops(node, known, params, report)
+    if len(list(walk(ops))) > MAX_OPS:
+        raise report.fail("too-large", f"a body of more than {MAX_OPS} ops", node)
+    return Block(lets=tuple(lets), ops=ops)
 
 
 OPS = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import product
+from math import prod
 from typing import Any
 
 from spacedsl.ir.space import BlockChoice, Space, Stage
@@ -11,6 +12,9 @@ from spacedsl.ir.subnet import Setting, SubnetBlock
 from spacedsl.lang.report import Report
 from spacedsl.passes.bind import BindError, output_size, site_of
 from spacedsl.syntax.tree import Node
+
+MAX_SITES = 200_000
+"""Different blocks of a stage: what exact passes over a space have to visit."""
 
 
 def check_bodies(space: Space, node: Node, report: Report) -> None:
@@ -20,6 +24,10 @@ def check_bodies(space: Space, node: Node, report: Report) -> None:
     before: tuple[int, ...] = (space.channels,)
     size = space.resolutions[-1]
     for stage in space.stages:
+        sites = _count_sites(stage, before)
+        if sites > MAX_SITES:
+            message = f"stage `{stage.name}`: {sites:,} different blocks, more than {MAX_SITES:,}"
+            raise report.fail("too-large", message, nodes[stage.name].token("NAME"))
         try:
             size = _check_stage(stage, before, size)
         except BindError as error:
@@ -27,6 +35,12 @@ def check_bodies(space: Space, node: Node, report: Report) -> None:
             report.error("bad-body", message, nodes[stage.name].token("NAME"))
             report.raise_if_any()
         before = stage.widths or before
+
+
+def _count_sites(stage: Stage, before: tuple[int, ...]) -> int:
+    """Pairs of widths in and out, with every setting."""
+    pairs = len({*before, *stage.widths}) * max(1, len(stage.widths))
+    return pairs * sum(prod(len(a.values) for a in c.numeric) for c in stage.choices)
 
 
 def _check_stage(stage: Stage, before: tuple[int, ...], size: int) -> int:

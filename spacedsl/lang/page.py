@@ -79,6 +79,9 @@ class Page:
         if name not in self._lowered:
             if name in self._active:
                 raise self._error("cycle", f"`{name}` is defined by itself", self.items[name])
+            if len(self._active) >= MAX_CHAIN:
+                message = f"spaces of each other more than {MAX_CHAIN} deep"
+                raise self._error("too-deep", message, self.items[name])
             self._active.append(name)
             try:
                 self._lowered[name] = self._lower(name)

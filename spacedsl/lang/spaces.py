@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Literal
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MAX_DEPTH = 64
 MAX_STRIDE = 8
 MAX_SETTINGS = 1_024
+MAX_STAGES = 64
+MAX_BLOCKS = 64
 KEYS = ("width", "window", "depth", "stride", "shared")
 
 
@@ -94,8 +96,10 @@ def _listed(node: Node) -> tuple[Node, ...]:
 
 
 def _choices(
-    nodes: Iterable[Node], inherited: Stage | None, page: Page, report: Report
+    nodes: Sequence[Node], inherited: Stage | None, page: Page, report: Report
 ) -> tuple[BlockChoice, ...]:
+    if len(nodes) > MAX_BLOCKS:
+        raise report.fail("too-large", f"more than {MAX_BLOCKS} block types", nodes[MAX_BLOCKS])
     choices: list[BlockChoice] = []
     for node in nodes:
         try:
@@ -176,6 +180,10 @@ def _stages(
     report: Report,
 ) -> Iterable[Stage]:
     said: dict[str, Node] = {}
+    count = len(node.all("stage"))
+    if count > MAX_STAGES:
+        message = f"{count} stages, more than {MAX_STAGES}"
+        raise report.fail("too-large", message, node.token("NAME"))
     for child in node.all("stage"):
         name = child.token("NAME")
         if name.text in said:

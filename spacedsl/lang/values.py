@@ -46,8 +46,8 @@ def value_list(node: Node, report: Report) -> tuple[Value, ...]:
             found.append(child.text)
         elif child.type in ("INT", "FLOAT"):
             found.append(number(child, report))
-    if len(found) > MAX_VALUES:
-        raise report.fail("too-large", f"{len(found)} values, more than {MAX_VALUES}", node)
+        if len(found) > MAX_VALUES:
+            raise report.fail("too-large", f"more than {MAX_VALUES} values", node)
     names = [v for v in found if isinstance(v, str)]
     numbers = [v for v in found if not isinstance(v, str)]
     if names and numbers:

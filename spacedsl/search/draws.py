@@ -24,7 +24,7 @@ DEPTH, ROW = 0, 1
 WIDTH = 0
 """Trait of a block; its numeric settings follow, numbered from 1 in canonical order."""
 
-DRAW_CACHE_BYTES = 64 << 20
+DRAW_CACHE_BYTES = 32 << 20
 
 
 class Draws:

@@ -16,7 +16,7 @@ from spacedsl.syntax.lexer import grammar, significant
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Source, Span
 
-MAX_CHARACTERS = 1 << 20
+MAX_CHARACTERS = 1 << 18
 MAX_DEPTH = 32
 OPERATORS = ("+", "-", "*", "/")
 ENDS = ("{", "}", "=", "->")

@@ -12,9 +12,8 @@ from spacedsl.tables.fit_quality import fit_quality
 from spacedsl.tables.rows import SubstageRows, fitted, read_directory
 from spacedsl.tables.schema import Source, TableFile
 
-TEACHER = "EfficientNet-B5"
-STUDENT_VARIANCE = "student-variance"
-"""The published tables divide the squared error by the student's variance, not the teacher's."""
+UNKNOWN = "unknown"
+"""A teacher, NSR definition or device that nobody named: such tables are compared with none."""
 
 
 def fit_directory(
@@ -22,9 +21,9 @@ def fit_directory(
     space: Space,
     *,
     hold_out: bool = False,
-    device: str = "",
-    teacher: str = TEACHER,
-    nsr: str = STUDENT_VARIANCE,
+    device: str = UNKNOWN,
+    teacher: str = UNKNOWN,
+    nsr: str = UNKNOWN,
     provenance: str = "",
     licence: str = "",
 ) -> TableFile:
