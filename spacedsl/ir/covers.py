@@ -94,8 +94,11 @@ def _choice_mismatch(outer: Stage, inner: Stage) -> _Difference | None:
     for position, choice in enumerate(inner.choices):
         same = known.get(block_identity(choice))
         if same is None:
-            names = ", ".join(c.block.name or "its own body" for c in outer.choices)
-            reason = f"block {choice.block.name or 'body'} is not one of: {names}"
+            name, names = choice.block.name, [c.block.name for c in outer.choices]
+            reason = f"block {name} has another body or activation there"
+            if not name or name not in names:
+                listed = ", ".join(n or "its own body" for n in names)
+                reason = f"block {name or 'body'} is not one of: {listed}"
             return "block", reason, _example(inner, choice=position)
         allowed = _canonical_values(same)
         for arg, values in zip(choice.numeric, _values_in_order(choice), strict=True):

@@ -69,6 +69,10 @@ class Page:
     def names(self) -> tuple[str, ...]:
         return tuple(self.items)
 
+    def knows_block(self, name: str) -> bool:
+        """Whether this page or one that it uses defines block `name`."""
+        return any(name in p.items and p.items[name].rule == "block" for p in (self, *self.uses))
+
     def kind(self, name: str) -> str:
         """`block`, `hyperspace`, `space`, `model` or `target`."""
         node = self.items[name]
@@ -142,16 +146,16 @@ class Loader:
     """Reads pages once and knows which are being read, so that a cycle of `use` is found."""
 
     def __init__(self) -> None:
-        self._pages: dict[Path, Page] = {}
+        self._pages: dict[tuple[Path, str], Page] = {}
         self._loading: list[Path] = []
 
     def load(self, path: Path, name: str | None = None, use_path: str = "") -> Page:
         """The page at `path`. Raises `SpaceError`."""
         key = path.resolve()
-        if key in self._pages:
-            return self._pages[key]
+        if (key, use_path) in self._pages:
+            return self._pages[key, use_path]
         page = self.parse(read_source(path, name), path.parent, key, use_path)
-        self._pages[key] = page
+        self._pages[key, use_path] = page
         return page
 
     def parse(

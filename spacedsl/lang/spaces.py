@@ -116,11 +116,17 @@ def _choices(
 def _choice(node: Node, inherited: Stage | None, page: Page, report: Report) -> BlockChoice:
     name = node.token("NAME")
     base = _inherited_choice(name.text, inherited)
-    if base is None:
+    if base is None or page.knows_block(name.text):
         offered = [c.block.name for c in inherited.choices] if inherited else []
         block = page.find(name, "block", "block", report, also=offered)
         if not isinstance(block, Block):
             raise TypeError(name.text)
+        if base is not None and base.block == block.model_copy(
+            update={"source": base.block.source}
+        ):
+            block = base.block
+        else:
+            base = None
     else:
         block = base.block
     given: dict[str, tuple[Value, ...]] = {}

@@ -34,9 +34,9 @@ def write(*items: Space | Subnet, comments: Sequence[str] = (), uses: Sequence[s
     """The canonical page of some items, `comments` (without `#`) above the first. What an item is
     `of` is named, not repeated: the page is read beside that page, with the library, or with the
     pages that `uses` names too."""
-    fresh = [item for item in items if isinstance(item, Space) and item.of is None]
-    used = sorted({*uses, *(use for item in fresh for use in _sources(item))})
-    blocks = list({b.name: b for item in fresh for b in _own_blocks(item)}.values())
+    new = [b for item in items if isinstance(item, Space) for b in _new_blocks(item)]
+    used = sorted({*uses, *(b.source for b in new if b.source)})
+    blocks = list({b.name: b for b in new if not b.source}.values())
     lines = [f"language {LANGUAGE}", *(f'use "{use}"' for use in used), ""]
     lines += [_block(block) for block in blocks]
     lines += [f"# {line}".rstrip() for line in comments]
@@ -49,12 +49,10 @@ def _named_blocks(space: Space) -> list[Block]:
     return list({b.name: b for b in blocks}.values())
 
 
-def _sources(space: Space) -> list[str]:
-    return sorted({b.source for b in _named_blocks(space) if b.source})
-
-
-def _own_blocks(space: Space) -> list[Block]:
-    return [b for b in _named_blocks(space) if not b.source]
+def _new_blocks(space: Space) -> list[Block]:
+    """The blocks that its `of` does not bring."""
+    known = _named_blocks(space.of) if space.of else []
+    return [b for b in _named_blocks(space) if b not in known]
 
 
 def _space(space: Space) -> str:

@@ -10,10 +10,7 @@ from spacedsl.ir.space import Space
 from spacedsl.tables.fit_latency import fit_latency
 from spacedsl.tables.fit_quality import fit_quality
 from spacedsl.tables.rows import SubstageRows, fitted, read_directory
-from spacedsl.tables.schema import Source, TableFile
-
-UNKNOWN = "unknown"
-"""A teacher, NSR definition or device that nobody named: such tables are compared with none."""
+from spacedsl.tables.schema import UNKNOWN, Source, TableFile
 
 
 def fit_directory(

@@ -11,6 +11,10 @@ MS_PER_UNIT = 1e-5
 """Latencies are stored as integers of 10 nanoseconds."""
 
 
+UNKNOWN = "unknown"
+"""A teacher, NSR definition or device that nobody named: such tables are compared with none."""
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

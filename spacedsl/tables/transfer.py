@@ -19,7 +19,7 @@ from spacedsl.tables.fit_quality import Substages, fit_stage
 from spacedsl.tables.latency import without_se
 from spacedsl.tables.quality import Arrays, FittedQuality, FittedStageLoss, stage_totals
 from spacedsl.tables.rows import elastic_stage
-from spacedsl.tables.schema import QualityData, StageLossData, TableFile
+from spacedsl.tables.schema import UNKNOWN, QualityData, StageLossData, TableFile
 from spacedsl.tables.solve import Floats, Ints
 
 SAMPLES = 4000
@@ -46,10 +46,11 @@ class Offset:
 
 
 def check_comparable(first: TableFile, second: TableFile) -> None:
-    """Raises `SpaceError` where two tables differ in teacher or NSR definition."""
+    """Raises `SpaceError` where two tables differ in teacher or NSR definition, or one of them
+    does not say."""
     for field in ("teacher", "nsr"):
         a, b = getattr(first.source, field), getattr(second.source, field)
-        if a != b:
+        if a != b or a == UNKNOWN:
             raise fault("table-mix", f"tables with different {field} do not mix: {a} and {b}")
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.covers import subnet_mismatch
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
@@ -15,7 +16,7 @@ from spacedsl.lang.page import Loader
 from spacedsl.lang.values import shown
 from spacedsl.lang.write import write
 from tests.laws.strategies import hyperspaces, members, subnets
-from tests.support import PAGES, SPACES, item_of, page_id
+from tests.support import PAGES, SPACES, item_of, library_item, page_id
 
 
 def family(item: Space | Subnet) -> list[Space | Subnet]:
@@ -75,6 +76,42 @@ def test_found_pages_read_as_the_published_ones(path: Path) -> None:
 
 def statements(text: str) -> list[str]:
     return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+TWIN = """language 1
+
+block twin(kernel, expand, act = swish) {
+  conv kernel -> round8(cin * expand) act strided
+  conv 1x1
+  shortcut projected
+}
+
+space s of tiny {
+  stage1 { twin { kernel 3  expand 1 }  width 8, 16 }
+  stage2 { mbv2  width 24, 32 }
+  stage3 { mbv2  width 40, 48 }
+}
+"""
+
+
+def test_a_member_may_say_a_block_in_its_own_words() -> None:
+    """The hyperspace's fused under another name; its definition goes with it."""
+    space = item_of(TWIN, "s")
+    assert isinstance(space, Space)
+    assert write(space) == TWIN
+    check_round_trip(space)
+
+
+def test_a_page_s_own_block_is_not_mistaken_for_the_hyperspace_s() -> None:
+    other = TWIN.replace("twin", "fused").replace("conv 1x1\n", "conv 1x1 relu\n")
+    with pytest.raises(SpaceError, match="not a member of tiny: stage1"):
+        item_of(other, "s")
+
+
+def test_pages_are_the_same_in_whatever_order_they_are_read() -> None:
+    loader = Loader()
+    loader.load(SPACES / "std" / "blocks.space")
+    assert loader.load(SPACES / "tiny.space").get("tiny") == library_item("tiny")
 
 
 numbers = st.integers(0, 99_999) | st.decimals(0, 999, places=4).map(float)

@@ -1,0 +1,195 @@
+"""From a network to its INT8 graph: one set of 8-bit tensors, operator rewrites included.
+
+Every node makes one uint8 tensor with a quantiser of its own; there is no other tensor. So the
+fake quantisers of training, the artifact's quantisers and the reference sit in the same places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from spacedsl.compiler.graph import WEIGHTED, Graph, Node, Shape
+from spacedsl.diagnostics import fault
+from spacedsl.ir.expr import Frozen
+from spacedsl.targets.rules import Rules
+
+QMAX = 255
+
+Int8Op = Literal[
+    "input", "conv", "dwconv", "linear", "add", "shift", "mul", "sigmoid", "pool", "maxpool",
+    "avgpool",
+]  # fmt: skip
+
+Clip = Literal["none", "relu", "relu6"]
+
+OWN_SCALE = frozenset({"conv", "dwconv", "linear", "add", "shift", "mul", "avgpool", "pool"})
+"""Ops whose integer kernel rescales, so that their quantiser can clip."""
+
+
+class Fixed(Frozen):
+    """A quantiser that no data decides. The op rounds to multiples of `write`; readers multiply
+    by `read`, which differs where a factor is folded in (hard-sigmoid's 1/6)."""
+
+    write: float
+    read: float
+    zero_point: int = 0
+
+
+GATE = Fixed(write=6 / QMAX, read=1 / QMAX)
+SIGMOID = Fixed(write=1 / 256, read=1 / 256)
+"""The scale that TFLite demands of a sigmoid, so that every target has the same."""
+
+
+class Int8Node(Frozen):
+    """One integer op and the uint8 tensor it makes.
+
+    `value`: the network tensor it holds in 8 bits, "" where it holds none (the inner tensor of a
+    rewrite). `source`: the network node whose weights it has. `clip`: with zero point 0 (and, for
+    relu6, 255 times the scale at most 6) the quantiser itself is the activation. `offset` is added
+    to the result: by the bias, or by the op `shift`, which does nothing else. `shared`: the
+    quantiser is its input's (max-pool)."""
+
+    name: str
+    op: Int8Op
+    inputs: tuple[str, ...] = ()
+    shape: Shape
+    kernel: int = 1
+    stride: int = 1
+    pads: tuple[int, int] = (0, 0)
+    value: str = ""
+    source: str = ""
+    clip: Clip = "none"
+    offset: float = 0.0
+    fixed: Fixed | None = None
+    shared: bool = False
+
+
+class Int8Graph(Frozen):
+    """Nodes in execution order; the first quantises the image, the last makes the logits."""
+
+    runtime: str
+    nodes: tuple[Int8Node, ...]
+
+    def by_name(self) -> dict[str, Int8Node]:
+        """Every node under its name."""
+        return {node.name: node for node in self.nodes}
+
+
+def quantise_graph(graph: Graph, rules: Rules) -> Int8Graph:
+    """The INT8 graph of a network under a runtime's rules. Raises `SpaceError` for an op that the
+    runtime cannot run in 8 bits."""
+    build = _Builder(graph, rules)
+    for node in graph.nodes:
+        build.lower(node)
+    return Int8Graph(runtime=rules.runtime, nodes=tuple(build.nodes.values()))
+
+
+@dataclass(slots=True)
+class _Builder:
+    """`made`: the INT8 tensor of each network tensor."""
+
+    graph: Graph
+    rules: Rules
+    nodes: dict[str, Int8Node] = field(default_factory=dict)
+    made: dict[str, str] = field(default_factory=dict)
+    readers: dict[str, list[Node]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.readers = self.graph.consumers()
+
+    def put(self, node: Int8Node) -> str:
+        self.nodes[node.name] = node
+        return node.name
+
+    def lower(self, node: Node) -> None:
+        if node.op == "act":
+            self.made[node.name] = self.act(node)
+            return
+        self.made[node.name] = self.put(
+            Int8Node(
+                name=node.name,
+                op=node.op,
+                inputs=tuple(self.made[i] for i in node.inputs),
+                shape=node.shape,
+                kernel=node.kernel,
+                stride=node.stride,
+                pads=node.pads,
+                value=node.name,
+                source=node.name if node.op in WEIGHTED else "",
+                shared=node.op == "maxpool",
+            )
+        )
+
+    def act(self, node: Node) -> str:
+        if node.act is None:
+            raise fault("bad-plan", f"{node.name} is an activation without a name")
+        tensor = self.made[node.inputs[0]]
+        match self.rules.rewrite(node.act):
+            case "saturate":
+                clip: Clip = "relu6" if node.act == "relu6" else "relu"
+                return self.saturate(node, tensor, clip)
+            case "gate":
+                return self.gate(node, tensor)
+            case "table":
+                return self.table(node.name, tensor, node)
+            case "gated-product":
+                return self.product(node, tensor, self.shift(f"{node.name}.gate", tensor, node))
+            case "table-product":
+                return self.product(node, tensor, self.table(f"{node.name}.gate", tensor, node))
+
+    def absorbs(self, node: Node) -> bool:
+        """May the op before `node` take it over? Only if nobody else reads that op's result, and
+        its quantiser is still free."""
+        before = self.nodes[self.made[node.inputs[0]]]
+        plain = before.clip == "none" and before.fixed is None and before.op in OWN_SCALE
+        return plain and len(self.readers[node.inputs[0]]) == 1
+
+    def saturate(self, node: Node, tensor: str, clip: Clip) -> str:
+        if self.absorbs(node):
+            before = self.nodes[tensor]
+            return self.put(before.model_copy(update={"clip": clip, "value": node.name}))
+        made = Int8Node(
+            name=node.name,
+            op="shift",
+            inputs=(tensor,),
+            shape=node.shape,
+            value=node.name,
+            clip=clip,
+        )
+        return self.put(made)
+
+    def gate(self, node: Node, tensor: str) -> str:
+        before = self.nodes[tensor]
+        if self.absorbs(node) and before.op in WEIGHTED:
+            update = {"fixed": GATE, "offset": 3.0, "value": node.name}
+            return self.put(before.model_copy(update=update))
+        return self.shift(node.name, tensor, node)
+
+    def shift(self, name: str, tensor: str, node: Node) -> str:
+        made = Int8Node(
+            name=name,
+            op="shift",
+            inputs=(tensor,),
+            shape=node.shape,
+            value=node.name if name == node.name else "",
+            offset=3.0,
+            fixed=GATE,
+        )
+        return self.put(made)
+
+    def table(self, name: str, tensor: str, node: Node) -> str:
+        made = Int8Node(
+            name=name,
+            op="sigmoid",
+            inputs=(tensor,),
+            shape=node.shape,
+            value=node.name if name == node.name else "",
+            fixed=SIGMOID,
+        )
+        return self.put(made)
+
+    def product(self, node: Node, tensor: str, gate: str) -> str:
+        made = Int8Node(
+            name=node.name, op="mul", inputs=(tensor, gate), shape=node.shape, value=node.name
+        )
+        return self.put(made)

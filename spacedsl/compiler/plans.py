@@ -1,0 +1,117 @@
+"""Plans of a model: its network, and its INT8 graph for a target. JSON, versioned, stamped.
+
+A plan's text is canonical: the same page gives the same bytes. Loaders refuse what is not exactly
+of this version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import ValidationError
+
+from spacedsl import __version__
+from spacedsl.compiler.graph import Graph, lower
+from spacedsl.compiler.int8 import Int8Graph, quantise_graph
+from spacedsl.diagnostics import fault
+from spacedsl.ir.expr import Frozen
+from spacedsl.ir.identity import space_identity
+from spacedsl.ir.subnet import Subnet
+from spacedsl.ir.target import Target
+from spacedsl.lang.write import write
+from spacedsl.passes.network import subnet_identity
+from spacedsl.targets.rules import Rules
+
+FORMAT = 1
+"""Version of the plans of a model."""
+
+MAX_BYTES = 64 << 20
+
+
+class Origin(Frozen):
+    """What a plan was made from: the model's page and hash, and its space's hash."""
+
+    model: str
+    hash: str
+    text: str
+    space: str
+    space_hash: str
+    spacedsl: str = __version__
+
+
+class NetworkPlan(Frozen):
+    """A model's network."""
+
+    format: Literal[1] = FORMAT
+    kind: Literal["network"] = "network"
+    origin: Origin
+    graph: Graph
+
+
+class Int8Plan(Frozen):
+    """A model's INT8 graph. `target` is "" where only a runtime was named."""
+
+    format: Literal[1] = FORMAT
+    kind: Literal["int8"] = "int8"
+    origin: Origin
+    target: str
+    rules: Rules
+    network: Graph
+    graph: Int8Graph
+
+
+Plan = TypeVar("Plan", NetworkPlan, Int8Plan)
+
+
+def origin_of(subnet: Subnet) -> Origin:
+    """The stamp of a model."""
+    return Origin(
+        model=subnet.name,
+        hash=subnet_identity(subnet),
+        text=write(subnet),
+        space=subnet.of.name,
+        space_hash=space_identity(subnet.of),
+    )
+
+
+def network_plan(subnet: Subnet) -> NetworkPlan:
+    """The network plan of a model. Raises `BindError`."""
+    return NetworkPlan(origin=origin_of(subnet), graph=lower(subnet))
+
+
+def int8_plan(network: NetworkPlan, rules: Rules, target: Target | None = None) -> Int8Plan:
+    """The INT8 plan of a network under a runtime's rules. Raises `SpaceError`."""
+    return Int8Plan(
+        origin=network.origin,
+        target=target.name if target else "",
+        rules=rules,
+        network=network.graph,
+        graph=quantise_graph(network.graph, rules),
+    )
+
+
+def plan_text(plan: NetworkPlan | Int8Plan) -> str:
+    """The plan as a file: one node a line would be compact, one field a line diffs best."""
+    return plan.model_dump_json(indent=1, exclude_defaults=False) + "\n"
+
+
+def load_plan(path: Path, kind: type[Plan]) -> Plan:
+    """Read a plan. Raises `SpaceError` for a file that is missing, large, truncated, of another
+    version or of another kind."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise fault("plan-large", f"{path} is larger than {MAX_BYTES >> 20} MB")
+        data = path.read_bytes()
+    except OSError as error:
+        raise fault("plan-missing", f"{path}: {error.strerror or error}") from None
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        wanted = kind.model_fields["kind"].default
+        raise fault(
+            "bad-plan",
+            f"{path} is not a plan of kind {wanted}, version {FORMAT}: {where}: {first['msg']}",
+            "make it again with `spacedsl compile`",
+        ) from None
