@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.subnet import Subnet
@@ -47,6 +49,11 @@ class Graph(Frozen):
 
     nodes: tuple[Node, ...]
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        check_order((n.name, n.op, n.inputs) for n in self.nodes)
+        return self
+
     @property
     def input(self) -> Node:
         """The image, (C, H, W)."""
@@ -68,6 +75,23 @@ class Graph(Frozen):
             for name in node.inputs:
                 readers[name].append(node)
         return readers
+
+
+def check_order(nodes: Iterable[tuple[str, str, tuple[str, ...]]]) -> None:
+    """Raise `ValueError` unless names (of name, op, inputs) are unique, the first node and no other
+    is the input, and every node reads only what stands before it."""
+    made: set[str] = set()
+    for name, op, inputs in nodes:
+        if name in made:
+            raise ValueError(f"two nodes are called {name}")
+        if (op == INPUT) != (not made) or (op == INPUT) != (not inputs):
+            raise ValueError(f"{name}: the first node is the input, and only that")
+        missing = [i for i in inputs if i not in made]
+        if missing:
+            raise ValueError(f"{name} reads {missing[0]}, which is not made before it")
+        made.add(name)
+    if not made:
+        raise ValueError("a graph without nodes")
 
 
 def weight_shape(node: Node, cin: int) -> tuple[int, int, int, int]:
@@ -120,8 +144,10 @@ class _Builder:
 
     def body(self, bound: Iterable[Bound], tensor: str) -> str:
         for item in bound:
-            tensor = self.residual(item, tensor) if isinstance(item, Residual) else self.layer(
-                item, tensor
+            tensor = (
+                self.residual(item, tensor)
+                if isinstance(item, Residual)
+                else self.layer(item, tensor)
             )
         return tensor
 
@@ -130,9 +156,7 @@ class _Builder:
         shortcut = self.body(item.shortcut, tensor)
         layer = item.add
         shape = (layer.cout, layer.out_size, layer.out_size)
-        name = self.put(
-            Node(name=self.name("add"), op="add", inputs=(main, shortcut), shape=shape)
-        )
+        name = self.put(Node(name=self.name("add"), op="add", inputs=(main, shortcut), shape=shape))
         return self.act(layer.act, name, shape)
 
     def layer(self, layer: Layer, tensor: str) -> str:

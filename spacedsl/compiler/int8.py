@@ -6,9 +6,11 @@ fake quantisers of training, the artifact's quantisers and the reference sit in 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
-from spacedsl.compiler.graph import WEIGHTED, Graph, Node, Shape
+from pydantic import model_validator
+
+from spacedsl.compiler.graph import WEIGHTED, Graph, Node, Shape, check_order
 from spacedsl.diagnostics import fault
 from spacedsl.ir.expr import Frozen
 from spacedsl.targets.rules import Rules
@@ -36,6 +38,10 @@ class Fixed(Frozen):
 
 
 GATE = Fixed(write=6 / QMAX, read=1 / QMAX)
+SHIFT = 3 + GATE.write / 8
+"""What an op adds for hard-sigmoid. With 3 alone x = 0 gives 127.5 steps, and whoever rounds
+decides; an eighth of a step settles it and costs no more than that."""
+
 SIGMOID = Fixed(write=1 / 256, read=1 / 256)
 """The scale that TFLite demands of a sigmoid, so that every target has the same."""
 
@@ -69,6 +75,11 @@ class Int8Graph(Frozen):
 
     runtime: str
     nodes: tuple[Int8Node, ...]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        check_order((n.name, n.op, n.inputs) for n in self.nodes)
+        return self
 
     def by_name(self) -> dict[str, Int8Node]:
         """Every node under its name."""
@@ -172,7 +183,7 @@ class _Builder:
             inputs=(tensor,),
             shape=node.shape,
             value=node.name if name == node.name else "",
-            offset=3.0,
+            offset=SHIFT,
             fixed=GATE,
         )
         return self.put(made)

@@ -6,7 +6,7 @@ of this version."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -22,7 +22,7 @@ from spacedsl.lang.write import write
 from spacedsl.passes.network import subnet_identity
 from spacedsl.targets.rules import Rules
 
-FORMAT = 1
+FORMAT: Final = 1
 """Version of the plans of a model."""
 
 MAX_BYTES = 64 << 20

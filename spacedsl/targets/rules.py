@@ -23,7 +23,8 @@ Rewrite = Literal["saturate", "gate", "table", "gated-product", "table-product"]
 
 class Rules(Frozen):
     """One runtime's rules. `aliases`: how a target's `device` text names the runtime. `acts`: the
-    rewrite of every activation it can run in 8 bits. `formats`: what can be exported for it."""
+    rewrite of every activation it can run in 8 bits. `formats`: what can be exported for it.
+    `stem`: how a strided convolution on the image is written, its integers staying the same."""
 
     runtime: str
     aliases: tuple[str, ...]
@@ -31,6 +32,7 @@ class Rules(Frozen):
     activations: Literal["uint8"] = "uint8"
     weights: Literal["int8-per-channel"] = "int8-per-channel"
     acts: tuple[tuple[str, Rewrite], ...]
+    stem: Literal["plain", "space-to-depth"] = "plain"
 
     def rewrite(self, act: str) -> Rewrite:
         """How `act` is said. Raises `SpaceError` where this runtime has no 8-bit form of it."""
@@ -56,6 +58,7 @@ ONNXRUNTIME = Rules(
         ("hswish", "gated-product"),
         ("swish", "table-product"),
     ),
+    stem="space-to-depth",
 )
 
 LITERT = Rules(

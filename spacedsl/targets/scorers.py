@@ -10,7 +10,6 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
 from spacedsl.search.qt_score import ModelScorer, RowsScorer
 from spacedsl.search.score import Definition
-from spacedsl.search.scorer import Scorer
 from spacedsl.tables.files import load_latency, load_quality
 from spacedsl.tables.stage_rows import TableRows
 
@@ -32,10 +31,10 @@ class Request:
     seed: int = 0
 
 
-def open_scorer(space: Space, request: Request) -> Scorer:
-    """The scorer for a hyperspace's spaces, or for one space (then of its hyperspace, if it has
-    one). Raises `SpaceError`."""
-    hyper = space.of or space
+def open_scorer(space: Space, request: Request) -> ModelScorer | RowsScorer:
+    """The scorer for the spaces of a hyperspace, or for one space (then of what it is `of`, if
+    anything). Rows are those of the outermost hyperspace. Raises `SpaceError`."""
+    hyper = space if space.kind == "hyperspace" else space.of or space
     latency = load_latency(request.target.latency)
     limits = request.limits_ms or request.target.limits_ms
     options = (request.samples, request.best, request.seed, request.definition)
@@ -48,7 +47,10 @@ def open_scorer(space: Space, request: Request) -> Scorer:
     if request.quality is not None:
         message = "rows bring their own losses, so --quality has nothing to say"
         raise fault("bad-option", message, "leave --quality out, or use --scorer model")
-    rows = TableRows.read(Path(request.scorer.removeprefix(ROWS)), hyper)
+    outermost = hyper
+    while outermost.of is not None:
+        outermost = outermost.of
+    rows = TableRows.read(Path(request.scorer.removeprefix(ROWS)), outermost)
     return RowsScorer(hyper, rows, latency, limits, *options)
 
 

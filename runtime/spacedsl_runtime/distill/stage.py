@@ -1,0 +1,89 @@
+"""A BKD stage: an elastic stage between learnable 1x1 projections to a teacher's widths."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spacedsl_runtime import subnet as subnets
+from spacedsl_runtime.elastic.functional import channels_last, leading
+from spacedsl_runtime.elastic.modules import initialise
+from spacedsl_runtime.elastic.static import build_static
+from spacedsl_runtime.elastic.supernet import ElasticStages
+from spacedsl_runtime.errors import PlanError, SubnetError
+from spacedsl_runtime.plan import Plan, read_plan
+from spacedsl_runtime.subnet import Subnet
+
+
+class BkdStage(ElasticStages):
+    """`stage(x, subnet)` maps the teacher's feature map before the stage to one like the teacher's
+    after it. A subnet has one stage and an active input width `cin`.
+
+    `before` (max cin, teacher_in, 1, 1) and `after` (teacher_out, max width, 1, 1) are sliced like
+    every other weight; they have neither norm nor bias."""
+
+    def __init__(self, plan: Plan, teacher_in: int, teacher_out: int) -> None:
+        super().__init__(plan, plan.channels, 1)
+        stage = plan.stages[0]
+        widest = max(stage.widths or stage.first.cin)
+        self.before = nn.Parameter(torch.empty(max(stage.first.cin), teacher_in, 1, 1))
+        self.after = nn.Parameter(torch.empty(teacher_out, widest, 1, 1))
+
+    def forward(self, x: Tensor, subnet: Subnet) -> Tensor:
+        """(N, teacher_in, H, W) -> (N, teacher_out, H', W')."""
+        before, after = self._projections(subnet)
+        x = F.conv2d(x.contiguous(memory_format=torch.channels_last), before)
+        return F.conv2d(self.run_program(self.program(subnet), x), after)
+
+    def _projections(self, subnet: Subnet) -> tuple[Tensor, Tensor]:
+        """The active (cin, teacher_in, 1, 1) and (teacher_out, width, 1, 1)."""
+        if subnet.cin is None:
+            raise SubnetError(f"{subnet.name} has no input width, a stage needs one")
+        width = subnet.stages[0][-1].width or subnet.cin
+        return leading(self.before, subnet.cin), leading(self.after, self.after.shape[0], width)
+
+    def largest(self, resolution: int | None = None) -> Subnet:
+        """The sub-stage with everything at its greatest; `resolution` is the image's."""
+        return subnets.largest(self.plan, resolution)
+
+    def smallest(self, resolution: int | None = None) -> Subnet:
+        """The sub-stage with everything at its least."""
+        return subnets.smallest(self.plan, resolution)
+
+    def sample(self, rng: random.Random, resolution: int | None = None) -> Subnet:
+        """A uniformly random sub-stage: input width, window, depth, widths, settings."""
+        return subnets.sample(self.plan, rng, resolution)
+
+    def extract(self, subnet: Subnet) -> nn.Module:
+        """A plain static module with copies of the sub-stage's weights, projections included; for
+        `recalibrate` and evaluation. Raises `SubnetError`."""
+        subnets.check_subnet(self.plan, subnet)
+        before, after = (_projection(w) for w in self._projections(subnet))
+        inner = build_static(self.program(subnet), self.weights_at)
+        return channels_last(nn.Sequential(before, inner, after).train(self.training))
+
+
+def _projection(weight: Tensor) -> nn.Conv2d:
+    conv = nn.Conv2d(weight.shape[1], weight.shape[0], 1, bias=False)
+    with torch.no_grad():
+        conv.weight.copy_(weight)
+    return conv
+
+
+def load_bkd_stage(
+    plan: Plan | Path | str | Mapping[str, Any], teacher_in: int, teacher_out: int, seed: int = 0
+) -> BkdStage:
+    """The stage of a BKD plan between a teacher's widths, He-initialised, channels last. Raises
+    `PlanError`."""
+    found = plan if isinstance(plan, Plan) else read_plan(plan, "bkd")
+    if found.kind != "bkd" or len(found.stages) != 1:
+        raise PlanError(f"{found.name} is a plan of kind {found.kind!r}, not 'bkd'")
+    stage = BkdStage(found, teacher_in, teacher_out)
+    initialise(stage, seed)
+    return channels_last(stage)

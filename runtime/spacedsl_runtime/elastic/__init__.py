@@ -1,0 +1,1 @@
+"""Weight sharing: modules whose active sizes are arguments."""

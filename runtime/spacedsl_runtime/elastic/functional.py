@@ -1,0 +1,98 @@
+"""The operations of a body on explicit tensors, shared by supernet, extraction and QAT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from spacedsl_runtime.errors import PlanError
+
+_ACTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "hswish": F.hardswish,
+    "swish": F.silu,
+    "hsigmoid": F.hardsigmoid,
+    "sigmoid": torch.sigmoid,
+}
+
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def channels_last(module: M) -> M:
+    """`module` with its convolution weights channels last, in place."""
+    for parameter in module.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return module
+
+
+def activate(x: Tensor, act: str | None) -> Tensor:
+    """`x` (any shape) through an activation by its name in the language."""
+    if act is None:
+        return x
+    if act not in _ACTS:
+        raise PlanError(f"unknown activation {act!r}")
+    return _ACTS[act](x)
+
+
+def leading(x: Tensor, *sizes: int) -> Tensor:
+    """The leading part of the first dimensions, as a view; `x` itself where all of it is used."""
+    for dim, size in enumerate(sizes):
+        if x.shape[dim] != size:
+            x = x.narrow(dim, 0, size)
+    return x
+
+
+def active(weight: Tensor, cout: int, cin: int, kernel: int) -> Tensor:
+    """The leading filters and channels and the centre kernel (elastic kernels of OFA) of a weight
+    (O, I, K, K) as one view; the weight itself where all of it is used.
+
+    One view, not one per dimension: the gradient of each is filled with zeros."""
+    if weight.shape[:3] == (cout, cin, kernel):
+        return weight
+    edge = (weight.shape[-1] - kernel) // 2
+    if torch.compiler.is_compiling():  # which cannot trace offsets, and fuses the views
+        return leading(weight, cout, cin).narrow(2, edge, kernel).narrow(3, edge, kernel)
+    o, i, h, w = weight.stride()
+    start = weight.storage_offset() + edge * (h + w)
+    return weight.as_strided((cout, cin, kernel, kernel), (o, i, h, w), start)
+
+
+def pad_after(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Rows added before and after, so that ceil(size / stride) come out: k // 2 on both sides for
+    an odd kernel, (k - 1) // 2 before and what is missing after for an even one."""
+    if kernel % 2:
+        return kernel // 2, kernel // 2
+    before, out = (kernel - 1) // 2, -(-size // stride)
+    return before, max(0, (out - 1) * stride + kernel - size - before)
+
+
+def pool2d(x: Tensor, kind: str, kernel: int, stride: int) -> Tensor:
+    """ "Same" pooling of x (N, C, H, W); averages count no padding."""
+    before, after = pad_after(x.shape[-1], kernel, stride)
+    if kind == "maxpool":
+        if before == after:
+            return F.max_pool2d(x, kernel, stride, before)
+        padded = F.pad(x, (before, after, before, after), value=float("-inf"))
+        return F.max_pool2d(padded, kernel, stride)
+    if before == after:
+        return F.avg_pool2d(x, kernel, stride, before, count_include_pad=False)
+    pads = (before, after, before, after)
+    share = F.avg_pool2d(F.pad(torch.ones_like(x[:1, :1]), pads), kernel, stride)
+    return F.avg_pool2d(F.pad(x, pads), kernel, stride) / share
+
+
+def global_pool(x: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, C, 1, 1)."""
+    return F.adaptive_avg_pool2d(x, 1)
+
+
+def gated(x: Tensor, gate: Tensor) -> Tensor:
+    """x (N, C, H, W) times gate (N, C, 1, 1)."""
+    return x * gate

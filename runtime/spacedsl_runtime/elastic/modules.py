@@ -1,0 +1,176 @@
+"""Weights of the largest sizes, run on their leading channels and centre kernels.
+
+What is active is an argument of every call (a `Layer` of the program); modules hold weights only.
+Slices are views, and none is taken where all of a weight is in use."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from spacedsl_runtime import plan
+from spacedsl_runtime.elastic.functional import activate, active, gated, global_pool, leading
+from spacedsl_runtime.program import Layer
+
+EPSILON = 1e-5
+MOMENTUM = 0.1
+
+
+class ElasticNorm(nn.Module):
+    """Batch norm over the leading channels. Running statistics are shared by all subnets, so one
+    subnet's must be re-calibrated before it is evaluated (`recalibrate`)."""
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        c = x.shape[1]
+        return F.batch_norm(
+            x,
+            leading(self.running_mean, c),
+            leading(self.running_var, c),
+            leading(self.weight, c),
+            leading(self.bias, c),
+            self.training,
+            MOMENTUM,
+            EPSILON,
+        )
+
+
+class ElasticConv(nn.Module):
+    """A convolution (`depthwise`: one filter per channel) with norm or bias. A weight is
+    (max_cout, max_cin, K, K), depthwise (max_c, 1, K, K); `parts` of them where stacked."""
+
+    bias: nn.Parameter | None
+
+    def __init__(self, shape: tuple[int, int, int], depthwise: bool, parts: int = 1) -> None:
+        super().__init__()
+        cout, cin, kernel = shape
+        fan = 1 if depthwise else cin
+        self.weights = nn.ParameterList(
+            nn.Parameter(torch.empty(cout, fan, kernel, kernel)) for _ in range(parts)
+        )
+        self.depthwise = depthwise
+        self.norm: ElasticNorm | None = None
+        self.register_parameter("bias", None)
+
+    def with_norm(self, norm: bool, bias: bool) -> ElasticConv:
+        """The same with batch norm and bias as asked for."""
+        cout = self.weights[0].shape[0]
+        self.norm = ElasticNorm(cout) if norm else None
+        self.register_parameter("bias", nn.Parameter(torch.zeros(cout)) if bias else None)
+        return self
+
+    def weight_of(self, layer: Layer) -> Tensor:
+        """The active weight (cout, cin per group, k, k), a view."""
+        fan = 1 if self.depthwise else layer.cin
+        return active(self.weights[layer.part], layer.cout, fan, layer.kernel)
+
+    def bias_of(self, layer: Layer) -> Tensor | None:
+        """The active bias (cout,), or None."""
+        if self.bias is None or not layer.bias:
+            return None
+        return leading(self.bias, layer.cout)
+
+    def forward(self, x: Tensor, layer: Layer) -> Tensor:
+        """(N, cin, H, W) -> (N, cout, H', W'), norm and activation included."""
+        x = F.conv2d(
+            x,
+            self.weight_of(layer),
+            self.bias_of(layer),
+            layer.stride,
+            layer.kernel // 2,
+            groups=layer.cin if self.depthwise else 1,
+        )
+        if layer.norm and self.norm is not None:
+            x = self.norm(x)
+        return activate(x, layer.act)
+
+
+class ElasticSe(nn.Module):
+    """Squeeze and excitation: pool, conv1x1 + act, conv1x1 + gate, multiply."""
+
+    def __init__(self, channels: int, squeeze: int) -> None:
+        super().__init__()
+        self.squeeze = ElasticConv((squeeze, channels, 1), False).with_norm(False, True)
+        self.excite = ElasticConv((channels, squeeze, 1), False).with_norm(False, True)
+
+    def forward(self, x: Tensor, layer: Layer) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        squeeze, excite = se_layers(layer)
+        return gated(x, self.excite(self.squeeze(global_pool(x), squeeze), excite))
+
+
+def se_layers(layer: Layer) -> tuple[Layer, Layer]:
+    """The two convolutions of an SE step."""
+    c, s, name = layer.cin, layer.squeeze, layer.name
+    squeeze = Layer("conv", f"{name}.squeeze", layer.at, c, s, 1, 1, act=layer.act, bias=True)
+    excite = Layer("conv", f"{name}.excite", layer.at, s, c, 1, 1, act=layer.gate, bias=True)
+    return squeeze, excite
+
+
+class ElasticLinear(nn.Module):
+    """The classifier over the leading inputs: weight (classes, max_cin), bias (classes,)."""
+
+    def __init__(self, cin: int, classes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(classes, cin))
+        self.bias = nn.Parameter(torch.zeros(classes))
+
+    def weight_of(self, layer: Layer) -> Tensor:
+        """The active weight (classes, cin), a view."""
+        return leading(self.weight, layer.cout, layer.cin)
+
+    def forward(self, x: Tensor, layer: Layer) -> Tensor:
+        """(N, cin, 1, 1) -> (N, classes)."""
+        return F.linear(x.flatten(1), self.weight_of(layer), self.bias)
+
+
+Weighted = ElasticConv | ElasticSe | ElasticLinear
+
+
+def module_of(op: plan.Op, channels: int, classes: int) -> tuple[str, Weighted] | None:
+    """Slot and module of an op with weights, None for one without."""
+
+    def width(cin: plan.Cin) -> int:
+        return channels if cin == "channels" else cin
+
+    match op:
+        case plan.Conv():
+            conv = ElasticConv((op.max_cout, width(op.max_cin), op.max_kernel), False)
+            return op.slot, conv.with_norm(op.norm, op.bias)
+        case plan.DwConv():
+            c = width(op.max_cin)
+            kernel, parts = (3, (op.max_kernel - 1) // 2) if op.stacked else (op.max_kernel, 1)
+            return op.slot, ElasticConv((c, c, kernel), True, parts).with_norm(op.norm, op.bias)
+        case plan.Se():
+            return op.slot, ElasticSe(width(op.max_cin), op.max_squeeze)
+        case plan.Linear():
+            return op.slot, ElasticLinear(width(op.max_cin), classes)
+        case _:
+            return None
+
+
+def initialise(module: nn.Module, seed: int) -> None:
+    """He initialisation (fan-in) of every weight of four dimensions, 1 / sqrt(fan-in) of a
+    linear one; biases 0, norms the identity. The same for the same seed."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.dim() < 2:
+                continue
+            gain = 2.0 if parameter.dim() == 4 else 1.0
+            fan_in = parameter[0].numel()
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.copy_(noise * sqrt(gain / fan_in))

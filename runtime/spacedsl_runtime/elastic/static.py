@@ -1,0 +1,153 @@
+"""Programs as plain modules: `nn.Conv2d`, `nn.BatchNorm2d` and friends, nothing elastic."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from spacedsl_runtime.elastic.functional import activate, gated, pool2d
+from spacedsl_runtime.elastic.modules import (
+    EPSILON,
+    MOMENTUM,
+    ElasticConv,
+    ElasticLinear,
+    ElasticNorm,
+    ElasticSe,
+    se_layers,
+)
+from spacedsl_runtime.program import Layer, Program, Residual
+
+WeightsAt = Callable[[Layer], nn.Module]
+
+
+class Activation(nn.Module):
+    """An activation by its name in the language."""
+
+    def __init__(self, act: str) -> None:
+        super().__init__()
+        self.act = act
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape, kept."""
+        return activate(x, self.act)
+
+    def extra_repr(self) -> str:
+        """What `print` shows."""
+        return self.act
+
+
+class SamePool(nn.Module):
+    """Max or average pooling with "same" padding."""
+
+    def __init__(self, kind: str, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.kind, self.kernel, self.stride = kind, kernel, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, ceil(H / stride), ceil(W / stride))."""
+        return pool2d(x, self.kind, self.kernel, self.stride)
+
+
+class Sum(nn.Module):
+    """A residual: main path plus shortcut."""
+
+    def __init__(self, main: nn.Module, shortcut: nn.Module, act: str | None) -> None:
+        super().__init__()
+        self.main, self.shortcut, self.act = main, shortcut, act
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C', H', W')."""
+        return activate(self.main(x) + self.shortcut(x), self.act)
+
+
+class SqueezeExcite(nn.Module):
+    """x times a gate computed from its global average."""
+
+    def __init__(self, squeeze: nn.Module, excite: nn.Module) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.squeeze, self.excite = squeeze, excite
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        return gated(x, self.excite(self.squeeze(self.pool(x))))
+
+
+def build_static(program: Program, weights_at: WeightsAt) -> nn.Sequential:
+    """Plain modules that do what the program does, with copies of its weights."""
+    steps: list[tuple[str, nn.Module]] = []
+    for i, step in enumerate(program):
+        name = step.name.replace(".", "_") if step.name else str(i)
+        if isinstance(step, Residual):
+            main = build_static(step.main, weights_at)
+            module: nn.Module = Sum(main, build_static(step.shortcut, weights_at), step.act)
+        else:
+            module = _layer(step, weights_at)
+        steps.append((name, module))
+    return nn.Sequential(OrderedDict(steps))
+
+
+def _layer(layer: Layer, weights_at: WeightsAt) -> nn.Module:
+    match layer.kind:
+        case "pool":
+            return nn.AdaptiveAvgPool2d(1)
+        case "maxpool" | "avgpool":
+            return SamePool(layer.kind, layer.kernel, layer.stride)
+        case "dropout":
+            return nn.Dropout(layer.rate)
+        case "act":
+            return Activation(layer.act or "")
+    source = weights_at(layer)
+    if isinstance(source, ElasticSe):
+        squeeze, excite = se_layers(layer)
+        return SqueezeExcite(_conv(source.squeeze, squeeze), _conv(source.excite, excite))
+    if isinstance(source, ElasticLinear):
+        return _linear(source, layer)
+    return _conv(cast(ElasticConv, source), layer)
+
+
+def _conv(source: ElasticConv, layer: Layer) -> nn.Sequential:
+    weight, bias = source.weight_of(layer), source.bias_of(layer)
+    conv = nn.Conv2d(
+        layer.cin,
+        layer.cout,
+        layer.kernel,
+        layer.stride,
+        layer.kernel // 2,
+        groups=layer.cin if source.depthwise else 1,
+        bias=bias is not None,
+    )
+    _copy(conv.weight, weight)
+    if bias is not None and conv.bias is not None:
+        _copy(conv.bias, bias)
+    parts: list[tuple[str, nn.Module]] = [("conv", conv)]
+    if layer.norm and source.norm is not None:
+        parts.append(("norm", _norm(source.norm, layer.cout)))
+    if layer.act is not None:
+        parts.append(("act", Activation(layer.act)))
+    return nn.Sequential(OrderedDict(parts))
+
+
+def _norm(source: ElasticNorm, channels: int) -> nn.BatchNorm2d:
+    norm = nn.BatchNorm2d(channels, eps=EPSILON, momentum=MOMENTUM)
+    _copy(norm.weight, source.weight[:channels])
+    _copy(norm.bias, source.bias[:channels])
+    _copy(cast(Tensor, norm.running_mean), source.running_mean[:channels])
+    _copy(cast(Tensor, norm.running_var), source.running_var[:channels])
+    return norm
+
+
+def _linear(source: ElasticLinear, layer: Layer) -> nn.Sequential:
+    linear = nn.Linear(layer.cin, layer.cout)
+    _copy(linear.weight, source.weight_of(layer))
+    _copy(linear.bias, source.bias)
+    return nn.Sequential(OrderedDict([("flatten", nn.Flatten()), ("linear", linear)]))
+
+
+def _copy(target: Tensor, source: Tensor) -> None:
+    with torch.no_grad():
+        target.copy_(source)

@@ -1,0 +1,59 @@
+"""Fake quantisers: two parameters each and the pure functions over them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from spacedsl_runtime.quant.lsq import (
+    SCALE_FLOOR,
+    activation_range,
+    fake_quantise_activation,
+    fake_quantise_weight,
+    straight_through,
+    weight_scale,
+    zero_point,
+)
+
+
+class ActivationQuantiser(nn.Module):
+    """One learned scale and offset for a tensor. `fixed`: an offset of 0 that is not learned (the
+    clip of a relu is then the quantiser itself). `ceiling`: the greatest scale (relu6: 6 / 255)."""
+
+    def __init__(self, fixed: bool = False, ceiling: float | None = None) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(1.0))
+        self.beta = nn.Parameter(torch.tensor(0.0), requires_grad=not fixed)
+        self.fixed, self.ceiling = fixed, ceiling
+
+    def start(self, x: Tensor) -> None:
+        """Take scale and offset from the range of x (any shape)."""
+        scale, beta = activation_range(x.clamp_min(0) if self.fixed else x)
+        with torch.no_grad():
+            self.scale.copy_(scale)
+            self.beta.copy_(beta)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape, kept."""
+        return fake_quantise_activation(x, self.active_scale(), self.beta)
+
+    def active_scale(self) -> Tensor:
+        """The scale in use, a scalar within its bounds."""
+        return straight_through(self.scale, self.scale.clamp(SCALE_FLOOR, self.ceiling))
+
+    def deployed(self) -> tuple[float, int]:
+        """Scale and zero point as the artifact carries them."""
+        scale = self.active_scale().detach()
+        return float(scale), int(zero_point(scale, self.beta.detach()))
+
+
+class WeightQuantiser(nn.Module):
+    """One learned scale for a weight, whatever part of it is active."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(weight_scale(weight).clone())
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """A weight or an active part of it, same shape."""
+        return fake_quantise_weight(weight, self.scale)

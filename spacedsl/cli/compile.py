@@ -1,0 +1,75 @@
+"""spacedsl compile: a page to plans (JSON)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from spacedsl import api
+from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.diagnostics import fault
+from spacedsl.files import write_atomic
+from spacedsl.ir.space import Space
+from spacedsl.ir.subnet import Subnet
+from spacedsl.ir.target import Target
+
+
+def compile_page(
+    page: str = typer.Argument(..., help="A page, PAGE#ITEM, or a name of the library."),
+    out: Path = typer.Option(..., "--out", help="The folder for the plans."),
+    target: str | None = typer.Option(None, "--target", help="Also a model's INT8 graph for it."),
+    format: Format = FORMAT,
+) -> None:
+    """Compile a page to its plans: a model to NAME.network.json, NAME.subnet.json and, with
+    --target, NAME.int8.json; a space to NAME.supernet.json; a hyperspace to one
+    NAME.STAGE.BLOCK.bkd.json per elastic stage and block type."""
+    item = api.load(page)
+    device = api.load_target(target) if target else None
+    if isinstance(item, Subnet):
+        plans = model_plans(item, device)
+    elif isinstance(item, Space):
+        if device is not None:
+            help = "compile its models with --target"
+            raise fault("wrong-kind", f"{page} is a {item.kind}: it has no one INT8 graph", help)
+        plans = space_plans(item)
+    else:
+        raise fault("wrong-kind", f"{page} is not a hyperspace, a space or a model")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise fault("cannot-write", f"cannot write {out}: {error.strerror or error}") from None
+    for name, text in plans.items():
+        write_atomic(out / name, text)
+    written = [str(out / name) for name in plans]
+    if format is Format.json:
+        emit({"plans": written})
+    else:
+        print("\n".join(written))
+
+
+def model_plans(model: Subnet, target: Target | None) -> dict[str, str]:
+    """File name -> text of every plan of a model."""
+    from spacedsl.compiler.plans import int8_plan, network_plan, plan_text
+    from spacedsl.compiler.supernet import subnet_data
+    from spacedsl.compiler.supernet_schema import json_text
+    from spacedsl.targets.rules import rules_of
+
+    network = network_plan(model)
+    plans = {f"{model.name}.network.json": plan_text(network)}
+    if all(len(stage.choices) == 1 for stage in model.of.stages):
+        plans[f"{model.name}.subnet.json"] = json_text(subnet_data(model))
+    if target is not None:
+        plan = int8_plan(network, rules_of(target), target)
+        plans[f"{model.name}.int8.json"] = plan_text(plan)
+    return plans
+
+
+def space_plans(space: Space) -> dict[str, str]:
+    """File name -> text: the supernet's plan, or the BKD plans of a hyperspace."""
+    from spacedsl.compiler.supernet import bkd_plans, supernet_plan
+    from spacedsl.compiler.supernet_schema import json_text
+
+    if space.kind == "space":
+        return {f"{space.name}.supernet.json": json_text(supernet_plan(space))}
+    return {f"{p.name.replace(' ', '.')}.bkd.json": json_text(p) for p in bkd_plans(space)}

@@ -1,0 +1,103 @@
+"""A model's page to an artifact's bytes: weights from a seed, or those of an integer model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from spacedsl.compiler.calibrate import calibrated_model
+from spacedsl.compiler.int8 import quantise_graph
+from spacedsl.compiler.integer_model import (
+    IntegerModel,
+    Preprocess,
+    load_model,
+    preprocess_for,
+)
+from spacedsl.compiler.onnx_build import check, need_onnx
+from spacedsl.compiler.onnx_fp32 import emit_fp32
+from spacedsl.compiler.onnx_int8 import emit_int8
+from spacedsl.compiler.parameters import Floats, Parameters, images, random_parameters
+from spacedsl.compiler.plans import NetworkPlan, int8_plan, network_plan
+from spacedsl.diagnostics import fault
+from spacedsl.ir.subnet import Subnet
+from spacedsl.ir.target import Target
+from spacedsl.passes.network import subnet_identity
+from spacedsl.targets.rules import ONNXRUNTIME, Rules, rules_of
+
+CALIBRATION_IMAGES = 1
+
+
+class Seeded(NamedTuple):
+    """A network with random weights and random images (N, C, H, W) to calibrate with."""
+
+    plan: NetworkPlan
+    parameters: Parameters
+    preprocess: Preprocess
+    images: Floats
+    weights_from: str
+
+
+def seeded(subnet: Subnet, seed: int) -> Seeded:
+    """A model with the weights of `seed`. Raises `BindError`."""
+    plan = network_plan(subnet)
+    return Seeded(
+        plan,
+        random_parameters(plan.graph, seed),
+        preprocess_for(subnet.of.channels),
+        images(plan.graph.input, CALIBRATION_IMAGES, seed),
+        f"seed {seed}, untrained",
+    )
+
+
+def integer_model(
+    net: Seeded, rules: Rules = ONNXRUNTIME, target: Target | None = None
+) -> IntegerModel:
+    """The network in integers for a runtime. Raises `SpaceError`."""
+    plan = int8_plan(net.plan, rules, target)
+    return calibrated_model(
+        net.plan, plan, net.parameters, net.preprocess, net.images, net.weights_from
+    )
+
+
+def int8_onnx(net: Seeded, target: Target | None = None) -> bytes:
+    """The INT8 ONNX file, checked. Raises `SpaceError`, also for a target that runs no ONNX."""
+    need_onnx()
+    rules = ONNXRUNTIME if target is None else rules_of(target)
+    if target is not None and "onnx" not in rules.formats:
+        raise fault(
+            "wrong-target",
+            f"target `{target.name}` runs {rules.runtime} ({target.device}), the format onnx is "
+            "for onnxruntime; the two keep other tensors in 8 bits",
+            "choose a target that runs ONNX Runtime, or leave --target out",
+        )
+    return check(emit_int8(integer_model(net, rules, target)))
+
+
+def trained_onnx(subnet: Subnet, weights: Path, target: Target | None = None) -> bytes:
+    """The INT8 ONNX file of a trained integer model, checked. Raises `SpaceError` where it is
+    another model's, or was trained for other 8-bit tensors than the target's."""
+    need_onnx()
+    model = load_model(weights)
+    origin, asked = model.header.plan.origin, subnet_identity(subnet)
+    if origin.hash != asked:
+        raise fault(
+            "wrong-hash",
+            f"{weights} holds the weights of {origin.model} ({origin.hash[:16]}), "
+            f"not of {subnet.name} ({asked[:16]})",
+        )
+    rules = model.header.plan.rules if target is None else rules_of(target)
+    wanted = quantise_graph(model.header.plan.network, rules)
+    if target is not None and wanted != model.header.plan.graph:
+        raise fault(
+            "wrong-target",
+            f"target `{target.name}` ({rules.runtime}) keeps other tensors in 8 bits than "
+            f"{weights} was trained with ({model.header.plan.rules.runtime})",
+            "train for this target, or leave --target out",
+        )
+    return check(emit_int8(model))
+
+
+def fp32_onnx(net: Seeded) -> bytes:
+    """The FP32 ONNX file, checked. Raises `SpaceError`."""
+    need_onnx()
+    return check(emit_fp32(net.plan, net.parameters, net.preprocess, net.weights_from))

@@ -1,0 +1,221 @@
+"""The integer model: an INT8 plan with its numbers. What training hands to the emitters.
+
+On disk an uncompressed `.npz` (no pickle): `header`, JSON as bytes, and for each weighted node
+`NODE/weight` int8, `NODE/scale` float32, `NODE/bias` int32."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from pydantic import ValidationError
+
+from spacedsl.compiler.fold import WEIGHT_MAX, IntWeights
+from spacedsl.compiler.graph import weight_shape
+from spacedsl.compiler.int8 import QMAX, Int8Node
+from spacedsl.compiler.plans import Int8Plan
+from spacedsl.diagnostics import fault
+from spacedsl.files import write_atomic
+from spacedsl.ir.expr import Frozen
+
+FORMAT: Final = 1
+MAX_BYTES = 2 << 30
+SIMPLE = ("|u1", "|i1", "<i4", "<f4")
+RELU6_SLACK = 1 + 1e-6
+
+
+class Quantiser(Frozen):
+    """uint8 tensor: q = clip(round(x / write) + zero_point, 0, 255); its readers take
+    read * (q - zero_point). Scales are float32 values."""
+
+    write: float
+    read: float
+    zero_point: int
+
+
+class Preprocess(Frozen):
+    """How an image becomes the input: RGB / 255, minus `mean`, over `std`, per channel."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    layout: Literal["NCHW"] = "NCHW"
+    colour: str = "RGB"
+
+    def quantiser(self) -> Quantiser:
+        """The input's quantiser: exactly the range that pixels have."""
+        low = min(-m / s for m, s in zip(self.mean, self.std, strict=True))
+        high = max((1 - m) / s for m, s in zip(self.mean, self.std, strict=True))
+        return from_range(low, high)
+
+
+def preprocess_for(channels: int) -> Preprocess:
+    """ImageNet's usual statistics for three channels, [-1, 1] for any other number."""
+    if channels == 3:
+        return Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    return Preprocess(mean=(0.5,) * channels, std=(0.5,) * channels, colour="as given")
+
+
+class Header(Frozen):
+    """What an integer model says of itself, besides its weights."""
+
+    format: Literal[1] = FORMAT
+    kind: Literal["integer-model"] = "integer-model"
+    plan: Int8Plan
+    preprocess: Preprocess
+    labels: tuple[str, ...] = ()
+    weights_from: str
+    quantisers: dict[str, Quantiser]
+
+
+@dataclass(frozen=True, slots=True)
+class IntegerModel:
+    """`quantisers` in the header by node name, `weights` by the name of the weighted node."""
+
+    header: Header
+    weights: Mapping[str, IntWeights]
+
+    @property
+    def nodes(self) -> tuple[Int8Node, ...]:
+        """The integer ops in execution order."""
+        return self.header.plan.graph.nodes
+
+
+def from_range(low: float, high: float) -> Quantiser:
+    """The quantiser of values in `low`..`high`; zero is exact, as padding demands."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = np.float32((high - low) / QMAX)
+    if not scale > np.float32(2.0**-40):
+        scale = np.float32(1 / QMAX)
+    zero = int(np.clip(np.rint(-low / float(scale)), 0, QMAX))
+    return Quantiser(write=float(scale), read=float(scale), zero_point=zero)
+
+
+def choose_quantiser(node: Int8Node, ranges: Mapping[str, tuple[float, float]]) -> Quantiser:
+    """The quantiser of a node, from the range of the tensor it holds unless it is fixed."""
+    if node.fixed is not None:
+        write, read = np.float32(node.fixed.write), np.float32(node.fixed.read)
+        return Quantiser(write=float(write), read=float(read), zero_point=node.fixed.zero_point)
+    low, high = ranges[node.value]
+    if node.clip == "relu":
+        return from_range(0.0, high)
+    if node.clip == "relu6":
+        return from_range(0.0, min(high, 6.0))
+    return from_range(low, high)
+
+
+def check_model(model: IntegerModel) -> None:
+    """Raise `SpaceError` unless every number fits its place in the plan."""
+    nodes = model.header.plan.graph.by_name()
+    if model.header.quantisers.keys() != nodes.keys():
+        raise _bad("its quantisers are not those of the plan's tensors")
+    for name, node in nodes.items():
+        _check_quantiser(node, model.header.quantisers)
+        if not node.source:
+            continue
+        found = model.weights.get(name)
+        if found is None:
+            raise _bad(f"{name} has no weights")
+        cin = nodes[node.inputs[0]].shape[0]
+        source = model.header.plan.network.by_name()[node.source]
+        shape, cout = weight_shape(source, cin), (node.shape[0],)
+        if (found.weight.shape, found.scale.shape, found.bias.shape) != (shape, cout, cout):
+            raise _bad(f"{name}: weights of shape {found.weight.shape}, the plan says {shape}")
+        if (found.weight < -WEIGHT_MAX).any():
+            raise _bad(f"{name}: a weight of -128; they lie in -127..127")
+        if not (np.isfinite(found.scale).all() and (found.scale > 0).all()):
+            raise _bad(f"{name}: a weight scale that is not above zero")
+
+
+def _check_quantiser(node: Int8Node, quantisers: Mapping[str, Quantiser]) -> None:
+    found = quantisers[node.name]
+    if not (np.float32(found.write) > 0 and np.isfinite(found.write) and np.isfinite(found.read)):
+        raise _bad(f"{node.name}: a scale that is not above zero")
+    if not 0 <= found.zero_point <= QMAX:
+        raise _bad(f"{node.name}: zero point {found.zero_point} is not in 0..255")
+    if node.clip != "none" and found.zero_point != 0:
+        raise _bad(f"{node.name}: {node.clip} needs zero point 0, not {found.zero_point}")
+    if node.clip == "relu6" and found.write * QMAX > 6 * RELU6_SLACK:
+        raise _bad(f"{node.name}: relu6 needs a scale of at most 6/255, not {found.write}")
+    if node.shared and found != quantisers[node.inputs[0]]:
+        raise _bad(f"{node.name}: its quantiser must be its input's")
+
+
+def _bad(message: str) -> Exception:
+    return fault("bad-integer-model", f"integer model: {message}")
+
+
+def save_model(model: IntegerModel, path: Path) -> None:
+    """Write an integer model atomically; the same model gives the same bytes."""
+    check_model(model)
+    arrays: dict[str, np.ndarray] = {
+        "header": np.frombuffer(model.header.model_dump_json().encode(), np.uint8)
+    }
+    for name, found in model.weights.items():
+        arrays |= {f"{name}/{k}": v for k, v in found._asdict().items()}
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    write_atomic(path, buffer.getvalue())
+
+
+def load_model(path: Path) -> IntegerModel:
+    """Read an integer model. Raises `SpaceError` for one that is missing, truncated, of another
+    version, or does not fit its plan."""
+    try:
+        arrays = _read_arrays(path)
+        header = Header.model_validate_json(arrays.pop("header").tobytes())
+        weights = {
+            node.name: IntWeights(
+                *(
+                    _typed(arrays[f"{node.name}/{part}"], dtype)
+                    for part, dtype in (
+                        ("weight", np.int8),
+                        ("scale", np.float32),
+                        ("bias", np.int32),
+                    )
+                )
+            )
+            for node in header.plan.graph.nodes
+            if node.source
+        }
+    except OSError as error:
+        raise fault("bad-integer-model", f"{path}: {error.strerror or error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the header"
+        message = f"{path} is not an integer model of version {FORMAT}: {where}: {first['msg']}"
+        raise fault("bad-integer-model", message) from None
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise fault("bad-integer-model", f"{path} is damaged: {error}") from None
+    model = IntegerModel(header, weights)
+    check_model(model)
+    return model
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz`, of simple types, none larger than the file says. numpy's own reader
+    takes what a header claims before it looks."""
+    with path.open("rb") as file, zipfile.ZipFile(file) as stored:
+        if sum(member.file_size for member in stored.infolist()) > MAX_BYTES:
+            raise fault("bad-integer-model", f"{path} is larger than {MAX_BYTES >> 30} GB")
+        return {m.removesuffix(".npy"): _array(stored.read(m)) for m in stored.namelist()}
+
+
+def _array(data: bytes) -> np.ndarray:
+    buffer = io.BytesIO(data)
+    if np.lib.format.read_magic(buffer) != (1, 0):
+        raise ValueError("an array of another version")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(buffer)
+    if fortran or dtype.str not in SIMPLE:
+        raise ValueError(f"an array of {dtype}")
+    return np.frombuffer(data, dtype, offset=buffer.tell()).reshape(shape)
+
+
+def _typed(array: np.ndarray, dtype: type) -> np.ndarray:
+    if array.dtype != dtype:
+        raise ValueError(f"an array of {array.dtype} where {np.dtype(dtype)} belongs")
+    return array

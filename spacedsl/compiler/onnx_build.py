@@ -1,0 +1,122 @@
+"""Writing ONNX graphs: named nodes, initialisers, stamped models. Needs the extra `onnx`."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spacedsl.compiler.graph import Node, Shape
+from spacedsl.compiler.int8 import Int8Node
+from spacedsl.compiler.integer_model import Preprocess
+from spacedsl.compiler.plans import Origin
+from spacedsl.diagnostics import fault
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
+
+OPSET = 17
+IR_VERSION = 8
+IMAGE, LOGITS, BATCH = "image", "logits", "N"
+QUANTISED = ".q"
+
+
+def need_onnx() -> None:
+    """Raise `SpaceError` unless onnx and onnxruntime are installed."""
+    for package in ("onnx", "onnxruntime"):
+        if importlib.util.find_spec(package) is None:
+            message = f"this needs the package {package}, which is not installed"
+            raise fault("missing-extra", message, "pip install 'spacedsl[onnx]'")
+
+
+@dataclass(slots=True)
+class Builder:
+    """Nodes and initialisers so far. Every node is named, since profilers keep only names."""
+
+    nodes: list[NodeProto] = field(default_factory=list)
+    constants: list[TensorProto] = field(default_factory=list)
+
+    def op(self, kind: str, name: str, inputs: Iterable[str], output: str, **attrs: Any) -> str:
+        """Add a node; returns its output's name."""
+        from onnx import helper
+
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], name=name, **attrs))
+        return output
+
+    def constant(self, name: str, value: np.ndarray | np.generic) -> str:
+        """Add an initialiser; returns its name."""
+        from onnx import numpy_helper
+
+        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    def model(
+        self, source: Node, result: Node, name: str, stamp: Mapping[str, str], extra: Iterable[str]
+    ) -> ModelProto:
+        """The finished model: image (N, C, H, W) float32 to logits (N, classes) float32; `extra`
+        tensors (uint8 where they end in `.q`) become outputs too."""
+        from onnx import TensorProto, helper
+
+        def value(name: str, shape: Iterable[int | str] | None) -> ValueInfoProto:
+            type = TensorProto.UINT8 if name.endswith(QUANTISED) else TensorProto.FLOAT
+            return helper.make_tensor_value_info(name, type, None if shape is None else list(shape))
+
+        graph = helper.make_graph(
+            self.nodes,
+            name,
+            [value(IMAGE, (BATCH, *source.shape))],
+            [value(LOGITS, (BATCH, result.shape[0])), *(value(e, None) for e in extra)],
+            self.constants,
+        )
+        opsets = [helper.make_opsetid("", OPSET)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+        model.producer_name = "spacedsl"
+        helper.set_model_props(model, dict(stamp))
+        return model
+
+
+def window_attributes(node: Node | Int8Node, cin: int) -> dict[str, Any]:
+    """Attributes of a convolution or of a pool with a window."""
+    before, after = node.pads
+    attrs: dict[str, Any] = {
+        "kernel_shape": [node.kernel] * 2,
+        "strides": [node.stride] * 2,
+        "pads": [before, before, after, after],
+    }
+    if node.op in ("conv", "dwconv"):
+        attrs["group"] = cin if node.op == "dwconv" else 1
+    return attrs
+
+
+def metadata(
+    origin: Origin,
+    preprocess: Preprocess,
+    labels: Iterable[str],
+    shape: Shape,
+    **more: str,
+) -> dict[str, str]:
+    """What an artifact says of itself: identity, page, versions, preprocessing, labels."""
+    return {
+        "spacedsl.model": origin.model,
+        "spacedsl.hash": origin.hash,
+        "spacedsl.page": origin.text,
+        "spacedsl.space": origin.space,
+        "spacedsl.space_hash": origin.space_hash,
+        "spacedsl.version": origin.spacedsl,
+        "spacedsl.input": json.dumps({"shape": [BATCH, *shape], "dtype": "float32"}),
+        "spacedsl.preprocess": preprocess.model_dump_json(),
+        "spacedsl.labels": json.dumps(list(labels)),
+        **{f"spacedsl.{key}": value for key, value in more.items()},
+    }
+
+
+def check(model: ModelProto) -> bytes:
+    """The model's bytes, after `onnx.checker` has passed it."""
+    from onnx import checker
+
+    checker.check_model(model, full_check=False)
+    return bytes(model.SerializeToString(deterministic=True))

@@ -1,0 +1,115 @@
+"""A network with its weights as an FP32 ONNX graph, batch norm folded. Needs the extra `onnx`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spacedsl.compiler.fold import fold_floats
+from spacedsl.compiler.graph import WEIGHTED, Node
+from spacedsl.compiler.integer_model import Preprocess
+from spacedsl.compiler.onnx_build import IMAGE, LOGITS, Builder, metadata, window_attributes
+from spacedsl.compiler.parameters import Parameters, check_parameters
+from spacedsl.compiler.plans import NetworkPlan
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+
+def emit_fp32(
+    plan: NetworkPlan,
+    parameters: Parameters,
+    preprocess: Preprocess,
+    weights_from: str,
+    labels: Iterable[str] = (),
+    outputs: Iterable[str] = (),
+) -> ModelProto:
+    """The FP32 model. `outputs`: tensors to return besides the logits. Raises `SpaceError` for
+    parameters of another network."""
+    graph = plan.graph
+    check_parameters(graph, parameters)
+    build = _Emitter(parameters)
+    channels = {node.name: node.shape[0] for node in graph.nodes}
+    for node in graph.nodes:
+        build.emit(node, channels)
+    build.op("Flatten", "flatten", [build.names[graph.output.name]], LOGITS)
+    stamp = metadata(
+        plan.origin,
+        preprocess,
+        labels,
+        graph.input.shape,
+        precision="fp32",
+        weights=weights_from,
+    )
+    return build.model(graph.input, graph.output, plan.origin.model, stamp, outputs)
+
+
+class _Emitter(Builder):
+    """`names`: the ONNX tensor of each network tensor."""
+
+    def __init__(self, parameters: Parameters) -> None:
+        super().__init__()
+        self.parameters = parameters
+        self.names: dict[str, str] = {}
+
+    def emit(self, node: Node, channels: dict[str, int]) -> None:
+        inputs = [self.names[i] for i in node.inputs]
+        name = node.name
+        cin = channels[node.inputs[0]] if node.inputs else 0
+        if node.op == "input":
+            self.names[name] = IMAGE
+            return
+        if node.op in WEIGHTED:
+            self.weighted(node, inputs[0], cin)
+        elif node.op == "act":
+            self.act(node, inputs[0])
+        elif node.op == "pool":
+            self.op("GlobalAveragePool", name, inputs, name)
+        elif node.op in ("maxpool", "avgpool"):
+            kind = "MaxPool" if node.op == "maxpool" else "AveragePool"
+            self.op(kind, name, inputs, name, **window_attributes(node, cin))
+        else:
+            self.op("Add" if node.op == "add" else "Mul", name, inputs, name)
+        self.names[name] = name
+
+    def weighted(self, node: Node, tensor: str, cin: int) -> None:
+        name = node.name
+        weight, bias = fold_floats(self.parameters[name])
+        if node.op == "linear":
+            flat = self.op("Flatten", f"{name}.flatten", [tensor], f"{name}.flat")
+            parts = [
+                self.constant(f"{name}.weight", weight.reshape(weight.shape[:2])),
+                self.constant(f"{name}.bias", bias),
+            ]
+            self.op("Gemm", name, [flat, *parts], name, transB=1)
+            return
+        parts = [
+            self.constant(f"{name}.weight", weight),
+            self.constant(f"{name}.bias", bias),
+        ]
+        self.op("Conv", name, [tensor, *parts], name, **window_attributes(node, cin))
+
+    def act(self, node: Node, tensor: str) -> None:
+        name = node.name
+        match node.act:
+            case "relu":
+                self.op("Relu", name, [tensor], name)
+            case "relu6":
+                bounds = [
+                    self.constant(f"{name}.{end}", np.float32(value))
+                    for end, value in (("low", 0), ("high", 6))
+                ]
+                self.op("Clip", name, [tensor, *bounds], name)
+            case "hswish":
+                self.op("HardSwish", name, [tensor], name)
+            case "hsigmoid":
+                self.op("HardSigmoid", name, [tensor], name, alpha=1 / 6, beta=0.5)
+            case "sigmoid":
+                self.op("Sigmoid", name, [tensor], name)
+            case "swish":
+                gate = self.op("Sigmoid", f"{name}.sigmoid", [tensor], f"{name}.gate")
+                self.op("Mul", name, [tensor, gate], name)
+            case other:
+                raise NotImplementedError(f"no ONNX form of the activation {other}")

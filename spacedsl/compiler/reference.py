@@ -1,0 +1,105 @@
+"""What the integers mean: every 8-bit op in numpy, rescaled in float64, rounded half to even.
+
+The yardstick for runtimes: fed the same uint8 inputs, a runtime's op may differ by one step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from spacedsl.compiler.fold import IntWeights, bias_scale
+from spacedsl.compiler.int8 import QMAX, Int8Node
+from spacedsl.compiler.integer_model import IntegerModel, Quantiser
+
+Steps = NDArray[np.uint8]
+Reals = NDArray[np.float64]
+Number = TypeVar("Number", np.uint8, np.float64)
+
+
+def quantise(x: Reals, quantiser: Quantiser) -> Steps:
+    """uint8 steps of real values."""
+    steps = np.rint(x / np.float64(quantiser.write)) + quantiser.zero_point
+    return np.asarray(np.clip(steps, 0, QMAX), dtype=np.uint8)
+
+
+def centred(q: Steps, quantiser: Quantiser) -> Reals:
+    """Steps from zero: q - zero_point, exact."""
+    return q.astype(np.float64) - quantiser.zero_point
+
+
+def dequantise(q: Steps, quantiser: Quantiser) -> Reals:
+    """The real values that readers see."""
+    return centred(q, quantiser) * quantiser.read
+
+
+def run(model: IntegerModel, images: NDArray[np.float32]) -> dict[str, Steps]:
+    """Every tensor of the model for `images` (N, C, H, W)."""
+    made: dict[str, Steps] = {}
+    for node in model.nodes:
+        if node.op == "input":
+            quantiser = model.header.quantisers[node.name]
+            made[node.name] = quantise(images.astype(np.float64), quantiser)
+        else:
+            made[node.name] = run_node(model, node, [made[i] for i in node.inputs])
+    return made
+
+
+def logits(model: IntegerModel, images: NDArray[np.float32]) -> Reals:
+    """The logits, (N, classes)."""
+    last = model.nodes[-1].name
+    steps = run(model, images)[last]
+    return dequantise(steps, model.header.quantisers[last])[:, :, 0, 0]
+
+
+def run_node(model: IntegerModel, node: Int8Node, inputs: Sequence[Steps]) -> Steps:
+    """One op on uint8 inputs (N, C, H, W)."""
+    known = model.header.quantisers
+    readers = [known[i] for i in node.inputs]
+    x = [dequantise(q, r) for q, r in zip(inputs, readers, strict=True)]
+    match node.op:
+        case "conv" | "dwconv" | "linear":
+            weights = model.weights[node.name]
+            total = _accumulate(node, centred(inputs[0], readers[0]), weights)
+            grid = bias_scale(np.float32(readers[0].read), weights.scale).astype(np.float64)
+            real = total * grid[:, None, None]
+        case "maxpool":
+            return np.asarray(_windows(node, inputs[0], 0).max(axis=(4, 5)), dtype=np.uint8)
+        case "avgpool":
+            count = _windows(node, np.ones_like(x[0]), 0).sum(axis=(4, 5))
+            real = _windows(node, x[0], 0).sum(axis=(4, 5)) / count
+        case "pool":
+            real = x[0].mean(axis=(2, 3), keepdims=True)
+        case "sigmoid":
+            real = 1 / (1 + np.exp(-x[0]))
+        case "add":
+            real = x[0] + x[1]
+        case "mul":
+            real = x[0] * x[1]
+        case "shift":
+            real = x[0] + node.offset
+        case "input":
+            raise ValueError("the input has no op")
+    return quantise(real, known[node.name])
+
+
+def _windows(node: Int8Node, x: NDArray[Number], fill: float) -> NDArray[Number]:
+    """(N, C, H', W', k, k) windows of a padded x (N, C, H, W)."""
+    edge = node.pads
+    padded = np.pad(x, ((0, 0), (0, 0), edge, edge), constant_values=fill)
+    windows = sliding_window_view(padded, (node.kernel, node.kernel), axis=(2, 3))
+    _, height, width = node.shape
+    return windows[:, :, :: node.stride, :: node.stride][:, :, :height, :width]
+
+
+def _accumulate(node: Int8Node, x: Reals, weights: IntWeights) -> Reals:
+    """Sum of products plus bias, whole numbers held exactly in float64."""
+    windows, kernel = _windows(node, x, 0), weights.weight.astype(np.float64)
+    if node.op == "dwconv":
+        total = np.einsum("nchwij,cij->nchw", windows, kernel[:, 0], optimize=True)
+    else:
+        total = np.einsum("nchwij,ocij->nohw", windows, kernel, optimize=True)
+    return np.asarray(total) + weights.bias[:, None, None]

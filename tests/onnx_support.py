@@ -1,0 +1,135 @@
+"""What the tests of lowering share: seeded models, ORT's view of them, nets around one block."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spacedsl.compiler.export import Seeded, integer_model, seeded
+from spacedsl.compiler.integer_model import IntegerModel
+from spacedsl.compiler.onnx_build import IMAGE, check
+from spacedsl.compiler.onnx_int8 import emit_int8
+from spacedsl.compiler.reference import run_node
+from spacedsl.ir.block import Block
+from spacedsl.ir.sampling import largest
+from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
+from spacedsl.ir.subnet import Subnet
+from spacedsl.lang.page import Loader
+from spacedsl.targets.ort import open_session
+from tests.laws.strategies import head, stem
+from tests.support import PAGES, SPACES
+
+MODELS = sorted(p for p in PAGES if p.parent == SPACES / "models")
+
+INTEGER_OPS = {
+    "QLinearConv",
+    "QLinearAdd",
+    "QLinearMul",
+    "QLinearSigmoid",
+    "QLinearGlobalAveragePool",
+    "QLinearAveragePool",
+    "QGemm",
+    "MaxPool",
+    "NhwcMaxPool",
+}
+"""Kernels on 8-bit tensors. A MaxPool is one if its input is no float, which is checked apart."""
+
+MOVES = {"Transpose", "Flatten", "Reshape", "SpaceToDepth"}
+
+VALUES: dict[str, float] = {"kernel": 5, "expand": 2, "mid": 24}
+"""Values of block parameters in tests; others are 1."""
+
+
+@lru_cache(maxsize=1)
+def library_blocks() -> tuple[Block, ...]:
+    """Every named block of every page of the library."""
+    found: dict[str, Block] = {}
+    for path in PAGES:
+        page = Loader().load(path)
+        items = [page.get(n) for n in page.names]
+        blocks = [item for item in items if isinstance(item, Block)]
+        for item in items:
+            if isinstance(item, Space):
+                blocks += [c.block for s in item.stages for c in s.choices if c.block.name]
+        found |= {block.name: block for block in blocks}
+    return tuple(found.values())
+
+
+def net_around(block: Block, stride: int, width: int, resolution: int, act: str) -> Subnet:
+    """A network of a stem, the block (16 channels in, `width` out) twice, and a head."""
+    args = tuple(
+        Arg(name=p.name, values=((p.default or act) if p.name == "act" else VALUES.get(p.name, 1),))
+        for p in block.params
+    )
+    middle = Stage(
+        name="stage1",
+        choices=(BlockChoice(block=block, args=args),),
+        widths=(width,),
+        window=1,
+        depths=(2,),
+        stride=stride,
+    )
+    stages = (stem([16]), middle, head())
+    space = Space(kind="space", name="s", resolutions=(resolution,), stages=stages)
+    return largest(space)
+
+
+def optimised_ops(model: IntegerModel, folder: Path) -> Counter[str]:
+    """Op types of the graph that ONNX Runtime really runs."""
+    import onnx
+
+    path = folder / "optimised.onnx"
+    open_session(check(emit_int8(model)), optimised=path)
+    graph = onnx.load(path).graph
+    producers = {name: node.op_type for node in graph.node for name in node.output}
+    for node in graph.node:
+        if node.op_type in ("MaxPool", "NhwcMaxPool"):
+            assert producers[node.input[0]] != "DequantizeLinear", node.name
+    return Counter(node.op_type for node in graph.node)
+
+
+def assert_all_integer(model: IntegerModel, folder: Path) -> None:
+    """One float op at each end, integer kernels between them, and one for each node planned."""
+    ops = optimised_ops(model, folder)
+    assert ops.pop("QuantizeLinear") == 1
+    assert ops.pop("DequantizeLinear") == 1
+    assert set(ops) <= INTEGER_OPS | MOVES, ops
+    integer = sum(count for op, count in ops.items() if op in INTEGER_OPS)
+    assert integer == len(model.nodes) - 1, ops
+
+
+def pixels(x: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
+    """The image (N, C, H, W), also where it was turned into blocks of 2 x 2 (N, 4 C, ...)."""
+    if x.shape[1] == channels:
+        return x
+    n, _, height, width = x.shape
+    blocks = x.reshape(n, 2, 2, channels, height, width)
+    return blocks.transpose(0, 3, 4, 1, 5, 2).reshape(n, channels, 2 * height, 2 * width)
+
+
+def step_differences(
+    model: IntegerModel, images: NDArray[np.float32]
+) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    """For every node: how many steps ONNX Runtime is off the reference, given the same inputs."""
+    nodes = model.nodes
+    names = [node.name for node in nodes]
+    session = open_session(emit_int8(model, outputs=names).SerializeToString())
+    values = session.run([f"{n}.q" for n in names], {IMAGE: images})
+    found = {
+        n: v.reshape(*v.shape[:2], *v.shape[2:] or (1, 1))
+        for n, v in zip(names, values, strict=True)
+    }
+    found["input"] = pixels(found["input"], nodes[0].shape[0])
+    for node in nodes[1:]:
+        wanted = run_node(model, node, [found[i] for i in node.inputs])
+        yield node.name, np.abs(found[node.name].astype(np.int64) - wanted.astype(np.int64))
+
+
+def seeded_model(subnet: Subnet, seed: int = 0) -> tuple[Seeded, IntegerModel]:
+    net = seeded(subnet, seed)
+    return net, integer_model(net)

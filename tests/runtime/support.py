@@ -1,0 +1,81 @@
+"""Supernets of library pages for the runtime's tests."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spacedsl.compiler.supernet import bkd_plans, subnet_data, supernet_plan
+from spacedsl.compiler.supernet_schema import json_text
+from spacedsl.ir.space import Space
+from spacedsl.ir.subnet import Subnet
+from spacedsl_runtime.elastic.modules import ElasticNorm
+from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
+from spacedsl_runtime.plan import Plan, read_plan
+from spacedsl_runtime.subnet import Subnet as RuntimeSubnet
+from spacedsl_runtime.subnet import read_subnet
+from tests.support import PAGES, library_item, library_space, page_id
+
+SPACES = sorted(
+    page_id(p)
+    for p in PAGES
+    if "std" not in p.parts and isinstance(library_item(page_id(p)), Space)
+)
+ONE_SPACES = [name for name in SPACES if library_space(name).kind == "space"]
+HYPERSPACES = [name for name in SPACES if library_space(name).kind == "hyperspace"]
+
+
+def plan_json(space: Space) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(json_text(supernet_plan(space)))
+    return found
+
+
+@cache
+def plan_of(name: str) -> Plan:
+    return read_plan(plan_json(library_space(name)), "supernet")
+
+
+@cache
+def supernet_of(name: str) -> Supernet:
+    """In eval mode, with batch norms that are not the identity."""
+    supernet = load_supernet(plan_of(name))
+    shake(supernet)
+    return supernet.eval()
+
+
+def shake(module: nn.Module) -> None:
+    """Random statistics and affine parameters for every batch norm."""
+    generator = torch.Generator().manual_seed(1)
+    for norm in module.modules():
+        if isinstance(norm, ElasticNorm):
+            for tensor, low in (
+                (norm.running_mean, -0.2),
+                (norm.running_var, 0.5),
+                (norm.weight.data, 0.5),
+                (norm.bias.data, -0.2),
+            ):
+                noise = torch.rand(tensor.shape, generator=generator)
+                tensor.copy_(low + noise * (1.0 if low > 0 else 0.4))
+
+
+def bkd_json(hyperspace: str) -> list[dict[str, Any]]:
+    return [json.loads(json_text(p)) for p in bkd_plans(library_space(hyperspace))]
+
+
+def to_runtime(subnet: Subnet) -> RuntimeSubnet:
+    """A subnet of the IR as the runtime reads its JSON; not a member at a test's resolution."""
+    data = json.loads(json_text(subnet_data(subnet)))
+    plan = read_plan(plan_json(subnet.of), "supernet")
+    return read_subnet(data, plan)
+
+
+def images(count: int, subnet: RuntimeSubnet, channels: int = 3) -> Tensor:
+    """(N, C, R, R), channels last."""
+    generator = torch.Generator().manual_seed(count)
+    shape = (count, channels, subnet.resolution, subnet.resolution)
+    noise = torch.randn(shape, generator=generator)
+    return noise.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,167 @@
+"""Plans, subnets and checkpoints that are not what they should be: one clear error each."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import spacedsl_runtime
+from spacedsl_runtime.checkpoint import load_checkpoint, save_checkpoint
+from spacedsl_runtime.elastic.supernet import load_supernet
+from spacedsl_runtime.errors import CheckpointError, PlanError, SubnetError
+from spacedsl_runtime.plan import read_plan
+from spacedsl_runtime.subnet import read_subnet, subnet_json
+from tests.runtime.support import bkd_json, images, plan_json, plan_of, supernet_of
+from tests.support import library_space
+
+TINY = plan_json(library_space("tiny-a"))
+
+
+def changed(**fields: Any) -> dict[str, Any]:
+    return copy.deepcopy(TINY) | fields
+
+
+def in_stage(**fields: Any) -> dict[str, Any]:
+    data = copy.deepcopy(TINY)
+    data["stages"][2] |= fields
+    return data
+
+
+def in_op(**fields: Any) -> dict[str, Any]:
+    data = copy.deepcopy(TINY)
+    data["stages"][2]["first"]["ops"][0] |= fields
+    return data
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (changed(version=2), "version 1; it is format 'spacedsl-plan', version 2"),
+        (changed(format="x"), "reads format 'spacedsl-plan'"),
+        (changed(kind="bkd"), "kind 'bkd' where 'supernet' is needed"),
+        (changed(extra=1), "`extra` is unknown"),
+        (changed(resolutions="32"), "resolutions: not a list"),
+        (changed(resolutions=[]), "no resolutions"),
+        (changed(channels=True), "channels: True is no int"),
+        (in_stage(depths=[0]), "stage1: no depth"),
+        (in_stage(window=5), "stage1: a window wider"),
+        (in_stage(rest=None), "stage1: depth and `rest`"),
+        (in_op(op="exec"), r"first.ops\[0\]: unknown op 'exec'"),
+        (in_op(slot="a.b"), "a slot that is no name"),
+        (in_op(slot="conv1"), "two ops have the same weights"),
+        (in_op(width={"by": ["cout"], "table": [[[8]]]}), r"table\[0\]: 1 entries instead of 2"),
+        (in_op(width=1.5), "is no int or Lookup"),
+    ],
+)
+def test_bad_plans(data: dict[str, Any], message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        read_plan(data, "supernet")
+
+
+def test_bad_files(tmp_path: Path) -> None:
+    path = tmp_path / "p.json"
+    for text, message in (
+        (json.dumps(TINY)[:-40], "no JSON, or cut short"),
+        ("[1]", "no JSON object"),
+        ("[" * 100_000, "no JSON"),
+    ):
+        path.write_text(text)
+        with pytest.raises(PlanError, match=message):
+            load_supernet(path)
+    with pytest.raises(PlanError, match=r"cannot read .*: No such file"):
+        load_supernet(tmp_path / "none.json")
+
+
+def test_subnets_go_round_and_strangers_do_not(tmp_path: Path) -> None:
+    plan = plan_of("tiny-a")
+    subnet = supernet_of("tiny-a").largest()
+    data = subnet_json(subnet, plan)
+    path = tmp_path / "s.json"
+    path.write_text(json.dumps(data))
+    assert read_subnet(path, plan) == subnet
+    with pytest.raises(SubnetError, match=f"of space 00, the plan tiny-a is {plan.hash}"):
+        read_subnet(data | {"space": "00"}, plan)
+    with pytest.raises(SubnetError, match=r"version 1; it is .* version 9"):
+        read_subnet(data | {"version": 9}, plan)
+    for change, message in (
+        ({"width": 9}, "stage1: width 9, not 8, 16"),
+        ({"settings": {"kernel": 7, "expand": 1}}, "stage1: kernel 7, not 3, 5"),
+        ({"settings": {"kernel": 3}}, "stage1: settings"),
+    ):
+        wrong = copy.deepcopy(data)
+        wrong["stages"][2]["blocks"][0] |= change
+        with pytest.raises(SubnetError, match=message):
+            read_subnet(wrong, plan)
+    deep = copy.deepcopy(data)
+    deep["stages"][2]["blocks"] *= 2
+    with pytest.raises(SubnetError, match="stage1: depth 4, not 1, 2"):
+        read_subnet(deep, plan)
+
+
+def test_checkpoints_go_round(tmp_path: Path) -> None:
+    path, supernet = tmp_path / "c.pt", supernet_of("tiny-a")
+    save_checkpoint(path, supernet, {"epoch": 3, "rng": torch.get_rng_state()})
+    fresh = load_supernet(plan_of("tiny-a"), seed=5).eval()
+    assert load_checkpoint(path, fresh)["epoch"] == 3
+    subnet = supernet.smallest()
+    x = images(2, subnet)
+    assert torch.equal(fresh(x, subnet), supernet(x, subnet))
+    assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
+
+
+def test_checkpoints_of_others_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "c.pt"
+    save_checkpoint(path, supernet_of("tiny-a"))
+    other = load_supernet(changed(hash="00", name="other"))
+    both = f"is of tiny-a, hash {TINY['hash']}; .* of other, hash 00"
+    with pytest.raises(CheckpointError, match=both):
+        load_checkpoint(path, other)
+    with pytest.raises(CheckpointError, match=r"classes 10; the model is of tiny-a, classes 3"):
+        load_checkpoint(path, load_supernet(TINY, classes=3))
+    stage = spacedsl_runtime.load_bkd_stage(bkd_json("tiny")[0], 4, 4)
+    with pytest.raises(CheckpointError, match="kind supernet"):
+        load_checkpoint(path, stage)
+
+
+def test_damaged_checkpoints_are_one_error(tmp_path: Path) -> None:
+    path, supernet = tmp_path / "c.pt", load_supernet(TINY)
+    before = {k: v.clone() for k, v in supernet.state_dict().items()}
+    save_checkpoint(path, supernet_of("tiny-a"))
+    whole = path.read_bytes()
+    for data in (whole[: len(whole) // 2], b"", b"hello", whole[:100]):
+        path.write_bytes(data)
+        with pytest.raises(CheckpointError, match="no checkpoint, or cut short"):
+            load_checkpoint(path, supernet)
+    torch.save({"format": "spacedsl-checkpoint", "version": 2}, path)
+    with pytest.raises(CheckpointError, match="version 2; this runtime reads"):
+        load_checkpoint(path, supernet)
+    torch.save([1], path)
+    with pytest.raises(CheckpointError, match="no checkpoint of spacedsl"):
+        load_checkpoint(path, supernet)
+    with pytest.raises(CheckpointError, match="cannot read"):
+        load_checkpoint(tmp_path / "none", supernet)
+    with pytest.raises(CheckpointError, match="cannot write"):
+        save_checkpoint(tmp_path / "no" / "c.pt", supernet)
+    assert all(torch.equal(before[k], v) for k, v in supernet.state_dict().items())
+
+
+def test_code_in_a_checkpoint_does_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "c.pt"
+    torch.save({"format": Path("x")}, path)
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        load_checkpoint(path, load_supernet(TINY))
+
+
+def test_reading_plans_and_sampling_need_no_torch() -> None:
+    code = (
+        "import sys, spacedsl_runtime.program, spacedsl_runtime.subnet;"
+        "from spacedsl_runtime import read_plan; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,113 @@
+"""Supernet and BKD plans: golden, canonical, self-contained, strict, fast."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from spacedsl.cli.compile import space_plans
+from spacedsl.compiler.supernet import bkd_plans, subnet_data, supernet_plan
+from spacedsl.compiler.supernet_schema import SupernetPlan, json_text, load_supernet_plan
+from spacedsl.diagnostics import SpaceError
+from spacedsl.ir.identity import space_identity
+from spacedsl.ir.sampling import random_subnet
+from spacedsl.ir.space import Space
+from tests.runtime.support import ONE_SPACES, SPACES
+from tests.support import library_model, library_space, page_of
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def unstamped(text: str) -> str:
+    """`text` with hashes of the IR blanked: what identity means has its own tests."""
+    return re.sub(r'"[0-9a-f]{64}"', '"HASH"', text)
+
+
+def plan_hash(space: Space) -> str:
+    text = "".join(name + unstamped(body) for name, body in space_plans(space).items())
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_the_plans_of_the_library_are_the_golden_ones() -> None:
+    """Change on purpose only: then write what the assertion shows into the file."""
+    found = {name: plan_hash(library_space(name)) for name in SPACES}
+    assert found == json.loads((GOLDEN / "plans.json").read_text())
+
+
+def test_one_plan_in_full() -> None:
+    text = unstamped(json_text(supernet_plan(library_space("tiny-a"))))
+    assert text == (GOLDEN / "tiny-a.supernet.json").read_text()
+
+
+def test_one_subnet_in_full() -> None:
+    text = unstamped(json_text(subnet_data(library_model("models/tiny-a0"))))
+    assert text == (GOLDEN / "tiny-a0.subnet.json").read_text()
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_compiling_takes_under_a_second(name: str) -> None:
+    space = library_space(name)
+    start = time.process_time()
+    plans = space_plans(space)
+    assert time.process_time() - start < 1
+    for text in plans.values():
+        again = SupernetPlan.model_validate_json(text)
+        assert json_text(again) == text
+        assert max(map(len, text.splitlines()[7:])) <= 100
+
+
+@pytest.mark.parametrize("name", ONE_SPACES)
+def test_the_page_in_a_plan_needs_no_other_page(name: str, tmp_path: Path) -> None:
+    plan = supernet_plan(library_space(name))
+    assert "use " not in plan.page
+    space = page_of(plan.page, tmp_path).get(plan.name)
+    assert isinstance(space, Space)
+    assert space_identity(space) == plan.hash == space_identity(library_space(name))
+
+
+def test_a_bkd_plan_per_stage_and_block() -> None:
+    hyper = library_space("tiny")
+    plans = list(bkd_plans(hyper))
+    assert [p.name for p in plans[:2]] == ["tiny stage1 mbv2", "tiny stage1 fused"]
+    assert len(plans) == 6
+    assert {p.hash for p in plans} == {space_identity(hyper)}
+    assert plans[2].stages[0].first.cin == hyper.stage("stage1").widths
+    assert [p.input_stride for p in plans] == [2, 2, 4, 4, 8, 8]
+
+
+def test_a_hyperspace_has_no_supernet_and_its_subnets_no_json() -> None:
+    hyper = library_space("tiny")
+    with pytest.raises(SpaceError, match="not-a-space"):
+        supernet_plan(hyper)
+    with pytest.raises(SpaceError, match="not-a-space"):
+        subnet_data(random_subnet(hyper, random.Random(0)))
+
+
+def test_damaged_plans_are_one_error(tmp_path: Path) -> None:
+    text = json_text(supernet_plan(library_space("tiny-a")))
+    path = tmp_path / "p.json"
+    for damaged in (text[:-50], text.replace('"version": 1', '"version": 2'), "{}", "[]"):
+        path.write_text(damaged)
+        with pytest.raises(SpaceError, match="bad-plan"):
+            load_supernet_plan(path)
+    with pytest.raises(SpaceError, match="plan-missing"):
+        load_supernet_plan(tmp_path / "none.json")
+
+
+def test_the_command_writes_plans_of_spaces_and_hyperspaces(tmp_path: Path) -> None:
+    for page in ("tiny-a", "tiny", "tiny-a0"):
+        command = [sys.executable, "-m", "spacedsl", "compile", page, "--out", str(tmp_path)]
+        subprocess.run(command, check=True, capture_output=True)
+    names = {p.name for p in tmp_path.iterdir()}
+    assert {"tiny-a.supernet.json", "tiny-a0.subnet.json", "tiny-a0.network.json"} <= names
+    assert "tiny.stage1.fused.bkd.json" in names
+    assert len(names) == 3 + 6
+    load_supernet_plan(tmp_path / "tiny-a.supernet.json")

@@ -1,0 +1,207 @@
+"""compile, export, bench, doctor: files, figures, messages."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import spacedsl.targets.measure as measuring
+from spacedsl.compiler.integer_model import save_model
+from spacedsl.compiler.plans import Int8Plan, NetworkPlan, load_plan
+from spacedsl.targets.machine import SATURATES, UNKNOWN, machine_from
+from spacedsl.targets.measure import Timing, estimate, interleave
+from tests.onnx_support import seeded_model
+from tests.support import SPACES, library_model
+from tests.test_cli import run, run_json
+
+TINY = str(SPACES / "models" / "tiny-a0.space")
+
+
+def test_compile_writes_the_plans_of_a_model(tmp_path: Path) -> None:
+    assert run("compile", TINY, "--out", str(tmp_path / "a")).exit_code == 0
+    assert not (tmp_path / "a" / "tiny-a0.int8.json").exists()
+    found = run_json("compile", TINY, "--target", "vnni", "--out", str(tmp_path / "b"))
+    assert {"tiny-a0.int8.json", "tiny-a0.network.json"} <= {Path(p).name for p in found["plans"]}
+    plan = load_plan(tmp_path / "b" / "tiny-a0.int8.json", Int8Plan)
+    network = load_plan(tmp_path / "a" / "tiny-a0.network.json", NetworkPlan)
+    assert (plan.target, plan.rules.runtime) == ("vnni", "onnxruntime")
+    assert plan.network == network.graph
+
+
+def test_export_writes_a_file_that_runs(tmp_path: Path) -> None:
+    from spacedsl.targets.ort import open_session, random_feed
+
+    for name, more in (("i.onnx", ()), ("f.onnx", ("--fp32",)), ("t.onnx", ("--target", "vnni"))):
+        out = tmp_path / name
+        result = run("export", TINY, "--format", "onnx", "--out", str(out), *more)
+        assert result.exit_code == 0, result.stderr
+        session = open_session(out)
+        (logits,) = session.run(None, random_feed(session))
+        assert logits.shape == (1, 10)
+
+
+def test_a_trained_integer_model_is_exported_as_it_is(tmp_path: Path) -> None:
+    weights, out, same = tmp_path / "w.npz", tmp_path / "a.onnx", tmp_path / "b.onnx"
+    _, model = seeded_model(library_model("models/tiny-a0"), seed=0)
+    save_model(model, weights)
+    options = ("--weights", str(weights), "--out")
+    assert run("export", TINY, *options, str(out)).exit_code == 0
+    assert run("export", TINY, "--target", "vnni", *options, str(out)).exit_code == 0
+    assert run("export", TINY, "--out", str(same)).exit_code == 0
+    assert out.read_bytes() == same.read_bytes()
+    for more, message in (
+        (("seqnet-vnni-a0",), "holds the weights of tiny-a0"),
+        ((TINY, "--fp32"), "holds integers"),
+        ((TINY, "--target", "pixel4"), "pixel4"),
+    ):
+        result = run("export", *more, *options, str(tmp_path / "c.onnx"))
+        assert result.exit_code == 2
+        assert message in result.stderr
+    assert not (tmp_path / "c.onnx").exists()
+
+
+def test_export_imports_no_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from spacedsl.cli.app import app\n"
+        f"try: app(['export', {TINY!r}, '--out', {str(tmp_path / 'a.onnx')!r}])\n"
+        "except SystemExit as e: assert e.code == 0, e.code\n"
+        "assert not {'torch', 'tensorflow'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert (tmp_path / "a.onnx").is_file()
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("export", "vnni"), "vnni is not a model"),
+        (("export", TINY, "--target", "pixel4"), "target `pixel4` runs litert"),
+        (("export", TINY, "--target", "toaster"), "unknown target `toaster`"),
+        (("compile", "seqnet-vnni-a0", "--target", "pixel4"), "no 8-bit form of the activation"),
+    ],
+)
+def test_what_cannot_be_exported_is_said_and_nothing_written(
+    args: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    result = run(*args, "--out", str(tmp_path / "out"))
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_export_into_no_folder_is_one_error(tmp_path: Path) -> None:
+    result = run("export", TINY, "--out", str(tmp_path / "no" / "a.onnx"))
+    assert result.exit_code == 2
+    assert "error[cannot-write]" in result.stderr
+
+
+def test_without_the_extra_the_way_to_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = run("export", TINY, "--out", str(tmp_path / "a.onnx"))
+    assert result.exit_code == 2
+    assert "pip install 'spacedsl[onnx]'" in result.stderr
+
+
+def test_bench_compares_with_fp32_and_reads_files(tmp_path: Path) -> None:
+    options = ("--seconds", "0.5", "--allow-noise")
+    found = run_json("bench", TINY, "--against", "fp32", *options)
+    assert [s["name"] for s in found["subjects"]] == [TINY, "fp32"]
+    assert found["speedup"]["low"] <= found["speedup"]["median"] <= found["speedup"]["high"]
+    assert found["rounds"] >= measuring.LEAST_ROUNDS
+    out = tmp_path / "a.onnx"
+    assert run("export", TINY, "--out", str(out)).exit_code == 0
+    assert run_json("bench", str(out), *options)["speedup"] is None
+    assert run("bench", str(out), "--against", "fp32", *options).exit_code == 0
+    assert run("bench", str(out), "--against", str(out), *options).exit_code == 0
+
+
+def test_bench_says_what_it_cannot_run(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.onnx"
+    bad.write_bytes(b"no model")
+    for args, message in (
+        ((str(bad),), "ONNX Runtime cannot load"),
+        ((str(tmp_path / "no.onnx"),), "there is no file"),
+        (("vnni",), "neither an .onnx file nor a model"),
+        ((TINY, "--against", "int4"), "neither `fp32` nor an .onnx file"),
+    ):
+        result = run("bench", *args)
+        assert result.exit_code == 2
+        assert message in result.stderr
+
+
+def test_bench_refuses_a_noisy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    noisy = Timing(np.random.default_rng(0).uniform(1, 2, (30, 2)))
+    monkeypatch.setattr(measuring, "interleave", lambda runs, seconds: noisy)
+    result = run("bench", TINY, "--against", "fp32")
+    assert result.exit_code == 2
+    assert "error[too-noisy]" in result.stderr
+    assert "(wanted 2%)" in result.stderr
+    assert run("bench", TINY, "--against", "fp32", "--allow-noise").exit_code == 0
+
+
+class Clock:
+    """Time that passes only while subjects run."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def taking(self, seconds: float, log: list[float]) -> measuring.Run:
+        def go() -> None:
+            log.append(seconds)
+            self.now += seconds
+
+        return go
+
+
+def test_interleaving_finds_the_ratio_and_rotates() -> None:
+    clock, log = Clock(), list[float]()
+    timing = interleave([clock.taking(1, log), clock.taking(3, log)], 1e9, clock=clock)
+    assert timing.steady
+    assert timing.ratio(0, 1).median == 3
+    visit = measuring.WARM_RUNS + measuring.TIMED_RUNS
+    after = log[2 * measuring.WARM_UP :]
+    assert after[: 4 * visit] == [1] * visit + [3] * 2 * visit + [1] * visit
+    assert len(interleave([clock.taking(1, log)], 0, rounds=7, clock=clock).times_s) == 7
+
+
+def test_an_interval_holds_the_median_19_times_in_20() -> None:
+    rng = np.random.default_rng(0)
+    hits = 0
+    for _ in range(400):
+        found = estimate(rng.lognormal(0, 0.3, 40))
+        hits += found.low <= 1 <= found.high
+    assert hits / 400 > 0.93
+
+
+@pytest.mark.parametrize(
+    ("text", "architecture", "warnings"),
+    [
+        ("model name : X\nflags : avx2 avx512f avx512_vnni\n", "x86_64", ()),
+        ("flags : avx2 avx_vnni", "x86_64", ()),
+        ("flags : avx2 avx512f", "x86_64", (SATURATES,)),
+        ("", "x86_64", (UNKNOWN,)),
+        ("Features : asimd asimddp", "aarch64", ()),
+    ],
+)
+def test_a_cpu_that_saturates_is_warned_about(
+    text: str, architecture: str, warnings: tuple[str, ...]
+) -> None:
+    assert machine_from(text, architecture, 2).warnings == warnings
+
+
+def test_doctor_tells_features_and_packages() -> None:
+    found = run_json("doctor")
+    assert found["packages"]["onnxruntime"]
+    assert found["extras"]["onnx"] is True
+    assert json.dumps(found["warnings"])
+    assert "onnxruntime" in run("doctor").stdout
