@@ -79,6 +79,10 @@ def decode(line: bytes, limits_ms: Sequence[float]) -> Evaluated:
         raise ValueError(str(error)) from None
     if not all(math.isfinite(s) for s in (record.score, *(x.score for x in record.limits))):
         raise ValueError("a score is not a number")
+    if record.score != math.fsum(x.score for x in record.limits):
+        raise ValueError("the score is not the sum of its parts")
+    if not all(type(x.missing) is int for x in record.limits):
+        raise ValueError("a number of missing subnets is no whole number")
     if encode(record) != line:
         raise ValueError("it is not as it was written")
     return record
@@ -113,7 +117,11 @@ class Journal(AbstractContextManager["Journal"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError:  # what could not be written is already reported
+            if kind is None:
+                raise
 
     def append(self, record: Evaluated) -> None:
         """Write one record, so that it outlives this process."""

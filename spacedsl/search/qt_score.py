@@ -76,11 +76,16 @@ class ModelScorer(Scorer):
         return missing_entries(facts, place, self._stage_tables(facts, place, losses))
 
     def _compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
-        losses = self._tables.stage_loss(place.number, facts)
-        if losses is None:
-            raise LookupError(f"{facts.name} {facts.block}")
+        losses = self.stage_loss(place.number, facts)
         tables = self._stage_tables(facts, place, losses)
         return chained_vectors(facts, place, tables, losses, draws)
+
+    def stage_loss(self, number: int, facts: StageFacts) -> StageLoss:
+        """The losses of elastic stage `number` (from 1), which the tables must have."""
+        losses = self._tables.stage_loss(number, facts)
+        if losses is None:
+            raise LookupError(f"{facts.name} {facts.block}")
+        return losses
 
     def _stage_tables(self, facts: StageFacts, place: Place, losses: StageLoss) -> StageTables:
         key = (facts.identity, place)
@@ -135,6 +140,11 @@ class RowsScorer(Scorer):
 
     def score(self, space: Space, shifts: Shifts | None = None) -> QTScore:
         """As `Scorer.score`, for a space whose elastic stages are whole stages of `hyper`."""
+        self.require_whole(space)
+        return super().score(space, shifts)
+
+    def require_whole(self, space: Space) -> None:
+        """Raises `SpaceError` where an elastic stage is not a whole one of `hyper`."""
         stages = [space.stages[position] for position in space.elastic]
         for number, stage in enumerate(stages, 1):
             whole = number <= len(self._whole) and (
@@ -144,7 +154,6 @@ class RowsScorer(Scorer):
                 message = f"`{stage.name}` of `{space.name}` is not a stage of `{self.hyper.name}`"
                 help = "table rows are of whole block types and windows; use --scorer model"
                 raise fault("not-in-rows", message, help)
-        return super().score(space, shifts)
 
     def _found(self, facts: StageFacts, place: Place) -> list[tuple[Floats, Floats] | None]:
         found = [

@@ -28,11 +28,12 @@ EXPONENT = 0.01
 
 @dataclass(frozen=True, slots=True)
 class LimitScore:
-    """Score under one latency limit; `missing`: how many of the best there were not."""
+    """Score under one latency limit; `missing`: how many of the best there were not (of an exact
+    score: the expected number)."""
 
     limit_ms: float
     score: float
-    missing: int
+    missing: float
 
 
 @dataclass(frozen=True, slots=True)

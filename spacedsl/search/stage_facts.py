@@ -87,7 +87,7 @@ def stage_facts(stage: Stage) -> StageFacts:
         widths=stage.widths,
         depths=stage.depths,
         stride=stage.stride,
-        shared_width="width" in stage.shared,
+        shared_width=_shares(stage, "width"),
         slots=slots,
         combos=_combos(choice, slots),
     )
@@ -97,7 +97,12 @@ def _slots(stage: Stage, choice: BlockChoice) -> tuple[Slot, ...]:
     role = {name: int(new[1:]) for name, new in normal_ops(choice)[1].items()}
     chosen = [a for a in choice.numeric if a.name in role and len(a.values) > 1]
     chosen.sort(key=lambda a: role[a.name])
-    return tuple(Slot(a.name, a.values, a.name in stage.shared) for a in chosen)
+    return tuple(Slot(a.name, a.values, _shares(stage, a.name)) for a in chosen)
+
+
+def _shares(stage: Stage, trait: str) -> bool:
+    """Whether sharing says anything: as in the stage's identity, two blocks must be there."""
+    return trait in stage.shared and stage.depths[-1] > 1
 
 
 def _combos(choice: BlockChoice, slots: tuple[Slot, ...]) -> tuple[Settings, ...]:
