@@ -6,12 +6,12 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spacedsl.diagnostics import Diagnostic, SpaceError, fault
+from spacedsl.diagnostics import Diagnostic, SpaceError, fault, suggest
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
-from spacedsl.lang.page import SUFFIX, Item, Loader, Page, library, main_item
+from spacedsl.lang.page import SUFFIX, Item, Loader, Page, check_page, library, main_item
 from spacedsl.lang.write import write
 
 if TYPE_CHECKING:
@@ -25,23 +25,28 @@ __all__ = ["check", "load", "load_space", "load_target", "open_page", "sample", 
 def open_page(spec: str | Path) -> tuple[Page, str | None]:
     """The page that `spec` means, and the item it names: a path, a name of the library (`vnni`),
     either followed by `#ITEM`. Raises `SpaceError`."""
-    text = str(spec)
-    where, _, item = text.partition("#")
-    path = Path(where)
-    if not path.is_file() and path.name == where and path.suffix != SUFFIX:
-        for folder in ("", "models", "baselines", "targets"):
-            known = library() / folder / f"{where}{SUFFIX}"
-            if known.is_file():
-                path = known
-                break
-        else:
-            message = f"there is neither a file nor a page of the library called {where}"
-            raise fault("cannot-read", message, help="see the library's pages in spaces/")
-    page = Loader().load(path, where if path == Path(where) else f"<library>/{path.name}")
+    path, shown, item = _locate(str(spec))
+    page = Loader().load(path, shown)
     if item and item not in page.items:
         known_names = ", ".join(page.names) or "nothing"
-        raise fault("no-item", f"{where} has no `{item}`", help=f"it has: {known_names}")
+        raise fault("no-item", f"{shown} has no `{item}`", help=f"it has: {known_names}")
     return page, item or None
+
+
+def _locate(spec: str) -> tuple[Path, str, str]:
+    """Path, how to show it, and the item asked for ("" for none)."""
+    where, _, item = spec.partition("#")
+    path = Path(where)
+    if path.is_file() or path.name != where or path.suffix == SUFFIX:
+        return path, where, item
+    for folder in ("", "models", "baselines", "targets"):
+        known = library() / folder / f"{where}{SUFFIX}"
+        if known.is_file():
+            return known, f"<library>/{known.name}", item
+    message = f"there is neither a file nor a page of the library called {where}"
+    close = suggest(where, [p.stem for p in library().rglob(f"*{SUFFIX}")])
+    help = f"did you mean `{close}`?" if close else "see the library's pages in spaces/"
+    raise fault("cannot-read", message, help=help)
 
 
 def load(spec: str | Path) -> Item:
@@ -76,17 +81,17 @@ def load_target(spec: str) -> Target:
 
 def check(spec: str | Path) -> tuple[Diagnostic, ...]:
     """Every error of a page and of what it refers to; empty where there is none."""
+    return examine(spec)[1]
+
+
+def examine(spec: str | Path) -> tuple[Page | None, tuple[Diagnostic, ...]]:
+    """A page, None where it cannot be read, and its errors."""
     try:
-        page, _ = open_page(spec)
+        path, shown, _ = _locate(str(spec))
+        page = Loader().open(path, shown)
     except SpaceError as error:
-        return error.diagnostics
-    found: list[Diagnostic] = []
-    for name in page.names:
-        try:
-            page.get(name)
-        except SpaceError as error:
-            found += error.diagnostics
-    return tuple(dict.fromkeys(found))
+        return None, error.diagnostics
+    return page, check_page(page)
 
 
 def sample(space: Space, count: int = 1, seed: int = 0) -> list[Subnet]:

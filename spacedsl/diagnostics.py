@@ -23,14 +23,33 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """A second place that has to do with it, and what it has to do with it."""
+
+    place: Place
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A replacement that mends it: `text` instead of what stands at `place`."""
+
+    title: str
+    place: Place
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. `code` is stable; `message` one phrase; `help` what to do. `place` is absent
-    where no text is to blame (a missing file, an option)."""
+    """One finding. `code` is stable (`spacedsl explain CODE`); `message` one phrase; `help` what to
+    do. `place` is absent where no text is to blame (a missing file, an option)."""
 
     code: str
     message: str
     place: Place | None = None
     help: str | None = None
+    labels: tuple[Label, ...] = ()
+    fixes: tuple[Fix, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The machine-readable form; every other rendering is made from it."""
@@ -43,7 +62,10 @@ class SpaceError(Exception):
     def __init__(self, diagnostics: Diagnostic | Iterable[Diagnostic]) -> None:
         found = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
         self.diagnostics = found
-        super().__init__("\n".join(render(d.to_json()) for d in found))
+        super().__init__(found)
+
+    def __str__(self) -> str:
+        return "\n".join(render(d.to_json()) for d in self.diagnostics)
 
 
 def fault(code: str, message: str, help: str | None = None) -> SpaceError:
@@ -56,6 +78,12 @@ def place(source: Source, span: Span) -> Place:
     line, column = source.position(span.start)
     end_line, end_column = source.position(span.end)
     return Place(source.name, line, column, end_line, end_column, source.line(line))
+
+
+def order(diagnostic: Diagnostic) -> tuple[int, int]:
+    """Sorts the diagnostics of one page in order of its text."""
+    where = diagnostic.place
+    return (where.line, where.column) if where else (0, 0)
 
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
@@ -81,6 +109,12 @@ def render(diagnostic: dict[str, Any]) -> str:
     if where is not None:
         lines[0] = f"{where['file']}:{where['line']}:{where['column']}: {head}"
         lines += _excerpt(where)
+    for label in diagnostic["labels"]:
+        there = label["place"]
+        lines.append(
+            f"  note: {there['file']}:{there['line']}:{there['column']}: {label['message']}"
+        )
+        lines += _excerpt(there)
     if diagnostic["help"]:
         lines.append(f"  help: {diagnostic['help']}")
     return "\n".join(lines)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Offsets of characters, end exclusive."""
 
     start: int
@@ -36,6 +36,10 @@ class Source:
         offset = min(max(offset, 0), len(self.text))
         line = bisect_right(self._starts, offset)
         return line, offset - self._starts[line - 1] + 1
+
+    def start(self, number: int) -> int:
+        """Offset of the start of line `number` (from 1)."""
+        return self._starts[number - 1]
 
     def line(self, number: int) -> str:
         """Text of line `number` (from 1), without its end."""

@@ -100,7 +100,7 @@ class FakeLatency:
 @cache
 def role(choice: BlockChoice, name: str) -> int:
     """The number of a parameter, whatever its name."""
-    return int(normal_ops(choice, inline_single=False)[1][name][1:])
+    return int(normal_ops(choice)[1][name][1:])
 
 
 @dataclass

@@ -103,11 +103,19 @@ def test_import_and_show_code_are_inverse(tmp_path: Path) -> None:
 def test_diff_says_what_changed_by_stage() -> None:
     result = run("diff", VNNI, LARGE)
     assert result.exit_code == 1
-    assert "  stage2\n    block: fused -> mbv3\n    width: 64, 80 -> 80, 96\n" in result.stdout
+    assert (
+        "  stage2\n    block: fused -> mbv3\n    width: 64, 80 -> 80, 96  (- 64  + 96)\n"
+        in result.stdout
+    )
     found = run_json("diff", VNNI, LARGE, code=1)
-    assert {"stage": "stage1", "key": "width", "before": [32, 48], "after": [48, 64]} in found[
-        "changes"
-    ]
+    assert {
+        "stage": "stage1",
+        "key": "width",
+        "before": [32, 48],
+        "after": [48, 64],
+        "removed": [32],
+        "added": [64],
+    } in found["changes"]
     assert run_json("diff", VNNI, VNNI)["equal"] is True
 
 

@@ -70,9 +70,11 @@ def test_other_files_are_refused(tmp_path: Path, text: str, said: str) -> None:
         load_table(path)
 
 
-@pytest.mark.parametrize("name", ["onxw", "no/such.json"])
-def test_missing_tables_are_named(name: str) -> None:
-    with pytest.raises(SpaceError, match="table-missing"):
+@pytest.mark.parametrize(
+    ("name", "code"), [("onxw", "table-missing"), ("no/such.json", "cannot-read")]
+)
+def test_missing_tables_are_named(name: str, code: str) -> None:
+    with pytest.raises(SpaceError, match=rf"{code}.*{name}"):
         load_latency(name)
 
 

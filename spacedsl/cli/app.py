@@ -5,20 +5,29 @@ from __future__ import annotations
 import typer
 
 from spacedsl import __version__
-from spacedsl.cli.boundary import guarded
+from spacedsl.cli.bench import bench
+from spacedsl.cli.boundary import Commands, guarded
 from spacedsl.cli.check import check
+from spacedsl.cli.compile import compile_page
 from spacedsl.cli.covers import covers
 from spacedsl.cli.diff import diff
+from spacedsl.cli.doctor import doctor
 from spacedsl.cli.evolve import evolve
+from spacedsl.cli.explain import explain
+from spacedsl.cli.export import export
 from spacedsl.cli.fmt import fmt
+from spacedsl.cli.git import git
 from spacedsl.cli.import_ import import_code
+from spacedsl.cli.optimum import optimum
 from spacedsl.cli.sample import sample
 from spacedsl.cli.score import score
 from spacedsl.cli.show import show
 from spacedsl.cli.tables import tables
+from spacedsl.cli.which import which
 
 app = typer.Typer(
     name="spacedsl",
+    cls=Commands,
     help="Search spaces for INT8 networks as pages of text.",
     no_args_is_help=True,
     add_completion=False,
@@ -45,16 +54,24 @@ def options(
 for name, command in (
     ("check", check),
     ("fmt", fmt),
+    ("explain", explain),
     ("show", show),
     ("diff", diff),
     ("covers", covers),
+    ("which", which),
     ("sample", sample),
     ("import", import_code),
     ("score", score),
     ("evolve", evolve),
+    ("optimum", optimum),
+    ("compile", compile_page),
+    ("export", export),
+    ("bench", bench),
+    ("doctor", doctor),
 ):
     app.command(name)(guarded(command))
 app.add_typer(tables, name="tables")
+app.add_typer(git, name="git")
 
 
 def main() -> None:

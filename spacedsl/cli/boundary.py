@@ -8,12 +8,16 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+import traceback
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import typer
+from typer.core import TyperGroup
 
+from spacedsl.cli.findings import annotation, sarif
 from spacedsl.diagnostics import Diagnostic, SpaceError, render
 from spacedsl.passes.bind import BindError
 
@@ -25,6 +29,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+JSON_VERSION = 1
+"""Of every JSON that commands print. It changes when a field goes or changes its meaning."""
+
+
 class Format(StrEnum):
     """How results and errors are printed."""
 
@@ -32,22 +40,85 @@ class Format(StrEnum):
     json = "json"
 
 
+class Findings(StrEnum):
+    """How commands that look for errors print them."""
+
+    text = "text"
+    json = "json"
+    sarif = "sarif"
+    github = "github"
+
+
 FORMAT = typer.Option(Format.text, "--format", help="Print text for people or JSON.")
+FINDINGS = typer.Option(
+    Findings.text, "--format", help="Print text, JSON, SARIF 2.1.0 or GitHub annotations."
+)
 
 
 def emit(payload: dict[str, Any], diagnostics: Iterable[Diagnostic] = ()) -> None:
     """A JSON result on standard output; every one has a list `diagnostics`."""
     found = [d.to_json() for d in diagnostics]
-    print(json.dumps({**payload, "diagnostics": found}, indent=2, ensure_ascii=False))
+    print_json({"version": JSON_VERSION, **payload, "diagnostics": found})
 
 
-def report(diagnostics: Iterable[Diagnostic], format: Format) -> None:
-    """Errors: text on standard error, JSON on standard output."""
-    if format is Format.json:
-        emit({}, diagnostics)
-        return
-    for diagnostic in diagnostics:
-        print(render(diagnostic.to_json()), file=sys.stderr)
+def print_json(value: object) -> None:
+    """JSON on standard output, in any encoding."""
+    print(json.dumps(value, indent=2))
+
+
+def report(diagnostics: Iterable[Diagnostic], format: StrEnum) -> None:
+    """Errors: text on standard error, everything else on standard output."""
+    found = list(diagnostics)
+    if format == Findings.json:
+        emit({}, found)
+    elif format == Findings.sarif:
+        print_json(sarif([d.to_json() for d in found]))
+    elif format == Findings.github:
+        for diagnostic in found:
+            print(annotation(diagnostic.to_json()))
+    else:
+        for diagnostic in found:
+            print(render(diagnostic.to_json()), file=sys.stderr)
+
+
+def format_asked(args: Sequence[str]) -> Findings:
+    """The output format that a command line asks for, right or wrong as it may be."""
+    for word, value in zip(args, [*args[1:], ""], strict=True):
+        chosen = value if word == "--format" else word.removeprefix("--format=")
+        if word.startswith("--format") and chosen in Findings.__members__:
+            return Findings(chosen)
+    return Findings.text
+
+
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+"""What typer raises for a wrong command line; it has no public name of its own."""
+
+
+class Commands(TyperGroup):
+    """The commands. A wrong command line is a diagnostic too, in the format it asks for."""
+
+    def main(self, args: Sequence[str] | None = None, **options: Any) -> Any:  # type: ignore[override]
+        """Run a command line; exits."""
+        words = sys.argv[1:] if args is None else list(args)
+        format = format_asked(words)
+        if format is Findings.text or not options.pop("standalone_mode", True):
+            return super().main(args=words, **options)
+        try:
+            code = super().main(args=words, standalone_mode=False, **options)
+        except UsageError as error:
+            message = getattr(error, "message", "") or str(error)
+            help = "`spacedsl --help` lists commands, `spacedsl COMMAND --help` their options"
+            report([Diagnostic("usage", message, help=help)], format)
+            code = ERROR
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _defect(error: Exception) -> Diagnostic:
+    """Whatever no code of ours expected: still one error, with what is needed to report it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
+    message = f"{type(error).__name__} in {where}: {error}"[:500]
+    return Diagnostic("internal", message, help="this is a defect of spacedsl; please report it")
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
@@ -56,7 +127,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         chosen = kwargs.get("format", Format.text)
-        format = chosen if isinstance(chosen, Format) else Format.text
+        format = chosen if isinstance(chosen, Format | Findings) else Format.text
         try:
             return command(*args, **kwargs)
         except SpaceError as error:
@@ -69,7 +140,12 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             name = f"{error.filename}: " if error.filename else ""
             report([Diagnostic("io", f"{name}{error.strerror or error}")], format)
         except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
+        except typer.Exit:
+            raise
+        except Exception as error:
+            report([_defect(error)], format)
         raise typer.Exit(ERROR)
 
     return run

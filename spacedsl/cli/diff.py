@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from spacedsl import api
@@ -16,8 +18,10 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.page import Item
 from spacedsl.lang.values import shown
 from spacedsl.passes.cost import subnet_cost
-from spacedsl.passes.extremes import Range, cost_range
 from spacedsl.passes.network import subnet_identity
+
+if TYPE_CHECKING:
+    from spacedsl.passes.extremes import Range
 
 
 def diff(
@@ -77,8 +81,22 @@ def _lines(changes: tuple[Change, ...]) -> list[str]:
             lines.append(f"  {change.stage}")
         stage = change.stage
         indent = "    " if change.stage else "  "
-        lines.append(f"{indent}{change.key}: {_side(change.before)} -> {_side(change.after)}")
+        lines.append(f"{indent}{change.key}: {_sides(change)}")
     return lines
+
+
+def _sides(change: Change) -> str:
+    """Before and after; where they overlap, what went and what came."""
+    both = f"{_side(change.before)} -> {_side(change.after)}"
+    kept = len(change.before or ()) - len(change.removed)
+    if not kept or change.key.startswith("block "):
+        return both
+    parts = [
+        f"{sign} {shown(values)}"
+        for sign, values in (("-", change.removed), ("+", change.added))
+        if values
+    ]
+    return f"{both}  ({'  '.join(parts)})"
 
 
 def _side(side: Side) -> str:
@@ -91,6 +109,8 @@ def _side(side: Side) -> str:
 
 def _effects(left: Item, right: Item) -> list[tuple[str, str, str]]:
     if isinstance(left, Space) and isinstance(right, Space):
+        from spacedsl.passes.extremes import cost_range
+
         mine, theirs = cost_range(left), cost_range(right)
         return [
             ("subnets", count(count_subnets(left)), count(count_subnets(right))),

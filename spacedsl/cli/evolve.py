@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -14,6 +13,7 @@ from spacedsl.cli.limits import parse_limits
 from spacedsl.cli.options import (
     BEST,
     DEFINITION,
+    EXACT,
     LIMITS,
     QUALITY,
     SAMPLES,
@@ -21,18 +21,17 @@ from spacedsl.cli.options import (
     TARGET,
     Definition,
 )
+from spacedsl.cli.pages import page_in
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import write_atomic
 from spacedsl.ir.covers import mismatch
-from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
-from spacedsl.lang.page import SUFFIX, library
-from spacedsl.lang.write import write
+from spacedsl.lang.page import main_item
+from spacedsl.syntax.lexer import is_name
 
 if TYPE_CHECKING:
     from spacedsl.search.evolve import Found
-    from spacedsl.search.qt_score import ModelScorer
     from spacedsl.search.scorer import Scorer
 
 
@@ -52,17 +51,20 @@ def evolve(
     seed: int = typer.Option(0, "--seed", min=0, help="Seed of the search and of its scores."),
     journal: Path | None = typer.Option(None, "--journal", help="Log every score, to resume from."),
     resume: bool = typer.Option(False, "--resume", help="Go on from the journal."),
+    exact: bool = EXACT,
     format: Format = FORMAT,
 ) -> None:
     """Search a hyperspace by aging evolution (the method's Sec. 4.2); write the best space."""
     from spacedsl.cli.found import print_comparison, print_doubts, progress_bar, result_json
     from spacedsl.search.compare import compare, sensitivity
     from spacedsl.search.evolve import evolve as search
+    from spacedsl.search.exact.scorer import ExactScorer
+    from spacedsl.search.qt_score import ModelScorer
     from spacedsl.targets.scorers import Request, open_scorer
 
-    if out is not None and not out.parent.is_dir():
-        raise fault("cannot-write", f"{out.parent} is not a directory")
-    space, device = api.load_space(hyper), api.load_target(target)
+    space, device = _hyperspace(hyper), api.load_target(target)
+    _check_files(out, journal, hyper, target)
+    reference = _reference(device, space)
     request = Request(
         target=device,
         limits_ms=parse_limits(limits),
@@ -73,26 +75,69 @@ def evolve(
         best=best,
         seed=seed,
     )
-    opened = open_scorer(space, request)
+    tables = open_scorer(space, request)
+    opened = ExactScorer(tables, searching=True) if exact else tables
+    name = _name(out, space)
     with progress_bar(quiet=format is Format.json) as progress:
-        found = search(space, opened, population, sample, cycles, seed, journal, resume, progress)
-    comparison = compare(opened, found.space, _reference(device, space), seed=seed)
-    doubts = sensitivity(opened, opened.quality, found.space) if _has_quality(opened) else ()
+        found = search(
+            space, opened, population, sample, cycles, seed, journal, resume, progress, name
+        )
     comments = _comments(found, opened, device, population, sample, seed)
-    page = write(found.space, comments=comments, uses=_uses(hyper, space, out))
+    page = page_in(out.parent if out else Path(), found.space, hyper, comments)
     if out is not None:
-        write_atomic(out, page)
+        _save(out, page)
+    elif format is Format.text:
+        print(page)
+    comparison = compare(opened, found.space, reference, seed=seed)
+    known = tables.quality if isinstance(tables, ModelScorer) else None
+    doubts = sensitivity(opened, known, found.space) if known else ()
     if format is Format.json:
         emit(result_json(found, comparison, doubts, page))
         return
-    if out is None:
-        print(page)
     print_comparison(comparison)
     print_doubts(doubts)
 
 
-def _has_quality(scorer: Scorer) -> TypeGuard[ModelScorer]:
-    return scorer.name == "model"
+def _hyperspace(spec: str) -> Space:
+    """The hyperspace of a page; where it has none, its space (whose only member is itself)."""
+    page, item = api.open_page(spec)
+    kinds = ("hyperspace",) if "hyperspace" in map(page.kind, page.names) else ("space",)
+    found = page.get(item or main_item(page, kinds))
+    if not isinstance(found, Space):
+        raise fault("wrong-kind", f"{spec} is not a hyperspace")
+    return found
+
+
+def _check_files(out: Path | None, journal: Path | None, hyper: str, target: str) -> None:
+    """What would fail or destroy something after the search fails before it."""
+    if out is None:
+        return
+    if out.is_dir() or not out.parent.is_dir():
+        raise fault("cannot-write", f"cannot write {out}: it or its folder is not there to write")
+    others = {
+        "journal": journal,
+        "hyperspace": Path(hyper.partition("#")[0]),
+        "target": Path(target),
+    }
+    for what, other in others.items():
+        if other is not None and out.resolve() == other.resolve():
+            raise fault("same-file", f"--out would overwrite the {what} {other}")
+
+
+def _name(out: Path | None, hyper: Space) -> str:
+    """The found space is called after its file, so that `of` finds it there."""
+    stem = out.stem if out is not None else "found"
+    usable = is_name(stem) and stem != hyper.name
+    return stem if usable else "found" if hyper.name != "found" else "found-space"
+
+
+def _save(out: Path, page: str) -> None:
+    """Write the page; where that fails, it is not lost."""
+    try:
+        write_atomic(out, page)
+    except SpaceError:
+        print(page)
+        raise
 
 
 def _reference(target: Target, hyper: Space) -> Space | None:
@@ -115,27 +160,11 @@ def _comments(
         f"seed {seed}.",
         f"Q-T score {found.score:.6f} over limits {limits} ms: scorer {scorer.name}, "
         f"definition {chosen.definition},",
-        f"{chosen.samples:,} subnets per space, best {chosen.best}.",
+        f"{chosen.samples:,} subnets per space{_expected(identity)}, best {chosen.best}.",
         f"hyperspace {str(identity['hyperspace'])[:16]}  latency {str(identity['latency'])[:16]}  "
         f"quality {str(identity['quality'])[:16]}",
     ]
 
 
-def _uses(page: str, hyper: Space, out: Path | None) -> tuple[str, ...]:
-    """The `use` that finds the hyperspace from the found page's folder, where its name does not."""
-    path = Path(page.partition("#")[0])
-    if not path.is_file() or _same_in(library(), hyper):
-        return ()
-    folder = out.parent if out else Path()
-    if _same_in(folder, hyper):
-        return ()
-    return (Path(os.path.relpath(path, folder)).as_posix(),)
-
-
-def _same_in(folder: Path, hyper: Space) -> bool:
-    path = folder / f"{hyper.name}{SUFFIX}"
-    try:
-        known = api.load_space(path) if path.is_file() else None
-    except SpaceError:
-        return False
-    return known is not None and space_identity(known) == space_identity(hyper)
+def _expected(identity: dict[str, object]) -> str:
+    return " (their expectation, not a sample)" if "exact" in identity else ""

@@ -8,25 +8,26 @@ from pathlib import Path
 
 import typer
 
-from spacedsl.cli.boundary import DIFFERS, FORMAT, Format, emit
+from spacedsl.cli.boundary import DIFFERS, FINDINGS, Findings, emit, report
+from spacedsl.diagnostics import Diagnostic, SpaceError, place
 from spacedsl.files import write_atomic
-from spacedsl.lang.page import read_source
+from spacedsl.lang.page import MAX_BYTES, decode, read_source
 from spacedsl.syntax.printer import format_text
-from spacedsl.text import Source
+from spacedsl.text import Source, Span
 
 
 def fmt(
     files: list[str] = typer.Argument(..., help="Pages to format; - for standard input."),
     check: bool = typer.Option(False, "--check", help="Write nothing; exit 1 if not formatted."),
     diff: bool = typer.Option(False, "--diff", help="Write nothing; print what would change."),
-    format: Format = FORMAT,
+    format: Findings = FINDINGS,
 ) -> None:
     """Format pages in place. Comments are kept; there are no options of style."""
     sources = [_read(name) for name in files]
-    texts = [format_text(source) for source in sources]  # all or none: errors before any write
+    texts = _format_all(sources)
     changed = [s for s, text in zip(sources, texts, strict=True) if s.text != text]
     for source, text in zip(sources, texts, strict=True):
-        if diff and source.text != text and format is Format.text:
+        if diff and source.text != text and format is Findings.text:
             print(_diff(source, text), end="")
         if check or diff:
             continue
@@ -34,18 +35,46 @@ def fmt(
             print(text, end="")
         elif source.text != text:
             write_atomic(Path(source.name), text)
-    if format is Format.json and "-" not in files:
-        emit({"changed": [s.name for s in changed], "files": files})
-    elif check and not diff:
-        for source in changed:
-            print(f"{source.name}: not formatted")
+    if "-" not in files or check:
+        _report(changed, files, format, silent=not check or diff)
     if changed and (check or diff):
         raise typer.Exit(DIFFERS)
 
 
+def _format_all(sources: list[Source]) -> list[str]:
+    """All or none: every page's errors before any is written."""
+    texts: list[str] = []
+    errors: list[Diagnostic] = []
+    for source in sources:
+        try:
+            texts.append(format_text(source))
+        except SpaceError as error:
+            errors += error.diagnostics
+    if errors:
+        raise SpaceError(errors)
+    return texts
+
+
+def _report(changed: list[Source], files: list[str], format: Findings, *, silent: bool) -> None:
+    """What is not formatted, or what was not."""
+    if format is Findings.json:
+        emit({"changed": [s.name for s in changed], "files": files})
+    elif format is Findings.text:
+        for source in () if silent else changed:
+            print(f"{source.name}: not formatted")
+    else:
+        report([] if silent else [_unformatted(s) for s in changed], format)
+
+
+def _unformatted(source: Source) -> Diagnostic:
+    where = place(source, Span(0, 0))
+    help = "run `spacedsl fmt`"
+    return Diagnostic("not-formatted", f"{source.name} is not formatted", where, help)
+
+
 def _read(name: str) -> Source:
     if name == "-":
-        return Source("-", sys.stdin.read())
+        return decode(sys.stdin.buffer.read(MAX_BYTES + 1), "-")
     return read_source(Path(name))
 
 

@@ -14,7 +14,11 @@ from rich.table import Table
 from spacedsl.search.compare import UNCERTAINTIES, Compared, Comparison, StageSensitivity
 from spacedsl.search.evolve import Found
 from spacedsl.search.evolve import Progress as Reached
-from spacedsl.search.score import score_json
+from spacedsl.search.exact.score import ExactScore, exact_json
+from spacedsl.search.score import QTScore, score_json
+
+LABEL_COLUMNS, CELL_COLUMNS = 18, 9
+"""Widths of the closing table, which is never squeezed."""
 
 
 @contextmanager
@@ -29,11 +33,11 @@ def progress_bar(*, quiet: bool) -> Iterator[Callable[[Reached], None]]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task("search", total=None, best="-")
+        task = bar.add_task("search", visible=False, best="-")
 
         def show(reached: Reached) -> None:
             best = f"{reached.best.score:.6f}"
-            bar.update(task, completed=reached.done, total=reached.cycles, best=best)
+            bar.update(task, completed=reached.done, total=reached.cycles, best=best, visible=True)
 
         yield show
 
@@ -45,7 +49,7 @@ def result_json(
     return {
         "space": found.space.name,
         "hash": found.best.hash,
-        **score_json(comparison.found.result),
+        **_score_json(comparison.found.result),
         "spaces_scored": len(found.history),
         "exhausted": found.exhausted,
         "found_at": found.best.index,
@@ -59,13 +63,17 @@ def result_json(
     }
 
 
+def _score_json(result: QTScore) -> dict[str, Any]:
+    return exact_json(result) if isinstance(result, ExactScore) else score_json(result)
+
+
 def _compared_json(compared: Compared) -> dict[str, Any]:
     return {
         "name": compared.name,
         "hash": compared.hash,
         "score": compared.result.score,
         "fresh_score": compared.fresh_score,
-        "limits": score_json(compared.result)["limits"],
+        "limits": _score_json(compared.result)["limits"],
     }
 
 
@@ -105,9 +113,11 @@ def print_comparison(comparison: Comparison) -> None:
         ]
         means = (comparison.random_mean, fresh, *per_limit)
         table.add_row("random, mean", *map(_cell, means))
-    console = Console()
-    console.print(table)
-    print("score: on the subnets searched with; fresh: on others, drawn after the search")
+    Console(width=LABEL_COLUMNS + CELL_COLUMNS * (len(limits) + 2)).print(table)
+    if isinstance(comparison.found.result, ExactScore):
+        print("scores are expectations: nothing is drawn, so fresh ones are the same")
+    else:
+        print("score: on the subnets searched with; fresh: on others, drawn after the search")
     print(f"random: {count} spaces of the hyperspace")
 
 

@@ -8,6 +8,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.pages import page_in
 from spacedsl.diagnostics import fault
 from spacedsl.files import write_atomic
 from spacedsl.ir.space import Space
@@ -19,7 +20,6 @@ from spacedsl.lang.codes import (
     space_from_code,
     subnet_from_code,
 )
-from spacedsl.lang.write import write
 
 
 def import_code(
@@ -30,7 +30,8 @@ def import_code(
     format: Format = FORMAT,
 ) -> None:
     """Turn a code of the method's authors into a page."""
-    text = write(_item(code, of, name), comments=[f"Imported from {code}"])
+    folder = out.parent if out is not None else Path()
+    text = page_in(folder, _item(code, of, name), of, comments=[f"Imported from {code}"])
     if out is not None:
         write_atomic(out, text)
     if format is Format.json:
@@ -48,4 +49,8 @@ def _item(code: str, of: str | None, name: str) -> Space | Subnet:
     if not is_space_code(code):
         help = "e.g. onnxw-151122-023231, or d1#1_k3#3_w16#16_e0#1_r160"
         raise fault("bad-code", f"{code[:80]} is neither a space's code nor a model's", help)
-    return space_from_code(code, api.load_space(of or hyperspace_of(code)), name)
+    named = hyperspace_of(code)
+    hyper = api.load_space(of or named)
+    if hyper.name != named:
+        raise fault("bad-code", f"{code} is of {named}, not of {hyper.name}")
+    return space_from_code(code, hyper, name)

@@ -21,3 +21,4 @@ SCORER = typer.Option("model", "--scorer", help="model, or rows:DIR for a direct
 DEFINITION = typer.Option(Definition.qt, "--definition", help="authors: for comparison only.")
 SAMPLES = typer.Option(None, "--samples", min=1, help="Subnets per space (5,000).")
 BEST = typer.Option(None, "--best", min=1, help="How many of the best count (20).")
+EXACT = typer.Option(False, "--exact", help="The expectation over subnets: no sampling, no seed.")

@@ -8,6 +8,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.pages import page_in
 from spacedsl.files import write_atomic
 from spacedsl.lang.write import write
 from spacedsl.passes.cost import subnet_cost
@@ -17,7 +18,7 @@ from spacedsl.passes.network import subnet_identity
 def sample(
     space: str = typer.Argument(..., help="A space or a hyperspace."),
     count: int = typer.Option(1, "-n", "--count", min=1, max=100_000, help="How many models."),
-    seed: int = typer.Option(0, "--seed", help="Same seed, same models."),
+    seed: int = typer.Option(0, "--seed", min=0, help="Same seed, same models."),
     out: Path | None = typer.Option(None, "--out", help="A folder for one page per model."),
     format: Format = FORMAT,
 ) -> None:
@@ -26,7 +27,7 @@ def sample(
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         for model in models:
-            write_atomic(out / f"{model.name}.space", write(model))
+            write_atomic(out / f"{model.name}.space", page_in(out, model, space))
     if format is Format.json:
         entries = [
             {

@@ -10,6 +10,7 @@ from spacedsl.cli.limits import parse_limits
 from spacedsl.cli.options import (
     BEST,
     DEFINITION,
+    EXACT,
     LIMITS,
     QUALITY,
     SAMPLES,
@@ -31,9 +32,11 @@ def score(
     samples: int | None = SAMPLES,
     best: int | None = BEST,
     seed: int = typer.Option(0, "--seed", min=0, help="Seed of the subnets that are sampled."),
+    exact: bool = EXACT,
     format: Format = FORMAT,
 ) -> None:
     """Q-T score: how good a space's best INT8 subnets are under latency limits."""
+    from spacedsl.cli.exact import show_exact
     from spacedsl.search.score import score_json
     from spacedsl.targets.scorers import Request, open_scorer
 
@@ -51,6 +54,9 @@ def score(
         best=best,
         seed=seed,
     )
+    if exact:
+        show_exact(found, open_scorer(found, request), request.target.name, format)
+        return
     result = open_scorer(found, request).score(found)
     if format is Format.json:
         identity = {"space": found.name, "hash": space_identity(found)}

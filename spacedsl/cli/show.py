@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -15,21 +16,36 @@ from spacedsl.ir.size import count_spaces, count_subnets
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.codes import space_code, subnet_code
-from spacedsl.lang.page import Item
+from spacedsl.lang.origin import origins
+from spacedsl.lang.page import Item, main_item
+from spacedsl.lang.resolve import resolved_text
 from spacedsl.lang.values import shown
 from spacedsl.passes.cost import subnet_cost
-from spacedsl.passes.extremes import CostRange, cost_range
 from spacedsl.passes.network import subnet_identity
+
+if TYPE_CHECKING:
+    from spacedsl.passes.extremes import CostRange
 
 
 def show(
     page: str = typer.Argument(..., help="A page, PAGE#ITEM, or a name of the library."),
     target: str | None = typer.Option(None, "--target", help="A model's latency on this target."),
     code: bool = typer.Option(False, "--code", help="Only the code of the method's authors."),
+    resolved: bool = typer.Option(
+        False, "--resolved", help="Only the flat page: nothing used, nothing inherited."
+    ),
+    origin: bool = typer.Option(False, "--origin", help="Only where every value was written."),
     format: Format = FORMAT,
 ) -> None:
     """Show hash, FLOPs (multiply-accumulates), parameters and number of subnets."""
+    if origin:
+        _show_origins(page, format)
+        return
     item = api.load(page)
+    if resolved:
+        text = resolved_text(_network(item, page))
+        print(text, end="") if format is Format.text else emit({"text": text})
+        return
     if code:
         text = _code(item, page)
         print(text) if format is Format.text else emit({"code": text})
@@ -41,6 +57,32 @@ def show(
         emit(facts)
     else:
         _print(facts)
+
+
+def _network(item: Item, page: str) -> Space | Subnet:
+    if isinstance(item, Space | Subnet):
+        return item
+    raise fault("wrong-kind", f"{page} is not a hyperspace, a space or a model")
+
+
+def _show_origins(spec: str, format: Format) -> None:
+    page, item = api.open_page(spec)
+    found = origins(page, item or main_item(page))
+    if format is Format.json:
+        emit({"origins": [asdict(o) for o in found]})
+        return
+    stage = ""
+    for said in found:
+        if said.stage != stage:
+            print(said.stage)
+        stage = said.stage
+        where = f"{said.place.file}:{said.place.line}:{said.place.column}"
+        key = f"  {said.key}" if stage else said.key
+        print(f"{key:<12} {_shortened(said.text):<48}  {where}")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 48 else f"{text[:45]}..."
 
 
 def _code(item: Item, page: str) -> str:
@@ -73,6 +115,8 @@ def _facts(item: Item, page: str) -> dict[str, Any]:
             "code": _code_or_none(item),
         }
     if isinstance(item, Space):
+        from spacedsl.passes.extremes import cost_range
+
         ranges = cost_range(item)
         return {
             "kind": item.kind,

@@ -120,7 +120,7 @@ def _canonical_values(choice: BlockChoice) -> dict[str, tuple[int | float | str,
 
 
 def _canonical_names(choice: BlockChoice) -> dict[str, str]:
-    return normal_ops(choice, inline_single=False)[1]
+    return normal_ops(choice)[1]
 
 
 def _shared_mismatch(outer: Stage, inner: Stage) -> _Difference | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spacedsl.ir.block import Value
-from spacedsl.ir.identity import block_identity, stage_identity
+from spacedsl.ir.identity import block_identity, normal_ops, stage_identity
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet, SubnetBlock
 
@@ -22,6 +22,16 @@ class Change:
     before: Side
     after: Side
 
+    @property
+    def removed(self) -> tuple[Value, ...]:
+        """The values only `before` has."""
+        return tuple(v for v in self.before or () if v not in (self.after or ()))
+
+    @property
+    def added(self) -> tuple[Value, ...]:
+        """The values only `after` has."""
+        return tuple(v for v in self.after or () if v not in (self.before or ()))
+
     def to_json(self) -> dict[str, Any]:
         """JSON form, lists for values."""
         return {
@@ -29,6 +39,8 @@ class Change:
             "key": self.key,
             "before": None if self.before is None else list(self.before),
             "after": None if self.after is None else list(self.after),
+            "removed": list(self.removed),
+            "added": list(self.added),
         }
 
 
@@ -77,6 +89,9 @@ def _diff_choices(name: str, a: Stage, b: Stage) -> list[Change]:
     after = {block_identity(c): c for c in b.choices}
     gone = tuple(_label(before[i]) for i in before if i not in after)
     come = tuple(_label(after[i]) for i in after if i not in before)
+    if set(gone) & set(come):  # alike in name only: say which is which
+        gone = tuple(f"{_label(before[i])}@{i[:8]}" for i in before if i not in after)
+        come = tuple(f"{_label(after[i])}@{i[:8]}" for i in after if i not in before)
     changes = [Change(name, "block", gone or None, come or None)] if gone or come else []
     for identity, choice in before.items():
         if identity in after:
@@ -85,9 +100,12 @@ def _diff_choices(name: str, a: Stage, b: Stage) -> list[Change]:
 
 
 def _diff_args(name: str, a: BlockChoice, b: BlockChoice) -> list[Change]:
+    names, others = normal_ops(a)[1], normal_ops(b)[1]
+    theirs = {others[arg.name]: arg.values for arg in b.numeric}
     changes: list[Change] = []
-    for mine, theirs in zip(a.numeric, b.numeric, strict=True):
-        changes += _changed(name, f"{_label(a)} {mine.name}", mine.values, theirs.values)
+    for arg in a.numeric:
+        key = f"{_label(a)} {arg.name}"
+        changes += _changed(name, key, arg.values, theirs[names[arg.name]])
     return changes
 
 

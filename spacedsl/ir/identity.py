@@ -27,9 +27,9 @@ def digest(value: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def inlined(block: Block, bindings: Mapping[str, Expr]) -> tuple[Op, ...]:
-    """The ops of `block` with its lets, and `bindings` for parameters, substituted."""
-    env = dict(bindings)
+def inlined(block: Block) -> tuple[Op, ...]:
+    """The ops of `block` with its lets substituted."""
+    env: dict[str, Expr] = {}
     for let in block.lets:
         env[let.name] = substitute(let.value, env)
     return _substitute_ops(block.ops, env)
@@ -69,22 +69,13 @@ def op_names(ops: tuple[Op, ...]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def normal_ops(choice: BlockChoice, *, inline_single: bool = True) -> tuple[Any, dict[str, str]]:
-    """The normal form of a choice's body, and the canonical name of each parameter left open.
-
-    Activations are substituted, and with `inline_single` numeric parameters of one value."""
-    singles = {a.name: a.values[0] for a in choice.args if len(a.values) == 1}
-    acts = {name: value for name, value in singles.items() if isinstance(value, str)}
-    numbers = {
-        name: Num(value=value)
-        for name, value in singles.items()
-        if not isinstance(value, str) and inline_single
-    }
-    optional = {op.param for op in walk(choice.block.ops) if isinstance(op, Optional)}
-    ops = inlined(choice.block, {n: v for n, v in numbers.items() if n not in optional})
-    open_names = {a.name for a in choice.args} - set(acts) - set(numbers)
-    order = [n for n in op_names(ops) if n in open_names or n in optional]
-    renamed = {name: f"p{i}" for i, name in enumerate(order)}
+def normal_ops(choice: BlockChoice) -> tuple[Any, dict[str, str]]:
+    """The normal form of a choice's body, activations substituted, and the canonical name of each
+    numeric parameter."""
+    acts = {a.name: a.values[0] for a in choice.args if isinstance(a.values[0], str)}
+    numbers = {a.name for a in choice.numeric}
+    ops = inlined(choice.block)
+    renamed = {n: f"p{i}" for i, n in enumerate(n for n in op_names(ops) if n in numbers)}
     ops = _substitute_ops(ops, {name: Ref(name=new) for name, new in renamed.items()})
     return [_op_form(op, acts) for op in ops], renamed
 
@@ -111,15 +102,18 @@ def _args_form(choice: BlockChoice, renamed: Mapping[str, str]) -> list[Any]:
 def block_identity(choice: BlockChoice) -> str:
     """What kind of block a choice is, whatever the values of its numeric parameters: the key by
     which tables know blocks."""
-    form, _ = normal_ops(choice, inline_single=False)
+    form, _ = normal_ops(choice)
     return digest([HASH_VERSION, "block", form])
 
 
 @lru_cache(maxsize=4096)
 def choice_identity(choice: BlockChoice) -> str:
-    """A block choice with its values; the canonical order of choices is the order of these."""
+    """A block choice with its values; the canonical order of choices is the order of these.
+
+    It refines `block_identity`: what hashes alike is found under the same keys in tables."""
     form, renamed = normal_ops(choice)
-    return digest([HASH_VERSION, "choice", form, _args_form(choice, renamed)])
+    values = sorted([renamed[a.name], list(a.values)] for a in choice.args if a.name in renamed)
+    return digest([HASH_VERSION, "choice", form, values])
 
 
 def stage_form(stage: Stage) -> dict[str, Any]:
@@ -136,13 +130,18 @@ def stage_form(stage: Stage) -> dict[str, Any]:
 
 
 def _shared_form(stage: Stage) -> Iterator[str]:
-    """What is shared, parameters by their canonical name in each choice that leaves them open."""
-    if "width" in stage.shared:
+    """What is shared, parameters by their canonical name in each choice; nothing where there is
+    only one value or one block to share it."""
+    if stage.depths[-1] == 1:
+        return
+    if "width" in stage.shared and len(stage.widths) > 1:
         yield "width"
     for choice in stage.choices:
-        for name, canonical in normal_ops(choice)[1].items():
-            if name in stage.shared:
-                yield f"{choice_identity(choice)} {canonical}"
+        renamed = normal_ops(choice)[1]
+        for arg in choice.numeric:
+            open_choice = arg.name in renamed and len(arg.values) > 1
+            if arg.name in stage.shared and open_choice:
+                yield f"{choice_identity(choice)} {renamed[arg.name]}"
 
 
 @lru_cache(maxsize=4096)

@@ -28,6 +28,7 @@ from spacedsl.ir.block import (
     walk,
 )
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, names_in
+from spacedsl.ir.identity import inlined
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import number, whole
 from spacedsl.syntax.tree import Node, Token
@@ -147,8 +148,9 @@ def _activations(block: Block) -> set[str]:
 
 def _numbers(block: Block) -> set[str]:
     """Names in the places of numbers: sizes, kernels, conditions."""
-    found = {op.param for op in walk(block.ops) if isinstance(op, Optional)}
-    for expr in (*(let.value for let in block.lets), *op_sizes(block.ops)):
+    ops = inlined(block)
+    found = {op.param for op in walk(ops) if isinstance(op, Optional)}
+    for expr in op_sizes(ops):
         found.update(names_in(expr))
     return found
 

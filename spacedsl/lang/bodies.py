@@ -7,6 +7,9 @@ from itertools import product
 from math import prod
 from typing import Any
 
+from spacedsl.ir.block import op_sizes
+from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8
+from spacedsl.ir.identity import inlined
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Setting, SubnetBlock
 from spacedsl.lang.report import Report
@@ -57,7 +60,8 @@ def _check_blocks(stage: Stage, cins: tuple[int, ...], size: int, stride: int) -
     """Bind one block in every sampled way; they must all come out at the same size."""
     sizes: set[int] = set()
     for choice in stage.choices:
-        for cin, width, *values in _samples([cins, stage.widths or (0,), *_numeric(choice)]):
+        lists = [cins, stage.widths or (0,), *_numeric(choice)]
+        for cin, width, *values in _samples(lists) if _is_whole(choice) else product(*lists):
             settings = tuple(
                 Setting(name=a.name, value=v) for a, v in zip(choice.numeric, values, strict=True)
             )
@@ -70,6 +74,26 @@ def _check_blocks(stage: Stage, cins: tuple[int, ...], size: int, stride: int) -
     if len(sizes) > 1:
         raise BindError(f"blocks come out at different sizes: {_sizes(sizes)}")
     return sizes.pop()
+
+
+def _is_whole(choice: BlockChoice) -> bool:
+    """Whether sizes are whole positive numbers at every value, so that samples tell for all."""
+    ops = inlined(choice.block)
+    fractions = {a.name for a in choice.numeric if any(v != int(v) or v < 1 for v in a.values)}
+    return all(_expr_is_whole(expr, fractions) for expr in op_sizes(ops))
+
+
+def _expr_is_whole(expr: Expr, fractions: set[str]) -> bool:
+    match expr:
+        case Num():
+            return float(expr.value).is_integer()
+        case Ref():
+            return expr.name not in fractions
+        case Binary():
+            sides = _expr_is_whole(expr.left, fractions), _expr_is_whole(expr.right, fractions)
+            return expr.op in "+*" and all(sides)
+        case Round8():
+            return True
 
 
 def _numeric(choice: BlockChoice) -> list[tuple[Any, ...]]:

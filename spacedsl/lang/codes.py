@@ -4,12 +4,15 @@ model. Digits count a hyperspace's block types and width windows in the order of
 from __future__ import annotations
 
 import re
+from math import isnan, nan
 
 from spacedsl.diagnostics import fault
-from spacedsl.ir.block import Value
+from spacedsl.ir.block import Conv, DwConv, Value, walk
 from spacedsl.ir.covers import subnet_mismatch
+from spacedsl.ir.expr import Num
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
+from spacedsl.lang.values import MAX_DIGITS
 
 SPACE_CODE = re.compile(r"([A-Za-z][\w-]*)-([0-9]+)-([0-9]+)")
 MODEL_CODE = re.compile(
@@ -143,9 +146,11 @@ def _block(choice: BlockChoice, kernel: str, width: str, expand: str) -> SubnetB
 
 def _number(text: str) -> int | float:
     try:
-        value = float(text)
+        value = float(text[:MAX_DIGITS])
     except ValueError:
-        raise fault("bad-code", f"{text} is not a number") from None
+        value = nan
+    if len(text) > MAX_DIGITS or isnan(value):
+        raise fault("bad-code", f"{text[:20]} is not a number")
     return int(value) if value == int(value) else value
 
 
@@ -161,15 +166,16 @@ def subnet_code(subnet: Subnet) -> str:
             said = {s.name: s.value for s in block.settings}
             if set(said) - {"kernel", "expand"}:
                 raise fault("no-code", f"{subnet.name} has settings that codes do not know")
-            kernels.append(str(said.get("kernel", _literal_kernel(subnet, position))))
+            kernels.append(str(said["kernel"] if "kernel" in said else _literal(subnet, position)))
             widths.append(str(block.width))
             expands.append(str(float(said["expand"])) if "expand" in said else "0")
     columns = ["#".join(c) for c in (depths, kernels, widths, expands)]
     return "d{}_k{}_w{}_e{}".format(*columns) + f"_r{subnet.resolution}"
 
 
-def _literal_kernel(subnet: Subnet, position: int) -> int:
+def _literal(subnet: Subnet, position: int) -> int:
     """The kernel of a body without a kernel parameter: its first convolution's."""
-    from spacedsl.passes.bind import layers, subnet_sites
-
-    return next(layers(subnet_sites(subnet)[position][0].bind())).kernel
+    for op in walk(subnet.choice(position).block.ops):
+        if isinstance(op, Conv | DwConv) and isinstance(op.kernel, Num):
+            return int(op.kernel.value)
+    raise fault("no-code", f"{subnet.of.stages[position].name} has no kernel that codes can say")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spacedsl.diagnostics import Diagnostic, place
+from spacedsl.diagnostics import place
 from spacedsl.ir.block import Value
 from spacedsl.ir.covers import subnet_mismatch
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
+from spacedsl.lang.members import not_a_member
 from spacedsl.lang.report import Report
 from spacedsl.lang.values import number, whole
 from spacedsl.syntax.tree import Node, Token
@@ -38,11 +39,13 @@ def lower_model(node: Node, page: Page, report: Report) -> Subnet:
     )
     resolution = whole(node.token("INT"), report, "resolution", 1, MAX_RESOLUTION)
     subnet = Subnet(name=node.token("NAME").text, of=space, resolution=resolution, stages=stages)
-    _check_member(subnet, nodes, node, report)
+    _check_member(subnet, nodes, node, page, report)
     return subnet
 
 
-def _check_member(subnet: Subnet, nodes: dict[str, Node], node: Node, report: Report) -> None:
+def _check_member(
+    subnet: Subnet, nodes: dict[str, Node], node: Node, page: Page, report: Report
+) -> None:
     found = subnet_mismatch(subnet.of, subnet)
     if found is None:
         return
@@ -51,9 +54,9 @@ def _check_member(subnet: Subnet, nodes: dict[str, Node], node: Node, report: Re
         where = node.token("INT")
     elif found.stage not in nodes:
         where = node.token("NAME")
-    prefix = f"{found.stage}: " if found.stage else ""
-    message = f"not a member of {subnet.of.name}: {prefix}{found.reason}"
-    report.found.append(Diagnostic("not-a-member", message, place(report.source, where.span)))
+    of = node.get("of").token("NAME")
+    at = place(report.source, where.span)
+    report.found.append(not_a_member(found, subnet.of.name, of, at, page))
 
 
 def _stage_nodes(node: Node, space: Space, report: Report) -> dict[str, Node]:

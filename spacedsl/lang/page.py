@@ -8,19 +8,23 @@ from functools import cached_property
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
-from spacedsl.diagnostics import Diagnostic, SpaceError, fault, place, suggest
+from spacedsl.diagnostics import Diagnostic, SpaceError, fault, order, place, suggest
+from spacedsl.files import read_bounded
 from spacedsl.ir.block import Block
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.lang.blocks import lower_block
-from spacedsl.lang.report import Abandon, Report
-from spacedsl.syntax.parser import MAX_CHARACTERS, parse
+from spacedsl.lang.items import check_language, collect_items, note_broken
+from spacedsl.lang.report import Abandon, Report, Seen
+from spacedsl.syntax.parser import MAX_CHARACTERS, parse_any
 from spacedsl.syntax.tree import Node, Token
-from spacedsl.text import Source, Span
+from spacedsl.text import Source
 
-LANGUAGE = 1
 MAX_CHAIN = 16
+MAX_USES = 256
+MAX_ERRORS = 100
+"""More of a page are counted, not shown."""
 SUFFIX = ".space"
 
 Item = Block | Space | Subnet | Target
@@ -33,16 +37,16 @@ def library() -> Path:
     return installed if installed.is_dir() else Path(__file__).parents[2] / "spaces"
 
 
+MAX_BYTES = 4 * MAX_CHARACTERS
+
+
 def read_source(path: Path, name: str | None = None) -> Source:
     """A page's text. Raises `SpaceError` where it cannot be read, is not UTF-8 or too large."""
-    shown = name or str(path)
-    try:
-        with path.open("rb") as file:
-            data = file.read(4 * MAX_CHARACTERS + 1)
-    except OSError as error:
-        raise fault("cannot-read", f"cannot read {shown}: {error.strerror or error}") from None
-    if len(data) > 4 * MAX_CHARACTERS:
-        raise fault("too-large", f"{shown} is larger than {4 * MAX_CHARACTERS:,} bytes")
+    return decode(read_bounded(path, MAX_BYTES), name or str(path))
+
+
+def decode(data: bytes, shown: str) -> Source:
+    """A page's text from its bytes. Raises `SpaceError` where they are not UTF-8."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -53,7 +57,11 @@ def read_source(path: Path, name: str | None = None) -> Source:
 
 @dataclass
 class Page:
-    """One parsed page. Items are lowered when asked for and kept."""
+    """One parsed page. Items are lowered when asked for and kept.
+
+    `errors`: what is wrong with the page itself. Items in `broken` hold a syntax error and are not
+    lowered (`broken_at`: where these statements begin); a page that is not `whole` may lack names,
+    so none is unknown there."""
 
     source: Source
     folder: Path
@@ -62,12 +70,22 @@ class Page:
     items: dict[str, Node] = field(default_factory=dict)
     uses: tuple[Page, ...] = ()
     use_path: str = ""
+    errors: tuple[Diagnostic, ...] = ()
+    broken: frozenset[str] = frozenset()
+    broken_at: frozenset[int] = frozenset()
+    whole: bool = True
     _lowered: dict[str, Item] = field(default_factory=dict)
+    _failed: dict[str, tuple[Diagnostic, ...]] = field(default_factory=dict)
     _active: list[str] = field(default_factory=list)
+    _unknown: Seen = field(default_factory=dict)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         return tuple(self.items)
+
+    def all_errors(self) -> tuple[Diagnostic, ...]:
+        """What is wrong with this page and the pages it uses, their items aside."""
+        return (*self.errors, *(e for p in self.uses for e in p.all_errors()))
 
     def knows_block(self, name: str) -> bool:
         """Whether this page or one that it uses defines block `name`."""
@@ -80,17 +98,23 @@ class Page:
 
     def get(self, name: str) -> Item:
         """The item `name` of this page, lowered. Raises `SpaceError`."""
+        if name in self.broken:
+            raise SpaceError(self.errors)
+        if name in self._failed:
+            raise SpaceError(self._failed[name])
         if name not in self._lowered:
             if name in self._active:
                 raise self._error("cycle", f"`{name}` is defined by itself", self.items[name])
-            if len(self._active) >= MAX_CHAIN:
-                message = f"spaces of each other more than {MAX_CHAIN} deep"
-                raise self._error("too-deep", message, self.items[name])
+            self.loader.enter(self.source, self.items[name])
             self._active.append(name)
             try:
                 self._lowered[name] = self._lower(name)
+            except SpaceError as error:
+                self._failed[name] = error.diagnostics
+                raise
             finally:
                 self._active.remove(name)
+                self.loader.leave()
         return self._lowered[name]
 
     def _lower(self, name: str) -> Item:
@@ -98,7 +122,7 @@ class Page:
         from spacedsl.lang.spaces import lower_space
         from spacedsl.lang.targets import lower_target
 
-        node, report = self.items[name], Report(self.source)
+        node, report = self.items[name], Report(self.source, self._unknown)
         try:
             item: Item
             if node.rule == "block":
@@ -121,22 +145,42 @@ class Page:
         """The block, space, ... called `name`: in this page, in a used page, else (but for
         blocks) in `NAME.space` beside this page or in the library. `also`: other names that would
         do there, for the error."""
-        own = self.items.get(name.text)
-        if own is not None and own.rule == rule:
-            return self.get(name.text)
-        pages = [p for p in self.uses if name.text in p.items and p.items[name.text].rule == rule]
+        page = self._holder(name, what, rule, report, also)
+        try:
+            return page.get(name.text)
+        except SpaceError as error:
+            raise report.depends(error.diagnostics) from None
+
+    def _holder(
+        self, name: Token, what: str, rule: str, report: Report, also: Iterable[str]
+    ) -> Page:
+        """The page that `find` finds the name in."""
+        pages = self.holders(name.text, rule)
         if len(pages) > 1:
             found = " and ".join(p.source.name for p in pages)
             raise report.fail("ambiguous", f"`{name.text}` is in {found}", name)
         if pages:
-            return pages[0].get(name.text)
-        page = None if rule == "block" else self.loader.beside(self, name.text)
-        if page is not None and name.text in page.items and page.items[name.text].rule == rule:
-            return page.get(name.text)
+            return pages[0]
+        if not all(p.whole for p in (self, *self.uses)):
+            raise report.depends(self.all_errors())
         known = [n for p in (self, *self.uses) for n, node in p.items.items() if node.rule == rule]
         others = [n for n in known if n not in self._active]
         near = None if rule == "block" else suggest(name.text, self.loader.names_beside(self))
         raise report.unknown(what, name, [*others, *also, *([near] if near else [])])
+
+    def holders(self, name: str, rule: str) -> list[Page]:
+        """The pages that `name` may mean an item of: this one, else used ones, else (but for
+        blocks) one beside it."""
+        if self._has(name, rule):
+            return [self]
+        pages = [p for p in self.uses if p._has(name, rule)]
+        if pages or rule == "block":
+            return pages
+        page = self.loader.beside(self, name)
+        return [page] if page is not None and page._has(name, rule) else []
+
+    def _has(self, name: str, rule: str) -> bool:
+        return name in self.broken or (name in self.items and self.items[name].rule == rule)
 
     def _error(self, code: str, message: str, node: Node) -> SpaceError:
         return SpaceError(Diagnostic(code, message, place(self.source, node.span)))
@@ -148,69 +192,103 @@ class Loader:
     def __init__(self) -> None:
         self._pages: dict[tuple[Path, str], Page] = {}
         self._loading: list[Path] = []
+        self._lowering = 0  # items that wait for others, over all pages
+        self._too_deep: Diagnostic | None = None
 
-    def load(self, path: Path, name: str | None = None, use_path: str = "") -> Page:
-        """The page at `path`. Raises `SpaceError`."""
-        key = path.resolve()
-        if (key, use_path) in self._pages:
-            return self._pages[key, use_path]
-        page = self.parse(read_source(path, name), path.parent, key, use_path)
-        self._pages[key, use_path] = page
-        return page
+    def enter(self, source: Source, node: Node) -> None:
+        """Begin to lower an item. Raises `SpaceError` where too many wait for others already: one
+        error for all of them."""
+        if self._lowering >= MAX_CHAIN:
+            message = f"spaces of each other more than {MAX_CHAIN} deep"
+            found = Diagnostic("too-deep", message, place(source, node.span))
+            self._too_deep = self._too_deep or found
+            raise SpaceError(self._too_deep)
+        self._lowering += 1
 
-    def parse(
+    def leave(self) -> None:
+        """End what `enter` began."""
+        self._lowering -= 1
+
+    def load(self, path: Path, name: str | None = None) -> Page:
+        """The page at `path`, without errors of its own. Raises `SpaceError`."""
+        return _sound(self.open(path, name))
+
+    def parse(self, source: Source, folder: Path) -> Page:
+        """As `load`, from text; `folder` is where its `use` and `of` look first."""
+        return _sound(self.open_source(source, folder))
+
+    def open(self, path: Path, name: str | None = None, use_path: str = "") -> Page:
+        """The page at `path`, with its errors. Raises `SpaceError` where it cannot be read."""
+        try:
+            key = path.resolve()
+        except (OSError, RuntimeError):
+            raise fault("cannot-read", f"cannot read {path}: a loop of links") from None
+        if (key, use_path) not in self._pages:
+            page = self.open_source(read_source(path, name), path.parent, key, use_path)
+            self._pages[key, use_path] = page
+        return self._pages[key, use_path]
+
+    def open_source(
         self, source: Source, folder: Path, key: Path | None = None, use_path: str = ""
     ) -> Page:
-        """A page from text; `folder` is where its `use` and `of` look first."""
-        tree = parse(source)
-        page = Page(source, folder, tree, self, use_path=use_path)
+        """A page from text, with its errors."""
+        parsed = parse_any(source)
+        page = Page(source, folder, parsed.tree, self, use_path=use_path)
         report = Report(source)
-        _check_language(tree, report)
-        for node in tree.all("block", "space", "model", "target"):
-            name = node.token("NAME")
-            if name.text in page.items:
-                report.error("duplicate-name", f"`{name.text}` is defined twice in this page", name)
-            page.items.setdefault(name.text, node)
+        report.found += parsed.errors
+        note_broken(page, parsed)
+        check_language(page, report)
+        collect_items(page, report)
         if len(self._loading) >= MAX_CHAIN:
-            report.error("too-deep", f"pages use each other more than {MAX_CHAIN} deep", tree)
-        report.raise_if_any()
-        self._loading.append(key or folder)
-        try:
-            page.uses = tuple(self._use(page, node) for node in tree.all("use"))
-        finally:
-            self._loading.pop()
+            report.error("too-deep", f"pages use each other more than {MAX_CHAIN} deep", page.tree)
+        else:
+            self._load_uses(page, key or folder, report)
+        page.errors = tuple(report.found)
         return page
 
-    def _use(self, page: Page, node: Node) -> Page:
-        token = node.token("STRING")
+    def _load_uses(self, page: Page, key: Path, report: Report) -> None:
+        uses: list[Page] = []
+        nodes = page.tree.all("use")
+        if len(nodes) > MAX_USES:
+            page.whole = False
+            message = f"a page uses at most {MAX_USES} others"
+            report.error("too-large", message, nodes[MAX_USES])
+        self._loading.append(key)
+        for node in nodes[:MAX_USES]:
+            if node.span.start in page.broken_at:
+                continue
+            try:
+                uses.append(self._use(page, node.token("STRING"), report))
+            except Abandon:
+                page.whole = False
+        self._loading.pop()
+        page.uses = tuple(uses)
+
+    def _use(self, page: Page, token: Token, report: Report) -> Page:
         wanted = token.text[1:-1]
-        report = Report(page.source)
         pure = PurePosixPath(wanted)
         if pure.is_absolute() or pure.suffix != SUFFIX or "\\" in wanted or "\0" in wanted:
-            report.error("bad-use", f"`use` takes a relative path that ends in {SUFFIX}", token)
-            report.raise_if_any()
+            message = f"`use` takes a relative path that ends in {SUFFIX}"
+            raise report.fail("bad-use", message, token)
         for base in (page.folder, library()):
             path = base / wanted
             if _is_file(path):
                 if path.resolve() in self._loading:
-                    report.error("use-cycle", f"{wanted} uses this page, directly or not", token)
-                    report.raise_if_any()
-                return self.load(path, _shown(path, page), wanted)
-        report.error(
-            "missing-use",
-            f"there is no page {wanted}",
-            token,
-            "looked beside this page and in the library",
-        )
-        report.raise_if_any()
-        raise AssertionError
+                    message = f"{wanted} uses this page, directly or not"
+                    raise report.fail("use-cycle", message, token)
+                try:
+                    return self.open(path, _shown(path, page), wanted)
+                except SpaceError as error:
+                    raise report.depends(error.diagnostics) from None
+        help = "looked beside this page and in the library"
+        raise report.fail("missing-use", f"there is no page {wanted}", token, help)
 
     def beside(self, page: Page, name: str) -> Page | None:
         """The page NAME.space beside `page`, else in the library, or None."""
         for base in _bases(page):
             path = base / f"{name}{SUFFIX}"
             if _is_file(path) and path.resolve() not in self._loading:
-                return self.load(path, _shown(path, page))
+                return self.open(path, _shown(path, page))
         return None
 
     def names_beside(self, page: Page) -> list[str]:
@@ -233,26 +311,39 @@ def _is_file(path: Path) -> bool:
 def _shown(path: Path, page: Page) -> str:
     """How to name a page found from another: as the user would write it from where they are."""
     root = library()
-    if path.is_relative_to(root) and not page.folder.is_relative_to(root):
+    outside = page.source.name.startswith("<library>") or not page.folder.is_relative_to(root)
+    if path.is_relative_to(root) and outside:
         return f"<library>/{path.relative_to(root).as_posix()}"
     return str(path)
 
 
-def _check_language(tree: Node, report: Report) -> None:
-    nodes = tree.all("language")
-    if not nodes:
-        empty = Node("start", (), Span(0, 0))
-        message = "an empty page" if not tree.all() else "the page does not say its language"
-        report.error("no-language", message, empty, f"begin with `language {LANGUAGE}`")
-    for node in nodes:
-        version = node.token("INT")
-        if version.text != str(LANGUAGE):
-            message = f"language {version.text[:12]} is not known to this spacedsl"
-            report.error("language-version", message, version, f"write `language {LANGUAGE}`")
-    for node in nodes[1:]:
-        report.error("duplicate-key", "the language is said twice", node)
-    if nodes and tree.all()[0] is not nodes[0]:
-        report.error("misplaced", "`language` comes first", nodes[0])
+def _sound(page: Page) -> Page:
+    errors = page.all_errors()
+    if errors:
+        raise SpaceError(errors)
+    return page
+
+
+def check_page(page: Page) -> tuple[Diagnostic, ...]:
+    """Everything that is wrong with a page and with what it refers to, each once: the page itself
+    in order of its text, then other files."""
+    found = list(page.all_errors())
+    for name in page.names:
+        try:
+            page.get(name)
+        except SpaceError as error:
+            found += error.diagnostics
+    own = page.source.name
+    ordered = sorted(dict.fromkeys(found), key=lambda d: _rank(d, own))
+    more = len(ordered) - MAX_ERRORS
+    if more > 0:
+        ordered[MAX_ERRORS:] = [Diagnostic("more-errors", f"and {more:,} more errors in {own}")]
+    return tuple(ordered)
+
+
+def _rank(diagnostic: Diagnostic, own: str) -> tuple[bool, str, tuple[int, int]]:
+    file = diagnostic.place.file if diagnostic.place else ""
+    return file not in ("", own), file, order(diagnostic)
 
 
 def main_item(page: Page, kinds: Iterable[str] = ("hyperspace", "space", "model", "target")) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from spacedsl.diagnostics import Diagnostic, SpaceError, place, suggest
+from spacedsl.diagnostics import Diagnostic, Fix, SpaceError, order, place, suggest
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Source
 
@@ -13,12 +13,21 @@ class Abandon(Exception):
     """This item is already reported; its caller goes on with the next one."""
 
 
-class Report:
-    """Diagnostics of one source, in order of discovery."""
+PAGE_WIDE = ("block", "space")
+"""What a name means all over a page; other names belong to an item."""
 
-    def __init__(self, source: Source) -> None:
+Seen = dict[tuple[str, str], Diagnostic]
+
+
+class Report:
+    """Diagnostics of one item, in order of discovery. `seen`: what the whole page found unknown,
+    so that a name is reported once however often it is used."""
+
+    def __init__(self, source: Source, seen: Seen | None = None) -> None:
         self.source = source
         self.found: list[Diagnostic] = []
+        self._seen: Seen = {}
+        self._seen_in_page: Seen = {} if seen is None else seen
 
     def error(self, code: str, message: str, at: Node | Token, help: str | None = None) -> None:
         """Note an error at a node or token and go on."""
@@ -31,14 +40,27 @@ class Report:
 
     def unknown(self, what: str, name: Token, known: Iterable[str]) -> Abandon:
         """Note an unknown name, with the one that was probably meant or all there are."""
-        known = sorted(set(known))
+        seen = self._seen_in_page if what in PAGE_WIDE else self._seen
+        key = what, name.text
+        if key not in seen:
+            seen[key] = self._unknown(what, name, sorted(set(known)))
+        return self.depends((seen[key],))
+
+    def _unknown(self, what: str, name: Token, known: list[str]) -> Diagnostic:
+        where = place(self.source, name.span)
         close = suggest(name.text, known)
         listed = f"known: {', '.join(known)}" if known else None
         help = f"did you mean `{close}`?" if close else listed
-        return self.fail(f"unknown-{what}", f"unknown {what} `{name.text}`", name, help)
+        fixes = (Fix(f"write `{close}`", where, close),) if close else ()
+        message = f"unknown {what} `{name.text}`"
+        return Diagnostic(f"unknown-{what}", message, where, help, fixes=fixes)
+
+    def depends(self, causes: Iterable[Diagnostic]) -> Abandon:
+        """Note that what is reported already is why this cannot be built."""
+        self.found += causes
+        return Abandon()
 
     def raise_if_any(self) -> None:
         """Raises `SpaceError` with everything found, in order of the text."""
         if self.found:
-            key = lambda d: (d.place.line, d.place.column) if d.place else (0, 0)  # noqa: E731
-            raise SpaceError(sorted(self.found, key=key))
+            raise SpaceError(sorted(dict.fromkeys(self.found), key=order))

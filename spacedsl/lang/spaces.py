@@ -14,6 +14,7 @@ from spacedsl.ir.identity import block_identity, op_names
 from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
 from spacedsl.lang.blocks import KINDS, OPS, Kind, is_of_kind, lower_inline, parameter_kind
 from spacedsl.lang.bodies import check_bodies
+from spacedsl.lang.members import not_a_member
 from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import value_list, whole, whole_list
@@ -58,7 +59,7 @@ def lower_space(node: Node, page: Page, report: Report) -> Space:
     )
     if parent is not None:
         for found in mismatches(parent, space):
-            report.found.append(_not_a_member(found, parent, node, report))
+            report.found.append(_not_a_member(found, parent, node, page, report))
     report.raise_if_any()
     if parent is None:
         check_bodies(space, node, report)
@@ -86,6 +87,9 @@ def _input(node: Node, parent: Space | None, report: Report) -> tuple[int, tuple
     tokens = said.tokens("INT")
     default = parent.channels if parent else 3
     channels = whole(tokens[0], report, "channels", 1, 1024) if tokens else default
+    if parent is not None and channels != default:
+        message = f"{channels} channels, but {parent.name} has {default}"
+        raise report.fail("bad-value", message, tokens[0], "leave the channels out here")
     return channels, resolutions
 
 
@@ -106,10 +110,15 @@ def _choices(
             choice = _choice(node, inherited, page, report)
         except Abandon:
             continue
+        name = node.token("NAME")
         if block_identity(choice) in map(block_identity, choices):
-            name = node.token("NAME")
             report.error("duplicate-block", f"block `{name.text}` is listed twice", name)
-        choices.append(choice)
+        elif name.text in [c.block.name for c in choices]:
+            message = f"two block types of one stage are called `{name.text}`"
+            help = "models say a block type by its name: define one of them under another name"
+            report.error("duplicate-block", message, name, help)
+        else:
+            choices.append(choice)
     return tuple(choices)
 
 
@@ -308,9 +317,12 @@ def _narrowed(
 def _settled(
     stage: Stage, kind: Literal["hyperspace", "space"], at: Token, report: Report
 ) -> Stage:
-    """A hyperspace's stage as it is; a space's has one block type and one window."""
-    if kind == "hyperspace":
+    """An elastic stage of a hyperspace as it is; others have one block type and one window."""
+    if kind == "hyperspace" and stage.elastic:
         return stage
+    if len(stage.choices) > 1 and kind == "hyperspace":
+        message = f"`{stage.name}` is not elastic, so it has one block type"
+        raise report.fail("several-blocks", message, at, f"or write `elastic {stage.name}`")
     if len(stage.choices) > 1:
         names = ", ".join(c.block.name for c in stage.choices)
         message = f"a space names one block type for `{stage.name}`"
@@ -366,14 +378,15 @@ def _shared(
     return tuple(sorted(set(traits)))
 
 
-def _not_a_member(found: Mismatch, parent: Space, node: Node, report: Report) -> Diagnostic:
+def _not_a_member(
+    found: Mismatch, parent: Space, node: Node, page: Page, report: Report
+) -> Diagnostic:
     where: Node | Token = node.token("NAME")
-    for stage in node.all("stage"):
-        if stage.token("NAME").text == found.stage:
-            rule = "choice" if found.key not in KEYS else found.key
-            where = stage.first(rule) or stage.token("NAME")
+    stage = next((n for n in node.all("stage") if n.token("NAME").text == found.stage), None)
+    if stage is not None:
+        rule = "choice" if found.key not in KEYS else found.key
+        where = stage.first(rule) or stage.token("NAME")
     if found.key == "input":
         where = node.first("input") or where
-    prefix = f"{found.stage}: " if found.stage else ""
-    message = f"not a member of {parent.name}: {prefix}{found.reason}"
-    return Diagnostic("not-a-member", message, place(report.source, where.span))
+    of = node.get("of").token("NAME")
+    return not_a_member(found, parent.name, of, place(report.source, where.span), page)

@@ -27,11 +27,14 @@ def lower_target(node: Node, report: Report) -> Target:
         if not nodes and rule != "reference":
             raise report.fail("missing-key", f"a target says its `{rule}`", node.token("NAME"))
     reference = node.first("reference")
+    limits = [_limit(t, report) for t in node.get("limits").tokens("QUANTITY")]
+    if len(set(limits)) < len(limits):
+        raise report.fail("duplicate-value", "a limit is listed twice", node.get("limits"))
     return Target(
         name=node.token("NAME").text,
         device=node.get("device").token("STRING").text[1:-1],
         latency=node.get("latency").token("STRING").text[1:-1],
-        limits_ms=tuple(_limit(t, report) for t in node.get("limits").tokens("QUANTITY")),
+        limits_ms=tuple(sorted(limits)),
         reference=reference.token("NAME").text if reference else None,
     )
 

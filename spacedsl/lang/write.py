@@ -23,8 +23,8 @@ from spacedsl.ir.block import (
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet, SubnetBlock
+from spacedsl.lang.items import LANGUAGE
 from spacedsl.lang.models import SHORT
-from spacedsl.lang.page import LANGUAGE
 from spacedsl.lang.values import shown
 from spacedsl.syntax.printer import format_text
 from spacedsl.text import Source

@@ -6,15 +6,16 @@ extremes follow by dynamic programming over stages and blocks with the width as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
 
 from spacedsl.ir.block import Value
 from spacedsl.ir.space import BlockChoice, Space, Stage
-from spacedsl.ir.subnet import Setting, SubnetBlock
-from spacedsl.passes.bind import output_size, site_of
+from spacedsl.passes.bind import Site, output_size
 from spacedsl.passes.cost import site_cost
 
 
@@ -24,9 +25,6 @@ class Range:
 
     least: int
     greatest: int
-
-    def __add__(self, other: Range) -> Range:
-        return Range(self.least + other.least, self.greatest + other.greatest)
 
     def __or__(self, other: Range) -> Range:
         return Range(min(self.least, other.least), max(self.greatest, other.greatest))
@@ -39,16 +37,14 @@ class CostRange:
     flops: Range
     params: Range
 
-    def __add__(self, other: CostRange) -> CostRange:
-        return CostRange(self.flops + other.flops, self.params + other.params)
-
     def __or__(self, other: CostRange) -> CostRange:
         return CostRange(self.flops | other.flops, self.params | other.params)
 
 
-_States = dict[int, CostRange]
 _Settings = tuple[tuple[Value, ...], ...]
-_BlockCost = Callable[[int, int, bool, _Settings], CostRange]
+_Table = NDArray[np.float64]
+"""Costs, (4, widths in, widths out): least and greatest FLOPs, least and greatest parameters.
+Greatest ones are negated, so that all four are minimised; float64 holds them exactly to 2**53."""
 
 
 def cost_range(space: Space) -> CostRange:
@@ -59,89 +55,81 @@ def cost_range(space: Space) -> CostRange:
 
 
 def _range_at(space: Space, resolution: int) -> CostRange:
-    nothing = CostRange(Range(0, 0), Range(0, 0))
-    states: _States = {space.channels: nothing}
+    cins: tuple[int, ...] = (space.channels,)
     size = resolution
+    states = np.zeros((4, 1))  # cost so far, by width
     for stage in space.stages:
-        out: _States = {}
+        outs = stage.widths or cins
+        best = np.full((4, len(outs)), np.inf)
         for choice in stage.choices:
-            block_cost = _block_coster(stage, choice, size)
-            for widths, settings in _members(stage, choice):
-                for width, cost in _stage_states(stage, states, widths, settings, block_cost):
-                    out[width] = out[width] | cost if width in out else cost
-        size = _stage_output(stage, states, size)
-        states = out
-    ranges = list(states.values())
-    total = ranges[0]
-    for cost in ranges[1:]:
-        total = total | cost
-    return total
+            for columns, settings in _members(stage, choice, len(outs)):
+                first = _table(stage, choice, (cins, outs), settings, size, stage.stride)
+                again = _table(stage, choice, (outs, outs), settings, -(-size // stage.stride), 1)
+                for window in columns:
+                    found = _run(stage, states, first[:, :, window], again[:, window, window])
+                    best[:, window] = np.minimum(best[:, window], found)
+        size = _stage_output(stage, cins[0], size)
+        cins, states = outs, best
+    least = states.min(axis=1)
+    flops, params = (Range(int(least[i]), -int(least[i + 1])) for i in (0, 2))
+    return CostRange(flops, params)
 
 
-def _members(stage: Stage, choice: BlockChoice) -> Iterator[tuple[tuple[int, ...], _Settings]]:
-    """Sets of widths and settings whose blocks choose freely: one per window and, for what is
-    shared, per value."""
-    windows: tuple[tuple[int, ...], ...] = stage.windows if stage.widths else ((0,),)
-    if "width" in stage.shared:
-        windows = tuple((w,) for w in stage.widths)
+def _run(stage: Stage, states: _Table, first: _Table, again: _Table) -> _Table:
+    """Costs by last width, (4, widths), over the stage's depths; `states` before it."""
+    if not stage.widths:  # a body that keeps the width
+        kept: _Table = states + np.diagonal(first, axis1=1, axis2=2)
+        return kept
+    reached: _Table = (states[:, :, None] + first).min(axis=1)
+    best = np.full_like(reached, np.inf)
+    for depth in range(1, stage.depths[-1] + 1):
+        if depth > 1:
+            reached = (reached[:, :, None] + again).min(axis=1)
+        if depth in stage.depths:
+            best = np.minimum(best, reached)
+    return best
+
+
+def _members(
+    stage: Stage, choice: BlockChoice, count: int
+) -> Iterator[tuple[list[slice], _Settings]]:
+    """Windows (as slices of `count` widths) and settings whose blocks choose freely: what is
+    shared takes one value at a time."""
+    span = 1 if "width" in stage.shared else stage.window or count
+    windows = [slice(i, i + span) for i in range(count - span + 1)]
     lists = [
         [(v,) for v in arg.values] if arg.name in stage.shared else [arg.values]
         for arg in choice.numeric
     ]
-    yield from product(windows, product(*lists))
+    for settings in product(*lists):
+        yield windows, settings
 
 
-def _stage_states(
+def _table(
     stage: Stage,
-    before: _States,
-    widths: tuple[int, ...],
+    choice: BlockChoice,
+    widths: tuple[tuple[int, ...], tuple[int, ...]],
     settings: _Settings,
-    block_cost: _BlockCost,
-) -> Iterator[tuple[int, CostRange]]:
-    states = before
-    for depth in range(1, stage.depths[-1] + 1):
-        after: _States = {}
-        for (cin, cost), width in product(states.items(), widths):
-            total = cost + block_cost(cin, width, depth == 1, settings)
-            key = width or cin
-            after[key] = after[key] | total if key in after else total
-        states = after
-        if depth in stage.depths:
-            yield from states.items()
+    size: int,
+    stride: int,
+) -> _Table:
+    """Extremes over settings of one block, by input and output width; `size`: input height."""
+    table = np.full((4, len(widths[0]), len(widths[1])), np.inf)
+    for (i, cin), (j, cout) in product(*map(enumerate, widths)):
+        if not stage.widths and cin != cout:
+            continue
+        for values in product(*settings):
+            chosen = tuple((a.name, v) for a, v in zip(choice.numeric, values, strict=True))
+            width = cout if stage.widths else 0
+            cost = site_cost(Site(choice, cin, width, size, stride, chosen))
+            found = (cost.flops, -cost.flops, cost.params, -cost.params)
+            table[:, i, j] = np.minimum(table[:, i, j], found)
+    return table
 
 
-def _block_coster(stage: Stage, choice: BlockChoice, size: int) -> _BlockCost:
-    """Cost range of one block over its settings, remembered. `size` is the stage's input height
-    in pixels."""
-
-    @cache
-    def one(cin: int, width: int, first: bool, values: tuple[Value, ...]) -> CostRange:
-        settings = tuple(
-            Setting(name=a.name, value=v) for a, v in zip(choice.numeric, values, strict=True)
-        )
-        block = SubnetBlock(width=width, settings=settings)
-        height = size if first else -(-size // stage.stride)
-        cost = site_cost(site_of(choice, block, cin, height, stage.stride if first else 1))
-        return CostRange(Range(cost.flops, cost.flops), Range(cost.params, cost.params))
-
-    @cache
-    def over(cin: int, width: int, first: bool, settings: _Settings) -> CostRange:
-        ranges = [one(cin, width, first, values) for values in product(*settings)]
-        total = ranges[0]
-        for cost in ranges[1:]:
-            total = total | cost
-        return total
-
-    return over
-
-
-def _stage_output(stage: Stage, before: _States, size: int) -> int:
+def _stage_output(stage: Stage, cin: int, size: int) -> int:
+    """Output height in pixels: the same whatever the block type, width and setting."""
     choice = stage.choices[0]
-    settings = tuple(Setting(name=a.name, value=a.values[0]) for a in choice.numeric)
+    settings = tuple((a.name, a.values[0]) for a in choice.numeric)
     width = stage.widths[0] if stage.widths else 0
-    block = SubnetBlock(width=width, settings=settings)
-    site = site_of(choice, block, next(iter(before)), size, stage.stride)
-    out = output_size(site)
-    for _ in range(stage.depths[0] - 1):
-        out = output_size(site_of(choice, block, width, out, 1))
-    return out
+    return output_size(Site(choice, cin, width, size, stage.stride, settings))

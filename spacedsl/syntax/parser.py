@@ -1,19 +1,17 @@
-"""Text to tree. A syntax error becomes one diagnostic at the token that does not fit."""
+"""Text to tree. Every text has one; what is wrong with it comes beside it."""
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from lark import Token as LarkToken
-from lark import Tree
-from lark.exceptions import UnexpectedToken
-from lark.lexer import TerminalDef
-from lark.parsers.lalr_interactive_parser import InteractiveParser
-
-from spacedsl.diagnostics import Diagnostic, SpaceError, place, suggest
-from spacedsl.syntax.lexer import grammar, significant
+from spacedsl.diagnostics import Diagnostic, Fix, Label, SpaceError, order, place
+from spacedsl.syntax.brackets import Repair, repair
+from spacedsl.syntax.lexer import MAX_TOKENS, significant
+from spacedsl.syntax.machine import Machine
+from spacedsl.syntax.recovery import Recovered, Recovery
 from spacedsl.syntax.tree import Node, Token
+from spacedsl.syntax.words import keywords
 from spacedsl.text import Source, Span
 
 MAX_CHARACTERS = 1 << 18
@@ -23,150 +21,107 @@ ENDS = ("{", "}", "=", "->")
 """What an arithmetic expression cannot reach across."""
 
 
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A page's tree and its syntax errors. `broken`: per statement of the page that holds an
+    error its first words (its keyword and its name, where it has them)."""
+
+    tree: Node
+    errors: tuple[Diagnostic, ...] = ()
+    broken: tuple[tuple[Token, ...], ...] = ()
+
+
 def parse(source: Source) -> Node:
-    """The tree of a page, comments attached to its tokens. Raises `SpaceError` with the first
-    syntax error."""
-    _check_size(source)
-    tokens = significant(source)
-    _check_depth(source, tokens)
-    parser = grammar().parse_interactive("")
-    for index, token in enumerate(tokens[:-1]):
-        try:
-            parser.feed_token(LarkToken(token.type, token))
-        except UnexpectedToken:
-            raise SpaceError(_unexpected(source, tokens, index)) from None
-    try:
-        tree: Tree[Any] = parser.feed_eof()  # type: ignore[no-untyped-call]
-    except UnexpectedToken:
-        raise SpaceError(_unexpected(source, tokens, len(tokens) - 1)) from None
-    return _node(tree, tokens[-1])
+    """The tree of a page, comments attached to its tokens. Raises `SpaceError` with every syntax
+    error."""
+    parsed = parse_any(source)
+    if parsed.errors:
+        raise SpaceError(parsed.errors)
+    return parsed.tree
 
 
-def _node(tree: Tree[Any], end: Token) -> Node:
-    root = _convert(tree)
-    return Node(root.rule, (*root.children, end), root.span)
-
-
-def _convert(tree: Tree[Any]) -> Node:
-    children: list[Node | Token] = [
-        _convert(child) if isinstance(child, Tree) else child.value for child in tree.children
-    ]
-    if not children:
-        return Node(str(tree.data), (), Span(0, 0))
-    return Node(str(tree.data), tuple(children), children[0].span.to(children[-1].span))
-
-
-def _check_size(source: Source) -> None:
+def parse_any(source: Source) -> Parsed:
+    """The tree of any text, with its syntax errors. Never raises."""
     if len(source.text) > MAX_CHARACTERS:
         message = f"the page has {len(source.text):,} characters, more than {MAX_CHARACTERS:,}"
-        raise SpaceError(Diagnostic("too-large", message, place(source, Span(0, 0))))
+        return _refused(Diagnostic("too-large", message, place(source, Span(0, 0))))
+    tokens = significant(source)
+    if len(tokens) > MAX_TOKENS:
+        message = f"the page has more than {MAX_TOKENS:,} words and signs"
+        return _refused(Diagnostic("too-large", message, place(source, Span(0, 0))))
+    deep = _too_deep(source, tokens)
+    if deep is not None:
+        return _refused(deep)
+    tree = _straight(tokens)
+    return Parsed(tree) if tree is not None else _recovered(source, tokens)
 
 
-def _check_depth(source: Source, tokens: list[Token]) -> None:
+def _refused(error: Diagnostic) -> Parsed:
+    """A page that is not read: an empty tree that lacks what the page may say."""
+    end = Token("$END", "", Span(0, 0))
+    return Parsed(Node("start", (end,), Span(0, 0)), (error,), ((),))
+
+
+def _straight(tokens: list[Token]) -> Node | None:
+    """The tree of a page without errors."""
+    machine = Machine()
+    for token in tokens:
+        if not machine.take(token):
+            return None
+    root = machine.values[0]
+    if not isinstance(root, Node):
+        raise TypeError("the tables of the grammar changed")
+    return Node(root.rule, (*root.children, tokens[-1]), root.span)
+
+
+def _recovered(source: Source, tokens: list[Token]) -> Parsed:
+    """The reading with the fewest errors: of the tokens as they are, or of those with the brackets
+    matched by indentation."""
+    found = Recovery(source, tokens).run()
+    mended = repair(source, tokens)
+    changes = len(mended.unclosed) + len(mended.extra)
+    if 0 < changes < 4:
+        other = Recovery(source, mended.tokens).run()
+        if changes + len(other.errors) <= len(found.errors):
+            return _with_brackets(source, mended, other)
+    return Parsed(found.tree, found.errors, found.broken)
+
+
+def _with_brackets(source: Source, mended: Repair, found: Recovered) -> Parsed:
+    errors = [*found.errors]
+    for opened, before in mended.unclosed:
+        where = place(source, Span(before.span.start, before.span.start))
+        label = Label(place(source, before.span), "it should be closed before this")
+        labels = () if before.type == "$END" else (label,)
+        fix = Fix("close it with `}`", where, "}\n")
+        message = "this `{` is never closed"
+        errors.append(
+            Diagnostic("unclosed", message, place(source, opened.span), labels=labels, fixes=(fix,))
+        )
+    for extra in mended.extra:
+        where = place(source, extra.span)
+        fix = Fix("remove it", where, "")
+        errors.append(Diagnostic("unopened", "this `}` closes nothing", where, fixes=(fix,)))
+    wrong = [*(o for o, _ in mended.unclosed), *mended.extra]
+    broken = [*found.broken, *(_statement(found.tree, token) for token in wrong)]
+    return Parsed(found.tree, tuple(sorted(errors, key=order)), tuple(broken))
+
+
+def _statement(tree: Node, token: Token) -> tuple[Token, ...]:
+    """The first words of the statement that `token` stands in or after."""
+    before = [n for n in tree.all() if n.span.start <= token.span.start]
+    return before[-1].tokens()[:3] if before else ()
+
+
+def _too_deep(source: Source, tokens: Sequence[Token]) -> Diagnostic | None:
     depth = operators = 0
+    words = keywords().keys() - {"ROUND8"}
     for token in tokens:
         depth += (token.text in ("{", "(")) - (token.text in ("}", ")"))
-        ends = token.text in ENDS or token.type in keywords().keys() - {"ROUND8"}
+        ends = token.text in ENDS or token.type in words
         operators = 0 if ends else operators
         operators += token.text in OPERATORS
         if depth > MAX_DEPTH or operators > MAX_DEPTH:
             message = f"nested or chained more than {MAX_DEPTH} deep"
-            raise SpaceError(Diagnostic("too-deep", message, place(source, token.span)))
-
-
-@cache
-def keywords() -> dict[str, str]:
-    """Terminal name -> word, for the words the grammar reserves."""
-    found = {t.name: t.pattern.value for t in grammar().terminals if _is_word(t)}
-    return dict(sorted(found.items()))
-
-
-def _is_word(terminal: TerminalDef) -> bool:
-    return terminal.pattern.type == "str" and terminal.pattern.value.isidentifier()
-
-
-READABLE = {
-    "NAME": "a name",
-    "INT": "a number",
-    "FLOAT": "a number",
-    "STRING": "a text in quotes",
-    "KERNEL": "a kernel such as 3x3",
-    "QUANTITY": "a quantity such as 15ms",
-    "SETTING": "a setting such as e0.5",
-    "$END": "the end of the page",
-}
-
-
-def _readable(terminal: str) -> str:
-    if terminal in READABLE:
-        return READABLE[terminal]
-    patterns = {t.name: t.pattern.value for t in grammar().terminals}
-    return f"`{patterns[terminal]}`"
-
-
-def _accepted(tokens: list[Token], count: int) -> set[str]:
-    """Terminals that may follow the first `count` tokens."""
-    parser: InteractiveParser = grammar().parse_interactive("")
-    for token in tokens[:count]:
-        parser.feed_token(LarkToken(token.type, token))
-    return set(parser.accepts())  # type: ignore[no-untyped-call]
-
-
-def _unexpected(source: Source, tokens: list[Token], index: int) -> Diagnostic:
-    token = tokens[index]
-    misspelt = _misspelt(tokens, index)
-    if misspelt is not None:
-        at, word = misspelt
-        return Diagnostic(
-            "unknown-key",
-            f"unknown key `{tokens[at].text}`",
-            place(source, tokens[at].span),
-            help=f"did you mean `{word}`?",
-        )
-    accepted = _accepted(tokens, index)
-    if token.type in keywords() and "NAME" in accepted and token.type not in accepted:
-        return Diagnostic(
-            "reserved-word",
-            f"`{token.text}` is a word of the language and cannot be a name",
-            place(source, token.span),
-            help="choose another name",
-        )
-    if _is_unknown_key(tokens, index):
-        return Diagnostic(
-            "unknown-key",
-            f"unknown key `{tokens[index - 1].text}`",
-            place(source, tokens[index - 1].span),
-            help=f"expected {_expected(_accepted(tokens, index - 1))}",
-        )
-    if token.type == "$END":
-        message = "the page ends too early"
-    elif token.type == "UNKNOWN":
-        message = f"unexpected character {token.text!r}"
-    else:
-        message = f"unexpected `{token.text}`"
-    help = f"expected {_expected(accepted)}"
-    return Diagnostic("syntax", message, place(source, token.span), help=help)
-
-
-def _expected(accepted: set[str]) -> str:
-    found = sorted({_readable(t) for t in accepted})
-    return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} or {found[-1]}"
-
-
-def _misspelt(tokens: list[Token], index: int) -> tuple[int, str] | None:
-    """A name at or just before the error that is close to a word accepted in its place."""
-    for at in (index, index - 1):
-        if at >= 0 and tokens[at].type == "NAME":
-            words = [keywords()[t] for t in _accepted(tokens, at) if t in keywords()]
-            word = suggest(tokens[at].text, words)
-            if word is not None:
-                return at, word
+            return Diagnostic("too-deep", message, place(source, token.span))
     return None
-
-
-def _is_unknown_key(tokens: list[Token], index: int) -> bool:
-    """A name followed by a value, where keys are read."""
-    value = tokens[index].type in ("INT", "FLOAT", "STRING", "KERNEL")
-    if index == 0 or not value or tokens[index - 1].type != "NAME":
-        return False
-    return bool(_accepted(tokens, index - 1) & {"WIDTH", "INPUT"})

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from spacedsl.text import Span
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """`type` is the grammar's terminal. `leading`: comments on lines of their own before the
     token ("" stands for a blank line); `trailing`: comments after it on its line."""
 
@@ -20,8 +19,7 @@ class Token:
     trailing: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """`rule` is the grammar's rule. Every token of the text is in the tree."""
 
     rule: str

@@ -30,7 +30,7 @@ class Family:
 @lru_cache(maxsize=4096)
 def family(choice: BlockChoice) -> Family:
     """The family of a choice. Names of parameters do not matter, their role does."""
-    _, renamed = normal_ops(choice, inline_single=False)
+    _, renamed = normal_ops(choice)
     numeric = [arg.name for arg in choice.numeric if arg.name in renamed]
     return Family(block_identity(choice), tuple(sorted(numeric, key=lambda n: int(renamed[n][1:]))))
 

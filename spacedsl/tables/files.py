@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from spacedsl.diagnostics import fault, one_of, suggest
-from spacedsl.files import write_atomic
+from spacedsl.files import read_bounded, write_atomic
 from spacedsl.tables.latency import FittedLatency
 from spacedsl.tables.quality import FittedQuality
 from spacedsl.tables.schema import TableFile
@@ -42,19 +42,13 @@ def load_table(name: str | Path) -> TableFile:
     """Read a table file. Raises `SpaceError` where it is missing, malformed or of another
     version."""
     path = table_path(name) if isinstance(name, str) else name
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise fault("table-large", f"{path} is larger than {MAX_BYTES >> 20} MB")
-        return _parse(str(path), path.stat().st_mtime_ns, size)
-    except OSError as error:
-        raise fault("table-missing", f"{path}: {error.strerror or error}") from None
+    return _parse(str(path), read_bounded(path, MAX_BYTES))
 
 
 @lru_cache(maxsize=8)
-def _parse(path: str, _changed: int, _size: int) -> TableFile:
+def _parse(path: str, data: bytes) -> TableFile:
     try:
-        return TableFile.model_validate_json(Path(path).read_bytes())
+        return TableFile.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

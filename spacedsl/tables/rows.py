@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacedsl.diagnostics import SpaceError, fault
+from spacedsl.files import read_bounded
 from spacedsl.ir.block import Value
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.passes.bind import stage_sizes
@@ -98,6 +99,8 @@ def read_directory(directory: Path, space: Space) -> tuple[SubstageRows, ...]:
             "files are named stage<i>_<block>_<window>.csv",
         )
     raw = [(path, key, _parse_file(path, space, key)) for path, key in files]
+    if not any(lines for _, _, lines in raw):
+        raise fault("table-missing", f"the tables in {directory} have no rows")
     sizes = _size_map(raw, space)
     return tuple(_assemble(path, key, lines, space, sizes) for path, key, lines in raw)
 
@@ -139,11 +142,9 @@ class _Line:
 def _parse_file(path: Path, space: Space, key: Key) -> list[_Line]:
     stage = elastic_stage(space, key[0])
     parse_block = _block_parser(stage.choices[key[1]], stage.windows[key[2]])
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise fault("table-large", f"{path} is larger than {MAX_FILE_BYTES >> 20} MB")
     try:
-        text = path.read_text(encoding="ascii")
-    except (UnicodeDecodeError, OSError) as error:
+        text = read_bounded(path, MAX_FILE_BYTES).decode("ascii")
+    except UnicodeDecodeError as error:
         raise fault("table-row", f"{path} is no text table: {error}") from None
     lines = [
         _parse_line(f"{path}:{number}", line, parse_block)

@@ -66,6 +66,7 @@ class LatencyData(_Table):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         _need(self.coefficients.keys() == self.limits.keys(), "coefficients and limits differ")
+        _need(min(self.coefficients.values(), default=0.0) >= 0, "a coefficient is negative")
         for cins, couts in self.pairs:
             _need(len(cins) == len(couts) and min(cins + couts, default=0) > 0, "bad channel pairs")
         for panel in self.panels:
@@ -123,6 +124,7 @@ class StageLossData(_Table):
         x, y = self.knots
         _need(len(x) == len(y) > 1 and _ascending(x) and _ascending(y), "the link does not rise")
         _need(y[0] > 0, "losses are positive")
+        _need(self.stage > 0 and self.offset_uncertainty >= 0, "a stage or uncertainty is negative")
         return self
 
 
@@ -141,6 +143,8 @@ class QualityData(_Table):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         _need(_ascending(self.resolutions) and bool(self.resolutions), "resolutions do not ascend")
+        keys = {(stage.stage, stage.block) for stage in self.stages}
+        _need(len(keys) == len(self.stages), "a block type of a stage is there twice")
         for stage in self.stages:
             _need(len(stage.size) == len(self.resolutions), "a stage has other resolutions")
         return self

@@ -19,7 +19,7 @@ from spacedsl.diagnostics import Diagnostic, SpaceError, render
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.codes import space_code, space_from_code, subnet_code, subnet_from_code
-from spacedsl.lang.page import Loader, main_item
+from spacedsl.lang.page import Loader, check_page, main_item
 from tests.support import ROOT, library_space
 
 CASES = sorted(Path(__file__).parent.glob("*.test"))
@@ -52,20 +52,14 @@ def diagnostics(case: dict[str, str], folder: Path) -> list[Diagnostic]:
         if code is not None:
             read_code(code[1], code[3])
             return []
-        page = Loader().load(folder / "page.space", "page.space")
+        page = Loader().open(folder / "page.space", "page.space")
         if "main" in case:
             main_item(page)
         if "code" in case:
             write_code(page.get(page.names[-1]))
     except SpaceError as error:
         return list(error.diagnostics)
-    found: dict[Diagnostic, None] = {}
-    for name in page.names:
-        try:
-            page.get(name)
-        except SpaceError as error:
-            found |= dict.fromkeys(error.diagnostics)
-    return list(found)
+    return list(check_page(page))
 
 
 def read_code(code: str, space: str) -> None:

@@ -25,7 +25,13 @@ def test_every_page_and_table_is_in_the_wheel(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     pages = {f"spacedsl/{p.relative_to(ROOT)}" for p in (ROOT / "spaces").rglob("*.space")}
     tables = {str(p.relative_to(ROOT)) for p in (ROOT / "spacedsl/tables/data").glob("*.json")}
-    assert {"spacedsl/grammars/space.lark", *pages, *tables} <= names
+    runtime = {str(p.relative_to(ROOT / "runtime")) for p in (ROOT / "runtime").rglob("*.py")}
+    assert "spacedsl_runtime/plan.py" in runtime
+    errors = {f"spacedsl/errors/{p.name}" for p in (ROOT / "docs/errors").glob("*.md")}
+    assert errors
+    assert errors <= names
+    assert {"spacedsl/grammars/space.lark", "spacedsl/grammars/space.json"} <= names
+    assert {"spacedsl/grammars/space.lark", *pages, *tables, *runtime} <= names
     assert not any(name.startswith("tests/") for name in names)
 
 
@@ -35,6 +41,7 @@ def test_an_installed_wheel_checks_and_formats(wheel: Path, tmp_path: Path) -> N
     code = (
         "import sys; sys.path.insert(0, sys.argv.pop(1));"
         "import spacedsl; assert spacedsl.__file__.startswith(sys.path[0]), spacedsl.__file__;"
+        "import spacedsl_runtime.plan as r; assert r.__file__.startswith(sys.path[0]), r.__file__;"
         "from spacedsl.cli.app import main; main()"
     )
     result = subprocess.run(

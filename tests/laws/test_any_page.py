@@ -22,7 +22,7 @@ from tests.laws.strategies import RANDOMS
 from tests.support import PAGES, SPACES
 
 TEXTS = [p.read_text(encoding="utf-8") for p in PAGES]
-WORDS = sorted({str(t) for text in TEXTS for t in lex(text) if t.type not in BLANK})
+WORDS = sorted({t.text for text in TEXTS for t in lex(text) if t.type not in BLANK})
 
 
 def check_page(text: str) -> None:
@@ -67,7 +67,7 @@ def check_place(found: Diagnostic, lines: list[str]) -> None:
 
 def mutated(text: str, rng: random.Random) -> str:
     """A page with a few tokens lost, doubled, swapped, replaced or put in."""
-    tokens = [str(t) for t in lex(text)]
+    tokens = [t.text for t in lex(text)]
     places = [i for i, t in enumerate(lex(text)) if t.type not in BLANK]
     for _ in range(rng.randint(1, 3)):
         at, other = rng.choice(places), rng.choice(places)

@@ -47,7 +47,7 @@ def stage_members(stage: Stage) -> set[Member]:
     """Every distinct stage, whatever blocks and parameters are called."""
     found: set[Member] = set()
     for choice in stage.choices:
-        names = normal_ops(choice, inline_single=False)[1]
+        names = normal_ops(choice)[1]
         for blocks in stage_blocks(stage, choice):
             runs = tuple(
                 (b.width, tuple(sorted((names[s.name], s.value) for s in b.settings)))

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spacedsl.diagnostics import SpaceError
+from spacedsl.syntax.compiled import grammar
 from spacedsl.syntax.lexer import BLANK, lex
 from spacedsl.syntax.printer import format_text
 from spacedsl.text import Source
@@ -25,13 +26,13 @@ alphabet = st.sampled_from('{}()=+-*/,.x"#\n\r\t _az09 é\x00') | st.characters(
 @given(st.text(alphabet=alphabet))
 @example('"open\n# c\r\n1..2')
 def test_tokens_join_to_the_text(text: str) -> None:
-    assert "".join(lex(text)) == text
+    assert "".join(t.text for t in lex(text)) == text
 
 
 @pytest.mark.parametrize("path", PAGES, ids=page_id)
 def test_library_page_is_canonical(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert "".join(lex(text)) == text
+    assert "".join(t.text for t in lex(text)) == text
     assert format_text(Source(path.name, text)) == text
     assert max(map(len, text.splitlines())) <= 100
 
@@ -70,7 +71,7 @@ def scattered(text: str, rng: random.Random, *, comments: bool) -> str:
     for number, token in enumerate(lex(text)):
         if token.type in ("SPACE", "NEWLINE"):
             continue
-        parts.append(str(token) + "\n" if token.type == "COMMENT" else str(token))
+        parts.append(token.text + "\n" if token.type == "COMMENT" else token.text)
         if comments and rng.random() < 0.1:
             parts.append(rng.choice([" ", "\n", "\n\n"]) + f"# note {number}\n")
         parts.append(rng.choice(blanks))
@@ -78,16 +79,23 @@ def scattered(text: str, rng: random.Random, *, comments: bool) -> str:
 
 
 def _without_comments(text: str) -> list[str]:
-    return [str(t) for t in lex(text) if t.type != "COMMENT"]
+    return [t.text for t in lex(text) if t.type != "COMMENT"]
 
 
 def _tokens(text: str) -> list[str]:
-    return [str(t) for t in lex(text) if t.type not in BLANK]
+    return [t.text for t in lex(text) if t.type not in BLANK]
 
 
 def _comments(text: str) -> list[str]:
-    return [t.rstrip() for t in lex(text) if t.type == "COMMENT"]
+    return [t.text.rstrip() for t in lex(text) if t.type == "COMMENT"]
 
 
 def _lines(text: str) -> list[str]:
     return [line for line in text.splitlines() if line]
+
+
+@given(st.text(alphabet=alphabet) | pages)
+@example("3x3 3x k0.5 15ms 15mss e4 stage1 conv convx x1 1..4 0.5 ->- round8(a-b-c) -1")
+def test_the_scanner_reads_as_lark_does(text: str) -> None:
+    expected = [(t.type, str(t)) for t in grammar().lex(text, dont_ignore=True)]
+    assert [(t.type, t.text) for t in lex(text)] == expected

@@ -1,0 +1,128 @@
+"""Where what an item says was written: in its page, or in those it inherits from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from spacedsl.diagnostics import Place, place
+from spacedsl.ir.space import Space, Stage
+from spacedsl.ir.subnet import Subnet
+from spacedsl.lang.blocks import OPS
+from spacedsl.lang.page import Page
+from spacedsl.syntax.tree import Node, Token
+from spacedsl.text import Span
+
+STAGE_KEYS = ("width", "window", "depth", "stride", "shared")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """`stage` is "" for the item itself; `text` is what is written at `place`, on one line."""
+
+    stage: str
+    key: str
+    text: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """An item in its page."""
+
+    page: Page
+    node: Node
+
+    def stage(self, name: str) -> Node | None:
+        found = [n for n in self.node.all("stage") if n.token("NAME").text == name]
+        return found[0] if found else None
+
+
+def origin(
+    page: Page, name: str, stage: str, key: str, block: str = "", *, elastic: bool = True
+) -> Origin | None:
+    """Where the `key` of a stage ("" for the item) of space `name` comes from: `block`, `width`,
+    ..., or a parameter of block `block`. None where nothing says it."""
+    for level in _levels(page, name):
+        found = _said(level, stage, key, block, elastic)
+        if found is not None:
+            source = level.page.source
+            text = " ".join(source.text[found.start : found.end].split())
+            return Origin(stage, key, text, place(source, found))
+    return None
+
+
+def _levels(page: Page, name: str) -> Iterator[_Level]:
+    """The item and what it is `of`, outwards."""
+    seen: set[tuple[str, str]] = set()
+    while name in page.items and (page.source.name, name) not in seen:
+        seen.add((page.source.name, name))
+        level = _Level(page, page.items[name])
+        yield level
+        of = level.node.first("of")
+        if of is None:
+            return
+        name = of.token("NAME").text
+        page = next(iter(page.holders(name, "space")), page)
+
+
+def _said(level: _Level, stage: str, key: str, block: str, elastic: bool) -> Span | None:
+    if not stage:
+        node = level.node.first(key)
+        return node.span if node else None
+    own = level.stage(stage)
+    if key in STAGE_KEYS:
+        node = own.first(key) if own else None
+        return node.span if node else None
+    listed = level.node.first("blocks") if elastic else None
+    for holder in (own, listed):
+        found = _block_said(holder, key, block) if holder else None
+        if found is not None:
+            return found
+    return None
+
+
+def _block_said(holder: Node, key: str, block: str) -> Span | None:
+    """The list of blocks or the body, or what is said of one parameter of `block`."""
+    choices = holder.all("choice", *OPS)
+    if not choices:
+        return None
+    if key == "block":
+        return choices[0].span.to(choices[-1].span)
+    named = [n for n in choices if n.rule == "choice" and n.token("NAME").text == block]
+    args = [a for n in named for a in n.all("arg") if a.token("NAME").text == key]
+    return args[0].span if args else None
+
+
+def origins(page: Page, name: str) -> list[Origin]:
+    """Where every part of a space, or of the space of a model, was written. Raises
+    `SpaceError`."""
+    item = page.get(name)
+    if isinstance(item, Subnet):
+        own = page.items[name].all("model_stage")
+        found = [_of_model(page, node) for node in own]
+        of = item.of.name
+        holder = next(iter(page.holders(of, "space")), page)
+        return [*found, *origins(holder, of)]
+    if not isinstance(item, Space):
+        return []
+    said = [origin(page, name, "", key) for key in ("input", "quality")]
+    for stage in item.stages:
+        said += [
+            origin(page, name, stage.name, key, block, elastic=stage.elastic)
+            for key, block in _keys(stage)
+        ]
+    return [o for o in said if o is not None]
+
+
+def _keys(stage: Stage) -> Iterator[tuple[str, str]]:
+    yield "block", ""
+    for choice in stage.choices:
+        yield from ((arg.name, choice.block.name) for arg in choice.args)
+    yield from ((key, "") for key in STAGE_KEYS)
+
+
+def _of_model(page: Page, node: Node) -> Origin:
+    name: Token = node.token("NAME")
+    text = " ".join(page.source.text[node.span.start : node.span.end].split())
+    return Origin(name.text, "blocks", text, place(page.source, node.span))

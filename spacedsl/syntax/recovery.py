@@ -1,0 +1,209 @@
+"""Going on after a syntax error: the smallest edit that lets the page go on, else panic mode.
+
+An error is noted once, at the token that does not fit. Then, if one token left out, put in or
+replaced lets many of the next ones fit, parsing goes on with that edit. If not, what is unfinished
+is dropped and tokens are skipped up to a `}` or a token that is first on its line and may stand
+there. Whatever happens, a tree comes back; `Recovered.broken` says which statements of the page
+are not as they were written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from spacedsl.diagnostics import Diagnostic
+from spacedsl.syntax.machine import END, Machine, accepted, advance, fits, reach
+from spacedsl.syntax.messages import Edit, Stopped, explain, misspelt
+from spacedsl.syntax.tree import Node, Token
+from spacedsl.syntax.words import fixed
+from spacedsl.text import Source, Span
+
+MAX_ERRORS = 20
+LOOK = 40
+"""How many tokens an edit is judged by."""
+ENOUGH = 4
+"""How many tokens must fit after an edit."""
+OPENING, CLOSING = "LBRACE", "RBRACE"
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """`broken`: the start of every statement of the page that holds an error, with its words up
+    to there."""
+
+    tree: Node
+    errors: tuple[Diagnostic, ...]
+    broken: tuple[tuple[Token, ...], ...]
+
+
+class Recovery:
+    """One run over the tokens of a page."""
+
+    def __init__(self, source: Source, tokens: Sequence[Token]) -> None:
+        self.source = source
+        self.tokens = list(tokens)
+        self.kinds = [t.type for t in tokens]
+        self.machine = Machine()
+        self.before = Machine()
+        self.index = 0
+        self.errors: list[Diagnostic] = []
+        self.broken: list[tuple[Token, ...]] = []
+
+    def run(self) -> Recovered:
+        """Read everything."""
+        while self.index < len(self.tokens):
+            if not self._step(self.tokens[self.index]):
+                self._recover()
+        root = self.machine.values[0]
+        if not isinstance(root, Node):
+            raise TypeError("the tables of the grammar changed")
+        tree = Node(root.rule, (*root.children, self.tokens[-1]), root.span)
+        return Recovered(tree, tuple(self.errors), tuple(self.broken))
+
+    def _step(self, token: Token) -> bool:
+        before = Machine(self.machine.states, self.machine.values)
+        if not self.machine.feed(token):
+            return False
+        self.before = before
+        self.index += 1
+        return True
+
+    def _recover(self) -> None:
+        self.broken.append(self._statement())
+        if len(self.errors) == MAX_ERRORS:
+            self.index = len(self.tokens) - 1
+        else:
+            stopped = Stopped(
+                self.source, self.tokens, self.index, self.machine.states, self.before.states
+            )
+            edit = self._best_edit(stopped)
+            self.errors.append(explain(stopped, edit))
+            if edit is not None and self.kinds[self.index] != END:
+                self._apply(edit)
+                return
+        if self.kinds[self.index] == END:
+            self._finish()
+        else:
+            self._panic()
+
+    def _statement(self) -> tuple[Token, ...]:
+        """The first words of the statement of the page that is being read."""
+        values = self.machine.values
+        start = 1 if values and not isinstance(values[0], Token | Node) else 0
+        complete = fits(self.machine.states, END)
+        words = [] if complete else _tokens(values[start:])
+        return (*words[:3], *self.tokens[self.index : self.index + 3])[:3]
+
+    # ---- edits ----------------------------------------------------------------------------------
+
+    def _best_edit(self, stopped: Stopped) -> Edit | None:
+        """The edit that lets the most tokens fit, if they are enough; a word spelt right first."""
+        word = misspelt(stopped)
+        if word is not None:
+            return Edit(word[0], (word[1],), word[0] + 1)
+        best, found = ENOUGH - 1, None
+        for edit in self._candidates(stopped):
+            states = stopped.states if edit.at == self.index else stopped.before
+            ahead = [*edit.inserted, *self.kinds[edit.to : edit.to + LOOK]]
+            count = reach(states, ahead) - len(edit.inserted)
+            count = LOOK if edit.to + count >= len(self.kinds) else count
+            if count > best:
+                best, found = count, edit
+        return found
+
+    def _candidates(self, stopped: Stopped) -> Iterator[Edit]:
+        """The likeliest first."""
+        i = self.index
+        may = sorted(accepted(stopped.states) - {END})
+        before = sorted(accepted(stopped.before) - {END}) if i > 0 else []
+        yield Edit(i, (), i + 1)
+        yield from (Edit(i, (kind,), i) for kind in may)
+        yield from (Edit(i - 1, (kind,), i - 1) for kind in before)
+        yield from (Edit(i, (kind,), i + 1) for kind in may)
+        if i > 0:
+            yield Edit(i - 1, (), i)
+        yield from (Edit(i - 1, (kind,), i) for kind in before)
+
+    def _apply(self, edit: Edit) -> None:
+        if edit.at < self.index:
+            self.machine = self.before.copy()
+        replaced = self.tokens[edit.at]
+        for kind in edit.inserted:
+            if edit.at < edit.to:
+                token = Token(kind, replaced.text, replaced.span)
+            else:
+                start = replaced.span.start
+                token = Token(kind, fixed().get(kind, ""), Span(start, start))
+            self.machine.feed(token)
+        self.index = edit.to
+
+    # ---- panic ----------------------------------------------------------------------------------
+
+    def _panic(self) -> None:
+        """Drop what is unfinished and skip to where something may go on."""
+        opened = self._opened()
+        depth, line = 0, -1
+        for at in range(self.index, len(self.tokens)):
+            kind = self.kinds[at]
+            number = self.source.position(self.tokens[at].span.start)[0]
+            first = number != line and (at > self.index or self._is_first(at))
+            line = number
+            if (first and kind != OPENING) or kind in (CLOSING, END):
+                size = self._resumes(opened, -depth, at)
+                if size is not None:
+                    self.machine.cut(size)
+                    self.index = at
+                    return
+            depth += (kind == OPENING) - (kind == CLOSING)
+        self.index = len(self.tokens) - 1
+        self._finish()
+
+    def _is_first(self, at: int) -> bool:
+        here = self.source.position(self.tokens[at].span.start)[0]
+        return at == 0 or self.source.position(self.tokens[at - 1].span.start)[0] != here
+
+    def _opened(self) -> list[int]:
+        """For every number of values kept: how many open bodies would be dropped."""
+        counts = [0]
+        for value in reversed(self.machine.values):
+            brace = isinstance(value, Token) and value.type == OPENING
+            counts.append(counts[-1] + brace)
+        return counts[::-1]
+
+    def _resumes(self, opened: list[int], dropped: int, at: int) -> int | None:
+        """How many values to keep so that the tokens from `at` on fit."""
+        wanted = self.kinds[at : at + 2]
+        for size in range(len(opened) - 1, -1, -1):
+            if opened[size] == dropped and reach(self.machine.states[: size + 1], wanted) == len(
+                wanted
+            ):
+                return size
+        return None
+
+    def _finish(self) -> None:
+        """Close the open bodies, or drop them where that cannot be, and end the page."""
+        end = self.tokens[-1]
+        brace = Token(CLOSING, "}", end.span)
+        while not fits(self.machine.states, END):
+            closed = self.machine.states[:]
+            if advance(closed, CLOSING):
+                self.machine.feed(brace)
+            else:
+                self.machine.cut(len(self.machine.values) - 1)
+        self.machine.feed(end)
+        self.index = len(self.tokens)
+
+
+def _tokens(values: Sequence[object]) -> list[Token]:
+    """The first few tokens below some values."""
+    found: list[Token] = []
+    todo: list[object] = list(values)[::-1]
+    while todo and len(found) < 3:
+        value = todo.pop()
+        if isinstance(value, Token):
+            found.append(value)
+        elif isinstance(value, Node):
+            todo.extend(value.children[::-1])
+        elif isinstance(value, tuple):
+            todo.extend(value[::-1])
+    return found

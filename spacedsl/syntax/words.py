@@ -1,0 +1,46 @@
+"""The grammar's words and terminals, as errors name them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+
+from spacedsl.syntax.compiled import compiled
+
+READABLE = {
+    "NAME": "a name",
+    "INT": "a number",
+    "FLOAT": "a number",
+    "STRING": "a text in quotes",
+    "KERNEL": "a kernel such as 3x3",
+    "QUANTITY": "a quantity such as 15ms",
+    "SETTING": "a setting such as e0.5",
+    "$END": "the end of the page",
+}
+
+
+@cache
+def keywords() -> dict[str, str]:
+    """Terminal name -> word, for the words the grammar reserves."""
+    return {name: text for name, text in sorted(fixed().items()) if text.isidentifier()}
+
+
+@cache
+def fixed() -> dict[str, str]:
+    """Terminal name -> text, for words and signs, which are always spelt alike."""
+    return {name: text for name, text, is_fixed in compiled()["terminals"] if is_fixed}
+
+
+@cache
+def units() -> tuple[str, ...]:
+    """The units of quantities."""
+    (expression,) = (text for name, text, _ in compiled()["terminals"] if name == "QUANTITY")
+    listed = re.search(r"\(((?:\w+\|)+\w+)\)", expression)
+    return tuple(listed[1].split("|")) if listed else ()
+
+
+def expected(kinds: Iterable[str]) -> str:
+    """What could stand there, as a list."""
+    found = sorted({READABLE.get(k) or f"`{fixed()[k]}`" for k in kinds})
+    return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} or {found[-1]}"

@@ -1,0 +1,131 @@
+"""spacedsl git, in real repositories."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="no git")
+
+PAGE = """language 1
+
+# A space of the tiny hyperspace.
+space s of tiny {
+  stage1 { fused  width 8, 16 }
+  stage2 { mbv2  width 24, 32 }
+  stage3 { mbv2  width 40, 48 }
+}
+"""
+
+
+class Repository:
+    """A fresh repository with `git` set up, and one committed page."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.page = folder / "pages" / "s.space"
+        self.page.parent.mkdir()
+        self.git("init", "-q", "-b", "main")
+        self.spacedsl("git", "install")
+        self.commit(PAGE)
+
+    def run(self, *command: str, code: int = 0) -> str:
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "GIT_CONFIG_GLOBAL": os.devnull}
+        for who in ("AUTHOR", "COMMITTER"):
+            env |= {f"GIT_{who}_NAME": "n", f"GIT_{who}_EMAIL": "n@example.org"}
+        done = subprocess.run(
+            command, cwd=self.folder, env=env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    def git(self, *args: str, code: int = 0) -> str:
+        return self.run("git", *args, code=code)
+
+    def spacedsl(self, *args: str) -> str:
+        return self.run(sys.executable, "-m", "spacedsl", *args)
+
+    def commit(self, text: str) -> None:
+        self.page.write_text(text)
+        self.git("add", "-A")
+        self.git("commit", "-qm", "change")
+
+    def branches(self, ours: str, theirs: str) -> None:
+        """`main` with `ours`, `other` with `theirs`, both from the page."""
+        self.git("checkout", "-qb", "other")
+        self.commit(theirs)
+        self.git("checkout", "-q", "main")
+        self.commit(ours)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path)
+
+
+def test_edits_of_neighbouring_stages_merge(repository: Repository) -> None:
+    ours = PAGE.replace("8, 16", "16, 24").replace("tiny hyperspace", "smallest hyperspace")
+    theirs = PAGE.replace("24, 32", "32, 40").replace("mbv2  width 40, 48", "fused  width 40, 48")
+    repository.branches(ours, theirs)
+    repository.git("merge", "-q", "other")
+    expected = ours.replace("24, 32", "32, 40").replace("mbv2  width 40", "fused  width 40")
+    assert repository.page.read_text() == expected
+    repository.spacedsl("check", str(repository.page))
+
+
+def test_edits_of_one_stage_conflict(repository: Repository) -> None:
+    repository.branches(
+        PAGE.replace("8, 16", "16, 24"), PAGE.replace("fused  width 8", "mbv2  width 8")
+    )
+    repository.git("merge", "-q", "other", code=1)
+    text = repository.page.read_text()
+    assert "<<<<<<< ours\n  stage1 { fused  width 16, 24 }\n" in text
+    assert text.count("<<<<<<<") == 1
+
+
+def test_items_added_on_both_sides_merge(repository: Repository) -> None:
+    block = "\nblock {}(kernel) {{\n  conv kernel\n}}\n"
+    repository.branches(
+        PAGE + block.format("a"),
+        PAGE.replace("  stage3 { mbv2  width 40, 48 }\n", "") + block.format("b"),
+    )
+    repository.git("merge", "-q", "other")
+    text = repository.page.read_text()
+    assert "block a(" in text
+    assert "block b(" in text
+    assert "stage3" not in text
+
+
+def test_a_broken_page_merges_as_text(repository: Repository) -> None:
+    repository.branches(PAGE.replace("8, 16 }", "8, 16"), PAGE.replace("40, 48", "32, 40"))
+    repository.git("merge", "-q", "other")
+    assert "8, 16\n" in repository.page.read_text()
+    assert "32, 40" in repository.page.read_text()
+
+
+def test_the_diff_shows_meaning(repository: Repository) -> None:
+    spread = PAGE.replace(
+        "stage1 { fused  width 8, 16 }", "stage1   {\n# note\nfused width 16, 8 }"
+    )
+    repository.page.write_text(spread)
+    assert repository.git("diff", "-U0") == ""
+    repository.page.write_text(PAGE.replace("40, 48", "32, 40"))
+    shown = repository.git("diff", "-U0")
+    assert "@@ space s" in shown
+    assert (
+        "-  elastic stage3 { mbv2 { kernel 3, 5  expand 2, 4 }  width 40, 48  depth 1, 2 }" in shown
+    )
+
+
+def test_uninstall_leaves_nothing(repository: Repository) -> None:
+    repository.spacedsl("git", "uninstall")
+    assert "space" not in repository.git("config", "--local", "--list")
+    assert (repository.folder / ".git" / "info" / "attributes").read_text() == ""
+    repository.spacedsl("git", "uninstall")

@@ -1,0 +1,108 @@
+"""Pages from strangers: a diagnostic, soon, and in little memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+SECONDS = 1.0
+MEGABYTES = 200
+SLACK = 4
+"""Bounds are for a quiet machine."""
+
+HEAD = "language 1\n"
+PAGES = {
+    "deep": HEAD + "block b {\n  conv 1x1 -> " + "(" * 100_000 + "\n}\n",
+    "bodies": HEAD + "block b { " + "shortcut { " * 50_000,
+    "long-line": HEAD + "# " + "x" * 10_000_000,
+    "range": HEAD + "space s of tiny {\n  stage1 { width 1..1000000000000 }\n}\n",
+    "step": HEAD + "space s of tiny {\n  stage1 { width 1..999999999 step 0.001 }\n}\n",
+    "number": HEAD + "space s of tiny {\n  stage1 { width " + "9" * 200_000 + " }\n}\n",
+    "uses": HEAD + 'use "std/blocks.space"\n' * 9_000 + "block {\n",
+    "stages": HEAD + "space s of tiny {\n" + "  stage1 { width 8 }\n" * 9_000 + "}\n",
+    "escape": HEAD + 'use "../../../../../../etc/passwd"\n',
+    "absolute": HEAD + 'use "/etc/passwd.space"\n',
+    "quotes": HEAD + 'use "' * 40_000,
+    "brackets": HEAD + "}" * 200_000,
+    "names": HEAD + "a " * 120_000,
+    "models": HEAD + "model m of tiny at 32 { stage1 { " + "8 k3 e1 " * 30_000 + "} }\n",
+    "ops": HEAD + "block b(k) {\n" + "  conv k\n" * 20_000 + "}\n",
+    "dependents": HEAD
+    + "space s of tiny {\n}\n"
+    + "".join(f"model m{i} of s at 32 {{ }}\n" for i in range(6_000)),
+    "bell": HEAD + "\x07\x1b[2J" * 50_000,
+}
+
+
+def check(path: Path) -> tuple[list[str], float, float]:
+    """Codes, seconds of processor time, megabytes at most."""
+    code = (
+        "import re, resource, sys\nfrom pathlib import Path\nfrom spacedsl.cli.app import app\n"
+        "try: app(['check', sys.argv[1], '--format', 'json'])\n"
+        "except SystemExit: pass\n"
+        "used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        # not ru_maxrss, which starts at what the process had before it became this program
+        "peak = re.search(r'VmHWM:\\s*(\\d+) kB', Path('/proc/self/status').read_text())\n"
+        "print(used.ru_utime + used.ru_stime, int(peak[1]) / 1024, file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    seconds, megabytes = map(float, done.stderr.split()[-2:])
+    return [d["code"] for d in json.loads(done.stdout)["diagnostics"]], seconds, megabytes
+
+
+def check_bounds(path: Path) -> list[str]:
+    codes, seconds, megabytes = check(path)
+    assert codes
+    assert "internal" not in codes
+    assert seconds < SECONDS * SLACK, seconds
+    assert megabytes < MEGABYTES, megabytes
+    return codes
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="needs /proc")
+@pytest.mark.parametrize("name", PAGES)
+def test_a_hostile_page(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "page.space"
+    path.write_text(PAGES[name], encoding="utf-8")
+    check_bounds(path)
+
+
+def test_thousands_of_pages_that_use_each_other(tmp_path: Path) -> None:
+    for i in range(2_000):
+        text = HEAD + f'use "p{i + 1}.space"\n' + f'use "p{i + 2}.space"\n'
+        (tmp_path / f"p{i}.space").write_text(text)
+    assert "too-deep" in check_bounds(tmp_path / "p0.space")
+
+
+def test_a_page_that_uses_thousands(tmp_path: Path) -> None:
+    for i in range(3_000):
+        (tmp_path / f"p{i}.space").write_text(HEAD + "block b { conv 1x1 }\n")
+    uses = "".join(f'use "p{i}.space"\n' for i in range(3_000))
+    (tmp_path / "page.space").write_text(HEAD + uses + "space s of t { stage1 { b } }\n")
+    check_bounds(tmp_path / "page.space")
+
+
+def test_symlink_loops_and_devices(tmp_path: Path) -> None:
+    loop = tmp_path / "loop.space"
+    os.symlink(loop, loop)
+    assert check_bounds(loop) == ["cannot-read"]
+    folder = tmp_path / "f"
+    folder.mkdir()
+    os.symlink(folder, folder / "f")
+    page = folder / "page.space"
+    page.write_text(HEAD + 'use "f/f/f/page.space"\n')
+    assert check_bounds(page) == ["use-cycle"]
