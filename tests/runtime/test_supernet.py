@@ -94,7 +94,7 @@ def test_flops_and_parameters_are_the_compilers(name: str) -> None:
     for resolution in (32, 40):
         drawn = random_subnet(space, rng)
         subnet = replace(to_runtime(drawn), resolution=resolution)
-        static = supernet.extract_unchecked(subnet)
+        static = supernet.extract_unchecked(subnet).eval()
         cost = subnet_cost(drawn.model_copy(update={"resolution": resolution}))
         assert multiply_accumulates(static, images(1, subnet)) == cost.flops
         convolutions = sum(isinstance(m, nn.Conv2d | nn.Linear) for m in static.modules())
