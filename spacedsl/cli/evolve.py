@@ -21,7 +21,7 @@ from spacedsl.cli.options import (
     TARGET,
     Definition,
 )
-from spacedsl.cli.pages import page_in
+from spacedsl.cli.pages import check_out, page_in
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import write_atomic
 from spacedsl.ir.covers import mismatch
@@ -112,8 +112,7 @@ def _check_files(out: Path | None, journal: Path | None, hyper: str, target: str
     """What would fail or destroy something after the search fails before it."""
     if out is None:
         return
-    if out.is_dir() or not out.parent.is_dir():
-        raise fault("cannot-write", f"cannot write {out}: it or its folder is not there to write")
+    check_out(out)
     others = {
         "journal": journal,
         "hyperspace": Path(hyper.partition("#")[0]),

@@ -13,7 +13,7 @@ from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.limits import parse_limits
 from spacedsl.cli.options import BEST, LIMITS, QUALITY, SAMPLES, SCORER, TARGET
-from spacedsl.diagnostics import fault
+from spacedsl.cli.pages import check_out
 from spacedsl.files import write_atomic
 from spacedsl.ir.identity import space_identity
 from spacedsl.lang.write import write
@@ -43,8 +43,8 @@ def optimum(
     from spacedsl.search.exact.scorer import ExactScorer
     from spacedsl.targets.scorers import Request, open_scorer
 
-    if out is not None and (out.is_dir() or not out.parent.is_dir()):
-        raise fault("cannot-write", f"cannot write {out}: it or its folder is not there to write")
+    if out is not None:
+        check_out(out)
     space, device = api.load_space(hyper), api.load_target(target)
     request = Request(
         target=device,

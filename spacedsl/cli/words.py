@@ -12,5 +12,5 @@ def amount(value: float) -> str:
 
 
 def count(value: int) -> str:
-    """A large count: exact to six digits, 1.62e+47 beyond."""
+    """A large count: exact below 10^9, 1.62e+47 beyond."""
     return f"{value:,}" if value < 10**9 else f"{value:.3e}"

@@ -94,10 +94,6 @@ def _op_form(op: Op, acts: Mapping[str, str]) -> dict[str, Any]:
     return form
 
 
-def _args_form(choice: BlockChoice, renamed: Mapping[str, str]) -> list[Any]:
-    return sorted([renamed[a.name], list(a.values)] for a in choice.args if a.name in renamed)
-
-
 @lru_cache(maxsize=4096)
 def block_identity(choice: BlockChoice) -> str:
     """What kind of block a choice is, whatever the values of its numeric parameters: the key by

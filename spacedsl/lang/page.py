@@ -347,8 +347,8 @@ def _rank(diagnostic: Diagnostic, own: str) -> tuple[bool, str, tuple[int, int]]
 
 
 def main_item(page: Page, kinds: Iterable[str] = ("hyperspace", "space", "model", "target")) -> str:
-    """The name of the page's only item of these kinds, or the last of several that the others
-    lead up to. Raises `SpaceError` where there is none or the choice is open."""
+    """The name of the page's only item of these kinds. Raises `SpaceError` where there is none or
+    there are several."""
     kinds = tuple(kinds)
     names = [n for n in page.names if page.kind(n) in kinds]
     if len(names) == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
-from spacedsl.ir.block import ACTIVATIONS, Value
+from spacedsl.ir.block import Value
 from spacedsl.ir.expr import exact
 from spacedsl.lang.report import Report
 from spacedsl.syntax.tree import Node, Token
@@ -128,7 +128,3 @@ def _run_length(values: list[Value]) -> int:
     while run < len(values) and exact_step(values[run - 1], values[run]) == step:
         run += 1
     return run
-
-
-def is_activation(value: Value) -> bool:
-    return value in ACTIVATIONS

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacedsl.diagnostics import fault
-from spacedsl.ir.space import Space
 from spacedsl.search.candidate import Gene, Genome
 from spacedsl.search.exact.grid import Complexes, Grid
 from spacedsl.search.exact.operators import StageOperator
@@ -217,8 +216,3 @@ def all_genes(genome: Genome, start: int, stop: int) -> list[Genes]:
         genes = [(b, w) for b in range(blocks) for w in range(windows)]
         found = [(*g, gene) for g in found for gene in genes]
     return found
-
-
-def space_of(genome: Genome, genes: Genes, name: str = "optimum") -> Space:
-    """The space of whole genes."""
-    return genome.to_space(genes, name)
