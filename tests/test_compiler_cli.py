@@ -82,7 +82,7 @@ def test_export_imports_no_torch(tmp_path: Path) -> None:
         (("export", "vnni"), "vnni is not a model"),
         (("export", TINY, "--target", "pixel4"), "target `pixel4` runs litert"),
         (("export", TINY, "--target", "toaster"), "unknown target `toaster`"),
-        (("compile", "seqnet-vnni-a0", "--target", "pixel4"), "no 8-bit form of the activation"),
+        (("export", TINY, "--format", "tflite", "--target", "vnni"), "target `vnni` runs onnx"),
     ],
 )
 def test_what_cannot_be_exported_is_said_and_nothing_written(
@@ -128,8 +128,8 @@ def test_bench_says_what_it_cannot_run(tmp_path: Path) -> None:
     for args, message in (
         ((str(bad),), "ONNX Runtime cannot load"),
         ((str(tmp_path / "no.onnx"),), "there is no file"),
-        (("vnni",), "neither an .onnx file nor a model"),
-        ((TINY, "--against", "int4"), "neither `fp32` nor an .onnx file"),
+        (("vnni",), "neither an .onnx or .tflite file nor a model"),
+        ((TINY, "--against", "int4"), "neither `fp32` nor an .onnx or .tflite file"),
     ):
         result = run("bench", *args)
         assert result.exit_code == 2
