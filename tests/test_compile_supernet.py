@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from spacedsl.api import load_target
 from spacedsl.cli.compile import space_plans
 from spacedsl.compiler.supernet import bkd_plans, subnet_data, supernet_plan
 from spacedsl.compiler.supernet_schema import SupernetPlan, json_text, load_supernet_plan
@@ -43,7 +44,7 @@ def test_the_plans_of_the_library_are_the_golden_ones() -> None:
 
 
 def test_one_plan_in_full() -> None:
-    text = unstamped(json_text(supernet_plan(library_space("tiny-a"))))
+    text = unstamped(json_text(supernet_plan(library_space("tiny-a"), load_target("vnni"))))
     assert text == (GOLDEN / "tiny-a.supernet.json").read_text()
 
 
@@ -94,7 +95,7 @@ def test_a_hyperspace_has_no_supernet_and_its_subnets_no_json() -> None:
 def test_damaged_plans_are_one_error(tmp_path: Path) -> None:
     text = json_text(supernet_plan(library_space("tiny-a")))
     path = tmp_path / "p.json"
-    for damaged in (text[:-50], text.replace('"version": 1', '"version": 2'), "{}", "[]"):
+    for damaged in (text[:-50], text.replace('"version": 2', '"version": 3'), "{}", "[]"):
         path.write_text(damaged)
         with pytest.raises(SpaceError, match="bad-plan"):
             load_supernet_plan(path)

@@ -43,7 +43,7 @@ def in_op(**fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (changed(version=2), "version 1; it is format 'spacedsl-plan', version 2"),
+        (changed(version=1), "version 2; it is format 'spacedsl-plan', version 1"),
         (changed(format="x"), "reads format 'spacedsl-plan'"),
         (changed(kind="bkd"), "kind 'bkd' where 'supernet' is needed"),
         (changed(extra=1), "`extra` is unknown"),
@@ -55,7 +55,7 @@ def in_op(**fields: Any) -> dict[str, Any]:
         (in_stage(rest=None), "stage1: depth and `rest`"),
         (in_op(op="exec"), r"first.ops\[0\]: unknown op 'exec'"),
         (in_op(slot="a.b"), "a slot that is no name"),
-        (in_op(slot="conv1"), "two ops have the same weights"),
+        (in_op(slot="conv1"), "two ops have the same slot"),
         (in_op(width={"by": ["cout"], "table": [[[8]]]}), r"table\[0\]: 1 entries instead of 2"),
         (in_op(width=1.5), "is no int or Lookup"),
     ],
