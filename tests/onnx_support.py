@@ -125,6 +125,7 @@ def step_differences(
         for n, v in zip(names, values, strict=True)
     }
     found["input"] = pixels(found["input"], nodes[0].shape[0])
+    found = {node.name: found[node.name][:, : node.shape[0]] for node in nodes}  # padding left out
     for node in nodes[1:]:
         wanted = run_node(model, node, [found[i] for i in node.inputs])
         yield node.name, np.abs(found[node.name].astype(np.int64) - wanted.astype(np.int64))

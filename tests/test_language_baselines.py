@@ -59,6 +59,22 @@ def test_resnet50_d() -> None:
     assert subnet_cost(model).flops / 1e9 == pytest.approx(4.33, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters", "mflops"),
+    [
+        ("mobilenetv2-w1", 3_504_872, 300.8),
+        ("resnet-50", 25_557_032, 4089),
+        ("efficientnetv2-s", 21_458_488, 2850),
+        # torchvision has a bias in the convolution before the classifier, 1,280 more
+        ("mobilenetv3-large-w1", 5_483_032 - 1_280, 216.6),
+    ],
+)
+def test_published_networks(name: str, parameters: int, mflops: float) -> None:
+    model = library_model(f"baselines/{name}")
+    assert weights(model) == parameters
+    assert subnet_cost(model).flops / 1e6 == pytest.approx(mflops, rel=5e-4)
+
+
 def test_the_second_stem_convolution_may_be_skipped() -> None:
     space = library_space("baselines/resnet50")
     (stem,) = space.stages[0].choices

@@ -24,7 +24,8 @@ Rewrite = Literal["saturate", "gate", "table", "gated-product", "table-product"]
 class Rules(Frozen):
     """One runtime's rules. `aliases`: how a target's `device` text names the runtime. `acts`: the
     rewrite of every activation it can run in 8 bits. `formats`: what can be exported for it.
-    `stem`: how a strided convolution on the image is written, its integers staying the same."""
+    `stem`: how a strided convolution on the image is written, `depthwise_multiple`: the
+    multiple to which zeros pad the channels of depthwise convolutions; both leave the integers."""
 
     runtime: str
     aliases: tuple[str, ...]
@@ -33,6 +34,7 @@ class Rules(Frozen):
     weights: Literal["int8-per-channel"] = "int8-per-channel"
     acts: tuple[tuple[str, Rewrite], ...]
     stem: Literal["plain", "space-to-depth"] = "plain"
+    depthwise_multiple: int = 1
 
     def rewrite(self, act: str) -> Rewrite:
         """How `act` is said. Raises `SpaceError` where this runtime has no 8-bit form of it."""
@@ -59,6 +61,7 @@ ONNXRUNTIME = Rules(
         ("swish", "table-product"),
     ),
     stem="space-to-depth",
+    depthwise_multiple=16,
 )
 
 LITERT = Rules(
