@@ -13,8 +13,10 @@ import pytest
 import spacedsl.targets.measure as measuring
 from spacedsl.compiler.integer_model import save_model
 from spacedsl.compiler.plans import Int8Plan, NetworkPlan, load_plan
+from spacedsl.compiler.supernet_schema import load_supernet_plan
 from spacedsl.targets.machine import SATURATES, UNKNOWN, machine_from
 from spacedsl.targets.measure import Timing, estimate, interleave
+from spacedsl.targets.rules import ONNXRUNTIME
 from tests.onnx_support import seeded_model
 from tests.support import SPACES, library_model
 from tests.test_cli import run, run_json
@@ -31,6 +33,19 @@ def test_compile_writes_the_plans_of_a_model(tmp_path: Path) -> None:
     network = load_plan(tmp_path / "a" / "tiny-a0.network.json", NetworkPlan)
     assert (plan.target, plan.rules.runtime) == ("vnni", "onnxruntime")
     assert plan.network == network.graph
+
+
+def test_compile_stamps_the_targets_8_bit_tensors_into_a_supernets_plan(tmp_path: Path) -> None:
+    for name, more in (("a", ()), ("b", ("--target", "vnni"))):
+        assert run("compile", "tiny-a", "--out", str(tmp_path / name), *more).exit_code == 0
+    plain, stamped = (
+        load_supernet_plan(tmp_path / name / "tiny-a.supernet.json") for name in ("a", "b")
+    )
+    assert plain.rules is None
+    assert stamped.rules is not None
+    assert (stamped.rules.target, stamped.rules.runtime) == ("vnni", "onnxruntime")
+    assert dict(stamped.rules.acts).items() <= dict(ONNXRUNTIME.acts).items()
+    assert plain == stamped.model_copy(update={"rules": None})
 
 
 def test_export_writes_a_file_that_runs(tmp_path: Path) -> None:
@@ -83,6 +98,8 @@ def test_export_imports_no_torch(tmp_path: Path) -> None:
         (("export", TINY, "--target", "pixel4"), "target `pixel4` runs litert"),
         (("export", TINY, "--target", "toaster"), "unknown target `toaster`"),
         (("compile", "seqnet-vnni-a0", "--target", "pixel4"), "no 8-bit form of the activation"),
+        (("compile", "vnni", "--target", "pixel4"), "no 8-bit form of the activation"),
+        (("compile", "tiny", "--target", "vnni"), "tiny is a hyperspace: its stages train in FP32"),
     ],
 )
 def test_what_cannot_be_exported_is_said_and_nothing_written(

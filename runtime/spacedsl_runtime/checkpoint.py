@@ -55,10 +55,8 @@ def _identity(model: ElasticStages | QatSupernet) -> dict[str, Any]:
 
 
 def _said(rules: Rules) -> dict[str, Any]:
-    """The rules but for the target's name: two targets can share a runtime."""
     found = asdict(rules)
-    found["acts"] = dict(rules.acts)
-    return {key: value for key, value in found.items() if key != "target"}
+    return found | {"acts": dict(rules.acts)}
 
 
 def load_checkpoint(path: Path | str, model: ElasticStages | QatSupernet) -> dict[str, Any]:
@@ -75,29 +73,36 @@ def load_checkpoint(path: Path | str, model: ElasticStages | QatSupernet) -> dic
     mine = _identity(model)
     if mine["kind"] != "bkd":
         mine["name"] = data.get("name")  # a space may be renamed
-    for key in ("kind", "hash", "name", "channels", "classes", "rules"):
+    for key in ("kind", "hash", "name", "channels", "classes"):
         if data.get(key) != mine.get(key):
             raise CheckpointError(_differs(path, data, mine | {"name": model.plan.name}, key))
+    if isinstance(model, QatSupernet):
+        _check_rules(path, data.get("rules"), mine["rules"])
     _load_state(path, model, data.get("state"))
     extra = data.get("extra")
     return extra if isinstance(extra, dict) else {}
 
 
 def _differs(path: Path | str, theirs: dict[str, Any], mine: dict[str, Any], key: str) -> str:
-    found, wanted = theirs.get(key), mine.get(key)
-    if key == "rules" and isinstance(found, dict) and isinstance(wanted, dict):
-        key = next((k for k in sorted(found | wanted) if found.get(k) != wanted.get(k)), key)
-        found, wanted = (
-            f"{side.get(key)} (trained for {side.get('runtime')})" for side in (found, wanted)
-        )
-        key = f"8-bit rules, {key}"
     message = (
-        f"{path} is of {theirs.get('name')}, {key} {found}; "
-        f"the model is of {mine['name']}, {key} {wanted}"
+        f"{path} is of {theirs.get('name')}, {key} {theirs.get(key)}; "
+        f"the model is of {mine['name']}, {key} {mine.get(key)}"
     )
-    if key == "kind" and wanted == QAT:
+    if key == "kind" and mine[key] == QAT:
         message += ": load the weights into its supernet, then start QAT"
     return message
+
+
+def _check_rules(path: Path | str, found: object, wanted: dict[str, Any]) -> None:
+    """Refuse quantisers of another set of 8-bit tensors; its target and runtime may differ."""
+    have = found if isinstance(found, dict) else {}
+    for key in sorted(wanted.keys() - {"target", "runtime"}):
+        if have.get(key) != wanted[key]:
+            raise CheckpointError(
+                f"{path} was trained for {have.get('target')} ({have.get('runtime')}), "
+                f"{key} {have.get(key)}; the model's plan is for {wanted['target']} "
+                f"({wanted['runtime']}), {key} {wanted[key]}"
+            )
 
 
 def _read(path: Path | str) -> dict[str, Any]:

@@ -58,10 +58,14 @@ def supernet_of(name: str) -> Supernet:
 
 
 def started(
-    plan: Plan | dict[str, Any], subnets: Sequence[RuntimeSubnet] = (), seed: int = 0
+    plan: Plan | dict[str, Any],
+    subnets: Sequence[RuntimeSubnet] = (),
+    seed: int = 0,
+    channels: int | None = None,
+    classes: int | None = None,
 ) -> QatSupernet:
     """In eval mode, every batch norm shaken, quantisers started on random images."""
-    supernet = load_supernet(plan, seed=seed)
+    supernet = load_supernet(plan, channels, classes, seed)
     shake(supernet)
     qat = QatSupernet(supernet)
     chosen = list(subnets) or qat.covering(random.Random(seed))

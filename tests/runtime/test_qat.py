@@ -119,11 +119,9 @@ def test_quantised_stays_near_fp32_and_trains() -> None:
     assert quantised.shape == full.shape
     assert (full - quantised).norm() < 0.15 * full.norm()
     labels = torch.randint(0, 10, (8,))
-    groups = [
-        {"params": list(qat.weight_parameters()), "lr": 0.05},
-        {"params": list(qat.quantiser_parameters()), "lr": 1e-4},
-    ]
-    assert sum(len(g["params"]) for g in groups) == len(list(qat.parameters()))
+    weights, quantisers = list(qat.weight_parameters()), list(qat.quantiser_parameters())
+    assert len(weights) + len(quantisers) == len(list(qat.parameters()))
+    groups = [{"params": weights, "lr": 0.05}, {"params": quantisers, "lr": 1e-4}]
     optimiser = torch.optim.SGD(groups)
     losses = []
     for _ in range(12):
@@ -133,7 +131,7 @@ def test_quantised_stays_near_fp32_and_trains() -> None:
         optimiser.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < losses[0]
-    learned = [p.grad for p in qat.quantiser_parameters()]
+    learned = [p.grad for p in quantisers]
     assert sum(g is not None and bool(g.abs() > 0) for g in learned) > len(learned) / 4
 
 

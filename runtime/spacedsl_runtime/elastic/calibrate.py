@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from spacedsl_runtime.elastic.modules import ElasticNorm
 
+M = TypeVar("M", bound=nn.Module)
 
-def recalibrate(module: nn.Module, batches: Iterable[Tensor]) -> nn.Module:
-    """Replace the running statistics of every batch norm of an extracted module by their averages
-    over `batches` of images (N, C, R, R), in order. Weights do not change, nor does the mode of
-    the module. Returns `module`."""
+
+def recalibrate(module: M, batches: Iterable[Tensor]) -> M:
+    """Replace the running statistics of every batch norm of an extracted module (FP32 or QAT) by
+    their averages over `batches` of images (N, C, R, R), in order. Weights do not change, nor does
+    the mode of the module. Returns `module`."""
     norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d | ElasticNorm)]
     modes = {m: m.training for m in module.modules()}
     momenta = [norm.momentum for norm in norms]

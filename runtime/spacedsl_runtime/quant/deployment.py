@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,16 @@ class _Graph:
 
 
 @dataclass(frozen=True)
+class _NetworkNode:
+    shape: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class _Network:
+    nodes: tuple[_NetworkNode, ...]
+
+
+@dataclass(frozen=True)
 class _Plan:
     """What deployment reads of an INT8 plan; the whole of it goes into the file."""
 
@@ -63,6 +74,7 @@ class _Plan:
     kind: str
     origin: _Origin
     rules: _Rules
+    network: _Network
     graph: _Graph
 
 
@@ -86,11 +98,12 @@ def deploy(
 ) -> None:
     """Write the integer model of `net` (`QatSupernet.extract`): learned scales and zero points,
     weights with the norm folded in, biases on the int32 grid, for the INT8 plan of the same model
-    and target (`spacedsl compile MODEL --target T`). `mean` and `std` per channel are what the
+    and target (`spacedsl compile MODEL --target T`); the numbers of channels and classes are those
+    that were trained. `mean` and `std` per channel are what the
     training images went through after division by 255. Raises `PlanError` for a plan that is
     damaged or of another version, `DeployError` for one of another space, subnet or set of 8-bit
     tensors, naming both; nothing is written then."""
-    data, found = _read(plan)
+    data, found = _read(plan, net)
     _check(net, found)
     if not len(mean) == len(std) == net.channels or min(std) <= 0:
         raise DeployError(f"mean and std need {net.channels} values each, std above 0")
@@ -156,7 +169,8 @@ def _maker(net: QatSubnet, name: str) -> str:
     return name
 
 
-def _read(plan: Path | str | Mapping[str, Any]) -> tuple[dict[str, Any], _Plan]:
+def _read(plan: Path | str | Mapping[str, Any], net: QatSubnet) -> tuple[dict[str, Any], _Plan]:
+    """The plan's JSON, with the channels and classes of the data, and what is read of it."""
     if isinstance(plan, Mapping):
         data, source = dict(plan), "the plan"
     else:
@@ -168,6 +182,13 @@ def _read(plan: Path | str | Mapping[str, Any]) -> tuple[dict[str, Any], _Plan]:
             f"format {FORMAT}: compile the model with --target"
         )
     try:
+        build(_Plan, data, more=True)
+        data = copy.deepcopy(data)
+        for part in ("network", "graph"):
+            nodes = data[part]["nodes"]
+            if nodes and net.graph[-1].op == "linear":
+                nodes[-1]["shape"][0] = net.graph[-1].sizes.cout
+                nodes[0]["shape"][0] = net.channels
         return data, build(_Plan, data, more=True)
     except Mismatch as error:
         raise PlanError(f"{source}: {error}; compile the model again") from None
@@ -182,11 +203,12 @@ def _check(net: QatSubnet, plan: _Plan) -> None:
             f"the weights are of {net.plan.name}, space {net.plan.hash}"
         )
     mine, theirs = dict(rules.acts), dict(plan.rules.acts)
-    if rules.runtime != plan.rules.runtime or any(theirs.get(k) != v for k, v in mine.items()):
-        raise DeployError(
-            f"the INT8 plan is for {plan.rules.runtime}, {theirs}; "
-            f"QAT was for {rules.runtime}, {mine}"
-        )
+    for act, rewrite in mine.items():
+        if theirs.get(act) != rewrite:
+            raise DeployError(
+                f"the INT8 plan is for {plan.rules.runtime}, whose {act} is {theirs.get(act)}; "
+                f"QAT was for {rules.target} ({rules.runtime}), where it is {rewrite}"
+            )
     ours = _described(net)
     for have, want in zip(ours, plan.graph.nodes, strict=False):
         for key, value in have.items():
