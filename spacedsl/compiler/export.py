@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from spacedsl.compiler.calibrate import calibrated_model
-from spacedsl.compiler.int8 import quantise_graph
 from spacedsl.compiler.integer_model import (
     IntegerModel,
     Preprocess,
@@ -18,6 +17,7 @@ from spacedsl.compiler.onnx_fp32 import emit_fp32
 from spacedsl.compiler.onnx_int8 import emit_int8
 from spacedsl.compiler.parameters import Floats, Parameters, images, random_parameters
 from spacedsl.compiler.plans import NetworkPlan, int8_plan, network_plan
+from spacedsl.compiler.retarget import Difference, difference, load_images, moved, restamped
 from spacedsl.diagnostics import fault
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
@@ -25,6 +25,7 @@ from spacedsl.passes.network import subnet_identity
 from spacedsl.targets.rules import ONNXRUNTIME, Rules, rules_of
 
 CALIBRATION_IMAGES = 1
+COMPARED_IMAGES = 8
 
 
 class Seeded(NamedTuple):
@@ -62,21 +63,44 @@ def integer_model(
 def int8_onnx(net: Seeded, target: Target | None = None) -> bytes:
     """The INT8 ONNX file, checked. Raises `SpaceError`, also for a target that runs no ONNX."""
     need_onnx()
-    rules = ONNXRUNTIME if target is None else rules_of(target)
-    if target is not None and "onnx" not in rules.formats:
-        raise fault(
-            "wrong-target",
-            f"target `{target.name}` runs {rules.runtime} ({target.device}), the format onnx is "
-            "for onnxruntime; the two keep other tensors in 8 bits",
-            "choose a target that runs ONNX Runtime, or leave --target out",
-        )
+    rules = ONNXRUNTIME if target is None else _rules(target)
     return check(emit_int8(integer_model(net, rules, target)))
 
 
-def trained_onnx(subnet: Subnet, weights: Path, target: Target | None = None) -> bytes:
-    """The INT8 ONNX file of a trained integer model, checked. Raises `SpaceError` where it is
-    another model's, or was trained for other 8-bit tensors than the target's."""
-    need_onnx()
+def _rules(target: Target) -> Rules:
+    """The rules of a target that runs ONNX. Raises `SpaceError` for another."""
+    rules = rules_of(target)
+    if "onnx" not in rules.formats:
+        raise fault(
+            "wrong-target",
+            f"target `{target.name}` runs {rules.runtime} ({target.device}), the format onnx is "
+            "for onnxruntime",
+            "choose a target that runs ONNX Runtime, or leave --target out",
+        )
+    return rules
+
+
+def comparison_images(subnet: Subnet, path: Path | None, seed: int) -> Floats:
+    """Images (N, C, R, R) to compare two integer models on: those of a file, or random ones. Raises
+    `SpaceError`."""
+    node = network_plan(subnet).graph.input
+    return images(node, COMPARED_IMAGES, seed) if path is None else load_images(path, node.shape)
+
+
+class Trained(NamedTuple):
+    """A trained integer model for a target; `difference` where its 8-bit tensors are others than
+    those it was trained with."""
+
+    model: IntegerModel
+    difference: Difference | None = None
+
+
+def trained_model(
+    subnet: Subnet, weights: Path, target: Target | None = None, compare: Floats | None = None
+) -> Trained:
+    """A model's trained weights from a file. Raises `SpaceError` where they are another model's, or
+    were trained for other 8-bit tensors than the target's and there are no images (N, C, H, W) to
+    `compare` the two on."""
     model = load_model(weights)
     origin, asked = model.header.plan.origin, subnet_identity(subnet)
     if origin.hash != asked:
@@ -85,15 +109,28 @@ def trained_onnx(subnet: Subnet, weights: Path, target: Target | None = None) ->
             f"{weights} holds the weights of {origin.model} ({origin.hash[:16]}), "
             f"not of {subnet.name} ({asked[:16]})",
         )
-    rules = model.header.plan.rules if target is None else rules_of(target)
-    wanted = quantise_graph(model.header.plan.network, rules)
-    if target is not None and wanted != model.header.plan.graph:
+    if target is None:
+        return Trained(model)
+    rules, trained_for = _rules(target), model.header.plan
+    same = restamped(model, rules, target)
+    if same is not None:
+        return Trained(same)
+    if compare is None:
         raise fault(
             "wrong-target",
             f"target `{target.name}` ({rules.runtime}) keeps other tensors in 8 bits than "
-            f"{weights} was trained with ({model.header.plan.rules.runtime})",
-            "train for this target, or leave --target out",
+            f"{weights} was trained with ({trained_for.target or 'no target'}, "
+            f"{trained_for.rules.runtime})",
+            "train for this target, leave --target out, or see what it costs: --report-difference",
         )
+    found = moved(model, rules, target, compare)
+    return Trained(found.model, difference(model, found, compare))
+
+
+def trained_onnx(model: IntegerModel) -> bytes:
+    """The INT8 ONNX file of an integer model, checked. Raises `SpaceError` where its runtime reads
+    no ONNX."""
+    need_onnx()
     return check(emit_int8(model))
 
 

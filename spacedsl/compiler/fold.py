@@ -81,6 +81,18 @@ def to_integers(
     )
 
 
+def move_bias(
+    found: IntWeights, before: np.float32, after: np.float32, offset: float
+) -> IntWeights:
+    """The same weights for an input of scale `after` instead of `before`, `offset` more in the
+    bias."""
+    if before == after and not offset:
+        return found
+    real = found.weight * found.scale.astype(np.float64)[:, None, None, None]
+    bias = found.bias * bias_scale(before, found.scale).astype(np.float64) + offset
+    return to_integers(real, found.scale, bias, after)
+
+
 def bias_scale(input_scale: np.float32, weight_scale: Floats) -> Floats:
     """float32(s_x * s_w), (cout,): the one scale a bias may have."""
     return np.float32(input_scale) * weight_scale
