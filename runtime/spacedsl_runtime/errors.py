@@ -17,3 +17,7 @@ class SubnetError(SpacedslError):
 
 class CheckpointError(SpacedslError):
     """A checkpoint that is missing, damaged, or of another space."""
+
+
+class DeployError(SpacedslError):
+    """A subnet and an INT8 plan that do not belong together, or numbers that fit no artifact."""

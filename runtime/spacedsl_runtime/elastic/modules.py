@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from spacedsl_runtime import plan
 from spacedsl_runtime.elastic.functional import activate, active, gated, global_pool, leading
-from spacedsl_runtime.program import Layer
+from spacedsl_runtime.program import Layer, se_layers
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
@@ -28,6 +28,7 @@ class ElasticNorm(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        self.momentum = MOMENTUM
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
@@ -43,7 +44,7 @@ class ElasticNorm(nn.Module):
             leading(self.weight, c),
             leading(self.bias, c),
             self.training,
-            MOMENTUM,
+            self.momentum,
             EPSILON,
         )
 
@@ -110,14 +111,6 @@ class ElasticSe(nn.Module):
         """(N, C, H, W) -> (N, C, H, W)."""
         squeeze, excite = se_layers(layer)
         return gated(x, self.excite(self.squeeze(global_pool(x), squeeze), excite))
-
-
-def se_layers(layer: Layer) -> tuple[Layer, Layer]:
-    """The two convolutions of an SE step."""
-    c, s, name = layer.cin, layer.squeeze, layer.name
-    squeeze = Layer("conv", f"{name}.squeeze", layer.at, c, s, 1, 1, act=layer.act, bias=True)
-    excite = Layer("conv", f"{name}.excite", layer.at, s, c, 1, 1, act=layer.gate, bias=True)
-    return squeeze, excite
 
 
 class ElasticLinear(nn.Module):

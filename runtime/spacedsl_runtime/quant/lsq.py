@@ -88,14 +88,15 @@ def quantise_activation(x: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
     return (round_ste(x / scale) + zero).clamp(0, ACT_MAX)
 
 
-def fake_quantise_activation(x: Tensor, scale: Tensor, beta: Tensor) -> Tensor:
-    """x through 8 bits and back, same shape. Inside the range dy/dx is 1 and dy/ds is
-    round(x / s) - x / s; outside dy/dx is 0 and dy/dbeta is 1 (LSQ+, Eq. 5-6). The gradients of
-    `scale` and `beta` are scaled by 1 / sqrt(n * 255), n the values of x."""
+def activation_steps(x: Tensor, scale: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
+    """x in 8 bits: steps from zero, whole numbers -255..255 of the same shape, and the scalar scale
+    of a step. Their product has the gradients of LSQ+ (Eq. 5-6): inside the range dy/dx is 1 and
+    dy/ds is round(x / s) - x / s; outside dy/dx is 0 and dy/dbeta is 1. The gradients of `scale`
+    and `beta` are scaled by 1 / sqrt(n * 255), n the values of x."""
     factor = gradient_scale(max(1, x.numel()), ACT_MAX)
     s = scale_gradient(at_least_floor(scale), factor)
     zero = zero_point(s, scale_gradient(beta, factor))
-    return (quantise_activation(x, s, zero) - zero) * s
+    return quantise_activation(x, s, zero) - zero, s
 
 
 def quantise_weight(weight: Tensor, scale: Tensor) -> Tensor:
@@ -103,12 +104,12 @@ def quantise_weight(weight: Tensor, scale: Tensor) -> Tensor:
     return round_ste(weight / scale).clamp(-WEIGHT_MAX, WEIGHT_MAX)
 
 
-def fake_quantise_weight(weight: Tensor, scale: Tensor) -> Tensor:
-    """A weight through 8 bits and back, same shape; the scale's gradient times
-    1 / sqrt(n * 127)."""
+def weight_steps(weight: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """A weight in 8 bits: whole numbers -127..127 of the same shape, and the scalar scale of a
+    step, whose gradient is multiplied by 1 / sqrt(n * 127)."""
     factor = gradient_scale(weight.numel(), WEIGHT_MAX)
     s = scale_gradient(at_least_floor(scale), factor)
-    return quantise_weight(weight, s) * s
+    return quantise_weight(weight, s), s
 
 
 def weight_scale(weight: Tensor) -> Tensor:
@@ -123,9 +124,3 @@ def activation_range(x: Tensor) -> tuple[Tensor, Tensor]:
     scale = (high - low) / ACT_MAX
     scale = torch.where(scale > SCALE_FLOOR, scale, torch.full_like(scale, 1.0 / ACT_MAX))
     return scale, low
-
-
-def bias_to_grid(bias: Tensor, step: Tensor) -> Tensor:
-    """A bias (C,) rounded to multiples of `step` (s_w * s_a, scalar or (C,)), straight through:
-    what the int32 bias of an integer convolution can say."""
-    return round_ste(bias / step) * step
