@@ -18,6 +18,7 @@ from spacedsl.cli.export import export
 from spacedsl.cli.fmt import fmt
 from spacedsl.cli.git import git
 from spacedsl.cli.import_ import import_code
+from spacedsl.cli.lsp import lsp
 from spacedsl.cli.optimum import optimum
 from spacedsl.cli.sample import sample
 from spacedsl.cli.score import score
@@ -68,6 +69,7 @@ for name, command in (
     ("export", export),
     ("bench", bench),
     ("doctor", doctor),
+    ("lsp", lsp),
 ):
     app.command(name)(guarded(command))
 app.add_typer(tables, name="tables")

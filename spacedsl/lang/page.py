@@ -8,7 +8,7 @@ from functools import cached_property
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
-from spacedsl.diagnostics import Diagnostic, SpaceError, fault, order, place, suggest
+from spacedsl.diagnostics import Diagnostic, SpaceError, fault, place, suggest
 from spacedsl.files import read_bounded
 from spacedsl.ir.block import Block
 from spacedsl.ir.space import Space
@@ -24,8 +24,6 @@ from spacedsl.text import Source
 
 MAX_CHAIN = 16
 MAX_USES = 256
-MAX_ERRORS = 100
-"""More of a page are counted, not shown."""
 SUFFIX = ".space"
 
 Item = Block | Space | Subnet | Target
@@ -365,28 +363,6 @@ def _sound(page: Page) -> Page:
     if errors:
         raise SpaceError(errors)
     return page
-
-
-def check_page(page: Page) -> tuple[Diagnostic, ...]:
-    """Everything that is wrong with a page and with what it refers to, each once: the page itself
-    in order of its text, then other files."""
-    found = list(page.all_errors())
-    for name in page.names:
-        try:
-            page.get(name)
-        except SpaceError as error:
-            found += error.diagnostics
-    own = page.source.name
-    ordered = sorted(dict.fromkeys(found), key=lambda d: _rank(d, own))
-    more = len(ordered) - MAX_ERRORS
-    if more > 0:
-        ordered[MAX_ERRORS:] = [Diagnostic("more-errors", f"and {more:,} more errors in {own}")]
-    return tuple(ordered)
-
-
-def _rank(diagnostic: Diagnostic, own: str) -> tuple[bool, str, tuple[int, int]]:
-    file = diagnostic.place.file if diagnostic.place else ""
-    return file not in ("", own), file, order(diagnostic)
 
 
 def main_item(page: Page, kinds: Iterable[str] = ("hyperspace", "space", "model", "target")) -> str:
