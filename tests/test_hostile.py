@@ -44,8 +44,8 @@ PAGES = {
 def check(path: Path) -> tuple[list[str], float, float]:
     """Codes, seconds of processor time, megabytes at most."""
     code = (
-        "import re, resource, sys\nfrom pathlib import Path\nfrom spacedsl.cli.app import app\n"
-        "try: app(['check', sys.argv[1], '--format', 'json'])\n"
+        "import re, resource, sys\nfrom pathlib import Path\nfrom spacedsl.cli.app import main\n"
+        "sys.argv[1:] = ['check', sys.argv[1], '--format', 'json']\ntry: main()\n"
         "except SystemExit: pass\n"
         "used = resource.getrusage(resource.RUSAGE_SELF)\n"
         # not ru_maxrss, which starts at what the process had before it became this program

@@ -11,9 +11,8 @@ from spacedsl.ir.block import op_sizes
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8
 from spacedsl.ir.identity import inlined
 from spacedsl.ir.space import BlockChoice, Space, Stage
-from spacedsl.ir.subnet import Setting, SubnetBlock
 from spacedsl.lang.report import Report
-from spacedsl.passes.bind import BindError, output_size, site_of
+from spacedsl.passes.bind import BindError, Site, output_size
 from spacedsl.syntax.tree import Node
 
 MAX_SITES = 200_000
@@ -60,13 +59,11 @@ def _check_blocks(stage: Stage, cins: tuple[int, ...], size: int, stride: int) -
     """Bind one block in every sampled way; they must all come out at the same size."""
     sizes: set[int] = set()
     for choice in stage.choices:
+        names = [a.name for a in choice.numeric]
         lists = [cins, stage.widths or (0,), *_numeric(choice)]
         for cin, width, *values in _samples(lists) if _is_whole(choice) else product(*lists):
-            settings = tuple(
-                Setting(name=a.name, value=v) for a, v in zip(choice.numeric, values, strict=True)
-            )
-            block = SubnetBlock(width=width, settings=settings)
-            out = output_size(site_of(choice, block, cin, size, stride))
+            settings = tuple(zip(names, values, strict=True))
+            out = output_size(Site(choice, cin, width, size, stride, settings))
             if stride > 1 and out == size > 1:
                 name = choice.block.name or "the body"
                 raise BindError(f"no op of {name} is `strided`, but the stride is {stride}")
