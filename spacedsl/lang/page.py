@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
@@ -29,6 +30,7 @@ SUFFIX = ".space"
 Item = Block | Space | Subnet | Target
 
 
+@cache
 def library() -> Path:
     """The pages that come with spacedsl: inside the installed package, or beside it in a
     checkout."""
@@ -199,10 +201,16 @@ class Page:
             return pages[0]
         if not all(p.whole for p in (self, *self.uses)):
             raise report.depends(self.all_errors())
-        known = [n for p in (self, *self.uses) for n, node in p.items.items() if node.rule == rule]
-        others = [n for n in known if n not in self._active]
-        near = None if rule == "block" else suggest(name.text, self.loader.names_beside(self))
-        raise report.unknown(what, name, [*others, *also, *([near] if near else [])])
+        raise report.unknown(what, name, self._known(name.text, rule, also))
+
+    def _known(self, name: str, rule: str, also: Iterable[str]) -> Iterator[str]:
+        """What `name` may have been meant to be. Lazy: only some are asked for."""
+        for page in (self, *self.uses):
+            yield from (n for n, node in page.items.items() if node.rule == rule)
+        yield from also
+        near = None if rule == "block" else suggest(name, self.loader.names_beside(self))
+        if near is not None:
+            yield near
 
     def holders(self, name: str, rule: str) -> list[Page]:
         """The pages that `name` may mean an item of: this one, else used ones, else (but for
@@ -230,6 +238,7 @@ class Loader:
 
     def __init__(self, texts: Mapping[Path, str] | None = None, memo: Memo | None = None) -> None:
         self.memo = memo
+        self.checks = 0  # blocks bound to see whether they fit, over all pages
         self._texts = texts or {}
         self._pages: dict[tuple[Path, str], Page] = {}
         self._loading: list[Path] = []
@@ -328,6 +337,8 @@ class Loader:
     def beside(self, page: Page, name: str) -> Page | None:
         """The page NAME.space beside `page`, else in the library, or None."""
         for base in _bases(page):
+            if not self._texts and not os.path.isfile(f"{base}/{name}{SUFFIX}"):
+                continue  # soon known, which a page of thousands of unknown names needs
             path = base / f"{name}{SUFFIX}"
             if self._is_file(path) and path.resolve() not in self._loading:
                 return self.open(path, _shown(path, page))
