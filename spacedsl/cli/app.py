@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -11,6 +12,9 @@ import typer
 
 from spacedsl import __version__
 from spacedsl.cli.boundary import Commands, guarded
+
+GARBAGE = 50_000
+"""New objects after which garbage is looked for. A page's trees hold none, and are as large."""
 
 COMMANDS = {
     "check": "check:check",
@@ -81,5 +85,6 @@ def __getattr__(name: str) -> Any:
 
 def main() -> None:
     """Entry point of the console script."""
+    gc.set_threshold(GARBAGE)
     first = sys.argv[1] if len(sys.argv) > 1 else ""
     application((first,) if first in COMMANDS else COMMANDS)()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ from spacedsl.lsp.rename import name_at, references, rename
 
 SOON_S = 0.005
 """Changes that come within this time are checked once."""
+GARBAGE = 50_000
+"""New objects after which garbage is looked for; reading a page makes as many."""
 LATER_S = 0.15
 """When other open pages are checked, which may use the changed one."""
 
@@ -375,5 +378,7 @@ def on_folding(ls: Server, params: types.FoldingRangeParams) -> list[types.Foldi
 def serve() -> bool:
     """Answer on standard input and output until it ends; whether it ended as agreed. Raises
     `EOFError` where it ends within a message."""
+    gc.freeze()  # the protocol's hundreds of classes need not be looked through again and again
+    gc.set_threshold(GARBAGE)
     server.start_io()
     return server.session.ended
