@@ -57,26 +57,6 @@ def same_numbers(a: IntegerModel, b: IntegerModel) -> bool:
     return weights and a.header.quantisers == b.header.quantisers
 
 
-def se_net() -> Subnet:
-    block = next(b for b in library_blocks() if b.name == "mbv3")
-    return net_around(block, 2, 24, 24, "hswish")
-
-
-@pytest.fixture(scope="module")
-def seeded() -> tuple[Seeded, IntegerModel, Floats]:
-    net, model = seeded_model(se_net())
-    return net, model, images(net.plan.graph.input, 8, 5)
-
-
-def same_numbers(a: IntegerModel, b: IntegerModel) -> bool:
-    weights = all(
-        np.array_equal(x, y)
-        for name in a.weights
-        for x, y in zip(a.weights[name], b.weights[name])  # noqa: B905
-    )
-    return weights and a.header.quantisers == b.header.quantisers
-
-
 def test_the_same_8_bit_tensors_are_the_same_model(
     seeded: tuple[Seeded, IntegerModel, Floats],
 ) -> None:

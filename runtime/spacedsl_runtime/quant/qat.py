@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from spacedsl_runtime import subnet as subnets
@@ -113,7 +114,9 @@ class QatSupernet(Quantised):
         """What the FP32 supernet learns."""
         return self.supernet.parameters()
 
-    def forward(self, x: Tensor, subnet: Subnet, dropout: bool = True) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, "n c r r"], subnet: Subnet, dropout: bool = True
+    ) -> Float[Tensor, "n {self.supernet.classes}"]:
         """(N, channels, R, R) -> (N, classes); `dropout` as for the supernet."""
         check_images(x, self.supernet.channels, subnet)
         return self.run_graph(self.graph(subnet), x, dropout=dropout)
