@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from spacedsl import api
 from spacedsl.compiler.export import Seeded, fp32_onnx, int8_onnx, seeded
-from spacedsl.compiler.onnx_build import IMAGE
+from spacedsl.compiler.stamp import IMAGE
 from spacedsl.ir.sampling import smallest
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet

@@ -7,10 +7,10 @@ import pytest
 
 from spacedsl.compiler.export import integer_model, seeded
 from spacedsl.compiler.integer_model import IntegerModel
-from spacedsl.compiler.onnx_build import IMAGE
 from spacedsl.compiler.onnx_int8 import emit_int8
 from spacedsl.compiler.pad import pad_channels, padded_channels
 from spacedsl.compiler.parameters import images
+from spacedsl.compiler.stamp import IMAGE
 from spacedsl.ir.block import Block
 from spacedsl.targets.ort import open_session
 from spacedsl.targets.rules import ONNXRUNTIME

@@ -23,6 +23,7 @@ class Artifact(StrEnum):
     """File formats."""
 
     onnx = "onnx"
+    tflite = "tflite"
 
 
 def export(
@@ -45,18 +46,11 @@ def export(
 ) -> None:
     """Export a model for deployment. Without --weights they are random: good for
     measuring speed and size, not for predictions."""
-    from spacedsl.compiler.export import (
-        comparison_images,
-        fp32_onnx,
-        int8_onnx,
-        seeded,
-        trained_model,
-        trained_onnx,
-    )
-    from spacedsl.compiler.onnx_build import need_onnx
+    from spacedsl.compiler.export import FILES, comparison_images, seeded, trained_model
     from spacedsl.targets.machine import this_machine
 
-    need_onnx()
+    files = FILES[artifact.value]
+    files.need()
     subnet = api.load(model)
     if not isinstance(subnet, Subnet):
         help = "`spacedsl sample` draws models of a space"
@@ -73,11 +67,11 @@ def export(
     found = None
     if weights is not None:
         compare = comparison_images(subnet, images, seed) if report_difference else None
-        trained = trained_model(subnet, weights, device, compare)
-        found, data = trained.difference, trained_onnx(trained.model)
+        trained = trained_model(subnet, weights, artifact.value, device, compare)
+        found, data = trained.difference, files.integers(trained.model)
     else:
         net = seeded(subnet, seed)
-        data = fp32_onnx(net) if fp32 else int8_onnx(net, device)
+        data = files.fp32(net) if fp32 else files.int8(net, device)
     write_atomic(out, data)
     kind = "FP32" if fp32 else "INT8"
     warnings = () if fp32 else this_machine().warnings

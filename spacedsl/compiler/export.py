@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from spacedsl.compiler.calibrate import calibrated_model
+from spacedsl.compiler.calibrate import by_litert, by_onnx, calibrated_model
 from spacedsl.compiler.integer_model import (
     IntegerModel,
     Preprocess,
@@ -13,16 +14,19 @@ from spacedsl.compiler.integer_model import (
     preprocess_for,
 )
 from spacedsl.compiler.onnx_build import check, need_onnx
-from spacedsl.compiler.onnx_fp32 import emit_fp32
-from spacedsl.compiler.onnx_int8 import emit_int8
+from spacedsl.compiler.onnx_fp32 import emit_fp32 as onnx_fp32
+from spacedsl.compiler.onnx_int8 import emit_int8 as onnx_int8
 from spacedsl.compiler.parameters import Floats, Parameters, images, random_parameters
 from spacedsl.compiler.plans import NetworkPlan, int8_plan, network_plan
 from spacedsl.compiler.retarget import Difference, difference, load_images, moved, restamped
+from spacedsl.compiler.tflite_build import need_litert
+from spacedsl.compiler.tflite_fp32 import emit_fp32 as tflite_fp32
+from spacedsl.compiler.tflite_int8 import emit_int8 as tflite_int8
 from spacedsl.diagnostics import fault
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.passes.network import subnet_identity
-from spacedsl.targets.rules import ONNXRUNTIME, Rules, rules_of
+from spacedsl.targets.rules import LITERT, ONNXRUNTIME, RUNTIMES, Rules, rules_of
 
 CALIBRATION_IMAGES = 1
 COMPARED_IMAGES = 8
@@ -53,29 +57,80 @@ def seeded(subnet: Subnet, seed: int) -> Seeded:
 def integer_model(
     net: Seeded, rules: Rules = ONNXRUNTIME, target: Target | None = None
 ) -> IntegerModel:
-    """The network in integers for a runtime. Raises `SpaceError`."""
+    """The network in integers for a runtime, which also calibrates it. Raises `SpaceError`."""
     plan = int8_plan(net.plan, rules, target)
+    observe = by_litert if rules.runtime == LITERT.runtime else by_onnx
     return calibrated_model(
-        net.plan, plan, net.parameters, net.preprocess, net.images, net.weights_from
+        net.plan, plan, net.parameters, net.preprocess, net.images, net.weights_from, observe
     )
 
 
 def int8_onnx(net: Seeded, target: Target | None = None) -> bytes:
     """The INT8 ONNX file, checked. Raises `SpaceError`, also for a target that runs no ONNX."""
+    return integer_onnx(integer_model(net, _rules("onnx", target), target))
+
+
+def int8_tflite(net: Seeded, target: Target | None = None) -> bytes:
+    """The INT8 TFLite file. Raises `SpaceError`, also for a target that runs no TFLite."""
+    return integer_tflite(integer_model(net, _rules("tflite", target), target))
+
+
+def integer_onnx(model: IntegerModel) -> bytes:
+    """The INT8 ONNX file of an integer model, checked. Raises `SpaceError` where its runtime reads
+    no ONNX."""
     need_onnx()
-    rules = ONNXRUNTIME if target is None else _rules(target)
-    return check(emit_int8(integer_model(net, rules, target)))
+    return check(onnx_int8(model))
 
 
-def _rules(target: Target) -> Rules:
-    """The rules of a target that runs ONNX. Raises `SpaceError` for another."""
+def integer_tflite(model: IntegerModel) -> bytes:
+    """The INT8 TFLite file of an integer model. Raises `SpaceError` where its runtime reads no
+    TFLite."""
+    need_litert()
+    return tflite_int8(model)
+
+
+def fp32_onnx(net: Seeded) -> bytes:
+    """The FP32 ONNX file, checked. Raises `SpaceError`."""
+    need_onnx()
+    return check(onnx_fp32(net.plan, net.parameters, net.preprocess, net.weights_from))
+
+
+def fp32_tflite(net: Seeded) -> bytes:
+    """The FP32 TFLite file. Raises `SpaceError`."""
+    need_litert()
+    return tflite_fp32(net.plan, net.parameters, net.preprocess, net.weights_from)
+
+
+class Emit(NamedTuple):
+    """How files of one format are made: `need` raises `SpaceError` where its extra is missing."""
+
+    need: Callable[[], None]
+    int8: Callable[[Seeded, Target | None], bytes]
+    fp32: Callable[[Seeded], bytes]
+    integers: Callable[[IntegerModel], bytes]
+
+
+FILES = {
+    "onnx": Emit(need_onnx, int8_onnx, fp32_onnx, integer_onnx),
+    "tflite": Emit(need_litert, int8_tflite, fp32_tflite, integer_tflite),
+}
+"""Format, which is also the file's suffix -> how it is made."""
+
+
+def _rules(format: str, target: Target | None) -> Rules:
+    """A target's rules, or those of the runtime that reads `format`. Raises `SpaceError` for a
+    target that does not read it."""
+    usual = next(rules for rules in RUNTIMES if format in rules.formats)
+    if target is None:
+        return usual
     rules = rules_of(target)
-    if "onnx" not in rules.formats:
+    if format not in rules.formats:
         raise fault(
             "wrong-target",
-            f"target `{target.name}` runs {rules.runtime} ({target.device}), the format onnx is "
-            "for onnxruntime",
-            "choose a target that runs ONNX Runtime, or leave --target out",
+            f"target `{target.name}` runs {rules.runtime} ({target.device}), the format {format} "
+            f"is for {usual.runtime}",
+            f"choose a target that runs {usual.runtime}, --format {rules.formats[0]}, or leave "
+            "--target out",
         )
     return rules
 
@@ -96,11 +151,15 @@ class Trained(NamedTuple):
 
 
 def trained_model(
-    subnet: Subnet, weights: Path, target: Target | None = None, compare: Floats | None = None
+    subnet: Subnet,
+    weights: Path,
+    format: str,
+    target: Target | None = None,
+    compare: Floats | None = None,
 ) -> Trained:
-    """A model's trained weights from a file. Raises `SpaceError` where they are another model's, or
-    were trained for other 8-bit tensors than the target's and there are no images (N, C, H, W) to
-    `compare` the two on."""
+    """A model's trained weights from a file, for a target or else for whatever reads `format`.
+    Raises `SpaceError` where they are another model's, or were trained for other 8-bit tensors and
+    there are no images (N, C, H, W) to `compare` the two on."""
     model = load_model(weights)
     origin, asked = model.header.plan.origin, subnet_identity(subnet)
     if origin.hash != asked:
@@ -109,32 +168,20 @@ def trained_model(
             f"{weights} holds the weights of {origin.model} ({origin.hash[:16]}), "
             f"not of {subnet.name} ({asked[:16]})",
         )
-    if target is None:
+    trained_for = model.header.plan
+    if target is None and format in trained_for.rules.formats:
         return Trained(model)
-    rules, trained_for = _rules(target), model.header.plan
+    rules = _rules(format, target)
     same = restamped(model, rules, target)
     if same is not None:
         return Trained(same)
     if compare is None:
+        who = f"target `{target.name}` ({rules.runtime})" if target else rules.runtime
         raise fault(
             "wrong-target",
-            f"target `{target.name}` ({rules.runtime}) keeps other tensors in 8 bits than "
-            f"{weights} was trained with ({trained_for.target or 'no target'}, "
-            f"{trained_for.rules.runtime})",
+            f"{who} keeps other tensors in 8 bits than {weights} was trained with "
+            f"({trained_for.target or 'no target'}, {trained_for.rules.runtime})",
             "train for this target, leave --target out, or see what it costs: --report-difference",
         )
     found = moved(model, rules, target, compare)
     return Trained(found.model, difference(model, found, compare))
-
-
-def trained_onnx(model: IntegerModel) -> bytes:
-    """The INT8 ONNX file of an integer model, checked. Raises `SpaceError` where its runtime reads
-    no ONNX."""
-    need_onnx()
-    return check(emit_int8(model))
-
-
-def fp32_onnx(net: Seeded) -> bytes:
-    """The FP32 ONNX file, checked. Raises `SpaceError`."""
-    need_onnx()
-    return check(emit_fp32(net.plan, net.parameters, net.preprocess, net.weights_from))

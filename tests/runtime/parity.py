@@ -15,9 +15,9 @@ from torch import Tensor
 
 from spacedsl.api import load_target
 from spacedsl.compiler.integer_model import IntegerModel, load_model
-from spacedsl.compiler.onnx_build import IMAGE
 from spacedsl.compiler.onnx_int8 import emit_int8
 from spacedsl.compiler.plans import int8_plan, network_plan, plan_text
+from spacedsl.compiler.stamp import IMAGE
 from spacedsl.compiler.supernet import subnet_data
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target

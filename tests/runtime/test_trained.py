@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn import functional as F
 
-from spacedsl.compiler.onnx_build import IMAGE
+from spacedsl.compiler.stamp import IMAGE
 from spacedsl.ir.sampling import largest, smallest
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
