@@ -12,10 +12,11 @@ from hypothesis import given, settings
 
 from spacedsl.compiler.graph import Graph
 from spacedsl.compiler.integer_model import preprocess_for
-from spacedsl.compiler.onnx_build import IMAGE, check
+from spacedsl.compiler.onnx_build import check
 from spacedsl.compiler.onnx_fp32 import emit_fp32
 from spacedsl.compiler.parameters import Parameters, expected_shapes
 from spacedsl.compiler.plans import network_plan
+from spacedsl.compiler.stamp import IMAGE
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
 from spacedsl.targets.ort import open_session
