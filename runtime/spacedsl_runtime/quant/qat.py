@@ -93,7 +93,7 @@ class QatSupernet(Quantised):
         """New `edges` and `scales` for the names of a saved state. Raises `ValueError` for a key
         that is none."""
         edges, scales = nn.ModuleDict(), nn.ModuleDict()
-        for name in map(str, names):
+        for name in names:
             part, _, rest = name.partition(".")
             key = rest.rpartition(".")[0]
             if part in ("edges", "scales") and not _KEY.fullmatch(key):
