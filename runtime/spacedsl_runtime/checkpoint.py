@@ -120,7 +120,8 @@ def _read(path: Path | str) -> dict[str, Any]:
 
 def _load_state(path: Path | str, model: ElasticStages | QatSupernet, state: object) -> None:
     """Nothing is loaded unless every tensor fits."""
-    found = cast(dict[str, Tensor], state if isinstance(state, dict) else {})
+    named = isinstance(state, dict) and all(isinstance(name, str) for name in state)
+    found = cast(dict[str, Tensor], state if named else {})
     if isinstance(model, QatSupernet):
         try:
             made = model.quantisers_for(found)
@@ -129,7 +130,7 @@ def _load_state(path: Path | str, model: ElasticStages | QatSupernet, state: obj
         mine = {**model.supernet.state_dict(prefix="supernet."), **made.state_dict()}
     else:
         made, mine = None, model.state_dict()
-    for name in sorted(mine.keys() | found.keys(), key=str):
+    for name in sorted(mine.keys() | found.keys()):
         have = tuple(found[name].shape) if isinstance(found.get(name), Tensor) else None
         want = tuple(mine[name].shape) if name in mine else None
         if have != want:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from math import sqrt
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -34,8 +35,8 @@ class ElasticNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, H, W)."""
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Any number of leading channels c."""
         c = x.shape[1]
         return F.batch_norm(
             x,
@@ -84,8 +85,10 @@ class ElasticConv(nn.Module):
             return None
         return leading(self.bias, layer.cout)
 
-    def forward(self, x: Tensor, layer: Layer) -> Tensor:
-        """(N, cin, H, W) -> (N, cout, H', W'), norm and activation included."""
+    def forward(
+        self, x: Float[Tensor, "n {layer.cin} h w"], layer: Layer
+    ) -> Float[Tensor, "n {layer.cout} -(-h//{layer.stride}) -(-w//{layer.stride})"]:
+        """Norm and activation included."""
         x = F.conv2d(
             x,
             self.weight_of(layer),
@@ -107,8 +110,8 @@ class ElasticSe(nn.Module):
         self.squeeze = ElasticConv((squeeze, channels, 1), False).with_norm(False, True)
         self.excite = ElasticConv((channels, squeeze, 1), False).with_norm(False, True)
 
-    def forward(self, x: Tensor, layer: Layer) -> Tensor:
-        """(N, C, H, W) -> (N, C, H, W)."""
+    def forward(self, x: Float[Tensor, "n c h w"], layer: Layer) -> Float[Tensor, "n c h w"]:
+        """x times the gate of each channel."""
         squeeze, excite = se_layers(layer)
         return gated(x, self.excite(self.squeeze(global_pool(x), squeeze), excite))
 
@@ -125,8 +128,10 @@ class ElasticLinear(nn.Module):
         """The active weight (classes, cin), a view."""
         return leading(self.weight, layer.cout, layer.cin)
 
-    def forward(self, x: Tensor, layer: Layer) -> Tensor:
-        """(N, cin, 1, 1) -> (N, classes)."""
+    def forward(
+        self, x: Float[Tensor, "n {layer.cin} 1 1"], layer: Layer
+    ) -> Float[Tensor, "n {layer.cout}"]:
+        """Logits."""
         return F.linear(x.flatten(1), self.weight_of(layer), self.bias)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -83,7 +84,9 @@ def _stage(stage: Stage, channels: int, classes: int) -> nn.ModuleList:
 class Supernet(ElasticStages):
     """`supernet(x, subnet)` runs one subnet; nothing about it is kept in the module."""
 
-    def forward(self, x: Tensor, subnet: Subnet, dropout: bool = True) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, "n c r r"], subnet: Subnet, dropout: bool = True
+    ) -> Float[Tensor, "n {self.classes}"]:
         """(N, channels, R, R) -> (N, classes) where R is the subnet's resolution. `dropout`: in
         training, apply the page's dropout (the recipe has it on the largest subnet only)."""
         check_images(x, self.channels, subnet)

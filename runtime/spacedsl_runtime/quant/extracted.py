@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from spacedsl_runtime.elastic.functional import channels_last
@@ -43,7 +44,9 @@ class QatSubnet(Quantised):
         """The module with a layer's weights."""
         return cast(Weighted, self.layers[place_of(layer)])
 
-    def forward(self, x: Tensor, tap: Tap | None = None) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, "n c r r"], tap: Tap | None = None
+    ) -> Float[Tensor, "n classes"]:
         """(N, channels, R, R) -> (N, classes). `tap` sees every 8-bit tensor as it is made."""
         check_images(x, self.channels, self.subnet)
         return self.run_graph(self.graph, x, tap=tap)

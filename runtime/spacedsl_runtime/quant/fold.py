@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from spacedsl_runtime.quant.lsq import SCALE_FLOOR, WEIGHT_MAX, round_ste
+from spacedsl_runtime.quant.lsq import SCALE_FLOOR, WEIGHT_MAX, Scalar, round_ste
 
 BIAS_MAX = 2**30
 """Largest bias in steps; a channel's scale grows where it would be larger (as in the compiler)."""
@@ -19,10 +20,10 @@ BIAS_MAX = 2**30
 class Norm(NamedTuple):
     """Batch norm at inference, each (C,)."""
 
-    gamma: Tensor
-    beta: Tensor
-    mean: Tensor
-    var: Tensor
+    gamma: Float[Tensor, " c"]
+    beta: Float[Tensor, " c"]
+    mean: Float[Tensor, " c"]
+    var: Float[Tensor, " c"]
     epsilon: float = 1e-5
 
 
@@ -36,7 +37,9 @@ class Folded(NamedTuple):
     step: Tensor
 
 
-def affine(norm: Norm | None, bias: Tensor | None, like: Tensor) -> tuple[Tensor, Tensor]:
+def affine(
+    norm: Norm | None, bias: Float[Tensor, " o"] | None, like: Float[Tensor, " o"]
+) -> tuple[Float[Tensor, " o"], Float[Tensor, " o"]]:
     """What norm and bias do to a convolution's result, in float64: times factor (O,), plus shift
     (O,)."""
     plain = torch.zeros_like(like) if bias is None else bias.double()
@@ -47,11 +50,11 @@ def affine(norm: Norm | None, bias: Tensor | None, like: Tensor) -> tuple[Tensor
 
 
 def fold(
-    integers: Tensor,
-    scale: Tensor,
+    integers: Float[Tensor, "o i *window"],
+    scale: Scalar,
     norm: Norm | None,
-    bias: Tensor | None,
-    input_scale: Tensor,
+    bias: Float[Tensor, " o"] | None,
+    input_scale: Scalar,
     offset: float = 0.0,
 ) -> Folded:
     """Integers (O, I, K, K) or (O, I) of one scalar `scale`, what follows them and the scalar scale

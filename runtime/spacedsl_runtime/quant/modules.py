@@ -8,6 +8,7 @@ from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from spacedsl_runtime.elastic.functional import global_pool, pool2d
@@ -18,7 +19,7 @@ from spacedsl_runtime.program import Layer
 from spacedsl_runtime.quant.fake import ActivationQuantiser, WeightQuantiser
 from spacedsl_runtime.quant.fold import Folded, Norm, fold
 from spacedsl_runtime.quant.int8 import Clip, Int8Graph, Node, clip_of
-from spacedsl_runtime.quant.lsq import ACT_MAX, round_ste
+from spacedsl_runtime.quant.lsq import ACT_MAX, Scalar, round_ste
 
 RELU6_SCALE = 6 / 255
 
@@ -32,13 +33,13 @@ class Edge(NamedTuple):
     """An 8-bit tensor: `steps` from zero (N, C, H, W), whole numbers, and the scalar `scale` that
     its readers give a step."""
 
-    steps: Tensor
-    scale: Tensor
+    steps: Float[Tensor, "n c h w"]
+    scale: Scalar
 
-    @property
-    def value(self) -> Tensor:
-        """What it stands for, (N, C, H, W)."""
-        return self.steps * self.scale
+
+def value_of(edge: Edge) -> Float[Tensor, "n c h w"]:
+    """What an 8-bit tensor stands for."""
+    return edge.steps * edge.scale
 
 
 Tap = Callable[[Node, Edge], Edge]
@@ -89,7 +90,7 @@ class Quantised(nn.Module):
             else:
                 edge = self._run(node, [made[i] for i in node.inputs], dropout, ranges)
             made[node.name] = edge if tap is None or node.op == "dropout" else tap(node, edge)
-        return made[graph[-1].name].value.flatten(1)
+        return value_of(made[graph[-1].name]).flatten(1)
 
     def _run(self, node: Node, inputs: list[Edge], dropout: bool, ranges: Ranges | None) -> Edge:
         x = inputs[0]
@@ -104,13 +105,13 @@ class Quantised(nn.Module):
             case "pool":
                 y = global_pool(x.steps) * x.scale
             case "add":
-                y = x.value + inputs[1].value
+                y = value_of(x) + value_of(inputs[1])
             case "mul":
                 y = (x.steps * inputs[1].steps) * (x.scale * inputs[1].scale)
             case "shift":
-                y = x.value + node.offset
+                y = value_of(x) + node.offset
             case "sigmoid":
-                y = torch.sigmoid(x.value)
+                y = torch.sigmoid(value_of(x))
             case _:
                 y = self._weighted(node, x, ranges)
         return self._made(node, y, ranges)
@@ -160,9 +161,9 @@ class Quantised(nn.Module):
                 return y * _channels(folded.step)
         if ranges is None:
             integers, scale = self._integers(node)
-            y = _convolve(node, x.value, integers * scale)
+            y = _convolve(node, value_of(x), integers * scale)
         else:
-            y = _convolve(node, x.value, source.weight_of(node.sizes))
+            y = _convolve(node, value_of(x), source.weight_of(node.sizes))
         y = y if bias is None else y + _channels(bias)
         if norm is not None and ranges is not None:
             c = y.shape[1]

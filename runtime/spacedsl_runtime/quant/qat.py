@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from spacedsl_runtime import subnet as subnets
@@ -92,7 +93,7 @@ class QatSupernet(Quantised):
         """New `edges` and `scales` for the names of a saved state. Raises `ValueError` for a key
         that is none."""
         edges, scales = nn.ModuleDict(), nn.ModuleDict()
-        for name in map(str, names):
+        for name in names:
             part, _, rest = name.partition(".")
             key = rest.rpartition(".")[0]
             if part in ("edges", "scales") and not _KEY.fullmatch(key):
@@ -113,7 +114,9 @@ class QatSupernet(Quantised):
         """What the FP32 supernet learns."""
         return self.supernet.parameters()
 
-    def forward(self, x: Tensor, subnet: Subnet, dropout: bool = True) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, "n c r r"], subnet: Subnet, dropout: bool = True
+    ) -> Float[Tensor, "n {self.supernet.classes}"]:
         """(N, channels, R, R) -> (N, classes); `dropout` as for the supernet."""
         check_images(x, self.supernet.channels, subnet)
         return self.run_graph(self.graph(subnet), x, dropout=dropout)
