@@ -66,7 +66,9 @@ def test_every_activation_is_delegated(act: str) -> None:
     )
     net, model = litert_model(net_around(block, 2, 24, 25, act))
     assert not own_operators(emit_int8(model))
-    assert all(off.max() <= 1 for _, off in step_differences(model, net.images))
+    for merged in (False, True):
+        for name, off in step_differences(model, net.images, merged=merged):
+            assert off.max() <= 1, name
 
 
 @settings(max_examples=40, suppress_health_check=[*HealthCheck])
@@ -74,8 +76,9 @@ def test_every_activation_is_delegated(act: str) -> None:
 def test_random_blocks_too(subnet: Subnet) -> None:
     net, model = litert_model(subnet)
     assert not own_operators(emit_int8(model))
-    for name, off in step_differences(model, net.images):
-        assert off.max() <= 1, name
+    for merged in (False, True):
+        for name, off in step_differences(model, net.images, merged=merged):
+            assert off.max() <= 1, name
 
 
 @pytest.mark.parametrize("size", [24, 25, 26, 28])
@@ -131,13 +134,14 @@ def test_every_published_model_is_delegated_and_agrees_with_onnx_runtime(page: s
     assert (found.argmax(1) == theirs.argmax(1)).mean() >= 0.75
 
 
+@pytest.mark.parametrize("merged", [False, True])
 @pytest.mark.parametrize("page", ["models/seqnet-vnni-a0", "models/seqnet-pixel4-a1"])
-def test_elements_that_are_off_by_one_are_rare(page: str) -> None:
+def test_elements_that_are_off_by_one_are_rare(page: str, merged: bool) -> None:
     """Per kind of operator, for those that make a million elements; the others together."""
     net, model = litert_model(library_model(page))
     kinds = {node.name: node.op for node in model.nodes}
     off, total = Counter[str](), Counter[str]()
-    for name, steps in step_differences(model, net.images[:1]):
+    for name, steps in step_differences(model, net.images[:1], merged=merged):
         assert steps.max() <= 1, name
         off[kinds[name]] += int(steps.sum())
         total[kinds[name]] += steps.size
