@@ -28,6 +28,7 @@ KINDS = {
     "Max Pooling": frozenset({"MAX_POOL_2D"}),
     "Average Pooling": frozenset({"AVERAGE_POOL_2D"}),
     "Constant Pad": frozenset({"PAD"}),
+    "Space To Depth": frozenset({"SPACE_TO_DEPTH"}),
     "Static Reshape": frozenset({"RESHAPE"}),
 }
 """How XNNPACK begins the name of an operator -> what it may be in the file; else it is a table."""

@@ -73,6 +73,7 @@ LITERT = Rules(
     aliases=("tflite", "litert"),
     formats=("tflite",),
     acts=ACTS,
+    stem="space-to-depth",
     depthwise_taps=25,
 )
 """XNNPACK's kernels, to which LiteRT delegates."""
