@@ -105,6 +105,8 @@ class _Emitter(Builder):
                 max_pool(self, node, inputs[0], least)
             case "avgpool":
                 self.average(node)
+            case other:
+                raise fault("unsupported-op", f"{name}: INT8 TFLite files have no {other}")
 
     def ratio(self, name: str) -> np.float32:
         """What readers of a tensor take for each step that its op writes."""
