@@ -14,7 +14,7 @@ from tests.support import ROOT
 
 PACKAGE = ROOT / "spacedsl"
 RUNTIME = ROOT / "runtime" / "spacedsl_runtime"
-HEAVY = {"torch", "onnx", "onnxruntime", "tensorflow"}
+HEAVY = {"torch", "onnx", "onnxruntime", "tensorflow", "yaml"}
 STDLIB = sys.stdlib_module_names
 
 ALLOWED = {
@@ -25,6 +25,7 @@ ALLOWED = {
     "passes": {"passes", "ir"},
     "lang": {"lang", "syntax", "ir", "passes", "text", "diagnostics", "files"},
     "search": {"search", "ir", "passes", "diagnostics"},
+    "bridges": {"bridges", "lang", "ir", "passes", "text", "diagnostics", "files"},
 }
 """Part of spacedsl -> the parts it may import, inside functions too."""
 
@@ -36,6 +37,7 @@ THIRD_PARTY = {
     "passes": {"numpy"},
     "lang": set(),
     "search": {"numpy"},
+    "bridges": {"pydantic", "yaml"},
 }
 
 

@@ -9,6 +9,7 @@ from spacedsl.cli.bench import bench
 from spacedsl.cli.boundary import Commands, guarded
 from spacedsl.cli.check import check
 from spacedsl.cli.compile import compile_page
+from spacedsl.cli.convert import convert
 from spacedsl.cli.covers import covers
 from spacedsl.cli.diff import diff
 from spacedsl.cli.doctor import doctor
@@ -61,6 +62,7 @@ for name, command in (
     ("which", which),
     ("sample", sample),
     ("import", import_code),
+    ("convert", convert),
     ("score", score),
     ("evolve", evolve),
     ("optimum", optimum),
