@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
@@ -17,6 +17,7 @@ from spacedsl.ir.target import Target
 from spacedsl.lang.blocks import lower_block
 from spacedsl.lang.items import check_language, collect_items, note_broken
 from spacedsl.lang.report import Abandon, Report, Seen
+from spacedsl.lang.targets import lower_target, target_errors
 from spacedsl.syntax.parser import MAX_CHARACTERS, parse_any
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Source
@@ -120,7 +121,6 @@ class Page:
     def _lower(self, name: str) -> Item:
         from spacedsl.lang.models import lower_model
         from spacedsl.lang.spaces import lower_space
-        from spacedsl.lang.targets import lower_target
 
         node, report = self.items[name], Report(self.source, self._unknown)
         try:
@@ -132,7 +132,7 @@ class Page:
             elif node.rule == "model":
                 item = lower_model(node, self, report)
             else:
-                item = lower_target(node, report)
+                item = lower_target(node, self, report)
         except Abandon:
             report.raise_if_any()
             raise
@@ -176,8 +176,13 @@ class Page:
         pages = [p for p in self.uses if p._has(name, rule)]
         if pages or rule == "block":
             return pages
-        page = self.loader.beside(self, name)
-        return [page] if page is not None and page._has(name, rule) else []
+        found = self.loader.beside(self, name)
+        return next(([page] for page in found if page._has(name, rule)), [])
+
+    def find_file(self, said: str) -> Path | None:
+        """A file that this page names by its path: beside it, else in the library."""
+        paths = (base / said for base in (self.folder, library()))
+        return next((path for path in paths if _is_file(path)), None)
 
     def _has(self, name: str, rule: str) -> bool:
         return name in self.broken or (name in self.items and self.items[name].rule == rule)
@@ -270,26 +275,24 @@ class Loader:
         if pure.is_absolute() or pure.suffix != SUFFIX or "\\" in wanted or "\0" in wanted:
             message = f"`use` takes a relative path that ends in {SUFFIX}"
             raise report.fail("bad-use", message, token)
-        for base in (page.folder, library()):
-            path = base / wanted
-            if _is_file(path):
-                if path.resolve() in self._loading:
-                    message = f"{wanted} uses this page, directly or not"
-                    raise report.fail("use-cycle", message, token)
-                try:
-                    return self.open(path, _shown(path, page), wanted)
-                except SpaceError as error:
-                    raise report.depends(error.diagnostics) from None
+        path = page.find_file(wanted)
+        if path is not None:
+            if path.resolve() in self._loading:
+                message = f"{wanted} uses this page, directly or not"
+                raise report.fail("use-cycle", message, token)
+            try:
+                return self.open(path, _shown(path, page), wanted)
+            except SpaceError as error:
+                raise report.depends(error.diagnostics) from None
         help = "looked beside this page and in the library"
         raise report.fail("missing-use", f"there is no page {wanted}", token, help)
 
-    def beside(self, page: Page, name: str) -> Page | None:
-        """The page NAME.space beside `page`, else in the library, or None."""
+    def beside(self, page: Page, name: str) -> Iterator[Page]:
+        """The pages NAME.space beside `page`, then in the library."""
         for base in _bases(page):
             path = base / f"{name}{SUFFIX}"
             if _is_file(path) and path.resolve() not in self._loading:
-                return self.open(path, _shown(path, page))
-        return None
+                yield self.open(path, _shown(path, page))
 
     def names_beside(self, page: Page) -> list[str]:
         """What `beside` would find."""
@@ -330,9 +333,12 @@ def check_page(page: Page) -> tuple[Diagnostic, ...]:
     found = list(page.all_errors())
     for name in page.names:
         try:
-            page.get(name)
+            item = page.get(name)
         except SpaceError as error:
             found += error.diagnostics
+            continue
+        if isinstance(item, Target):
+            found += target_errors(page.items[name], page)
     own = page.source.name
     ordered = sorted(dict.fromkeys(found), key=lambda d: _rank(d, own))
     more = len(ordered) - MAX_ERRORS
