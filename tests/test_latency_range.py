@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from typer.testing import CliRunner
 
 from spacedsl.cli.app import app
@@ -38,6 +38,7 @@ class Table:
         return Prediction(np.where(lacking, np.nan, ms), coverage)
 
 
+@settings(max_examples=40)
 @given(hyperspaces(elastic=2, most=2))
 def test_the_range_is_attained_and_never_left(space: Space) -> None:
     subnets = all_subnets(space, most=400)
