@@ -8,6 +8,7 @@ from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.lang.page import Loader, check_page
 from spacedsl.lang.resolve import resolved_text
+from spacedsl.syntax.printer import format_text
 from spacedsl.text import Source
 from tests.support import SPACES, item_of
 
@@ -26,6 +27,15 @@ from tests.support import SPACES, item_of
 def test_a_page_that_raised(text: str, codes: list[str]) -> None:
     page = Loader().open_source(Source("page.space", text), SPACES)
     assert [d.code for d in check_page(page)] == codes
+
+
+def test_comments_within_a_setting() -> None:
+    """Two of them once met on one line, and the formatter refused itself."""
+    text = "model m of s at 8 { stem { 32 second# one\n=# two\n1 } }\n"
+    formatted = format_text(Source("page", text))
+    assert formatted.count("# one\n") == formatted.count("# two\n") == 1
+    assert "32 second=1" in formatted
+    assert format_text(Source("page", formatted)) == formatted
 
 
 SHARED_BY_ONE = """
