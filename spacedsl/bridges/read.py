@@ -43,11 +43,18 @@ def given(text: str) -> Given:
     """A path, PATH#ITEM, or the thing itself. Raises `SpaceError`."""
     where, _, item = text.partition("#")
     for path, name in ((text, ""), (where, item)):
-        if len(path) < 1024 and "\n" not in path and "\0" not in path and Path(path).is_file():
+        if _is_file(path):
             return Given(decode(read_bounded(Path(path), MAX_BYTES), path), name, True)
     if where.endswith((".json", ".yml", ".yaml", ".txt")):
         read_bounded(Path(where), MAX_BYTES)  # says why it cannot be read
     return Given(Source("<argument>", text), "", False)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # longer than the file system takes, or no name at all
+        return False
 
 
 def recognised(found: Given) -> Kind:
