@@ -1,7 +1,8 @@
-"""Every error of the language is explained, its example shows it and the mended one does not."""
+"""Every error is explained, its example shows it and the mended one does not."""
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -15,45 +16,72 @@ from spacedsl.lang.check import check_page
 from spacedsl.lang.explanations import Explanation, explained, explanation
 from spacedsl.lang.page import Loader
 from tests.conformance.test_conformance import CASES, raised_codes, sections
+from tests.support import ROOT
 
-NO_EXAMPLE = {"not-text", "format-unsafe", "more-errors", "internal"}
-"""A file of bytes, a hundred errors, and what no page is known to cause."""
+CODE = re.compile(r"[a-z]+(-[a-z]+)*")
 
 
-def codes_found(found: Explanation, section: str, folder: Path) -> list[str]:
-    """The codes that an example gives."""
+def commands(text: str) -> list[list[str]]:
+    found = [shlex.split(line) for line in text.splitlines()]
+    assert all(words[0] == "spacedsl" for words in found)
+    return [words[1:] for words in found]
+
+
+def codes_found(found: Explanation, section: str, folder: Path) -> list[str] | None:
+    """The codes that an example gives; None where it is not run."""
     shown = found.shown(section)
+    if "not-run" in shown:
+        assert "\nNot run: " in found.sections[section], "it says why"
+        return None
     for name, text in shown.items():
         (folder / ("page.space" if name == "space" else name)).write_text(text, encoding="utf-8")
     if "space" in shown:
         return [d.code for d in check_page(Loader().open(folder / "page.space"))]
-    words = shlex.split(shown["sh"])
-    assert words[0] == "spacedsl"
-    asked = [] if "--format" in words else ["--format", "json"]
-    result = CliRunner().invoke(app, [*words[1:], *asked])
-    if asked:
-        return [d["code"] for d in json.loads(result.stdout)["diagnostics"]]
-    return re.findall(r"title=([a-z-]+)", result.stdout)
+    codes: list[str] = []
+    for words in commands(shown["sh"]):
+        asked = [] if "--format" in words or words[0] == "export" else ["--format", "json"]
+        result = CliRunner().invoke(app, [*words, *asked])
+        if asked:
+            codes += [d["code"] for d in json.loads(result.stdout)["diagnostics"]]
+        else:
+            codes += re.findall(r"title=([a-z-]+)|error\[([a-z-]+)\]", result.output)
+    return [code if isinstance(code, str) else "".join(code) for code in codes]
 
 
-@pytest.mark.parametrize("code", sorted(set(explained()) - NO_EXAMPLE))
+@pytest.mark.parametrize("code", explained())
 def test_an_example_shows_its_error_and_is_mended(
     code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = explanation(code)
     assert found.text.startswith(f"# {code}: ")
-    assert found.sections["What"].strip()
+    assert list(found.sections) == ["What", "Why", "Example", "Mended"]
+    assert all(text.strip() for text in found.sections.values())
     monkeypatch.chdir(tmp_path)
-    assert codes_found(found, "Example", tmp_path) == [code]
-    assert codes_found(found, "Mended", tmp_path) == []
+    shown = codes_found(found, "Example", tmp_path)
+    assert shown is None or set(shown) == {code}
+    assert not codes_found(found, "Mended", tmp_path)
 
 
-def test_every_code_of_the_language_is_explained() -> None:
+def raised() -> set[str]:
+    """Every code that spacedsl raises, read off its source."""
+    found = raised_codes()
+    for path in sorted((ROOT / "spacedsl").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+            if name in ("fault", "Diagnostic") and isinstance(node, ast.Call) and node.args:
+                first = node.args[0]
+                if isinstance(first, ast.Constant):
+                    found.add(str(first.value))
+    return found
+
+
+def test_every_code_is_explained() -> None:
     shown: set[str] = set()
     for path in CASES:
         expected = sections(path.read_text(encoding="utf-8"))["expect"]
         shown |= set(re.findall(r"error\[([a-z-]+)\]", expected))
-    assert (raised_codes() | shown) - set(explained()) == set()
+    assert (raised() | shown) - set(explained()) == set()
+    assert all(CODE.fullmatch(code) for code in explained())
 
 
 def test_explain_prints_the_file_and_lists_all() -> None:

@@ -14,7 +14,7 @@ from tests.support import ROOT
 
 PACKAGE = ROOT / "spacedsl"
 RUNTIME = ROOT / "runtime" / "spacedsl_runtime"
-HEAVY = {"torch", "onnx", "onnxruntime", "tensorflow", "ai_edge_litert", "flatbuffers"}
+HEAVY = {"torch", "onnx", "onnxruntime", "tensorflow", "ai_edge_litert", "flatbuffers", "yaml"}
 STDLIB = sys.stdlib_module_names
 
 ALLOWED = {
@@ -37,6 +37,7 @@ ALLOWED = {
         "",
         "__version__",
     },
+    "bridges": {"bridges", "lang", "ir", "passes", "text", "diagnostics", "files"},
 }
 """Part of spacedsl -> the parts it may import, inside functions too."""
 
@@ -49,6 +50,7 @@ THIRD_PARTY = {
     "lang": set(),
     "search": {"numpy"},
     "lsp": {"lsprotocol", "pygls"},
+    "bridges": {"pydantic", "yaml"},
 }
 
 

@@ -326,7 +326,9 @@ def test_what_tables_lack_is_listed() -> None:
     message = raised(ModelScorer(hyper, FakeLatency(), FakeQuality(hole=48), LIMITS_MS), space)
     assert "stage2 mbv2: loss of block 1 of 2, 16 -> 48 kernel 3 expand 4 at 32" in message
     head = FakeLatency(uncovered=lambda s: s.cout == 0)
-    assert "head: its latency" in raised(ModelScorer(hyper, head, FakeQuality(), LIMITS_MS), space)
+    assert "head: latency of body" in raised(
+        ModelScorer(hyper, head, FakeQuality(), LIMITS_MS), space
+    )
     rows = RowsScorer(hyper, FakeRows(lacks=3), FakeLatency(), LIMITS_MS)
     assert "stage3" in raised(rows, space)
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from spacedsl.ir.identity import space_identity
+from spacedsl.lang.tables import shipped
 from spacedsl.passes.bind import Site, subnet_sites
 from spacedsl.search.protocols import Coverage
 from spacedsl.tables.blocks import reachable_sites
-from spacedsl.tables.files import load_latency, load_quality, load_table, shipped, table_path
+from spacedsl.tables.files import load_latency, load_quality, load_table, table_path
 from spacedsl.tables.fit import fit_directory
 from spacedsl.tables.latency import FittedLatency
 from spacedsl.tables.quality import FittedQuality

@@ -26,6 +26,7 @@ COMMANDS = {
     "which": "which:which",
     "sample": "sample:sample",
     "import": "import_:import_code",
+    "convert": "convert:convert",
     "score": "score:score",
     "evolve": "evolve:evolve",
     "optimum": "optimum:optimum",

@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import DIFFERS, FORMAT, Format, emit
-from spacedsl.cli.words import amount, count
+from spacedsl.cli.effects import Effect, Pair, effects
 from spacedsl.diagnostics import fault
 from spacedsl.ir.diff import Change, Side, diff_spaces, diff_subnets
 from spacedsl.ir.identity import space_identity
-from spacedsl.ir.size import count_subnets
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.page import Item
 from spacedsl.lang.values import shown
-from spacedsl.passes.cost import subnet_cost
 from spacedsl.passes.network import subnet_identity
-
-if TYPE_CHECKING:
-    from spacedsl.passes.extremes import Range
 
 
 def diff(
     a: str = typer.Argument(..., help="A page."),
     b: str = typer.Argument(..., help="Another page of the same kind."),
+    targets: list[str] = typer.Option(
+        [], "--target", help="Latency on this target; repeatable. Else on those of the hyperspace."
+    ),
     format: Format = FORMAT,
 ) -> None:
-    """Compare two pages by meaning: stages, choices, and what follows from them. Exit 1 if they
-    differ."""
-    left, right = api.load(a), api.load(b)
-    changes = _changes(left, right, a, b)
-    hashes = (_hash(left), _hash(right))
+    """Compare two pages by meaning: stages, choices, and what follows from them (subnets, FLOPs,
+    parameters, least and greatest latency). Exit 1 if they differ."""
+    pair = _pair(api.load(a), api.load(b), a, b)
+    changes = _changes(pair)
+    hashes = (_hash(pair[0]), _hash(pair[1]))
     equal = hashes[0] == hashes[1]
     if format is Format.json:
+        found = () if equal else tuple(effects(pair, tuple(targets)))
         sides = [{"page": p, "hash": h} for p, h in zip((a, b), hashes, strict=True)]
         emit(
             {
@@ -43,6 +42,7 @@ def diff(
                 "a": sides[0],
                 "b": sides[1],
                 "changes": [c.to_json() for c in changes],
+                "effects": _effects_json(found),
             }
         )
     elif equal:
@@ -51,26 +51,38 @@ def diff(
         print(f"- {a}\n+ {b}")
         for line in _lines(changes):
             print(line)
-        for name, mine, theirs in _effects(left, right):
-            print(f"  {name:<8} {mine}  ->  {theirs}" if mine != theirs else f"  {name:<8} {mine}")
+        for effect in effects(pair, tuple(targets)):
+            print(f"  {effect.line}")
     if not equal:
         raise typer.Exit(DIFFERS)
 
 
-def _changes(left: Item, right: Item, a: str, b: str) -> tuple[Change, ...]:
+def _pair(left: Item, right: Item, a: str, b: str) -> Pair:
+    if isinstance(left, Space) and isinstance(right, Space):
+        return left, right
+    if isinstance(left, Subnet) and isinstance(right, Subnet):
+        return left, right
+    raise fault("wrong-kind", f"{a} and {b} are not two spaces or two models")
+
+
+def _changes(pair: Pair) -> tuple[Change, ...]:
+    left, right = pair
     if isinstance(left, Space) and isinstance(right, Space):
         return diff_spaces(left, right)
     if isinstance(left, Subnet) and isinstance(right, Subnet):
         return diff_subnets(left, right)
-    raise fault("wrong-kind", f"{a} and {b} are not two spaces or two models")
+    raise TypeError(pair)
 
 
-def _hash(item: Item) -> str:
-    if isinstance(item, Subnet):
-        return subnet_identity(item)
-    if isinstance(item, Space):
-        return space_identity(item)
-    raise TypeError(type(item))
+def _hash(item: Space | Subnet) -> str:
+    return subnet_identity(item) if isinstance(item, Subnet) else space_identity(item)
+
+
+def _effects_json(found: tuple[Effect, ...]) -> dict[str, Any]:
+    """Quantities by name, both sides; latencies as a list, one per target."""
+    plain = {e.name.lower(): {"a": e.json[0], "b": e.json[1]} for e in found if not e.target}
+    latency = [{"target": e.target, "a": e.json[0], "b": e.json[1]} for e in found if e.target]
+    return {**plain, "latency": latency}
 
 
 def _lines(changes: tuple[Change, ...]) -> list[str]:
@@ -105,26 +117,3 @@ def _side(side: Side) -> str:
     if any(isinstance(value, str) for value in side):
         return " ".join(map(str, side))
     return shown(side)
-
-
-def _effects(left: Item, right: Item) -> list[tuple[str, str, str]]:
-    if isinstance(left, Space) and isinstance(right, Space):
-        from spacedsl.passes.extremes import cost_range
-
-        mine, theirs = cost_range(left), cost_range(right)
-        return [
-            ("subnets", count(count_subnets(left)), count(count_subnets(right))),
-            ("FLOPs", _range(mine.flops), _range(theirs.flops)),
-            ("params", _range(mine.params), _range(theirs.params)),
-        ]
-    if isinstance(left, Subnet) and isinstance(right, Subnet):
-        a, b = subnet_cost(left), subnet_cost(right)
-        return [
-            ("FLOPs", amount(a.flops), amount(b.flops)),
-            ("params", amount(a.params), amount(b.params)),
-        ]
-    return []
-
-
-def _range(range: Range) -> str:
-    return f"{amount(range.least)} to {amount(range.greatest)}"

@@ -1,54 +1,114 @@
-"""spacedsl import: the method authors' codes as pages."""
+"""spacedsl import: other notations as pages."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.pages import page_in
-from spacedsl.diagnostics import fault
+from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import write_atomic
+from spacedsl.ir.block import ACTIVATIONS
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.codes import (
-    hyperspace_of,
-    is_model_code,
-    is_space_code,
-    space_from_code,
-    subnet_from_code,
-)
+from spacedsl.lang.codes import hyperspace_of, is_model_code, space_from_code, subnet_from_code
+from spacedsl.lang.write import write
+
+if TYPE_CHECKING:
+    from spacedsl.bridges.timm_network import Frame
+
+
+class From(StrEnum):
+    """Notations."""
+
+    code = "code"
+    ofa = "ofa"
+    attentivenas = "attentivenas"
+    timm = "timm"
+    json = "json"
 
 
 def import_code(
-    code: str = typer.Argument(..., help="e.g. onnxw-151122-023231, or d..._k..._w..._e..._r..."),
-    of: str | None = typer.Option(None, "--of", help="The space of a model's code (page or name)."),
+    code: str = typer.Argument(
+        ..., help="A code or a name, a setting as JSON, block strings, or a file with them."
+    ),
+    of: str | None = typer.Option(None, "--of", help="The space of a model (page or name)."),
+    notation: From | None = typer.Option(None, "--from", help="What it is; else it is recognised."),
     name: str = typer.Option("imported", "--name", help="Name of the item on the page."),
+    at: int | None = typer.Option(None, "--at", min=1, max=4096, help="Resolution, if not said."),
+    stem: int | None = typer.Option(None, "--stem", min=1, max=65536, help="timm: width (16)."),
+    head: int | None = typer.Option(None, "--head", min=1, max=65536, help="timm: width (1280)."),
+    act: str | None = typer.Option(None, "--act", help="timm: default activation (hswish)."),
     out: Path | None = typer.Option(None, "--out", help="Where to write the page."),
     format: Format = FORMAT,
 ) -> None:
-    """Turn a code of the method's authors into a page."""
-    folder = out.parent if out is not None else Path()
-    text = page_in(folder, _item(code, of, name), of, comments=[f"Imported from {code}"])
+    """Turn another notation into a page: a code of the method's authors (onnxw-151122-023231,
+    d..._k..._w..._e..._r...), a name or setting of Once-for-All, a configuration of AttentiveNAS
+    or AlphaNet (FILE.yml, FILE.yml#a0), timm's block strings, or a model's JSON."""
+    from spacedsl.bridges.read import given, recognised
+
+    found = given(code)
+    kind = notation.value if notation else recognised(found)
+    frame = _frame(kind, at, stem, head, act)
+    if kind == "code":
+        text = found.source.text.strip()
+        item = _of_code(text, of, name)
+    else:
+        from spacedsl.bridges.read import read
+
+        space = api.load_space(of) if of else None
+        item = read(found, kind, space, frame, name, at=at)
+    page = _page(item, out.parent if out is not None else Path(), of, _origin(code))
     if out is not None:
-        write_atomic(out, text)
+        write_atomic(out, page)
     if format is Format.json:
-        emit({"text": text})
+        emit({"text": page})
     elif out is None:
-        print(text, end="")
+        print(page, end="")
 
 
-def _item(code: str, of: str | None, name: str) -> Space | Subnet:
+def _origin(code: str) -> str:
+    shown = " ".join(code.split())
+    return f"Imported from {shown if len(shown) <= 80 else shown[:77] + '...'}"
+
+
+def _page(item: Space | Subnet, folder: Path, of: str | None, comment: str) -> str:
+    """A page that finds what it needs; a model of a space that no page has comes with it."""
+    page = page_in(folder, item, of, comments=[comment])
+    if isinstance(item, Space) or of is not None or _is_found(item):
+        return page
+    return write(item.of, item, comments=[comment])
+
+
+def _is_found(model: Subnet) -> bool:
+    try:
+        return api.load_space(model.of.name) == model.of
+    except SpaceError:
+        return False
+
+
+def _frame(kind: str, at: int | None, stem: int | None, head: int | None, act: str | None) -> Frame:
+    from spacedsl.bridges.timm_network import Frame
+
+    if kind != "timm" and (stem, head, act) != (None, None, None):
+        raise fault("bad-option", "--stem, --head and --act are for block strings of timm")
+    if act is not None and act not in ACTIVATIONS:
+        raise fault("bad-option", f"--act {act[:40]}: not one of {', '.join(ACTIVATIONS)}")
+    said = {"stem": stem, "head": head, "act": act, "resolution": at}
+    return Frame(**{key: value for key, value in said.items() if value is not None})  # type: ignore[arg-type]
+
+
+def _of_code(code: str, of: str | None, name: str) -> Space | Subnet:
     if is_model_code(code):
         if of is None:
             help = "name it: --of spaces/vnni.space"
             raise fault("missing-option", "a model's code does not say its space", help)
         return subnet_from_code(code, api.load_space(of), name)
-    if not is_space_code(code):
-        help = "e.g. onnxw-151122-023231, or d1#1_k3#3_w16#16_e0#1_r160"
-        raise fault("bad-code", f"{code[:80]} is neither a space's code nor a model's", help)
     named = hyperspace_of(code)
     hyper = api.load_space(of or named)
     if hyper.name != named:

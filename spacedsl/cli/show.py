@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.facts import Bounds, ModelFacts, SpaceFacts
 from spacedsl.cli.words import amount, count
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.ir.identity import space_identity
@@ -22,9 +23,6 @@ from spacedsl.lang.resolve import resolved_text
 from spacedsl.lang.values import shown
 from spacedsl.passes.cost import subnet_cost
 from spacedsl.passes.network import subnet_identity
-
-if TYPE_CHECKING:
-    from spacedsl.passes.extremes import CostRange
 
 
 def show(
@@ -50,7 +48,7 @@ def show(
         text = _code(item, page)
         print(text) if format is Format.text else emit({"code": text})
         return
-    facts = _facts(item, page)
+    facts = _facts(item, page).model_dump(exclude_unset=True)
     if target is not None:
         facts["latency"] = _latency(item, page, target)
     if format is Format.json:
@@ -100,42 +98,37 @@ def _code_or_none(item: Space | Subnet) -> str | None:
         return None
 
 
-def _facts(item: Item, page: str) -> dict[str, Any]:
+def _facts(item: Item, page: str) -> ModelFacts | SpaceFacts:
     if isinstance(item, Subnet):
         cost = subnet_cost(item)
-        return {
-            "kind": "model",
-            "name": item.name,
-            "of": item.of.name,
-            "hash": subnet_identity(item),
-            "resolution": item.resolution,
-            "flops": cost.flops,
-            "params": cost.params,
-            "subnets": 1,
-            "code": _code_or_none(item),
-        }
+        return ModelFacts(
+            kind="model",
+            name=item.name,
+            of=item.of.name,
+            hash=subnet_identity(item),
+            resolution=item.resolution,
+            flops=cost.flops,
+            params=cost.params,
+            subnets=1,
+            code=_code_or_none(item),
+        )
     if isinstance(item, Space):
         from spacedsl.passes.extremes import cost_range
 
         ranges = cost_range(item)
-        return {
-            "kind": item.kind,
-            "name": item.name,
-            "of": item.of.name if item.of else None,
-            "hash": space_identity(item),
-            "resolutions": list(item.resolutions),
-            "flops": _range(ranges, "flops"),
-            "params": _range(ranges, "params"),
-            "subnets": count_subnets(item),
-            "spaces": count_spaces(item),
-            "code": _code_or_none(item),
-        }
+        return SpaceFacts(
+            kind=item.kind,
+            name=item.name,
+            of=item.of.name if item.of else None,
+            hash=space_identity(item),
+            resolutions=list(item.resolutions),
+            flops=Bounds(min=ranges.flops.least, max=ranges.flops.greatest),
+            params=Bounds(min=ranges.params.least, max=ranges.params.greatest),
+            subnets=count_subnets(item),
+            spaces=count_spaces(item),
+            code=_code_or_none(item),
+        )
     raise fault("wrong-kind", f"{page} is not a hyperspace, a space or a model")
-
-
-def _range(ranges: CostRange, key: str) -> dict[str, int]:
-    found = ranges.flops if key == "flops" else ranges.params
-    return {"min": found.least, "max": found.greatest}
 
 
 def _latency(item: Item, page: str, target: str) -> dict[str, Any]:

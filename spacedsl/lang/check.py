@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from spacedsl.diagnostics import Diagnostic, SpaceError, order
+from spacedsl.ir.target import Target
 from spacedsl.lang.page import Page
+from spacedsl.lang.targets import target_errors
 
 MAX_ERRORS = 100
 """More of a page are counted, not shown."""
@@ -15,9 +17,12 @@ def check_page(page: Page) -> tuple[Diagnostic, ...]:
     found = list(page.all_errors())
     for name in page.names:
         try:
-            page.get(name)
+            item = page.get(name)
         except SpaceError as error:
             found += error.diagnostics
+            continue
+        if isinstance(item, Target):
+            found += target_errors(page.items[name], page)
     own = page.source.name
     ordered = sorted(dict.fromkeys(found), key=lambda d: _rank(d, own))
     more = len(ordered) - MAX_ERRORS

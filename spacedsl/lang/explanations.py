@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 SECTION = re.compile(r"^## (.*)\n+", re.MULTILINE)
-FENCE = re.compile(r"^```(space|sh)(?: (\S+))?\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^```(space|sh|json|text)(?: (\S+))?\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,8 @@ class Explanation:
     sections: dict[str, str]
 
     def shown(self, section: str) -> dict[str, str]:
-        """What a section shows: "space" (the page) or "sh" (a command), and files by name."""
+        """What a section shows: "space" (the page), "sh" (commands) or "not-run" (commands that
+        the section says why not to run), and files by name."""
         return {
             name or kind: text for kind, name, text in FENCE.findall(self.sections.get(section, ""))
         }

@@ -19,6 +19,7 @@ from spacedsl.lang.blocks import lower_block
 from spacedsl.lang.items import check_language, collect_items, note_broken
 from spacedsl.lang.memo import Found, Memo
 from spacedsl.lang.report import Abandon, Report, Seen
+from spacedsl.lang.targets import lower_target
 from spacedsl.syntax.parser import MAX_CHARACTERS, parse_any
 from spacedsl.syntax.tree import Node, Token, leaves
 from spacedsl.text import Source
@@ -155,7 +156,6 @@ class Page:
     def _lower_afresh(self, name: str) -> Item:
         from spacedsl.lang.models import lower_model
         from spacedsl.lang.spaces import lower_space
-        from spacedsl.lang.targets import lower_target
 
         node, report = self.items[name], Report(self.source, self._unknown)
         try:
@@ -167,7 +167,7 @@ class Page:
             elif node.rule == "model":
                 item = lower_model(node, self, report)
             else:
-                item = lower_target(node, report)
+                item = lower_target(node, self, report)
         except Abandon:
             report.raise_if_any()
             raise
@@ -220,8 +220,13 @@ class Page:
         pages = [p for p in self.uses if p._has(name, rule)]
         if pages or rule == "block":
             return pages
-        page = self.loader.beside(self, name)
-        return [page] if page is not None and page._has(name, rule) else []
+        found = self.loader.beside(self, name)
+        return next(([page] for page in found if page._has(name, rule)), [])
+
+    def find_file(self, said: str) -> Path | None:
+        """A file that this page names by its path: beside it, else in the library."""
+        paths = (base / said for base in (self.folder, library()))
+        return next((path for path in paths if self.loader.is_file(path)), None)
 
     def _has(self, name: str, rule: str) -> bool:
         return name in self.broken or (name in self.items and self.items[name].rule == rule)
@@ -321,30 +326,29 @@ class Loader:
         if pure.is_absolute() or pure.suffix != SUFFIX or "\\" in wanted or "\0" in wanted:
             message = f"`use` takes a relative path that ends in {SUFFIX}"
             raise report.fail("bad-use", message, token)
-        for base in (page.folder, library()):
-            path = base / wanted
-            if self._is_file(path):
-                if path.resolve() in self._loading:
-                    message = f"{wanted} uses this page, directly or not"
-                    raise report.fail("use-cycle", message, token)
-                try:
-                    return self.open(path, _shown(path, page), wanted)
-                except SpaceError as error:
-                    raise report.depends(error.diagnostics) from None
+        path = page.find_file(wanted)
+        if path is not None:
+            if path.resolve() in self._loading:
+                message = f"{wanted} uses this page, directly or not"
+                raise report.fail("use-cycle", message, token)
+            try:
+                return self.open(path, _shown(path, page), wanted)
+            except SpaceError as error:
+                raise report.depends(error.diagnostics) from None
         help = "looked beside this page and in the library"
         raise report.fail("missing-use", f"there is no page {wanted}", token, help)
 
-    def beside(self, page: Page, name: str) -> Page | None:
-        """The page NAME.space beside `page`, else in the library, or None."""
+    def beside(self, page: Page, name: str) -> Iterator[Page]:
+        """The pages NAME.space beside `page`, then in the library."""
         for base in _bases(page):
             if not self._texts and not os.path.isfile(f"{base}/{name}{SUFFIX}"):
                 continue  # soon known, which a page of thousands of unknown names needs
             path = base / f"{name}{SUFFIX}"
-            if self._is_file(path) and path.resolve() not in self._loading:
-                return self.open(path, _shown(path, page))
-        return None
+            if self.is_file(path) and path.resolve() not in self._loading:
+                yield self.open(path, _shown(path, page))
 
-    def _is_file(self, path: Path) -> bool:
+    def is_file(self, path: Path) -> bool:
+        """Whether there is such a file, or such a text of an editor."""
         try:
             return path.is_file() or (bool(self._texts) and path.resolve() in self._texts)
         except (OSError, RuntimeError):  # a name longer than the file system takes, a loop of links

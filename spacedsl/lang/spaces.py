@@ -17,6 +17,7 @@ from spacedsl.lang.bodies import check_bodies
 from spacedsl.lang.members import not_a_member
 from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
 from spacedsl.lang.report import Abandon, Report
+from spacedsl.lang.tables import table_said
 from spacedsl.lang.values import value_list, whole, whole_list
 from spacedsl.syntax.tree import Node, Token
 
@@ -50,7 +51,7 @@ def lower_space(node: Node, page: Page, report: Report) -> Space:
         of=parent,
         channels=channels,
         resolutions=resolutions,
-        quality=quality.token("STRING").text[1:-1]
+        quality=table_said(quality.token("STRING").text[1:-1], page)
         if quality
         else parent.quality
         if parent

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from typing import TYPE_CHECKING
 
+from spacedsl.diagnostics import Diagnostic
 from spacedsl.ir.target import Target
-from spacedsl.lang.report import Report
+from spacedsl.lang.report import Abandon, Report
+from spacedsl.lang.tables import missing_table, table_said
 from spacedsl.syntax.tree import Node, Token
+
+if TYPE_CHECKING:
+    from spacedsl.lang.page import Page
 
 UNITS_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 
@@ -18,8 +24,9 @@ def milliseconds(text: str) -> float | None:
     return float(found[1]) * UNITS_MS[found[2]] if found else None
 
 
-def lower_target(node: Node, report: Report) -> Target:
-    """A `target` definition."""
+def lower_target(node: Node, page: Page, report: Report) -> Target:
+    """A `target` definition. Whether its table and reference are there is for `target_errors`: a
+    table may be made for a target that is read before."""
     for rule in ("device", "latency", "limits", "reference"):
         nodes = node.all(rule)
         if len(nodes) > 1:
@@ -33,10 +40,25 @@ def lower_target(node: Node, report: Report) -> Target:
     return Target(
         name=node.token("NAME").text,
         device=node.get("device").token("STRING").text[1:-1],
-        latency=node.get("latency").token("STRING").text[1:-1],
+        latency=table_said(node.get("latency").token("STRING").text[1:-1], page),
         limits_ms=tuple(sorted(limits)),
         reference=reference.token("NAME").text if reference else None,
     )
+
+
+def target_errors(node: Node, page: Page) -> list[Diagnostic]:
+    """What a sound `target` names that is not there: its table, its reference."""
+    report = Report(page.source)
+    missing = missing_table(node.get("latency").token("STRING"), page)
+    if missing is not None:
+        report.found.append(missing)
+    said = node.first("reference")
+    if said is not None and not page.holders(said.token("NAME").text, "space"):
+        try:
+            raise report.unknown("space", said.token("NAME"), page.loader.names_beside(page))
+        except Abandon:
+            pass
+    return report.found
 
 
 def _limit(token: Token, report: Report) -> float:

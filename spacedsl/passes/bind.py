@@ -96,6 +96,13 @@ class Site:
         """The layers of this block. Raises `BindError`."""
         return bind_block(self)
 
+    def __str__(self) -> str:
+        """As errors name it: `mbv2 16->24 kernel 3 expand 6 stride 2 at 112 px`."""
+        widths = f"{self.cin}->{self.cout or self.cin}"
+        settings = [f"{name} {value}" for name, value in self.settings]
+        name = self.choice.block.name or "body"
+        return " ".join([name, widths, *settings, f"stride {self.stride} at {self.size} px"])
+
 
 @dataclass(frozen=True, slots=True)
 class _Scope:

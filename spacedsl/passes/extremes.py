@@ -1,4 +1,5 @@
-"""Least and greatest FLOPs and parameters over all subnets of a space or hyperspace. Exact.
+"""Least and greatest FLOPs and parameters, or any other sum over blocks, over all subnets of a
+space or hyperspace. Exact.
 
 Neither is simply the cost of the narrowest or widest subnet: alternating widths add projections
 to shortcuts. A block's cost depends on its input width, output width and settings, so the
@@ -6,7 +7,7 @@ extremes follow by dynamic programming over stages and blocks with the width as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -42,9 +43,9 @@ class CostRange:
 
 
 _Settings = tuple[tuple[Value, ...], ...]
-_Table = NDArray[np.float64]
-"""Costs, (4, widths in, widths out): least and greatest FLOPs, least and greatest parameters.
-Greatest ones are negated, so that all four are minimised; float64 holds them exactly to 2**53."""
+Floats = NDArray[np.float64]
+Measure = Callable[[Sequence[Site]], Floats]
+"""What blocks cost: (quantities, sites). Every quantity is minimised; NaN where it is not known."""
 
 
 def cost_range(space: Space) -> CostRange:
@@ -55,32 +56,57 @@ def cost_range(space: Space) -> CostRange:
 
 
 def _range_at(space: Space, resolution: int) -> CostRange:
-    cins: tuple[int, ...] = (space.channels,)
-    size = resolution
-    states = np.zeros((4, 1))  # cost so far, by width
-    for stage in space.stages:
-        outs = stage.widths or cins
-        best = np.full((4, len(outs)), np.inf)
-        for choice in stage.choices:
-            for columns, settings in _members(stage, choice, len(outs)):
-                first = _table(stage, choice, (cins, outs), settings, size, stage.stride)
-                again = _table(stage, choice, (outs, outs), settings, -(-size // stage.stride), 1)
-                for window in columns:
-                    found = _run(stage, states, first[:, :, window], again[:, window, window])
-                    best[:, window] = np.minimum(best[:, window], found)
-        size = _stage_output(stage, cins[0], size)
-        cins, states = outs, best
-    least = states.min(axis=1)
+    least = minima(space, resolution, _costs)
     flops, params = (Range(int(least[i]), -int(least[i + 1])) for i in (0, 2))
     return CostRange(flops, params)
 
 
-def _run(stage: Stage, states: _Table, first: _Table, again: _Table) -> _Table:
+def _costs(sites: Sequence[Site]) -> Floats:
+    """Least and greatest FLOPs, least and greatest parameters, the greatest negated. float64 holds
+    them exactly to 2**53."""
+    costs = [site_cost(site) for site in sites]
+    rows = [(c.flops, -c.flops, c.params, -c.params) for c in costs]
+    return np.array(rows, dtype=np.float64).T
+
+
+def minima(space: Space, resolution: int, measure: Measure) -> Floats:
+    """The least sum of each quantity over all subnets at `resolution` pixels, (quantities,); NaN
+    where a block that a subnet can have is not known."""
+    cins: tuple[int, ...] = (space.channels,)
+    size = resolution
+    states: Floats | None = None  # (quantities, widths): sums so far, by width
+    for stage in space.stages:
+        outs = stage.widths or cins
+        best: Floats | None = None
+        for choice in stage.choices:
+            for columns, settings in _members(stage, choice, len(outs)):
+                first = _table(stage, choice, (cins, outs), settings, size, stage.stride, measure)
+                inner = -(-size // stage.stride)
+                again = first
+                if stage.depths[-1] > 1:
+                    again = _table(stage, choice, (outs, outs), settings, inner, 1, measure)
+                if states is None:
+                    states = np.zeros((len(first), 1))
+                if best is None:
+                    best = np.full((len(first), len(outs)), np.inf)
+                for window in columns:
+                    repeated = again[:, window, window] if again is not first else again
+                    found = _run(stage, states, first[:, :, window], repeated)
+                    best[:, window] = np.minimum(best[:, window], found)
+        size = _stage_output(stage, cins[0], size)
+        cins, states = outs, best
+    if states is None:
+        raise ValueError("a space of no stages")
+    least: Floats = states.min(axis=1)
+    return least
+
+
+def _run(stage: Stage, states: Floats, first: Floats, again: Floats) -> Floats:
     """Costs by last width, (4, widths), over the stage's depths; `states` before it."""
     if not stage.widths:  # a body that keeps the width
-        kept: _Table = states + np.diagonal(first, axis1=1, axis2=2)
+        kept: Floats = states + np.diagonal(first, axis1=1, axis2=2)
         return kept
-    reached: _Table = (states[:, :, None] + first).min(axis=1)
+    reached: Floats = (states[:, :, None] + first).min(axis=1)
     best = np.full_like(reached, np.inf)
     for depth in range(1, stage.depths[-1] + 1):
         if depth > 1:
@@ -112,18 +138,27 @@ def _table(
     settings: _Settings,
     size: int,
     stride: int,
-) -> _Table:
-    """Extremes over settings of one block, by input and output width; `size`: input height."""
-    table = np.full((4, len(widths[0]), len(widths[1])), np.inf)
-    for (i, cin), (j, cout) in product(*map(enumerate, widths)):
-        if not stage.widths and cin != cout:
-            continue
-        for values in product(*settings):
-            chosen = tuple((a.name, v) for a, v in zip(choice.numeric, values, strict=True))
-            width = cout if stage.widths else 0
-            cost = site_cost(Site(choice, cin, width, size, stride, chosen))
-            found = (cost.flops, -cost.flops, cost.params, -cost.params)
-            table[:, i, j] = np.minimum(table[:, i, j], found)
+    measure: Measure,
+) -> Floats:
+    """Minima over settings of one block, (quantities, widths in, widths out); `size`: input
+    height. Where a stage has no widths, only the diagonal is said."""
+    names = [arg.name for arg in choice.numeric]
+    chosen = [tuple(zip(names, values, strict=True)) for values in product(*settings)]
+    pairs = [
+        (i, j)
+        for (i, cin), (j, cout) in product(*map(enumerate, widths))
+        if stage.widths or cin == cout
+    ]
+    sites = [
+        Site(choice, widths[0][i], widths[1][j] if stage.widths else 0, size, stride, values)
+        for i, j in pairs
+        for values in chosen
+    ]
+    found = measure(sites)
+    least = found.reshape(len(found), len(pairs), len(chosen)).min(axis=2)
+    table = np.full((len(found), len(widths[0]), len(widths[1])), np.inf)
+    rows, columns = np.array(pairs).T
+    table[:, rows, columns] = least
     return table
 
 

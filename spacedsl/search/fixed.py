@@ -20,12 +20,13 @@ from spacedsl.search.stage_facts import Upstream
 
 @dataclass(frozen=True, slots=True)
 class FixedPart:
-    """A stem, stage or head: its latency in ms at each of the R resolutions, and the worst of the
-    coverages of its blocks."""
+    """A stem, stage or head: its latency in ms at each of the R resolutions, the worst of the
+    coverages of its blocks, and the blocks that are not covered."""
 
     name: str
     ms: tuple[float, ...]
     coverage: Coverage
+    missing: tuple[Site, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +85,14 @@ class Chains:
         key = (stage.name, stage_identity(stage), cin, sizes)
         if key not in self._fixed:
             runs = [smallest_sites(stage, stage.choices[0], cin, size) for size in sizes]
-            found = self.latency.predict([site for run in runs for site in run])
-            ms = np.asarray(found.ms, dtype=np.float64).reshape(len(sizes), -1).sum(axis=1)
-            coverage = Coverage(int(found.coverage.max()))
-            if coverage < Coverage.UNCOVERED and not np.isfinite(ms).all():
-                coverage = Coverage.UNCOVERED
-            self._fixed[key] = FixedPart(stage.name, tuple(ms.tolist()), coverage)
+            sites = [site for run in runs for site in run]
+            found = self.latency.predict(sites)
+            block_ms = np.asarray(found.ms, dtype=np.float64)
+            lacking = (found.coverage == Coverage.UNCOVERED) | ~np.isfinite(block_ms)
+            missing = tuple(site for site, lacks in zip(sites, lacking, strict=True) if lacks)
+            coverage = Coverage.UNCOVERED if missing else Coverage(int(found.coverage.max()))
+            ms = tuple(block_ms.reshape(len(sizes), -1).sum(axis=1).tolist())
+            self._fixed[key] = FixedPart(stage.name, ms, coverage, missing)
         return self._fixed[key]
 
 

@@ -20,7 +20,7 @@ from spacedsl.search.cache import ByteCache
 from spacedsl.search.candidate import canonical_choices, narrowed
 from spacedsl.search.draws import Draws
 from spacedsl.search.fixed import Chain, Chains
-from spacedsl.search.protocols import Coverage, Floats, Ints, LatencyModel
+from spacedsl.search.protocols import Floats, Ints, LatencyModel
 from spacedsl.search.score import (
     QTScore,
     ScoreSettings,
@@ -164,11 +164,7 @@ class Scorer(ABC):
         return self._vectors.get(key, make)
 
     def _require_fixed(self, space: Space, chain: Chain) -> None:
-        gaps = [
-            f"{part.name}: its latency"
-            for part in chain.fixed
-            if part.coverage == Coverage.UNCOVERED
-        ]
+        gaps = [f"{part.name}: latency of {s}" for part in chain.fixed for s in part.missing]
         if gaps:
             raise uncovered(space, gaps)
 

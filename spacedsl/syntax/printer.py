@@ -138,14 +138,10 @@ def _words(tree: Node | Token) -> list[Token]:
     """Tokens as words: a setting such as `mid=24` is one."""
     tokens = list(leaves(tree))
     if isinstance(tree, Node) and tree.rule == "setting" and len(tokens) > 1:
-        joined = Token(
-            "SETTING",
-            "".join(t.text for t in tokens),
-            tree.span,
-            tuple(c for t in tokens for c in t.leading),
-            tuple(c for t in tokens for c in t.trailing),
-        )
-        return [joined]
+        text, last = "".join(t.text for t in tokens), tokens[-1]
+        inner = [(*t.trailing, *_comments(u.leading)) for t, u in pairwise(tokens)]
+        leading = (*tokens[0].leading, *(c for comments in inner for c in comments))
+        return [Token("SETTING", text, tree.span, leading, last.trailing)]
     if isinstance(tree, Node):
         return [word for child in tree.children for word in _words(child)]
     return tokens

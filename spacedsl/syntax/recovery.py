@@ -76,8 +76,8 @@ class Recovery:
         return True
 
     def _recover(self) -> None:
-        self.broken.append(self._statement())
         if len(self.errors) == MAX_ERRORS:
+            self.broken.append(self._statement(self.machine, self.index))
             self.index = len(self.tokens) - 1
         else:
             stopped = Stopped(
@@ -86,20 +86,25 @@ class Recovery:
             edit = self._best_edit(stopped)
             self.errors.append(explain(stopped, edit))
             if edit is not None and self.kinds[self.index] != END:
+                back = edit.at < self.index
+                holder = self.before if back else self.machine
+                self.broken.append(self._statement(holder, self.index - back))
                 self._apply(edit)
                 return
+            self.broken.append(self._statement(self.machine, self.index))
         if self.kinds[self.index] == END:
             self._finish()
         else:
             self._panic()
 
-    def _statement(self) -> tuple[Token, ...]:
-        """The first words of the statement of the page that is being read."""
-        values = self.machine.values
+    def _statement(self, machine: Machine, index: int) -> tuple[Token, ...]:
+        """The first words of the statement of the page that `machine` reads, before token
+        `index`."""
+        values = machine.values
         start = 1 if values and not isinstance(values[0], Token | Node) else 0
-        complete = fits(self.machine.states, END)
+        complete = fits(machine.states, END)
         words = [] if complete else _tokens(values[start:])
-        return (*words[:3], *self.tokens[self.index : self.index + 3])[:3]
+        return (*words[:3], *self.tokens[index : index + 3])[:3]
 
     # ---- edits ----------------------------------------------------------------------------------
 
@@ -137,7 +142,7 @@ class Recovery:
         replaced = self.tokens[edit.at]
         for kind in edit.inserted:
             if edit.at < edit.to:
-                token = Token(kind, replaced.text, replaced.span)
+                token = Token(kind, fixed().get(kind, replaced.text), replaced.span)
             else:
                 start = replaced.span.start
                 token = Token(kind, fixed().get(kind, ""), Span(start, start))

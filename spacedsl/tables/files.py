@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from importlib.resources import files as package_files
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from spacedsl.diagnostics import fault, one_of, suggest
 from spacedsl.files import read_bounded, write_atomic
+from spacedsl.lang.tables import FOLDER, is_path, shipped
 from spacedsl.tables.latency import FittedLatency
 from spacedsl.tables.quality import FittedQuality
 from spacedsl.tables.schema import TableFile
@@ -18,15 +18,9 @@ from spacedsl.tables.schema import TableFile
 MAX_BYTES = 32 << 20
 
 
-def shipped() -> tuple[str, ...]:
-    """Names of the tables that come with the package."""
-    folder = package_files("spacedsl.tables") / "data"
-    return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".json")))
-
-
 def table_path(name: str) -> Path:
     """Where a table is: a path if it has a separator or ends in .json, else a shipped one."""
-    if os.sep in name or name.endswith(".json"):
+    if is_path(name) or os.sep in name:
         return Path(name)
     known = shipped()
     if name not in known:
@@ -35,7 +29,7 @@ def table_path(name: str) -> Path:
             f"did you mean `{close}`?" if close else f"{one_of(known)}, or a path to a .json file"
         )
         raise fault("table-missing", f"no table named `{name}`", hint)
-    return Path(str(package_files("spacedsl.tables") / "data" / f"{name}.json"))
+    return FOLDER / f"{name}.json"
 
 
 def load_table(name: str | Path) -> TableFile:

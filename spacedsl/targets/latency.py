@@ -8,7 +8,7 @@ from typing import Any
 
 from spacedsl.diagnostics import fault
 from spacedsl.ir.subnet import Subnet
-from spacedsl.passes.bind import Site, subnet_sites
+from spacedsl.passes.bind import subnet_sites
 from spacedsl.search.protocols import Coverage, LatencyModel
 
 
@@ -28,7 +28,7 @@ def model_latency(subnet: Subnet, table: LatencyModel) -> tuple[Part, ...]:
     flat = [site for stage in sites for site in stage]
     prediction = table.predict(flat)
     uncovered = [
-        _describe(site)
+        str(site)
         for site, ms, coverage in zip(flat, prediction.ms, prediction.coverage, strict=True)
         if coverage == Coverage.UNCOVERED or isnan(ms)
     ]
@@ -45,12 +45,6 @@ def model_latency(subnet: Subnet, table: LatencyModel) -> tuple[Part, ...]:
         parts.append(Part(declared.name, ms, coverage))
         start = end
     return tuple(parts)
-
-
-def _describe(site: Site) -> str:
-    name = site.choice.block.name or "body"
-    settings = " ".join(f"{key} {value}" for key, value in site.settings)
-    return f"{name} {site.cin}->{site.cout} {settings} stride {site.stride} at {site.size} px"
 
 
 def latency_json(parts: tuple[Part, ...], target: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import random
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spacedsl.diagnostics import Diagnostic, SpaceError, render
@@ -85,7 +85,6 @@ def mutated(text: str, rng: random.Random) -> str:
     return "".join(tokens)
 
 
-@settings(max_examples=250)
 @given(st.sampled_from(TEXTS), RANDOMS)
 def test_broken_library_pages(text: str, rng: random.Random) -> None:
     check_page(mutated(text, rng))

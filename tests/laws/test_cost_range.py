@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from hypothesis import given, settings
+from hypothesis import given
 
 from spacedsl.ir.space import Space, Stage
 from spacedsl.ir.subnet import Subnet, SubnetStage
@@ -39,7 +39,6 @@ def all_subnets(space: Space, most: int) -> list[Subnet] | None:
     ]
 
 
-@settings(max_examples=80)
 @given(hyperspaces(elastic=2, most=2))
 def test_range_is_attained_and_never_left(space: Space) -> None:
     subnets = all_subnets(space, most=400)

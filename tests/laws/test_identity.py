@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from spacedsl.ir.block import ACTIVATIONS, Conv, DwConv, Op, Se, Shortcut
@@ -25,6 +26,13 @@ from tests.laws.test_text import scattered
 from tests.support import item_of, library_space, read_page
 
 SPACE_PAGES = ("hyper", "mobilew", "onnxw", "tiny", "pixel4", "vnni", "baselines/attentivenas")
+SMALL_PAGES = ("tiny", "tiny-a", "baselines/proxylessnas")
+"""Quick to check; laws try the others once each."""
+
+
+@cache
+def plain_hash(page: str) -> str:
+    return hash_of(read_page(page).text, page.rpartition("/")[2])
 
 
 def hash_of(text: str, name: str) -> str:
@@ -33,11 +41,16 @@ def hash_of(text: str, name: str) -> str:
     return space_identity(found)
 
 
-@settings(max_examples=20)
-@given(st.sampled_from(SPACE_PAGES), RANDOMS)
+@given(st.sampled_from(SMALL_PAGES), RANDOMS)
+@example("hyper", random.Random(0))
+@example("mobilew", random.Random(0))
+@example("onnxw", random.Random(0))
+@example("pixel4", random.Random(0))
+@example("vnni", random.Random(0))
+@example("baselines/attentivenas", random.Random(0))
 def test_layout_and_comments(page: str, rng: random.Random) -> None:
     text, name = read_page(page).text, page.rpartition("/")[2]
-    assert hash_of(scattered(text, rng, comments=True), name) == hash_of(text, name)
+    assert hash_of(scattered(text, rng, comments=True), name) == plain_hash(page)
 
 
 def reordered(text: str, nodes: tuple[Node, ...], rng: random.Random) -> str:
@@ -51,20 +64,23 @@ def reordered(text: str, nodes: tuple[Node, ...], rng: random.Random) -> str:
     return "".join([*parts, text[end:]])
 
 
-@settings(max_examples=10)
-@given(st.sampled_from(["hyper", "mobilew", "onnxw"]), RANDOMS)
+@given(st.just("tiny"), RANDOMS)
+@example("hyper", random.Random(0))
+@example("mobilew", random.Random(0))
+@example("onnxw", random.Random(0))
 def test_order_of_the_block_list(page: str, rng: random.Random) -> None:
     text = read_page(page).text
     listed = parse(Source(page, text)).get("space").get("blocks").all("choice")
-    assert hash_of(reordered(text, listed, rng), page) == hash_of(text, page)
+    assert hash_of(reordered(text, listed, rng), page) == plain_hash(page)
 
 
-@settings(max_examples=10)
-@given(st.sampled_from(["vnni", "pixel4", "tiny-a"]), RANDOMS)
+@given(st.just("tiny-a"), RANDOMS)
+@example("vnni", random.Random(0))
+@example("pixel4", random.Random(0))
 def test_order_of_the_stages_of_a_member(page: str, rng: random.Random) -> None:
     text = read_page(page).text
     stages = parse(Source(page, text)).get("space").all("stage")
-    assert hash_of(reordered(text, stages, rng), page) == hash_of(text, page)
+    assert hash_of(reordered(text, stages, rng), page) == plain_hash(page)
 
 
 def test_the_order_of_a_hyperspace_s_stages_matters() -> None:

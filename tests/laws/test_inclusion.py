@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from itertools import product
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spacedsl.ir.block import Value
@@ -94,7 +94,6 @@ def test_inclusion_of_narrowings_is_that_of_sets(space: Space, rng: random.Rando
         check_inclusion(outer, inner)
 
 
-@settings(max_examples=150)
 @given(small, st.data())
 def test_inclusion_of_changed_hyperspaces_is_that_of_sets(
     space: Space, data: st.DataObject

@@ -1,0 +1,49 @@
+"""From the numbers of a setting to a member of a space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from spacedsl.diagnostics import fault
+from spacedsl.ir.block import Value
+from spacedsl.ir.covers import subnet_mismatch
+from spacedsl.ir.space import Space, Stage
+from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stage of a network: output width (0: none to choose), depth, and per block the settings
+    that are said."""
+
+    width: int
+    depth: int
+    settings: tuple[Mapping[str, Value], ...] = ()
+
+
+def member(space: Space, resolution: int, parts: tuple[Part, ...], name: str) -> Subnet:
+    """The member of `space`, of one block type per stage. What no setting says takes the space's
+    least value. Raises `SpaceError` where it is none."""
+    stages = tuple(map(_stage, space.stages, parts))
+    subnet = Subnet(name=name, of=space, resolution=resolution, stages=stages)
+    found = subnet_mismatch(space, subnet)
+    if found is not None:
+        stage = f"{found.stage}: " if found.stage else ""
+        raise fault("not-a-member", f"not a member of {space.name}: {stage}{found.reason}")
+    return subnet
+
+
+def _stage(stage: Stage, part: Part) -> SubnetStage:
+    said = part.settings or ({},) * part.depth
+    numeric = stage.choices[0].numeric
+    blocks = tuple(
+        SubnetBlock(
+            width=part.width,
+            settings=tuple(
+                Setting(name=a.name, value=one.get(a.name, a.values[0])) for a in numeric
+            ),
+        )
+        for one in said
+    )
+    return SubnetStage(blocks=blocks)

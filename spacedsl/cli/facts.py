@@ -1,0 +1,72 @@
+"""What `show --format json` prints, as types: docs/schema/show.json is their schema."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from spacedsl.ir.expr import Frozen
+
+
+class Bounds(Frozen):
+    """Least and greatest over all subnets, both attained."""
+
+    min: int
+    max: int
+
+
+class LatencyPart(Frozen):
+    stage: str
+    ms: float
+    coverage: Literal["measured", "interpolated", "estimated"]
+
+
+class Latency(Frozen):
+    """A model's latency on a target; `coverage` is the share of the total by coverage."""
+
+    target: str
+    total_ms: float
+    parts: list[LatencyPart]
+    coverage: dict[str, float]
+
+
+class _Facts(Frozen):
+    name: str
+    of: str | None
+    hash: str
+    code: str | None
+
+
+class ModelFacts(_Facts):
+    """A model: FLOPs are multiply-accumulates, `resolution` in pixels."""
+
+    kind: Literal["model"]
+    resolution: int
+    flops: int
+    params: int
+    subnets: Literal[1]
+    latency: Latency | None = None
+
+
+class SpaceFacts(_Facts):
+    """A space or hyperspace; `subnets` and `spaces` are exact, however large."""
+
+    kind: Literal["space", "hyperspace"]
+    resolutions: list[int]
+    flops: Bounds
+    params: Bounds
+    subnets: int
+    spaces: int
+
+
+class ShownModel(ModelFacts):
+    """As printed: every JSON that commands print has `version` and `diagnostics`."""
+
+    version: Literal[1]
+    diagnostics: list[Any]
+
+
+class ShownSpace(SpaceFacts):
+    """As printed."""
+
+    version: Literal[1]
+    diagnostics: list[Any]

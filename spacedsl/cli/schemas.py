@@ -1,0 +1,43 @@
+"""JSON Schemas of what spacedsl reads and writes as JSON: the files in docs/schema/."""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import BaseModel, TypeAdapter
+
+from spacedsl.bridges.model_json import ModelFile
+from spacedsl.cli.facts import ShownModel, ShownSpace
+from spacedsl.compiler.plans import Int8Plan, NetworkPlan
+from spacedsl.compiler.supernet_schema import SubnetData, SupernetPlan
+from spacedsl.ir.space import Space
+from spacedsl.ir.subnet import Subnet
+from spacedsl.ir.target import Target
+from spacedsl.tables.schema import TableFile
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+TYPES: dict[str, type[BaseModel]] = {
+    "ir-space": Space,
+    "ir-model": Subnet,
+    "ir-target": Target,
+    "model": ModelFile,
+    "network-plan": NetworkPlan,
+    "int8-plan": Int8Plan,
+    "supernet-plan": SupernetPlan,
+    "subnet": SubnetData,
+    "table": TableFile,
+}
+
+
+def schema_texts() -> dict[str, str]:
+    """Name -> text of every schema."""
+    texts = {
+        name: _text(type.model_json_schema(mode="serialization")) for name, type in TYPES.items()
+    }
+    shown: TypeAdapter[ShownModel | ShownSpace] = TypeAdapter(ShownModel | ShownSpace)
+    return {**texts, "show": _text(shown.json_schema(mode="serialization"))}
+
+
+def _text(schema: dict[str, object]) -> str:
+    return json.dumps({"$schema": DIALECT, **schema}, indent=1, sort_keys=True) + "\n"

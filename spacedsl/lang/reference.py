@@ -1,0 +1,243 @@
+"""docs/reference.md: the language's words, from the grammar's and the checks' own tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from spacedsl.ir.block import ACTIVATIONS
+from spacedsl.lang.blocks import (
+    ACTS,
+    FLAGS,
+    MAX_CLASSES,
+    MAX_KERNEL,
+    MAX_NAMES,
+    MAX_OPS,
+    MAX_PARAMS,
+    OPS,
+    SHORTCUTS,
+)
+from spacedsl.lang.explanations import explained, explanation
+from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH, SHORT
+from spacedsl.lang.page import MAX_CHAIN, MAX_USES, library
+from spacedsl.lang.spaces import MAX_BLOCKS, MAX_DEPTH, MAX_SETTINGS, MAX_STAGES, MAX_STRIDE
+from spacedsl.lang.tables import shipped
+from spacedsl.lang.targets import UNITS_MS
+from spacedsl.lang.values import MAX_DIGITS, MAX_VALUES
+from spacedsl.syntax.parser import MAX_CHARACTERS
+from spacedsl.syntax.parser import MAX_DEPTH as MAX_NESTING
+from spacedsl.syntax.words import units
+
+
+class Word(NamedTuple):
+    """A word of the language: where it stands, what follows it, what it is without, its meaning."""
+
+    word: str
+    where: str
+    values: str
+    default: str
+    meaning: str
+
+
+STATEMENTS = (
+    Word("language", "page, first", "1", "an error", "The version of the language."),
+    Word("use", "page", '"path.space"', "", "Blocks and spaces of another page: beside this one, "
+         "else in the library."),
+    Word("block", "page", "NAME(parameters) { body }", "", "A block type; parameters may have "
+         "defaults."),
+    Word("hyperspace", "page", "NAME { ... }", "", "Several block types and windows per elastic "
+         "stage: what a search goes over."),
+    Word("space", "page", "NAME of PARENT { ... }", "", "One block type and one window per stage. "
+         "`of` is checked: every network of it is one of the parent's."),
+    Word("model", "page", "NAME of SPACE at PIXELS { ... }", "", "One network: per stage its "
+         "blocks, each a width and settings."),
+    Word("target", "page", "NAME { ... }", "", "A device."),
+    Word("of", "space, model", "NAME", "", "What is narrowed: in this page, a used one, "
+         "`NAME.space` beside it or in the library."),
+    Word("at", "model", f"1..{MAX_RESOLUTION:,}", "an error", "The resolution in pixels."),
+)  # fmt: skip
+
+KEYS = (
+    Word("input", "hyperspace, space", "CHANNELS x VALUES", "the parent's; 3 channels",
+         "Channels and resolutions in pixels. Channels stand outside the hash."),
+    Word("quality", "hyperspace, space", '"name" or "path.json"', "the parent's, or none",
+         "The table of losses for scores; a path goes from the page, then the library."),
+    Word("blocks", "hyperspace", "{ block types }", "none",
+         "Block types of every elastic stage that lists none of its own."),
+    Word("elastic", "stage", "NAME { ... }", "not elastic",
+         "A stage that is searched, distilled and tabled."),
+    Word("width", "stage", f"VALUES of 1..{MAX_WIDTH:,}", "none: the body keeps its width",
+         "Output channels that a block may have."),
+    Word("window", "stage of a hyperspace", "a count", "the whole list",
+         "How many neighbouring widths a space takes."),
+    Word("depth", "stage", f"VALUES of 1..{MAX_DEPTH}", "1", "How many blocks."),
+    Word("stride", "stage", f"1..{MAX_STRIDE}", "1",
+         "Taken by the first block, at its op marked `strided`."),
+    Word("shared", "stage", "`width`, parameters", "none",
+         "What all blocks of a network's stage have in common."),
+)  # fmt: skip
+
+VALUES = (
+    Word("..", "values", "1..4", "", "A range; it must hit its end."),
+    Word("step", "values", "32..64 step 16", "step 1", "The step of a range."),
+    Word("x", "input, kernels", "3 x 224, 3x3", "", "Channels by resolution; height by width."),
+    Word("round8", "expressions", "round8(cin * expand)", "",
+         "To a multiple of 8, at least 8, never below 90 %."),
+)  # fmt: skip
+
+TARGET_KEYS = (
+    Word("device", "target", '"text"', "an error",
+         "The device; its words say the runtime (ONNX Runtime or TFLite)."),
+    Word("latency", "target", '"name" or "path.json"', "an error", "The latency table."),
+    Word("limits", "target", "QUANTITIES", "an error", "Latency limits of scores."),
+    Word("reference", "target", "NAME", "none", "The published space of this device."),
+)  # fmt: skip
+
+OP_MEANINGS = {
+    "conv": ("conv KERNEL [-> WIDTH]", "Convolution, \"same\" padding, batch norm; to the stage's "
+             "width (`cout`) where none is said."),
+    "dwconv": ("dwconv KERNEL", "Depthwise convolution."),
+    "se": ("se WIDTH [ACT [GATE]]", "Squeeze and excitation; relu and hsigmoid where none is "
+           "said."),
+    "maxpool": ("maxpool KERNEL", "Maximum, \"same\" padding."),
+    "avgpool": ("avgpool KERNEL", "Average, padding not counted."),
+    "pool": ("pool", "Global average, to 1 x 1."),
+    "linear": ("linear -> CLASSES", f"The classifier; up to {MAX_CLASSES:,}. Classes stand outside "
+               "the hash."),
+    "dropout": ("dropout RATE", "From 0 to below 1; in training only."),
+    "shortcut": ("shortcut KIND [ACT]", "Adds the body's input to its output; ends the body."),
+    "optional": ("optional PARAMETER { ops }", "There where the parameter is 1, not where it is "
+                 "0."),
+}  # fmt: skip
+
+FLAG_MEANINGS = {
+    "strided": "takes the stage's stride, in the first block (`s2`: a stride of its own)",
+    "nonorm": "without batch norm",
+    "bias": "with a bias",
+    "elide": "left out where it would keep width and size",
+    "stacked": "k x k as (k - 1) / 2 of 3 x 3, norm and activation after the last",
+}
+SHORTCUT_MEANINGS = {
+    "none": "no addition",
+    "identity": "the input itself, where width and size are kept; else no addition",
+    "projected": "`conv 1x1 strided elide`: a projection where width or size change",
+}
+
+EXAMPLE = """\
+language 1
+
+block plain(kernel, expand = 2, act = relu) {
+  mid = round8(cin * expand)
+  conv 1x1 -> mid act elide
+  dwconv kernel act strided
+  conv 1x1
+  shortcut identity
+}
+
+hyperspace wide {
+  input 3 x 32..64 step 32
+  blocks {
+    plain { kernel 3, 5  expand 2, 4 }
+  }
+  stem { conv 3x3 relu strided  width 8  stride 2 }
+  elastic stage1 { width 8..24 step 8  window 2  depth 1..2  stride 2  shared kernel }
+  head { pool  dropout 0.2  linear -> 10 }
+}
+
+space narrow of wide {
+  stage1 { width 8, 16 }
+}
+
+model one of narrow at 32 {
+  stage1 { 8 k3 e2  16 k3 e4 }
+}
+
+target phone {
+  device "a phone, TFLite"
+  latency "mobilew"
+  limits 15ms, 0.02s
+}
+"""
+
+
+def all_words() -> set[str]:
+    """Every word that the reference explains."""
+    tables = (*STATEMENTS, *KEYS, *VALUES, *TARGET_KEYS)
+    return {word.word for word in tables} | set(OP_MEANINGS)
+
+
+def reference_text() -> str:
+    """The whole page."""
+    return "\n".join(_lines()).rstrip("\n") + "\n"
+
+
+def _lines() -> Iterator[str]:
+    yield "# Language reference"
+    yield "\nMade from the grammar and the tables of the checks; `SPACEDSL_UPDATE=1 pytest"
+    yield "tests/test_reference.py` writes it. The grammar is grammars/space.lark.\n"
+    yield from ("## A page with everything", "", "```space", EXAMPLE.rstrip("\n"), "```", "")
+    yield f"`#` starts a comment. A page has at most {MAX_CHARACTERS:,} characters, uses at most"
+    yield f"{MAX_USES} pages, {MAX_CHAIN} deep, and nests {MAX_NESTING} deep. The order of items"
+    yield "does not matter.\n"
+    yield from _words("Statements", STATEMENTS)
+    yield from _words("Keys of spaces and stages", KEYS)
+    yield f"At most {MAX_STAGES} stages, {MAX_BLOCKS} block types per stage, {MAX_SETTINGS:,}"
+    yield "settings of a block type.\n"
+    yield from _words("Values and expressions", VALUES)
+    yield f"Lists are sets of at most {MAX_VALUES} values; numbers have up to {MAX_DIGITS} digits."
+    yield "Widths are expressions of `+ - * /`, numbers, `cin`, `cout`, parameters and bindings"
+    yield f"(`mid = round8(cin * expand)`), of at most {MAX_NAMES} names.\n"
+    yield from ("## Settings of a model's block", "")
+    short = ", ".join(f"`{letter}3` is {name} 3" for letter, name in SHORT.items())
+    yield f"A width, then {short}, others `name=value`. One value needs no saying.\n"
+    yield from _ops()
+    yield from ("## Activations", "", ", ".join(f"`{a}`" for a in ACTIVATIONS), "")
+    yield from ("## Shortcuts", "")
+    yield from _table(("kind", ""), ((f"`{k}`", SHORTCUT_MEANINGS[k]) for k in SHORTCUTS))
+    yield "`shortcut { ops }` is a path of its own. An activation after it follows the sum.\n"
+    yield from _words("Targets", TARGET_KEYS)
+    tables = ", ".join(f"`{name}`" for name in shipped())
+    yield f"Tables that come with spacedsl: {tables}.\n"
+    yield from ("## Units", "")
+    times = ", ".join(f"`{unit}`" for unit in UNITS_MS)
+    others = ", ".join(f"`{unit}`" for unit in units() if unit not in UNITS_MS)
+    yield f"Times: {times}. Counts (reserved): {others}. Number and unit are one word: `15ms`.\n"
+    yield from _library()
+    yield from ("## Errors", "", "`spacedsl explain CODE` shows the page of an error.", "")
+    for code in explained():
+        title = explanation(code).text.partition("\n")[0].partition(": ")[2]
+        yield f"- [{code}](errors/{code}.md): {title}"
+
+
+def _words(title: str, words: Iterable[Word]) -> Iterator[str]:
+    yield from (f"## {title}", "")
+    rows = ((f"`{w.word}`", w.where, w.values, w.default or "-", w.meaning) for w in words)
+    yield from _table(("word", "where", "values", "without it", ""), rows)
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield f"| {' | '.join(heads)} |"
+    yield f"|{'---|' * len(heads)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+    yield ""
+
+
+def _ops() -> Iterator[str]:
+    yield from ("## Ops of a body", "")
+    rows: list[tuple[str, ...]] = []
+    for op in OPS:
+        form, meaning = OP_MEANINGS[op]
+        flags = ", ".join(f"`{flag}`" for flag in FLAGS.get(op, ())) or "-"
+        rows.append((f"`{form}`", str(ACTS.get(op, 0)), flags, meaning))
+    yield from _table(("op", "activations", "modifiers", ""), rows)
+    yield f"A body has at most {MAX_OPS} ops, a block at most {MAX_PARAMS} parameters. A kernel is"
+    yield f"`3x3` (odd for convolutions, at most {MAX_KERNEL}) or a parameter.\n"
+    yield from _table(("modifier", ""), ((f"`{f}`", m) for f, m in FLAG_MEANINGS.items()))
+
+
+def _library() -> Iterator[str]:
+    yield from ("## Blocks of the library", "")
+    for path in sorted((library() / "std").glob("*.space")):
+        yield f'`use "std/{path.name}"`:\n'
+        yield from ("```space", path.read_text(encoding="utf-8").rstrip("\n"), "```", "")

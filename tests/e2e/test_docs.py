@@ -1,0 +1,84 @@
+"""Every page and every command that the texts show works."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from spacedsl.cli.app import app
+from spacedsl.lang.check import check_page
+from spacedsl.lang.page import Loader
+from spacedsl.text import Source
+from tests.support import ROOT
+
+TEXTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
+FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r"^    (spacedsl .*)$", re.MULTILINE)
+
+NOT_RUN = {
+    "spacedsl evolve --hyper spaces/onnxw.space": "tests/e2e/test_readme.py runs it to the letter",
+    "spacedsl diff spaces/vnni.space found.space": "tests/e2e/test_readme.py runs it to the letter",
+    "spacedsl bench": "it measures, and refuses on a busy machine",
+}
+"""Beginnings of commands, and why they are not run here."""
+
+
+def blocks(text: str) -> list[tuple[str, str, str]]:
+    """Language, name of the file ("" for none) and text of every fenced block."""
+    found = [(info.split(), body) for info, body in FENCE.findall(text)]
+    return [(i[0] if i else "", i[1] if len(i) > 1 else "", body) for i, body in found]
+
+
+def pages(text: str) -> list[str]:
+    return [
+        body
+        for language, _, body in blocks(text)
+        if language == "space" or (not language and body.startswith("language"))
+    ]
+
+
+def commands(text: str) -> list[str]:
+    fenced = [body for language, _, body in blocks(text) if language == "sh"]
+    lines = [line for body in fenced for line in body.splitlines()]
+    parts = [part.strip() for line in lines for part in line.split("&&")]
+    return [p for p in (*parts, *INDENTED.findall(text)) if p.startswith("spacedsl ")]
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_pages_check(path: Path, tmp_path: Path) -> None:
+    for text in pages(path.read_text(encoding="utf-8")):
+        page = Loader().open_source(Source(path.name, text), tmp_path)
+        assert check_page(page) == (), text
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_commands_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = path.read_text(encoding="utf-8")
+    (tmp_path / "spaces").symlink_to(ROOT / "spaces")
+    for _, name, body in blocks(text):
+        if name:
+            (tmp_path / name).write_text(body, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for line in commands(text):
+        if any(line.startswith(known) for known in NOT_RUN):
+            continue
+        result = CliRunner().invoke(app, shlex.split(re.sub(r"\s#.*", "", line))[1:])
+        assert result.exit_code == 0, f"{line}\n{result.output}"
+
+
+def test_what_is_not_run_is_shown_somewhere() -> None:
+    shown = [line for path in TEXTS for line in commands(path.read_text(encoding="utf-8"))]
+    for known in NOT_RUN:
+        assert any(line.startswith(known) for line in shown), known
+
+
+def test_every_block_has_a_language_or_is_compared() -> None:
+    """Blocks without a language are output, which the README's own test compares."""
+    for path in TEXTS:
+        languages = {language for language, _, _ in blocks(path.read_text(encoding="utf-8"))}
+        allowed = {"space", "sh", "yaml", "json"} | ({""} if path.name == "README.md" else set())
+        assert languages <= allowed, path
