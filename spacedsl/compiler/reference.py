@@ -75,6 +75,8 @@ def run_node(model: IntegerModel, node: Int8Node, inputs: Sequence[Steps]) -> St
             real = x[0].mean(axis=(2, 3), keepdims=True)
         case "sigmoid":
             real = 1 / (1 + np.exp(-x[0]))
+        case "hswish":
+            real = x[0] * np.clip(x[0] + 3, 0, 6) / 6
         case "add":
             real = x[0] + x[1]
         case "mul":

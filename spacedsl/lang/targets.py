@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import re
 
-from spacedsl.ir.target import Target
+from spacedsl.ir.target import PROFILE, Anchor, Target
 from spacedsl.lang.report import Report
 from spacedsl.syntax.tree import Node, Token
 
 UNITS_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+NEEDED = ("device", "latency", "limits")
+KEYS = (*NEEDED, "runtime", "threads", "types", "rules", "anchor", "reference")
+MOST_THREADS = 1024
 
 
 def milliseconds(text: str) -> float | None:
@@ -19,24 +22,75 @@ def milliseconds(text: str) -> float | None:
 
 
 def lower_target(node: Node, report: Report) -> Target:
-    """A `target` definition."""
-    for rule in ("device", "latency", "limits", "reference"):
+    """A `target` definition. Whether its runtime exists and knows its rules is for who uses it."""
+    for rule in KEYS:
         nodes = node.all(rule)
         if len(nodes) > 1:
             raise report.fail("duplicate-key", f"`{rule}` is said twice", nodes[1])
-        if not nodes and rule != "reference":
+        if not nodes and rule in NEEDED:
             raise report.fail("missing-key", f"a target says its `{rule}`", node.token("NAME"))
-    reference = node.first("reference")
     limits = [_limit(t, report) for t in node.get("limits").tokens("QUANTITY")]
     if len(set(limits)) < len(limits):
         raise report.fail("duplicate-value", "a limit is listed twice", node.get("limits"))
+    runtime = node.first("runtime")
+    names = [_string(t) for t in runtime.tokens("STRING")] if runtime else []
+    types = node.first("types")
+    latency, measured = _latency(node.get("latency"), report)
+    reference = node.first("reference")
     return Target(
         name=node.token("NAME").text,
-        device=node.get("device").token("STRING").text[1:-1],
-        latency=node.get("latency").token("STRING").text[1:-1],
+        device=_string(node.get("device").token("STRING")),
+        runtime=names[0] if names else "",
+        version=names[1] if len(names) > 1 else "",
+        threads=_threads(node.first("threads"), report),
+        types=types.token("NAME").text if types else "u8s8",
+        rules=_rules(node.first("rules"), report),
+        latency=latency,
+        measured=measured,
         limits_ms=tuple(sorted(limits)),
+        anchor=_anchor(node.first("anchor"), report),
         reference=reference.token("NAME").text if reference else None,
     )
+
+
+def _string(token: Token) -> str:
+    return token.text[1:-1]
+
+
+def _latency(node: Node, report: Report) -> tuple[str, bool]:
+    strings = node.tokens("STRING")
+    if strings:
+        return _string(strings[0]), False
+    word = node.token("NAME")
+    if word.text != PROFILE:
+        message = f"`{word.text}` is no source of latencies"
+        raise report.fail("bad-value", message, word, 'write profile, or a table: "onnxw"')
+    return PROFILE, True
+
+
+def _threads(node: Node | None, report: Report) -> int:
+    if node is None:
+        return 1
+    token = node.token("INT")
+    if not (len(token.text) <= 4 and 0 < int(token.text) <= MOST_THREADS):
+        message = f"{token.text[:12]} is no number of threads"
+        raise report.fail("bad-value", message, token, f"write 1 to {MOST_THREADS}")
+    return int(token.text)
+
+
+def _rules(node: Node | None, report: Report) -> tuple[str, ...] | None:
+    if node is None:
+        return None
+    names = [token.text for token in node.tokens("NAME")]
+    if len(set(names)) < len(names):
+        raise report.fail("duplicate-value", "a rule is listed twice", node)
+    return tuple(sorted(names))
+
+
+def _anchor(node: Node | None, report: Report) -> Anchor | None:
+    if node is None:
+        return None
+    return Anchor(model=node.token("NAME").text, ms=_limit(node.token("QUANTITY"), report))
 
 
 def _limit(token: Token, report: Report) -> float:
