@@ -23,6 +23,7 @@ from spacedsl.cli.sample import sample
 from spacedsl.cli.score import score
 from spacedsl.cli.show import show
 from spacedsl.cli.tables import tables
+from spacedsl.cli.target import target
 from spacedsl.cli.which import which
 
 app = typer.Typer(
@@ -71,6 +72,7 @@ for name, command in (
 ):
     app.command(name)(guarded(command))
 app.add_typer(tables, name="tables")
+app.add_typer(target, name="target")
 app.add_typer(git, name="git")
 
 

@@ -6,8 +6,11 @@ import math
 import re
 
 from spacedsl.ir.target import PROFILE, Anchor, Target
+from spacedsl.lang.items import LANGUAGE
 from spacedsl.lang.report import Report
+from spacedsl.syntax.printer import format_text
 from spacedsl.syntax.tree import Node, Token
+from spacedsl.text import Source
 
 UNITS_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 NEEDED = ("device", "latency", "limits")
@@ -98,3 +101,23 @@ def _limit(token: Token, report: Report) -> float:
     if limit is None or not 0 < limit < math.inf:
         raise report.fail("bad-value", f"{token.text[:12]} is not a time", token, "write 15ms")
     return limit
+
+
+def write_target(target: Target) -> str:
+    """The canonical page of a target."""
+    limits = ", ".join(f"{limit:g}ms" for limit in target.limits_ms)
+    anchor = target.anchor
+    lines = [
+        f'device "{target.device}"',
+        f'runtime "{target.runtime}"' + (f' "{target.version}"' if target.version else ""),
+        f"threads {target.threads}",
+        f"types {target.types}",
+        *([f"rules {', '.join(target.rules)}"] if target.rules else []),
+        f"latency {PROFILE}" if target.measured else f'latency "{target.latency}"',
+        f"limits {limits}",
+        *([f"anchor {anchor.model} {anchor.ms:g}ms"] if anchor else []),
+        *([f"reference {target.reference}"] if target.reference else []),
+    ]
+    body = "\n".join(lines if target.runtime else [lines[0], *lines[2:]])
+    text = f"language {LANGUAGE}\n\ntarget {target.name} {{\n{body}\n}}\n"
+    return format_text(Source(target.name, text))

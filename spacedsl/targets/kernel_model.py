@@ -25,7 +25,7 @@ UNSTEADY = 3.0
 """How much noisier a network's figures are that never came to agree with themselves."""
 
 INSIDE = log(1.001)
-NEAR = log(1.5)
+NEAR = log(2.0)
 """How far outside the range of a group's channels and sizes is still estimated."""
 
 CONSTANT = "fc"
@@ -76,8 +76,7 @@ class KernelModel:
 
     def predict(self, kernels: Sequence[Kernel]) -> tuple[Floats, Floats]:
         """Milliseconds in a network (K,), NaN where uncovered, and coverage (K,)."""
-        ms = np.full(len(kernels), np.nan)
-        coverage = np.full(len(kernels), float(Coverage.UNCOVERED))
+        ms, coverage = np.full(len(kernels), np.nan), self.coverage(kernels)
         for name, at in grouped(kernels).items():
             if name not in self.groups:
                 continue
@@ -85,9 +84,16 @@ class KernelModel:
             plain = group.factor * group.ms(chosen)
             constant = self.kernel_ms + (self.network_ms if name == CONSTANT else 0.0)
             ms[at] = np.maximum(plain + constant, plain / 3)
-            coverage[at] = self._ranges[name].coverage(chosen)
         ms[coverage == Coverage.UNCOVERED] = np.nan
         return ms, coverage
+
+    def coverage(self, kernels: Sequence[Kernel]) -> Floats:
+        """(K,) of `Coverage`: measured, between measured ones, near them, or none of that."""
+        found = np.full(len(kernels), float(Coverage.UNCOVERED))
+        for name, at in grouped(kernels).items():
+            if name in self._ranges:
+                found[at] = self._ranges[name].coverage([kernels[i] for i in at])
+        return found
 
     def doubt(self, kernels: Sequence[Kernel]) -> float:
         """How unsure the latency of a network of these kernels is: the sum of its kernels'
@@ -141,8 +147,14 @@ class _Range:
             if kernel in self.known:
                 found[i] = Coverage.MEASURED
             elif (kernel.kernel, kernel.stride) not in self.windows:
-                found[i] = Coverage.UNCOVERED
+                found[i] = max(found[i], self._unseen(kernel))
         return found
+
+    def _unseen(self, kernel: Kernel) -> Coverage:
+        """Window and stride that were seen apart but never together are estimated."""
+        windows, strides = zip(*self.windows, strict=True)
+        apart = kernel.kernel in windows and kernel.stride in strides
+        return Coverage.ESTIMATED if apart else Coverage.UNCOVERED
 
 
 def _logs(kernels: Sequence[Kernel]) -> Floats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from importlib import metadata
 from pathlib import Path
@@ -65,8 +64,9 @@ def random_feed(session: InferenceSession, seed: int = 0) -> dict[str, NDArray[n
     return feed
 
 
-EVENT = re.compile(r"(.+?)(?:_token_\d+)?_kernel_time")
-"""A node's name in a profile: fusions append a number."""
+EVENT = re.compile(rb'"dur"\s*:\s*(\d+)[^{}]*?"name"\s*:\s*"([^"]+?)(?:_token_\d+)?_kernel_time"')
+"""A node's time in microseconds and its name, to which fusions append a number; reading the whole
+file as JSON takes three times as long."""
 
 
 class OnnxRuntime:
@@ -115,17 +115,19 @@ class ProfiledSession:
         `SpaceError` where the profiler's file is not whole (a full disk)."""
         path = Path(self._session.end_profiling())
         try:
-            events = json.loads(path.read_bytes())
+            data = path.read_bytes()
             path.unlink()
-        except (OSError, ValueError) as error:
-            message = f"ONNX Runtime's profile {path} cannot be read: {error}"
-            raise fault("cannot-read", message, "is the disk full?") from None
-        found = [(m[1], e["dur"]) for e in events if (m := EVENT.fullmatch(e["name"]))]
+        except OSError as error:
+            message = f"cannot read {path}: {error.strerror or error}"
+            raise fault("cannot-read", message) from None
+        found = EVENT.findall(data)
         count = len(found) // max(self._runs, 1)
         if not count or count * self._runs != len(found):
-            raise fault("bad-profile", f"ONNX Runtime's profile {path} is not of {self._runs} runs")
-        times = np.array([duration for _, duration in found], dtype=np.float64) * MS_PER_US
-        return tuple(name for name, _ in found[:count]), times.reshape(self._runs, count)
+            message = f"ONNX Runtime's profile {path} does not hold the nodes of {self._runs} runs"
+            raise fault("bad-profile", message, "is the disk of temporary files full?")
+        times = np.array([int(duration) for duration, _ in found], dtype=np.float64) * MS_PER_US
+        names = tuple(name.decode() for _, name in found[:count])
+        return names, times.reshape(self._runs, count)
 
 
 def stamp_of(session: InferenceSession) -> dict[str, str]:

@@ -58,9 +58,9 @@ KernelWords = tuple[str, Size, Size, Size, Size, Size]
 
 
 class NetRecord(_Record):
-    """A measured network. `kernels`: kind, cin, cout, size, window, stride of each; `kernel_ms`:
-    their times by the runtime's profiler; `net_ms`: its own without it; `split_half`: relative
-    difference of the two halves of its rounds."""
+    """A measured network; `space` is "" for a reference. `kernels`: kind, cin, cout, size, window,
+    stride of each; `kernel_ms`: their times by the runtime's profiler; `net_ms`: its own without
+    it; `split_half`: relative difference of the two halves of its rounds."""
 
     space: str
     hash: str
@@ -72,12 +72,11 @@ class NetRecord(_Record):
 
 
 class BatchRecord(_Record):
-    """Networks measured in the same rounds as the references. `reference_ms`: the references' own
-    times, `reference_kernel_ms`: the sums of their kernels'; `seconds`: what all of it took."""
+    """Networks measured in the same rounds as the references, which are those of every batch;
+    `seconds`: what all of it took."""
 
     spaces: tuple[SpaceNote, ...]
-    reference_ms: tuple[Positive, ...]
-    reference_kernel_ms: tuple[Positive, ...]
+    references: tuple[NetRecord, ...]
     nets: tuple[NetRecord, ...]
     seconds: Positive
 
@@ -113,7 +112,8 @@ def read_profile(path: Path) -> Profile:
     header = _parsed(path, 1, whole[0], ProfileHeader)
     batches = tuple(_parsed(path, n, line, BatchRecord) for n, line in enumerate(whole[1:], 2))
     for number, batch in enumerate(batches, 2):
-        if not batch.nets or any(len(n.kernels) != len(n.kernel_ms) for n in batch.nets):
+        nets = (*batch.references, *batch.nets)
+        if not batch.nets or any(len(n.kernels) != len(n.kernel_ms) for n in nets):
             raise _damaged(path, number, "networks and their times do not fit")
     return Profile(header, batches, size)
 

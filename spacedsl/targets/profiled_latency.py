@@ -136,8 +136,8 @@ def _fitted(profile: Profile, path: Path, source: str) -> ProfiledLatency:
     note = FitNote(
         profile=profile.header,
         source=source,
-        networks=len(samples),
-        steady=sum(s.steady for s in samples),
+        networks=sum(len(b.nets) for b in profile.batches),
+        steady=sum(net.steady for b in profile.batches for net in b.nets),
         seconds=sum(b.seconds for b in profile.batches),
         spaces=tuple({s.hash: s for b in profile.batches for s in b.spaces}.values()),
         kernel_ms=model.kernel_ms,

@@ -2,7 +2,7 @@
 
 Every batch holds the same references, which tie batches together; within one, networks take turns
 in short rounds. Which networks: of a pool of random ones those about which the model so far is
-least sure, and some at random."""
+least sure, some at random, and first of all those that hold what is not covered yet."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.passes.bind import BindError
+from spacedsl.passes.kernels import Kernel
 from spacedsl.passes.network import subnet_identity
-from spacedsl.search.protocols import Floats
+from spacedsl.search.protocols import Coverage, Floats
 from spacedsl.targets.attribution import attribute, kernel_owners
 from spacedsl.targets.kernel_model import KernelModel, fit_kernels
 from spacedsl.targets.measure import CLOCKS, Timing, Visit, timed_round
@@ -41,17 +42,24 @@ from spacedsl.targets.profile_file import (
 )
 from spacedsl.targets.profile_fit import samples_of
 from spacedsl.targets.profiled_latency import SUFFIX, fit_profile, save_fit
+from spacedsl.targets.reachable import reachable_kernels
 from spacedsl.targets.runtimes import Runtime, artifact_of, runtime_of
 
 BATCH = 10
 POOL = 6
 """Networks that are looked at for each one that is measured."""
 
+GAP_POOL = 24
 RANDOM_SHARE = 0.4
-ROUNDS, MOST_ROUNDS = 6, 14
+GAP_SHARE = 0.5
+"""Of the networks of a batch, those chosen at random, and at most those chosen for what is in no
+network so far."""
+
+ROUNDS, MOST_ROUNDS = 6, 10
 STEADY = 0.03
-"""A network is measured again, in more rounds, until its two halves agree this well; one that never
-does is marked and counts little."""
+STEADY_SHARE = 0.8
+"""Rounds are added until the two halves of this share of the networks agree so well; a network of
+which they never do is marked and counts little."""
 
 VISIT = Visit(warm=1, timed=3)
 DESIGN_POINTS = 400
@@ -142,6 +150,7 @@ class _Chooser:
 
     def __init__(self, spaces: Sequence[Space], batches: Sequence[BatchRecord]) -> None:
         self._spaces = [(s, note_of(s)) for s in spaces]
+        self._gaps = [set(reachable_kernels(s)) for s in spaces]
         self._model: KernelModel | None = None
         self._fitted_at = 0
         self._measured = {net.hash for batch in batches for net in batch.nets}
@@ -153,26 +162,46 @@ class _Chooser:
         rng = random.Random(f"spacedsl profile {number}")  # noqa: S311  not for secrets
         found: list[tuple[Subnet, SpaceNote]] = []
         for i in range(count):
-            space, note = self._spaces[(number * count + i) % len(self._spaces)]
-            pool = [random_subnet(space, rng, f"{space.name}-{number}-{i}") for _ in range(POOL)]
-            usable = [s for s in pool if subnet_identity(s) not in self._measured]
-            if not usable:
-                usable = pool
-            subnet = usable[0]
-            if self._model is not None and rng.random() >= RANDOM_SHARE:
-                subnet = max(usable, key=self._doubt)
+            place = (number * count + i) % len(self._spaces)
+            subnet = self._one(place, i < count * GAP_SHARE, rng)
             self._measured.add(subnet_identity(subnet))
-            found.append((subnet, note))
+            found.append((subnet, self._spaces[place][1]))
         return found
 
-    def _doubt(self, subnet: Subnet) -> float:
-        return self._model.doubt(kernel_owners(subnet)[0]) if self._model else 0.0
+    def _one(self, place: int, for_gaps: bool, rng: random.Random) -> Subnet:
+        space, gaps = self._spaces[place][0], self._gaps[place]
+        seek = for_gaps and self._model is not None and gaps
+        pool = [
+            (subnet, kernel_owners(subnet)[0])
+            for subnet in (
+                random_subnet(space, rng, space.name) for _ in range(GAP_POOL if seek else POOL)
+            )
+        ]
+        new = [n for n in pool if subnet_identity(n[0]) not in self._measured] or pool
+        subnet, kernels = new[0]
+        if seek:
+            subnet, kernels = max(new, key=lambda n: len(gaps.intersection(n[1])))
+        elif self._model is not None and rng.random() >= RANDOM_SHARE:
+            subnet, kernels = max(new, key=lambda n: self._doubt(n[1]))
+        gaps.difference_update(kernels)
+        return subnet
+
+    def _doubt(self, kernels: Sequence[Kernel]) -> float:
+        return self._model.doubt(kernels) if self._model else 0.0
 
     def _fit(self, batches: Sequence[BatchRecord]) -> None:
         due = [n for n in DESIGN_BATCHES if self._fitted_at < n <= len(batches)]
         if due:
             self._fitted_at = len(batches)
             self._model = fit_kernels(samples_of(batches), DESIGN_POINTS)
+            self._gaps = [self._uncovered(gaps) for gaps in self._gaps]
+
+    def _uncovered(self, kernels: set[Kernel]) -> set[Kernel]:
+        if self._model is None:
+            return kernels
+        asked = sorted(kernels)
+        known = zip(asked, self._model.coverage(asked), strict=True)
+        return {kernel for kernel, found in known if found >= Coverage.ESTIMATED}
 
 
 def note_of(space: Space) -> SpaceNote:
@@ -194,7 +223,7 @@ def measure_batch(
         plain = [runtime.open(net.artifact, threads) for net in nets]
         profiled = [runtime.open_profiled(net.artifact, threads, folder) for net in nets]
         own: list[list[float]] = []
-        while len(own) < ROUNDS or (len(own) < MOST_ROUNDS and not _steady(own).all()):
+        while len(own) < ROUNDS or (len(own) < MOST_ROUNDS and _steady(own) < STEADY_SHARE):
             turn = len(own)
             own.append(timed_round(plain, turn, clock, VISIT))
             timed_round(profiled, turn, clock, VISIT)
@@ -207,7 +236,7 @@ def measure_batch(
     found = [(names, _trimmed(ms / common[:, [i]])) for i, (names, ms) in enumerate(kernels)]
     records = [
         NetRecord(
-            space=net.note.hash,
+            space=net.note.hash if net.note else "",
             hash=subnet_identity(net.subnet),
             kernels=names,
             kernel_ms=tuple(np.round(ms, 6).tolist()),
@@ -216,19 +245,18 @@ def measure_batch(
             steady=bool(halves[i] <= STEADY),
         )
         for i, (net, (names, ms)) in enumerate(zip(nets, found, strict=True))
-        if net.note is not None
     ]
     return BatchRecord(
         spaces=tuple({net.note.hash: net.note for net in nets if net.note}.values()),
-        reference_ms=tuple(net_ms[:references].tolist()),
-        reference_kernel_ms=tuple(float(ms.sum()) for _, ms in found[:references]),
-        nets=tuple(records),
+        references=tuple(records[:references]),
+        nets=tuple(records[references:]),
         seconds=1.0,
     )
 
 
-def _steady(rounds: Sequence[Sequence[float]]) -> np.ndarray:
-    return np.asarray(Timing.of(rounds).without_common_mode().split_half() <= STEADY)
+def _steady(rounds: Sequence[Sequence[float]]) -> float:
+    halves = Timing.of(rounds).without_common_mode().split_half()
+    return float((halves <= STEADY).mean())
 
 
 def _kernel_times(

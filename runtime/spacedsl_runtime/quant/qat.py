@@ -33,7 +33,7 @@ from spacedsl_runtime.quant.fold import Norm, affine
 from spacedsl_runtime.quant.lsq import SCALE_FLOOR, bias_to_grid, round_ste
 from spacedsl_runtime.subnet import Subnet
 
-Rewrite = Literal["saturate", "gate", "table", "gated-product", "table-product"]
+Rewrite = Literal["saturate", "gate", "table", "gated-product", "table-product", "float"]
 
 RELU6_SCALE = 6 / 255
 
@@ -138,6 +138,9 @@ class QatSupernet(nn.Module):
                 before = self._edge(name, x)
                 gate = self._fixed(torch.sigmoid(before.value), 1 / 256, 1 / 256)
                 return self._edge(f"{name}.{act}", before.value * gate.value)
+            case "float" if act == "hswish":
+                before = self._edge(name, x)
+                return self._edge(f"{name}.{act}", F.hardswish(before.value))
             case _:
                 raise PlanError(f"the target has no 8-bit form of the activation {act}")
 
