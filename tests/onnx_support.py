@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from spacedsl.compiler.export import Seeded, integer_model, seeded
 from spacedsl.compiler.integer_model import IntegerModel
-from spacedsl.compiler.onnx_build import IMAGE, check
+from spacedsl.compiler.onnx_build import check
 from spacedsl.compiler.onnx_int8 import emit_int8
 from spacedsl.compiler.reference import run_node
+from spacedsl.compiler.stamp import IMAGE
 from spacedsl.ir.block import Block
 from spacedsl.ir.sampling import largest
 from spacedsl.ir.space import Arg, BlockChoice, Space, Stage

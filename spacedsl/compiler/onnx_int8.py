@@ -13,14 +13,8 @@ import numpy as np
 from spacedsl.compiler.fold import bias_scale
 from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.integer_model import IntegerModel, Quantiser, check_model
-from spacedsl.compiler.onnx_build import (
-    IMAGE,
-    LOGITS,
-    QUANTISED,
-    Builder,
-    metadata,
-    window_attributes,
-)
+from spacedsl.compiler.onnx_build import QUANTISED, Builder, window_attributes
+from spacedsl.compiler.stamp import IMAGE, LOGITS, metadata
 from spacedsl.compiler.stem import BLOCK, fold_weight, foldable, folded_window
 from spacedsl.diagnostics import fault
 
