@@ -259,7 +259,6 @@ def test_budgets_and_targets_that_make_no_sense(folder: Path) -> None:
     for words, message in (
         (("profile", page(folder), "--budget", "soon"), "is no time to measure"),
         (("profile", "vnni"), "has latencies of its own"),
-        (("profile", "litert"), "cannot be measured with litert"),
         (("export", "vnni", "--out", str(folder / "a.space")), "has latencies of its own"),
     ):
         result = run("target", *words)

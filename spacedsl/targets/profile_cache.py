@@ -13,7 +13,7 @@ from spacedsl.targets.profile_file import AGAIN, Profile, ProfileHeader, read_pr
 from spacedsl.targets.rules import rules_of
 from spacedsl.targets.runtimes import runtime_of
 
-NEEDED = ("onnx", "onnxruntime", "filelock", "platformdirs")
+NEEDED = ("filelock", "platformdirs")
 
 
 def need_cpu_extra() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from spacedsl.ir.target import Target
 from spacedsl.targets.measure import Run
 from spacedsl.targets.ort import OnnxRuntime
 from spacedsl.targets.rules import rules_of
+from spacedsl.targets.runners import runner
 
 
 class Profiled(Protocol):
@@ -50,7 +52,36 @@ class Runtime(Protocol):
         """The same, its nodes timed; `folder` is for files of this run."""
 
 
-RUNTIMES: dict[str, Runtime] = {"onnxruntime": OnnxRuntime()}
+class LiteRt:
+    """LiteRT with XNNPACK."""
+
+    name = "litert"
+
+    def version(self) -> str:
+        """Of the installed package. Raises `SpaceError` where there is none."""
+        from spacedsl.compiler.tflite_build import need_litert
+
+        need_litert()
+        return metadata.version("ai-edge-litert")
+
+    def emit(self, model: IntegerModel) -> bytes:
+        """The file to run."""
+        from spacedsl.compiler.tflite_int8 import emit_int8
+
+        return emit_int8(model)
+
+    def open(self, artifact: bytes, threads: int) -> Run:
+        """One inference on a random image."""
+        return runner(artifact, self.name, threads)
+
+    def open_profiled(self, artifact: bytes, threads: int, folder: Path) -> Profiled:
+        """The same, timed by LiteRT itself."""
+        from spacedsl.targets.litert_profile import ProfiledFile
+
+        return ProfiledFile(artifact, threads)
+
+
+RUNTIMES: dict[str, Runtime] = {"onnxruntime": OnnxRuntime(), "litert": LiteRt()}
 
 
 def runtime_of(target: Target) -> Runtime:
@@ -58,8 +89,8 @@ def runtime_of(target: Target) -> Runtime:
     another version than the page asks for."""
     name = rules_of(target).runtime
     if name not in RUNTIMES:
-        message = f"target `{target.name}`: networks cannot be measured with {name} yet"
-        raise fault("unknown-runtime", message, "choose a target that runs ONNX Runtime")
+        message = f"target `{target.name}`: networks cannot be measured with {name}"
+        raise fault("unknown-runtime", message)
     found = RUNTIMES[name]
     version = found.version()
     if not f"{version}.".startswith(f"{target.version}." if target.version else ""):
