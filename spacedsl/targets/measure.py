@@ -148,9 +148,11 @@ def interleave(
     clock: Clock = time.perf_counter,
     visit: Visit = Visit(),
     enough: Callable[[Timing], bool] | None = None,
+    least: int = LEAST_ROUNDS,
 ) -> Timing:
     """Time `runs` in rounds: exactly `rounds`, or until the estimates are steady (or `enough`), for
-    at most about `seconds`. Rounds that were interrupted stay in; medians bear them."""
+    at most about `seconds`, but `least` rounds. Rounds that were interrupted stay in; medians bear
+    them."""
     for run in runs:
         for _ in range(WARM_UP):
             run()
@@ -163,7 +165,7 @@ def interleave(
         if rounds is not None:
             if count >= rounds:
                 break
-        elif count >= LEAST_ROUNDS and (late or (count % 10 == 0 and enough(Timing.of(times)))):
+        elif count >= least and (late or (count % 10 == 0 and enough(Timing.of(times)))):
             break
     return Timing.of(times)
 

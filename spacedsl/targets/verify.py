@@ -20,6 +20,7 @@ from spacedsl.targets.runtimes import artifact_of, runtime_of
 REPEATABLE = 0.03
 QUANTILES = (0.5, 0.9, 0.95, 1.0)
 WORST = 5
+LEAST_ROUNDS = 10
 VISIT = Visit(warm=2, timed=4)
 
 
@@ -134,7 +135,9 @@ def verify(
         progress(float((halves <= REPEATABLE).mean()))
         return bool((halves <= REPEATABLE).all())
 
-    raw = interleave(runs, seconds, clock=CLOCKS[clock], visit=VISIT, enough=enough)
+    raw = interleave(
+        runs, seconds, clock=CLOCKS[clock], visit=VISIT, enough=enough, least=LEAST_ROUNDS
+    )
     timing = raw.without_common_mode()
     halves = timing.split_half()
     times = [timing.time_ms(i) for i in range(len(models))]
