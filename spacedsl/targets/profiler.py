@@ -66,8 +66,9 @@ DESIGN_POINTS = 400
 DESIGN_BATCHES = (1, 2, 4, 8, 16, 32)
 """After so many batches the model that chooses is fitted again."""
 
-TRIMMED = 2 / 3
-"""Of the rounds of a kernel, the fastest that are averaged: an interrupted one says nothing."""
+FASTEST = 1 / 3
+"""Of the runs of a kernel, the share that is averaged. Nodes are timed by the wall's clock: on a
+busy machine a long one is interrupted more often than not, and then says nothing."""
 
 Progress = Callable[[float, int, int], None]
 """Takes seconds spent, networks measured, distinct kernels."""
@@ -230,10 +231,10 @@ def measure_batch(
         closed = [session.close() for session in profiled]
     timing = Timing.of(own).without_common_mode()
     net_ms, halves = np.median(timing.times_s, axis=0) * 1e3, timing.split_half()
-    kernels = [_kernel_times(n, *times, len(own)) for n, times in zip(nets, closed, strict=True)]
-    sums = Timing(np.stack([ms.sum(axis=1) for _, ms in kernels], axis=1))
+    runs = [_kernel_runs(net, *times, len(own)) for net, times in zip(nets, closed, strict=True)]
+    sums = Timing(np.stack([ms.min(axis=1).sum(axis=1) for _, ms in runs], axis=1))
     common = sums.times_s / sums.without_common_mode().times_s
-    found = [(names, _trimmed(ms / common[:, [i]])) for i, (names, ms) in enumerate(kernels)]
+    found = [(k, _fastest(ms / common[:, i, None, None])) for i, (k, ms) in enumerate(runs)]
     records = [
         NetRecord(
             space=net.note.hash if net.note else "",
@@ -259,20 +260,18 @@ def _steady(rounds: Sequence[Sequence[float]]) -> float:
     return float((halves <= STEADY).mean())
 
 
-def _kernel_times(
+def _kernel_runs(
     net: _Net, names: tuple[str, ...], node_ms: Floats, rounds: int
 ) -> tuple[tuple[KernelWords, ...], Floats]:
-    """The kernels of a network and their times (rounds, K): of each visit the best of the timed
-    runs, node by node."""
+    """The kernels of a network and their times in its timed runs, (rounds, runs, K)."""
     kernels, owner = kernel_owners(net.subnet)
-    visits = node_ms.reshape(rounds, VISIT.warm + VISIT.timed, -1)
-    best = visits[:, VISIT.warm :].min(axis=1)
-    found = np.zeros((rounds, len(kernels)))
-    np.add.at(found.T, attribute(names, owner), best.T)
+    runs = node_ms.reshape(rounds, VISIT.warm + VISIT.timed, -1)[:, VISIT.warm :]
+    found = np.zeros((*runs.shape[:2], len(kernels)))
+    np.add.at(np.moveaxis(found, 2, 0), attribute(names, owner), np.moveaxis(runs, 2, 0))
     return tuple((*kernel,) for kernel in kernels), found
 
 
-def _trimmed(ms: Floats) -> Floats:
-    """(rounds, K) to (K,): the mean of the fastest."""
-    kept = max(1, round(len(ms) * TRIMMED))
-    return np.asarray(np.sort(ms, axis=0)[:kept].mean(axis=0))
+def _fastest(ms: Floats) -> Floats:
+    """(rounds, runs, K) to (K,): the mean of the fastest runs of each."""
+    ordered = np.sort(ms.reshape(-1, ms.shape[2]), axis=0)
+    return np.asarray(ordered[: max(1, round(len(ordered) * FASTEST))].mean(axis=0))
