@@ -77,7 +77,14 @@ def load_target(spec: str) -> Target:
     found = page.get(main_item(page, ("target",)))
     if not isinstance(found, Target):
         raise fault("wrong-kind", f"{spec} is not a target")
+    beside = path.parent / found.latency
+    if found.latency.endswith(CARRIED) and beside.is_file():
+        return found.model_copy(update={"latency": str(beside)})
     return found
+
+
+CARRIED = ".npz"
+"""A profile that was exported lies beside its page."""
 
 
 def check(spec: str | Path) -> tuple[Diagnostic, ...]:

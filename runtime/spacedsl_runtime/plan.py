@@ -189,7 +189,7 @@ class Stage:
         return self.rest
 
 
-Rewrite = Literal["saturate", "gate", "table", "gated-product", "table-product"]
+Rewrite = Literal["saturate", "gate", "table", "gated-product", "table-product", "float"]
 """How a runtime says an activation with 8-bit ops (docs/lowering.md)."""
 
 

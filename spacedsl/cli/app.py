@@ -36,6 +36,7 @@ COMMANDS = {
     "doctor": "doctor:doctor",
     "lsp": "lsp:lsp",
     "tables": "tables:tables",
+    "target": "target:target",
     "git": "git:git",
 }
 """Command -> its file here and its function, or the group of commands of its own."""

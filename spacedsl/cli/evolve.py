@@ -55,6 +55,7 @@ def evolve(
     format: Format = FORMAT,
 ) -> None:
     """Search a hyperspace by aging evolution (the method's Sec. 4.2); write the best space."""
+    from spacedsl.cli.device import ready_target
     from spacedsl.cli.found import print_comparison, print_doubts, progress_bar, result_json
     from spacedsl.search.compare import compare, sensitivity
     from spacedsl.search.evolve import evolve as search
@@ -62,8 +63,9 @@ def evolve(
     from spacedsl.search.qt_score import ModelScorer
     from spacedsl.targets.scorers import Request, open_scorer
 
-    space, device = _hyperspace(hyper), api.load_target(target)
+    space = _hyperspace(hyper)
     _check_files(out, journal, hyper, target)
+    device = ready_target(target, space, quiet=format is Format.json)
     reference = _reference(device, space)
     request = Request(
         target=device,

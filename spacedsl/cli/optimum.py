@@ -39,13 +39,15 @@ def optimum(
     """The best space of a whole hyperspace by exact Q-T scores, with a certificate."""
     from rich.console import Console
 
+    from spacedsl.cli.device import ready_target
     from spacedsl.search.exact.optimum import optimum as search
     from spacedsl.search.exact.scorer import ExactScorer
     from spacedsl.targets.scorers import Request, open_scorer
 
     if out is not None:
         check_out(out)
-    space, device = api.load_space(hyper), api.load_target(target)
+    space = api.load_space(hyper)
+    device = ready_target(target, space, quiet=format is Format.json)
     request = Request(
         target=device,
         limits_ms=parse_limits(limits),

@@ -14,7 +14,7 @@ class Definition(StrEnum):
     authors = "authors"
 
 
-TARGET = typer.Option(..., "--target", help="A target: a name (vnni, pixel4) or a page.")
+TARGET = typer.Option(..., "--target", help="A target: a name (cpu, vnni, pixel4) or a page.")
 LIMITS = typer.Option(None, "--limits", help="Latency limits, e.g. 8,10,15ms; else the target's.")
 QUALITY = typer.Option(None, "--quality", help="A quality table; else the hyperspace's.")
 SCORER = typer.Option("model", "--scorer", help="model, or rows:DIR for a directory of tables.")

@@ -36,6 +36,7 @@ def score(
     format: Format = FORMAT,
 ) -> None:
     """Q-T score: how good a space's best INT8 subnets are under latency limits."""
+    from spacedsl.cli.device import ready_target
     from spacedsl.cli.exact import show_exact
     from spacedsl.search.score import score_json
     from spacedsl.targets.scorers import Request, open_scorer
@@ -45,7 +46,7 @@ def score(
         help = "`spacedsl evolve` searches a hyperspace"
         raise fault("wrong-kind", f"{space} is a hyperspace; a score is of one space", help)
     request = Request(
-        target=api.load_target(target),
+        target=ready_target(target, found, quiet=format is Format.json),
         limits_ms=parse_limits(limits),
         quality=quality,
         scorer=scorer,

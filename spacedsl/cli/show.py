@@ -50,7 +50,7 @@ def show(
         return
     facts = _facts(item, page).model_dump(exclude_unset=True)
     if target is not None:
-        facts["latency"] = _latency(item, page, target)
+        facts["latency"] = _latency(item, page, target, quiet=format is Format.json)
     if format is Format.json:
         emit(facts)
     else:
@@ -131,15 +131,16 @@ def _facts(item: Item, page: str) -> ModelFacts | SpaceFacts:
     raise fault("wrong-kind", f"{page} is not a hyperspace, a space or a model")
 
 
-def _latency(item: Item, page: str, target: str) -> dict[str, Any]:
+def _latency(item: Item, page: str, target: str, *, quiet: bool) -> dict[str, Any]:
     if not isinstance(item, Subnet):
         help = "`spacedsl score` rates a space on a target"
         raise fault("wrong-kind", f"{page} is not a model, so it has no one latency", help)
-    from spacedsl.tables.files import load_latency
+    from spacedsl.cli.device import ready_target
+    from spacedsl.targets.device import open_device
     from spacedsl.targets.latency import latency_json, model_latency
 
-    found = api.load_target(target)
-    return latency_json(model_latency(item, load_latency(found.latency)), found.name)
+    found = ready_target(target, item.of, quiet=quiet)
+    return latency_json(model_latency(item, open_device(found).latency), found.name)
 
 
 def _print(facts: dict[str, Any]) -> None:

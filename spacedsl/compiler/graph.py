@@ -112,6 +112,16 @@ def same_pads(size: int, out: int, kernel: int, stride: int) -> tuple[int, int]:
 def lower(subnet: Subnet) -> Graph:
     """The graph of a model. Dropout is left out: it does nothing at inference. Raises
     `BindError`."""
+    return Graph(nodes=tuple(_built(subnet).nodes))
+
+
+def layer_nodes(subnet: Subnet) -> tuple[tuple[Layer, tuple[str, ...]], ...]:
+    """Every layer of a model with the names of the nodes it becomes, the input apart. Raises
+    `BindError`."""
+    return tuple(_built(subnet).owners)
+
+
+def _built(subnet: Subnet) -> _Builder:
     size, channels = subnet.resolution, subnet.of.channels
     build = _Builder()
     tensor = build.put(Node(name=INPUT, op="input", shape=(channels, size, size)))
@@ -119,14 +129,16 @@ def lower(subnet: Subnet) -> Graph:
         for i, site in enumerate(sites):
             build.enter(f"{stage.name}.{i}")
             tensor = build.body(site.bind(), tensor)
-    return Graph(nodes=tuple(build.nodes))
+    return build
 
 
 @dataclass(slots=True)
 class _Builder:
-    """Nodes so far, the block being lowered and how many ops of each kind it has."""
+    """Nodes so far and of which layers they are, the block being lowered and how many ops of each
+    kind it has."""
 
     nodes: list[Node] = field(default_factory=list)
+    owners: list[tuple[Layer, tuple[str, ...]]] = field(default_factory=list)
     block: str = ""
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -144,20 +156,26 @@ class _Builder:
 
     def body(self, bound: Iterable[Bound], tensor: str) -> str:
         for item in bound:
-            tensor = (
-                self.residual(item, tensor)
-                if isinstance(item, Residual)
-                else self.layer(item, tensor)
-            )
+            if isinstance(item, Residual):
+                tensor = self.residual(item, tensor)
+                continue
+            start = len(self.nodes)
+            tensor = self.layer(item, tensor)
+            self.own(item, start)
         return tensor
+
+    def own(self, layer: Layer, start: int) -> None:
+        self.owners.append((layer, tuple(node.name for node in self.nodes[start:])))
 
     def residual(self, item: Residual, tensor: str) -> str:
         main = self.body(item.main, tensor)
         shortcut = self.body(item.shortcut, tensor)
-        layer = item.add
+        layer, start = item.add, len(self.nodes)
         shape = (layer.cout, layer.out_size, layer.out_size)
         name = self.put(Node(name=self.name("add"), op="add", inputs=(main, shortcut), shape=shape))
-        return self.act(layer.act, name, shape)
+        tensor = self.act(layer.act, name, shape)
+        self.own(layer, start)
+        return tensor
 
     def layer(self, layer: Layer, tensor: str) -> str:
         shape = (layer.cout, layer.out_size, layer.out_size)

@@ -19,7 +19,7 @@ QMAX = 255
 
 Int8Op = Literal[
     "input", "conv", "dwconv", "linear", "add", "shift", "mul", "sigmoid", "pool", "maxpool",
-    "avgpool",
+    "avgpool", "hswish",
 ]  # fmt: skip
 
 Clip = Literal["none", "relu", "relu6"]
@@ -146,10 +146,20 @@ class _Builder:
                 return self.gate(node, tensor)
             case "table":
                 return self.table(node.name, tensor, node)
+            case "float":
+                return self.put(self.alone(node, tensor))
             case "gated-product":
                 return self.product(node, tensor, self.shift(f"{node.name}.gate", tensor, node))
             case "table-product":
                 return self.product(node, tensor, self.table(f"{node.name}.gate", tensor, node))
+
+    def alone(self, node: Node, tensor: str) -> Int8Node:
+        """The activation as an op of its own, which the runtime computes in float."""
+        if node.act != "hswish":
+            raise fault("unsupported-op", f"there is no float form of {node.act} in an INT8 graph")
+        return Int8Node(
+            name=node.name, op="hswish", inputs=(tensor,), shape=node.shape, value=node.name
+        )
 
     def absorbs(self, node: Node) -> bool:
         """May the op before `node` take it over? Only if nobody else reads that op's result, and

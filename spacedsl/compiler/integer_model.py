@@ -25,7 +25,7 @@ from spacedsl.ir.expr import Frozen
 
 FORMAT: Final = 1
 MAX_BYTES = 2 << 30
-SIMPLE = ("|u1", "|i1", "<i4", "<f4")
+SIMPLE = ("|u1", "|i1", "<i4", "<f4", "<f8")
 RELU6_SLACK = 1 + 1e-6
 
 
@@ -166,7 +166,7 @@ def load_model(path: Path) -> IntegerModel:
     """Read an integer model. Raises `SpaceError` for one that is missing, truncated, of another
     version, or does not fit its plan."""
     try:
-        arrays = _read_arrays(path)
+        arrays = read_arrays(path)
         header = Header.model_validate_json(arrays.pop("header").tobytes())
         weights = {
             node.name: IntWeights(
@@ -196,7 +196,7 @@ def load_model(path: Path) -> IntegerModel:
     return model
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an `.npz`, of simple types, none larger than the file says. numpy's own reader
     takes what a header claims before it looks."""
     with path.open("rb") as file, zipfile.ZipFile(file) as stored:

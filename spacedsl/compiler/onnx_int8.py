@@ -92,6 +92,8 @@ class _Emitter(Builder):
                 self.op("Mul", name, inputs, f"{name}.f")
             case "sigmoid":
                 self.op("Sigmoid", name, inputs, f"{name}.f")
+            case "hswish":
+                self.op("HardSwish", name, inputs, f"{name}.f")
             case "pool":
                 self.op("GlobalAveragePool", name, inputs, f"{name}.f")
         self.requantise(name, f"{name}.f", self.quantiser(name))

@@ -87,6 +87,8 @@ def real_values(
             real = x[0].mean(axis=(2, 3), keepdims=True)
         case "sigmoid":
             real = (1 + np.tanh(x[0] / 2)) / 2  # never overflows
+        case "hswish":
+            real = x[0] * np.clip(x[0] + 3, 0, 6) / 6
         case "add":
             real = x[0] + x[1]
         case "mul":

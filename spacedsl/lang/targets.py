@@ -7,15 +7,21 @@ import re
 from typing import TYPE_CHECKING
 
 from spacedsl.diagnostics import Diagnostic
-from spacedsl.ir.target import Target
+from spacedsl.ir.target import PROFILE, Anchor, Target
+from spacedsl.lang.items import LANGUAGE
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.tables import missing_table, table_said
+from spacedsl.syntax.printer import format_text
 from spacedsl.syntax.tree import Node, Token
+from spacedsl.text import Source
 
 if TYPE_CHECKING:
     from spacedsl.lang.page import Page
 
 UNITS_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+NEEDED = ("device", "latency", "limits")
+KEYS = (*NEEDED, "runtime", "threads", "types", "rules", "anchor", "reference")
+MOST_THREADS = 1024
 
 
 def milliseconds(text: str) -> float | None:
@@ -25,23 +31,35 @@ def milliseconds(text: str) -> float | None:
 
 
 def lower_target(node: Node, page: Page, report: Report) -> Target:
-    """A `target` definition. Whether its table and reference are there is for `target_errors`: a
-    table may be made for a target that is read before."""
-    for rule in ("device", "latency", "limits", "reference"):
+    """A `target` definition. Whether its runtime exists and knows its rules is for who uses it;
+    whether its table and reference are there for `target_errors`: a table may be made for a target
+    that is read before."""
+    for rule in KEYS:
         nodes = node.all(rule)
         if len(nodes) > 1:
             raise report.fail("duplicate-key", f"`{rule}` is said twice", nodes[1])
-        if not nodes and rule != "reference":
+        if not nodes and rule in NEEDED:
             raise report.fail("missing-key", f"a target says its `{rule}`", node.token("NAME"))
-    reference = node.first("reference")
     limits = [_limit(t, report) for t in node.get("limits").tokens("QUANTITY")]
     if len(set(limits)) < len(limits):
         raise report.fail("duplicate-value", "a limit is listed twice", node.get("limits"))
+    runtime = node.first("runtime")
+    names = [_string(t) for t in runtime.tokens("STRING")] if runtime else []
+    types = node.first("types")
+    latency, measured = _latency(node.get("latency"), page, report)
+    reference = node.first("reference")
     return Target(
         name=node.token("NAME").text,
-        device=node.get("device").token("STRING").text[1:-1],
-        latency=table_said(node.get("latency").token("STRING").text[1:-1], page),
+        device=_string(node.get("device").token("STRING")),
+        runtime=names[0] if names else "",
+        version=names[1] if len(names) > 1 else "",
+        threads=_threads(node.first("threads"), report),
+        types=types.token("NAME").text if types else "u8s8",
+        rules=_rules(node.first("rules"), report),
+        latency=latency,
+        measured=measured,
         limits_ms=tuple(sorted(limits)),
+        anchor=_anchor(node.first("anchor"), report),
         reference=reference.token("NAME").text if reference else None,
     )
 
@@ -49,9 +67,8 @@ def lower_target(node: Node, page: Page, report: Report) -> Target:
 def target_errors(node: Node, page: Page) -> list[Diagnostic]:
     """What a sound `target` names that is not there: its table, its reference."""
     report = Report(page.source)
-    missing = missing_table(node.get("latency").token("STRING"), page)
-    if missing is not None:
-        report.found.append(missing)
+    tables = node.get("latency").tokens("STRING")
+    report.found += filter(None, (missing_table(token, page) for token in tables))
     said = node.first("reference")
     if said is not None and not page.holders(said.token("NAME").text, "space"):
         try:
@@ -61,8 +78,68 @@ def target_errors(node: Node, page: Page) -> list[Diagnostic]:
     return report.found
 
 
+def _string(token: Token) -> str:
+    return token.text[1:-1]
+
+
+def _latency(node: Node, page: Page, report: Report) -> tuple[str, bool]:
+    strings = node.tokens("STRING")
+    if strings:
+        return table_said(_string(strings[0]), page), False
+    word = node.token("NAME")
+    if word.text != PROFILE:
+        message = f"`{word.text}` is no source of latencies"
+        raise report.fail("bad-value", message, word, 'write profile, or a table: "onnxw"')
+    return PROFILE, True
+
+
+def _threads(node: Node | None, report: Report) -> int:
+    if node is None:
+        return 1
+    token = node.token("INT")
+    if not (len(token.text) <= 4 and 0 < int(token.text) <= MOST_THREADS):
+        message = f"{token.text[:12]} is no number of threads"
+        raise report.fail("bad-value", message, token, f"write 1 to {MOST_THREADS}")
+    return int(token.text)
+
+
+def _rules(node: Node | None, report: Report) -> tuple[str, ...] | None:
+    if node is None:
+        return None
+    names = [token.text for token in node.tokens("NAME")]
+    if len(set(names)) < len(names):
+        raise report.fail("duplicate-value", "a rule is listed twice", node)
+    return tuple(sorted(names))
+
+
+def _anchor(node: Node | None, report: Report) -> Anchor | None:
+    if node is None:
+        return None
+    return Anchor(model=node.token("NAME").text, ms=_limit(node.token("QUANTITY"), report))
+
+
 def _limit(token: Token, report: Report) -> float:
     limit = milliseconds(token.text)
     if limit is None or not 0 < limit < math.inf:
         raise report.fail("bad-value", f"{token.text[:12]} is not a time", token, "write 15ms")
     return limit
+
+
+def write_target(target: Target) -> str:
+    """The canonical page of a target."""
+    limits = ", ".join(f"{limit:g}ms" for limit in target.limits_ms)
+    anchor = target.anchor
+    lines = [
+        f'device "{target.device}"',
+        f'runtime "{target.runtime}"' + (f' "{target.version}"' if target.version else ""),
+        f"threads {target.threads}",
+        f"types {target.types}",
+        *([f"rules {', '.join(target.rules)}"] if target.rules else []),
+        f"latency {PROFILE}" if target.measured else f'latency "{target.latency}"',
+        f"limits {limits}",
+        *([f"anchor {anchor.model} {anchor.ms:g}ms"] if anchor else []),
+        *([f"reference {target.reference}"] if target.reference else []),
+    ]
+    body = "\n".join(lines if target.runtime else [lines[0], *lines[2:]])
+    text = f"language {LANGUAGE}\n\ntarget {target.name} {{\n{body}\n}}\n"
+    return format_text(Source(target.name, text))

@@ -51,8 +51,13 @@ STATEMENTS = frozenset(
         "model_block",
         "target",
         "device",
+        "runtime",
+        "threads",
+        "types",
+        "rules",
         "latency",
         "limits",
+        "anchor",
         "reference",
     )
 )

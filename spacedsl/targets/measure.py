@@ -1,7 +1,8 @@
-"""Interleaved timing: A, B, A, B, ... in short rounds until the ratio is known well enough.
+"""Interleaved timing: A, B, C, A, B, C, ... in short rounds until it is known well enough.
 
-Shared machines drift by 10-20 % within seconds, and both subjects with them; what holds is the
-ratio of two runs side by side. A round times every subject once, in an order that rotates."""
+Shared machines drift by 10-20 % within seconds, and all subjects with them; what holds is the ratio
+of two runs side by side. A round times every subject once, in an order that rotates; of three or
+more subjects, what a round has in common can be taken out of their times."""
 
 from __future__ import annotations
 
@@ -30,6 +31,11 @@ TIME_TOLERANCE = 0.05
 Z95 = 1.96
 
 Run = Callable[[], object]
+Clock = Callable[[], float]
+
+CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.thread_time}
+"""`cpu` counts what the calling thread computes: with one thread the same as `wall` on an idle
+machine, and without the time that others took on a busy one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,11 @@ class Timing:
 
     times_s: NDArray[np.float64]
 
+    @classmethod
+    def of(cls, rounds: Sequence[Sequence[float]]) -> Timing:
+        """From the times of each round, in seconds."""
+        return cls(np.array(rounds, dtype=np.float64))
+
     def time_ms(self, subject: int) -> Estimate:
         """A subject's time in milliseconds."""
         return estimate(self.times_s[:, subject] * 1e3)
@@ -70,6 +81,24 @@ class Timing:
     def ratio(self, subject: int, against: int) -> Estimate:
         """How many times as fast `subject` is as `against`, round by round."""
         return estimate(self.times_s[:, against] / self.times_s[:, subject])
+
+    def without_common_mode(self) -> Timing:
+        """Each time over its round's factor: the median, over subjects, of the time over the
+        subject's own median, which one interrupted subject does not move. From three subjects."""
+        if self.times_s.shape[1] < 3:
+            return self
+        logs = np.log(self.times_s)
+        return Timing(np.exp(logs - np.median(logs - np.median(logs, axis=0), axis=1)[:, None]))
+
+    def split_half(self) -> NDArray[np.float64]:
+        """By how much each subject's median differs between the two halves of the rounds,
+        (subjects,), relative; infinite for fewer than two rounds."""
+        rounds, subjects = self.times_s.shape
+        if rounds < 2:
+            return np.full(subjects, np.inf)
+        first = np.median(self.times_s[: rounds // 2], axis=0)
+        second = np.median(self.times_s[rounds // 2 :], axis=0)
+        return np.asarray(np.abs(np.log(second / first)))
 
     @property
     def steady(self) -> bool:
@@ -104,46 +133,57 @@ def estimate(samples: NDArray[np.float64]) -> Estimate:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """How a subject is run when its turn comes: `warm` runs, then `timed` ones."""
+
+    warm: int = WARM_RUNS
+    timed: int = TIMED_RUNS
+
+
 def interleave(
     runs: Sequence[Run],
     seconds: float,
     rounds: int | None = None,
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Clock = time.perf_counter,
+    visit: Visit = Visit(),
+    enough: Callable[[Timing], bool] | None = None,
+    least: int = LEAST_ROUNDS,
 ) -> Timing:
-    """Time `runs` in rounds: exactly `rounds`, or until the estimates are steady, for at most
-    about `seconds`. Rounds that were interrupted stay in; medians bear them."""
+    """Time `runs` in rounds: exactly `rounds`, or until the estimates are steady (or `enough`), for
+    at most about `seconds`, but `least` rounds. Rounds that were interrupted stay in; medians bear
+    them."""
     for run in runs:
         for _ in range(WARM_UP):
             run()
+    enough = enough or (lambda timing: timing.steady)
     times: list[list[float]] = []
-    start = clock()
+    start = time.perf_counter()
     while True:
-        times.append(_round(runs, len(times), clock))
-        count, late = len(times), clock() - start >= seconds
+        times.append(timed_round(runs, len(times), clock, visit))
+        count, late = len(times), time.perf_counter() - start >= seconds
         if rounds is not None:
             if count >= rounds:
                 break
-        elif count >= LEAST_ROUNDS and (late or (count % 10 == 0 and _timing(times).steady)):
+        elif count >= least and (late or (count % 10 == 0 and enough(Timing.of(times)))):
             break
-    return _timing(times)
+    return Timing.of(times)
 
 
-def _timing(times: list[list[float]]) -> Timing:
-    return Timing(np.array(times))
-
-
-def _round(runs: Sequence[Run], turn: int, clock: Callable[[], float]) -> list[float]:
-    """The best of a visit's timed runs, per subject."""
+def timed_round(
+    runs: Sequence[Run], turn: int, clock: Clock, visit: Visit = Visit()
+) -> list[float]:
+    """The best of a visit's timed runs, per subject, in seconds; `turn` rotates the order."""
     best = [0.0] * len(runs)
     for i in range(len(runs)):
         subject = (i + turn) % len(runs)
-        for _ in range(WARM_RUNS):
+        for _ in range(visit.warm):
             runs[subject]()
-        best[subject] = min(_timed(runs[subject], clock) for _ in range(TIMED_RUNS))
+        best[subject] = min(_timed(runs[subject], clock) for _ in range(visit.timed))
     return best
 
 
-def _timed(run: Run, clock: Callable[[], float]) -> float:
+def _timed(run: Run, clock: Clock) -> float:
     start = clock()
     run()
     return clock() - start

@@ -5,20 +5,26 @@ Figures and the choice per operator: docs/lowering.md."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, Self
 
 from spacedsl.diagnostics import fault, one_of
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.target import Target
 
-Rewrite = Literal["saturate", "gate", "table", "gated-product", "table-product"]
+Rewrite = Literal["saturate", "gate", "table", "gated-product", "table-product", "float"]
 """How an activation is said with integer kernels.
 
 - `saturate`: the quantiser of the op before it clips (relu, relu6).
 - `gate`: hard-sigmoid; 3 is added (to a convolution's bias where there is one), the quantiser with
   scale 6/255 and zero point 0 clips to relu6(x + 3), and readers use scale 1/255.
 - `table`: the runtime's 8-bit table op (sigmoid).
-- `gated-product`, `table-product`: x times its `gate` (hswish) or its `table` (swish)."""
+- `gated-product`, `table-product`: x times its `gate` (hswish) or its `table` (swish).
+- `float`: the runtime's float op between two quantisers (hswish, where its rewrite is off)."""
+
+
+TYPES = "u8s8"
+"""uint8 activations, int8 weights: the only data types there are so far."""
 
 
 class Rules(Frozen):
@@ -49,6 +55,11 @@ class Rules(Frozen):
                 f"it has {one_of(sorted(known))}",
             )
         return known[act]
+
+    def saying(self, act: str, rewrite: Rewrite) -> Self:
+        """The same rules with another rewrite of one activation."""
+        acts = tuple((name, rewrite if name == act else old) for name, old in self.acts)
+        return self.model_copy(update={"acts": acts})
 
 
 ACTS: tuple[tuple[str, Rewrite], ...] = (
@@ -83,16 +94,50 @@ LITERT = Rules(
 
 RUNTIMES = (ONNXRUNTIME, LITERT)
 
+Without = Callable[[Rules], Rules]
+
+OPTIONAL: dict[str, dict[str, Without]] = {
+    "onnxruntime": {
+        "saturating-hswish": lambda rules: rules.saying("hswish", "float"),
+        "folded-stem": lambda rules: rules.model_copy(update={"stem": "plain"}),
+    },
+}
+"""Runtime -> the rules that a target's page may leave out -> the runtime's rules without it."""
+
 
 def rules_of(target: Target) -> Rules:
-    """The rules of the runtime that a target's `device` names. Raises `SpaceError`."""
+    """The rules of a target's runtime, without those its page leaves out. Raises `SpaceError` where
+    the runtime, a rule or the data types are unknown."""
+    rules = _runtime_rules(target)
+    if target.types != TYPES:
+        message = f"target `{target.name}`: {rules.runtime} has no data types `{target.types}`"
+        raise fault("unknown-types", message, f"write {TYPES}: uint8 activations, int8 weights")
+    if target.rules is None:
+        return rules
+    known = OPTIONAL.get(rules.runtime, {})
+    for name in target.rules:
+        if name not in known:
+            message = f"target `{target.name}`: {rules.runtime} has no rule `{name}`"
+            help = f"it has {one_of(sorted(known))}" if known else "leave `rules` out"
+            raise fault("unknown-rule", message, help)
+    for name, without in known.items():
+        rules = rules if name in target.rules else without(rules)
+    return rules
+
+
+def _runtime_rules(target: Target) -> Rules:
+    named = {rules.runtime: rules for rules in RUNTIMES}
+    if target.runtime:
+        if target.runtime in named:
+            return named[target.runtime]
+        message = f"target `{target.name}`: unknown runtime `{target.runtime}`"
+        raise fault("unknown-runtime", message, f"write {one_of(list(named))}")
     device = target.device.lower()
     for rules in RUNTIMES:
         if any(alias in device for alias in rules.aliases):
             return rules
-    known = one_of([r.runtime for r in RUNTIMES])
     raise fault(
         "unknown-runtime",
         f"target `{target.name}`: its device names no runtime with quantisation rules",
-        f"say {known} in `device`",
+        f"say it: `runtime {one_of(list(named))}`",
     )

@@ -10,8 +10,9 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
 from spacedsl.search.qt_score import ModelScorer, RowsScorer
 from spacedsl.search.score import Definition
-from spacedsl.tables.files import load_latency, load_quality
+from spacedsl.tables.files import load_quality
 from spacedsl.tables.stage_rows import TableRows
+from spacedsl.targets.device import open_device
 
 ROWS = "rows:"
 
@@ -35,8 +36,8 @@ def open_scorer(space: Space, request: Request) -> ModelScorer | RowsScorer:
     """The scorer for the spaces of a hyperspace, or for one space (then of what it is `of`, if
     anything). Rows are those of the outermost hyperspace. Raises `SpaceError`."""
     hyper = space if space.kind == "hyperspace" else space.of or space
-    latency = load_latency(request.target.latency)
-    limits = request.limits_ms or request.target.limits_ms
+    device = open_device(request.target)
+    latency, limits = device.latency, request.limits_ms or device.limits_ms
     options = (request.samples, request.best, request.seed, request.definition)
     if request.scorer == "model":
         quality = load_quality(quality_name(space, request.quality))

@@ -12,7 +12,7 @@ from spacedsl_runtime.program import Layer, Program, Residual, se_layers
 
 Op = Literal[
     "input", "conv", "dwconv", "linear", "add", "shift", "mul", "sigmoid", "pool", "maxpool",
-    "avgpool", "dropout",
+    "avgpool", "hswish", "dropout",
 ]  # fmt: skip
 
 Clip = Literal["none", "relu", "relu6"]
@@ -151,7 +151,9 @@ class _Builder:
             case "table-product":
                 gate = self.table(tensor, f"{name}.gate", place)
                 return self.put(Node(name, "mul", (tensor, gate), f"{place}_{act}"))
-            case None:
+            case "float" if act == "hswish":
+                return self.put(Node(name, "hswish", (tensor,), f"{place}_{act}"))
+            case _:
                 target = f"{self.rules.target} ({self.rules.runtime})"
                 raise PlanError(f"the target {target} has no 8-bit form of the activation {act}")
 

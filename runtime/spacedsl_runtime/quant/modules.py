@@ -112,6 +112,8 @@ class Quantised(nn.Module):
                 y = value_of(x) + node.offset
             case "sigmoid":
                 y = torch.sigmoid(value_of(x))
+            case "hswish":
+                y = F.hardswish(value_of(x))
             case _:
                 y = self._weighted(node, x, ranges)
         return self._made(node, y, ranges)

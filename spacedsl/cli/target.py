@@ -1,0 +1,300 @@
+"""spacedsl target: the devices that spaces are searched for, and what is measured of this one."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from spacedsl import api
+from spacedsl.cli.boundary import FORMAT, Commands, Format, emit, guarded
+from spacedsl.cli.pages import check_out
+from spacedsl.diagnostics import SpaceError, fault
+from spacedsl.ir.space import Space
+from spacedsl.ir.subnet import Subnet
+from spacedsl.ir.target import Target
+from spacedsl.lang.page import library
+
+if TYPE_CHECKING:
+    from spacedsl.targets.profiled_latency import ProfiledLatency
+    from spacedsl.targets.verify import Verification
+
+SPACES = "hyper,onnxw,mobilew,mobilenetv3,proxylessnas,attentivenas,resnet50"
+"""Whose members are measured where no space is named: the library's."""
+
+LONGEST_S = 86400.0
+
+NAME = typer.Argument(..., metavar="TARGET", help="A target: a name (cpu) or a page.")
+FROM = typer.Option(None, "--space", help="Members of this space; may be said again.")
+
+target = typer.Typer(
+    cls=Commands,
+    help="Devices: what is known of them, and what is measured of this one.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+class Clock(StrEnum):
+    """What counts as time."""
+
+    auto = "auto"
+    wall = "wall"
+    cpu = "cpu"
+
+
+def list_targets(format: Format = FORMAT) -> None:
+    """List the library's targets and where their latencies come from."""
+    names = sorted(page.stem for page in (library() / "targets").glob("*.space"))
+    rows = [_row(api.load_target(name)) for name in names]
+    if format is Format.json:
+        emit({"targets": rows})
+        return
+    for row in rows:
+        print(f"{row['name']:<8} {row['latency']:<40} {row['device']}")
+
+
+def _row(found: Target) -> dict[str, Any]:
+    return {"name": found.name, "device": found.device, "latency": _source(found)}
+
+
+def _source(found: Target) -> str:
+    if not found.measured:
+        return f"table {found.latency}"
+    from spacedsl.targets.profile_cache import header_of, load_profile
+
+    try:
+        known = load_profile(header_of(found))
+    except SpaceError as error:
+        return f"profile: {error.diagnostics[0].code}"
+    if known is None:
+        return "profile: not measured yet"
+    nets = sum(len(batch.nets) for batch in known.batches)
+    return f"profile: {nets} networks"
+
+
+def profile(
+    name: str = NAME,
+    space: list[str] | None = FROM,
+    budget: str = typer.Option("5m", "--budget", help="Time to measure, e.g. 5m or 90s."),
+    again: bool = typer.Option(False, "--again", help="Forget what was measured before."),
+    format: Format = FORMAT,
+) -> None:
+    """Measure this machine's kernels inside random networks. Goes on where it was ended."""
+    from spacedsl.cli.device import profile_bar
+    from spacedsl.targets.profiled_latency import fit_profile
+    from spacedsl.targets.profiler import profile as measure
+
+    found = _measured(name)
+    spaces = [api.load_space(spec) for spec in space or SPACES.split(",")]
+    seconds = _seconds(budget)
+    with profile_bar(found.name, seconds, quiet=format is Format.json) as show:
+        path = measure(found, spaces, seconds, show, again)
+    _show(found, fit_profile(path), str(path), format)
+
+
+def show_target(name: str = NAME, format: Format = FORMAT) -> None:
+    """Show a target: its device, limits, and how its latencies are known."""
+    from spacedsl.targets.device import open_device
+    from spacedsl.targets.profiled_latency import ProfiledLatency
+
+    found = api.load_target(name)
+    device = open_device(found)
+    if isinstance(device.latency, ProfiledLatency):
+        _show(found, device.latency, "", format)
+        return
+    facts = {**_row(found), "limits_ms": list(device.limits_ms)}
+    if format is Format.json:
+        emit(facts)
+        return
+    print(f"target {found.name}: {found.device}")
+    print(f"  latency  {facts['latency']}")
+    print(f"  limits   {_limits(device.limits_ms)}")
+
+
+def _limits(limits_ms: tuple[float, ...]) -> str:
+    return ", ".join(f"{limit:g}" for limit in limits_ms) + " ms"
+
+
+def _show(found: Target, fit: ProfiledLatency, path: str, format: Format) -> None:
+    from spacedsl.targets.device import scaled_limits
+
+    note = fit.note
+    limits = scaled_limits(found, fit)
+    groups = {
+        name: {"kernels": len(group.kernels), "factor": group.factor}
+        for name, group in fit.model.groups.items()
+    }
+    if format is Format.json:
+        emit(
+            {
+                "name": found.name,
+                "device": found.device,
+                "profile": path,
+                "machine": note.profile.machine,
+                "runtime": note.profile.runtime,
+                "runtime_version": note.profile.version,
+                "threads": note.profile.threads,
+                "networks": note.networks,
+                "steady": note.steady,
+                "seconds": note.seconds,
+                "spaces": [s.name for s in note.spaces],
+                "resolutions": list(fit.resolutions),
+                "limits_ms": list(limits),
+                "groups": groups,
+                "kernel_ms": note.kernel_ms,
+                "network_ms": note.network_ms,
+            }
+        )
+        return
+    machine, of = note.profile.machine, ", ".join(s.name for s in note.spaces)
+    print(f"target {found.name}: {found.device}")
+    print(f"  machine  {machine['cpu']} ({machine['features']})")
+    print(
+        f"  runtime  {note.profile.runtime} {note.profile.version}, {note.profile.threads} thread"
+    )
+    print(f"  profile  {note.networks} networks of {of} in {note.seconds:.0f} s")
+    if note.steady < note.networks:
+        print(f"           {note.networks - note.steady} of them did not come to repeat within 3 %")
+    print(f"  limits   {_limits(limits)}")
+    for name, group in groups.items():
+        print(f"    {name:<22} {group['kernels']:5} kernels, times {group['factor']:.3f}")
+    print(
+        f"    {'every kernel':<22} {note.kernel_ms * 1e3:+.1f} us, every network "
+        f"{note.network_ms * 1e3:+.0f} us"
+    )
+
+
+def verify(
+    name: str = NAME,
+    space: list[str] | None = FROM,
+    model: list[str] | None = typer.Option(None, "--model", help="Also this model."),
+    count: int = typer.Option(60, "--count", min=3, help="Networks in all."),
+    seconds: float = typer.Option(300.0, "--seconds", min=1, help="Longest time to measure."),
+    clock: Clock = typer.Option(Clock.auto, "--clock", help="auto: cpu for one thread."),
+    seed: int = typer.Option(1, "--seed", min=0, help="Seed of the random members."),
+    format: Format = FORMAT,
+) -> None:
+    """Predict and measure networks that the profile has not seen; exit 1 if they do not repeat."""
+    from spacedsl.targets.device import open_device
+    from spacedsl.targets.verify import verify as check
+
+    found = api.load_target(name)
+    device = open_device(found)
+    models = _unseen(found, space, model, count, seed)
+    chosen = ("cpu" if found.threads == 1 else "wall") if clock is Clock.auto else clock.value
+    result = check(found, device.latency, models, seconds, chosen)
+    if format is Format.json:
+        emit({"target": found.name, **result.to_json()})
+    else:
+        _print(result)
+    if result.repeatable < len(result.checked):
+        raise typer.Exit(1)
+
+
+def _unseen(
+    found: Target, specs: list[str] | None, named: list[str] | None, count: int, seed: int
+) -> list[Subnet]:
+    """Published models (where no space is named), then members of the spaces in turn, none of
+    which was profiled."""
+    from spacedsl.passes.network import subnet_identity
+    from spacedsl.targets.profile_cache import header_of, load_profile
+
+    names = named or ([] if specs else _published())
+    models = [m for m in map(api.load, names) if isinstance(m, Subnet)][:count]
+    known = load_profile(header_of(found)) if found.measured else None
+    seen = {net.hash for batch in known.batches for net in batch.nets} if known else set()
+    spaces: list[Space] = [api.load_space(s) for s in specs or SPACES.split(",")]
+    wanted = count - len(models)
+    drawn = [api.sample(s, wanted, seed) for s in spaces]
+    turns = [s for row in zip(*drawn, strict=True) for s in row] if wanted else []
+    return models + [s for s in turns if subnet_identity(s) not in seen][:wanted]
+
+
+def _published() -> list[str]:
+    models = sorted(p.stem for p in (library() / "models").glob("seqnet-*.space"))
+    return [*models, "attentivenas-a0", "resnet50-d"]
+
+
+def _print(result: Verification) -> None:
+    found, count = result.to_json(), len(result.checked)
+    repeat, quantiles = found["repeatability"], found["quantiles"]
+    print(
+        f"measured {count} networks in {result.rounds} rounds ({result.clock} time): halves agree "
+        f"within {repeat['median']:.1%} in the median, {repeat['greatest']:.1%} at worst, "
+        f"{repeat['within_3_percent']} within 3 %"
+    )
+    print(f"common factor {result.factor:.3f}")
+    listed = ", ".join(f"{float(q):.0%}: {e:.1%}" for q, e in quantiles.items() if e is not None)
+    print(f"errors by quantile: {listed}")
+    print(f"within 5 %: {result.within(0.05)} of {count}; within 10 %: {result.within(0.10)}")
+    print(f"Kendall's tau {result.tau:.3f}")
+    by_name = {c.name: c for c in result.checked}
+    for name in found["worst"]:
+        c = by_name[name]
+        print(
+            f"  {c.name:<24} {c.error:+7.1%}  predicted {c.predicted_ms * result.factor:.3f} ms, "
+            f"measured {c.measured_ms:.3f} ({c.low_ms:.3f} to {c.high_ms:.3f}), {c.coverage}"
+        )
+
+
+def export(
+    name: str = NAME,
+    out: Path = typer.Option(..., "--out", help="The page; its profile goes beside it."),
+) -> None:
+    """Write a page and a profile that carry this machine's latencies to another."""
+    from spacedsl.files import write_atomic
+    from spacedsl.lang.targets import write_target
+    from spacedsl.targets.device import open_device
+    from spacedsl.targets.profiled_latency import SUFFIX, ProfiledLatency, save_fit
+
+    check_out(out)
+    found = _measured(name)
+    device = open_device(found)
+    if not isinstance(device.latency, ProfiledLatency):
+        raise fault("wrong-kind", f"target `{name}` has no profile")
+    note, data = device.latency.note, out.with_suffix(SUFFIX)
+    carried = found.model_copy(
+        update={
+            "name": out.stem,
+            "device": f"{note.profile.machine['cpu']}: {found.device}".replace('"', "'"),
+            "version": note.profile.version,
+            "latency": data.name,
+            "measured": False,
+            "anchor": None,
+            "limits_ms": device.limits_ms,
+        }
+    )
+    save_fit(device.latency, data)
+    write_atomic(out, write_target(carried))
+    print(f"{out}, {data}")
+
+
+def _measured(name: str) -> Target:
+    found = api.load_target(name)
+    if not found.measured:
+        message = f"target `{found.name}` has latencies of its own: {found.latency}"
+        raise fault("wrong-kind", message, "`latency profile` in a page means measuring")
+    return found
+
+
+def _seconds(text: str) -> float:
+    """`5m`, `90s`, `300`, `1h` in seconds."""
+    parts = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|)", text)
+    found = float(parts[1]) * {"s": 1, "": 1, "m": 60, "h": 3600}[parts[2]] if parts else 0.0
+    if not 0 < found < LONGEST_S:
+        raise fault("bad-option", f"`{text}` is no time to measure", "write 5m or 90s")
+    return found
+
+
+for _name, _command in (
+    ("list", list_targets),
+    ("profile", profile),
+    ("show", show_target),
+    ("verify", verify),
+    ("export", export),
+):
+    target.command(_name)(guarded(_command))

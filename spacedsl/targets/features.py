@@ -1,0 +1,57 @@
+"""What the latency of a kernel is predicted from: nn-Meter's features [HW, Cin, Cout, K, S, MFLOPs,
+Mparams] in logarithms, bytes moved, and how channels fill the vector registers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from spacedsl.passes.kernels import Kernel
+from spacedsl.search.protocols import Floats
+
+DENSE = ("conv-bn-relu", "fc")
+WINDOWED = ("dwconv-bn-relu", "maxpool", "avgpool")
+REMAINDERS = ((4, 1.0), (16, 0.7), (32, 0.4), (64, 0.3))
+"""Channels that do not fill a register of this many bytes, and how far apart that puts kernels."""
+
+
+def group_of(kernel: Kernel) -> str:
+    """The kernels that share one regression. Convolutions on one pixel read weights and little
+    else; those on the image carry its quantiser and transpose."""
+    kind = kernel.kind
+    if kind == "conv-bn-relu":
+        if kernel.cin <= 4:
+            return "image conv"
+        window = "conv 1x1" if kernel.kernel == 1 else "conv"
+        return f"{window} on a pixel" if kernel.size == 1 else window
+    return f"{kind} on a pixel" if kernel.size == 1 and kind != "fc" else kind
+
+
+def work_of(kernel: Kernel) -> tuple[float, float, float, float]:
+    """Multiply-accumulates (element operations where there are none), elements read, elements
+    written, weights."""
+    kind, cin, cout, size, window, _ = kernel
+    pixels, out = size * size, kernel.out_size**2
+    if kind in DENSE:
+        weights = cin * cout * window**2
+        return out * weights, pixels * cin, out * cout, weights
+    if kind in WINDOWED:
+        return out * cin * window**2, pixels * cin, out * cin, cin * window**2
+    if kind.startswith("se"):
+        return 2 * cin * cout + 2 * pixels * cin, 2 * pixels * cin, pixels * cin, 2 * cin * cout
+    return pixels * cin, pixels * cin, out * cout, 1.0
+
+
+def features(kernels: Sequence[Kernel]) -> tuple[Floats, Floats]:
+    """Scaled places (N, 5 + 2 R) of kernels of one group, and the features (N, 8) of the mean of
+    their log times."""
+    table = np.array([(k.cin, k.cout, k.size, k.kernel, k.stride) for k in kernels], np.float64)
+    cin, cout = table[:, 0], table[:, 1]
+    part = [scale * (c % step > 0) for c in (cin, cout) for step, scale in REMAINDERS]
+    logs = np.log(table)
+    points = np.column_stack([logs[:, :3], 2 * logs[:, 3:], *part])
+    work = np.log(np.array([work_of(k) for k in kernels], np.float64))
+    padded = -(-cin // 4) * 4 * (-(-cout // 16) * 16)
+    basis = np.column_stack([np.ones(len(table)), work, np.log(padded / (cin * cout)), logs[:, 3:]])
+    return points, basis

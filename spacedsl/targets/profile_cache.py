@@ -1,0 +1,86 @@
+"""Where a machine's profiles are kept, and which one is a target's."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from spacedsl.diagnostics import fault
+from spacedsl.ir.identity import digest
+from spacedsl.ir.target import Target
+from spacedsl.targets.machine import this_machine
+from spacedsl.targets.profile_file import AGAIN, Profile, ProfileHeader, read_profile
+from spacedsl.targets.rules import rules_of
+from spacedsl.targets.runtimes import runtime_of
+
+NEEDED = ("filelock", "platformdirs")
+
+
+def need_cpu_extra() -> None:
+    """Raise `SpaceError` unless what profiling needs is installed."""
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        message = f"this needs the package {missing[0]}, which is not installed"
+        raise fault("missing-extra", message, "pip install 'spacedsl[cpu]'")
+
+
+def header_of(target: Target) -> ProfileHeader:
+    """What a profile of `target` taken here and now says of itself. Raises `SpaceError`."""
+    need_cpu_extra()
+    machine, runtime = this_machine(), runtime_of(target)
+    return ProfileHeader(
+        target=target.name,
+        machine={
+            "cpu": machine.cpu,
+            "architecture": machine.architecture,
+            "features": " ".join(machine.features or ("unknown",)),
+        },
+        runtime=runtime.name,
+        version=runtime.version(),
+        threads=target.threads,
+        rules=digest(rules_of(target).model_dump(mode="json")),
+    )
+
+
+def profile_path(header: ProfileHeader) -> Path:
+    """The profile's place in the user's cache directory: by target, machine and rules, so that a
+    home directory shared by several machines holds one for each."""
+    from platformdirs import user_cache_path
+
+    key = digest([header.machine, header.runtime, header.threads, header.rules])[:12]
+    return user_cache_path("spacedsl") / "profiles" / f"{header.target}-{key}.profile"
+
+
+def load_profile(header: ProfileHeader) -> Profile | None:
+    """The cached profile, None where there is none. Raises `SpaceError` where it is damaged, of
+    another machine (a copied cache) or of another version of the runtime."""
+    path = profile_path(header)
+    if not path.exists():
+        return None
+    found = read_profile(path)
+    check_profile(path, found.header, header)
+    return found
+
+
+def check_profile(path: Path, found: ProfileHeader, wanted: ProfileHeader) -> None:
+    """Raise `SpaceError` unless `found` is what a profile taken now would be of."""
+    if found == wanted:
+        return
+    help = AGAIN.format(name=wanted.target)
+    if found.version != wanted.version:
+        message = (
+            f"{path} was measured with {found.runtime} {found.version}, here is {wanted.version}"
+        )
+        raise fault("wrong-version", message, help)
+    differing = [
+        f"its {key} is {_shown(getattr(found, key))}, this one's is {_shown(getattr(wanted, key))}"
+        for key in type(wanted).model_fields
+        if getattr(found, key) != getattr(wanted, key)
+    ]
+    message = f"{path} is the profile of another machine or target: {'; '.join(differing)}"
+    raise fault("foreign-profile", message, help)
+
+
+def _shown(value: object) -> str:
+    words = value.values() if isinstance(value, dict) else [value]
+    return ", ".join(str(word)[:60] for word in words)
