@@ -74,7 +74,9 @@ def _published(pair: Pair) -> list[Target]:
     found: list[Target] = []
     for path in sorted((library() / "targets").glob(f"*{SUFFIX}")):
         target = api.load_target(str(path))
-        if target.reference and {_outermost(api.load_space(target.reference))} == made_for:
+        if target.measured or not target.reference:
+            continue
+        if {_outermost(api.load_space(target.reference))} == made_for:
             found.append(target)
     return found
 
@@ -86,11 +88,11 @@ def _outermost(space: Space) -> Space:
 
 
 def _latency(pair: Pair, target: Target) -> Effect:
-    from spacedsl.tables.files import load_latency
+    from spacedsl.targets.device import open_device
     from spacedsl.targets.ranges import latency_range
 
-    table = load_latency(target.latency)
-    a, b = (latency_range(item, table) for item in pair)
+    latency = open_device(target).latency
+    a, b = (latency_range(item, latency) for item in pair)
     json = (a.to_json(), b.to_json())
     return Effect("latency", (_shown(a), _shown(b)), json, f"  on {target.name}", target.name)
 

@@ -87,8 +87,17 @@ VALUES = (
 
 TARGET_KEYS = (
     Word("device", "target", '"text"', "an error",
-         "The device; its words say the runtime (ONNX Runtime or TFLite)."),
-    Word("latency", "target", '"name" or "path.json"', "an error", "The latency table."),
+         "The device; it names ONNX Runtime or TFLite where `runtime` does not."),
+    Word("runtime", "target", '"name" ["version"]', "what `device` says",
+         "`onnxruntime` or `litert`; a version that its versions begin with."),
+    Word("threads", "target", "a count", "1", "Threads of the runtime."),
+    Word("types", "target", "`u8s8`", "`u8s8`", "uint8 activations, int8 weights."),
+    Word("rules", "target", "names", "all of the runtime's",
+         "Which of the runtime's optional rewrites apply."),
+    Word("latency", "target", '`profile`, "name" or "path"', "an error",
+         "This machine's profile, or a table (.json), or a carried profile (.npz)."),
+    Word("anchor", "target", "MODEL QUANTITY", "none",
+         "A model and its latency where the limits are from: limits are scaled by it."),
     Word("limits", "target", "QUANTITIES", "an error", "Latency limits of scores."),
     Word("reference", "target", "NAME", "none", "The published space of this device."),
 )  # fmt: skip

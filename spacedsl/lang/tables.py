@@ -22,7 +22,7 @@ def shipped() -> tuple[str, ...]:
 
 def is_path(said: str) -> bool:
     """Whether a table is said by its path, not by a name."""
-    return "/" in said or said.endswith(".json")
+    return "/" in said or said.endswith((".json", ".npz"))
 
 
 def table_said(said: str, page: Page) -> str:
