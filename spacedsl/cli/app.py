@@ -23,6 +23,7 @@ from spacedsl.cli.sample import sample
 from spacedsl.cli.score import score
 from spacedsl.cli.show import show
 from spacedsl.cli.tables import tables
+from spacedsl.cli.train import train
 from spacedsl.cli.which import which
 
 app = typer.Typer(
@@ -66,6 +67,7 @@ for name, command in (
     ("optimum", optimum),
     ("compile", compile_page),
     ("export", export),
+    ("train", train),
     ("bench", bench),
     ("doctor", doctor),
 ):

@@ -66,7 +66,8 @@ def _digits() -> Data:
     pixels: Bytes = np.round(np.asarray(found.images) * (255 / 16)).astype(np.uint8)
     labels: Labels = np.asarray(found.target).astype(np.int64)
     held = np.arange(len(labels)) % 5 == 0
-    train, test = Pixels(pixels[~held], labels[~held]), Pixels(pixels[held], labels[held])
+    whole = Pixels(pixels, labels)
+    train, test = whole.some(np.flatnonzero(~held)), whole.some(np.flatnonzero(held))
     names = tuple(str(n) for n in range(10))
     return Data("digits", hash_of_pixels(train, test), 1, 8, names, train, test, "shift")
 
@@ -167,11 +168,7 @@ def _held_out(whole: Files) -> tuple[Files, Files]:
         message = f"{whole.root}: no class has {HELD_OUT} images, so none is held out for tests"
         raise DataError(message, "make PATH/train/CLASS and PATH/val/CLASS")
 
-    def part(mask: np.ndarray) -> Files:
-        chosen = np.flatnonzero(mask).tolist()
-        return Files(whole.root, tuple(whole.paths[i] for i in chosen), whole.labels[mask])
-
-    return part(~held), part(held)
+    return whole.some(np.flatnonzero(~held)), whole.some(np.flatnonzero(held))
 
 
 def _photos(spec: str, root: Path) -> Data:

@@ -49,6 +49,9 @@ class Split(Protocol):
     def name(self, index: int) -> str:
         """What to call an image in a message."""
 
+    def some(self, indices: NDArray[np.int64]) -> Split:
+        """The images at `indices`, in that order."""
+
 
 @dataclass(frozen=True)
 class Pixels:
@@ -66,6 +69,10 @@ class Pixels:
     def name(self, index: int) -> str:
         """Its number."""
         return f"image {index}"
+
+    def some(self, indices: NDArray[np.int64]) -> Pixels:
+        """The images at `indices`."""
+        return Pixels(self.pixels[indices], self.labels[indices])
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,11 @@ class Files:
     def name(self, index: int) -> str:
         """Its path."""
         return str(self.root / self.paths[index])
+
+    def some(self, indices: NDArray[np.int64]) -> Files:
+        """The images at `indices`."""
+        paths = tuple(self.paths[i] for i in indices.tolist())
+        return Files(self.root, paths, self.labels[indices])
 
 
 @dataclass(frozen=True)
