@@ -12,6 +12,7 @@ from spacedsl.cli.compile import compile_page
 from spacedsl.cli.covers import covers
 from spacedsl.cli.diff import diff
 from spacedsl.cli.doctor import doctor
+from spacedsl.cli.eval import evaluate
 from spacedsl.cli.evolve import evolve
 from spacedsl.cli.explain import explain
 from spacedsl.cli.export import export
@@ -68,6 +69,7 @@ for name, command in (
     ("compile", compile_page),
     ("export", export),
     ("train", train),
+    ("eval", evaluate),
     ("bench", bench),
     ("doctor", doctor),
 ):

@@ -72,3 +72,12 @@ def training_bar(
                 print(f"warning: {message}", file=sys.stderr)
 
         yield show, warn
+
+
+@contextmanager
+def counting_bar(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error; what says how many are done."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True, quiet=quiet)) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
