@@ -76,7 +76,7 @@ DEFAULTS = {
     "fashion-mnist": Defaults(30, 128, 0.2, 1, 1e-4),
     "digits": Defaults(30, 64, 0.8, 2, 1e-4),
 }
-"""By the kind of data. ImageNet's: SpaceEvo, Sec. 5 and the authors' code."""
+"""By the kind of data. ImageNet's: SpaceEvo, Sec. 5 and its authors' code."""
 
 
 def recipe_for(
