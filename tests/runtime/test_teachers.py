@@ -1,4 +1,4 @@
-"""Teachers: real weights know what a photo shows; cuts fall on the space's strides or not at all."""
+"""Teachers: real weights know what a photo shows; cuts fall on the strides or not at all."""
 
 from __future__ import annotations
 
