@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from spacedsl import api
 from spacedsl.compiler.export import Seeded, fp32_onnx, int8_onnx, seeded
-from spacedsl.compiler.onnx_build import IMAGE
+from spacedsl.compiler.stamp import IMAGE
 from spacedsl.ir.sampling import smallest
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
@@ -30,6 +30,10 @@ from spacedsl.targets.machine import this_machine
 from spacedsl.targets.measure import Estimate, Run, interleave
 from spacedsl.targets.ort import open_session, random_feed
 
+HAND_MADE = (
+    "mobilenetv2-w1", "mobilenetv3-large-w1", "resnet-50", "efficientnetv2-s", "attentivenas-a0",
+    "mobilenetv3", "proxylessnas",
+)  # fmt: skip
 CLOCKS = {"wall": time.perf_counter, "cpu": time.thread_time}
 
 
@@ -113,7 +117,7 @@ def line(found: dict[str, Any]) -> str:
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--models", nargs="*", default=published())
+    parser.add_argument("--models", nargs="*", default=[*published(), *HAND_MADE])
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--clock", choices=sorted(CLOCKS), default="wall")
     parser.add_argument("--json", type=Path)

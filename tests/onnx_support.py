@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from spacedsl.compiler.export import Seeded, integer_model, seeded
 from spacedsl.compiler.integer_model import IntegerModel
-from spacedsl.compiler.onnx_build import IMAGE, check
+from spacedsl.compiler.onnx_build import check
 from spacedsl.compiler.onnx_int8 import emit_int8
 from spacedsl.compiler.reference import run_node
+from spacedsl.compiler.stamp import IMAGE
 from spacedsl.ir.block import Block
 from spacedsl.ir.sampling import largest
 from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
@@ -125,6 +126,7 @@ def step_differences(
         for n, v in zip(names, values, strict=True)
     }
     found["input"] = pixels(found["input"], nodes[0].shape[0])
+    found = {node.name: found[node.name][:, : node.shape[0]] for node in nodes}  # padding left out
     for node in nodes[1:]:
         wanted = run_node(model, node, [found[i] for i in node.inputs])
         yield node.name, np.abs(found[node.name].astype(np.int64) - wanted.astype(np.int64))

@@ -13,9 +13,10 @@ from torch import nn
 
 from spacedsl.compiler.graph import WEIGHTED
 from spacedsl.compiler.integer_model import Preprocess
-from spacedsl.compiler.onnx_fp32 import emit_fp32
+from spacedsl.compiler.onnx_fp32 import emit_fp32 as onnx_fp32
 from spacedsl.compiler.parameters import Parameters
 from spacedsl.compiler.plans import NetworkPlan, network_plan
+from spacedsl.compiler.tflite_fp32 import emit_fp32 as tflite_fp32
 from spacedsl.ir.sampling import largest
 from spacedsl.ir.space import Space
 from spacedsl_runtime.data.sources import open_data
@@ -69,7 +70,7 @@ def parameters_of(network: nn.Module, plan: NetworkPlan) -> Parameters:
 
 @pytest.fixture(scope="module")
 def deployed(trained: Path) -> tuple[Path, float]:
-    """The largest subnet as FP32 ONNX, and its accuracy in torch."""
+    """The largest subnet as FP32 ONNX (and TFLite beside it), and its accuracy in torch."""
     space = item_of(PAGE, "mini")
     assert isinstance(space, Space)
     supernet = load_supernet(trained / "run" / "plan.json", 1, 10).eval()
@@ -83,9 +84,11 @@ def deployed(trained: Path) -> tuple[Path, float]:
     plan = network_plan(largest(space))
     preprocess = Preprocess(mean=normalise.mean, std=normalise.std)
     parameters = parameters_of(network, plan)
-    model = emit_fp32(plan, parameters, preprocess, "a test", labels=data.labels)
+    model = onnx_fp32(plan, parameters, preprocess, "a test", labels=data.labels)
     path = trained / "big.onnx"
     onnx.save(model, str(path))
+    lite = tflite_fp32(plan, parameters, preprocess, "a test", labels=data.labels)
+    path.with_suffix(".tflite").write_bytes(lite)
     return path, right / images
 
 
@@ -97,10 +100,11 @@ def test_train_reports_what_it_logs(trained: Path) -> None:
     assert logged["scores"] == found["subnets"]
 
 
+@pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
 def test_eval_is_the_accuracy_that_training_measured(
-    trained: Path, deployed: tuple[Path, float]
+    suffix: str, trained: Path, deployed: tuple[Path, float]
 ) -> None:
-    path, expected = deployed
+    path, expected = deployed[0].with_suffix(suffix), deployed[1]
     result = json.loads((trained / "result.json").read_text())
     assert expected == result["subnets"]["largest"]["top1"]
     found = run_json("eval", str(path), "--data", "digits")
@@ -124,7 +128,7 @@ def test_eval_refuses_what_does_not_fit(deployed: tuple[Path, float], tmp_path: 
     refused(path, f"photos:{tmp_path / 'data'}", "wrong-data", "has no labels")
     refused(path, "cifar", "bad-data", "unknown data `cifar`")
     refused(tmp_path / "none.onnx", "digits", "cannot-read", "there is no file")
-    refused(tmp_path / "a.txt", "digits", "wrong-kind", "does not end in `.onnx`")
+    refused(tmp_path / "a.txt", "digits", "wrong-kind", "does not end in `.onnx` or `.tflite`")
     (tmp_path / "a.onnx").write_bytes(b"no graph")
     refused(tmp_path / "a.onnx", "digits", "bad-onnx", "cannot load")
     model = onnx.load(str(path))

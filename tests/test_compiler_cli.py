@@ -11,10 +11,14 @@ import numpy as np
 import pytest
 
 import spacedsl.targets.measure as measuring
+from spacedsl.api import load_target
+from spacedsl.compiler.export import for_runtime
 from spacedsl.compiler.integer_model import save_model
 from spacedsl.compiler.plans import Int8Plan, NetworkPlan, load_plan
+from spacedsl.compiler.tflite_int8 import emit_int8
 from spacedsl.targets.machine import SATURATES, UNKNOWN, machine_from
 from spacedsl.targets.measure import Timing, estimate, interleave
+from spacedsl.targets.rules import LITERT
 from tests.onnx_support import seeded_model
 from tests.support import SPACES, library_model
 from tests.test_cli import run, run_json
@@ -43,6 +47,35 @@ def test_export_writes_a_file_that_runs(tmp_path: Path) -> None:
         session = open_session(out)
         (logits,) = session.run(None, random_feed(session))
         assert logits.shape == (1, 10)
+
+
+def test_export_writes_a_tflite_file_that_runs(tmp_path: Path) -> None:
+    from spacedsl.targets.litert import Session
+
+    options = ((), ("--fp32",), ("--target", "pixel4"))
+    for name, more in zip(("i.tflite", "f.tflite", "t.tflite"), options, strict=True):
+        out = tmp_path / name
+        result = run("export", TINY, "--format", "tflite", "--out", str(out), *more)
+        assert result.exit_code == 0, result.stderr
+        session = Session(out)
+        assert session.run(session.random_input())["logits"].shape == (1, 10)
+
+
+def test_one_trained_integer_model_serves_both_formats(tmp_path: Path) -> None:
+    weights, out = tmp_path / "w.npz", tmp_path / "a.tflite"
+    _, model = seeded_model(library_model("models/tiny-a0"), seed=0)
+    save_model(model, weights)
+    options = ("--weights", str(weights), "--format", "tflite", "--out", str(out))
+    for more in ((), ("--target", "pixel4")):
+        assert run("export", TINY, *options, *more).exit_code == 0
+        assert out.read_bytes() == emit_int8(
+            for_runtime(model, LITERT, load_target("pixel4") if more else None)
+        )
+    out.unlink()
+    result = run("export", TINY, *options, "--target", "vnni")
+    assert result.exit_code == 2
+    assert "runs onnxruntime" in result.stderr
+    assert not out.exists()
 
 
 def test_a_trained_integer_model_is_exported_as_it_is(tmp_path: Path) -> None:
@@ -82,7 +115,7 @@ def test_export_imports_no_torch(tmp_path: Path) -> None:
         (("export", "vnni"), "vnni is not a model"),
         (("export", TINY, "--target", "pixel4"), "target `pixel4` runs litert"),
         (("export", TINY, "--target", "toaster"), "unknown target `toaster`"),
-        (("compile", "seqnet-vnni-a0", "--target", "pixel4"), "no 8-bit form of the activation"),
+        (("export", TINY, "--format", "tflite", "--target", "vnni"), "target `vnni` runs onnx"),
     ],
 )
 def test_what_cannot_be_exported_is_said_and_nothing_written(
@@ -100,13 +133,20 @@ def test_export_into_no_folder_is_one_error(tmp_path: Path) -> None:
     assert "error[cannot-write]" in result.stderr
 
 
+@pytest.mark.parametrize(("format", "runtime"), [("onnx", "onnxruntime"), ("tflite", "litert")])
 def test_without_the_extra_the_way_to_it_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    format: str, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    file = tmp_path / f"a.{format}"
+    export = ("export", TINY, "--format", format, "--out", str(file))
+    assert run(*export).exit_code == 0
+    data = file.read_bytes()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    result = run("export", TINY, "--out", str(tmp_path / "a.onnx"))
-    assert result.exit_code == 2
-    assert "pip install 'spacedsl[onnx]'" in result.stderr
+    for command in (export, ("bench", str(file)), ("bench", TINY, "--runtime", runtime)):
+        result = run(*command)
+        assert result.exit_code == 2
+        assert f"pip install 'spacedsl[{format}]'" in result.stderr
+    assert file.read_bytes() == data
 
 
 def test_bench_compares_with_fp32_and_reads_files(tmp_path: Path) -> None:
@@ -122,14 +162,52 @@ def test_bench_compares_with_fp32_and_reads_files(tmp_path: Path) -> None:
     assert run("bench", str(out), "--against", str(out), *options).exit_code == 0
 
 
+def test_bench_runs_tflite_files_on_litert(tmp_path: Path) -> None:
+    options = ("--seconds", "0.5", "--allow-noise")
+    out = tmp_path / "a.tflite"
+    assert run("export", TINY, "--format", "tflite", "--out", str(out)).exit_code == 0
+    found = run_json("bench", str(out), "--against", "fp32", *options)
+    assert found["runtime"] == "litert"
+    assert [s["name"] for s in found["subjects"]] == [str(out), "fp32"]
+    assert found["speedup"]["low"] <= found["speedup"]["median"]
+    found = run_json("bench", TINY, "--runtime", "litert", "--against", str(out), *options)
+    assert found["runtime"] == "litert"
+    other = tmp_path / "a.onnx"
+    assert run("export", TINY, "--out", str(other)).exit_code == 0
+    assert run_json("bench", str(out), "--against", str(other), *options)["speedup"]
+
+
+def test_a_tflite_file_without_our_stamp(tmp_path: Path) -> None:
+    from spacedsl.compiler.tflite_build import Builder
+
+    build = Builder()
+    build.tensor("image", (1, 4), np.float32)
+    build.op("LOGISTIC", ["image"], build.tensor("logits", (1, 4), np.float32))
+    file = tmp_path / "other.tflite"
+    file.write_bytes(build.model({"logits": "logits"}, "other", {"key": "value"}))
+    assert run("bench", str(file), "--seconds", "0.1", "--allow-noise").exit_code == 0
+    for args, message in (
+        (("bench", str(file), "--against", "fp32"), "does not carry a model's page"),
+        (("which", str(file)), "carries no page's hash"),
+    ):
+        result = run(*args)
+        assert result.exit_code == 2
+        assert message in result.stderr
+
+
 def test_bench_says_what_it_cannot_run(tmp_path: Path) -> None:
+    cut = tmp_path / "cut.tflite"
+    assert run("export", TINY, "--format", "tflite", "--out", str(cut)).exit_code == 0
+    cut.write_bytes(cut.read_bytes()[:9999])
     bad = tmp_path / "bad.onnx"
     bad.write_bytes(b"no model")
     for args, message in (
         ((str(bad),), "ONNX Runtime cannot load"),
+        ((str(cut),), "LiteRT cannot load"),
+        ((str(cut), "--runtime", "onnxruntime"), "is a file for litert"),
         ((str(tmp_path / "no.onnx"),), "there is no file"),
-        (("vnni",), "neither an .onnx file nor a model"),
-        ((TINY, "--against", "int4"), "neither `fp32` nor an .onnx file"),
+        (("vnni",), "neither an .onnx or .tflite file nor a model"),
+        ((TINY, "--against", "int4"), "neither `fp32` nor an .onnx or .tflite file"),
     ):
         result = run("bench", *args)
         assert result.exit_code == 2
@@ -203,5 +281,8 @@ def test_doctor_tells_features_and_packages() -> None:
     found = run_json("doctor")
     assert found["packages"]["onnxruntime"]
     assert found["extras"]["onnx"] is True
+    assert found["extras"]["tflite"] is True
     assert json.dumps(found["warnings"])
-    assert "onnxruntime" in run("doctor").stdout
+    shown = run("doctor").stdout
+    assert "onnxruntime" in shown
+    assert f"ai-edge-litert {found['packages']['ai-edge-litert']}" in shown

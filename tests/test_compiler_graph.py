@@ -118,8 +118,15 @@ def test_other_versions_kinds_and_damage_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_runtime_without_an_op_says_so() -> None:
-    with pytest.raises(SpaceError, match="litert has no 8-bit form of the activation hswish"):
-        quantise_graph(lower(library_model("models/seqnet-vnni-a0")), LITERT)
+    poorer = LITERT.model_copy(update={"acts": (("relu", "saturate"),)})
+    with pytest.raises(SpaceError, match="litert has no 8-bit form of the activation"):
+        quantise_graph(lower(library_model("models/seqnet-vnni-a0")), poorer)
+
+
+def test_one_integer_model_serves_both_runtimes() -> None:
+    for page in MODELS:
+        graph = lower(library_model(page))
+        assert quantise_graph(graph, LITERT).nodes == quantise_graph(graph, ONNXRUNTIME).nodes
 
 
 def test_targets_of_the_library_name_runtimes() -> None:

@@ -14,7 +14,7 @@ from tests.support import ROOT
 
 PACKAGE = ROOT / "spacedsl"
 RUNTIME = ROOT / "runtime" / "spacedsl_runtime"
-HEAVY = {"torch", "onnx", "onnxruntime", "tensorflow"}
+HEAVY = {"torch", "onnx", "onnxruntime", "tensorflow", "ai_edge_litert", "flatbuffers"}
 STDLIB = sys.stdlib_module_names
 
 ALLOWED = {

@@ -12,9 +12,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from spacedsl.compiler.export import fp32_onnx, int8_onnx, seeded
-from spacedsl.compiler.onnx_build import IMAGE
 from spacedsl.compiler.parameters import images
 from spacedsl.compiler.reference import logits
+from spacedsl.compiler.stamp import IMAGE
 from spacedsl.compiler.stem import fold_weight, folded_window
 from spacedsl.ir.block import ACTIVATIONS, Block
 from spacedsl.ir.identity import space_identity

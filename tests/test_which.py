@@ -65,6 +65,23 @@ def test_an_onnx_file(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["which", str(file)]).exit_code == 2
 
 
+def test_a_tflite_file(tmp_path: Path) -> None:
+    from spacedsl.compiler.export import fp32_tflite, seeded
+
+    file = tmp_path / "m.tflite"
+    data = fp32_tflite(seeded(library_model("models/tiny-a0"), 0))
+    file.write_bytes(data)
+    assert pages(file) == {
+        "spacedsl.hash": ["<library>/models/tiny-a0.space#tiny-a0"],
+        "spacedsl.space_hash": ["<library>/tiny-a.space#tiny-a"],
+    }
+    for damaged in (data[:1000], b"", b"\0\0\0\0TFL3"):
+        file.write_bytes(damaged)
+        result = CliRunner().invoke(app, ["which", str(file)])
+        assert result.exit_code == 2
+        assert result.stderr.count("error[") == 1
+
+
 def test_pages_beside_and_in_other_folders(tmp_path: Path) -> None:
     text = (library() / "vnni.space").read_text().replace("64, 80", "80, 96")
     for folder in ("a", "b"):

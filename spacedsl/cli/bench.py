@@ -1,4 +1,4 @@
-"""spacedsl bench: how fast a model or an ONNX file runs here."""
+"""spacedsl bench: how fast a model or an exported file runs here."""
 
 from __future__ import annotations
 
@@ -19,21 +19,24 @@ from spacedsl.text import Source
 if TYPE_CHECKING:
     from spacedsl.targets.measure import Run, Timing
 
-SUFFIX = ".onnx"
-
 
 class Runtime(StrEnum):
     """What runs the model."""
 
     onnxruntime = "onnxruntime"
+    litert = "litert"
 
 
 def bench(
-    subject: str = typer.Argument(..., metavar="FILE|MODEL", help="An .onnx file, or a model."),
-    runtime: Runtime = typer.Option(Runtime.onnxruntime, "--runtime", help="What runs it."),
+    subject: str = typer.Argument(
+        ..., metavar="FILE|MODEL", help="An .onnx or .tflite file, or a model."
+    ),
+    runtime: Runtime | None = typer.Option(
+        None, "--runtime", help="What runs it: a file's own runtime; a model, onnxruntime."
+    ),
     threads: int = typer.Option(1, "--threads", min=1, max=1024, help="Threads inside an op."),
     against: str | None = typer.Option(
-        None, "--against", help="Compare with `fp32` (the same network) or an .onnx file."
+        None, "--against", help="Compare with `fp32` (the same network) or a file."
     ),
     seconds: float = typer.Option(20.0, "--seconds", min=0.1, help="Longest time to measure."),
     seed: int = typer.Option(0, "--seed", min=0, help="Seed of weights and inputs."),
@@ -44,12 +47,11 @@ def bench(
 ) -> None:
     """Measure latency at batch 1: warm-up, then interleaved rounds until the median (or, with
     --against, the ratio) is known; exit 2 if this machine is too noisy for that."""
-    from spacedsl.compiler.onnx_build import need_onnx
     from spacedsl.targets.machine import this_machine
     from spacedsl.targets.measure import interleave
 
-    need_onnx()
-    subjects = _subjects(subject, against, threads, seed)
+    used = _runtime(subject, runtime)
+    subjects = _subjects(subject, used, against, threads, seed)
     timing = interleave([run for _, run in subjects], seconds)
     names = [name for name, _ in subjects]
     if not timing.steady and not allow_noise:
@@ -57,7 +59,7 @@ def bench(
             "too-noisy", _noise(timing), "measure longer (--seconds), or on an idle machine"
         )
     machine = this_machine()
-    result = _result(names, timing, runtime, threads) | {
+    result = _result(names, timing, used, threads) | {
         "cpu": machine.cpu,
         "warnings": list(machine.warnings),
     }
@@ -67,25 +69,57 @@ def bench(
         _print(result)
 
 
-def _subjects(subject: str, against: str | None, threads: int, seed: int) -> list[tuple[str, Run]]:
+def _runtime(subject: str, asked: Runtime | None) -> Runtime:
+    from spacedsl.targets.runners import runtime_of
+
+    found = runtime_of(subject)
+    if found is not None and asked not in (None, found):
+        raise fault("bad-option", f"{subject} is a file for {found}, not for {asked}")
+    return Runtime(found or asked or Runtime.onnxruntime)
+
+
+def _subjects(
+    subject: str, runtime: Runtime, against: str | None, threads: int, seed: int
+) -> list[tuple[str, Run]]:
     """Names and runs of what is measured, the subject first."""
-    if subject.endswith(SUFFIX):
-        first: bytes | Path = _file(subject)
-        model = None
+    from spacedsl.targets.runners import runtime_of
+
+    model = None
+    if runtime_of(subject):
+        found = [(subject, _run_file(subject, threads, seed))]
     else:
         model = _model(api.load(subject), subject)
-        first = _emitted(model, seed, fp32=False)
-    found = [(subject, _runner(first, threads, seed))]
+        found = [(subject, _run_model(model, runtime, threads, seed, fp32=False))]
     if against is None:
         return found
     if against == "fp32":
-        model = model or _stamped(_file(subject))
-        found.append(("fp32", _runner(_emitted(model, seed, fp32=True), threads, seed)))
-    elif against.endswith(SUFFIX):
-        found.append((against, _runner(_file(against), threads, seed)))
+        model = model or _stamped(_file(subject), runtime)
+        found.append(("fp32", _run_model(model, runtime, threads, seed, fp32=True)))
+    elif runtime_of(against):
+        found.append((against, _run_file(against, threads, seed)))
     else:
-        raise fault("bad-option", f"--against {against} is neither `fp32` nor an .onnx file")
+        message = f"--against {against} is neither `fp32` nor an .onnx or .tflite file"
+        raise fault("bad-option", message)
     return found
+
+
+def _run_file(name: str, threads: int, seed: int) -> Run:
+    from spacedsl.compiler.export import FILES
+    from spacedsl.targets.runners import FORMATS, runner
+
+    runtime = _runtime(name, None)
+    FILES[FORMATS[runtime]].need()
+    return runner(_file(name), runtime, threads, seed)
+
+
+def _run_model(model: Subnet, runtime: Runtime, threads: int, seed: int, *, fp32: bool) -> Run:
+    from spacedsl.compiler.export import FILES, seeded
+    from spacedsl.targets.runners import FORMATS, runner
+
+    emit = FILES[FORMATS[runtime]]
+    emit.need()
+    net = seeded(model, seed)
+    return runner(emit.fp32(net) if fp32 else emit.int8(net, None), runtime, threads, seed)
 
 
 def _file(name: str) -> Path:
@@ -97,41 +131,25 @@ def _file(name: str) -> Path:
 
 def _model(item: object, name: str) -> Subnet:
     if not isinstance(item, Subnet):
-        raise fault("wrong-kind", f"{name} is neither an .onnx file nor a model")
+        raise fault("wrong-kind", f"{name} is neither an .onnx or .tflite file nor a model")
     return item
 
 
-def _emitted(model: Subnet, seed: int, *, fp32: bool) -> bytes:
-    from spacedsl.compiler.export import fp32_onnx, int8_onnx, seeded
-
-    net = seeded(model, seed)
-    return fp32_onnx(net) if fp32 else int8_onnx(net)
-
-
-def _stamped(path: Path) -> Subnet:
+def _stamped(path: Path, runtime: Runtime) -> Subnet:
     """The model whose page an exported file carries."""
     from spacedsl.passes.network import subnet_identity
-    from spacedsl.targets.ort import open_session, stamp_of
+    from spacedsl.targets.runners import stamp_of
 
-    stamp = stamp_of(open_session(path))
+    stamp = stamp_of(path, runtime)
     if "page" not in stamp:
-        raise fault(
-            "no-page", f"{path} does not carry a model's page", "name an .onnx file instead"
-        )
+        help = "name another file instead"
+        raise fault("no-page", f"{path} does not carry a model's page", help)
     page = Loader().parse(Source(f"{path}:page", stamp["page"]), path.absolute().parent)
     model = _model(page.get(stamp.get("model", page.names[0])), str(path))
     if subnet_identity(model) != stamp.get("hash"):
         found = f"{subnet_identity(model)[:16]}, the file says {stamp.get('hash', '')[:16]}"
         raise fault("wrong-hash", f"the page in {path} has the hash {found}")
     return model
-
-
-def _runner(model: bytes | Path, threads: int, seed: int) -> Run:
-    from spacedsl.targets.ort import open_session, random_feed
-
-    session = open_session(model, threads)
-    feed = random_feed(session, seed)
-    return lambda: session.run(None, feed)
 
 
 def _noise(timing: Timing) -> str:

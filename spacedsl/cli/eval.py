@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import typer
 
 from spacedsl.cli.boundary import FORMAT, Format, emit
@@ -21,7 +20,9 @@ BATCH = 64
 
 
 def evaluate(
-    file: Path = typer.Argument(..., help="An .onnx file that `spacedsl export` wrote."),
+    file: Path = typer.Argument(
+        ..., metavar="FILE", help="An .onnx or .tflite file of `spacedsl export`."
+    ),
     data: str = typer.Option(
         ..., "--data", help="digits, fashion-mnist[:DIR] or imagefolder:PATH."
     ),
@@ -29,6 +30,8 @@ def evaluate(
     format: Format = FORMAT,
 ) -> None:
     """Run a deployed graph on the test images of data, preprocessed as the file says."""
+    import numpy as np
+
     from spacedsl.targets.deployed import open_deployed
 
     deployed = open_deployed(file, threads)

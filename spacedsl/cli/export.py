@@ -18,6 +18,7 @@ class Artifact(StrEnum):
     """File formats."""
 
     onnx = "onnx"
+    tflite = "tflite"
 
 
 def export(
@@ -33,11 +34,11 @@ def export(
 ) -> None:
     """Export a model for deployment. Without --weights they are random: good for
     measuring speed and size, not for predictions."""
-    from spacedsl.compiler.export import fp32_onnx, int8_onnx, seeded, trained_onnx
-    from spacedsl.compiler.onnx_build import need_onnx
+    from spacedsl.compiler.export import FILES, seeded
     from spacedsl.targets.machine import this_machine
 
-    need_onnx()
+    emit = FILES[artifact.value]
+    emit.need()
     subnet = api.load(model)
     if not isinstance(subnet, Subnet):
         help = "`spacedsl sample` draws models of a space"
@@ -48,10 +49,10 @@ def export(
     if weights is not None and fp32:
         raise fault("bad-option", f"{weights} holds integers: --fp32 cannot be made of it")
     if weights is not None:
-        data = trained_onnx(subnet, weights, device)
+        data = emit.trained(subnet, weights, device)
     else:
         net = seeded(subnet, seed)
-        data = fp32_onnx(net) if fp32 else int8_onnx(net, device)
+        data = emit.fp32(net) if fp32 else emit.int8(net, device)
     write_atomic(out, data)
     kind = "FP32" if fp32 else "INT8"
     known = "untrained" if weights is None else f"weights of {weights}"

@@ -8,9 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from spacedsl.diagnostics import fault
 from spacedsl_runtime.errors import SpacedslError
 
@@ -42,6 +39,15 @@ def training_bar(
     steps: int, *, quiet: bool
 ) -> Iterator[tuple[Callable[[Reached], None], Callable[[str], None]]]:
     """A bar on standard error; what shows how far a training is, and what prints a warning."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     console = Console(stderr=True, quiet=quiet)
     columns = (
         TextColumn("training"),
@@ -77,6 +83,15 @@ def training_bar(
 @contextmanager
 def counting_bar(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
     """A bar on standard error; what says how many are done."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True, quiet=quiet)) as bar:
         task = bar.add_task(what, total=total)

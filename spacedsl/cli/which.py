@@ -26,7 +26,7 @@ MAX_LEVELS = 4
 
 
 def which(
-    file: Path = typer.Argument(..., help="A table, journal, plan, ONNX file or page."),
+    file: Path = typer.Argument(..., help="A table, journal, plan, ONNX or TFLite file, or page."),
     folders: list[Path] = typer.Option([], "--in", help="More folders with pages; repeatable."),
     format: Format = FORMAT,
 ) -> None:
@@ -60,10 +60,12 @@ def _stamps(file: Path) -> dict[str, str]:
         return dict(_hashes(file, Loader()))
     if file.suffix == ".onnx":
         return dict(_in_onnx(data, file))
+    if file.suffix == ".tflite":
+        return dict(_in_tflite(data, file))
     try:
         value = json.loads(data if data.count(b"\n{") == 0 else data.split(b"\n", 1)[0])
     except (ValueError, RecursionError):
-        raise fault("bad-artifact", f"{file} is neither JSON, a journal nor ONNX") from None
+        raise fault("bad-artifact", f"{file} is neither JSON, a journal, ONNX nor TFLite") from None
     return dict(_in_json(value, "", MAX_LEVELS))
 
 
@@ -94,6 +96,16 @@ def _in_onnx(data: bytes, file: Path) -> Iterator[tuple[str, str]]:
         raise fault("bad-artifact", message) from None
     for entry in model.metadata_props:
         yield from _in_json(entry.value, entry.key, 0)
+
+
+def _in_tflite(data: bytes, file: Path) -> Iterator[tuple[str, str]]:
+    from spacedsl.compiler.stamp import PREFIX
+    from spacedsl.compiler.tflite_build import need_litert
+    from spacedsl.targets.litert import stamp_of
+
+    need_litert()
+    for key, value in stamp_of(data, str(file)).items():
+        yield from _in_json(value, f"{PREFIX}{key}", 0)
 
 
 def _pages(folders: list[Path], beside: Path) -> dict[str, list[str]]:

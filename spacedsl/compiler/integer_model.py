@@ -43,7 +43,7 @@ class Preprocess(Frozen):
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    layout: Literal["NCHW"] = "NCHW"
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
     colour: str = "RGB"
 
     def quantiser(self) -> Quantiser:

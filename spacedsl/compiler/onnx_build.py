@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spacedsl.compiler.graph import Node, Shape
+from spacedsl.compiler.graph import Node
 from spacedsl.compiler.int8 import Int8Node
-from spacedsl.compiler.integer_model import Preprocess
-from spacedsl.compiler.plans import Origin
+from spacedsl.compiler.stamp import BATCH, IMAGE, LOGITS
 from spacedsl.diagnostics import fault
 
 if TYPE_CHECKING:
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
 OPSET = 17
 IR_VERSION = 8
-IMAGE, LOGITS, BATCH = "image", "logits", "N"
 QUANTISED = ".q"
 
 
@@ -90,28 +87,6 @@ def window_attributes(node: Node | Int8Node, cin: int) -> dict[str, Any]:
     if node.op in ("conv", "dwconv"):
         attrs["group"] = cin if node.op == "dwconv" else 1
     return attrs
-
-
-def metadata(
-    origin: Origin,
-    preprocess: Preprocess,
-    labels: Iterable[str],
-    shape: Shape,
-    **more: str,
-) -> dict[str, str]:
-    """What an artifact says of itself: identity, page, versions, preprocessing, labels."""
-    return {
-        "spacedsl.model": origin.model,
-        "spacedsl.hash": origin.hash,
-        "spacedsl.page": origin.text,
-        "spacedsl.space": origin.space,
-        "spacedsl.space_hash": origin.space_hash,
-        "spacedsl.version": origin.spacedsl,
-        "spacedsl.input": json.dumps({"shape": [BATCH, *shape], "dtype": "float32"}),
-        "spacedsl.preprocess": preprocess.model_dump_json(),
-        "spacedsl.labels": json.dumps(list(labels)),
-        **{f"spacedsl.{key}": value for key, value in more.items()},
-    }
 
 
 def check(model: ModelProto) -> bytes:

@@ -10,9 +10,10 @@ import numpy as np
 from spacedsl.compiler.fold import fold_floats
 from spacedsl.compiler.graph import WEIGHTED, Node
 from spacedsl.compiler.integer_model import Preprocess
-from spacedsl.compiler.onnx_build import IMAGE, LOGITS, Builder, metadata, window_attributes
+from spacedsl.compiler.onnx_build import Builder, window_attributes
 from spacedsl.compiler.parameters import Parameters, check_parameters
 from spacedsl.compiler.plans import NetworkPlan
+from spacedsl.compiler.stamp import IMAGE, LOGITS, metadata
 
 if TYPE_CHECKING:
     from onnx import ModelProto

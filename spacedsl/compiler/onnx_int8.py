@@ -13,14 +13,9 @@ import numpy as np
 from spacedsl.compiler.fold import bias_scale
 from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.integer_model import IntegerModel, Quantiser, check_model
-from spacedsl.compiler.onnx_build import (
-    IMAGE,
-    LOGITS,
-    QUANTISED,
-    Builder,
-    metadata,
-    window_attributes,
-)
+from spacedsl.compiler.onnx_build import QUANTISED, Builder, window_attributes
+from spacedsl.compiler.pad import pad_channels
+from spacedsl.compiler.stamp import IMAGE, LOGITS, metadata
 from spacedsl.compiler.stem import BLOCK, fold_weight, foldable, folded_window
 from spacedsl.diagnostics import fault
 
@@ -29,8 +24,9 @@ if TYPE_CHECKING:
 
 
 def emit_int8(model: IntegerModel, outputs: Iterable[str] = ()) -> ModelProto:
-    """The INT8 model; `outputs`: plan tensors to return (as uint8) besides the logits. Raises
-    `SpaceError` where numbers and plan disagree, or where the plan is for another runtime."""
+    """The INT8 model; `outputs`: plan tensors to return (as uint8, with the channels that
+    padding adds) besides the logits. Raises `SpaceError` where numbers and plan disagree, or where
+    the plan is for another runtime."""
     header = model.header
     plan = header.plan
     if "onnx" not in plan.rules.formats:
@@ -40,8 +36,9 @@ def emit_int8(model: IntegerModel, outputs: Iterable[str] = ()) -> ModelProto:
             "compile for a target that runs ONNX Runtime",
         )
     check_model(model)
-    build = _Emitter(model)
-    for node in model.nodes:
+    padded = pad_channels(model, plan.rules.depthwise_multiple)
+    build = _Emitter(padded)
+    for node in padded.nodes:
         build.emit(node)
     last = model.nodes[-1].name
     build.op("Flatten", "flatten", [f"{last}.dq"], LOGITS)

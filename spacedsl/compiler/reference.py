@@ -74,7 +74,7 @@ def run_node(model: IntegerModel, node: Int8Node, inputs: Sequence[Steps]) -> St
         case "pool":
             real = x[0].mean(axis=(2, 3), keepdims=True)
         case "sigmoid":
-            real = 1 / (1 + np.exp(-x[0]))
+            real = (1 + np.tanh(x[0] / 2)) / 2  # never overflows
         case "add":
             real = x[0] + x[1]
         case "mul":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from spacedsl.compiler.integer_model import Preprocess
+from spacedsl.compiler.stamp import IMAGE, LOGITS
 from spacedsl.diagnostics import fault, one_of
+from spacedsl.targets.runners import FORMATS, runtime_of, stamp_of
 
 Floats = NDArray[np.float32]
 
@@ -39,11 +41,14 @@ class Deployed:
 
 def open_deployed(path: Path, threads: int = 1) -> Deployed:
     """A graph that `spacedsl export` wrote. Raises `SpaceError` for any other file."""
-    if path.suffix not in _OPENERS:
-        raise fault("wrong-kind", f"{path} does not end in {one_of(list(_OPENERS))}")
+    runtime = runtime_of(path.name)
+    if runtime is None:
+        endings = one_of([f".{format}" for format in FORMATS.values()])
+        raise fault("wrong-kind", f"{path} does not end in {endings}")
     if not path.is_file():
         raise fault("cannot-read", f"there is no file {path}")
-    stamp, run = _OPENERS[path.suffix](path, threads)
+    run = _OPENERS[FORMATS[runtime]](path, threads)
+    stamp = stamp_of(path, runtime)
     try:
         shape = [int(n) for n in json.loads(stamp["input"])["shape"][1:]]
         preprocess = Preprocess.model_validate_json(stamp["preprocess"])
@@ -69,9 +74,9 @@ def open_deployed(path: Path, threads: int = 1) -> Deployed:
     )
 
 
-def _onnx(path: Path, threads: int) -> tuple[Mapping[str, str], Run]:
-    from spacedsl.compiler.onnx_build import IMAGE, LOGITS, need_onnx
-    from spacedsl.targets.ort import open_session, stamp_of
+def _onnx(path: Path, threads: int) -> Run:
+    from spacedsl.compiler.onnx_build import need_onnx
+    from spacedsl.targets.ort import open_session
 
     need_onnx()
     session = open_session(path, threads)
@@ -83,8 +88,23 @@ def _onnx(path: Path, threads: int) -> tuple[Mapping[str, str], Run]:
             raise fault("bad-onnx", f"{path} does not run: {error}") from None
         return np.asarray(logits, np.float32)
 
-    return stamp_of(session), run
+    return run
 
 
-_OPENERS = {".onnx": _onnx}
-"""By suffix: what reads a file's stamp and runs it."""
+def _tflite(path: Path, threads: int) -> Run:
+    """A TFLite file takes one image (1, H, W, C) at a time."""
+    from spacedsl.compiler.tflite_build import need_litert
+    from spacedsl.targets.litert import Session
+
+    need_litert()
+    session = Session(path, threads)
+
+    def run(images: Floats) -> Floats:
+        found = [session.run(image[None].transpose(0, 2, 3, 1))[LOGITS][0] for image in images]
+        return np.stack(found).astype(np.float32)
+
+    return run
+
+
+_OPENERS = {"onnx": _onnx, "tflite": _tflite}
+"""By format: what runs a file."""

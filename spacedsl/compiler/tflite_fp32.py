@@ -1,0 +1,117 @@
+"""A network with its weights as an FP32 TFLite file, batch norm folded. Needs the extra
+`tflite`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from spacedsl.compiler.fold import fold_floats
+from spacedsl.compiler.graph import WEIGHTED, Node
+from spacedsl.compiler.integer_model import Preprocess
+from spacedsl.compiler.parameters import Parameters, check_parameters
+from spacedsl.compiler.plans import NetworkPlan
+from spacedsl.compiler.stamp import IMAGE, LOGITS, metadata
+from spacedsl.compiler.tflite_build import Builder
+from spacedsl.compiler.tflite_window import average_pool, convolution, kernel_layout, max_pool
+
+NOT_NEGATIVE = frozenset({"relu", "relu6", "sigmoid", "hsigmoid"})
+RELU6 = 3
+"""The schema's `ActivationFunctionType`."""
+
+
+def emit_fp32(
+    plan: NetworkPlan,
+    parameters: Parameters,
+    preprocess: Preprocess,
+    weights_from: str,
+    labels: Iterable[str] = (),
+    outputs: Iterable[str] = (),
+) -> bytes:
+    """The FP32 file, image (N, H, W, C) to logits (N, classes). `outputs`: tensors to return
+    besides the logits. Raises `SpaceError` for parameters of another network."""
+    graph = plan.graph
+    check_parameters(graph, parameters)
+    build = _Emitter(parameters)
+    nodes = graph.by_name()
+    for node in graph.nodes:
+        build.emit(node, [nodes[i] for i in node.inputs])
+    build.flat(graph.output.name, graph.output.shape[0])
+    stamp = metadata(
+        plan.origin,
+        preprocess,
+        labels,
+        graph.input.shape,
+        layout="NHWC",
+        precision="fp32",
+        weights=weights_from,
+    )
+    return build.model({LOGITS: LOGITS} | {o: o for o in outputs}, plan.origin.model, stamp)
+
+
+class _Emitter(Builder):
+    """Tensor `x` of the network is the tensor `x`; the input is `image`."""
+
+    def __init__(self, parameters: Parameters) -> None:
+        super().__init__()
+        self.parameters = parameters
+
+    def emit(self, node: Node, before: list[Node]) -> None:
+        channels, height, width = node.shape
+        name = IMAGE if node.op == "input" else node.name
+        inputs = [IMAGE if n.op == "input" else n.name for n in before]
+        self.tensor(name, (1, height, width, channels), np.float32)
+        if node.op in WEIGHTED:
+            self.weighted(node, inputs[0])
+        elif node.op == "act":
+            self.act(node, inputs[0])
+        elif node.op == "pool":
+            axes = self.constant(f"{name}.axes", np.array([1, 2], np.int32))
+            self.op("MEAN", [*inputs, axes], name, "ReducerOptions", keepDims=True)
+        elif node.op == "maxpool":
+            least = np.array([np.finfo(np.float32).min], np.float32)
+            max_pool(self, node, inputs[0], None if before[0].act in NOT_NEGATIVE else least)
+        elif node.op == "avgpool":
+            average_pool(self, node, inputs[0], name)
+        elif node.op == "add":
+            self.op("ADD", inputs, name, "AddOptions")
+        elif node.op == "mul":
+            self.op("MUL", inputs, name, "MulOptions")
+
+    def weighted(self, node: Node, source: str) -> None:
+        weight, bias = fold_floats(self.parameters[node.name])
+        parts = [
+            source,
+            self.constant(f"{node.name}.weight", kernel_layout(weight, node.op)),
+            self.constant(f"{node.name}.bias", bias),
+        ]
+        if node.op == "linear":
+            self.op("FULLY_CONNECTED", parts, node.name, "FullyConnectedOptions", keepNumDims=True)
+        else:
+            convolution(self, node, *parts)
+
+    def act(self, node: Node, source: str) -> None:
+        name = node.name
+        channels, height, width = node.shape
+        match node.act:
+            case "relu":
+                self.op("RELU", [source], name)
+            case "relu6":
+                self.op("RELU6", [source], name)
+            case "hswish":
+                self.op("HARD_SWISH", [source], name, "HardSwishOptions")
+            case "sigmoid":
+                self.op("LOGISTIC", [source], name)
+            case "swish":
+                gate = self.tensor(f"{name}.gate", (1, height, width, channels), np.float32)
+                self.op("LOGISTIC", [source], gate)
+                self.op("MUL", [source, gate], name, "MulOptions")
+            case "hsigmoid":
+                three = self.constant(f"{name}.three", np.full((1, 1, 1, 1), 3, np.float32))
+                sixth = self.constant(f"{name}.sixth", np.full((1, 1, 1, 1), 1 / 6, np.float32))
+                inner = self.tensor(f"{name}.inner", (1, height, width, channels), np.float32)
+                self.op("ADD", [source, three], inner, "AddOptions", fusedActivationFunction=RELU6)
+                self.op("MUL", [inner, sixth], name, "MulOptions")
+            case other:
+                raise NotImplementedError(f"no TFLite form of the activation {other}")

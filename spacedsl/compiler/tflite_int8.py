@@ -1,0 +1,175 @@
+"""An integer model as an INT8 TFLite file, its scales and zero points unchanged (uint8 minus 128
+being int8). Needs the extra `tflite`.
+
+Tensors are (N, H, W, C); each tensor of the plan is one int8 tensor of the same name, with the
+scale that its readers take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from spacedsl.compiler.fold import WEIGHT_MAX, bias_scale
+from spacedsl.compiler.int8 import Int8Node
+from spacedsl.compiler.integer_model import IntegerModel, Quantiser, check_model
+from spacedsl.compiler.stamp import IMAGE, LOGITS, metadata
+from spacedsl.compiler.tflite_build import Builder, Scale, one_scale
+from spacedsl.compiler.tflite_window import (
+    average_pool,
+    convolution,
+    grouped,
+    kernel_layout,
+    max_pool,
+)
+from spacedsl.diagnostics import fault
+
+INT8_MIN = -128
+
+
+def emit_int8(model: IntegerModel, outputs: Iterable[str] = ()) -> bytes:
+    """The INT8 file, image (N, H, W, C) float32 to logits (N, classes) float32; `outputs`: plan
+    tensors to return (as int8) besides them. Raises `SpaceError` where numbers and plan disagree,
+    or where the plan is for another runtime."""
+    header = model.header
+    plan = header.plan
+    if "tflite" not in plan.rules.formats:
+        raise fault(
+            "wrong-target",
+            f"the plan's 8-bit tensors are those of {plan.rules.runtime}, which runs no TFLite",
+            "compile for a target that runs LiteRT",
+        )
+    check_model(model)
+    build = _Emitter(model)
+    for node in model.nodes:
+        build.emit(node)
+    build.logits()
+    stamp = metadata(
+        plan.origin,
+        header.preprocess,
+        header.labels,
+        plan.network.input.shape,
+        layout="NHWC",
+        precision="int8",
+        weights=header.weights_from,
+        target=plan.target,
+        runtime=plan.rules.runtime,
+    )
+    return build.model({LOGITS: LOGITS} | {o: o for o in outputs}, plan.origin.model, stamp)
+
+
+class _Emitter(Builder):
+    """Tensor `x` of the plan is the tensor `x`."""
+
+    def __init__(self, model: IntegerModel) -> None:
+        super().__init__()
+        self.integer = model
+        self.rules = model.header.plan.rules
+
+    def quantiser(self, name: str) -> Quantiser:
+        return self.integer.header.quantisers[name]
+
+    def read(self, name: str) -> Scale:
+        """The scale and int8 zero point that readers of a tensor take."""
+        found = self.quantiser(name)
+        return one_scale(found.read, found.zero_point + INT8_MIN)
+
+    def emit(self, node: Int8Node) -> None:
+        name, inputs = node.name, node.inputs
+        channels, height, width = node.shape
+        if node.op == "input":
+            self.tensor(IMAGE, (1, height, width, channels), np.float32)
+        self.tensor(name, (1, height, width, channels), np.int8, self.read(name))
+        match node.op:
+            case "input":
+                self.op("QUANTIZE", [IMAGE], name, "QuantizeOptions")
+            case "conv" | "dwconv" | "linear":
+                self.weighted(node)
+            case "shift":
+                self.shift(node)
+            case "add":
+                self.op("ADD", inputs, name, "AddOptions")
+            case "mul":
+                self.op("MUL", inputs, name, "MulOptions")
+            case "sigmoid":
+                self.op("LOGISTIC", inputs, name)
+            case "pool":
+                axes = self.constant(f"{name}.axes", np.array([1, 2], np.int32))
+                self.op("MEAN", [*inputs, axes], name, "ReducerOptions", keepDims=True)
+            case "maxpool":
+                zero_is_least = self.quantiser(inputs[0]).zero_point == 0
+                least = None if zero_is_least else np.array([INT8_MIN], np.int8)
+                max_pool(self, node, inputs[0], least)
+            case "avgpool":
+                self.average(node)
+
+    def ratio(self, name: str) -> np.float32:
+        """What readers of a tensor take for each step that its op writes."""
+        found = self.quantiser(name)
+        return np.float32(np.float32(found.read) / np.float32(found.write))
+
+    def weighted(self, node: Int8Node) -> None:
+        """A convolution writes in the scale that is read: a hard-sigmoid's sixth is in the scales
+        of its weights."""
+        name, source = node.name, node.inputs[0]
+        found = self.integer.weights[name]
+        scale = found.scale * self.ratio(name)
+        grid = bias_scale(np.float32(self.quantiser(source).read), scale)
+        op, weight = node.op, found.weight
+        taps = self.rules.depthwise_taps
+        if op == "dwconv" and taps is not None and node.kernel**2 > taps:
+            op, weight = "conv", grouped(weight)
+        axis = 3 if op == "dwconv" else 0
+        kernel = self.constant(f"{name}.weight", kernel_layout(weight, op), Scale(scale, axis=axis))
+        bias = self.constant(f"{name}.bias", found.bias, Scale(grid))
+        if op == "linear":
+            parts = [source, kernel, bias]
+            self.op("FULLY_CONNECTED", parts, name, "FullyConnectedOptions", keepNumDims=True)
+        else:
+            convolution(self, node, source, kernel, bias)
+
+    def shift(self, node: Int8Node) -> None:
+        """The sum with a constant, which saturates. Where readers take other steps than the op
+        writes, its input is first taken in these: the same integers, another scale."""
+        name, source, ratio = node.name, node.inputs[0], self.ratio(node.name)
+        _, height, width = node.shape
+        if ratio != 1:
+            scale = self.read(source)
+            own = Scale(scale.scale * ratio, scale.zero)
+            one = np.ones((1, 1, 1, 1), np.int8)
+            factor = self.constant(f"{name}.ratio", one, one_scale(float(ratio)))
+            scaled = self.tensor(f"{name}.scaled", (1, height, width, node.shape[0]), np.int8, own)
+            source = self.op("MUL", [source, factor], scaled, "MulOptions")
+        offset = node.offset * float(ratio)
+        steps = WEIGHT_MAX if offset > 0 else 0
+        scale = one_scale(offset / WEIGHT_MAX if offset > 0 else 1.0)
+        amount = self.constant(f"{name}.offset", np.full((1, 1, 1, 1), steps, np.int8), scale)
+        self.op("ADD", [source, amount], name, "AddOptions")
+
+    def average(self, node: Int8Node) -> None:
+        """An average pool: a depthwise convolution where every window counts all its pixels, else
+        in float (the integer kernel is not XNNPACK's, and cannot rescale)."""
+        name, source, count = node.name, node.inputs[0], node.kernel**2
+        channels, height, width = node.shape
+        taps = self.rules.depthwise_taps
+        if node.pads == (0, 0) and (taps is None or count <= taps):
+            scale = np.full(channels, 1 / (count * WEIGHT_MAX), np.float32)
+            steps = np.full((1, node.kernel, node.kernel, channels), WEIGHT_MAX, np.int8)
+            kernel = self.constant(f"{name}.weight", steps, Scale(scale, axis=3))
+            grid = Scale(bias_scale(np.float32(self.quantiser(source).read), scale))
+            bias = self.constant(f"{name}.bias", np.zeros(channels, np.int32), grid)
+            convolution(self, node.model_copy(update={"op": "dwconv"}), source, kernel, bias)
+            return
+        shape = self.tensors[source].shape
+        inner = self.tensor(f"{name}.float", shape, np.float32)
+        self.op("DEQUANTIZE", [source], inner, "DequantizeOptions")
+        mean = self.tensor(f"{name}.mean", (1, height, width, channels), np.float32)
+        average_pool(self, node, inner, mean)
+        self.op("QUANTIZE", [mean], name, "QuantizeOptions")
+
+    def logits(self) -> None:
+        last = self.integer.nodes[-1]
+        classes = last.shape[0]
+        real = self.tensor(f"{last.name}.float", (1, 1, 1, classes), np.float32)
+        self.op("DEQUANTIZE", [last.name], real, "DequantizeOptions")
+        self.flat(real, classes)

@@ -1,0 +1,135 @@
+"""Operators with a window in TFLite's words, whatever the type of their tensors.
+
+TFLite knows two paddings: VALID, and SAME, which at stride 2 pads less before than after. Where
+ours is neither, the tensor is padded first (XNNPACK merges that into a convolution)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spacedsl.compiler.graph import Node
+from spacedsl.compiler.int8 import Int8Node
+from spacedsl.compiler.tflite_build import Builder, Scale
+
+SAME, VALID = 0, 1
+"""The schema's `Padding`."""
+
+GROUP = 64
+"""Most channels of a group, where a depthwise convolution is written as a grouped one."""
+
+
+def convolution(build: Builder, node: Node | Int8Node, source: str, kernel: str, bias: str) -> None:
+    """The convolution that makes `node` of `source`; whether it is depthwise, `node.op` says."""
+    tensor, padding = padded(build, node, source)
+    options: dict[str, Any] = {"padding": padding, "strideW": node.stride, "strideH": node.stride}
+    kind, table = "CONV_2D", "Conv2DOptions"
+    if node.op == "dwconv" and build.tensors[kernel].shape[0] == 1:
+        kind, table = "DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions"
+        options["depthMultiplier"] = 1
+    build.op(kind, [tensor, kernel, bias], node.name, table, **options)
+
+
+def max_pool(
+    build: Builder, node: Node | Int8Node, source: str, least: NDArray[Any] | None
+) -> None:
+    """A max-pool. `least`: what it is padded with, (1,); None where that is zero, which is the only
+    value that XNNPACK pads with."""
+    tensor, padding = padded(build, node, source, least)
+    _pool(build, "MAX_POOL_2D", node, tensor, node.name, padding, node.stride)
+
+
+def average_pool(build: Builder, node: Node | Int8Node, source: str, output: str) -> None:
+    """An average pool of float tensors. Padding is not counted, so it cannot be made first: where
+    SAME does not fit, the windows are taken at every pixel, and every `stride`-th of them kept."""
+    if _same(node, build.tensors[source].shape[1]):
+        _pool(build, "AVERAGE_POOL_2D", node, source, output, SAME, node.stride)
+        return
+    size = build.tensors[source].shape[1]
+    every = build.like(f"{output}.every", source, size)
+    _pool(build, "AVERAGE_POOL_2D", node, source, every, SAME, 1)
+    channels = node.shape[0]
+    corners = ((0, 0, 0, 0), (1, size, size, channels), (1, node.stride, node.stride, 1))
+    parts = [
+        build.constant(f"{output}.{name}", np.array(corner, np.int32))
+        for name, corner in zip(("begin", "end", "stride"), corners, strict=True)
+    ]
+    # the masks say "all of it" for batch and channels
+    build.op(
+        "STRIDED_SLICE", [every, *parts], output, "StridedSliceOptions", beginMask=9, endMask=9
+    )
+
+
+def _pool(
+    build: Builder,
+    kind: str,
+    node: Node | Int8Node,
+    source: str,
+    output: str,
+    padding: int,
+    stride: int,
+) -> None:
+    build.op(
+        kind,
+        [source],
+        output,
+        "Pool2DOptions",
+        padding=padding,
+        strideW=stride,
+        strideH=stride,
+        filterWidth=node.kernel,
+        filterHeight=node.kernel,
+    )
+
+
+def padded(
+    build: Builder, node: Node | Int8Node, source: str, value: NDArray[Any] | None = None
+) -> tuple[str, int]:
+    """What `node` reads, and with which padding: `source` as it is where SAME pads as `node` does,
+    else padded with `value` (1,) or zeros."""
+    size = build.tensors[source].shape[1]
+    if _same(node, size):
+        return source, SAME
+    before, after = node.pads[0], _needed(node, size)
+    name = f"{node.name}.padded"
+    edges = np.array([[0, 0], [before, after], [before, after], [0, 0]], np.int32)
+    inputs = [source, build.constant(f"{name}.edges", edges)]
+    if value is not None:
+        old = build.tensors[source].quantization
+        scale = None if old is None else Scale(old.scale, int(old.zeroPoint[0]))
+        inputs.append(build.constant(f"{name}.value", value, scale))
+    kind, options = ("PAD", "PadOptions") if value is None else ("PADV2", "PadV2Options")
+    build.op(kind, inputs, build.like(name, source, size + before + after), options)
+    return name, VALID
+
+
+def _needed(node: Node | Int8Node, size: int) -> int:
+    """Rows after the image that the last window reads."""
+    return max(0, (node.shape[1] - 1) * node.stride + node.kernel - size - node.pads[0])
+
+
+def _same(node: Node | Int8Node, size: int) -> bool:
+    """Does SAME, which shares the missing rows out evenly, pad as `node` does?"""
+    missing = max(0, (node.shape[1] - 1) * node.stride + node.kernel - size)
+    return (node.pads[0], _needed(node, size)) == (missing // 2, missing - missing // 2)
+
+
+def kernel_layout(weight: NDArray[Any], op: str) -> NDArray[Any]:
+    """(cout, cin per group, k, k) as TFLite orders it: (cout, k, k, cin), depthwise
+    (1, k, k, cout), linear (cout, cin)."""
+    if op == "linear":
+        return weight.reshape(weight.shape[:2])
+    return weight.transpose((1, 2, 3, 0) if op == "dwconv" else (0, 2, 3, 1))
+
+
+def grouped(weight: NDArray[Any]) -> NDArray[Any]:
+    """A depthwise kernel (C, 1, k, k) as one of a convolution with groups (C, channels of a group,
+    k, k): zeros but for each channel's own. The group is the largest divisor of C up to `GROUP`."""
+    channels = weight.shape[0]
+    group = max(g for g in range(1, GROUP + 1) if channels % g == 0)
+    found = np.zeros((channels, group, *weight.shape[2:]), weight.dtype)
+    every = np.arange(channels)
+    found[every, every % group] = weight[:, 0]
+    return found
