@@ -11,6 +11,7 @@ from spacedsl.cli.check import check
 from spacedsl.cli.compile import compile_page
 from spacedsl.cli.covers import covers
 from spacedsl.cli.diff import diff
+from spacedsl.cli.distill import distill
 from spacedsl.cli.doctor import doctor
 from spacedsl.cli.eval import evaluate
 from spacedsl.cli.evolve import evolve
@@ -68,6 +69,7 @@ for name, command in (
     ("optimum", optimum),
     ("compile", compile_page),
     ("export", export),
+    ("distill", distill),
     ("train", train),
     ("eval", evaluate),
     ("bench", bench),

@@ -13,6 +13,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from spacedsl_runtime.data.split import Data
 from spacedsl_runtime.distill.efficientnet_lite import MEAN, SCALES, STD, load_lite
 from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import load_supernet
@@ -127,6 +128,15 @@ def _frozen(
     return Teacher(
         name, digest.hexdigest(), channels, normalise, boundaries, network, without_gradients
     )
+
+
+def check_data(teacher: Teacher, data: Data) -> None:
+    """Raises `TeacherError` where the data's images are not what the teacher takes."""
+    if teacher.channels != data.channels:
+        message = (
+            f"{teacher.name} takes {teacher.channels} channels, {data.spec} has {data.channels}"
+        )
+        raise TeacherError(message)
 
 
 class Part(NamedTuple):

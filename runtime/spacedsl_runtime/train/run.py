@@ -177,12 +177,13 @@ def _about(description: Description) -> dict[str, Any]:
         "hash": description.plan.hash,
         "settings": dict(description.settings),
         **description.about,
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **versions()},
         "machine": f"{platform.system()} {platform.machine()}",
     }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of the packages that results depend on."""
     found = {}
     for package in PACKAGES:
         try:
@@ -197,16 +198,16 @@ def _compare(folder: Path, description: Description, warn: Callable[[str], None]
     found = read_json(path, RunError)
     check_stamp(found, FORMAT, VERSION, lambda message: RunError(f"{path}: {message}"))
     mine = _about(description)
-    differing = _differences(found.get("settings"), json.loads(_json(mine))["settings"])
+    differing = differences(found.get("settings"), json.loads(_json(mine))["settings"])
     if differing:
         message = f"{folder} is another run: {'; '.join(differing)}"
         raise RunError(message, "go on with the run's settings, or choose another folder")
     for key in ("versions", "machine", "threads", "device"):
-        for difference in _differences({key: found.get(key)}, {key: mine.get(key)}):
+        for difference in differences({key: found.get(key)}, {key: mine.get(key)}):
             warn(f"{difference}: the last bits of the weights may differ")
 
 
-def _differences(theirs: object, mine: object) -> list[str]:
+def differences(theirs: object, mine: object) -> list[str]:
     """`KEY is A, this run's is B`, one per setting."""
     if not (isinstance(theirs, dict) and isinstance(mine, dict)):
         return ["its settings are missing"]
