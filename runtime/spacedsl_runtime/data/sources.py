@@ -69,7 +69,7 @@ def _digits() -> Data:
     whole = Pixels(pixels, labels)
     train, test = whole.some(np.flatnonzero(~held)), whole.some(np.flatnonzero(held))
     names = tuple(str(n) for n in range(10))
-    return Data("digits", hash_of_pixels(train, test), 1, 8, names, train, test, "shift")
+    return Data("digits", hash_of_pixels(train, test), 1, names, train, test, "shift")
 
 
 def _fashion_mnist(spec: str, folder: Path) -> Data:
@@ -80,9 +80,8 @@ def _fashion_mnist(spec: str, folder: Path) -> Data:
     train, test = _idx_pair(folder, "train"), _idx_pair(folder, "t10k")
     if train.pixels.shape[1:] != test.pixels.shape[1:]:
         raise DataError(f"{folder}: images for training and tests differ in size")
-    size = train.pixels.shape[1]
     hash = hash_of_pixels(train, test)
-    return Data(spec, hash, 1, size, FASHION_LABELS, train, test, "shift-flip")
+    return Data(spec, hash, 1, FASHION_LABELS, train, test, "shift-flip")
 
 
 def _idx_pair(folder: Path, name: str) -> Pixels:
@@ -114,7 +113,7 @@ def _imagefolder(spec: str, root: Path) -> Data:
     else:
         labels = _classes(root)
         train, test = _held_out(_labelled(root, labels))
-    return Data(spec, hash_of_files(train, test), 3, None, labels, train, test, "photo")
+    return Data(spec, hash_of_files(train, test), 3, labels, train, test, "photo")
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
@@ -179,4 +178,4 @@ def _photos(spec: str, root: Path) -> Data:
     if not paths:
         raise DataError(f"{root} has no images ({', '.join(SUFFIXES)})")
     split = Files(root, paths, np.zeros(len(paths), np.int64))
-    return Data(spec, hash_of_files(split), 3, None, (), split, split, "photo")
+    return Data(spec, hash_of_files(split), 3, (), split, split, "photo")

@@ -46,9 +46,6 @@ class Split(Protocol):
     def image(self, index: int) -> Image:
         """A grey or RGB image. Raises `UnreadableError`."""
 
-    def name(self, index: int) -> str:
-        """What to call an image in a message."""
-
     def some(self, indices: NDArray[np.int64]) -> Split:
         """The images at `indices`, in that order."""
 
@@ -65,10 +62,6 @@ class Pixels:
         from PIL import Image
 
         return Image.fromarray(self.pixels[index])
-
-    def name(self, index: int) -> str:
-        """Its number."""
-        return f"image {index}"
 
     def some(self, indices: NDArray[np.int64]) -> Pixels:
         """The images at `indices`."""
@@ -97,10 +90,6 @@ class Files:
         except Exception as error:  # decoders raise whatever they meet in a damaged file
             raise UnreadableError(str(path), str(error) or type(error).__name__) from None
 
-    def name(self, index: int) -> str:
-        """Its path."""
-        return str(self.root / self.paths[index])
-
     def some(self, indices: NDArray[np.int64]) -> Files:
         """The images at `indices`."""
         paths = tuple(self.paths[i] for i in indices.tolist())
@@ -110,13 +99,12 @@ class Files:
 @dataclass(frozen=True)
 class Data:
     """`spec` as on the command line; `hash` tells two data sets apart (labels and pixels, or
-    names and sizes of files). `size`: side of the images in pixels where all have one. `labels`:
-    names of the classes, empty for unlabelled images."""
+    names and sizes of files). `labels`: names of the classes, empty
+    for unlabelled images."""
 
     spec: str
     hash: str
     channels: int
-    size: int | None
     labels: tuple[str, ...]
     train: Split
     test: Split
