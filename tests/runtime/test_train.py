@@ -42,7 +42,7 @@ PLAN = read_plan(mini_json(), "supernet")
 RECIPE = recipe_for(digits(), steps=12, batch=16, lr=0.1)
 
 
-LEARNS: dict[str, Any] = {"steps": 150, "batch": 32, "lr": 0.5, "warmup_epochs": 0.5}
+LEARNS: dict[str, Any] = {"steps": 80, "batch": 32, "lr": 1.0, "warmup_epochs": 0.5}
 
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
@@ -58,10 +58,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_digits_are_learnt(tmp_path: Path) -> None:
-    scores = run(job(tmp_path / "run", open_data("digits"), evaluate_every=150, **LEARNS))
+    scores = run(job(tmp_path / "run", open_data("digits"), evaluate_every=80, **LEARNS))
     found = {s.name: s.top1 for s in scores}
-    assert found["largest"] > 0.7
-    assert min(found.values()) > 0.3  # chance: 0.1
+    assert found["largest"] > 0.4  # chance: 0.1
+    assert min(found.values()) > 0.2
     assert all(s.images == 360 for s in scores)
 
 
