@@ -1,10 +1,12 @@
 """INT8 against FP32, and against ONNX Runtime's own `quantize_static` of the same FP32 network.
 
     python benchmarks/lowering.py [--models seqnet-vnni-a0 ...] [--seconds 20] [--clock wall]
+    python benchmarks/lowering.py --runtime litert
 
-All three run interleaved, one thread, batch 1 (see spacedsl/targets/measure.py). `--clock cpu`
-counts the thread's own processor time, which other processes disturb less than the wall's; ratios
-of the two clocks agree on an idle machine. Weights are random, which speed does not depend on."""
+On LiteRT the third is the same network's INT8 file on ONNX Runtime. All three run interleaved, one
+thread, batch 1 (see spacedsl/targets/measure.py). `--clock cpu` counts the thread's own processor
+time, which other processes disturb less than the wall's; ratios of the two clocks agree on an idle
+machine. Weights are random, which speed does not depend on."""
 
 from __future__ import annotations
 
@@ -20,7 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacedsl import api
-from spacedsl.compiler.export import Seeded, fp32_onnx, int8_onnx, seeded
+from spacedsl.compiler.export import (
+    Seeded,
+    fp32_onnx,
+    fp32_tflite,
+    int8_onnx,
+    int8_tflite,
+    seeded,
+)
 from spacedsl.compiler.stamp import IMAGE
 from spacedsl.ir.sampling import smallest
 from spacedsl.ir.space import Space
@@ -28,7 +37,7 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.page import library
 from spacedsl.targets.machine import this_machine
 from spacedsl.targets.measure import Estimate, Run, interleave
-from spacedsl.targets.ort import open_session, random_feed
+from spacedsl.targets.runners import FORMATS, runner
 
 HAND_MADE = (
     "mobilenetv2-w1", "mobilenetv3-large-w1", "resnet-50", "efficientnetv2-s", "attentivenas-a0",
@@ -71,13 +80,6 @@ def static_onnx(net: Seeded, fp32: bytes) -> bytes:
         return result.read_bytes()
 
 
-def runner(model: bytes) -> Run:
-    """One inference at batch 1 on one thread."""
-    session = open_session(model)
-    feed = random_feed(session)
-    return lambda: session.run(None, feed)
-
-
 def model_of(name: str) -> Subnet:
     """A model by name or page; of a space, its smallest member at its largest resolution."""
     item = api.load(name)
@@ -88,27 +90,47 @@ def model_of(name: str) -> Subnet:
     return item
 
 
-def measure(name: str, seconds: float, clock: str) -> dict[str, Any]:
-    """Times in milliseconds and ratios of one model."""
-    net = seeded(model_of(name), 0)
+def subjects(net: Seeded, runtime: str) -> list[tuple[str, Run]]:
+    """What is measured: INT8, FP32, and something else to compare with."""
+    if runtime == "litert":
+        return [
+            ("INT8", runner(int8_tflite(net), "litert")),
+            ("FP32", runner(fp32_tflite(net), "litert")),
+            ("ONNX", runner(int8_onnx(net), "onnxruntime")),
+        ]
     fp32 = fp32_onnx(net)
-    runs = [runner(m) for m in (int8_onnx(net), fp32, static_onnx(net, fp32))]
-    timing = interleave(runs, seconds, clock=CLOCKS[clock])
+    files = {"INT8": int8_onnx(net), "FP32": fp32, "static": static_onnx(net, fp32)}
+    return [(name, runner(data, "onnxruntime")) for name, data in files.items()]
+
+
+def measure(name: str, runtime: str, seconds: float, clock: str) -> dict[str, Any]:
+    """Times in milliseconds and ratios of one model."""
+    named = subjects(seeded(model_of(name), 0), runtime)
+    timing = interleave([run for _, run in named], seconds, clock=CLOCKS[clock])
+    labels = [label for label, _ in named]
+    ratios = {
+        f"{labels[a]} over {labels[b]}": timing.ratio(a, b).to_json()
+        for a, b in ((0, 1), (0, 2), (2, 1))
+    }
     return {
         "model": name,
+        "runtime": runtime,
+        "subjects": labels,
         **timing.to_json(),
-        "against_fp32": timing.ratio(0, 1).to_json(),
-        "against_static": timing.ratio(0, 2).to_json(),
-        "static_against_fp32": timing.ratio(2, 1).to_json(),
+        "ratios": ratios,
     }
+
+
+def header(found: dict[str, Any]) -> str:
+    """The table's head."""
+    names = [f"{label} ms" for label in found["subjects"]] + list(found["ratios"])
+    return f"| model | {' | '.join(names)} | n |\n|{'---|' * (len(names) + 2)}"
 
 
 def line(found: dict[str, Any]) -> str:
     """A row of the table."""
     times = " | ".join(f"{t['median']:.2f}" for t in found["times_ms"])
-    ratios = [
-        Estimate(**found[key]) for key in ("against_fp32", "against_static", "static_against_fp32")
-    ]
+    ratios = [Estimate(**ratio) for ratio in found["ratios"].values()]
     cells = " | ".join(f"{r.median:.2f} ({r.low:.2f}-{r.high:.2f})" for r in ratios)
     steady = "" if found["steady"] else " noisy"
     return f"| {found['model']} | {times} | {cells} | {found['rounds']}{steady} |"
@@ -118,19 +140,19 @@ def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--models", nargs="*", default=[*published(), *HAND_MADE])
+    parser.add_argument("--runtime", choices=sorted(FORMATS), default="onnxruntime")
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--clock", choices=sorted(CLOCKS), default="wall")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     machine = this_machine()
-    print(f"{machine.cpu}, {machine.packages['onnxruntime']=}, clock {args.clock}\n")
-    print(
-        "| model | INT8 ms | FP32 ms | static ms | over FP32 | over static | static over FP32 | n |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
-    rows = []
+    versions = {name: machine.packages[name] for name in ("onnxruntime", "ai-edge-litert")}
+    print(f"{machine.cpu}, {versions}, {args.runtime}, clock {args.clock}\n")
+    rows: list[dict[str, Any]] = []
     for name in args.models:
-        rows.append(measure(name, args.seconds, args.clock))
+        rows.append(measure(name, args.runtime, args.seconds, args.clock))
+        if len(rows) == 1:
+            print(header(rows[0]))
         print(line(rows[-1]), flush=True)
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1))

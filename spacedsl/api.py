@@ -11,7 +11,8 @@ from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
-from spacedsl.lang.page import SUFFIX, Item, Loader, Page, check_page, library, main_item
+from spacedsl.lang.check import check_page
+from spacedsl.lang.page import SUFFIX, Item, Loader, Page, library, main_item
 from spacedsl.lang.write import write
 
 if TYPE_CHECKING:

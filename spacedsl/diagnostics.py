@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 from spacedsl.text import Source, Span
@@ -86,9 +87,13 @@ def order(diagnostic: Diagnostic) -> tuple[int, int]:
     return (where.line, where.column) if where else (0, 0)
 
 
+MAX_CANDIDATES = 500
+"""How many words a misspelt one is compared with."""
+
+
 def suggest(word: str, known: Iterable[str]) -> str | None:
     """The known word that `word` was probably meant to be."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word, list(islice(known, MAX_CANDIDATES)), n=1, cutoff=0.6)
     return close[0] if close else None
 
 

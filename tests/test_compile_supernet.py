@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from spacedsl.api import load_target
 from spacedsl.cli.compile import space_plans
 from spacedsl.compiler.supernet import bkd_plans, subnet_data, supernet_plan
 from spacedsl.compiler.supernet_schema import SupernetPlan, json_text, load_supernet_plan
@@ -20,6 +21,7 @@ from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
+from spacedsl.targets.rules import ONNXRUNTIME
 from tests.runtime.support import ONE_SPACES, SPACES
 from tests.support import library_model, library_space, page_of
 
@@ -43,8 +45,17 @@ def test_the_plans_of_the_library_are_the_golden_ones() -> None:
 
 
 def test_one_plan_in_full() -> None:
-    text = unstamped(json_text(supernet_plan(library_space("tiny-a"))))
+    text = unstamped(json_text(supernet_plan(library_space("tiny-a"), load_target("vnni"))))
     assert text == (GOLDEN / "tiny-a.supernet.json").read_text()
+
+
+def test_an_activation_that_a_target_lacks_is_found_when_compiling(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lacking = ONNXRUNTIME.model_copy(update={"acts": (("relu", "saturate"), ("relu6", "saturate"))})
+    monkeypatch.setattr("spacedsl.compiler.supernet.rules_of", lambda target: lacking)
+    with pytest.raises(SpaceError, match="onnxruntime has no 8-bit form of the activation swish"):
+        supernet_plan(library_space("tiny-a"), load_target("vnni"))
 
 
 def test_one_subnet_in_full() -> None:
@@ -94,7 +105,7 @@ def test_a_hyperspace_has_no_supernet_and_its_subnets_no_json() -> None:
 def test_damaged_plans_are_one_error(tmp_path: Path) -> None:
     text = json_text(supernet_plan(library_space("tiny-a")))
     path = tmp_path / "p.json"
-    for damaged in (text[:-50], text.replace('"version": 1', '"version": 2'), "{}", "[]"):
+    for damaged in (text[:-50], text.replace('"version": 2', '"version": 3'), "{}", "[]"):
         path.write_text(damaged)
         with pytest.raises(SpaceError, match="bad-plan"):
             load_supernet_plan(path)

@@ -12,13 +12,14 @@ import pytest
 
 import spacedsl.targets.measure as measuring
 from spacedsl.api import load_target
-from spacedsl.compiler.export import for_runtime
 from spacedsl.compiler.integer_model import save_model
 from spacedsl.compiler.plans import Int8Plan, NetworkPlan, load_plan
+from spacedsl.compiler.retarget import restamped
+from spacedsl.compiler.supernet_schema import load_supernet_plan
 from spacedsl.compiler.tflite_int8 import emit_int8
 from spacedsl.targets.machine import SATURATES, UNKNOWN, machine_from
 from spacedsl.targets.measure import Timing, estimate, interleave
-from spacedsl.targets.rules import LITERT
+from spacedsl.targets.rules import LITERT, ONNXRUNTIME
 from tests.onnx_support import seeded_model
 from tests.support import SPACES, library_model
 from tests.test_cli import run, run_json
@@ -35,6 +36,19 @@ def test_compile_writes_the_plans_of_a_model(tmp_path: Path) -> None:
     network = load_plan(tmp_path / "a" / "tiny-a0.network.json", NetworkPlan)
     assert (plan.target, plan.rules.runtime) == ("vnni", "onnxruntime")
     assert plan.network == network.graph
+
+
+def test_compile_stamps_the_targets_8_bit_tensors_into_a_supernets_plan(tmp_path: Path) -> None:
+    for name, more in (("a", ()), ("b", ("--target", "vnni"))):
+        assert run("compile", "tiny-a", "--out", str(tmp_path / name), *more).exit_code == 0
+    plain, stamped = (
+        load_supernet_plan(tmp_path / name / "tiny-a.supernet.json") for name in ("a", "b")
+    )
+    assert plain.rules is None
+    assert stamped.rules is not None
+    assert (stamped.rules.target, stamped.rules.runtime) == ("vnni", "onnxruntime")
+    assert dict(stamped.rules.acts).items() <= dict(ONNXRUNTIME.acts).items()
+    assert plain == stamped.model_copy(update={"rules": None})
 
 
 def test_export_writes_a_file_that_runs(tmp_path: Path) -> None:
@@ -68,9 +82,9 @@ def test_one_trained_integer_model_serves_both_formats(tmp_path: Path) -> None:
     options = ("--weights", str(weights), "--format", "tflite", "--out", str(out))
     for more in ((), ("--target", "pixel4")):
         assert run("export", TINY, *options, *more).exit_code == 0
-        assert out.read_bytes() == emit_int8(
-            for_runtime(model, LITERT, load_target("pixel4") if more else None)
-        )
+        wanted = restamped(model, LITERT, load_target("pixel4") if more else None)
+        assert wanted is not None
+        assert out.read_bytes() == emit_int8(wanted)
     out.unlink()
     result = run("export", TINY, *options, "--target", "vnni")
     assert result.exit_code == 2
@@ -84,8 +98,10 @@ def test_a_trained_integer_model_is_exported_as_it_is(tmp_path: Path) -> None:
     save_model(model, weights)
     options = ("--weights", str(weights), "--out")
     assert run("export", TINY, *options, str(out)).exit_code == 0
-    assert run("export", TINY, "--target", "vnni", *options, str(out)).exit_code == 0
     assert run("export", TINY, "--out", str(same)).exit_code == 0
+    assert out.read_bytes() == same.read_bytes()
+    assert run("export", TINY, "--target", "vnni", *options, str(out)).exit_code == 0
+    assert run("export", TINY, "--target", "vnni", "--out", str(same)).exit_code == 0
     assert out.read_bytes() == same.read_bytes()
     for more, message in (
         (("seqnet-vnni-a0",), "holds the weights of tiny-a0"),
@@ -116,6 +132,7 @@ def test_export_imports_no_torch(tmp_path: Path) -> None:
         (("export", TINY, "--target", "pixel4"), "target `pixel4` runs litert"),
         (("export", TINY, "--target", "toaster"), "unknown target `toaster`"),
         (("export", TINY, "--format", "tflite", "--target", "vnni"), "target `vnni` runs onnx"),
+        (("compile", "tiny", "--target", "vnni"), "tiny is a hyperspace: its stages train in FP32"),
     ],
 )
 def test_what_cannot_be_exported_is_said_and_nothing_written(

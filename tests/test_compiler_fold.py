@@ -15,7 +15,6 @@ from spacedsl.compiler.fold import (
     IntWeights,
     bias_scale,
     fold_floats,
-    fold_integers,
     quantise_weights,
 )
 from spacedsl.compiler.integer_model import (
@@ -77,31 +76,6 @@ def test_rounded_weights_are_sound_and_near(parameters: NodeParameters, scale: f
     grid = bias_scale(s_x, found.scale).astype(np.float64)
     slack = 0.5001 * grid + np.abs(bias) * 1e-6
     assert (np.abs(found.bias * grid - bias) <= slack).all()
-
-
-@given(norms(), st.integers(0, 2**32))
-def test_learned_integers_stay(parameters: NodeParameters, seed: int) -> None:
-    """Per-tensor integers become per-channel ones; only signs change, and channels that are 0."""
-    shape = parameters["weight"].shape
-    integers = np.random.default_rng(seed).integers(-127, 128, shape).astype(np.int8)
-    found = fold_integers(integers, 0.01, parameters, np.float32(0.02))
-    check_sound(found, np.float32(0.02))
-    gamma, deviation = parameters["gamma"], np.sqrt(parameters["var"] + 1e-5)
-    bias = parameters["beta"] - parameters["mean"] * gamma / deviation
-    for channel in range(shape[0]):
-        plain = abs(gamma[channel]) > 1e-4 and abs(bias[channel]) < 1
-        if plain:
-            sign = int(np.sign(gamma[channel]))
-            assert (found.weight[channel] == sign * integers[channel]).all()
-            expected = 0.01 * abs(gamma[channel]) / deviation[channel]
-            assert found.scale[channel] == pytest.approx(expected, rel=1e-5)
-        elif gamma[channel] == 0:
-            assert not found.weight[channel].any()
-
-
-def test_minus_128_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"-127\.\.127"):
-        fold_integers(np.full((1, 1, 1, 1), -128, np.int8), 1.0, {}, np.float32(1))
 
 
 @given(st.floats(-1e6, 1e6, width=32), st.floats(-1e6, 1e6, width=32))

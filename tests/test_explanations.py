@@ -11,8 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from spacedsl.cli.app import app
+from spacedsl.lang.check import check_page
 from spacedsl.lang.explanations import Explanation, explained, explanation
-from spacedsl.lang.page import Loader, check_page
+from spacedsl.lang.page import Loader
 from tests.conformance.test_conformance import CASES, raised_codes, sections
 
 NO_EXAMPLE = {"not-text", "format-unsafe", "more-errors", "internal"}

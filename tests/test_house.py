@@ -25,6 +25,18 @@ ALLOWED = {
     "passes": {"passes", "ir"},
     "lang": {"lang", "syntax", "ir", "passes", "text", "diagnostics", "files"},
     "search": {"search", "ir", "passes", "diagnostics"},
+    "lsp": {
+        "lsp",
+        "cli",
+        "lang",
+        "syntax",
+        "ir",
+        "passes",
+        "text",
+        "diagnostics",
+        "",
+        "__version__",
+    },
 }
 """Part of spacedsl -> the parts it may import, inside functions too."""
 
@@ -36,6 +48,7 @@ THIRD_PARTY = {
     "passes": {"numpy"},
     "lang": set(),
     "search": {"numpy"},
+    "lsp": {"lsprotocol", "pygls"},
 }
 
 
@@ -86,6 +99,14 @@ def test_parts_know_only_what_they_may(name: str) -> None:
                 assert part(module) in ALLOWED[name], f"{path.name} imports {module}"
             elif root not in STDLIB:
                 assert root in THIRD_PARTY[name], f"{path.name} imports {module}"
+
+
+def test_only_the_server_knows_the_protocol() -> None:
+    """What answers editors are functions of a page and an offset, and import no server."""
+    for path in files(PACKAGE / "lsp"):
+        if path.name not in ("server.py", "convert.py"):
+            roots = {module.partition(".")[0] for module in imports(path)}
+            assert not roots & THIRD_PARTY["lsp"], path
 
 
 def test_nothing_heavy_is_imported_by_importing() -> None:

@@ -11,8 +11,9 @@ from spacedsl import api
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
+from spacedsl.lang.check import check_page
 from spacedsl.lang.origin import origins
-from spacedsl.lang.page import Loader, check_page
+from spacedsl.lang.page import Loader
 from spacedsl.lang.resolve import resolved_text
 from spacedsl.passes.network import subnet_identity
 from spacedsl.text import Source

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from spacedsl.compiler.export import Seeded, integer_model, seeded
 from spacedsl.compiler.integer_model import IntegerModel
 from spacedsl.compiler.reference import run_node
+from spacedsl.compiler.retarget import restamped
 from spacedsl.compiler.tflite_int8 import emit_int8
 from spacedsl.ir.subnet import Subnet
 from spacedsl.targets.litert import Session
-from spacedsl.targets.rules import LITERT
+from spacedsl.targets.rules import LITERT, Rules
 
 
 def litert_model(subnet: Subnet, seed: int = 0) -> tuple[Seeded, IntegerModel]:
@@ -50,13 +51,24 @@ def unsigned(steps: NDArray[np.int8]) -> NDArray[np.uint8]:
 
 
 def step_differences(
-    model: IntegerModel, image: NDArray[np.float32]
+    model: IntegerModel, image: NDArray[np.float32], *, merged: bool = False
 ) -> Iterator[tuple[str, NDArray[np.int64]]]:
     """For every node: how many steps LiteRT is off the reference, given the same inputs. `image`
-    is (1, C, H, W)."""
-    names = [node.name for node in model.nodes]
+    is (1, C, H, W). `merged`: only for nodes that hold a tensor of the network, so that XNNPACK
+    merges the others into them, as it does in the file that is exported."""
+    names = [node.name for node in model.nodes if node.value or not merged]
     values = Session(emit_int8(model, outputs=names)).run(channels_last(image))
     found = {name: unsigned(values[name]) for name in names}
     for node in model.nodes[1:]:
         wanted = run_node(model, node, [found[i] for i in node.inputs])
+        if node.name not in found:
+            found[node.name] = wanted
+            continue
         yield node.name, np.abs(found[node.name].astype(np.int64) - wanted.astype(np.int64))
+
+
+def moved_to(model: IntegerModel, rules: Rules) -> IntegerModel:
+    """The same integers under other rules, which keep the same tensors in 8 bits."""
+    found = restamped(model, rules, None)
+    assert found is not None
+    return found

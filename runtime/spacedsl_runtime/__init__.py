@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from spacedsl_runtime.elastic.calibrate import recalibrate as recalibrate
     from spacedsl_runtime.elastic.supernet import load_supernet as load_supernet
     from spacedsl_runtime.plan import read_plan as read_plan
+    from spacedsl_runtime.quant.deployment import deploy as deploy
+    from spacedsl_runtime.quant.qat import QatSupernet as QatSupernet
     from spacedsl_runtime.subnet import read_subnet as read_subnet
 
 _HOMES = {
+    "QatSupernet": "quant.qat",
+    "deploy": "quant.deployment",
     "load_bkd_stage": "distill.stage",
     "load_checkpoint": "checkpoint",
     "load_supernet": "elastic.supernet",
@@ -27,6 +31,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "QatSupernet",
+    "deploy",
     "load_bkd_stage",
     "load_checkpoint",
     "load_supernet",

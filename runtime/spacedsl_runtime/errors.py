@@ -60,3 +60,9 @@ class TeacherError(SpacedslError):
     """A teacher that is missing or does not fit the space."""
 
     code = "bad-teacher"
+
+
+class DeployError(SpacedslError):
+    """A subnet and an INT8 plan that do not belong together, or numbers that fit no artifact."""
+
+    code = "bad-deployment"

@@ -11,7 +11,7 @@ from spacedsl_runtime.errors import PlanError, SubnetError
 from spacedsl_runtime.reader import Mismatch, build, check_stamp, read_json
 
 FORMAT = "spacedsl-plan"
-VERSION = 1
+VERSION = 2
 
 Number = int | float
 Cin = int | Literal["channels"]
@@ -90,6 +90,7 @@ class Se:
 @dataclass(frozen=True)
 class Pool:
     op: Literal["maxpool", "avgpool"]
+    slot: str
     kernel: Size
     stride: int
     elide: bool
@@ -98,6 +99,7 @@ class Pool:
 @dataclass(frozen=True)
 class GlobalPool:
     op: Literal["pool"]
+    slot: str
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ class Dropout:
 @dataclass(frozen=True)
 class Shortcut:
     op: Literal["shortcut"]
+    slot: str
     kind: Literal["identity", "body"]
     body: tuple[Op, ...]
     act: str | None
@@ -186,6 +189,32 @@ class Stage:
         return self.rest
 
 
+Rewrite = Literal["saturate", "gate", "table", "gated-product", "table-product"]
+"""How a runtime says an activation with 8-bit ops (docs/lowering.md)."""
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A quantiser that no data decides: ops write steps of `write`, readers take `read`."""
+
+    write: float
+    read: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a target keeps in 8 bits: see `spacedsl.compiler.supernet_schema.PlanRules`."""
+
+    target: str
+    runtime: str
+    acts: tuple[tuple[str, Rewrite], ...]
+    gate: Fixed
+    bias_offset: float
+    op_offset: float
+    table: Fixed
+
+
 @dataclass(frozen=True)
 class Plan:
     """See `spacedsl.compiler.supernet_schema`, which wrote it. `input_stride`: image pixels per
@@ -202,6 +231,7 @@ class Plan:
     channels: int
     any_channels: bool
     classes: int | None
+    rules: Rules | None = field(repr=False)
     stages: tuple[Stage, ...] = field(repr=False)
 
 
@@ -236,6 +266,8 @@ def _check(plan: Plan, refuse: Callable[[str], PlanError]) -> None:
 
     need(bool(plan.stages and plan.resolutions), "it has no stages or no resolutions")
     need(min((plan.channels, plan.input_stride, *plan.resolutions)) > 0, "a size below 1")
+    for fixed in (plan.rules.gate, plan.rules.table) if plan.rules else ():
+        need(min(fixed.write, fixed.read) > 0, "a scale that is not above zero")
     for stage in plan.stages:
         here = stage.name
         need(bool(stage.depths) and min(stage.depths) > 0, f"{here}: no depth")
@@ -245,9 +277,6 @@ def _check(plan: Plan, refuse: Callable[[str], PlanError]) -> None:
         need(all(p.values for p in stage.params), f"{here}: a parameter without values")
         for body in (stage.first, stage.rest):
             ops = list(walk(body.ops)) if body else []
-            slots = [op.slot for op in ops if not isinstance(op, _WITHOUT_SLOT)]
-            need(len(slots) == len(set(slots)), f"{here}: two ops have the same weights")
+            slots = [op.slot for op in ops if not isinstance(op, Dropout | Optional)]
+            need(len(slots) == len(set(slots)), f"{here}: two ops have the same slot")
             need(all(s.isalnum() for s in slots), f"{here}: a slot that is no name")
-
-
-_WITHOUT_SLOT = Pool | GlobalPool | Dropout | Shortcut | Optional

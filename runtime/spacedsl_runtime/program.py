@@ -30,15 +30,14 @@ from spacedsl_runtime.subnet import Subnet
 Kind = Literal["conv", "dwconv", "se", "maxpool", "avgpool", "pool", "linear", "dropout", "act"]
 
 Address = tuple[int, int, str]
-"""Where weights are: stage, block, slot."""
-
-NOWHERE: Address = (-1, -1, "")
+"""Where an op stands: stage, block, slot. It does not change with what else runs."""
 
 
 @dataclass(frozen=True)
 class Layer:
     """One step. `name` is the tensor's name in the network's graph (`stage1.0.conv0`), `size` and
-    `out_size` are heights in pixels, `part` is the place in a stack of depthwise convolutions."""
+    `out_size` are heights in pixels, `part` is the place in a stack of depthwise convolutions,
+    `inner` that it is not the last of them."""
 
     kind: Kind
     name: str
@@ -48,6 +47,7 @@ class Layer:
     size: int
     out_size: int
     part: int = 0
+    inner: bool = False
     kernel: int = 1
     stride: int = 1
     act: str | None = None
@@ -63,6 +63,7 @@ class Residual:
     """`main` plus `shortcut` (empty: the input itself), then `act`."""
 
     name: str
+    at: Address
     main: tuple[Step, ...]
     shortcut: tuple[Step, ...]
     act: str | None
@@ -79,6 +80,18 @@ def flat(program: Program) -> Iterator[Step]:
             yield from flat(step.main)
             yield from flat(step.shortcut)
         yield step
+
+
+def se_layers(layer: Layer) -> tuple[Layer, Layer]:
+    """The two convolutions of an SE step."""
+    (stage, block, slot), name = layer.at, layer.name
+    c, s = layer.cin, layer.squeeze
+    parts = [(part, (stage, block, f"{slot}.{part}")) for part in ("squeeze", "excite")]
+    (squeeze, here), (excite, there) = parts
+    return (
+        Layer("conv", f"{name}.{squeeze}", here, c, s, 1, 1, act=layer.act, bias=True),
+        Layer("conv", f"{name}.{excite}", there, s, c, 1, 1, act=layer.gate, bias=True),
+    )
 
 
 def program_of(plan: Plan, subnet: Subnet, channels: int, classes: int) -> Program:
@@ -139,16 +152,17 @@ class _Block:
         self, op: Shortcut, main: Program, start: tuple[int, int], end: tuple[int, int]
     ) -> Program:
         shortcut: Program = ()
+        at = (*self.at, op.slot)
         if op.kind == "identity":
             if start != end:
                 cout, size = end
-                after = Layer("act", self.named("act"), NOWHERE, cout, cout, size, size, act=op.act)
+                after = Layer("act", self.named("act"), at, cout, cout, size, size, act=op.act)
                 return (*main, after) if op.act else main
         else:
             shortcut, width, height = self.run(op.body, *start)
             if (width, height) != end:
                 raise SubnetError(f"{self.name}: the shortcut ends at {width}, not {end[0]}")
-        return (Residual(self.named("add"), main, shortcut, op.act),)
+        return (Residual(self.named("add"), at, main, shortcut, op.act),)
 
     def op(
         self, op: Conv | DwConv | Se | Pool | GlobalPool | Linear | Dropout, cin: int, size: int
@@ -168,26 +182,24 @@ class _Block:
             case Pool():
                 return self.pool(op, cin, size)
             case GlobalPool():
-                pool = Layer("pool", self.named("pool"), NOWHERE, cin, cin, size, 1, kernel=size)
+                name, at = self.named("pool"), (*self.at, op.slot)
+                pool = Layer("pool", name, at, cin, cin, size, 1, kernel=size)
                 return (pool,), cin, 1
             case Linear():
                 name, at = self.named("linear"), (*self.at, op.slot)
                 linear = Layer("linear", name, at, cin, self.classes, 1, 1, bias=True)
                 return (linear,), self.classes, 1
             case Dropout():
-                name = self.named("dropout")
-                return (
-                    (Layer("dropout", name, NOWHERE, cin, cin, size, size, rate=op.rate),),
-                    (cin),
-                    size,
-                )
+                name, at = self.named("dropout"), (*self.at, "")
+                dropout = Layer("dropout", name, at, cin, cin, size, size, rate=op.rate)
+                return (dropout,), cin, size
 
     def pool(self, op: Pool, cin: int, size: int) -> Found:
         if op.elide and op.stride == 1:
             return (), cin, size
         kernel, out = size_of(op.kernel, self.env), -(-size // op.stride)
-        name = self.named(op.op)
-        layer = Layer(op.op, name, NOWHERE, cin, cin, size, out, kernel=kernel, stride=op.stride)
+        name, at = self.named(op.op), (*self.at, op.slot)
+        layer = Layer(op.op, name, at, cin, cin, size, out, kernel=kernel, stride=op.stride)
         return (layer,), cin, out
 
     def conv(self, op: Conv, cin: int, size: int) -> Found:
@@ -227,6 +239,7 @@ class _Block:
                     size,
                     out,
                     part=part,
+                    inner=not last,
                     kernel=kernel,
                     stride=stride,
                     act=op.act if last else None,

@@ -46,34 +46,36 @@ class Mismatch(Exception):
     """Data of another shape; the message begins with where."""
 
 
-def build(kind: type[T], data: object, where: str = "") -> T:
-    """`data` as dataclass `kind`. Raises `Mismatch`."""
+def build(kind: type[T], data: object, where: str = "", more: bool = False) -> T:
+    """`data` as dataclass `kind`; it may have `more` fields than that. Raises `Mismatch`."""
     if not isinstance(data, dict):
         raise Mismatch(f"{where or 'the file'}: not an object")
     hints = typing.get_type_hints(kind)
     names = {f.name for f in dataclasses.fields(kind) if f.init}  # type: ignore[arg-type]
+    if more:
+        data = {name: value for name, value in data.items() if name in names}
     if data.keys() != names:
         wrong = sorted(names ^ data.keys())[0]
         state = "missing" if wrong in names else "unknown"
         raise Mismatch(f"{where or 'the file'}: `{wrong}` is {state}")
-    values = {n: _value(hints[n], data[n], f"{where}.{n}" if where else n) for n in names}
+    values = {n: _value(hints[n], data[n], f"{where}.{n}" if where else n, more) for n in names}
     return kind(**values)
 
 
-def _value(hint: Any, data: object, where: str) -> Any:
+def _value(hint: Any, data: object, where: str, more: bool) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
-        return _value(args[0], data, where)
+        return _value(args[0], data, where, more)
     if origin is Literal:
         if data not in args:
             raise Mismatch(f"{where}: {data!r} is not one of {', '.join(map(repr, args))}")
         return data
     if origin in (types.UnionType, typing.Union):
-        return _union(args, data, where)
+        return _union(args, data, where, more)
     if origin is tuple:
-        return _tuple(args, data, where)
+        return _tuple(args, data, where, more)
     if dataclasses.is_dataclass(hint):
-        return build(typing.cast(type[Any], hint), data, where)
+        return build(typing.cast(type[Any], hint), data, where, more)
     if hint is float and type(data) is int:
         return data
     if type(data) is not hint:
@@ -81,32 +83,32 @@ def _value(hint: Any, data: object, where: str) -> Any:
     return data
 
 
-def _tuple(args: tuple[Any, ...], data: object, where: str) -> tuple[Any, ...]:
+def _tuple(args: tuple[Any, ...], data: object, where: str, more: bool) -> tuple[Any, ...]:
     if not isinstance(data, list):
         raise Mismatch(f"{where}: not a list")
     if args[-1] is Ellipsis:
-        return tuple(_value(args[0], v, f"{where}[{i}]") for i, v in enumerate(data))
+        return tuple(_value(args[0], v, f"{where}[{i}]", more) for i, v in enumerate(data))
     if len(args) != len(data):
         raise Mismatch(f"{where}: {len(data)} entries instead of {len(args)}")
     pairs = zip(args, data, strict=True)
-    return tuple(_value(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(pairs))
+    return tuple(_value(a, v, f"{where}[{i}]", more) for i, (a, v) in enumerate(pairs))
 
 
-def _union(args: tuple[Any, ...], data: object, where: str) -> Any:
+def _union(args: tuple[Any, ...], data: object, where: str, more: bool) -> Any:
     """Dataclasses are told apart by `op`, anything else by its type."""
     classes = [a for a in args if dataclasses.is_dataclass(a)]
     if isinstance(data, dict) and classes:
         if len(classes) == 1:
-            return _value(classes[0], data, where)
+            return _value(classes[0], data, where, more)
         for kind in classes:
             if data.get("op") in typing.get_args(typing.get_type_hints(kind)["op"]):
-                return _value(kind, data, where)
+                return _value(kind, data, where, more)
         raise Mismatch(f"{where}: unknown op {data.get('op')!r}")
     for arg in args:
         if arg in classes:
             continue
         try:
-            return _value(arg, data, where)
+            return _value(arg, data, where, more)
         except Mismatch:
             continue
     names = " or ".join(getattr(a, "__name__", str(a)) for a in args)

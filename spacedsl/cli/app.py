@@ -1,42 +1,46 @@
-"""The `spacedsl` command."""
+"""The `spacedsl` command. Only what the command line names is imported."""
 
 from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
 
 import typer
 
 from spacedsl import __version__
-from spacedsl.cli.bench import bench
 from spacedsl.cli.boundary import Commands, guarded
-from spacedsl.cli.check import check
-from spacedsl.cli.compile import compile_page
-from spacedsl.cli.covers import covers
-from spacedsl.cli.diff import diff
-from spacedsl.cli.distill import distill
-from spacedsl.cli.doctor import doctor
-from spacedsl.cli.eval import evaluate
-from spacedsl.cli.evolve import evolve
-from spacedsl.cli.explain import explain
-from spacedsl.cli.export import export
-from spacedsl.cli.fmt import fmt
-from spacedsl.cli.git import git
-from spacedsl.cli.import_ import import_code
-from spacedsl.cli.optimum import optimum
-from spacedsl.cli.sample import sample
-from spacedsl.cli.score import score
-from spacedsl.cli.show import show
-from spacedsl.cli.tables import tables
-from spacedsl.cli.train import train
-from spacedsl.cli.which import which
 
-app = typer.Typer(
-    name="spacedsl",
-    cls=Commands,
-    help="Search spaces for INT8 networks as pages of text.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+GARBAGE = 50_000
+"""New objects after which garbage is looked for. A page's trees hold none, and are as large."""
+
+COMMANDS = {
+    "check": "check:check",
+    "fmt": "fmt:fmt",
+    "explain": "explain:explain",
+    "show": "show:show",
+    "diff": "diff:diff",
+    "covers": "covers:covers",
+    "which": "which:which",
+    "sample": "sample:sample",
+    "import": "import_:import_code",
+    "score": "score:score",
+    "evolve": "evolve:evolve",
+    "optimum": "optimum:optimum",
+    "compile": "compile:compile_page",
+    "export": "export:export",
+    "distill": "distill:distill",
+    "train": "train:train",
+    "eval": "eval:evaluate",
+    "bench": "bench:bench",
+    "doctor": "doctor:doctor",
+    "lsp": "lsp:lsp",
+    "tables": "tables:tables",
+    "git": "git:git",
+}
+"""Command -> its file here and its function, or the group of commands of its own."""
 
 
 def _version(asked: bool) -> None:
@@ -45,7 +49,6 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def options(
     version: bool = typer.Option(
         False, "--version", help="Print the version.", callback=_version, is_eager=True
@@ -54,32 +57,37 @@ def options(
     """Search spaces for INT8 networks as pages of text."""
 
 
-for name, command in (
-    ("check", check),
-    ("fmt", fmt),
-    ("explain", explain),
-    ("show", show),
-    ("diff", diff),
-    ("covers", covers),
-    ("which", which),
-    ("sample", sample),
-    ("import", import_code),
-    ("score", score),
-    ("evolve", evolve),
-    ("optimum", optimum),
-    ("compile", compile_page),
-    ("export", export),
-    ("distill", distill),
-    ("train", train),
-    ("eval", evaluate),
-    ("bench", bench),
-    ("doctor", doctor),
-):
-    app.command(name)(guarded(command))
-app.add_typer(tables, name="tables")
-app.add_typer(git, name="git")
+def application(names: Iterable[str]) -> typer.Typer:
+    """The command line with these commands."""
+    app = typer.Typer(
+        name="spacedsl",
+        cls=Commands,
+        help="Search spaces for INT8 networks as pages of text.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(options)
+    for name in names:
+        file, _, attribute = COMMANDS[name].partition(":")
+        found = getattr(import_module(f"spacedsl.cli.{file}"), attribute)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(guarded(found))
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    """`app`: the command line with all commands."""
+    if name != "app":
+        raise AttributeError(name)
+    return application(COMMANDS)
 
 
 def main() -> None:
     """Entry point of the console script."""
-    app()
+    gc.set_threshold(GARBAGE)
+    first = sys.argv[1] if len(sys.argv) > 1 else ""
+    application((first,) if first in COMMANDS else COMMANDS)()

@@ -18,21 +18,23 @@ from spacedsl.ir.target import Target
 def compile_page(
     page: str = typer.Argument(..., help="A page, PAGE#ITEM, or a name of the library."),
     out: Path = typer.Option(..., "--out", help="The folder for the plans."),
-    target: str | None = typer.Option(None, "--target", help="Also a model's INT8 graph for it."),
+    target: str | None = typer.Option(
+        None, "--target", help="The target to be trained for: which tensors are in 8 bits."
+    ),
     format: Format = FORMAT,
 ) -> None:
     """Compile a page to its plans: a model to NAME.network.json, NAME.subnet.json and, with
-    --target, NAME.int8.json; a space to NAME.supernet.json; a hyperspace to one
-    NAME.STAGE.BLOCK.bkd.json per elastic stage and block type."""
+    --target, NAME.int8.json; a space to NAME.supernet.json, for quantisation-aware training with
+    --target; a hyperspace to one NAME.STAGE.BLOCK.bkd.json per elastic stage and block type."""
     item = api.load(page)
     device = api.load_target(target) if target else None
     if isinstance(item, Subnet):
         plans = model_plans(item, device)
     elif isinstance(item, Space):
-        if device is not None:
-            help = "compile its models with --target"
-            raise fault("wrong-kind", f"{page} is a {item.kind}: it has no one INT8 graph", help)
-        plans = space_plans(item)
+        if device is not None and item.kind == "hyperspace":
+            help = "compile a space or a model of it with --target"
+            raise fault("wrong-kind", f"{page} is a hyperspace: its stages train in FP32", help)
+        plans = space_plans(item, device)
     else:
         raise fault("wrong-kind", f"{page} is not a hyperspace, a space or a model")
     try:
@@ -65,11 +67,11 @@ def model_plans(model: Subnet, target: Target | None) -> dict[str, str]:
     return plans
 
 
-def space_plans(space: Space) -> dict[str, str]:
+def space_plans(space: Space, target: Target | None = None) -> dict[str, str]:
     """File name -> text: the supernet's plan, or the BKD plans of a hyperspace."""
     from spacedsl.compiler.supernet import bkd_plans, supernet_plan
     from spacedsl.compiler.supernet_schema import json_text
 
     if space.kind == "space":
-        return {f"{space.name}.supernet.json": json_text(supernet_plan(space))}
+        return {f"{space.name}.supernet.json": json_text(supernet_plan(space, target))}
     return {f"{p.name.replace(' ', '.')}.bkd.json": json_text(p) for p in bkd_plans(space)}

@@ -30,9 +30,11 @@ HEADERS = r"^((hyperspace|space|model|block|target)[ \t].*)$"
 
 
 def _settings() -> dict[str, str]:
+    """git's settings. Where spacedsl fails or is gone, a diff shows the text as it is."""
     command = f'"{sys.executable}" -m spacedsl git'
+    shown = f'{command} textconv "$1" 2>/dev/null || cat "$1"'
     return {
-        "diff.space.textconv": f"{command} textconv",
+        "diff.space.textconv": f"show() {{ {shown}; }}; show",
         "diff.space.xfuncname": HEADERS,
         "merge.space.name": "spacedsl: stage by stage",
         "merge.space.driver": f"{command} merge %O %A %B %P",
@@ -101,20 +103,19 @@ def uninstall(format: Format = FORMAT) -> None:
 @git.command("textconv", hidden=True)
 @guarded
 def textconv(file: Path = typer.Argument(...)) -> None:
-    """What `git diff` compares: the flat page, else the formatted one, else the text."""
-    source = read_source(file)
-    print(_readable(source, _folder(file)), end="")
+    """What `git diff` compares: the flat page, else the formatted one, else the file as it is."""
+    try:
+        text = _readable(read_source(file), _folder(file)).encode()
+    except SpaceError:
+        text = file.read_bytes()
+    sys.stdout.buffer.write(text)
 
 
 def _readable(source: Source, folder: Path) -> str:
     try:
         return _flat(Loader().parse(source, folder))
     except SpaceError:
-        pass
-    try:
         return format_text(source)
-    except SpaceError:
-        return source.text
 
 
 def _flat(page: Page) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from spacedsl.compiler.calibrate import by_litert, by_onnx, calibrated_model
-from spacedsl.compiler.int8 import quantise_graph
 from spacedsl.compiler.integer_model import (
     IntegerModel,
     Preprocess,
@@ -19,6 +18,7 @@ from spacedsl.compiler.onnx_fp32 import emit_fp32 as onnx_fp32
 from spacedsl.compiler.onnx_int8 import emit_int8 as onnx_int8
 from spacedsl.compiler.parameters import Floats, Parameters, images, random_parameters
 from spacedsl.compiler.plans import NetworkPlan, int8_plan, network_plan
+from spacedsl.compiler.retarget import Difference, difference, load_images, moved, restamped
 from spacedsl.compiler.tflite_build import need_litert
 from spacedsl.compiler.tflite_fp32 import emit_fp32 as tflite_fp32
 from spacedsl.compiler.tflite_int8 import emit_int8 as tflite_int8
@@ -29,6 +29,7 @@ from spacedsl.passes.network import subnet_identity
 from spacedsl.targets.rules import LITERT, ONNXRUNTIME, RUNTIMES, Rules, rules_of
 
 CALIBRATION_IMAGES = 1
+COMPARED_IMAGES = 8
 
 
 class Seeded(NamedTuple):
@@ -66,27 +67,26 @@ def integer_model(
 
 def int8_onnx(net: Seeded, target: Target | None = None) -> bytes:
     """The INT8 ONNX file, checked. Raises `SpaceError`, also for a target that runs no ONNX."""
-    need_onnx()
-    return check(onnx_int8(integer_model(net, _rules("onnx", target), target)))
+    return integer_onnx(integer_model(net, _rules("onnx", target), target))
 
 
 def int8_tflite(net: Seeded, target: Target | None = None) -> bytes:
     """The INT8 TFLite file. Raises `SpaceError`, also for a target that runs no TFLite."""
-    need_litert()
-    return tflite_int8(integer_model(net, _rules("tflite", target), target))
+    return integer_tflite(integer_model(net, _rules("tflite", target), target))
 
 
-def trained_onnx(subnet: Subnet, weights: Path, target: Target | None = None) -> bytes:
-    """The INT8 ONNX file of a trained integer model, checked. Raises `SpaceError` where it is
-    another model's, or was trained for other 8-bit tensors than the target's."""
+def integer_onnx(model: IntegerModel) -> bytes:
+    """The INT8 ONNX file of an integer model, checked. Raises `SpaceError` where its runtime reads
+    no ONNX."""
     need_onnx()
-    return check(onnx_int8(_trained(subnet, weights, "onnx", target)))
+    return check(onnx_int8(model))
 
 
-def trained_tflite(subnet: Subnet, weights: Path, target: Target | None = None) -> bytes:
-    """The INT8 TFLite file of a trained integer model. Raises `SpaceError` as `trained_onnx`."""
+def integer_tflite(model: IntegerModel) -> bytes:
+    """The INT8 TFLite file of an integer model. Raises `SpaceError` where its runtime reads no
+    TFLite."""
     need_litert()
-    return tflite_int8(_trained(subnet, weights, "tflite", target))
+    return tflite_int8(model)
 
 
 def fp32_onnx(net: Seeded) -> bytes:
@@ -107,12 +107,12 @@ class Emit(NamedTuple):
     need: Callable[[], None]
     int8: Callable[[Seeded, Target | None], bytes]
     fp32: Callable[[Seeded], bytes]
-    trained: Callable[[Subnet, Path, Target | None], bytes]
+    integers: Callable[[IntegerModel], bytes]
 
 
 FILES = {
-    "onnx": Emit(need_onnx, int8_onnx, fp32_onnx, trained_onnx),
-    "tflite": Emit(need_litert, int8_tflite, fp32_tflite, trained_tflite),
+    "onnx": Emit(need_onnx, int8_onnx, fp32_onnx, integer_onnx),
+    "tflite": Emit(need_litert, int8_tflite, fp32_tflite, integer_tflite),
 }
 """Format, which is also the file's suffix -> how it is made."""
 
@@ -135,7 +135,31 @@ def _rules(format: str, target: Target | None) -> Rules:
     return rules
 
 
-def _trained(subnet: Subnet, weights: Path, format: str, target: Target | None) -> IntegerModel:
+def comparison_images(subnet: Subnet, path: Path | None, seed: int) -> Floats:
+    """Images (N, C, R, R) to compare two integer models on: those of a file, or random ones. Raises
+    `SpaceError`."""
+    node = network_plan(subnet).graph.input
+    return images(node, COMPARED_IMAGES, seed) if path is None else load_images(path, node.shape)
+
+
+class Trained(NamedTuple):
+    """A trained integer model for a target; `difference` where its 8-bit tensors are others than
+    those it was trained with."""
+
+    model: IntegerModel
+    difference: Difference | None = None
+
+
+def trained_model(
+    subnet: Subnet,
+    weights: Path,
+    format: str,
+    target: Target | None = None,
+    compare: Floats | None = None,
+) -> Trained:
+    """A model's trained weights from a file, for a target or else for whatever reads `format`.
+    Raises `SpaceError` where they are another model's, or were trained for other 8-bit tensors and
+    there are no images (N, C, H, W) to `compare` the two on."""
     model = load_model(weights)
     origin, asked = model.header.plan.origin, subnet_identity(subnet)
     if origin.hash != asked:
@@ -144,27 +168,20 @@ def _trained(subnet: Subnet, weights: Path, format: str, target: Target | None) 
             f"{weights} holds the weights of {origin.model} ({origin.hash[:16]}), "
             f"not of {subnet.name} ({asked[:16]})",
         )
-    trained_for = model.header.plan.rules
-    if target is None and format in trained_for.formats:
-        return model
+    trained_for = model.header.plan
+    if target is None and format in trained_for.rules.formats:
+        return Trained(model)
     rules = _rules(format, target)
-    return model if rules == trained_for else for_runtime(model, rules, target)
-
-
-def for_runtime(model: IntegerModel, rules: Rules, target: Target | None = None) -> IntegerModel:
-    """The same integers under another runtime's rules. Raises `SpaceError` where that runtime
-    keeps other tensors in 8 bits."""
-    old = model.header.plan
-    graph = quantise_graph(old.network, rules)
-    if graph.nodes != old.graph.nodes:
-        asked = f"target `{target.name}` ({rules.runtime})" if target else rules.runtime
+    same = restamped(model, rules, target)
+    if same is not None:
+        return Trained(same)
+    if compare is None:
+        who = f"target `{target.name}` ({rules.runtime})" if target else rules.runtime
         raise fault(
             "wrong-target",
-            f"{asked} keeps other tensors in 8 bits than the weights were trained with "
-            f"({old.rules.runtime})",
-            "train for this target",
+            f"{who} keeps other tensors in 8 bits than {weights} was trained with "
+            f"({trained_for.target or 'no target'}, {trained_for.rules.runtime})",
+            "train for this target, leave --target out, or see what it costs: --report-difference",
         )
-    name = target.name if target else ""
-    plan = old.model_copy(update={"rules": rules, "graph": graph, "target": name})
-    header = model.header.model_copy(update={"plan": plan})
-    return IntegerModel(header, model.weights)
+    found = moved(model, rules, target, compare)
+    return Trained(found.model, difference(model, found, compare))

@@ -56,31 +56,13 @@ def quantise_weights(
 ) -> IntWeights:
     """Folded float weights as integers, each channel scaled to its largest weight."""
     largest = np.abs(weight).reshape(weight.shape[0], -1).max(axis=1)
-    return _integers(weight, largest / WEIGHT_MAX, bias + np.float32(offset), input_scale)
+    return to_integers(weight, largest / WEIGHT_MAX, bias + np.float32(offset), input_scale)
 
 
-def fold_integers(
-    integers: NDArray[np.int8],
-    weight_scale: float,
-    parameters: NodeParameters,
-    input_scale: np.float32,
-    offset: float = 0.0,
-) -> IntWeights:
-    """Learned integers (one scale per tensor, as LSQ+ trains them) with the batch norm folded in:
-    the integers stay, the scale becomes `weight_scale * |factor|` per channel, the sign flips
-    where gamma is negative. Exact but for the rounding of the scales."""
-    if integers.min(initial=0) < -WEIGHT_MAX:
-        raise ValueError("integer weights must lie in -127..127")
-    factor, shift = norm_affine(parameters, integers.shape[0])
-    signed = np.float64(weight_scale) * factor.astype(np.float64)
-    real = integers * signed[:, None, None, None]
-    return _integers(real, np.abs(signed), shift + np.float32(offset), input_scale)
-
-
-def _integers(
+def to_integers(
     real: NDArray[np.floating],
     scale: NDArray[np.floating],
-    bias: Floats,
+    bias: NDArray[np.floating],
     input_scale: np.float32,
 ) -> IntWeights:
     """Real weights in steps of `scale` and the bias in steps of float32(s_x * s_w). A channel's
@@ -97,6 +79,18 @@ def _integers(
         final,
         np.clip(rounded, -limit, limit).astype(np.int32),
     )
+
+
+def move_bias(
+    found: IntWeights, before: np.float32, after: np.float32, offset: float
+) -> IntWeights:
+    """The same weights for an input of scale `after` instead of `before`, `offset` more in the
+    bias."""
+    if before == after and not offset:
+        return found
+    real = found.weight * found.scale.astype(np.float64)[:, None, None, None]
+    bias = found.bias * bias_scale(before, found.scale).astype(np.float64) + offset
+    return to_integers(real, found.scale, bias, after)
 
 
 def bias_scale(input_scale: np.float32, weight_scale: Floats) -> Floats:

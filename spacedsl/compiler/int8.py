@@ -38,8 +38,11 @@ class Fixed(Frozen):
 
 
 GATE = Fixed(write=6 / QMAX, read=1 / QMAX)
+GATE_OFFSET = 3.0
+"""What a convolution's bias adds for hard-sigmoid."""
+
 SHIFT = 3 + GATE.write / 8
-"""What an op adds for hard-sigmoid. With 3 alone x = 0 gives 127.5 steps, and whoever rounds
+"""What an op of its own adds for it. With 3 alone x = 0 gives 127.5 steps, and whoever rounds
 decides; an eighth of a step settles it and costs no more than that."""
 
 SIGMOID = Fixed(write=1 / 256, read=1 / 256)
@@ -172,7 +175,7 @@ class _Builder:
     def gate(self, node: Node, tensor: str) -> str:
         before = self.nodes[tensor]
         if self.absorbs(node) and before.op in WEIGHTED:
-            update = {"fixed": GATE, "offset": 3.0, "value": node.name}
+            update = {"fixed": GATE, "offset": GATE_OFFSET, "value": node.name}
             return self.put(before.model_copy(update=update))
         return self.shift(node.name, tensor, node)
 

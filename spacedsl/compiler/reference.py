@@ -59,15 +59,27 @@ def run_node(model: IntegerModel, node: Int8Node, inputs: Sequence[Steps]) -> St
     """One op on uint8 inputs (N, C, H, W)."""
     known = model.header.quantisers
     readers = [known[i] for i in node.inputs]
+    if node.op == "maxpool":
+        return np.asarray(_windows(node, inputs[0], 0).max(axis=(4, 5)), dtype=np.uint8)
+    real = real_values(node, inputs, readers, model.weights.get(node.name))
+    return quantise(real, known[node.name])
+
+
+def real_values(
+    node: Int8Node,
+    inputs: Sequence[Steps],
+    readers: Sequence[Quantiser],
+    weights: IntWeights | None,
+) -> Reals:
+    """What an op makes of uint8 inputs (N, C, H, W) before its own quantiser."""
     x = [dequantise(q, r) for q, r in zip(inputs, readers, strict=True)]
     match node.op:
         case "conv" | "dwconv" | "linear":
-            weights = model.weights[node.name]
+            if weights is None:
+                raise ValueError(f"{node.name} has no weights")
             total = _accumulate(node, centred(inputs[0], readers[0]), weights)
             grid = bias_scale(np.float32(readers[0].read), weights.scale).astype(np.float64)
             real = total * grid[:, None, None]
-        case "maxpool":
-            return np.asarray(_windows(node, inputs[0], 0).max(axis=(4, 5)), dtype=np.uint8)
         case "avgpool":
             count = _windows(node, np.ones_like(x[0]), 0).sum(axis=(4, 5))
             real = _windows(node, x[0], 0).sum(axis=(4, 5)) / count
@@ -81,9 +93,9 @@ def run_node(model: IntegerModel, node: Int8Node, inputs: Sequence[Steps]) -> St
             real = x[0] * x[1]
         case "shift":
             real = x[0] + node.offset
-        case "input":
-            raise ValueError("the input has no op")
-    return quantise(real, known[node.name])
+        case "input" | "maxpool":
+            raise ValueError(f"{node.op} makes no real values")
+    return np.asarray(real)
 
 
 def _windows(node: Int8Node, x: NDArray[Number], fill: float) -> NDArray[Number]:

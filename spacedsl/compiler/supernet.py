@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import prod
 
+from spacedsl.compiler.int8 import GATE, GATE_OFFSET, SHIFT, SIGMOID
 from spacedsl.compiler.supernet_bodies import (
     Image,
     depends_on_channels,
@@ -13,7 +14,11 @@ from spacedsl.compiler.supernet_bodies import (
     rest_rows,
 )
 from spacedsl.compiler.supernet_schema import (
+    PlanOp,
+    PlanOptional,
     PlanParam,
+    PlanRules,
+    PlanShortcut,
     PlanStage,
     SubnetBlockData,
     SubnetData,
@@ -25,12 +30,15 @@ from spacedsl.ir.block import Linear, walk
 from spacedsl.ir.identity import block_identity, space_identity
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet, SubnetBlock
+from spacedsl.ir.target import Target
 from spacedsl.lang.write import write
 from spacedsl.passes.bind import BindError
+from spacedsl.targets.rules import rules_of
 
 
-def supernet_plan(space: Space) -> SupernetPlan:
-    """The plan of a space's weight-sharing supernet. Raises `SpaceError` for a hyperspace,
+def supernet_plan(space: Space, target: Target | None = None) -> SupernetPlan:
+    """The plan of a space's weight-sharing supernet, for QAT with the 8-bit tensors of `target`.
+    Raises `SpaceError` for a hyperspace and for an activation that the target lacks in 8 bits,
     `BindError` where a body does not fit."""
     for stage in space.stages:
         if len(stage.choices) > 1 or stage.window < len(stage.widths):
@@ -51,8 +59,32 @@ def supernet_plan(space: Space) -> SupernetPlan:
         channels=space.channels,
         any_channels=_any_channels(space, stages),
         classes=_classes(space),
+        rules=None if target is None else _rules(target, stages),
         stages=tuple(stages),
     )
+
+
+def _rules(target: Target, stages: Sequence[PlanStage]) -> PlanRules:
+    """The target's rules for what the plan has. Raises `SpaceError`."""
+    rules = rules_of(target)
+    bodies = [body for stage in stages for body in (stage.first, stage.rest) if body is not None]
+    acts = sorted({act for body in bodies for act in _acts(body.ops)})
+    return PlanRules(
+        target=target.name,
+        runtime=rules.runtime,
+        acts=tuple((act, rules.rewrite(act)) for act in acts),
+        gate=GATE,
+        bias_offset=GATE_OFFSET,
+        op_offset=SHIFT,
+        table=SIGMOID,
+    )
+
+
+def _acts(ops: tuple[PlanOp, ...]) -> Iterator[str]:
+    for op in ops:
+        yield from (act for f in ("act", "gate") if (act := getattr(op, f, None)) is not None)
+        if isinstance(op, PlanShortcut | PlanOptional):
+            yield from _acts(op.body)
 
 
 def bkd_plans(space: Space) -> Iterator[SupernetPlan]:
@@ -73,6 +105,7 @@ def bkd_plans(space: Space) -> Iterator[SupernetPlan]:
                 channels=space.channels,
                 any_channels=position > 0,
                 classes=None,
+                rules=None,
                 stages=(_stage(stage, choice, before),),
             )
 

@@ -165,7 +165,9 @@ class _Builder:
                 if end != width:
                     both = f"the shortcut ends at {end} channels, the main path at {width}"
                     raise BindError(f"{_said(row)}: {both}")
-        return PlanShortcut(kind=op.kind, body=body, act=self.act(op.act))
+        return PlanShortcut(
+            slot=self.slot("shortcut"), kind=op.kind, body=body, act=self.act(op.act)
+        )
 
     def op(
         self, op: Conv | DwConv | Se | Pool | GlobalPool | Linear | Dropout, widths: Widths
@@ -188,11 +190,11 @@ class _Builder:
                 return [planned], widths
             case Pool():
                 kernel, _ = self.size(op.kernel)
-                stride = self.step(op.stride)
-                pool = PlanPool(op=op.op, kernel=kernel, stride=stride, elide=op.elide)
+                stride, slot = self.step(op.stride), self.slot(op.op)
+                pool = PlanPool(op=op.op, slot=slot, kernel=kernel, stride=stride, elide=op.elide)
                 return ([] if op.elide and stride == 1 else [pool]), widths
             case GlobalPool():
-                return [PlanGlobalPool()], widths
+                return [PlanGlobalPool(slot=self.slot("pool"))], widths
             case Linear():
                 linear = PlanLinear(slot=self.slot("linear"), max_cin=_widest(widths))
                 return [linear], [op.classes] * len(widths)

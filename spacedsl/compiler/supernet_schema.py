@@ -11,12 +11,15 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationError
 
+from spacedsl.compiler.int8 import Fixed
 from spacedsl.diagnostics import fault
 from spacedsl.ir.expr import Frozen
+from spacedsl.targets.rules import Rewrite
 
 FORMAT: Final = "spacedsl-plan"
 SUBNET_FORMAT: Final = "spacedsl-subnet"
-VERSION: Final = 1
+VERSION: Final = 2
+SUBNET_VERSION: Final = 1
 MAX_BYTES = 64 << 20
 
 Number = int | float
@@ -37,8 +40,9 @@ Size = int | Lookup
 
 
 class PlanConv(Frozen):
-    """`slot` names the op's weights within the block; `max_*` are their largest sizes. `elide`:
-    left out where it keeps both width and size."""
+    """`slot` names the op within the block, whatever is left out of it: its weights, and the
+    quantisers of what it makes. `max_*` are the weights' largest sizes. `elide`: left out where it
+    keeps both width and size."""
 
     op: Literal["conv"] = "conv"
     slot: str
@@ -86,6 +90,7 @@ class PlanPool(Frozen):
     """Padded like a convolution; averages count no padding."""
 
     op: Literal["maxpool", "avgpool"]
+    slot: str
     kernel: Size
     stride: int
     elide: bool
@@ -93,6 +98,7 @@ class PlanPool(Frozen):
 
 class PlanGlobalPool(Frozen):
     op: Literal["pool"] = "pool"
+    slot: str
 
 
 class PlanLinear(Frozen):
@@ -112,6 +118,7 @@ class PlanShortcut(Frozen):
     """As in the language: `identity` only where width and size are kept."""
 
     op: Literal["shortcut"] = "shortcut"
+    slot: str
     kind: Literal["identity", "body"]
     body: tuple[PlanOp, ...]
     act: str | None
@@ -175,14 +182,29 @@ class PlanStage(Frozen):
     rest: PlanBody | None
 
 
+class PlanRules(Frozen):
+    """What a target keeps in 8 bits, for QAT: the `runtime`'s rewrite of every activation that the
+    plan has, and the quantisers that no data decides: `gate` of hard-sigmoid, to which a
+    convolution's bias adds `bias_offset` and an op of its own `op_offset`; `table` of sigmoid."""
+
+    target: str
+    runtime: str
+    acts: tuple[tuple[str, Rewrite], ...]
+    gate: Fixed
+    bias_offset: float
+    op_offset: float
+    table: Fixed
+
+
 class SupernetPlan(Frozen):
     """A weight-sharing supernet (`kind` "supernet") or one elastic stage of a hyperspace with one
     block type ("bkd"; `name` is then hyperspace, stage and block). `page` is text that needs no
     other page, `hash` its hash. `input_stride`: image pixels per pixel of the input;
-    `any_channels`: no size depends on the number of channels, so that another may be given."""
+    `any_channels`: no size depends on the number of channels, so that another may be given.
+    `rules`: the 8-bit tensors of the target it was compiled for, if any."""
 
     format: Literal["spacedsl-plan"] = FORMAT
-    version: Literal[1] = VERSION
+    version: Literal[2] = VERSION
     kind: Literal["supernet", "bkd"]
     name: str
     hash: str
@@ -192,6 +214,7 @@ class SupernetPlan(Frozen):
     channels: int
     any_channels: bool
     classes: int | None
+    rules: PlanRules | None
     stages: tuple[PlanStage, ...]
 
 
@@ -210,7 +233,7 @@ class SubnetData(Frozen):
     input width of a BKD stage, null otherwise."""
 
     format: Literal["spacedsl-subnet"] = SUBNET_FORMAT
-    version: Literal[1] = VERSION
+    version: Literal[1] = SUBNET_VERSION
     name: str
     space: str
     resolution: int

@@ -31,6 +31,7 @@ VERSIONS = {
     "MAX_POOL_2D": (1, 2),
     "PAD": (1, 2),
     "PADV2": (1, 2),
+    "SPACE_TO_DEPTH": (1, 2),
     "DEQUANTIZE": (1, 2),
 }
 """Operator -> its version for float32 tensors and the one for int8; the others have version 1."""

@@ -14,6 +14,7 @@ from spacedsl.compiler.fold import WEIGHT_MAX, bias_scale
 from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.integer_model import IntegerModel, Quantiser, check_model
 from spacedsl.compiler.stamp import IMAGE, LOGITS, metadata
+from spacedsl.compiler.stem import BLOCK, fold_weight, foldable, folded_window
 from spacedsl.compiler.tflite_build import Builder, Scale, one_scale
 from spacedsl.compiler.tflite_window import (
     average_pool,
@@ -65,6 +66,8 @@ class _Emitter(Builder):
         super().__init__()
         self.integer = model
         self.rules = model.header.plan.rules
+        graph = model.header.plan.graph
+        self.stem = foldable(graph) if self.rules.stem == "space-to-depth" else None
 
     def quantiser(self, name: str) -> Quantiser:
         return self.integer.header.quantisers[name]
@@ -102,6 +105,8 @@ class _Emitter(Builder):
                 max_pool(self, node, inputs[0], least)
             case "avgpool":
                 self.average(node)
+            case other:
+                raise fault("unsupported-op", f"{name}: INT8 TFLite files have no {other}")
 
     def ratio(self, name: str) -> np.float32:
         """What readers of a tensor take for each step that its op writes."""
@@ -117,6 +122,10 @@ class _Emitter(Builder):
         grid = bias_scale(np.float32(self.quantiser(source).read), scale)
         op, weight = node.op, found.weight
         taps = self.rules.depthwise_taps
+        if node == self.stem:
+            source, weight = self.blocks(source), fold_weight(weight)
+            window, pads = folded_window(node.kernel)
+            node = node.model_copy(update={"kernel": window, "stride": 1, "pads": pads})
         if op == "dwconv" and taps is not None and node.kernel**2 > taps:
             op, weight = "conv", grouped(weight)
         axis = 3 if op == "dwconv" else 0
@@ -127,6 +136,13 @@ class _Emitter(Builder):
             self.op("FULLY_CONNECTED", parts, name, "FullyConnectedOptions", keepNumDims=True)
         else:
             convolution(self, node, source, kernel, bias)
+
+    def blocks(self, source: str) -> str:
+        """The image as 2 x 2 pixels at a time."""
+        channels, height, width = self.integer.nodes[0].shape
+        name, shape = f"{source}.blocks", (1, height // BLOCK, width // BLOCK, channels * BLOCK**2)
+        made = self.tensor(name, shape, np.int8, self.read(source))
+        return self.op("SPACE_TO_DEPTH", [source], made, "SpaceToDepthOptions", blockSize=BLOCK)
 
     def shift(self, node: Int8Node) -> None:
         """The sum with a constant, which saturates. Where readers take other steps than the op

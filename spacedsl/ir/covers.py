@@ -5,6 +5,7 @@ types are the same if their normal forms are (`block_identity`)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from spacedsl.ir.identity import block_identity, normal_ops
@@ -119,7 +120,7 @@ def _canonical_values(choice: BlockChoice) -> dict[str, tuple[int | float | str,
     return dict(_values_in_order(choice))
 
 
-def _canonical_names(choice: BlockChoice) -> dict[str, str]:
+def _canonical_names(choice: BlockChoice) -> Mapping[str, str]:
     return normal_ops(choice)[1]
 
 

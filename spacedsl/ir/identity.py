@@ -69,15 +69,29 @@ def op_names(ops: tuple[Op, ...]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def normal_ops(choice: BlockChoice) -> tuple[Any, dict[str, str]]:
+def normal_ops(choice: BlockChoice) -> tuple[Any, Mapping[str, str]]:
     """The normal form of a choice's body, activations substituted, and the canonical name of each
     numeric parameter."""
-    acts = {a.name: a.values[0] for a in choice.args if isinstance(a.values[0], str)}
-    numbers = {a.name for a in choice.numeric}
-    ops = inlined(choice.block)
+    return _normal_ops(*_type(choice))
+
+
+_Type = tuple[Block, tuple[tuple[str, str], ...], frozenset[str]]
+"""What makes a block type: the block, its activations, and which parameters are numbers."""
+
+
+def _type(choice: BlockChoice) -> _Type:
+    acts = [(a.name, a.values[0]) for a in choice.args if isinstance(a.values[0], str)]
+    return choice.block, tuple(acts), frozenset(a.name for a in choice.numeric)
+
+
+@lru_cache(maxsize=1024)
+def _normal_ops(
+    block: Block, acts: tuple[tuple[str, str], ...], numbers: frozenset[str]
+) -> tuple[Any, Mapping[str, str]]:
+    ops = inlined(block)
     renamed = {n: f"p{i}" for i, n in enumerate(n for n in op_names(ops) if n in numbers)}
     ops = _substitute_ops(ops, {name: Ref(name=new) for name, new in renamed.items()})
-    return [_op_form(op, acts) for op in ops], renamed
+    return [_op_form(op, dict(acts)) for op in ops], renamed
 
 
 def _op_form(op: Op, acts: Mapping[str, str]) -> dict[str, Any]:
@@ -94,11 +108,15 @@ def _op_form(op: Op, acts: Mapping[str, str]) -> dict[str, Any]:
     return form
 
 
-@lru_cache(maxsize=4096)
 def block_identity(choice: BlockChoice) -> str:
     """What kind of block a choice is, whatever the values of its numeric parameters: the key by
     which tables know blocks."""
-    form, _ = normal_ops(choice)
+    return _type_identity(*_type(choice))
+
+
+@lru_cache(maxsize=1024)
+def _type_identity(block: Block, acts: tuple[tuple[str, str], ...], numbers: frozenset[str]) -> str:
+    form, _ = _normal_ops(block, acts, numbers)
     return digest([HASH_VERSION, "block", form])
 
 

@@ -107,7 +107,7 @@ def lower_block(node: Node, source: str, report: Report) -> Block:
         raise report.fail("too-large", f"a block has at most {MAX_PARAMS} parameters", node)
     seen: set[str] = set()
     for name, param in zip(names, nodes, strict=True):
-        if name in seen or name in SIZES or _has_meaning(name):
+        if name in seen or name in SIZES or has_meaning(name):
             raise report.fail("bad-name", f"`{name}` cannot name a parameter here", param)
         seen.add(name)
     block = _body(node, tuple(names), report)
@@ -119,7 +119,7 @@ def lower_block(node: Node, source: str, report: Report) -> Block:
     return block
 
 
-def _has_meaning(name: str) -> bool:
+def has_meaning(name: str) -> bool:
     """Whether an op would take `name` for something else than a parameter."""
     flags = {flag for words in FLAGS.values() for flag in words}
     return name in ACTIVATIONS or name in flags or (name[0] == "s" and name[1:].isdecimal())
@@ -201,7 +201,7 @@ def _body(node: Node, params: tuple[str, ...], report: Report) -> Block:
     spelt_out: dict[str, int] = {}
     for let in node.all("let"):
         name = let.token("NAME")
-        if name.text in known or _has_meaning(name.text):
+        if name.text in known or has_meaning(name.text):
             raise report.fail("bad-name", f"`{name.text}` already means something here", name)
         value = _expr(let.children[2], known, report)
         spelt_out[name.text] = sum(spelt_out.get(n, 1) for n in names_in(value))

@@ -5,27 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import product
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spacedsl.ir.block import op_sizes
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8
 from spacedsl.ir.identity import inlined
 from spacedsl.ir.space import BlockChoice, Space, Stage
-from spacedsl.ir.subnet import Setting, SubnetBlock
 from spacedsl.lang.report import Report
-from spacedsl.passes.bind import BindError, output_size, site_of
+from spacedsl.passes.bind import BindError, Site, output_size
 from spacedsl.syntax.tree import Node
+
+if TYPE_CHECKING:
+    from spacedsl.lang.page import Loader
 
 MAX_SITES = 200_000
 """Different blocks of a stage: what exact passes over a space have to visit."""
 
 
-def check_bodies(space: Space, node: Node, report: Report) -> None:
+MAX_CHECKS = 20_000
+"""Blocks of a page and of what it uses that are bound to see whether they fit: about a second."""
+
+
+def check_bodies(space: Space, node: Node, report: Report, loader: Loader) -> None:
     """Bind every block at the extremes of what may come in and go out of its stage. What fits at
     the largest resolution fits at every other: there, fewer sizes are equal by being 1."""
     nodes = {n.token("NAME").text: n for n in node.all("stage")}
     before: tuple[int, ...] = (space.channels,)
     size = space.resolutions[-1]
+    loader.checks += _count_checks(space)
+    if loader.checks > MAX_CHECKS:
+        message = f"{loader.checks:,} blocks to check, more than {MAX_CHECKS:,}"
+        help = "a width that may be a fraction is checked at every value: use round8(...)"
+        raise report.fail("too-large", message, node.token("NAME"), help)
     for stage in space.stages:
         sites = _count_sites(stage, before)
         if sites > MAX_SITES:
@@ -46,6 +57,27 @@ def _count_sites(stage: Stage, before: tuple[int, ...]) -> int:
     return pairs * sum(prod(len(a.values) for a in c.numeric) for c in stage.choices)
 
 
+def _count_checks(space: Space) -> int:
+    """How many blocks `_check_stage` binds, over all stages."""
+    before: tuple[int, ...] = (space.channels,)
+    count = 0
+    for stage in space.stages:
+        for choice in stage.choices:
+            own = [stage.widths or (0,), *_numeric(choice)]
+            firsts = (before, stage.widths or before)[: 2 if stage.depths[-1] > 1 else 1]
+            count += sum(_sampled([cins, *own], choice) for cins in firsts)
+        before = stage.widths or before
+    return count
+
+
+def _sampled(lists: list[tuple[Any, ...]], choice: BlockChoice) -> int:
+    """How many samples these lists have."""
+    sizes = [len(values) for values in lists]
+    if not _is_whole(choice):
+        return prod(sizes)
+    return prod(min(size, 2) for size in sizes) + sum(max(size - 2, 0) for size in sizes)
+
+
 def _check_stage(stage: Stage, before: tuple[int, ...], size: int) -> int:
     """Output height in pixels. Raises `BindError`."""
     out = _check_blocks(stage, before, size, stage.stride)
@@ -60,13 +92,11 @@ def _check_blocks(stage: Stage, cins: tuple[int, ...], size: int, stride: int) -
     """Bind one block in every sampled way; they must all come out at the same size."""
     sizes: set[int] = set()
     for choice in stage.choices:
+        names = [a.name for a in choice.numeric]
         lists = [cins, stage.widths or (0,), *_numeric(choice)]
         for cin, width, *values in _samples(lists) if _is_whole(choice) else product(*lists):
-            settings = tuple(
-                Setting(name=a.name, value=v) for a, v in zip(choice.numeric, values, strict=True)
-            )
-            block = SubnetBlock(width=width, settings=settings)
-            out = output_size(site_of(choice, block, cin, size, stride))
+            settings = tuple(zip(names, values, strict=True))
+            out = output_size(Site(choice, cin, width, size, stride, settings))
             if stride > 1 and out == size > 1:
                 name = choice.block.name or "the body"
                 raise BindError(f"no op of {name} is `strided`, but the stride is {stride}")

@@ -40,6 +40,11 @@ def explained() -> tuple[str, ...]:
 
 def explanation(code: str) -> Explanation:
     """The explanation of a code, which is one of `explained`."""
-    text = (_folder() / f"{code}.md").read_text(encoding="utf-8")
+    text = explanation_path(code).read_text(encoding="utf-8")
     parts = SECTION.split(text)
     return Explanation(text, dict(zip(parts[1::2], parts[2::2], strict=True)))
+
+
+def explanation_path(code: str) -> Path:
+    """The file that explains a code, which is one of `explained`."""
+    return _folder() / f"{code}.md"

@@ -27,7 +27,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class _Level:
+class Level:
     """An item in its page."""
 
     page: Page
@@ -43,7 +43,7 @@ def origin(
 ) -> Origin | None:
     """Where the `key` of a stage ("" for the item) of space `name` comes from: `block`, `width`,
     ..., or a parameter of block `block`. None where nothing says it."""
-    for level in _levels(page, name):
+    for level in levels(page, name):
         found = _said(level, stage, key, block, elastic)
         if found is not None:
             source = level.page.source
@@ -52,12 +52,12 @@ def origin(
     return None
 
 
-def _levels(page: Page, name: str) -> Iterator[_Level]:
+def levels(page: Page, name: str) -> Iterator[Level]:
     """The item and what it is `of`, outwards."""
     seen: set[tuple[str, str]] = set()
     while name in page.items and (page.source.name, name) not in seen:
         seen.add((page.source.name, name))
-        level = _Level(page, page.items[name])
+        level = Level(page, page.items[name])
         yield level
         of = level.node.first("of")
         if of is None:
@@ -66,7 +66,7 @@ def _levels(page: Page, name: str) -> Iterator[_Level]:
         page = next(iter(page.holders(name, "space")), page)
 
 
-def _said(level: _Level, stage: str, key: str, block: str, elastic: bool) -> Span | None:
+def _said(level: Level, stage: str, key: str, block: str, elastic: bool) -> Span | None:
     if not stage:
         node = level.node.first(key)
         return node.span if node else None

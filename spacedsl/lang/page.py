@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
-from spacedsl.diagnostics import Diagnostic, SpaceError, fault, order, place, suggest
+from spacedsl.diagnostics import Diagnostic, SpaceError, fault, place, suggest
 from spacedsl.files import read_bounded
 from spacedsl.ir.block import Block
 from spacedsl.ir.space import Space
@@ -16,20 +17,20 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.lang.blocks import lower_block
 from spacedsl.lang.items import check_language, collect_items, note_broken
+from spacedsl.lang.memo import Found, Memo
 from spacedsl.lang.report import Abandon, Report, Seen
 from spacedsl.syntax.parser import MAX_CHARACTERS, parse_any
-from spacedsl.syntax.tree import Node, Token
+from spacedsl.syntax.tree import Node, Token, leaves
 from spacedsl.text import Source
 
 MAX_CHAIN = 16
 MAX_USES = 256
-MAX_ERRORS = 100
-"""More of a page are counted, not shown."""
 SUFFIX = ".space"
 
 Item = Block | Space | Subnet | Target
 
 
+@cache
 def library() -> Path:
     """The pages that come with spacedsl: inside the installed package, or beside it in a
     checkout."""
@@ -77,6 +78,7 @@ class Page:
     _lowered: dict[str, Item] = field(default_factory=dict)
     _failed: dict[str, tuple[Diagnostic, ...]] = field(default_factory=dict)
     _active: list[str] = field(default_factory=list)
+    _depends: list[list[Found]] = field(default_factory=list)
     _unknown: Seen = field(default_factory=dict)
 
     @cached_property
@@ -89,6 +91,12 @@ class Page:
 
     def knows_block(self, name: str) -> bool:
         """Whether this page or one that it uses defines block `name`."""
+        known = self._defines_block(name)
+        if not known and self._depends:
+            self._depends[-1].append(Found("block", name, None))
+        return known
+
+    def _defines_block(self, name: str) -> bool:
         return any(name in p.items and p.items[name].rule == "block" for p in (self, *self.uses))
 
     def kind(self, name: str) -> str:
@@ -118,6 +126,33 @@ class Page:
         return self._lowered[name]
 
     def _lower(self, name: str) -> Item:
+        """The item, lowered afresh where the loader's memo does not have it."""
+        memo = self.loader.memo
+        if memo is None:
+            return self._lower_afresh(name)
+        words = (self.use_path, *(t.text for t in leaves(self.items[name])))
+        kept = memo.get(words)
+        if kept is not None and all(map(self._is_still, kept[1])):
+            return kept[0]
+        self._depends.append([])
+        try:
+            item = self._lower_afresh(name)
+            memo.put(words, item, tuple(self._depends[-1]))
+        finally:
+            self._depends.pop()
+        return item
+
+    def _is_still(self, found: Found) -> bool:
+        """Whether a name means here what it meant then."""
+        if found.item is None:
+            return not self._defines_block(found.name)
+        try:
+            pages = self.holders(found.name, found.rule)
+            return len(pages) == 1 and pages[0].get(found.name) is found.item
+        except SpaceError:
+            return False
+
+    def _lower_afresh(self, name: str) -> Item:
         from spacedsl.lang.models import lower_model
         from spacedsl.lang.spaces import lower_space
         from spacedsl.lang.targets import lower_target
@@ -147,9 +182,12 @@ class Page:
         do there, for the error."""
         page = self._holder(name, what, rule, report, also)
         try:
-            return page.get(name.text)
+            item = page.get(name.text)
         except SpaceError as error:
             raise report.depends(error.diagnostics) from None
+        if self._depends:
+            self._depends[-1].append(Found(rule, name.text, item))
+        return item
 
     def _holder(
         self, name: Token, what: str, rule: str, report: Report, also: Iterable[str]
@@ -163,10 +201,16 @@ class Page:
             return pages[0]
         if not all(p.whole for p in (self, *self.uses)):
             raise report.depends(self.all_errors())
-        known = [n for p in (self, *self.uses) for n, node in p.items.items() if node.rule == rule]
-        others = [n for n in known if n not in self._active]
-        near = None if rule == "block" else suggest(name.text, self.loader.names_beside(self))
-        raise report.unknown(what, name, [*others, *also, *([near] if near else [])])
+        raise report.unknown(what, name, self._known(name.text, rule, also))
+
+    def _known(self, name: str, rule: str, also: Iterable[str]) -> Iterator[str]:
+        """What `name` may have been meant to be. Lazy: only some are asked for."""
+        for page in (self, *self.uses):
+            yield from (n for n, node in page.items.items() if node.rule == rule)
+        yield from also
+        near = None if rule == "block" else suggest(name, self.loader.names_beside(self))
+        if near is not None:
+            yield near
 
     def holders(self, name: str, rule: str) -> list[Page]:
         """The pages that `name` may mean an item of: this one, else used ones, else (but for
@@ -187,9 +231,15 @@ class Page:
 
 
 class Loader:
-    """Reads pages once and knows which are being read, so that a cycle of `use` is found."""
+    """Reads pages once and knows which are being read, so that a cycle of `use` is found.
 
-    def __init__(self) -> None:
+    `texts`: what stands in files instead of what the disk says (open in an editor), by resolved
+    path. `memo`: kept between loaders by who reads the same pages again and again."""
+
+    def __init__(self, texts: Mapping[Path, str] | None = None, memo: Memo | None = None) -> None:
+        self.memo = memo
+        self.checks = 0  # blocks bound to see whether they fit, over all pages
+        self._texts = texts or {}
         self._pages: dict[tuple[Path, str], Page] = {}
         self._loading: list[Path] = []
         self._lowering = 0  # items that wait for others, over all pages
@@ -224,15 +274,16 @@ class Loader:
         except (OSError, RuntimeError):
             raise fault("cannot-read", f"cannot read {path}: a loop of links") from None
         if (key, use_path) not in self._pages:
-            page = self.open_source(read_source(path, name), path.parent, key, use_path)
-            self._pages[key, use_path] = page
+            text = self._texts.get(key)
+            source = read_source(path, name) if text is None else Source(name or str(path), text)
+            self._pages[key, use_path] = self.open_source(source, path.parent, key, use_path)
         return self._pages[key, use_path]
 
     def open_source(
         self, source: Source, folder: Path, key: Path | None = None, use_path: str = ""
     ) -> Page:
         """A page from text, with its errors."""
-        parsed = parse_any(source)
+        parsed = parse_any(source) if self.memo is None else self.memo.parse(source)
         page = Page(source, folder, parsed.tree, self, use_path=use_path)
         report = Report(source)
         report.found += parsed.errors
@@ -272,7 +323,7 @@ class Loader:
             raise report.fail("bad-use", message, token)
         for base in (page.folder, library()):
             path = base / wanted
-            if _is_file(path):
+            if self._is_file(path):
                 if path.resolve() in self._loading:
                     message = f"{wanted} uses this page, directly or not"
                     raise report.fail("use-cycle", message, token)
@@ -286,10 +337,18 @@ class Loader:
     def beside(self, page: Page, name: str) -> Page | None:
         """The page NAME.space beside `page`, else in the library, or None."""
         for base in _bases(page):
+            if not self._texts and not os.path.isfile(f"{base}/{name}{SUFFIX}"):
+                continue  # soon known, which a page of thousands of unknown names needs
             path = base / f"{name}{SUFFIX}"
-            if _is_file(path) and path.resolve() not in self._loading:
+            if self._is_file(path) and path.resolve() not in self._loading:
                 return self.open(path, _shown(path, page))
         return None
+
+    def _is_file(self, path: Path) -> bool:
+        try:
+            return path.is_file() or (bool(self._texts) and path.resolve() in self._texts)
+        except (OSError, RuntimeError):  # a name longer than the file system takes, a loop of links
+            return False
 
     def names_beside(self, page: Page) -> list[str]:
         """What `beside` would find."""
@@ -299,13 +358,6 @@ class Loader:
 def _bases(page: Page) -> tuple[Path, ...]:
     """Where what a page names is looked for, in order."""
     return page.folder, library(), library() / "baselines"
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name longer than the file system takes
-        return False
 
 
 def _shown(path: Path, page: Page) -> str:
@@ -322,28 +374,6 @@ def _sound(page: Page) -> Page:
     if errors:
         raise SpaceError(errors)
     return page
-
-
-def check_page(page: Page) -> tuple[Diagnostic, ...]:
-    """Everything that is wrong with a page and with what it refers to, each once: the page itself
-    in order of its text, then other files."""
-    found = list(page.all_errors())
-    for name in page.names:
-        try:
-            page.get(name)
-        except SpaceError as error:
-            found += error.diagnostics
-    own = page.source.name
-    ordered = sorted(dict.fromkeys(found), key=lambda d: _rank(d, own))
-    more = len(ordered) - MAX_ERRORS
-    if more > 0:
-        ordered[MAX_ERRORS:] = [Diagnostic("more-errors", f"and {more:,} more errors in {own}")]
-    return tuple(ordered)
-
-
-def _rank(diagnostic: Diagnostic, own: str) -> tuple[bool, str, tuple[int, int]]:
-    file = diagnostic.place.file if diagnostic.place else ""
-    return file not in ("", own), file, order(diagnostic)
 
 
 def main_item(page: Page, kinds: Iterable[str] = ("hyperspace", "space", "model", "target")) -> str:

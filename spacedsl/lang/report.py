@@ -16,6 +16,9 @@ class Abandon(Exception):
 PAGE_WIDE = ("block", "space")
 """What a name means all over a page; other names belong to an item."""
 
+MAX_SUGGESTED = 100
+"""More unknown names than that get no suggestion, which takes time."""
+
 Seen = dict[tuple[str, str], Diagnostic]
 
 
@@ -43,7 +46,8 @@ class Report:
         seen = self._seen_in_page if what in PAGE_WIDE else self._seen
         key = what, name.text
         if key not in seen:
-            seen[key] = self._unknown(what, name, sorted(set(known)))
+            listed = sorted(set(known)) if len(seen) < MAX_SUGGESTED else []
+            seen[key] = self._unknown(what, name, listed)
         return self.depends((seen[key],))
 
     def _unknown(self, what: str, name: Token, known: list[str]) -> Diagnostic:

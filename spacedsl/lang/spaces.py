@@ -62,7 +62,7 @@ def lower_space(node: Node, page: Page, report: Report) -> Space:
             report.found.append(_not_a_member(found, parent, node, page, report))
     report.raise_if_any()
     if parent is None:
-        check_bodies(space, node, report)
+        check_bodies(space, node, report, page.loader)
     return space
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 
 from spacedsl.ir.identity import HASH_VERSION, digest
 from spacedsl.ir.subnet import Subnet
-from spacedsl.passes.bind import Bound, Residual, subnet_sites
+from spacedsl.passes.bind import Bound, Layer, Residual, subnet_sites
 
 NEUTRAL_CHANNELS = 3
 
@@ -24,7 +24,14 @@ def _form(bound: tuple[Bound, ...]) -> list[object]:
     forms: list[object] = []
     for item in bound:
         if isinstance(item, Residual):
-            forms.append([_form(item.main), _form(item.shortcut), asdict(item.add)])
+            forms.append([_form(item.main), _form(item.shortcut), _layer_form(item.add)])
         else:
-            forms.append(asdict(replace(item, cout=0) if item.kind == "linear" else item))
+            forms.append(_layer_form(replace(item, cout=0) if item.kind == "linear" else item))
     return forms
+
+
+FIELDS = tuple(field.name for field in fields(Layer))
+
+
+def _layer_form(layer: Layer) -> dict[str, object]:
+    return {name: getattr(layer, name) for name in FIELDS}

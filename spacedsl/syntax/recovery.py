@@ -60,6 +60,13 @@ class Recovery:
         tree = Node(root.rule, (*root.children, self.tokens[-1]), root.span)
         return Recovered(tree, tuple(self.errors), tuple(self.broken))
 
+    def up_to_end(self) -> Machine:
+        """Read all but the end of the page: the run, where more could be written."""
+        while self.index < len(self.tokens) - 1:
+            if not self._step(self.tokens[self.index]):
+                self._recover()
+        return self.machine
+
     def _step(self, token: Token) -> bool:
         before = Machine(self.machine.states, self.machine.values)
         if not self.machine.feed(token):

@@ -76,6 +76,7 @@ LITERT = Rules(
     aliases=("tflite", "litert"),
     formats=("tflite",),
     acts=ACTS,
+    stem="space-to-depth",
     depthwise_taps=25,
 )
 """XNNPACK's kernels, to which LiteRT delegates."""

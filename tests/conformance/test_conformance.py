@@ -18,8 +18,9 @@ import pytest
 from spacedsl.diagnostics import Diagnostic, SpaceError, render
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
+from spacedsl.lang.check import check_page
 from spacedsl.lang.codes import space_code, space_from_code, subnet_code, subnet_from_code
-from spacedsl.lang.page import Loader, check_page, main_item
+from spacedsl.lang.page import Loader, main_item
 from tests.support import ROOT, library_space
 
 CASES = sorted(Path(__file__).parent.glob("*.test"))

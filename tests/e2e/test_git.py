@@ -124,6 +124,40 @@ def test_the_diff_shows_meaning(repository: Repository) -> None:
     )
 
 
+UNREADABLE = {
+    "syntax": b"language 1\n\nspace s of tiny {{{\n  stage1 9 {\n",
+    "meaning": b"language 1\n\nspace s of nowhere {\n  stage1 { other }\n}\n",
+    "not-text": b"language 1\n\xff\xfe\n",
+    "too-large": b"language 1\n" + b"# filler\n" * 200_000,
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_the_diff_of_a_page_that_cannot_be_read_is_its_text(
+    repository: Repository, name: str
+) -> None:
+    repository.page.write_bytes(UNREADABLE[name])
+    done = subprocess.run(
+        ["git", "diff"], cwd=repository.folder, capture_output=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"\n-space s {" in done.stdout  # the flat page that was there
+    shown = [line[1:] for line in done.stdout.split(b"\n") if line[:1] in (b"+", b" ")]
+    for line in filter(None, UNREADABLE[name].split(b"\n")[:3]):
+        assert line in shown
+    repository.git("add", "-A")
+    repository.git("commit", "-qm", "broken")
+
+
+def test_the_diff_survives_the_end_of_spacedsl(repository: Repository) -> None:
+    key = "diff.space.textconv"
+    command = repository.git("config", "--local", key).strip()
+    repository.git("config", "--local", key, command.replace(sys.executable, "/gone/python"))
+    repository.page.write_text(PAGE.replace("8, 16", "16, 24"))
+    assert "+  stage1 { fused  width 16, 24 }" in repository.git("diff")
+
+
 def test_uninstall_leaves_nothing(repository: Repository) -> None:
     repository.spacedsl("git", "uninstall")
     assert "space" not in repository.git("config", "--local", "--list")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spacedsl.diagnostics import Diagnostic
-from spacedsl.lang.page import Loader, check_page
+from spacedsl.lang.check import check_page
+from spacedsl.lang.page import Loader
 from spacedsl.syntax.lexer import BLANK, lex
 from spacedsl.text import Source
 from tests.support import PAGES

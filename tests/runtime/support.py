@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from spacedsl.api import load_target
 from spacedsl.compiler.supernet import bkd_plans, subnet_data, supernet_plan
 from spacedsl.compiler.supernet_schema import json_text
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
+from spacedsl.ir.target import Target
 from spacedsl_runtime.elastic.modules import ElasticNorm
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from spacedsl_runtime.plan import Plan, read_plan
+from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.subnet import Subnet as RuntimeSubnet
 from spacedsl_runtime.subnet import read_subnet
 from tests.support import PAGES, library_item, library_space, page_id
@@ -29,8 +34,8 @@ ONE_SPACES = [name for name in SPACES if library_space(name).kind == "space"]
 HYPERSPACES = [name for name in SPACES if library_space(name).kind == "hyperspace"]
 
 
-def plan_json(space: Space) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(json_text(supernet_plan(space)))
+def plan_json(space: Space, target: Target | None = None) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(json_text(supernet_plan(space, target)))
     return found
 
 
@@ -40,11 +45,32 @@ def plan_of(name: str) -> Plan:
 
 
 @cache
+def target_plan(name: str, target: str = "vnni") -> Plan:
+    return read_plan(plan_json(library_space(name), load_target(target)), "supernet")
+
+
+@cache
 def supernet_of(name: str) -> Supernet:
     """In eval mode, with batch norms that are not the identity."""
     supernet = load_supernet(plan_of(name))
     shake(supernet)
     return supernet.eval()
+
+
+def started(
+    plan: Plan | dict[str, Any],
+    subnets: Sequence[RuntimeSubnet] = (),
+    seed: int = 0,
+    channels: int | None = None,
+    classes: int | None = None,
+) -> QatSupernet:
+    """In eval mode, every batch norm shaken, quantisers started on random images."""
+    supernet = load_supernet(plan, channels, classes, seed)
+    shake(supernet)
+    qat = QatSupernet(supernet)
+    chosen = list(subnets) or qat.covering(random.Random(seed))
+    qat.start(chosen, [images(4, s, supernet.channels) for s in chosen])
+    return qat.eval()
 
 
 def shake(module: nn.Module) -> None:

@@ -13,15 +13,19 @@ import pytest
 import torch
 
 import spacedsl_runtime
+from spacedsl.api import load_target
 from spacedsl_runtime.checkpoint import load_checkpoint, save_checkpoint
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import CheckpointError, PlanError, SubnetError
 from spacedsl_runtime.plan import read_plan
+from spacedsl_runtime.quant.fake import ActivationQuantiser
+from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.subnet import read_subnet, subnet_json
-from tests.runtime.support import bkd_json, images, plan_json, plan_of, supernet_of
+from tests.runtime.support import bkd_json, images, plan_json, plan_of, started, supernet_of
 from tests.support import library_space
 
 TINY = plan_json(library_space("tiny-a"))
+QAT_PLAN = plan_json(library_space("tiny-a"), load_target("vnni"))
 
 
 def changed(**fields: Any) -> dict[str, Any]:
@@ -43,7 +47,7 @@ def in_op(**fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (changed(version=2), "version 1; it is format 'spacedsl-plan', version 2"),
+        (changed(version=1), "version 2; it is format 'spacedsl-plan', version 1"),
         (changed(format="x"), "reads format 'spacedsl-plan'"),
         (changed(kind="bkd"), "kind 'bkd' where 'supernet' is needed"),
         (changed(extra=1), "`extra` is unknown"),
@@ -55,7 +59,7 @@ def in_op(**fields: Any) -> dict[str, Any]:
         (in_stage(rest=None), "stage1: depth and `rest`"),
         (in_op(op="exec"), r"first.ops\[0\]: unknown op 'exec'"),
         (in_op(slot="a.b"), "a slot that is no name"),
-        (in_op(slot="conv1"), "two ops have the same weights"),
+        (in_op(slot="conv1"), "two ops have the same slot"),
         (in_op(width={"by": ["cout"], "table": [[[8]]]}), r"table\[0\]: 1 entries instead of 2"),
         (in_op(width=1.5), "is no int or Lookup"),
     ],
@@ -165,3 +169,73 @@ def test_reading_plans_and_sampling_need_no_torch() -> None:
         "from spacedsl_runtime import read_plan; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_qat_checkpoints_go_round(tmp_path: Path) -> None:
+    """Quantisers come back with the file: the model that loads it was never started."""
+    path, qat = tmp_path / "q.pt", started(QAT_PLAN)
+    save_checkpoint(path, qat, {"step": 7})
+    fresh = QatSupernet(load_supernet(QAT_PLAN, seed=5)).eval()
+    assert load_checkpoint(path, fresh) == {"step": 7}
+    for subnet in (qat.supernet.smallest(), qat.supernet.largest()):
+        x = images(2, subnet)
+        assert torch.equal(fresh(x, subnet), qat(x, subnet))
+    again = started(QAT_PLAN, seed=3)
+    load_checkpoint(path, again)
+    assert again.state_dict().keys() == qat.state_dict().keys()
+    relu6 = next(q for key, q in fresh.edges.items() if key.endswith("-relu6"))
+    assert isinstance(relu6, ActivationQuantiser)
+    assert (relu6.fixed, relu6.ceiling) == (True, 6 / 255)
+
+
+def test_qat_checkpoints_of_others_are_refused(tmp_path: Path) -> None:
+    path, qat = tmp_path / "q.pt", started(QAT_PLAN)
+    save_checkpoint(path, qat)
+    plain = tmp_path / "c.pt"
+    save_checkpoint(plain, qat.supernet)
+    load_checkpoint(plain, load_supernet(TINY))  # FP32 weights know no target
+    with pytest.raises(CheckpointError, match=r"kind supernet; .* kind qat: load the weights into"):
+        load_checkpoint(plain, QatSupernet(load_supernet(QAT_PLAN)))
+    with pytest.raises(CheckpointError, match="kind qat; the model is of tiny-a, kind supernet"):
+        load_checkpoint(path, load_supernet(QAT_PLAN))
+    before = {k: v.clone() for k, v in qat.state_dict().items()}
+    renamed = QAT_PLAN | {"hash": "00", "name": "other"}
+    with pytest.raises(CheckpointError, match=f"hash {TINY['hash']}; .* of other, hash 00"):
+        load_checkpoint(path, QatSupernet(load_supernet(renamed)))
+    rules = copy.deepcopy(QAT_PLAN["rules"]) | {"target": "phone", "runtime": "litert"}
+    same = QAT_PLAN | {"rules": rules}
+    load_checkpoint(path, QatSupernet(load_supernet(same)))  # the same 8-bit tensors
+    swish = [a if a[0] != "swish" else ["swish", "gated-product"] for a in rules["acts"]]
+    other = QAT_PLAN | {"rules": rules | {"acts": swish}}
+    both = r"for vnni \(onnxruntime\), acts .*table-product.*for phone \(litert\), acts .*gated-pro"
+    with pytest.raises(CheckpointError, match=both):
+        load_checkpoint(path, QatSupernet(load_supernet(other)))
+    assert all(torch.equal(before[k], v) for k, v in qat.state_dict().items())
+
+
+def test_damaged_qat_checkpoints_are_one_error(tmp_path: Path) -> None:
+    path, qat = tmp_path / "q.pt", started(QAT_PLAN)
+    save_checkpoint(path, qat)
+    whole = path.read_bytes()
+    before = {k: v.clone() for k, v in qat.state_dict().items()}
+    for data in (whole[: len(whole) // 2], whole[:-10], b""):
+        path.write_bytes(data)
+        with pytest.raises(CheckpointError, match="no checkpoint, or cut short"):
+            load_checkpoint(path, qat)
+    path.write_bytes(whole)
+    stored = torch.load(path, weights_only=True)
+    key = next(k for k in stored["state"] if k.startswith("edges.") and k.endswith("scale"))
+    for state, message in (
+        ({"edges.pop.scale": torch.ones(())}, "'pop' is no key of a quantiser"),
+        ({key: torch.ones(3)}, r"is \(3,\), the model has \(\)"),
+        ({key: "text"}, r"is None, the model has \(\)"),
+        ({"supernet.more": torch.ones(1)}, "the model has None"),
+    ):
+        torch.save(stored | {"state": stored["state"] | state}, path)
+        with pytest.raises(CheckpointError, match=message):
+            load_checkpoint(path, qat)
+    for broken in (None, [1], {1: 2}):
+        torch.save(stored | {"state": broken}, path)
+        with pytest.raises(CheckpointError, match="the model has"):
+            load_checkpoint(path, qat)
+    assert all(torch.equal(before[k], v) for k, v in qat.state_dict().items())

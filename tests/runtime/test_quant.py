@@ -9,16 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from spacedsl.compiler.fold import fold_integers
+from spacedsl.compiler import fold as compiler_fold
+from spacedsl.compiler import parameters
+from spacedsl.compiler.int8 import QMAX
+from spacedsl_runtime.elastic.modules import EPSILON
 from spacedsl_runtime.quant import lsq
 from spacedsl_runtime.quant.fake import ActivationQuantiser, WeightQuantiser
-from spacedsl_runtime.quant.fold import Norm, fold
+from spacedsl_runtime.quant.fold import BIAS_MAX, Norm, fold
+from tests.test_compiler_fold import check_sound
 
 SEEDS = st.integers(0, 2**16)
 
 
 def noise(seed: int, *shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def fake_activation(x: Tensor, scale: Tensor, beta: Tensor) -> Tensor:
+    steps, step = lsq.activation_steps(x, scale, beta)
+    return steps * step
 
 
 def leaf(value: float) -> Tensor:
@@ -29,7 +38,7 @@ def leaf(value: float) -> Tensor:
 def test_activations_are_what_the_integer_runtime_makes(seed: int, s: float, beta: float) -> None:
     x = noise(seed, 2, 3, 5, 5) * 3
     scale = torch.tensor(s)
-    found = lsq.fake_quantise_activation(x, scale, torch.tensor(beta))
+    found = fake_activation(x, scale, torch.tensor(beta))
     step = np.float32(s)
     zero = np.clip(np.rint(np.float32(-np.float32(beta) / step)), 0, 255)
     steps = np.clip(np.rint(x.numpy() / step) + zero, 0, 255)
@@ -40,7 +49,7 @@ def test_activations_are_what_the_integer_runtime_makes(seed: int, s: float, bet
 def test_activation_gradients_are_the_closed_forms(seed: int) -> None:
     x = (noise(seed, 1, 400) * 3).double().requires_grad_()
     s, beta = leaf(0.013), leaf(-1.0)
-    torch.autograd.backward(lsq.fake_quantise_activation(x, s, beta).sum())
+    torch.autograd.backward(fake_activation(x, s, beta).sum())
     v = x.detach() / 0.013
     zero = round(1.0 / 0.013)
     low, high = v.round() + zero < 0, v.round() + zero > 255
@@ -61,7 +70,8 @@ def test_activation_gradients_are_the_closed_forms(seed: int) -> None:
 def test_weight_gradients_are_the_closed_forms(seed: int) -> None:
     w = noise(seed, 8, 4, 3, 3).double().requires_grad_()
     s = leaf(0.015)
-    torch.autograd.backward(lsq.fake_quantise_weight(w, s).sum())
+    steps, step = lsq.weight_steps(w, s)
+    torch.autograd.backward((steps * step).sum())
     v = w.detach() / 0.015
     inside = v.round().abs() <= 127
     d_s = torch.where(inside, v.round() - v, v.sign() * 127).sum()
@@ -81,7 +91,7 @@ def test_where_everything_clips_the_gradient_is_the_finite_difference() -> None:
         return (255 + b_ / s_) * s_ * 7  # the zero point without its rounding
 
     s, beta = leaf(0.02), leaf(-1.0)  # -beta / s is whole
-    torch.autograd.backward(lsq.fake_quantise_activation(x, s, beta).sum())
+    torch.autograd.backward(fake_activation(x, s, beta).sum())
     h = 1e-6
     assert s.grad is not None
     assert beta.grad is not None
@@ -93,7 +103,7 @@ def test_where_everything_clips_the_gradient_is_the_finite_difference() -> None:
 
 def test_an_offset_beyond_the_grid_still_learns() -> None:
     x, s, beta = torch.full((1, 4), -9.0).double(), leaf(0.1), leaf(2.0)
-    torch.autograd.backward(lsq.fake_quantise_activation(x, s, beta).sum())
+    torch.autograd.backward(fake_activation(x, s, beta).sum())
     assert beta.grad is not None
     assert beta.grad > 0
 
@@ -105,7 +115,8 @@ def test_the_first_weight_scale_clips_nothing(seed: int) -> None:
     quantiser = WeightQuantiser(w)
     integers = lsq.quantise_weight(w, quantiser.scale)
     assert integers.abs().max() == 127
-    assert (quantiser(w) - w).abs().max() <= quantiser.scale * 0.5001
+    steps, step = quantiser(w)
+    assert (steps * step - w).abs().max() <= quantiser.scale * 0.5001
 
 
 @given(SEEDS, st.booleans())
@@ -117,56 +128,81 @@ def test_a_started_quantiser_holds_its_range(seed: int, fixed: bool) -> None:
     assert 0 <= zero <= 255
     assert zero == 0 or not fixed
     wanted = x.clamp_min(0) if fixed else x
-    assert (quantiser(x) - wanted).abs().max() <= scale * 1.001
+    steps, step = quantiser(x)
+    assert (steps * step - wanted).abs().max() <= scale * 1.001
     ActivationQuantiser().start(torch.zeros(2, 2))
 
 
-@given(SEEDS)
-def test_a_bias_lies_on_the_integer_grid(seed: int) -> None:
-    bias, step = noise(seed, 9).requires_grad_(), torch.tensor(0.003)
-    found = lsq.bias_to_grid(bias, step)
-    assert torch.allclose(found / step, (found / step).round(), atol=1e-4)
-    torch.autograd.backward(found.sum())
-    assert bias.grad is not None
-    assert torch.allclose(bias.grad, torch.ones(9))
+def test_both_sides_have_the_same_limits() -> None:
+    assert (lsq.SCALE_FLOOR, lsq.WEIGHT_MAX, BIAS_MAX) == (
+        compiler_fold.SCALE_FLOOR,
+        compiler_fold.WEIGHT_MAX,
+        compiler_fold.BIAS_MAX,
+    )
+    assert lsq.ACT_MAX == QMAX
+    assert EPSILON == parameters.EPSILON
 
 
-@given(SEEDS)
-def test_folding_is_the_compilers(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    c = 6
-    integers = rng.integers(-127, 128, (c, 3, 3, 3)).astype(np.int8)
-    arrays = {k: rng.standard_normal(c).astype(np.float32) for k in ("gamma", "beta", "mean")}
-    arrays["gamma"][0] = 0
-    arrays["gamma"][1] = 1e-20
-    arrays["var"] = rng.random(c).astype(np.float32) + np.float32(0.1)
-    theirs = fold_integers(integers, 0.01, arrays, np.float32(0.02))
-    tensors = {k: torch.from_numpy(v) for k, v in arrays.items()}
-    norm = Norm(tensors["gamma"], tensors["beta"], tensors["mean"], tensors["var"])
-    ours = fold(torch.from_numpy(integers), torch.tensor(0.01, dtype=torch.float64), norm)
-    assert np.array_equal(ours.weight.numpy(), theirs.weight)
-    steps = ours.bias.numpy() / (np.float32(0.02) * ours.scale.numpy())
-    free = np.abs(steps) < 2**29  # beyond it the compiler gives the channel a larger scale
-    assert free[2:].all()
-    assert np.allclose(ours.scale.numpy()[free], theirs.scale[free], rtol=1e-6)
-    assert np.allclose(steps[free], theirs.bias[free], rtol=1e-5, atol=0.51)
-    assert (ours.scale > 0).all()
-    assert (ours.weight[0] == 0).all()
+EXTREMES = [0.0, -0.0, 1e-30, -1e-30, 1e-6, -0.5, 1.0, -3.0, 1e4]
+
+
+@st.composite
+def norms(draw: st.DrawFn) -> Norm:
+    """A batch norm of 5 channels, as extreme as broken training makes it."""
+    values = st.lists(st.sampled_from(EXTREMES), min_size=5, max_size=5)
+    gamma, beta, mean, var = (torch.tensor(draw(values)) for _ in range(4))
+    return Norm(gamma, beta, mean, var.abs())
+
+
+@given(SEEDS, norms(), st.sampled_from([1e-4, 0.02, 3.0]), st.sampled_from([0.0, 3.0]))
+def test_folding_is_the_compilers(seed: int, norm: Norm, scale: float, offset: float) -> None:
+    """Learned integers stay but for their sign; no scale is 0, no bias beyond int32."""
+    s_x = np.float32(scale)
+    integers = torch.randint(-127, 128, (5, 3, 3, 3), generator=torch.Generator().manual_seed(seed))
+    found = fold(integers.float(), torch.tensor(0.01), norm, None, torch.tensor(scale), offset)
+    gamma, beta, mean, var = (p.double().numpy() for p in norm[:4])
+    factor = gamma / np.sqrt(var + EPSILON)
+    signed = float(np.float32(0.01)) * factor
+    real = integers.numpy() * signed[:, None, None, None]
+    bias = beta - mean * factor + offset
+    theirs = compiler_fold.to_integers(real, np.abs(signed), bias, s_x)
+    assert np.array_equal(found.scale.numpy(), theirs.scale)
+    assert np.array_equal(found.step.numpy(), compiler_fold.bias_scale(s_x, theirs.scale))
+    assert np.array_equal(found.bias.numpy(), theirs.bias.astype(np.float32))
+    assert np.array_equal(found.weight.numpy(), theirs.weight)
+    check_sound(theirs, s_x)
+    for channel in np.flatnonzero((np.abs(gamma) > 1e-4) & (np.abs(bias) < 1)):
+        sign = int(np.sign(gamma[channel]))
+        assert torch.equal(found.weight[channel], sign * integers[channel].float())
+    assert not found.weight[torch.tensor(gamma) == 0].any()
 
 
 @given(SEEDS)
 def test_a_folded_convolution_does_what_convolution_and_norm_did(seed: int) -> None:
-    c, w, x = 5, noise(seed, 5, 4, 3, 3), noise(seed + 1, 2, 4, 6, 6)
-    scale = lsq.weight_scale(w)
-    integers = lsq.quantise_weight(w, scale)
+    c, w = 5, noise(seed, 5, 4, 3, 3)
+    x, s_x = noise(seed + 1, 2, 4, 6, 6).mul(40).round(), torch.tensor(0.02)
+    integers, scale = lsq.weight_steps(w, lsq.weight_scale(w))
     parts = (noise(seed + 2, c), noise(seed + 3, c), noise(seed + 4, c), noise(seed + 5, c) ** 2)
-    norm = Norm(*parts)
-    y = torch.nn.functional.conv2d(x, integers * scale)
+    y = torch.nn.functional.conv2d(x * s_x, integers * scale)
     expected = torch.nn.functional.batch_norm(y, parts[2], parts[3], parts[0], parts[1])
-    folded = fold(integers, scale, norm)
-    weight = folded.weight.float() * folded.scale[:, None, None, None]
-    found = torch.nn.functional.conv2d(x, weight, folded.bias)
-    assert torch.allclose(found, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+    found = fold(integers, scale, Norm(*parts), None, s_x)
+    sums = torch.nn.functional.conv2d(x, found.weight, found.bias)
+    off = (sums * found.step[:, None, None] - expected).abs()
+    assert (off <= 0.51 * found.step[:, None, None] + 1e-4 * expected.abs().max()).all()
+
+
+def test_everything_that_folds_learns() -> None:
+    """A frozen batch norm: the gradient passes the roundings and the folding."""
+    w, scale = noise(0, 5, 4, 1, 1).requires_grad_(), torch.tensor(0.02, requires_grad=True)
+    gamma, beta = noise(1, 5).requires_grad_(), noise(2, 5).requires_grad_()
+    s_x = torch.tensor(0.03, requires_grad=True)
+    integers, step = lsq.weight_steps(w, scale)
+    folded = fold(integers, step, Norm(gamma, beta, noise(3, 5), torch.ones(5)), None, s_x)
+    y = torch.nn.functional.conv2d(noise(4, 2, 4, 3, 3).round(), folded.weight, folded.bias)
+    torch.autograd.backward((y * folded.step[:, None, None]).square().sum())
+    for leaf_ in (w, scale, gamma, beta, s_x):
+        assert leaf_.grad is not None
+        assert (leaf_.grad != 0).any()
 
 
 @pytest.mark.parametrize("value", [0.5, 1.5, 2.5, -0.5])

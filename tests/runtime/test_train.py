@@ -312,7 +312,7 @@ def test_a_checkpoint_of_another_space_is_not_loaded(tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with pytest.raises(DivergedError) as caught:
-        run(job(folder, lr=1e30, warmup_epochs=0, save_every=1))
+        run(job(folder, lr=1e30, warmup_epochs=0.0, save_every=1))
     message = str(caught.value)
     assert "at step " in message
     assert "subnet `" in message

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ class UnreadableError(Exception):
         self.name, self.why = name, why
 
 
+@runtime_checkable
 class Split(Protocol):
     """Images in a fixed order. `labels` (N,) are indices of classes, all 0 where there are none."""
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 Definition = Literal["teacher", "authors"]
 
 
 def nsr_loss(
-    teacher: Tensor, student: Tensor, definition: Definition = "teacher", floor: float = 1e-6
-) -> Tensor:
+    teacher: Float[Tensor, "n c h w"],
+    student: Float[Tensor, "n c h w"],
+    definition: Definition = "teacher",
+    floor: float = 1e-6,
+) -> Float[Tensor, ""]:
     """Noise to signal ratio of feature maps (N, C, H, W), a scalar: the mean over batch and
     channels of mean_hw((teacher - student)^2) / var_hw(teacher).
 

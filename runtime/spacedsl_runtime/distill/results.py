@@ -76,7 +76,4 @@ def _json(value: Mapping[str, Any]) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    try:
-        write_atomic(path, data)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from None
+    write_atomic(path, lambda file: file.write(data), RunError)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from spacedsl_runtime import subnet as subnets
@@ -35,7 +36,9 @@ class BkdStage(ElasticStages):
         self.before = nn.Parameter(torch.empty(max(stage.first.cin), teacher_in, 1, 1))
         self.after = nn.Parameter(torch.empty(teacher_out, widest, 1, 1))
 
-    def forward(self, x: Tensor, subnet: Subnet) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, "n teacher_in h w"], subnet: Subnet
+    ) -> Float[Tensor, "n teacher_out h2 w2"]:
         """(N, teacher_in, H, W) -> (N, teacher_out, H', W')."""
         before, after = self._projections(subnet)
         x = F.conv2d(x.contiguous(memory_format=torch.channels_last), before)

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from spacedsl_runtime.elastic.modules import ElasticNorm
 
-def recalibrate(module: nn.Module, batches: Iterable[Tensor]) -> nn.Module:
-    """Replace the running statistics of every batch norm of an extracted module by their averages
-    over `batches` of images (N, C, R, R), in order. Weights do not change, nor does the mode of
-    the module. Returns `module`."""
-    norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
+M = TypeVar("M", bound=nn.Module)
+
+
+def recalibrate(module: M, batches: Iterable[Tensor]) -> M:
+    """Replace the running statistics of every batch norm of an extracted module (FP32 or QAT) by
+    their averages over `batches` of images (N, C, R, R), in order. Weights do not change, nor does
+    the mode of the module. Returns `module`."""
+    norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d | ElasticNorm)]
     modes = {m: m.training for m in module.modules()}
     momenta = [norm.momentum for norm in norms]
     module.eval()
     for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # cumulative average
         norm.train()
     try:
         with torch.no_grad():
-            for images in batches:
+            for seen, images in enumerate(batches):
+                for norm in norms:
+                    norm.momentum = 1 / (seen + 1)  # a cumulative average
                 module(images.contiguous(memory_format=torch.channels_last))
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -32,7 +33,7 @@ def channels_last(module: M) -> M:
     return module
 
 
-def activate(x: Tensor, act: str | None) -> Tensor:
+def activate(x: Float[Tensor, "*size"], act: str | None) -> Float[Tensor, "*size"]:
     """`x` (any shape) through an activation by its name in the language."""
     if act is None:
         return x
@@ -49,7 +50,9 @@ def leading(x: Tensor, *sizes: int) -> Tensor:
     return x
 
 
-def active(weight: Tensor, cout: int, cin: int, kernel: int) -> Tensor:
+def active(
+    weight: Float[Tensor, "O I K K"], cout: int, cin: int, kernel: int
+) -> Float[Tensor, "{cout} {cin} {kernel} {kernel}"]:
     """The leading filters and channels and the centre kernel (elastic kernels of OFA) of a weight
     (O, I, K, K) as one view; the weight itself where all of it is used.
 
@@ -73,7 +76,9 @@ def pad_after(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return before, max(0, (out - 1) * stride + kernel - size - before)
 
 
-def pool2d(x: Tensor, kind: str, kernel: int, stride: int) -> Tensor:
+def pool2d(
+    x: Float[Tensor, "n c h h"], kind: str, kernel: int, stride: int
+) -> Float[Tensor, "n c -(-h//{stride}) -(-h//{stride})"]:
     """ "Same" pooling of x (N, C, H, W); averages count no padding."""
     before, after = pad_after(x.shape[-1], kernel, stride)
     if kind == "maxpool":
@@ -88,11 +93,11 @@ def pool2d(x: Tensor, kind: str, kernel: int, stride: int) -> Tensor:
     return F.avg_pool2d(F.pad(x, pads), kernel, stride) / share
 
 
-def global_pool(x: Tensor) -> Tensor:
+def global_pool(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c 1 1"]:
     """(N, C, H, W) -> (N, C, 1, 1)."""
     return F.adaptive_avg_pool2d(x, 1)
 
 
-def gated(x: Tensor, gate: Tensor) -> Tensor:
+def gated(x: Float[Tensor, "n c h w"], gate: Float[Tensor, "n c 1 1"]) -> Float[Tensor, "n c h w"]:
     """x (N, C, H, W) times gate (N, C, 1, 1)."""
     return x * gate

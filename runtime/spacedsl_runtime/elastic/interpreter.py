@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from jaxtyping import Float
 from torch import Tensor
 
 from spacedsl_runtime.elastic.functional import activate
@@ -20,7 +21,9 @@ Add = Callable[[Residual, T, T], T]
 """Joins the two paths of a residual, both (N, C, H, W)."""
 
 
-def add(step: Residual, main: Tensor, shortcut: Tensor) -> Tensor:
+def add(
+    step: Residual, main: Float[Tensor, "n c h w"], shortcut: Float[Tensor, "n c h w"]
+) -> Float[Tensor, "n c h w"]:
     """main + shortcut (N, C, H, W), then the activation."""
     return activate(main + shortcut, step.act)
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from math import sqrt
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spacedsl_runtime import plan
 from spacedsl_runtime.elastic.functional import activate, active, gated, global_pool, leading
-from spacedsl_runtime.program import Layer
+from spacedsl_runtime.program import Layer, se_layers
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
@@ -28,13 +29,14 @@ class ElasticNorm(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        self.momentum = MOMENTUM
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, H, W)."""
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Any number of leading channels c."""
         c = x.shape[1]
         return F.batch_norm(
             x,
@@ -43,7 +45,7 @@ class ElasticNorm(nn.Module):
             leading(self.weight, c),
             leading(self.bias, c),
             self.training,
-            MOMENTUM,
+            self.momentum,
             EPSILON,
         )
 
@@ -83,8 +85,10 @@ class ElasticConv(nn.Module):
             return None
         return leading(self.bias, layer.cout)
 
-    def forward(self, x: Tensor, layer: Layer) -> Tensor:
-        """(N, cin, H, W) -> (N, cout, H', W'), norm and activation included."""
+    def forward(
+        self, x: Float[Tensor, "n {layer.cin} h w"], layer: Layer
+    ) -> Float[Tensor, "n {layer.cout} -(-h//{layer.stride}) -(-w//{layer.stride})"]:
+        """Norm and activation included."""
         x = F.conv2d(
             x,
             self.weight_of(layer),
@@ -106,18 +110,10 @@ class ElasticSe(nn.Module):
         self.squeeze = ElasticConv((squeeze, channels, 1), False).with_norm(False, True)
         self.excite = ElasticConv((channels, squeeze, 1), False).with_norm(False, True)
 
-    def forward(self, x: Tensor, layer: Layer) -> Tensor:
-        """(N, C, H, W) -> (N, C, H, W)."""
+    def forward(self, x: Float[Tensor, "n c h w"], layer: Layer) -> Float[Tensor, "n c h w"]:
+        """x times the gate of each channel."""
         squeeze, excite = se_layers(layer)
         return gated(x, self.excite(self.squeeze(global_pool(x), squeeze), excite))
-
-
-def se_layers(layer: Layer) -> tuple[Layer, Layer]:
-    """The two convolutions of an SE step."""
-    c, s, name = layer.cin, layer.squeeze, layer.name
-    squeeze = Layer("conv", f"{name}.squeeze", layer.at, c, s, 1, 1, act=layer.act, bias=True)
-    excite = Layer("conv", f"{name}.excite", layer.at, s, c, 1, 1, act=layer.gate, bias=True)
-    return squeeze, excite
 
 
 class ElasticLinear(nn.Module):
@@ -132,8 +128,10 @@ class ElasticLinear(nn.Module):
         """The active weight (classes, cin), a view."""
         return leading(self.weight, layer.cout, layer.cin)
 
-    def forward(self, x: Tensor, layer: Layer) -> Tensor:
-        """(N, cin, 1, 1) -> (N, classes)."""
+    def forward(
+        self, x: Float[Tensor, "n {layer.cin} 1 1"], layer: Layer
+    ) -> Float[Tensor, "n {layer.cout}"]:
+        """Logits."""
         return F.linear(x.flatten(1), self.weight_of(layer), self.bias)
 
 

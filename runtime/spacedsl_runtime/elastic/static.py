@@ -17,9 +17,8 @@ from spacedsl_runtime.elastic.modules import (
     ElasticLinear,
     ElasticNorm,
     ElasticSe,
-    se_layers,
 )
-from spacedsl_runtime.program import Layer, Program, Residual
+from spacedsl_runtime.program import Layer, Program, Residual, se_layers
 
 WeightsAt = Callable[[Layer], nn.Module]
 

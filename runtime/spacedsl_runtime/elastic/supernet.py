@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -61,7 +62,7 @@ class ElasticStages(nn.Module):
         """The module that holds a layer's weights."""
         stage, block, slot = layer.at
         blocks = cast(nn.ModuleList, self.stages[stage])
-        return cast(nn.ModuleDict, blocks[block])[slot]
+        return blocks[block].get_submodule(slot)
 
     def run_program(self, program: Program, x: Tensor, dropout: bool = True) -> Tensor:
         """x (N, C, H, W) through a program, channels last."""
@@ -83,12 +84,12 @@ def _stage(stage: Stage, channels: int, classes: int) -> nn.ModuleList:
 class Supernet(ElasticStages):
     """`supernet(x, subnet)` runs one subnet; nothing about it is kept in the module."""
 
-    def forward(self, x: Tensor, subnet: Subnet, dropout: bool = True) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, "n c r r"], subnet: Subnet, dropout: bool = True
+    ) -> Float[Tensor, "n {self.classes}"]:
         """(N, channels, R, R) -> (N, classes) where R is the subnet's resolution. `dropout`: in
         training, apply the page's dropout (the recipe has it on the largest subnet only)."""
-        expected = (self.channels, subnet.resolution, subnet.resolution)
-        if tuple(x.shape[1:]) != expected:
-            raise SubnetError(f"images of {tuple(x.shape[1:])}, {subnet.name} takes {expected}")
+        check_images(x, self.channels, subnet)
         return self.run_program(self.program(subnet), x, dropout)
 
     def largest(self, resolution: int | None = None) -> Subnet:
@@ -113,6 +114,13 @@ class Supernet(ElasticStages):
         """`extract` at a resolution that the plan need not declare."""
         static = build_static(self.program(subnet), self.weights_at)
         return channels_last(static.train(self.training))
+
+
+def check_images(x: Tensor, channels: int, subnet: Subnet) -> None:
+    """Raise `SubnetError` unless x is (N, channels, R, R) at the subnet's resolution."""
+    expected = (channels, subnet.resolution, subnet.resolution)
+    if tuple(x.shape[1:]) != expected:
+        raise SubnetError(f"images of {tuple(x.shape[1:])}, {subnet.name} takes {expected}")
 
 
 def load_supernet(

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from spacedsl_runtime.quant.lsq import (
     SCALE_FLOOR,
     activation_range,
-    fake_quantise_activation,
-    fake_quantise_weight,
+    activation_steps,
     straight_through,
     weight_scale,
+    weight_steps,
     zero_point,
 )
 
@@ -33,9 +33,9 @@ class ActivationQuantiser(nn.Module):
             self.scale.copy_(scale)
             self.beta.copy_(beta)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Any shape, kept."""
-        return fake_quantise_activation(x, self.active_scale(), self.beta)
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Steps from zero (any shape, kept) and the scalar scale of a step."""
+        return activation_steps(x.float(), self.active_scale(), self.beta)
 
     def active_scale(self) -> Tensor:
         """The scale in use, a scalar within its bounds."""
@@ -54,6 +54,6 @@ class WeightQuantiser(nn.Module):
         super().__init__()
         self.scale = nn.Parameter(weight_scale(weight).clone())
 
-    def forward(self, weight: Tensor) -> Tensor:
-        """A weight or an active part of it, same shape."""
-        return fake_quantise_weight(weight, self.scale)
+    def forward(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Whole numbers for a weight or an active part of it, and the scalar scale of a step."""
+        return weight_steps(weight, self.scale)

@@ -1,55 +1,78 @@
-"""Batch norm folded into a quantised convolution, exactly: integers stay, scales change."""
+"""Batch norm folded into a quantised convolution, exactly: integers stay, scales change.
+
+The same arithmetic in evaluation and in the artifact: sums of products of integers, a whole bias,
+one float32 step per channel."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from spacedsl_runtime.quant.lsq import SCALE_FLOOR
+from spacedsl_runtime.quant.lsq import SCALE_FLOOR, WEIGHT_MAX, Scalar, round_ste
+
+BIAS_MAX = 2**30
+"""Largest bias in steps; a channel's scale grows where it would be larger (as in the compiler)."""
 
 
 class Norm(NamedTuple):
     """Batch norm at inference, each (C,)."""
 
-    gamma: Tensor
-    beta: Tensor
-    mean: Tensor
-    var: Tensor
+    gamma: Float[Tensor, " c"]
+    beta: Float[Tensor, " c"]
+    mean: Float[Tensor, " c"]
+    var: Float[Tensor, " c"]
     epsilon: float = 1e-5
 
 
 class Folded(NamedTuple):
-    """`weight` integers -127..127 (O, I, K, K), `scale` (O,), `bias` in real units (O,)."""
+    """Whole numbers as float32: `weight` -127..127 (O, I, K, K) and `bias` (O,), in steps of `step`
+    = float32(input scale * scale) (O,). `scale` (O,) is the weight's."""
 
     weight: Tensor
     scale: Tensor
     bias: Tensor
+    step: Tensor
 
 
-def affine(norm: Norm | None, bias: Tensor | None, like: Tensor) -> tuple[Tensor, Tensor]:
-    """What norm and bias do to a convolution's result: times factor (O,), plus shift (O,)."""
-    plain = torch.zeros_like(like) if bias is None else bias
+def affine(
+    norm: Norm | None, bias: Float[Tensor, " o"] | None, like: Float[Tensor, " o"]
+) -> tuple[Float[Tensor, " o"], Float[Tensor, " o"]]:
+    """What norm and bias do to a convolution's result, in float64: times factor (O,), plus shift
+    (O,)."""
+    plain = torch.zeros_like(like) if bias is None else bias.double()
     if norm is None:
         return torch.ones_like(like), plain
-    factor = norm.gamma / torch.sqrt(norm.var + norm.epsilon)
-    return factor, norm.beta + (plain - norm.mean) * factor
+    factor = norm.gamma.double() / torch.sqrt(norm.var.double() + norm.epsilon)
+    return factor, norm.beta.double() + (plain - norm.mean.double()) * factor
 
 
-def _double(norm: Norm) -> Norm:
-    gamma, beta, mean, var, epsilon = norm
-    return Norm(gamma.double(), beta.double(), mean.double(), var.double(), epsilon)
-
-
-def fold(integers: Tensor, scale: Tensor, norm: Norm | None, bias: Tensor | None = None) -> Folded:
-    """Per-channel scales scale * |gamma| / sqrt(var + eps); the sign flips where gamma is
-    negative; where gamma is 0 the integers are 0 and the scale is a floor above 0."""
+def fold(
+    integers: Float[Tensor, "o i *window"],
+    scale: Scalar,
+    norm: Norm | None,
+    bias: Float[Tensor, " o"] | None,
+    input_scale: Scalar,
+    offset: float = 0.0,
+) -> Folded:
+    """Integers (O, I, K, K) or (O, I) of one scalar `scale`, what follows them and the scalar scale
+    of what they read. Per-channel scales scale * |gamma| / sqrt(var + eps); the sign flips where
+    gamma is negative; a scale grows to a floor above 0 (gamma 0), and where the bias (`offset`
+    included) would not fit int32. Differentiable, straight through the roundings."""
     like = torch.zeros(integers.shape[0], dtype=torch.float64, device=integers.device)
-    wide = None if norm is None else _double(norm)
-    factor, shift = affine(wide, None if bias is None else bias.double(), like)
+    factor, shift = affine(norm, bias, like)
+    shift = shift + offset
     wanted = scale.double() * factor.abs()
-    floored = wanted.clamp_min(SCALE_FLOOR)
-    kept = torch.where(wanted < SCALE_FLOOR, wanted / floored, 1.0) * factor.sign()
-    steps = (integers.double() * kept[:, None, None, None]).round()
-    return Folded(steps.to(torch.int8), floored.float(), shift.float())
+    least = (shift.detach().abs() / (input_scale.detach().double() * BIAS_MAX)).clamp_min(
+        SCALE_FLOOR
+    )
+    final = torch.maximum(wanted, least).float()
+    step = input_scale * final
+    kept = torch.where(wanted < least, wanted / least, 1.0) * factor.sign()
+    channels = (-1, *[1] * (integers.dim() - 1))
+    weight = round_ste(integers.double() * kept.detach().view(channels))
+    limit = BIAS_MAX + BIAS_MAX // 1024
+    steps = round_ste(shift / step.double()).clamp(-limit, limit)
+    return Folded(weight.clamp(-WEIGHT_MAX, WEIGHT_MAX).float(), final, steps.float(), step)

@@ -7,10 +7,12 @@ one. Weights: signed 8 bit, symmetric, -127..127 (a batch norm's sign can then b
 from __future__ import annotations
 
 from math import sqrt
-from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
+
+Scalar = Float[Tensor, ""]
 
 ACT_MAX = 255
 WEIGHT_MAX = 127
@@ -18,58 +20,28 @@ SCALE_FLOOR = 2.0**-40
 """Least scale; learning must not take one to zero or below."""
 
 
-class _Through(torch.autograd.Function):
-    """Forward `value`, backward as if it were `source`."""
-
-    @staticmethod
-    def forward(source: Tensor, value: Tensor) -> Tensor:
-        return value.clone()
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return grads[0], None
+def straight_through(
+    source: Float[Tensor, "*size"], value: Float[Tensor, "*size"]
+) -> Float[Tensor, "*size"]:
+    """`value` exactly, with the gradient of `source`."""
+    if not torch.is_grad_enabled():
+        return value
+    return value.detach() + (source - source.detach())
 
 
-def straight_through(source: Tensor, value: Tensor) -> Tensor:
-    """`value` exactly, with the gradient of `source` (same shape)."""
-    found: Tensor = _Through.apply(source, value.detach())  # type: ignore[no-untyped-call]
-    return found
-
-
-def round_ste(x: Tensor) -> Tensor:
+def round_ste(x: Float[Tensor, "*size"]) -> Float[Tensor, "*size"]:
     """Rounded half to even (as ONNX Runtime does), gradient 1. Any shape."""
     return straight_through(x, x.round())
 
 
-def at_least_floor(scale: Tensor) -> Tensor:
+def at_least_floor(scale: Scalar) -> Scalar:
     """A scale no less than the floor, straight through: one that fell to it can come back."""
     return straight_through(scale, scale.clamp_min(SCALE_FLOOR))
 
 
-class _GradScale(torch.autograd.Function):
-    """Identity whose gradient is multiplied by `factor`."""
-
-    @staticmethod
-    def forward(x: Tensor, factor: float) -> Tensor:
-        return x.clone()
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.factor = inputs[1]
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return grads[0] * ctx.factor, None
-
-
-def scale_gradient(x: Tensor, factor: float) -> Tensor:
+def scale_gradient(x: Float[Tensor, "*size"], factor: float) -> Float[Tensor, "*size"]:
     """`x` exactly, its gradient times `factor`."""
-    found: Tensor = _GradScale.apply(x, factor)  # type: ignore[no-untyped-call]
-    return found
+    return x.detach() + (x - x.detach()) * factor
 
 
 def gradient_scale(count: int, largest: int) -> float:
@@ -77,55 +49,56 @@ def gradient_scale(count: int, largest: int) -> float:
     return 1.0 / sqrt(count * largest)
 
 
-def zero_point(scale: Tensor, beta: Tensor) -> Tensor:
+def zero_point(scale: Scalar, beta: Scalar) -> Scalar:
     """clamp(round(-beta / scale), 0, 255) as a float scalar, straight through both."""
     wanted = -beta / scale
     return straight_through(wanted, wanted.round().clamp(0, ACT_MAX))
 
 
-def quantise_activation(x: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
+def quantise_activation(
+    x: Float[Tensor, "*size"], scale: Scalar, zero: Scalar
+) -> Float[Tensor, "*size"]:
     """Steps 0..255 as floats, same shape as x; scalars `scale` > 0 and integer `zero`."""
     return (round_ste(x / scale) + zero).clamp(0, ACT_MAX)
 
 
-def fake_quantise_activation(x: Tensor, scale: Tensor, beta: Tensor) -> Tensor:
-    """x through 8 bits and back, same shape. Inside the range dy/dx is 1 and dy/ds is
-    round(x / s) - x / s; outside dy/dx is 0 and dy/dbeta is 1 (LSQ+, Eq. 5-6). The gradients of
-    `scale` and `beta` are scaled by 1 / sqrt(n * 255), n the values of x."""
+def activation_steps(
+    x: Float[Tensor, "*size"], scale: Scalar, beta: Scalar
+) -> tuple[Float[Tensor, "*size"], Scalar]:
+    """x in 8 bits: steps from zero, whole numbers -255..255 of the same shape, and the scalar scale
+    of a step. Their product has the gradients of LSQ+ (Eq. 5-6): inside the range dy/dx is 1 and
+    dy/ds is round(x / s) - x / s; outside dy/dx is 0 and dy/dbeta is 1. The gradients of `scale`
+    and `beta` are scaled by 1 / sqrt(n * 255), n the values of x."""
     factor = gradient_scale(max(1, x.numel()), ACT_MAX)
     s = scale_gradient(at_least_floor(scale), factor)
     zero = zero_point(s, scale_gradient(beta, factor))
-    return (quantise_activation(x, s, zero) - zero) * s
+    return quantise_activation(x, s, zero) - zero, s
 
 
-def quantise_weight(weight: Tensor, scale: Tensor) -> Tensor:
+def quantise_weight(weight: Float[Tensor, "*size"], scale: Scalar) -> Float[Tensor, "*size"]:
     """Integers -127..127 as floats, same shape as the weight; a scalar `scale` > 0."""
     return round_ste(weight / scale).clamp(-WEIGHT_MAX, WEIGHT_MAX)
 
 
-def fake_quantise_weight(weight: Tensor, scale: Tensor) -> Tensor:
-    """A weight through 8 bits and back, same shape; the scale's gradient times
-    1 / sqrt(n * 127)."""
+def weight_steps(
+    weight: Float[Tensor, "*size"], scale: Scalar
+) -> tuple[Float[Tensor, "*size"], Scalar]:
+    """A weight in 8 bits: whole numbers -127..127 of the same shape, and the scalar scale of a
+    step, whose gradient is multiplied by 1 / sqrt(n * 127)."""
     factor = gradient_scale(weight.numel(), WEIGHT_MAX)
     s = scale_gradient(at_least_floor(scale), factor)
-    return quantise_weight(weight, s) * s
+    return quantise_weight(weight, s), s
 
 
-def weight_scale(weight: Tensor) -> Tensor:
+def weight_scale(weight: Float[Tensor, "*size"]) -> Scalar:
     """Initial scale of a weight, a scalar: nothing is clipped, the largest becomes +-127."""
     return (weight.detach().abs().amax() / WEIGHT_MAX).clamp_min(SCALE_FLOOR)
 
 
-def activation_range(x: Tensor) -> tuple[Tensor, Tensor]:
+def activation_range(x: Float[Tensor, "*size"]) -> tuple[Scalar, Scalar]:
     """Initial (scale, beta), scalars, of the values of x: its range, widened to hold 0."""
     low = x.detach().amin().clamp_max(0.0)
     high = x.detach().amax().clamp_min(0.0)
     scale = (high - low) / ACT_MAX
     scale = torch.where(scale > SCALE_FLOOR, scale, torch.full_like(scale, 1.0 / ACT_MAX))
     return scale, low
-
-
-def bias_to_grid(bias: Tensor, step: Tensor) -> Tensor:
-    """A bias (C,) rounded to multiples of `step` (s_w * s_a, scalar or (C,)), straight through:
-    what the int32 bias of an integer convolution can say."""
-    return round_ste(bias / step) * step

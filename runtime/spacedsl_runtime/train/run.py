@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, runtime_checkable
 
 from spacedsl_runtime.errors import RunError
 from spacedsl_runtime.files import write_atomic
@@ -47,6 +47,7 @@ class Description:
     about: Mapping[str, Any]
 
 
+@runtime_checkable
 class Board(Protocol):
     """TensorBoard's writer, as far as it is used."""
 
@@ -227,10 +228,7 @@ def _json(value: Mapping[str, Any]) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    try:
-        write_atomic(path, data)
-    except OSError as error:
-        raise _cannot_write(path, error) from None
+    write_atomic(path, lambda file: file.write(data), RunError)
 
 
 def _cannot_write(path: Path, error: OSError) -> RunError:

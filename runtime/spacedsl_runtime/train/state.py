@@ -93,12 +93,8 @@ def save_state(path: Path, state: State, progress: Progress, stamp: Mapping[str,
         **stamp,
     }
     data = save(tensors, {HEADER: json.dumps(header)})
-    try:
-        write_atomic(path, data)
-    except OSError as error:
-        why = error.strerror or error
-        help = f"the checkpoint before it is intact; make room ({len(data):,} bytes) and resume"
-        raise CheckpointError(f"cannot write {path}: {why}", help) from None
+    help = f"the checkpoint before it is intact; make room ({len(data):,} bytes) and resume"
+    write_atomic(path, lambda file: file.write(data), lambda why: CheckpointError(why, help))
 
 
 def stamp_of(model: Supernet) -> dict[str, Any]:

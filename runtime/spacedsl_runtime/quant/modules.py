@@ -1,0 +1,225 @@
+"""Running INT8 graphs in torch: one tensor after the other, each through its fake quantiser."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, cast
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from spacedsl_runtime.elastic.functional import global_pool, pool2d
+from spacedsl_runtime.elastic.modules import EPSILON, ElasticConv, ElasticLinear, ElasticNorm
+from spacedsl_runtime.errors import SubnetError
+from spacedsl_runtime.plan import Fixed
+from spacedsl_runtime.program import Layer
+from spacedsl_runtime.quant.fake import ActivationQuantiser, WeightQuantiser
+from spacedsl_runtime.quant.fold import Folded, Norm, fold
+from spacedsl_runtime.quant.int8 import Clip, Int8Graph, Node, clip_of
+from spacedsl_runtime.quant.lsq import ACT_MAX, Scalar, round_ste
+
+RELU6_SCALE = 6 / 255
+
+Weighted = ElasticConv | ElasticLinear
+
+Ranges = dict[str, tuple[float, float]]
+"""Least and greatest value seen, by the key of a quantiser."""
+
+
+class Edge(NamedTuple):
+    """An 8-bit tensor: `steps` from zero (N, C, H, W), whole numbers, and the scalar `scale` that
+    its readers give a step."""
+
+    steps: Float[Tensor, "n c h w"]
+    scale: Scalar
+
+
+def value_of(edge: Edge) -> Float[Tensor, "n c h w"]:
+    """What an 8-bit tensor stands for."""
+    return edge.steps * edge.scale
+
+
+Tap = Callable[[Node, Edge], Edge]
+"""Sees every tensor of the INT8 plan as it is made, and says what its readers get."""
+
+
+def new_quantiser(edge: str) -> ActivationQuantiser:
+    """The quantiser that belongs under a key."""
+    clip = clip_of(edge)
+    return ActivationQuantiser(clip != "none", RELU6_SCALE if clip == "relu6" else None)
+
+
+class Quantised(nn.Module):
+    """`edges`: the learned quantisers of tensors by key, `scales`: those of weights.
+
+    Convolutions and linear layers run on whole numbers with norm and bias folded, which is what
+    the integer runtime does; while a batch norm trains, on the quantised values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.edges = nn.ModuleDict()
+        self.scales = nn.ModuleDict()
+
+    @abstractmethod
+    def weights_at(self, layer: Layer) -> Weighted:
+        """The module with a layer's weights."""
+
+    def quantiser_parameters(self) -> Iterator[nn.Parameter]:
+        """Scales and offsets, which learn at a rate of about 1e-4 and without weight decay."""
+        yield from self.edges.parameters()
+        yield from self.scales.parameters()
+
+    def run_graph(
+        self,
+        graph: Int8Graph,
+        x: Tensor,
+        *,
+        dropout: bool = True,
+        tap: Tap | None = None,
+        ranges: Ranges | None = None,
+    ) -> Tensor:
+        """Images (N, C, R, R) through a graph to the logits (N, classes). With `ranges` in FP32,
+        with the batch's own statistics, and noting the ranges of tensors there."""
+        made: dict[str, Edge] = {}
+        for node in graph:
+            if node.op == "input":
+                edge = self._made(node, x.contiguous(memory_format=torch.channels_last), ranges)
+            else:
+                edge = self._run(node, [made[i] for i in node.inputs], dropout, ranges)
+            made[node.name] = edge if tap is None or node.op == "dropout" else tap(node, edge)
+        return value_of(made[graph[-1].name]).flatten(1)
+
+    def _run(self, node: Node, inputs: list[Edge], dropout: bool, ranges: Ranges | None) -> Edge:
+        x = inputs[0]
+        match node.op:
+            case "dropout":
+                active = dropout and self.training and ranges is None
+                return Edge(F.dropout(x.steps, node.sizes.rate, active), x.scale)
+            case "maxpool":
+                return Edge(_window(node, x.steps), x.scale)
+            case "avgpool":
+                y = _window(node, x.steps) * x.scale
+            case "pool":
+                y = global_pool(x.steps) * x.scale
+            case "add":
+                y = value_of(x) + value_of(inputs[1])
+            case "mul":
+                y = (x.steps * inputs[1].steps) * (x.scale * inputs[1].scale)
+            case "shift":
+                y = value_of(x) + node.offset
+            case "sigmoid":
+                y = torch.sigmoid(value_of(x))
+            case _:
+                y = self._weighted(node, x, ranges)
+        return self._made(node, y, ranges)
+
+    def _made(self, node: Node, y: Tensor, ranges: Ranges | None) -> Edge:
+        """y through the node's quantiser."""
+        if ranges is not None:
+            return _observed(node, y, ranges)
+        if node.fixed is not None:
+            return _fixed(node.fixed, y)
+        return Edge(*self.quantiser(node)(y))
+
+    def quantiser(self, node: Node) -> ActivationQuantiser:
+        """The learned quantiser of a node. Raises `SubnetError` where it was never started."""
+        return cast(ActivationQuantiser, _started(self.edges, node.edge, node))
+
+    def scale(self, node: Node) -> WeightQuantiser:
+        """The quantiser of a node's weights. Raises `SubnetError` as `quantiser` does."""
+        return cast(WeightQuantiser, _started(self.scales, node.weights, node))
+
+    def _integers(self, node: Node) -> tuple[Tensor, Tensor]:
+        """The active weight in whole numbers, and its scale."""
+        layer = node.sizes
+        found: tuple[Tensor, Tensor] = self.scale(node)(self.weights_at(layer).weight_of(layer))
+        return found
+
+    def folded(self, node: Node, input_scale: Tensor) -> Folded:
+        """Norm and bias folded into the whole numbers of a node that reads `input_scale`."""
+        source = self.weights_at(node.sizes)
+        norm, bias = _norm_and_bias(source, node)
+        statistics = None
+        if norm is not None:
+            c = node.sizes.cout
+            parts = (norm.weight[:c], norm.bias[:c], norm.running_mean[:c], norm.running_var[:c])
+            statistics = Norm(*parts, EPSILON)
+        integers, scale = self._integers(node)
+        return fold(integers, scale, statistics, bias, input_scale, node.offset)
+
+    def _weighted(self, node: Node, x: Edge, ranges: Ranges | None) -> Tensor:
+        """(N, cin, H, W) -> (N, cout, H', W')."""
+        source = self.weights_at(node.sizes)
+        norm, bias = _norm_and_bias(source, node)
+        if ranges is None and (norm is None or not norm.training):
+            folded = self.folded(node, x.scale)
+            with torch.autocast(x.steps.device.type, enabled=False):
+                y = _convolve(node, x.steps, folded.weight) + _channels(folded.bias)
+                return y * _channels(folded.step)
+        if ranges is None:
+            integers, scale = self._integers(node)
+            y = _convolve(node, value_of(x), integers * scale)
+        else:
+            y = _convolve(node, value_of(x), source.weight_of(node.sizes))
+        y = y if bias is None else y + _channels(bias)
+        if norm is not None and ranges is not None:
+            c = y.shape[1]
+            y = F.batch_norm(y, None, None, norm.weight[:c], norm.bias[:c], True, 0.0, EPSILON)
+        elif norm is not None:
+            y = norm(y)
+        return y + node.offset if node.offset else y
+
+
+def _started(quantisers: nn.ModuleDict, key: str | None, node: Node) -> nn.Module:
+    if key is None or key not in quantisers:
+        raise SubnetError(f"no quantiser for {node.name}: start QAT with a subnet that has it")
+    return quantisers[key]
+
+
+def _norm_and_bias(source: Weighted, node: Node) -> tuple[ElasticNorm | None, Tensor | None]:
+    if isinstance(source, ElasticLinear):
+        return None, source.bias
+    return (source.norm if node.sizes.norm else None), source.bias_of(node.sizes)
+
+
+def _convolve(node: Node, x: Tensor, weight: Tensor) -> Tensor:
+    """(N, cin, H, W) -> (N, cout, H', W') without bias; a linear layer as a 1 x 1 convolution."""
+    layer = node.sizes
+    if node.op == "linear":
+        return F.linear(x.flatten(1), weight)[:, :, None, None]
+    groups = layer.cin if node.op == "dwconv" else 1
+    return F.conv2d(x, weight, None, layer.stride, layer.kernel // 2, groups=groups)
+
+
+def _window(node: Node, x: Tensor) -> Tensor:
+    return pool2d(x, node.op, node.sizes.kernel, node.sizes.stride)
+
+
+def _channels(x: Tensor) -> Tensor:
+    return x[:, None, None]
+
+
+def _fixed(fixed: Fixed, y: Tensor) -> Edge:
+    y = y.float()
+    steps = round_ste(y / y.new_full((), fixed.write)) + fixed.zero_point
+    return Edge(steps.clamp(0, ACT_MAX) - fixed.zero_point, y.new_full((), fixed.read))
+
+
+def _observed(node: Node, y: Tensor, ranges: Ranges) -> Edge:
+    """y in FP32; its range is noted where the node has a learned quantiser."""
+    y = y.float()
+    one = y.new_ones(())
+    if node.fixed is not None:
+        low, high = ((q - node.fixed.zero_point) * node.fixed.write for q in (0, ACT_MAX))
+        return Edge(y.clamp(low, high) * (node.fixed.read / node.fixed.write), one)
+    if node.edge is not None:
+        low, high = ranges.get(node.edge, (0.0, 0.0))
+        ranges[node.edge] = (min(low, float(y.min())), max(high, float(y.max())))
+    return Edge(_clipped(node.clip, y), one)
+
+
+def _clipped(clip: Clip, y: Tensor) -> Tensor:
+    return y if clip == "none" else y.clamp(0, 6 if clip == "relu6" else None)

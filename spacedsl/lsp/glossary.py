@@ -1,0 +1,75 @@
+"""One sentence on every word of the language, for hovers and completions."""
+
+from __future__ import annotations
+
+WORDS: dict[str, str] = {
+    "language": "The version of the language the page is written in; the first statement.",
+    "use": "Brings another page's blocks and spaces: a path beside this page, else in the library.",
+    "block": "Defines a block type: parameters, and the ops that training, export, cost and "
+    "latency are all derived from.",
+    "hyperspace": "Defines all that a search may choose from: per elastic stage several block "
+    "types and a list of widths with a window.",
+    "space": "Defines a search space: one block type and one width window per elastic stage. "
+    "What it does not say, it has from what it is `of`.",
+    "model": "Defines one network of a space.",
+    "target": "Defines a device: its latency tables and limits.",
+    "of": "What this is a member of; checked.",
+    "at": "The resolution of a model, in pixels.",
+    "input": "Channels and resolutions: `3 x 160..224 step 16`.",
+    "x": "Between channels and resolutions, and the sides of a kernel.",
+    "quality": "The quality table that scores blocks, unless a command names another.",
+    "blocks": "The block types that every elastic stage may choose from.",
+    "elastic": "A stage whose block type and width window a search chooses.",
+    "width": "Output channels that the blocks of the stage may have.",
+    "window": "How many neighbouring widths of the list a space may use in this stage. The search "
+    "chooses one such window; the subnets of a space take their widths from it.",
+    "depth": "How many blocks the stage may have.",
+    "stride": "The stride of the stage; its first block takes it, at the op that is `strided`.",
+    "shared": "What all blocks of a subnet's stage have in common: `width`, or parameters.",
+    "step": "The distance of a range's values. The range has to hit its end.",
+    "conv": "Convolution, with batch norm and same padding: `conv 3x3 -> width act`. Without "
+    "`->` it goes to the stage's width.",
+    "dwconv": "Depthwise convolution: `dwconv kernel act`.",
+    "se": "Squeeze and excitation through this many channels.",
+    "maxpool": "Max pooling.",
+    "avgpool": "Average pooling.",
+    "pool": "Global average pooling to 1 x 1.",
+    "linear": "The classifier: `linear -> classes`.",
+    "dropout": "Dropout with this rate, in training.",
+    "shortcut": "Adds the body's input to its output: `none`, `identity`, `projected` (a conv 1x1 "
+    "where width or size change) or a body of its own. It ends its body.",
+    "optional": "Ops that are there where a parameter is 1 and left out where it is 0.",
+    "round8": "Rounds to a multiple of 8, at least 8, never below 90 % of the value.",
+    "device": "The device, and the runtime that its rules are of.",
+    "latency": "The latency table of the device.",
+    "limits": "Latency limits that a search scores for: `8ms, 10ms`.",
+    "reference": "The published space of this device.",
+}
+
+SIZES = {
+    "cin": "The channels that come into the block.",
+    "cout": "The channels that leave the block: the width of the stage.",
+}
+
+MODIFIERS = {
+    "strided": "This op takes the stride of the stage, in the first block.",
+    "nonorm": "Without batch norm.",
+    "bias": "With a bias.",
+    "elide": "Left out where it would keep both width and size.",
+    "stacked": "k x k as (k - 1) / 2 depthwise convolutions 3 x 3.",
+}
+
+SHORTCUTS = {
+    "none": "No shortcut.",
+    "identity": "The input itself, where width and size are kept.",
+    "projected": "The input, through a conv 1x1 where width or size change.",
+}
+
+ACTIVATIONS = {
+    "relu": "max(x, 0)",
+    "relu6": "min(max(x, 0), 6)",
+    "hswish": "x * hsigmoid(x)",
+    "swish": "x * sigmoid(x)",
+    "hsigmoid": "min(max(x + 3, 0), 6) / 6",
+    "sigmoid": "1 / (1 + exp(-x))",
+}

@@ -1,0 +1,137 @@
+"""Times of an INT8 TFLite file's operators as LiteRT runs them. Needs the extra `tflite`.
+
+XNNPACK merges operators: padding into the convolution after it, and a chain of elementwise ones
+that reads a single tensor (a whole hswish) into one table. What it runs is told apart by kind
+alone, so the file's operators are merged here in the same way and the two lists compared."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spacedsl.diagnostics import fault
+from spacedsl.targets.litert_c import Profiled
+
+MS_PER_US = 1e-3
+ELEMENTWISE = frozenset({"ADD", "MUL", "LOGISTIC", "RELU", "RELU6", "HARD_SWISH"})
+WINDOWS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
+
+KINDS = {
+    "Convolution": WINDOWS,
+    "Fully Connected": frozenset({"CONV_2D", "FULLY_CONNECTED"}),
+    "Add": frozenset({"ADD"}),
+    "Multiply": frozenset({"MUL"}),
+    "Mean": frozenset({"MEAN"}),
+    "Convert": frozenset({"QUANTIZE", "DEQUANTIZE"}),
+    "Max Pooling": frozenset({"MAX_POOL_2D"}),
+    "Average Pooling": frozenset({"AVERAGE_POOL_2D"}),
+    "Constant Pad": frozenset({"PAD"}),
+    "Space To Depth": frozenset({"SPACE_TO_DEPTH"}),
+    "Static Reshape": frozenset({"RESHAPE"}),
+}
+"""How XNNPACK begins the name of an operator -> what it may be in the file; else it is a table."""
+
+
+class Step(NamedTuple):
+    """An operator that XNNPACK runs: the tensor it makes, its kind in the file ("TABLE" for a
+    merged chain) and the tensors it reads."""
+
+    name: str
+    kind: str
+    reads: tuple[str, ...]
+
+
+class ProfiledFile:
+    """An INT8 TFLite file of ours whose operators are timed as it runs. Raises `SpaceError` for one
+    that LiteRT cannot load."""
+
+    def __init__(self, model: bytes, threads: int = 1) -> None:
+        found = _File(model)
+        self._steps = found.steps()
+        self._profiled = Profiled(model, found.image, found.logits, threads)
+        self._times: list[list[int]] = []
+
+    def __call__(self) -> None:
+        """One inference. Raises `SpaceError` where XNNPACK does not run what the file says."""
+        events = self._profiled.run()
+        kinds = [kind for kind, _ in events]
+        agrees = len(kinds) == len(self._steps)
+        if not agrees or not all(map(_is, kinds, (step.kind for step in self._steps))):
+            raise fault(
+                "bad-profile",
+                f"XNNPACK runs {len(kinds)} operators, {len(self._steps)} are expected: "
+                "this file is merged in another way",
+            )
+        self._times.append([elapsed for _, elapsed in events])
+
+    def close(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+        """Names of the tensors that operators make (N,), which are the plan's, and times in ms
+        (runs, N), in execution order."""
+        self._profiled.close()
+        names = tuple(step.name for step in self._steps)
+        return names, np.array(self._times, dtype=np.float64).reshape(-1, len(names)) * MS_PER_US
+
+
+def _is(event: str, kind: str) -> bool:
+    """Can XNNPACK's operator `event` be one of `kind`?"""
+    for beginning, kinds in KINDS.items():
+        if event.startswith(beginning):
+            return kind in kinds
+    return kind == "TABLE"
+
+
+class _File:
+    """The operators of a TFLite file. Raises `SpaceError` for a damaged one."""
+
+    def __init__(self, data: bytes) -> None:
+        from ai_edge_litert import schema_py_generated as schema
+
+        words = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
+        try:
+            model = schema.Model.GetRootAs(data)
+            graph = model.Subgraphs(0)
+            tensors: list[Any] = [graph.Tensors(i) for i in range(graph.TensorsLength())]
+            self.names = [t.Name().decode() for t in tensors]
+            self.constant = {n for n, t in zip(self.names, tensors, strict=True) if t.Buffer()}
+            self.shapes = {
+                n: tuple(t.ShapeAsNumpy().tolist()) if t.ShapeLength() else ()
+                for n, t in zip(self.names, tensors, strict=True)
+            }
+            self.image = self.shapes[self.names[graph.Inputs(0)]]
+            self.logits = self.shapes[self.names[graph.Outputs(0)]]
+            codes = [
+                words[model.OperatorCodes(i).BuiltinCode()]
+                for i in range(model.OperatorCodesLength())
+            ]
+            operators = [graph.Operators(i) for i in range(graph.OperatorsLength())]
+            self.operators = [
+                Step(
+                    self.names[op.Outputs(0)],
+                    codes[op.OpcodeIndex()],
+                    tuple(self.names[op.Inputs(i)] for i in range(op.InputsLength())),
+                )
+                for op in operators
+            ]
+        except Exception as error:  # the schema's reader checks nothing: any offset may be wrong
+            raise fault("bad-tflite", f"the TFLite file is damaged: {error}") from None
+
+    def steps(self) -> tuple[Step, ...]:
+        """The operators as XNNPACK merges them."""
+        found: list[Step] = []
+        root: dict[str, str] = {}
+        for op in self.operators:
+            reads = [name for name in op.reads if name not in self.constant]
+            last = found[-1] if found else None
+            roots = {root.get(name, name) for name in reads}
+            if op.kind in ELEMENTWISE and len(roots) == 1:
+                (root[op.name],) = roots
+                if last is not None and root.get(last.name) in roots:
+                    found.pop()
+                found.append(Step(op.name, "TABLE", tuple(reads)))
+                continue
+            if op.kind in WINDOWS and last is not None and last.kind == "PAD":
+                found.pop()
+            found.append(op)
+        return tuple(found)

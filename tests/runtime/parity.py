@@ -1,0 +1,103 @@
+"""Torch's fake-quantised network beside ONNX Runtime's, tensor by tensor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spacedsl.api import load_target
+from spacedsl.compiler.integer_model import IntegerModel, load_model
+from spacedsl.compiler.onnx_int8 import emit_int8
+from spacedsl.compiler.plans import int8_plan, network_plan, plan_text
+from spacedsl.compiler.stamp import IMAGE
+from spacedsl.compiler.supernet import subnet_data
+from spacedsl.ir.subnet import Subnet
+from spacedsl.ir.target import Target
+from spacedsl.targets.ort import open_session
+from spacedsl.targets.rules import rules_of
+from spacedsl_runtime.elastic.modules import ElasticNorm
+from spacedsl_runtime.quant.deployment import deploy
+from spacedsl_runtime.quant.extracted import QatSubnet
+from spacedsl_runtime.quant.int8 import Node
+from spacedsl_runtime.quant.modules import Edge
+from spacedsl_runtime.quant.qat import QatSupernet
+from spacedsl_runtime.subnet import read_subnet
+from tests.onnx_support import pixels
+
+VNNI = load_target("vnni")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same subnet in torch and as an integer model."""
+
+    net: QatSubnet
+    model: IntegerModel
+
+
+def int8_json(subnet: Subnet, target: Target = VNNI) -> dict[str, Any]:
+    """The INT8 plan of a model, as `spacedsl compile --target` writes it."""
+    plan = int8_plan(network_plan(subnet), rules_of(target), target)
+    found: dict[str, Any] = json.loads(plan_text(plan))
+    return found
+
+
+def extracted(qat: QatSupernet, subnet: Subnet) -> QatSubnet:
+    return qat.extract(read_subnet(subnet_data(subnet).model_dump(mode="json"), qat.plan))
+
+
+def deployed(net: QatSubnet, subnet: Subnet, folder: Path) -> Pair:
+    """A subnet out of the supernet, through the file."""
+    path = folder / "model.npz"
+    half = (0.5,) * net.channels
+    deploy(net, int8_json(subnet), path, mean=half, std=half)
+    return Pair(net, load_model(path))
+
+
+def differences(pair: Pair, x: Tensor) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """For every 8-bit tensor: how many steps torch is off ONNX Runtime's running graph, given the
+    same 8-bit inputs. x (N, C, R, R)."""
+    nodes = pair.model.nodes
+    session = open_session(
+        emit_int8(pair.model, outputs=[n.name for n in nodes]).SerializeToString()
+    )
+    values = session.run([f"{n.name}.q" for n in nodes], {IMAGE: x.numpy()})
+    theirs = dict(zip([n.name for n in nodes], values, strict=True))
+    theirs["input"] = pixels(theirs["input"], nodes[0].shape[0])
+    found: list[tuple[str, NDArray[np.float64]]] = []
+
+    def compare(node: Node, edge: Edge) -> Edge:
+        zero = pair.model.header.quantisers[node.name].zero_point
+        real = theirs[node.name][:, : edge.steps.shape[1]]  # the emitter may add channels
+        steps = torch.from_numpy(real.astype(np.float32)) - zero
+        steps = steps.reshape(edge.steps.shape)
+        found.append((node.name, (steps - edge.steps).abs().double().numpy()))
+        return Edge(steps, edge.scale)
+
+    with torch.no_grad():
+        pair.net(x, tap=compare)
+    assert [name for name, _ in found] == [n.name for n in nodes]
+    yield from found
+
+
+def as_if_trained(qat: QatSupernet, seed: int) -> QatSupernet:
+    """Scales and offsets off their start, some channels with a negative gamma or none."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for quantiser in [*qat.edges.values(), *qat.scales.values()]:
+            for parameter in quantiser.parameters():
+                parameter.mul_(0.7 + 0.6 * torch.rand((), generator=generator))
+        for norm in qat.supernet.modules():
+            if isinstance(norm, ElasticNorm):
+                drawn = torch.rand(norm.weight.shape, generator=generator)
+                norm.weight[drawn < 0.3] *= -1
+                norm.weight[drawn < 0.1] = 0
+    return qat
