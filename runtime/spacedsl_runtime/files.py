@@ -12,7 +12,7 @@ from spacedsl_runtime.errors import SpacedslError
 
 
 def write_atomic(
-    path: Path | str, write: Callable[[IO[bytes]], None], mistake: Callable[[str], SpacedslError]
+    path: Path | str, write: Callable[[IO[bytes]], object], mistake: Callable[[str], SpacedslError]
 ) -> None:
     """What `write` puts into a file, in place of `path`; `mistake` makes the error from its
     message."""

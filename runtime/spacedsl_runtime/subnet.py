@@ -86,6 +86,20 @@ def _drawer(rng: random.Random, values: Sequence[T], shared: bool) -> Callable[[
     return lambda: rng.choice(values)
 
 
+def describe(plan: Plan, subnet: Subnet) -> str:
+    """A subnet on one line, for messages: `at 24; stem 8; stage1 16 kernel3 expand2, ...`."""
+    stages = (
+        f"{stage.name} {', '.join(map(_words, blocks))}"
+        for stage, blocks in zip(plan.stages, subnet.stages, strict=True)
+    )
+    return "; ".join((f"at {subnet.resolution}", *(s.strip() for s in stages)))
+
+
+def _words(block: Block) -> str:
+    width = (str(block.width),) if block.width else ()
+    return " ".join((*width, *(f"{name}{value}" for name, value in block.settings)))
+
+
 def check_subnet(plan: Plan, subnet: Subnet) -> None:
     """Raise `SubnetError` unless `subnet` is one of the plan's, naming what is not and what is."""
 

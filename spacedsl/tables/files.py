@@ -17,11 +17,16 @@ from spacedsl.tables.schema import TableFile
 
 MAX_BYTES = 32 << 20
 
+DISTILLED = "quality.json"
+"""The table in the folder of a distillation."""
+
 
 def table_path(name: str) -> Path:
-    """Where a table is: a path if it has a separator or ends in .json, else a shipped one."""
+    """Where a table is: a path if it has a separator or ends in .json (a folder: that of a
+    distillation, which holds one), else a shipped one."""
     if is_path(name) or os.sep in name:
-        return Path(name)
+        path = Path(name)
+        return path / DISTILLED if path.is_dir() else path
     known = shipped()
     if name not in known:
         close = suggest(name, known)

@@ -1,0 +1,119 @@
+"""A training step of the sandwich rule: images per second, against the usual elastic modules.
+
+    python -m benchmarks.training [--space vnni] [--resolution 64] [--batch 16] [--rounds 9]
+
+Steps of both ways run in turn, one of each per round, on the same subnets and images, so that
+drift of the machine hits both. `sliced` is a plain stand-in for the usual elastic modules: every
+weight is sliced and copied on every call, images and weights are channels first. Also how many
+digits a second are read and augmented. Prints JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from statistics import median, quantiles
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.runtime import copied_slices
+from spacedsl import api
+from spacedsl.compiler.supernet import supernet_plan
+from spacedsl.compiler.supernet_schema import json_text
+from spacedsl_runtime.data.sources import open_data
+from spacedsl_runtime.data.split import Unreadables
+from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
+from spacedsl_runtime.plan import Plan, read_plan
+from spacedsl_runtime.train.batches import batches
+from spacedsl_runtime.train.loop import sandwich, train_step
+from spacedsl_runtime.train.optimise import optimiser_of
+from spacedsl_runtime.train.parallel import World
+from spacedsl_runtime.train.recipe import Recipe, recipe_for
+from spacedsl_runtime.train.state import State
+
+CLASSES = 10
+
+
+def stepper(plan: Plan, recipe: Recipe, images: Tensor, *, plain: bool) -> Callable[[int], float]:
+    """What takes step i and returns its seconds."""
+    model: Supernet = load_supernet(plan, 3, CLASSES).train()
+    if plain:
+        for parameter in model.parameters():
+            parameter.data = parameter.data.contiguous()
+        model.run_program = _channels_first(model)  # type: ignore[method-assign]
+    state = State(model, optimiser_of(model, recipe))
+    labels = torch.arange(len(images)) % CLASSES
+
+    def step(i: int) -> float:
+        subnets = sandwich(plan, recipe, i)
+        with copied_slices() if plain else nullcontext():
+            start = time.perf_counter()
+            train_step(state, images, labels, subnets, recipe, 0.001, World())
+            return time.perf_counter() - start
+
+    return step
+
+
+def _channels_first(model: Supernet) -> Callable[..., Tensor]:
+    from spacedsl_runtime.elastic.interpreter import add, run
+
+    def run_program(program: Any, x: Tensor, dropout: bool = True) -> Tensor:
+        x = x.contiguous()
+        return run(program, x, lambda layer, y: model.apply_layer(layer, y, dropout), add)
+
+    return run_program
+
+
+def reading(batch: int) -> float:
+    """Images per second of reading and augmenting digits at 32 x 32, one process."""
+    data = open_data("digits")
+    recipe = recipe_for(data, steps=10, batch=batch)
+    start = time.perf_counter()
+    for _ in batches(data, recipe, 32, 0, World(), Unreadables(0, print)):
+        pass
+    return 10 * batch / (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Print the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--space", default="vnni")
+    parser.add_argument("--resolution", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    plan = read_plan(json.loads(json_text(supernet_plan(api.load_space(args.space)))), "supernet")
+    plan = replace(plan, resolutions=(args.resolution,))
+    recipe = Recipe(steps=1000, batch=args.batch, lr=0.001, warmup=0, weight_decay=1e-5)
+    images = torch.randn(args.batch, 3, args.resolution, args.resolution)
+    ways = {
+        "ours": stepper(plan, recipe, images, plain=False),
+        "sliced": stepper(plan, recipe, images, plain=True),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for i in range(-1, args.rounds):  # the first round warms up
+        order = list(ways) if i % 2 else list(reversed(ways))
+        for name in order:
+            took = ways[name](max(i, 0))
+            if i >= 0:
+                seconds[name].append(took)
+    ratios = [b / a for a, b in zip(seconds["ours"], seconds["sliced"], strict=True)]
+    low, _, high = quantiles(ratios, n=4)
+    result = {
+        **vars(args),
+        "images_per_second": {n: args.batch / median(s) for n, s in seconds.items()},
+        "speedup": {"median": median(ratios), "quartiles": [low, high]},
+        "reading_images_per_second": reading(args.batch),
+    }
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

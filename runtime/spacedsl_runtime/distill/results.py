@@ -1,0 +1,79 @@
+"""The directory of a distillation: what was asked for, and one file per finished job.
+
+    resolved.space   the hyperspace, self-contained
+    run.json         settings: hyperspace, data, teacher, recipe
+    jobs/NAME.json   the rows of a finished job, or why it failed
+
+A job's file is its journal entry: written whole when it ends, and never again once it ended well.
+So jobs can be killed, retried and run in any order; a directory is gone on with under the same
+settings only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from spacedsl_runtime.errors import RunError
+from spacedsl_runtime.files import write_atomic
+from spacedsl_runtime.reader import check_stamp, read_json
+from spacedsl_runtime.train.run import ABOUT, PAGE, differences, holds_run, versions
+
+FORMAT = "spacedsl-distillation"
+VERSION = 1
+
+
+def begin(
+    folder: Path, page: str, settings: Mapping[str, Any], about: Mapping[str, Any], resume: bool
+) -> None:
+    """Begin a directory, or check that it is to be gone on with. Raises `RunError`."""
+    path = folder / ABOUT
+    if holds_run(folder, resume):
+        found = read_json(path, RunError)
+        check_stamp(found, FORMAT, VERSION, lambda message: RunError(f"{path}: {message}"))
+        differing = differences(found.get("settings"), json.loads(json.dumps(settings)))
+        if differing:
+            message = f"{folder} is another run: {'; '.join(differing)}"
+            raise RunError(message, "go on with the run's settings, or choose another folder")
+        return
+    stamp = {"format": FORMAT, "version": VERSION}
+    try:
+        (folder / "jobs").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot write {folder}: {error.strerror or error}") from None
+    _write(folder / PAGE, page.encode())
+    _write(path, _json({**stamp, "settings": settings, **about, "versions": versions()}))
+
+
+def finished(folder: Path, name: str) -> list[dict[str, Any]] | None:
+    """The rows of a job, None where it has not ended well. Raises `RunError` for a damaged file."""
+    path = _path(folder, name)
+    if not path.exists():
+        return None
+    found = read_json(path, RunError)
+    if found.get("job") != name or not isinstance(found.get("rows", []), list):
+        raise RunError(f"{path} is not the result of {name}", "remove it to run the job again")
+    return found.get("rows")
+
+
+def save_rows(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A job ended well."""
+    _write(_path(folder, name), _json({"job": name, "rows": list(rows)}))
+
+
+def save_failure(folder: Path, name: str, why: str) -> None:
+    """A job failed; the next run tries it again."""
+    _write(_path(folder, name), _json({"job": name, "failed": why}))
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / "jobs" / f"{name.replace(' ', '.')}.json"
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def _write(path: Path, data: bytes) -> None:
+    write_atomic(path, lambda file: file.write(data), RunError)

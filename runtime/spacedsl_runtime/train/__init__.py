@@ -1,0 +1,1 @@
+"""Training of supernets: recipe, batches, loop, checkpoints, run directories."""

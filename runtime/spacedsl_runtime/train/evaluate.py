@@ -1,0 +1,118 @@
+"""Accuracy of subnets: extracted, batch norms re-calibrated on training images, on plain views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from spacedsl_runtime.data.split import Data, Unreadables
+from spacedsl_runtime.data.views import plain_batches
+from spacedsl_runtime.elastic.calibrate import recalibrate
+from spacedsl_runtime.elastic.supernet import Supernet
+from spacedsl_runtime.plan import Plan
+from spacedsl_runtime.subnet import Subnet, describe, largest, sample, smallest
+from spacedsl_runtime.train.batches import Normalise
+from spacedsl_runtime.train.seeds import Use, choices, numbers
+
+RANDOM = 3
+"""Random subnets that are evaluated besides the largest and the smallest."""
+
+BATCH = 256
+CALIBRATION_BATCHES, CALIBRATION_BATCH = 20, 64
+
+
+@dataclass(frozen=True)
+class Score:
+    """A subnet's share of right answers and mean cross entropy on the test split. `words`: the
+    subnet on one line."""
+
+    name: str
+    subnet: Subnet
+    top1: float
+    loss: float
+    images: int
+    words: str
+
+    def to_json(self) -> dict[str, Any]:
+        """For metrics and results."""
+        return {
+            "subnet": self.words,
+            "resolution": self.subnet.resolution,
+            "top1": self.top1,
+            "loss": self.loss,
+            "images": self.images,
+        }
+
+
+def evaluated_subnets(plan: Plan, seed: int) -> dict[str, Subnet]:
+    """Largest, smallest and a few random ones, the same every time; equal ones once."""
+    rng = choices(seed, Use.evaluation)
+    asked = {"largest": largest(plan), "smallest": smallest(plan)}
+    asked |= {f"random{i}": sample(plan, rng) for i in range(RANDOM)}
+    return distinct(asked)
+
+
+def distinct(subnets: dict[str, Subnet]) -> dict[str, Subnet]:
+    """Without those that equal one before them, as in a space of one network."""
+    found: dict[Subnet, str] = {}
+    for name, subnet in subnets.items():
+        found.setdefault(replace(subnet, name="subnet"), name)
+    return {name: subnets[name] for name in found.values()}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What it takes to evaluate subnets of one space on one set of data."""
+
+    data: Data
+    normalise: Normalise
+    seed: int
+    device: torch.device
+    unreadables: Unreadables
+
+    def __call__(self, supernet: Supernet, subnets: dict[str, Subnet]) -> tuple[Score, ...]:
+        """The scores of subnets by name. The supernet is not changed. Raises `DataError`."""
+        mode = supernet.training
+        supernet.eval()
+        try:
+            return tuple(self._score(supernet, n, s) for n, s in subnets.items())
+        finally:
+            supernet.train(mode)
+
+    def _score(self, supernet: Supernet, name: str, subnet: Subnet) -> Score:
+        network = supernet.extract(subnet)
+        recalibrate(network, self.calibration(subnet.resolution))
+        right, loss, images = self.test(network, subnet.resolution)
+        words = describe(supernet.plan, subnet)
+        return Score(name, subnet, right / max(1, images), loss / max(1, images), images, words)
+
+    def calibration(self, resolution: int) -> Iterator[Tensor]:
+        """Batches (N, C, R, R) of plain views of training images, the same every time."""
+        count = CALIBRATION_BATCHES * CALIBRATION_BATCH
+        whole = self.data.train
+        order = numbers(self.seed, Use.calibration).permutation(len(whole.labels))[:count]
+        found = plain_batches(
+            whole.some(order), resolution, self.data.augment, CALIBRATION_BATCH, self.unreadables
+        )
+        for views, _ in found:
+            yield self.normalise(torch.tensor(views, device=self.device))
+
+    def test(self, network: nn.Module, resolution: int) -> tuple[int, float, int]:
+        """Right answers, sum of cross entropies and number of images of the test split."""
+        right, loss, images = 0, 0.0, 0
+        batches = plain_batches(
+            self.data.test, resolution, self.data.augment, BATCH, self.unreadables
+        )
+        with torch.no_grad():
+            for views, expected in batches:
+                logits = network(self.normalise(torch.tensor(views, device=self.device)))
+                labels = torch.tensor(expected, device=self.device)
+                right += int((logits.argmax(1) == labels).sum())
+                loss += float(F.cross_entropy(logits, labels, reduction="sum"))
+                images += len(labels)
+        return right, loss, images

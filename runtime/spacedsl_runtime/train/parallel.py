@@ -1,0 +1,72 @@
+"""Several processes, one model: each trains on its part of a batch, gradients are averaged.
+
+All processes train the same subnets, so they have gradients for the same weights, and one
+all-reduce of them per step is all that is exchanged. Started by torchrun."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from spacedsl_runtime.errors import RecipeError
+
+PATIENCE = timedelta(hours=6)
+"""Others wait this long while the first process evaluates."""
+
+
+class World(NamedTuple):
+    """How many processes train, and which one this is; the first one writes."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Does this one write?"""
+        return self.rank == 0
+
+
+@contextmanager
+def world_of(device: str) -> Iterator[tuple[World, torch.device]]:
+    """The processes that torchrun started (one without it) and this one's device. Raises
+    `RecipeError` for a device that is not there."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RecipeError("there is no CUDA device here", "say --device cpu")
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    local = torch.device(device, int(os.environ.get("LOCAL_RANK", "0")) if device != "cpu" else 0)
+    if size == 1:
+        yield World(), local
+        return
+    dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=PATIENCE)
+    try:
+        yield World(dist.get_rank(), size), local
+    finally:
+        dist.destroy_process_group()
+
+
+def wait(world: World) -> None:
+    """Until all processes are here."""
+    if world.size > 1:
+        dist.barrier()
+
+
+def average(model: nn.Module, losses: Tensor, world: World) -> Tensor:
+    """Replace the gradients by their means over all processes; returns the mean losses (paths,)."""
+    if world.size == 1:
+        return losses
+    parts: Sequence[Tensor] = [p.grad for p in model.parameters() if p.grad is not None]
+    flat = torch.cat([losses, *(g.flatten() for g in parts)])
+    dist.all_reduce(flat)
+    flat /= world.size
+    position = len(losses)
+    for grad in parts:
+        grad.copy_(flat[position : position + grad.numel()].view(grad.shape))
+        position += grad.numel()
+    return flat[: len(losses)]

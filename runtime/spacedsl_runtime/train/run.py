@@ -1,0 +1,235 @@
+"""A run directory: what was run, how, and how it went. Imports no torch.
+
+    resolved.space   the page that is trained, self-contained
+    plan.json        its plan
+    run.json         settings, data, seed, versions, command
+    metrics.jsonl    one JSON object a line
+    checkpoint.safetensors
+
+A directory holds one run. Going on with it is asked for (`resume`) and needs the same settings;
+metrics after the checkpoint are then cut off, since they are measured again."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Protocol, runtime_checkable
+
+from spacedsl_runtime.errors import RunError
+from spacedsl_runtime.files import write_atomic
+from spacedsl_runtime.plan import Plan
+from spacedsl_runtime.reader import check_stamp, read_json
+
+FORMAT = "spacedsl-run"
+VERSION = 1
+
+PAGE, PLAN, ABOUT = "resolved.space", "plan.json", "run.json"
+METRICS, CHECKPOINT = "metrics.jsonl", "checkpoint.safetensors"
+
+PACKAGES = ("spacedsl", "torch", "numpy", "pillow", "safetensors", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a run is: `settings` decide its result; `about` is said besides (command, threads)."""
+
+    plan: Plan
+    plan_json: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    about: Mapping[str, Any]
+
+
+@runtime_checkable
+class Board(Protocol):
+    """TensorBoard's writer, as far as it is used."""
+
+    def add_scalar(self, tag: str, value: float, step: int) -> None:
+        """One number."""
+
+    def close(self) -> None:
+        """Write what is not written yet."""
+
+
+def holds_run(folder: Path, resume: bool) -> bool:
+    """Does a folder hold a run? Raises `RunError` where it does and is not to be gone on with."""
+    begun = (folder / ABOUT).exists()
+    if begun and not resume:
+        help = "say --resume to go on with it, or choose another folder"
+        raise RunError(f"{folder} holds a run already", help)
+    return begun
+
+
+class Run(AbstractContextManager["Run"]):
+    """An open run directory, locked against other runs. `warn` gets what differs from the machine
+    that began it. Raises `RunError`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        description: Description,
+        resume: bool,
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.folder, self.checkpoint = folder, folder / CHECKPOINT
+        self.board: Board | None = None
+        begun = holds_run(folder, resume)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._log = _open(folder / METRICS)
+        except OSError as error:
+            raise _cannot_write(folder, error) from None
+        try:
+            _lock(self._log, folder)
+            if begun:
+                _compare(folder, description, warn)
+            else:
+                _describe(folder, description)
+        except BaseException:
+            self._log.close()
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if self.board is not None:
+                self.board.close()
+            self._log.close()
+        except OSError:  # what could not be written is already reported
+            if kind is None:
+                raise
+
+    def rewind(self, log_bytes: int) -> None:
+        """Cut metrics off after `log_bytes`."""
+        size = os.fstat(self._log.fileno()).st_size
+        if size < log_bytes:
+            path = self.folder / METRICS
+            raise RunError(f"{path} has {size} bytes, {log_bytes} at the checkpoint: it was edited")
+        self._log.truncate(log_bytes)
+        self._log.seek(log_bytes)
+
+    def log(self, entry: Mapping[str, Any]) -> None:
+        """Write one line of metrics, and its numbers to TensorBoard."""
+        try:
+            self._log.write(json.dumps(entry, allow_nan=False).encode() + b"\n")
+            self._log.flush()
+        except OSError as error:
+            raise _cannot_write(self.folder / METRICS, error) from None
+        if self.board is not None:
+            for tag, value in _numbers("", entry):
+                if tag != "step":
+                    self.board.add_scalar(tag, value, int(entry.get("step", 0)))
+
+    def sync(self) -> int:
+        """The bytes of metrics so far, which are on the disk then."""
+        os.fsync(self._log.fileno())
+        return self._log.tell()
+
+    def write(self, name: str, value: Mapping[str, Any]) -> Path:
+        """Write a JSON file beside the others."""
+        path = self.folder / name
+        _write(path, _json(value))
+        return path
+
+
+def _numbers(where: str, value: object) -> list[tuple[str, float]]:
+    if isinstance(value, Mapping):
+        return [n for k, v in value.items() for n in _numbers(f"{where}/{k}" if where else k, v)]
+    return [(where, float(value))] if isinstance(value, int | float) else []
+
+
+def _open(path: Path) -> IO[bytes]:
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b")
+
+
+def _lock(file: IO[bytes], folder: Path) -> None:
+    if sys.platform != "win32":
+        import fcntl
+
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RunError(f"another process writes the run {folder}") from None
+
+
+def _describe(folder: Path, description: Description) -> None:
+    """`run.json` comes last: a directory without it holds no run."""
+    _write(folder / PAGE, description.plan.page.encode())
+    _write(folder / PLAN, _json(description.plan_json))
+    _write(folder / ABOUT, _json(_about(description)))
+
+
+def _about(description: Description) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "space": description.plan.name,
+        "hash": description.plan.hash,
+        "settings": dict(description.settings),
+        **description.about,
+        "versions": {"python": platform.python_version(), **versions()},
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that results depend on."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _compare(folder: Path, description: Description, warn: Callable[[str], None]) -> None:
+    path = folder / ABOUT
+    found = read_json(path, RunError)
+    check_stamp(found, FORMAT, VERSION, lambda message: RunError(f"{path}: {message}"))
+    mine = _about(description)
+    differing = differences(found.get("settings"), json.loads(_json(mine))["settings"])
+    if differing:
+        message = f"{folder} is another run: {'; '.join(differing)}"
+        raise RunError(message, "go on with the run's settings, or choose another folder")
+    for key in ("versions", "machine", "threads", "device"):
+        for difference in differences({key: found.get(key)}, {key: mine.get(key)}):
+            warn(f"{difference}: the last bits of the weights may differ")
+
+
+def differences(theirs: object, mine: object) -> list[str]:
+    """`KEY is A, this run's is B`, one per setting."""
+    if not (isinstance(theirs, dict) and isinstance(mine, dict)):
+        return ["its settings are missing"]
+    return [
+        f"{key} is {_shown(theirs.get(key))}, this run's is {_shown(mine.get(key))}"
+        for key in sorted(theirs.keys() | mine.keys())
+        if theirs.get(key) != mine.get(key)
+    ]
+
+
+def _shown(value: object) -> str:
+    return "missing" if value is None else json.dumps(value)
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, indent=1).encode() + b"\n"
+
+
+def _write(path: Path, data: bytes) -> None:
+    write_atomic(path, lambda file: file.write(data), RunError)
+
+
+def _cannot_write(path: Path, error: OSError) -> RunError:
+    return RunError(f"cannot write {path}: {error.strerror or error}")

@@ -1,0 +1,198 @@
+"""distill: losses fall, jobs stand for themselves, and the table is one that `tables` reads."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from spacedsl.ir.space import Space
+from spacedsl.tables.distilled import substage_rows
+from spacedsl.tables.files import load_quality, load_table
+from spacedsl.tables.fit_quality import substages
+from spacedsl_runtime.data.split import Unreadables
+from spacedsl_runtime.distill import loop
+from spacedsl_runtime.distill.loop import BkdJob, Row
+from spacedsl_runtime.distill.teacher import open_teacher
+from spacedsl_runtime.plan import read_plan
+from spacedsl_runtime.train.recipe import Recipe
+from tests.runtime.support import plan_json
+from tests.runtime.test_data import write_fashion, write_folders
+from tests.runtime.test_teachers import some_digits
+from tests.runtime.training import digits, job
+from tests.runtime.training import run as train
+from tests.support import item_of
+from tests.test_cli import run, run_json
+
+PAGE = """language 1
+use "std/blocks.space"
+hyperspace small {
+  input 1 x 8, 12
+  blocks {
+    mbv2 { kernel 3, 5  expand 2, 3 }
+    mbv1-dual { kernel 3, 5 }
+  }
+  stem { conv 3x3 relu strided  width 8  stride 2 }
+  elastic stage1 { width 8..24 step 8  window 2  depth 1..2  stride 2 }
+  elastic stage2 { width 16, 24  depth 1..2 }
+  head { conv 1x1 -> 32 relu  pool  linear -> 10 }
+}
+space big of small {
+  stage1 { mbv2  width 16, 24 }
+  stage2 { mbv2  width 16, 24 }
+}
+"""
+
+JOBS = ["stage1 0 mbv2", "stage1 1 mbv1-dual", "stage2 0 mbv2", "stage2 1 mbv1-dual"]
+
+OPTIONS = ("--steps", "6", "--batch", "16", "--samples", "4", "--threads", "1")
+
+
+def hyper() -> Space:
+    found = item_of(PAGE, "small")
+    assert isinstance(found, Space)
+    return found
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of `big` on digits."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("teacher") / "run"
+    big = item_of(PAGE, "big")
+    assert isinstance(big, Space)
+    train(job(folder, plan_json=plan_json(big), steps=40, batch=32, lr=0.4))
+    return folder
+
+
+def words(teacher: Path, out: Path, *more: str) -> tuple[str, ...]:
+    page, data = teacher.parent / "small.space", teacher.parent
+    if not page.exists():
+        page.write_text(PAGE)
+        write_fashion(data, 80, 20)
+    spec = f"checkpoint:{teacher}"
+    start = ("distill", "--hyper", f"{page}#small", "--data", f"fashion-mnist:{data}")
+    return (*start, "--teacher", spec, "--out", str(out), *OPTIONS, *more)
+
+
+@pytest.fixture(scope="module")
+def whole(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An undisturbed distillation."""
+    out = tmp_path_factory.mktemp("whole") / "bkd"
+    found = run_json(*words(teacher, out))
+    assert found["jobs"] == JOBS
+    assert found["rows"] == 2 * 4 * (2 + 2 + 1 + 1)
+    return out
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = [p for p in folder.rglob("*") if p.is_file() and p.name != "run.json"]
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
+
+
+def test_a_stage_learns_to_imitate_its_teacher(teacher: Path) -> None:
+    master = open_teacher(f"checkpoint:{teacher}", some_digits)
+    plan = read_plan(next(iter(_plans())), "bkd")
+    recipe = Recipe(steps=60, batch=32, lr=0.01, warmup=0, weight_decay=1e-4)
+    task = BkdJob(plan, (0, 1), (12,), 4, recipe)
+    losses: list[float] = []
+    rows = loop.distill(
+        task, master, digits(), Unreadables(0, pytest.fail), lambda _, loss: losses.append(loss)
+    )
+    assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
+    assert len({r.subnet for r in rows}) == len(rows) == 8
+    assert all(0 < r.loss < 2 for r in rows)
+    for row in rows:
+        widths = {b.width for b in row.subnet.stages[0]}
+        assert widths <= ({8, 16}, {16, 24})[row.window]
+
+
+def _plans() -> list[dict[str, Any]]:
+    from spacedsl.compiler.supernet import bkd_plans
+    from spacedsl.compiler.supernet_schema import json_text
+
+    return [json.loads(json_text(plan)) for plan in bkd_plans(hyper())]
+
+
+def test_the_table_is_fitted_to_the_rows(whole: Path) -> None:
+    table = load_table(whole / "quality.json")
+    assert table.source.hyperspace == "small"
+    assert table.source.teacher.startswith("checkpoint:")
+    assert table.source.nsr == "teacher-variance"
+    assert table.source.provenance.startswith("spacedsl distill on fashion-mnist:")
+    model, space = load_quality(str(whole)), hyper()
+    for number, stage in enumerate(("stage1", "stage2"), 1):
+        for choice in range(2):
+            name = JOBS[2 * number - 2 + choice]
+            rows = json.loads((whole / "jobs" / f"{name.replace(' ', '.')}.json").read_text())
+            assert rows["job"] == name
+            files = substage_rows(space, number, choice, rows["rows"])
+            (cell,) = substages(files, space)
+            fitted = model.stage(number, cell.choice)
+            assert fitted is not None, stage
+            found = fitted.losses(cell.resolution, cell.cin, cell.depth, cell.widths, cell.settings)
+            assert np.isfinite(found).all()
+            assert np.abs(found - cell.loss).mean() <= np.abs(cell.loss - cell.loss.mean()).mean()
+
+
+def test_a_killed_distillation_goes_on_to_the_same_bytes(
+    teacher: Path, whole: Path, tmp_path: Path
+) -> None:
+    """A job's file is there or not: what is missing is what was running and what was to come."""
+    out = tmp_path / "bkd"
+    shutil.copytree(whole, out)
+    for name in ("quality.json", "jobs/stage2.0.mbv2.json", "jobs/stage2.1.mbv1-dual.json"):
+        (out / name).unlink()
+    assert run_json(*words(teacher, out), code=2)["diagnostics"][0]["code"] == "bad-run"
+    run_json(*words(teacher, out, "--resume"))
+    assert contents(out) == contents(whole)
+
+
+def test_a_failed_job_is_retried_and_harms_no_other(
+    teacher: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, tries = tmp_path / "bkd", list[str]()
+    real = loop.distill
+
+    def failing(task: BkdJob, *rest: Any) -> tuple[Row, ...]:
+        tries.append(task.plan.name)
+        if task.plan.name == "small stage1 mbv1-dual" or tries.count(task.plan.name) == 1:
+            raise RuntimeError("out of memory")
+        return real(task, *rest)
+
+    monkeypatch.setattr(loop, "distill", failing)
+    found = run_json(*words(teacher, out), code=2)["diagnostics"][0]
+    assert found["code"] == "job-failed"
+    assert "1 of 4 jobs failed: stage1 1 mbv1-dual: out of memory" in found["message"]
+    assert len(tries) == 8
+    assert json.loads((out / "jobs" / "stage1.1.mbv1-dual.json").read_text())["failed"]
+    assert not (out / "quality.json").exists()
+    monkeypatch.undo()
+    run_json(*words(teacher, out, "--resume"))
+    assert contents(out) == contents(whole)
+
+
+def test_what_does_not_fit_is_refused(teacher: Path, whole: Path, tmp_path: Path) -> None:
+    def refused(code: str, message: str, *args: str) -> None:
+        found = run_json(*args, code=2)["diagnostics"][0]
+        assert (found["code"], message in found["message"]) == (code, True), found
+
+    other = words(teacher, whole, "--resume", "--lr", "0.5")
+    refused("bad-run", "lr is missing, this run's is 0.5", *other)
+    out = tmp_path / "bkd"
+    data = f"fashion-mnist:{teacher.parent}"
+    write_folders(tmp_path / "photos")
+    photos = ("--data", f"photos:{tmp_path / 'photos'}", "--out", str(out))
+    tiny = ("distill", "--hyper", "tiny", *photos)
+    refused("bad-teacher", "lite0 does not fit: at stride 8", *tiny, "--teacher", "lite0")
+    refused("bad-teacher", "unknown teacher `b5`", *tiny, "--teacher", "b5")
+    grey = ("distill", "--hyper", "onnxw", "--data", data, "--out", str(out), *OPTIONS)
+    refused("bad-teacher", "lite0 takes 3 channels", *grey, "--teacher", "lite0")
+    model = ("distill", "--hyper", "seqnet-vnni-a0", "--data", data, "--out", str(out))
+    assert run(*model, "--teacher", "lite0").exit_code == 2
+    assert not out.exists()
