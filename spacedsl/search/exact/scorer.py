@@ -74,6 +74,7 @@ class ExactScorer(Scorer):
         self.inner, self.searching = inner, searching
         self._operators: ByteCache[StageOperator] = ByteCache(OPERATOR_BYTES, lambda o: o.nbytes)
         self._bounds: dict[Hashable, tuple[Bounds, float]] = {}
+        self._whole_stages: set[Hashable] = set()
         self._whole: Grid | None = None
 
     @property
@@ -135,11 +136,11 @@ class ExactScorer(Scorer):
         )
 
     def _lacks(self, stage: Stage) -> bool:
-        key = ("lacks", stage[0].identity, stage[1])
-        if key not in self._bounds:
+        key = (stage[0].identity, stage[1])
+        if key not in self._whole_stages:
             if self._missing(*stage):
                 return True
-            self._bounds[key] = self._stage_bounds(stage)
+            self._whole_stages.add(key)
         return False
 
     # --- transforms
@@ -164,18 +165,27 @@ class ExactScorer(Scorer):
         return self._whole
 
     def operator(self, stage: Stage, grid: Grid) -> StageOperator:
+        """The operator of a stage in its place, kept."""
+        facts, place = stage
+        key = (facts.identity, place, grid.detail, grid.extent)
+        return self._operators.get(key, lambda: self.fresh_operator(stage, grid))
+
+    def fresh_operator(self, stage: Stage, grid: Grid) -> StageOperator:
         """The operator of a stage in its place."""
         facts, place = stage
+        if isinstance(self.inner, RowsScorer):
+            return rows_operator(self._rows(stage), grid)
+        losses = self.inner.stage_loss(place.number, facts)
+        tables = self.inner._stage_tables(facts, place, losses)
+        return model_operator(facts, tables, losses, grid)
 
-        def make() -> StageOperator:
-            if isinstance(self.inner, RowsScorer):
-                return rows_operator(self._rows(stage), grid)
-            losses = self.inner.stage_loss(place.number, facts)
-            tables = self.inner._stage_tables(facts, place, losses)
-            return model_operator(facts, tables, losses, grid)
-
-        key = (facts.identity, place, grid.detail, grid.extent)
-        return self._operators.get(key, make)
+    def least_loss(self, stage: Stage) -> float:
+        """No subnet has a smaller loss in this stage."""
+        facts, place = stage
+        least = self._stage_bounds(stage)[0].least.min()
+        if isinstance(self.inner, RowsScorer):
+            return float(least)
+        return float(self.inner.stage_loss(place.number, facts).link(np.asarray(least)))
 
     def _transformed(
         self, stages: list[Stage], chain: Chain, grid: Grid, shifts: Mapping[int, float]
@@ -195,6 +205,12 @@ class ExactScorer(Scorer):
 
     def _stage_bounds(self, stage: Stage) -> tuple[Bounds, float]:
         """Bounds of a stage, and the greatest less the least of its losses."""
+        key = ("bounds", stage[0].identity, stage[1])
+        if key not in self._bounds:
+            self._bounds[key] = self._computed_bounds(stage)
+        return self._bounds[key]
+
+    def _computed_bounds(self, stage: Stage) -> tuple[Bounds, float]:
         facts, place = stage
         if isinstance(self.inner, RowsScorer):
             found = rows_bounds(self._rows(stage))
