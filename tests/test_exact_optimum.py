@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import product
 from pathlib import Path
 
@@ -9,11 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from spacedsl import api
+from spacedsl.cli.app import app
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
+from spacedsl.lang.write import write
 from spacedsl.search.candidate import Genome, canonical_choices
 from spacedsl.search.exact.bounds import conjugate
 from spacedsl.search.exact.branch import Branch
@@ -252,3 +256,24 @@ def test_lookup() -> None:
 def test_a_scorer_that_does_not_search_is_refused() -> None:
     with pytest.raises(ValueError, match="searches"):
         optimum(ExactScorer(model_scorer(load(SMALL))))
+
+
+def test_command(tmp_path: Path) -> None:
+    page_file, out = tmp_path / "part.space", tmp_path / "best.space"
+    page_file.write_text(write(part_of_onnxw(3)))
+    call = ["optimum", "--hyper", str(page_file), "--target", "vnni", "--jobs", "1"]
+    call += ["--format", "json", "--top", "2", "--journal", str(tmp_path / "journal")]
+    runner = CliRunner()
+    ended = runner.invoke(app, [*call, "--out", str(out)])
+    assert ended.exit_code == 0, ended.output
+    data = json.loads(ended.stdout)
+    assert data["complete"]
+    assert data["bound"] == pytest.approx(data["score"] + data["error"])
+    assert data["enumerated"] + sum(data["pruned"].values()) == data["spaces"]
+    assert [space["score"] for space in data["top"]] == sorted(
+        (space["score"] for space in data["top"]), reverse=True
+    )
+    assert space_identity(api.load_space(str(out))) == data["hash"]
+    refused = runner.invoke(app, call)
+    assert refused.exit_code == 2
+    assert "exists" in refused.stderr

@@ -14,7 +14,7 @@ from tests.support import ROOT
 
 PACKAGE = ROOT / "spacedsl"
 RUNTIME = ROOT / "runtime" / "spacedsl_runtime"
-HEAVY = {"torch", "onnx", "onnxruntime", "tensorflow"}
+HEAVY = {"torch", "onnx", "onnxruntime", "ray", "tensorflow"}
 STDLIB = sys.stdlib_module_names
 
 ALLOWED = {
@@ -35,7 +35,7 @@ THIRD_PARTY = {
     "ir": {"pydantic"},
     "passes": {"numpy"},
     "lang": set(),
-    "search": {"numpy"},
+    "search": {"numpy", "ray"},
 }
 
 

@@ -72,7 +72,8 @@ class Halves:
         self._fixed: dict[int, Complex64] = {}
         self._wholes: dict[tuple[int, Gene], Step] = {}
         self._steps: dict[tuple[int, Gene, int], Step] = {}
-        self._parts: ByteCache[Part] = ByteCache(PARTS_BYTES, lambda part: part.nbytes)
+        self._parts: ByteCache[Part]
+        self.forget()
 
     @property
     def least_loss(self) -> float:
@@ -93,6 +94,10 @@ class Halves:
         for place in range(self.stages):
             for gene in self.genes(place):
                 self._whole(place, gene)
+
+    def forget(self) -> None:
+        """Drop the parts of heads and tails that are kept."""
+        self._parts = ByteCache(PARTS_BYTES, lambda part: part.nbytes)
 
     def _whole(self, place: int, gene: Gene) -> Step:
         """A gene after all widths that the hyperspace's stage before may have."""

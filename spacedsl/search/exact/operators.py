@@ -141,7 +141,8 @@ def _link_fit(count: int) -> tuple[Complexes, Floats, Complexes]:
     (I, U)."""
     waves = 1j * np.arange(-count, count + 1) * (2 * np.pi / LINK_PERIOD)
     at = np.linspace(-0.5, 0.5, LINK_SAMPLES * count)
-    return waves, at, np.linalg.pinv(np.exp(np.outer(at, waves)), rcond=LINK_CUTOFF)
+    inverse = np.linalg.pinv(np.exp(np.outer(at, waves)), rcond=LINK_CUTOFF)
+    return np.asarray(waves), at, np.asarray(inverse)
 
 
 def _chain(

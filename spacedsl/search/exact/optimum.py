@@ -37,7 +37,7 @@ BEATEN = 100
 """Spaces that the evolution ended with, at which tangents are tried."""
 
 
-CHECKED = 6
+CHECKED = 4
 """Spaces of the evolution, as many of the best as of all, whose scores at the detail of searches
 are compared with those at full detail before the search."""
 
