@@ -16,6 +16,7 @@ import numpy as np
 from spacedsl.diagnostics import fault
 from spacedsl.search.block_tables import StageTables
 from spacedsl.search.exact.grid import Complexes, Extent, Grid
+from spacedsl.search.exact.shifted import ShiftedLoss
 from spacedsl.search.protocols import Floats, Ints, StageLoss
 from spacedsl.search.stage_facts import StageFacts
 
@@ -112,7 +113,9 @@ def model_operator(
     transform = np.moveaxis(scaled, (3, 4), (1, 2)) @ coefficients[:, :, None]  # (R, C, W, s, q)
     least_loss = losses.link(bounds.least)
     if not (
-        np.isfinite(transform).all() and (least_loss > 0).all() and (bounds.least_ms > 0).all()
+        np.isfinite(transform).all()
+        and (isinstance(losses, ShiftedLoss) or (least_loss > 0).all())
+        and (bounds.least_ms > 0).all()
     ):
         message = f"a latency or loss of {facts.block} in {facts.name} is not positive"
         raise fault("bad-table", message, "the tables are damaged, or fitted badly")
