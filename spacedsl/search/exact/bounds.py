@@ -53,11 +53,10 @@ class Axis:
 
     @property
     def measure(self) -> Floats:
-        """(STEPS,) by the rule of trapezoids; S is constant beyond the last."""
+        """(STEPS,) by the rule of trapezoids."""
         step = float(self.losses[1] - self.losses[0])
         weights = step / self.losses**2
         weights[[0, -1]] /= 2
-        weights[-1] += 1.0 / self.losses[-1]
         return weights
 
 
@@ -120,6 +119,7 @@ def tangent(reference: Floats, along: Axis, grid: Grid, samples: int, best: int)
     slopes = np.interp(np.log(np.maximum(reference, s[0])), np.log(s), slope)
     measure = along.measure
     constant = float((conjugate(slopes, samples, best) @ measure).sum())
+    constant += len(reference) / float(along.losses[-1])  # f is at most 1 beyond the axis
     under, below = _ways_back(along, grid)
     weights = under.T @ ((slopes * measure) @ below.T)
     return Tangent(constant, np.asarray(weights))
