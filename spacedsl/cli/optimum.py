@@ -14,7 +14,7 @@ from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.limits import parse_limits
 from spacedsl.cli.options import BEST, LIMITS, QUALITY, SAMPLES, SCORER, TARGET
-from spacedsl.cli.pages import check_out
+from spacedsl.cli.pages import check_out, page_in
 from spacedsl.diagnostics import fault
 from spacedsl.files import write_atomic
 from spacedsl.ir.identity import space_identity
@@ -89,7 +89,8 @@ def optimum(
             top=top,
             seconds=math.inf if minutes is None else 60 * minutes,
         )
-    page = write(found.space, comments=_comments(found, device.name, opened.identity))
+    comments = _comments(found, device.name, opened.identity)
+    page = page_in(out.parent if out else Path(), found.space, hyper, comments)
     if out is not None:
         write_atomic(out, page)
     if format is Format.json:
