@@ -1,9 +1,10 @@
 """How fast exact scores are: fresh, after a one-stage mutation, and beside the authors' definition.
 
-    python benchmarks/exact.py [--hyper onnxw] [--spaces 64] [--agreement 0]
+    python benchmarks/exact.py [--hyper onnxw] [--spaces 500]
 
-One core; say OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1, on an idle machine. `--agreement N`
-compares N random spaces with the sampler instead (30 seeds each)."""
+One core; say OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1, on an idle machine. Instead, `--agreement N`
+compares N random spaces with the sampler (30 seeds each), `--proof JOBS` runs `optimum`, and
+`--evolution SEEDS` says what aging evolution ends with."""
 
 from __future__ import annotations
 
@@ -12,13 +13,18 @@ import json
 import math
 import resource
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from spacedsl import api
-from spacedsl.search.candidate import Genome
+from spacedsl.search.candidate import Genome, mutate
 from spacedsl.search.compare import random_genotypes
+from spacedsl.search.exact.executors import Processes
+from spacedsl.search.exact.halves import Halves
+from spacedsl.search.exact.optimum import evolved, optimum
 from spacedsl.search.exact.pairs import Pairs
 from spacedsl.search.exact.scorer import ExactScorer
 from spacedsl.search.qt_score import ModelScorer
@@ -27,57 +33,103 @@ from spacedsl.tables.files import load_latency, load_quality
 
 LIMITS_MS = {"onnxw": (8, 10, 15, 20, 25), "mobilew": (15, 20, 25, 30, 35)}
 SEEDS = 30
+ROUNDS = 5
+BUDGETS = (500, 1_000, 2_000, 5_000, 20_000)
 
 
 def speed(hyper: str, count: int) -> dict[str, Any]:
     """Spaces per second by each way, memory in MB, and the errors against full detail."""
     space, limits = api.load_space(hyper), LIMITS_MS[hyper]
     scorer = ModelScorer(space, load_latency(hyper), load_quality(hyper), limits)
-    searching, full = ExactScorer(scorer, searching=True), ExactScorer(scorer)
-    pairs = Pairs(searching)
-    genome = pairs.genome
-    drawn = random_genotypes(genome, count, Stream(0))
-    spaces = [genome.to_space(g, "any") for g in drawn]
+    full = ExactScorer(scorer)
+    began = time.perf_counter()
+    halves = Halves(ExactScorer(scorer, searching=True))
+    halves.prepare()
     result: dict[str, Any] = {"hyper": hyper, "spaces": count}
-
-    def timed(name: str, scored: int, began: float) -> None:
-        result[name] = scored / (time.perf_counter() - began)
-
-    for s in spaces:
-        searching.score(s)  # operators and tables of stages are made once
-    began = time.perf_counter()
-    scores = [searching.score(s).score for s in spaces]
-    timed("fresh, one by one", count, began)
-    cut, last = len(genome.shape) // 2, len(genome.shape) - 1
-    base = drawn[0]
-    blocks, windows = genome.shape[last]
-    mutants = [(*base[cut:last], (b, w)) for b in range(blocks) for w in range(windows)]
-    heads, tails = pairs.heads([base[:cut]] * 8), pairs.tails(cut, base[cut - 1], mutants)
-    pairs.scores(heads, tails)
-    began = time.perf_counter()
-    for _ in range(4):
-        pairs.scores(heads, tails)
-    timed("head and tail known", 4 * 8 * len(mutants), began)
-    began = time.perf_counter()
-    mutated = pairs.tails(cut, base[cut - 1], mutants)
-    pairs.scores(pairs.heads([base[:cut]]), mutated)
-    timed("one-stage mutants, all of the last stage", len(mutants), began)
+    result["preparing all stages, s"] = time.perf_counter() - began
+    pairs, genome = Pairs(halves), halves.genome
+    drawn = random_genotypes(genome, count, Stream(0))
+    spaces = [genome.to_space(g, "any") for g in drawn[:8]]
     authors = ModelScorer(
         space, scorer.latency, scorer.quality, limits, definition="authors", seed=1
     )
-    some = spaces[:3]
-    began = time.perf_counter()
-    for i, s in enumerate(some):
-        authors.reseeded(i).score(s)
-    timed("authors' definition, subnets drawn per space", len(some), began)
-    began = time.perf_counter()
-    exact = [full.score(s) for s in spaces[:8]]
-    timed("full detail, operators made anew", 8, began)
+    rates: dict[str, list[float]] = {}
+
+    @contextmanager
+    def timed(name: str, scored: int) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        rates.setdefault(name, []).append(scored / (time.perf_counter() - began))
+
+    stream = Stream(1)
+    for i in range(ROUNDS):  # interleaved, so that all meet the same machine
+        halves.forget()
+        with timed("fresh", count):
+            scores = [pairs.score(g) for g in drawn]
+        parents = [drawn[stream.below(count)] for _ in range(count)]
+        mutants = [mutate(genome, p, n % 2, stream) or p for n, p in enumerate(parents)]
+        with timed("one-stage mutants, one by one", count):
+            for mutant in mutants:
+                pairs.score(mutant)
+        split = [pairs.split(g) for g in drawn]
+        heads, tails = [h for h, _ in split], [t for _, t in split]
+        with timed("head and tail known, in bulk", count):
+            pairs.scores(heads, tails)
+        reseeded = authors.reseeded(i)
+        with timed("authors' definition, subnets drawn per space", 1):
+            reseeded.score(spaces[i])
+        with timed("full detail, stages made anew", 1):
+            full.score(spaces[i])
+    for name, found in rates.items():
+        result[f"{name}, spaces/s"] = {
+            "median": float(np.median(found)),
+            "least": min(found),
+            "most": max(found),
+        }
+    exact = [full.score(s) for s in spaces]
     errors = [abs(a / b.score - 1) for a, b in zip(scores, exact, strict=False)]
     result["largest relative error of a search score"] = max(errors)
     result["largest relative error bound at full detail"] = max(e.error / e.score for e in exact)
     result["peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return result
+
+
+def proof(hyper: str, jobs: int) -> dict[str, Any]:
+    """The optimum of a hyperspace: time, processor time and the certificate's figures."""
+    space, limits = api.load_space(hyper), LIMITS_MS[hyper]
+    scorer = ModelScorer(space, load_latency(hyper), load_quality(hyper), limits)
+    began = time.perf_counter()
+    found = optimum(ExactScorer(scorer, searching=True), Processes(jobs))
+    wall = time.perf_counter() - began
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return {
+        "wall s": wall,
+        "processor s": sum(u.ru_utime + u.ru_stime for u in used),
+        "peak MB of a process": max(u.ru_maxrss for u in used) / 1024,
+        "score": found.result.score,
+        "bound": found.bound,
+        "spaces": found.size,
+        "enumerated": found.enumerated,
+        "pruned": found.pruned,
+        "precision": found.precision,
+        "deviation": found.deviation,
+        "evolution": found.evolution,
+        "complete": found.complete,
+    }
+
+
+def evolution(hyper: str, seeds: int) -> dict[str, Any]:
+    """The best exact score of aging evolution by budget, over seeds; nothing is drawn."""
+    space, limits = api.load_space(hyper), LIMITS_MS[hyper]
+    scorer = ModelScorer(space, load_latency(hyper), load_quality(hyper), limits)
+    pairs = Pairs(Halves(ExactScorer(scorer, searching=True)))
+    found: dict[str, list[float]] = {}
+    for seed in range(seeds):
+        history = sorted(evolved(pairs, max(BUDGETS), seed), key=lambda r: r.index)
+        for budget in BUDGETS:
+            best = max(r.score for r in history[:budget])
+            found.setdefault(str(budget), []).append(best)
+    return {"hyper": hyper, "seeds": seeds, "best score by budget": found}
 
 
 def agreement(hyper: str, count: int) -> dict[str, Any]:
@@ -103,12 +155,19 @@ def agreement(hyper: str, count: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hyper", default="onnxw", choices=sorted(LIMITS_MS))
-    parser.add_argument("--spaces", type=int, default=64)
+    parser.add_argument("--spaces", type=int, default=500)
     parser.add_argument("--agreement", type=int, default=0)
+    parser.add_argument("--proof", type=int, default=0)
+    parser.add_argument("--evolution", type=int, default=0)
     args = parser.parse_args()
-    work = (
-        agreement(args.hyper, args.agreement) if args.agreement else speed(args.hyper, args.spaces)
-    )
+    if args.agreement:
+        work = agreement(args.hyper, args.agreement)
+    elif args.proof:
+        work = proof(args.hyper, args.proof)
+    elif args.evolution:
+        work = evolution(args.hyper, args.evolution)
+    else:
+        work = speed(args.hyper, args.spaces)
     print(json.dumps(work, indent=2))
 
 

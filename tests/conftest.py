@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # workers already take the cores
+
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(

@@ -1,21 +1,31 @@
-"""The best space of a hyperspace: against scoring every space one by one."""
+"""The best spaces of a hyperspace: against scoring every space one by one."""
 
 from __future__ import annotations
 
+import json
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from spacedsl import api
+from spacedsl.cli.app import app
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
+from spacedsl.lang.write import write
 from spacedsl.search.candidate import Genome, canonical_choices
-from spacedsl.search.exact.optimum import Progress, all_tasks, optimum, solve
+from spacedsl.search.exact.bounds import conjugate
+from spacedsl.search.exact.branch import Branch
+from spacedsl.search.exact.executors import Executor, Processes, Ray
+from spacedsl.search.exact.halves import Halves
+from spacedsl.search.exact.optimum import Optimum, Progress, evolved, optimum
 from spacedsl.search.exact.order import exact_share
-from spacedsl.search.exact.pairs import PRECISION, Lookup, Pairs, all_genes
+from spacedsl.search.exact.pairs import PRECISION, Lookup, Pairs
 from spacedsl.search.exact.scorer import ExactScorer
 from spacedsl.search.qt_score import ModelScorer, RowsScorer
 from spacedsl.tables.files import load_latency, load_quality
@@ -28,99 +38,208 @@ SMALL = page(
 LIMITS_MS = (8.0, 10.0, 15.0, 20.0, 25.0)
 
 
-def best_of_all(scorer: ModelScorer | RowsScorer) -> tuple[float, str]:
-    """One by one: every space coarsely, those near the best at full detail."""
+def all_scores(scorer: ModelScorer | RowsScorer) -> list[tuple[float, str]]:
+    """One by one, every subnet of every space; best first."""
     genome, exact = Genome(scorer.hyper), ExactScorer(scorer)
-    coarse = ExactScorer(scorer, searching=True)
     spaces = [genome.to_space(genome.at(i), "any") for i in range(genome.size)]
-    scores = [coarse.score(space).score for space in spaces]
-    near = [space for space, s in zip(spaces, scores, strict=True) if s > 0.997 * max(scores)]
-    return max((exact.score(space).score, space_identity(space)) for space in near)
+    return sorted(((exact.score(s).score, space_identity(s)) for s in spaces), reverse=True)
+
+
+def searched(scorer: ModelScorer | RowsScorer, top: int = 1, cycles: int = 6) -> Optimum:
+    return optimum(ExactScorer(scorer, searching=True), top=top, cycles=cycles)
+
+
+def accounted(found: Optimum) -> bool:
+    return found.enumerated + sum(found.pruned.values()) + found.open == found.size
 
 
 @pytest.mark.parametrize("make", [model_scorer, rows_scorer])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_small_hyperspaces(make: object, seed: int) -> None:
     limits = ((1.5, 2.0, 3.0), (1.2, 2.4))[seed]
-    hyper = load(SMALL)
-    scorer = make(hyper, limits_ms=limits, samples=2000, best=10)  # type: ignore[operator]
-    score, identity = best_of_all(scorer)
-    found = optimum(ExactScorer(scorer, searching=True))
+    scorer = make(load(SMALL), limits_ms=limits, samples=2000, best=10)  # type: ignore[operator]
+    wanted = all_scores(scorer)
+    found = searched(scorer)
     assert found.complete
-    assert found.enumerated == found.size == Genome(hyper).size
-    assert found.result.score == pytest.approx(score, rel=1e-9)
-    assert space_identity(found.space) == identity
-    assert found.bound >= score
+    assert accounted(found)
+    assert found.open == 0
+    assert make is rows_scorer or sum(found.pruned.values()) > found.size / 4
+    assert found.result.score == pytest.approx(wanted[0][0], rel=1e-9)
+    assert space_identity(found.space) == wanted[0][1]
+    assert wanted[0][0] <= found.bound <= wanted[0][0] + found.result.error
 
 
-def part_of_onnxw(seed: int) -> Space:
-    """Two block types and two windows per stage, of which one is kept in half of them."""
+@settings(max_examples=5, deadline=None, derandomize=True)
+@given(
+    limits=st.lists(
+        st.sampled_from([0.8, 1.2, 1.6, 2.2, 3.0]), min_size=1, max_size=3, unique=True
+    ),
+    samples=st.sampled_from([40, 400, 4000]),
+    best=st.sampled_from([1, 5, 20]),
+    top=st.integers(1, 4),
+    windows=st.sampled_from(["width 16..48 step 16  window 2", "width 16, 32  window 1"]),
+)
+def test_any_small_hyperspace(
+    limits: list[float], samples: int, best: int, top: int, windows: str
+) -> None:
+    """Whatever the limits, the bounds lose none of the best spaces."""
+    text = page(
+        blocks="\n    mbv2 { kernel 3, 5  expand 4 }\n    mbv1-dual { kernel 3, 5 }",
+        stage1=f"{windows}  depth 1..2  stride 2",
+        stage2="width 32, 48  window 1  depth 1, 2",
+    )
+    scorer = model_scorer(load(text), limits_ms=tuple(limits), samples=samples, best=best)
+    wanted = all_scores(scorer)[:top]
+    found = searched(scorer, top=top)
+    assert accounted(found)
+    scores = [r.result.score for r in found.best]
+    assert scores[: len(wanted)] == pytest.approx([score for score, _ in wanted], rel=1e-9)
+
+
+def part_of_onnxw(seed: int, open_stages: int) -> Space:
+    """One width window per stage; two block types in the first stages, one in the others."""
     hyper = api.load_space("onnxw")
     drawn = np.random.default_rng(seed)
     stages = list(hyper.stages)
-    for i in hyper.elastic:
-        stage = stages[i]
-        choices = canonical_choices(stage)
-        count = 1 + int(drawn.integers(2))
-        picked = drawn.permutation(len(choices))[:count]
-        windows = stage.windows
-        first = int(drawn.integers(len(windows)))
+    for number, i in enumerate(hyper.elastic):
+        choices = canonical_choices(stages[i])
+        picked = drawn.permutation(len(choices))[: 2 if number < open_stages else 1]
         update: dict[str, object] = {
             "choices": tuple(choices[k] for k in sorted(picked)),
-            "widths": windows[first],
+            "widths": stages[i].windows[int(drawn.integers(len(stages[i].windows)))],
         }
-        stages[i] = stage.model_copy(update=update)
+        stages[i] = stages[i].model_copy(update=update)
     return hyper.model_copy(update={"stages": tuple(stages)})
+
+
+@pytest.fixture(scope="module")
+def onnxw() -> tuple[Space, ModelScorer]:
+    hyper = api.load_space("onnxw")
+    return hyper, ModelScorer(hyper, load_latency("onnxw"), load_quality("onnxw"), LIMITS_MS)
 
 
 def test_parts_of_onnxw() -> None:
     tables = load_latency("onnxw"), load_quality("onnxw")
-    hyper = part_of_onnxw(3)
-    scorer = ModelScorer(hyper, *tables, LIMITS_MS)
-    exact = ExactScorer(scorer, searching=True)
-    assert 1 < Genome(hyper).size <= 64
-    score, identity = best_of_all(scorer)
-    found = optimum(exact)
-    assert space_identity(found.space) == identity
-    assert found.result.score == score
+    scorer = ModelScorer(part_of_onnxw(3, 3), *tables, LIMITS_MS)
+    genome, exact = Genome(scorer.hyper), ExactScorer(scorer)
+    assert genome.size == 8
+    scores = [exact.score(genome.to_space(genome.at(i), "any")).score for i in range(8)]
+    found = searched(scorer, cycles=2)
+    assert found.result.score == max(scores)
+    assert found.complete
+    assert found.deviation <= found.precision  # a narrow hyperspace is searched less precisely
 
 
-def test_pairs_equal_full_scores() -> None:
+def test_bounds_are_bounds(onnxw: tuple[Space, ModelScorer]) -> None:
+    """On random spaces of onnxw, and tight where a tangent touches."""
+    pairs = Pairs(Halves(ExactScorer(onnxw[1], searching=True)))
+    history = evolved(pairs, 20)
+    branch = Branch(pairs, [r.genotype for r in history[:3]], history[0].score)
+    good = ((0, 0), (5, 1), (0, 2), (2, 2), (3, 1), (0, 0))
+    head, tail = pairs.split(good)
+    touching = branch.tangent(good)
+    met = (head.transform.astype(complex) * tail.transform).sum(axis=(0, 1))
+    bound = touching.constant + float((touching.weights.ravel() * met).sum().real)
+    score = pairs.score(good)
+    assert score * (1 - 1e-4) < bound < score * 1.01
+    for record in history:
+        head, tail = pairs.split(record.genotype)
+        met = (head.transform.astype(complex) * tail.transform).sum(axis=(0, 1))
+        for t in branch.tangents:
+            bound = t.constant + float((t.weights.ravel() * met).sum().real)
+            assert bound > record.score * (1 - PRECISION / 2)
+
+
+def test_conjugate_bounds_the_share() -> None:
+    """f(S) <= f*(p) + p S, with equality somewhere."""
+    s = np.geomspace(1e-8, 1.0, 4000)
+    for n, m in ((5000, 20), (40, 5), (7, 7), (5, 1)):
+        share = exact_share(s, n, m)
+        slopes = np.array([0.0, 1e-3, 0.3, 0.9 * n / m, n / m, 2 * n / m])
+        slack = conjugate(slopes, n, m)[:, None] + slopes[:, None] * s - share
+        assert slack.min() > -1e-12
+        assert slack.min(axis=1) == pytest.approx(np.zeros(6), abs=2e-3)
+
+
+def test_pairs_equal_full_scores(onnxw: tuple[Space, ModelScorer]) -> None:
     """Over windows too, with rows of operators picked by the window before."""
-    tables = load_latency("onnxw"), load_quality("onnxw")
-    hyper = api.load_space("onnxw")
-    scorer = ModelScorer(hyper, *tables, LIMITS_MS)
-    pairs, full = Pairs(ExactScorer(scorer, searching=True)), ExactScorer(scorer)
-    heads = pairs.heads([((0, 0), (1, 1), (2, 2)), ((3, 1), (4, 3), (5, 2))])
-    tails = pairs.tails(3, (0, 2), [((0, 3), (1, 0), (2, 2)), ((3, 1), (4, 3), (5, 0))])
-    scores = pairs.scores(heads, tails)
-    for i, j in product(range(2), range(2)):
-        space = pairs.genome.to_space((*heads.genes[i], *tails.genes[j]), "pair")
-        assert scores[i, j] == pytest.approx(full.score(space).score, rel=PRECISION / 2)
+    halves = Halves(ExactScorer(onnxw[1], searching=True))
+    pairs, full = Pairs(halves), ExactScorer(onnxw[1])
+    heads = [((0, 0), (1, 1), (2, 2)), ((3, 1), (4, 3), (5, 2))]
+    tails = [((0, 3), (1, 0), (2, 2)), ((3, 1), (4, 3), (5, 0))]
+    genotypes = [(*h, *t) for h, t in product(heads, tails)]
+    split = [pairs.split(g) for g in genotypes]
+    scores = pairs.scores([h for h, _ in split], [t for _, t in split])
+    for genotype, score in zip(genotypes, scores, strict=True):
+        space = halves.genome.to_space(genotype, "pair")
+        assert score == pytest.approx(full.score(space).score, rel=PRECISION / 2)
+        assert pairs.score(genotype) == pytest.approx(score, rel=1e-6)
 
 
 def test_processes_and_journal_change_nothing(tmp_path: Path) -> None:
     scorer = model_scorer(load(SMALL))
     reached: list[Progress] = []
     path = tmp_path / "journal"
-    first = optimum(ExactScorer(scorer, searching=True), journal=path, progress=reached.append)
+
+    def run(executor: Executor, **options: object) -> Optimum:
+        exact = ExactScorer(scorer, searching=True)
+        return optimum(exact, executor, path, cycles=6, **options)  # type: ignore[arg-type]
+
+    first = run(Processes(1), progress=reached.append)
     lines = path.read_text().splitlines(keepends=True)
-    assert reached[-1].tasks == reached[-1].of == len(lines) - 1
+    assert reached[-1].decided <= first.size
+    assert reached[-1].bound <= reached[0].bound
     path.write_text("".join(lines[:3]) + lines[3][:20])
-    again = optimum(ExactScorer(scorer, searching=True), jobs=2, journal=path, resume=True)
-    assert again == first
+    assert run(Processes(2), resume=True) == first
     assert path.read_text() == "".join(lines)
     with pytest.raises(SpaceError, match="exists"):
-        optimum(ExactScorer(scorer, searching=True), journal=path)
-    other = model_scorer(load(SMALL), best=7)
+        run(Processes(1))
+    path.write_text("".join(lines[:3]) + "[1\n")
+    with pytest.raises(SpaceError, match="not a line"):
+        run(Processes(1), resume=True)
+    scorer = model_scorer(load(SMALL), best=7)
+    path.write_text("".join(lines))
     with pytest.raises(SpaceError, match="not the journal"):
-        optimum(ExactScorer(other, searching=True), journal=path, resume=True)
+        run(Processes(1), resume=True)
 
 
-def test_tasks_cover_the_hyperspace_once() -> None:
-    pairs = Pairs(ExactScorer(model_scorer(load(SMALL)), searching=True))
-    done = [solve(pairs, i, task) for i, task in enumerate(all_tasks(pairs))]
-    assert sum(d.spaces for d in done) == pairs.genome.size == len(all_genes(pairs.genome, 0, 3))
+def test_a_journal_is_locked(tmp_path: Path) -> None:
+    from spacedsl.search.exact.task_log import TaskLog
+
+    with (
+        TaskLog(tmp_path / "journal", {}, resume=False),
+        pytest.raises(SpaceError, match="another search"),
+    ):
+        TaskLog(tmp_path / "journal", {}, resume=True)
+
+
+def test_a_stopped_search_states_its_gap(tmp_path: Path) -> None:
+    scorer = model_scorer(load(SMALL))
+    path = tmp_path / "journal"
+    whole = optimum(ExactScorer(scorer, searching=True), cycles=6)
+    gaps = []
+    for _ in range(3):
+        found = optimum(
+            ExactScorer(scorer, searching=True), journal=path, resume=True, seconds=0.0, cycles=6
+        )
+        assert not found.complete
+        assert found.open > 0
+        assert accounted(found)
+        assert found.bound >= whole.result.score
+        gaps.append(found.bound)
+    assert gaps == sorted(gaps, reverse=True)
+    ended = optimum(ExactScorer(scorer, searching=True), journal=path, resume=True, cycles=6)
+    assert ended == whole
+
+
+def test_ray_gives_the_same() -> None:
+    ray = pytest.importorskip("ray")
+    scorer = model_scorer(load(SMALL))
+    try:
+        found = optimum(ExactScorer(scorer, searching=True), Ray(jobs=1), cycles=6)
+    finally:
+        ray.shutdown()
+    assert found == optimum(ExactScorer(scorer, searching=True), cycles=6)
 
 
 def test_lookup() -> None:
@@ -132,3 +251,24 @@ def test_lookup() -> None:
 def test_a_scorer_that_does_not_search_is_refused() -> None:
     with pytest.raises(ValueError, match="searches"):
         optimum(ExactScorer(model_scorer(load(SMALL))))
+
+
+def test_command(tmp_path: Path) -> None:
+    page_file, out = tmp_path / "part.space", tmp_path / "best.space"
+    page_file.write_text(write(part_of_onnxw(3, 1)))
+    call = ["optimum", "--hyper", str(page_file), "--target", "vnni", "--jobs", "1"]
+    call += ["--format", "json", "--top", "2", "--journal", str(tmp_path / "journal")]
+    runner = CliRunner()
+    ended = runner.invoke(app, [*call, "--out", str(out)])
+    assert ended.exit_code == 0, ended.output
+    data = json.loads(ended.stdout)
+    assert data["complete"]
+    assert data["bound"] == pytest.approx(data["score"] + data["error"])
+    assert data["enumerated"] + sum(data["pruned"].values()) == data["spaces"]
+    assert [space["score"] for space in data["top"]] == sorted(
+        (space["score"] for space in data["top"]), reverse=True
+    )
+    assert space_identity(api.load_space(str(out))) == data["hash"]
+    refused = runner.invoke(app, call)
+    assert refused.exit_code == 2
+    assert "exists" in refused.output

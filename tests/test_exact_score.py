@@ -252,6 +252,33 @@ def test_shifts_raise_losses(onnxw: ModelScorer) -> None:
     assert exact.score(space, {3: 0.1}).score < exact.score(space).score
 
 
+@pytest.mark.parametrize("make", [model_scorer, rows_scorer])
+def test_shifts_floor_losses_as_the_sampler_does(make: object) -> None:
+    hyper = load(SMALL)
+    scorer = make(hyper, samples=400, best=5)  # type: ignore[operator]
+    space = spaces(hyper, 1)[0]
+    exact = ExactScorer(scorer)
+    least = [
+        exact.least_loss((stage_facts(space.stages[p]), place))
+        for p, place in zip(space.elastic, scorer.chain(space).places, strict=True)
+    ]
+    shifts = {1: -1.5 * least[0], 2: 0.5 * least[1], 3: -0.5 * least[2]}
+    drawn = [scorer.reseeded(s).score(space, shifts).score for s in range(200)]
+    found = exact.score(space, shifts).score
+    spread = float(np.std(drawn, ddof=1)) / math.sqrt(len(drawn))
+    assert abs(float(np.mean(drawn)) - found) < 4 * spread
+    unfloored = exact.score(space, {2: shifts[2], 3: shifts[3]}).score
+    assert found > unfloored
+    chain = exact.chain(space)
+    stages = [
+        (stage_facts(space.stages[p]), place)
+        for p, place in zip(space.elastic, chain.places, strict=True)
+    ]
+    grid = Grid(exact.limits_ms, exact._extent(stages, chain), FINE)
+    transformed = sum(x.score for x in exact._transformed(stages, chain, grid, shifts))
+    assert transformed == pytest.approx(found, rel=0.05)  # few atoms, so transforms are rough
+
+
 def test_too_many_atoms_are_refused() -> None:
     atoms = row_atoms(np.arange(1.0, 5.0), np.arange(1.0, 5.0))
     with pytest.raises(TooMany):

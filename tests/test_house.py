@@ -14,7 +14,9 @@ from tests.support import ROOT
 
 PACKAGE = ROOT / "spacedsl"
 RUNTIME = ROOT / "runtime" / "spacedsl_runtime"
-HEAVY = {"torch", "onnx", "onnxruntime", "tensorflow", "ai_edge_litert", "flatbuffers", "yaml"}
+HEAVY = {
+    "torch", "onnx", "onnxruntime", "tensorflow", "ai_edge_litert", "flatbuffers", "ray", "yaml",
+}  # fmt: skip
 STDLIB = sys.stdlib_module_names
 
 ALLOWED = {
@@ -48,7 +50,7 @@ THIRD_PARTY = {
     "ir": {"pydantic"},
     "passes": {"numpy"},
     "lang": set(),
-    "search": {"numpy"},
+    "search": {"numpy", "ray"},
     "lsp": {"lsprotocol", "pygls"},
     "bridges": {"pydantic", "yaml"},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -13,13 +14,15 @@ from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.limits import parse_limits
 from spacedsl.cli.options import BEST, LIMITS, QUALITY, SAMPLES, SCORER, TARGET
-from spacedsl.cli.pages import check_out
+from spacedsl.cli.pages import check_out, page_in
+from spacedsl.diagnostics import fault
 from spacedsl.files import write_atomic
 from spacedsl.ir.identity import space_identity
 from spacedsl.lang.write import write
+from spacedsl.syntax.lexer import is_name
 
 if TYPE_CHECKING:
-    from spacedsl.search.exact.optimum import Optimum, Progress
+    from spacedsl.search.exact.optimum import Optimum, Progress, Ranked
 
 
 def optimum(
@@ -31,21 +34,31 @@ def optimum(
     scorer: str = SCORER,
     samples: int | None = SAMPLES,
     best: int | None = BEST,
+    top: int = typer.Option(1, "--top", min=1, max=100, help="How many of the best spaces."),
     jobs: int = typer.Option(0, "--jobs", min=0, help="Processes; 0: one per core."),
-    journal: Path | None = typer.Option(None, "--journal", help="Log tasks, to resume from."),
+    ray: str | None = typer.Option(None, "--ray", help="A Ray cluster's address, or local."),
+    minutes: float | None = typer.Option(
+        None, "--minutes", min=0, help="Stop after this time and state the gap that is left."
+    ),
+    journal: Path | None = typer.Option(None, "--journal", help="Log work, to resume from."),
     resume: bool = typer.Option(False, "--resume", help="Go on from the journal."),
     format: Format = FORMAT,
 ) -> None:
-    """The best space of a whole hyperspace by exact Q-T scores, with a certificate."""
+    """The best spaces of a whole hyperspace by exact Q-T scores, with a certificate."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a process per core, before numpy starts
+
     from rich.console import Console
 
     from spacedsl.cli.device import ready_target
+    from spacedsl.search.exact.executors import Processes, Ray
     from spacedsl.search.exact.optimum import optimum as search
     from spacedsl.search.exact.scorer import ExactScorer
     from spacedsl.targets.scorers import Request, open_scorer
 
     if out is not None:
         check_out(out)
+    if resume and journal is None:
+        raise fault("no-journal", "there is no journal to resume from", "say --journal FILE")
     space = api.load_space(hyper)
     device = ready_target(target, space, quiet=format is Format.json)
     request = Request(
@@ -62,13 +75,24 @@ def optimum(
 
         def show(reached: Progress) -> None:
             status.update(
-                f"{reached.tasks} of {reached.of} tasks, {reached.spaces:,} spaces, best exact "
-                f"Q-T score {reached.best:.6f}"
+                f"{reached.phase}: {reached.done} of {reached.of}, {reached.decided:,} spaces "
+                f"decided, best exact Q-T score {reached.best:.6f}, bound {reached.bound:.6f}"
             )
 
-        name = out.stem if out is not None and out.stem.isidentifier() else "optimum"
-        found = search(opened, jobs or os.cpu_count() or 1, journal, resume, show, name)
-    page = write(found.space, comments=_comments(found, device.name, opened.identity))
+        cores = jobs or os.cpu_count() or 1
+        executor = Processes(cores) if ray is None else Ray(None if ray == "local" else ray, cores)
+        found = search(
+            opened,
+            executor,
+            journal,
+            resume,
+            show,
+            name=out.stem if out is not None and is_name(out.stem) else "optimum",
+            top=top,
+            seconds=math.inf if minutes is None else 60 * minutes,
+        )
+    comments = _comments(found, device.name, opened.identity)
+    page = page_in(out.parent if out else Path(), found.space, hyper, comments)
     if out is not None:
         write_atomic(out, page)
     if format is Format.json:
@@ -89,32 +113,58 @@ def certificate(found: Optimum) -> dict[str, Any]:
         "limits": [asdict(limit) for limit in found.result.limits],
         "bound": found.bound,
         "gap": found.bound - found.result.score,
+        "complete": found.complete,
         "spaces": found.size,
         "enumerated": found.enumerated,
-        "pruned": {},
+        "pruned": found.pruned,
+        "open": found.open,
         "rescored": found.rescored,
         "precision": found.precision,
-        "complete": found.complete,
-        "rivals": [{"hash": hash, "score": score} for hash, score in found.rivals],
+        "deviation": found.deviation,
+        "tables": found.tables,
+        "evolution": {
+            "spaces": found.cycles,
+            "score": found.evolution,
+            "below": found.result.score - found.evolution,
+        },
+        "top": [_ranked_json(ranked) for ranked in found.best],
+        "rivals": [_ranked_json(ranked) for ranked in found.rivals],
     }
 
 
+def _ranked_json(ranked: Ranked) -> dict[str, Any]:
+    score = {"score": ranked.result.score, "error": ranked.result.error}
+    return {"hash": space_identity(ranked.space), **score, "page": write(ranked.space)}
+
+
 def _lines(found: Optimum) -> list[str]:
-    state = "complete" if found.complete else "NOT complete: too many spaces are as good"
-    return [
-        f"exact Q-T score {found.result.score:.6f} (error {found.result.error:.1e})",
-        f"certificate: {state}; no space scores more than {found.bound:.6f}",
-        f"  {found.enumerated:,} of {found.size:,} spaces enumerated, none pruned;",
-        f"  scores of the enumeration within {found.precision:.1e} of themselves;",
+    score = found.result.score
+    state = "complete" if found.complete else "NOT complete"
+    pruned = sum(found.pruned.values())
+    lines = [
+        f"exact Q-T score {score:.6f} (error {found.result.error:.1e})",
+        f"certificate: {state}; no space scores more than {found.bound:.6f} "
+        f"(gap {found.bound - score:.1e})",
+        f"  {found.size:,} spaces: {found.enumerated:,} scored, {pruned:,} pruned, "
+        f"{found.open:,} left open",
+        *(f"    {count:,} by {rule}" for rule, count in found.pruned.items() if count),
+        f"  scores and bounds of the search within {found.precision:.1e} of themselves "
+        f"(largest deviation seen {found.deviation:.1e});",
         f"  {found.rescored:,} within twice that of the best, scored again at full detail",
-        *(f"  rival {hash[:16]}  {score:.6f}" for hash, score in found.rivals),
+        f"  aging evolution over {found.cycles:,} spaces ended {score - found.evolution:.6f} below",
+        f"  tables {found.tables[:16]}",
     ]
+    for place, ranked in enumerate(found.best[1:], 2):
+        lines.append(f"  {place}. {space_identity(ranked.space)[:16]}  {ranked.result.score:.6f}")
+    lines += [f"  rival {space_identity(r.space)[:16]}  {r.result.score:.6f}" for r in found.rivals]
+    return lines
 
 
 def _comments(found: Optimum, target: str, identity: dict[str, object]) -> list[str]:
     limits = ", ".join(f"{t.limit_ms:g}" for t in found.result.limits)
+    how = "with a proof" if found.complete else f"known to {found.bound - found.result.score:.1e}"
     return [
-        f"Best of {found.size:,} spaces for {target} over limits {limits} ms, all enumerated.",
+        f"Best of {found.size:,} spaces for {target} over limits {limits} ms, {how}.",
         f"Exact Q-T score {found.result.score:.6f}, scorer {found.result.scorer}.",
         f"hyperspace {str(identity['hyperspace'])[:16]}  latency {str(identity['latency'])[:16]}  "
         f"quality {str(identity['quality'])[:16]}",

@@ -24,7 +24,7 @@ NOT_RUN = {
     "spacedsl diff spaces/vnni.space found.space": "tests/e2e/test_readme.py runs it to the letter",
     "spacedsl bench": "it measures, and refuses on a busy machine",
     "spacedsl target": "tests/test_targets_profile.py runs them on small spaces",
-    "spacedsl evolve --hyper spaces/hyper.space --target cpu": "it profiles the machine for minutes",
+    "spacedsl evolve --hyper spaces/hyper.space --target cpu": "it measures for minutes",
     "spacedsl export seqnet-vnni-a0 --weights": "tests/runtime/test_trained.py runs it",
     "spacedsl distill": "tests/test_cli_distill.py runs it on a small hyperspace",
     "spacedsl evolve --hyper H.space": "it needs what the command before it trains",
@@ -32,6 +32,9 @@ NOT_RUN = {
     "spacedsl eval": "tests/test_cli_train.py runs it on what it trained",
 }
 """Beginnings of commands, and why they are not run here."""
+
+KNOWN = {"space", "sh", "text", "python", "yaml", "json", "lua", "toml", "elisp"}
+"""Languages of blocks."""
 
 
 def blocks(text: str) -> list[tuple[str, str, str]]:
@@ -92,7 +95,5 @@ def test_every_block_has_a_language_or_is_compared() -> None:
     """Blocks without a language are output, which the README's own test compares."""
     for path in TEXTS:
         languages = {language for language, _, _ in blocks(path.read_text(encoding="utf-8"))}
-        allowed = {"space", "sh", "python", "yaml", "json", "lua", "toml", "elisp"} | (
-            {""} if path.name == "README.md" else set()
-        )
+        allowed = KNOWN | ({""} if path.name == "README.md" else set())
         assert languages <= allowed, path

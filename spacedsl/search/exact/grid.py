@@ -111,10 +111,14 @@ class Grid:
     def below(self) -> Complexes:
         """(2 J + 1, points): from transforms to P(loss <= offset), for transforms that were shifted
         by the least loss."""
+        return self.below_at(self.offsets)
+
+    def below_at(self, offsets: Floats) -> Complexes:
+        """(2 J + 1, N): as `below`, at other offsets (N,)."""
         j = np.arange(-self.detail.loss, self.detail.loss + 1)
         weights = _filter(j, self.detail.loss) * -np.expm1(-self.detail.damping[1])
         scale = weights / (self.q * self.period_loss)
-        return np.asarray(scale[:, None] * np.exp(np.outer(self.q, self.offsets)))
+        return np.asarray(scale[:, None] * np.exp(np.outer(self.q, offsets)))
 
     @property
     def wrapped_latency(self) -> float:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from spacedsl.diagnostics import fault
 from spacedsl.search.block_tables import StageTables
 from spacedsl.search.exact.grid import Complexes, Extent, Grid
+from spacedsl.search.exact.shifted import ShiftedLoss
 from spacedsl.search.protocols import Floats, Ints, StageLoss
 from spacedsl.search.stage_facts import StageFacts
 
@@ -111,7 +113,9 @@ def model_operator(
     transform = np.moveaxis(scaled, (3, 4), (1, 2)) @ coefficients[:, :, None]  # (R, C, W, s, q)
     least_loss = losses.link(bounds.least)
     if not (
-        np.isfinite(transform).all() and (least_loss > 0).all() and (bounds.least_ms > 0).all()
+        np.isfinite(transform).all()
+        and (isinstance(losses, ShiftedLoss) or (least_loss > 0).all())
+        and (bounds.least_ms > 0).all()
     ):
         message = f"a latency or loss of {facts.block} in {facts.name} is not positive"
         raise fault("bad-table", message, "the tables are damaged, or fitted badly")
@@ -126,13 +130,22 @@ def fit_link(
     common real part is that of exp(-beta link(u)) on average, so that errors are relative."""
     span = span or 1e-6
     count = grid.detail.inner
-    waves = 1j * np.arange(-count, count + 1) * (2 * np.pi / (LINK_PERIOD * span))
-    u = np.linspace(-span / 2, span / 2, LINK_SAMPLES * count)
-    inverse = np.linalg.pinv(np.exp(np.outer(u, waves)), rcond=LINK_CUTOFF)
+    waves, at, inverse = _link_fit(count)
+    waves, u = waves / span, at * span
     loss = losses.link(middle[..., None] + u)
     slope = float(np.mean(loss[..., -1] - loss[..., 0])) / span * float(grid.q[0].real)
     wanted = np.exp(slope * u[:, None] - loss[..., None] * grid.q)
     return np.asarray(waves - slope), np.asarray(inverse @ wanted)
+
+
+@lru_cache(maxsize=8)
+def _link_fit(count: int) -> tuple[Complexes, Floats, Complexes]:
+    """For a range of u of length 1: waves (I,), points (U,), and from values there to coefficients
+    (I, U)."""
+    waves = 1j * np.arange(-count, count + 1) * (2 * np.pi / LINK_PERIOD)
+    at = np.linspace(-0.5, 0.5, LINK_SAMPLES * count)
+    inverse = np.linalg.pinv(np.exp(np.outer(at, waves)), rcond=LINK_CUTOFF)
+    return np.asarray(waves), at, np.asarray(inverse)
 
 
 def _chain(

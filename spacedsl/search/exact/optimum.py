@@ -1,254 +1,319 @@
-"""The best space of a whole hyperspace, with a certificate.
+"""The best spaces of a whole hyperspace, with a certificate: branch and bound.
 
-Every space is scored: spaces are pairs of a head and a tail (see `pairs`), in tasks that several
-processes work on. Those whose score comes within the precision of the best are scored again at full
-detail, so that the best of them is the best of all."""
+1. Aging evolution with exact scores gives spaces to beat.
+2. Families of spaces (see `branch`) are bounded; spaces that cannot be among the best are pruned.
+3. What is left is scored from the greatest bound on, until no bound reaches the best.
+4. Spaces whose score comes within the precision of the best are scored again at full detail."""
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import itertools
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from spacedsl.diagnostics import fault
-from spacedsl.ir.identity import space_identity
+from spacedsl.ir.identity import digest, space_identity
 from spacedsl.ir.space import Space
-from spacedsl.search.candidate import Gene
-from spacedsl.search.exact.pairs import PRECISION, Genes, Half, Pairs, all_genes
+from spacedsl.search.candidate import Genome, Genotype
+from spacedsl.search.evolve import CYCLES, POPULATION, SAMPLE, Evolution
+from spacedsl.search.exact.branch import KEPT, Bounded, Branch, Scored
+from spacedsl.search.exact.executors import Executor, serial
+from spacedsl.search.exact.halves import Halves
+from spacedsl.search.exact.leaves import ROUND, Leaves
+from spacedsl.search.exact.pairs import PRECISION, Pairs
 from spacedsl.search.exact.score import ExactScore
 from spacedsl.search.exact.scorer import ExactScorer
+from spacedsl.search.exact.task_log import Pieces, TaskLog
+from spacedsl.search.journal import Evaluated
+from spacedsl.search.stream import Stream
 
-HEADS = 8
-"""Heads that meet all tails of a task at once."""
+RIVALS = 5
+"""Spaces after the best ones that a certificate lists."""
 
-KEPT = 2_000
-"""Candidates that a task may have; the certificate says where there were more."""
-
-FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """Spaces whose head ends in this window and whose tail starts with this gene."""
-
-    window: int
-    gene: Gene
+BEATEN = 100
+"""Spaces that the evolution ended with, at which tangents are tried."""
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A task's outcome: how many spaces it scored, the greatest score, and the (score, genes) that
-    may be the best of all; `more` where there are more of these than are kept."""
+CHECKED = 4
+"""Spaces of the evolution, as many of the best as of all, whose scores at the detail of searches
+are compared with those at full detail before the search."""
 
-    task: int
-    spaces: int
-    best: float
-    candidates: tuple[tuple[float, Genes], ...]
-    more: bool
+SAFETY = 4.0
+"""What the largest deviation found there is multiplied with to give a precision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the enumeration is: tasks, spaces scored, the best score and the genes that have it,
-    and the share of the hyperspace that is left open (no bound but the definition's is known)."""
+    """How far a search is: pieces of work done `of` those of this `phase`, spaces decided (scored
+    or pruned) of all, the best score, and a bound on what any space scores."""
 
-    tasks: int
+    phase: str
+    done: int
     of: int
-    spaces: int
+    decided: int
     best: float
-    genes: Genes
+    bound: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A space at full detail, and its score at the detail of searches."""
+
+    space: Space
+    result: ExactScore
+    searched: float
 
 
 @dataclass(frozen=True, slots=True)
 class Optimum:
-    """The best space and why nothing is better. `bound`: no space scores more, given that no
-    score of the search is off by more than `precision` of itself; `rivals`: the next spaces at full
-    detail."""
+    """The best spaces, best first, and why nothing is better. `bound`: no space scores more, given
+    that no score or bound of the search is off by more than `precision`, a share of the best score.
+    Of `size` spaces some were `enumerated` (scored), pruned (by rule) or, if the search was
+    stopped, left `open`; `complete`: these are the best spaces. `deviation`: the largest difference
+    between scores of the search and those at full detail, as a share of the best score, of the
+    `rescored` spaces and of some that the evolution scored. `evolution`: the score that aging
+    evolution ended with after `cycles` spaces. `tables`: a hash of all that scores depend on."""
 
-    space: Space
-    result: ExactScore
+    best: tuple[Ranked, ...]
+    rivals: tuple[Ranked, ...]
     bound: float
     precision: float
+    deviation: float
     enumerated: int
+    pruned: dict[str, int]
+    open: int
     size: int
     rescored: int
     complete: bool
-    rivals: tuple[tuple[str, float], ...]
+    evolution: float
+    cycles: int
+    tables: str
+
+    @property
+    def space(self) -> Space:
+        """The best space."""
+        return self.best[0].space
+
+    @property
+    def result(self) -> ExactScore:
+        """Its score."""
+        return self.best[0].result
+
+
+def evolved(pairs: Pairs, cycles: int, seed: int = 0) -> list[Evaluated]:
+    """What aging evolution scored, best first; population and sample are the method's."""
+    evolution = Evolution(pairs.halves.genome, POPULATION, SAMPLE, Stream(seed))
+    history: list[Evaluated] = []
+    while len(history) < cycles and not evolution.exhausted:
+        proposed = evolution.propose()[: cycles - len(history)]
+        scored = tuple(
+            Evaluated(len(history) + i, g, "", pairs.score(g), ()) for i, g in enumerate(proposed)
+        )
+        history += scored
+        evolution.tell(scored)
+    return sorted(history, key=lambda r: (-r.score, r.index))
+
+
+class _Best:
+    """The candidates for the best `top` spaces, by search score."""
+
+    def __init__(self, top: int, precision: float) -> None:
+        self.top, self.precision = top, precision
+        self.scores: dict[Genotype, float] = {}
+        self.spaces, self.lost = 0, -math.inf
+
+    def take(self, found: Scored) -> None:
+        """What scoring some spaces gave."""
+        self.spaces += found.spaces
+        self.scores.update({genotype: score for score, genotype in found.candidates})
+        if found.more:
+            self.lost = max(self.lost, found.candidates[-1][0])
+
+    @property
+    def least(self) -> float:
+        """Spaces with a smaller score or bound are not among the best."""
+        scores = sorted(self.scores.values(), reverse=True)
+        if len(scores) < self.top:
+            return -math.inf
+        return scores[self.top - 1] - 2 * self.precision * scores[0]
+
+    def near(self) -> list[tuple[Genotype, float]]:
+        """The candidates that may be among the best, best first."""
+        least = self.least
+        found = [(g, s) for g, s in self.scores.items() if s >= least]
+        return sorted(found, key=lambda c: (-c[1], c[0]))
 
 
 def optimum(
     scorer: ExactScorer,
-    jobs: int = 1,
+    executor: Executor = serial,
     journal: Path | None = None,
     resume: bool = False,
     progress: Callable[[Progress], None] | None = None,
     name: str = "optimum",
+    top: int = 1,
+    seconds: float = math.inf,
+    cycles: int = CYCLES,
 ) -> Optimum:
-    """The best space of the scorer's hyperspace, by full enumeration on `jobs` processes. With a
-    `journal`, every finished task is written there; `resume` goes on from it."""
+    """The best `top` spaces of the scorer's hyperspace. With a `journal`, every finished piece of
+    work is written there; `resume` goes on from it. After about `seconds` the search stops and says
+    how large the gap still is. Results do not depend on the executor. Raises `SpaceError`."""
     if not scorer.searching:
         raise ValueError("an optimum needs a scorer that searches")
-    pairs = Pairs(scorer)
-    tasks = all_tasks(pairs)
-    log = _Log(journal, {**scorer.identity, "precision": PRECISION}, resume) if journal else None
-    held = log.read() if log else {}
-    done: list[Done] = [held[i] for i in sorted(held)]
-    waiting = [i for i in range(len(tasks)) if i not in held]
-    for found in _run(pairs, tasks, waiting, jobs):
-        done.append(found)
-        if log:
-            log.append(found)
-        if progress:
-            score, genes = max(max(d.candidates, default=(0.0, ())) for d in done)
-            scored = sum(d.spaces for d in done)
-            progress(Progress(len(done), len(tasks), scored, score, genes))
-    return _certified(scorer, pairs, done, name)
+    end = time.monotonic() + seconds
+    identity = {**scorer.identity, "precision": PRECISION, "top": top, "cycles": cycles}
+    with TaskLog(journal, identity, resume) if journal else nullcontext() as log:
+        halves = Halves(scorer)
+        halves.prepare()
+        history = evolved(Pairs(halves), cycles)
+        beaten = [r.genotype for r in history[:BEATEN]]
+        deviation = _deviation(scorer, halves.genome, history)
+        for attempt in itertools.count():
+            best = _Best(min(top, halves.genome.size), max(PRECISION, SAFETY * deviation))
+            best.scores.update({r.genotype: r.score for r in history[: best.top]})
+            branch = Branch(Pairs(halves), beaten, best.least)
+            pieces = Pieces(executor, branch, log, end, attempt)
+            search = _Search(branch, pieces, best, progress)
+            finished = search.bound_families() and search.score_leaves()
+            found = _certified(scorer, search, history, name, finished, deviation)
+            if not finished or found.deviation <= found.precision:
+                return found
+            deviation = found.deviation  # the search was less precise than was thought: again
+    raise AssertionError("the last attempt returns")
 
 
-def all_tasks(pairs: Pairs) -> list[Task]:
-    """The tasks of a hyperspace, in a fixed order."""
-    cut = split(pairs)
-    windows = range(pairs.genome.shape[cut - 1][1]) if cut else [0]
-    blocks, others = pairs.genome.shape[cut]
-    return [Task(w, (b, v)) for w in windows for b in range(blocks) for v in range(others)]
+class _Search:
+    """What is known so far. `bound`: no space that is still open scores more."""
+
+    def __init__(
+        self,
+        branch: Branch,
+        pieces: Pieces,
+        best: _Best,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.branch, self.best = branch, best
+        self._pieces, self._progress = pieces, progress
+        halves = branch.halves
+        self.bound = len(halves.scorer.limits_ms) / halves.least_loss
+        self.families: dict[int, Bounded] = {}
+        self._pruned = 0
+
+    def bound_families(self) -> bool:
+        """Whether all were."""
+        work = list(enumerate(self.branch.families))
+        for i, found in self._pieces("family", Branch.bounded, Bounded.decoded, work):
+            self.families[i] = found
+            self._pruned += sum(found.pruned)
+            if found.scored:
+                self.best.take(found.scored)
+            self._show("bounds", len(self.families), len(work))
+        return len(self.families) == len(work)
+
+    def score_leaves(self) -> bool:
+        """Whether all were that had to be."""
+        leaves, done = Leaves(self.families), 0
+        least = max(self.best.least, self.branch.least)
+        self.bound = leaves.bound(0) * (1 + self.best.precision)
+        while leaves.bound(done) >= least:
+            some = range(done, min(done + ROUND, leaves.pieces))
+            items = [(i, _Piece(_genotypes(self.branch, leaves, i), least)) for i in some]
+            for i, scored in self._pieces("leaves", _score, Scored.decoded, items):
+                self.best.take(scored)
+                done = i + 1
+                self.bound = leaves.bound(done) * (1 + self.best.precision)
+                self._show("scores", done, leaves.pieces)
+            if done < some.stop:
+                return False
+            least = max(self.best.least, self.branch.least)
+        return True
+
+    def pruned(self) -> dict[str, int]:
+        """Spaces by the tangent that pruned them."""
+        return {
+            f"tangent {i + 1}": sum(f.pruned[i] for f in self.families.values())
+            for i in range(len(self.branch.tangents))
+        }
+
+    def _show(self, phase: str, done: int, of: int) -> None:
+        if self._progress is not None:
+            score = max(self.best.scores.values(), default=0.0)
+            decided = self._pruned + self.best.spaces
+            self._progress(Progress(phase, done, of, decided, score, max(self.bound, score)))
 
 
-def split(pairs: Pairs) -> int:
-    """How many elastic stages heads have."""
-    return len(pairs.genome.shape) // 2
-
-
-def work(pairs: Pairs, task: Task) -> Iterator[tuple[Half, Half]]:
-    """The heads, a few at a time, and the tails of a task."""
-    cut, stages = split(pairs), len(pairs.genome.shape)
-    heads = [h for h in all_genes(pairs.genome, 0, cut) if not cut or h[-1][1] == task.window]
-    rest = all_genes(pairs.genome, cut + 1, stages)
-    before = (0, task.window) if cut else None
-    tails = pairs.tails(cut, before, [(task.gene, *genes) for genes in rest])
-    for i in range(0, len(heads), HEADS):
-        yield pairs.heads(heads[i : i + HEADS]), tails
-
-
-def solve(pairs: Pairs, index: int, task: Task) -> Done:
-    """Score every space of a task."""
-    best, spaces, more = 0.0, 0, False
-    kept: list[tuple[float, Genes]] = []
-    for heads, tails in work(pairs, task):
-        scores = pairs.scores(heads, tails)
-        spaces += scores.size
-        best = max(best, float(scores.max()))
-        least = best * (1 - 2 * PRECISION)
-        for i, j in np.argwhere(scores >= least).tolist():
-            kept.append((float(scores[i, j]), (*heads.genes[i], *tails.genes[j])))
-        kept = sorted((k for k in kept if k[0] >= least), reverse=True)
-        more = more or len(kept) > KEPT
-        kept = kept[:KEPT]
-    return Done(index, spaces, best, tuple(kept), more)
-
-
-_shared: list[tuple[Pairs, list[Task]]] = []
-"""What forked processes work on, while they do."""
-
-
-def _solve_shared(index: int) -> Done:
-    pairs, tasks = _shared[-1]
-    return solve(pairs, index, tasks[index])
-
-
-def _run(pairs: Pairs, tasks: list[Task], waiting: list[int], jobs: int) -> Iterator[Done]:
-    """Outcomes in the order of `waiting`, whatever the number of processes."""
-    if jobs <= 1 or len(waiting) <= 1 or "fork" not in multiprocessing.get_all_start_methods():
-        yield from (solve(pairs, i, tasks[i]) for i in waiting)
-        return
-    for place, (blocks, windows) in enumerate(pairs.genome.shape):
-        for b in range(blocks):
-            for w in range(windows):
-                pairs.operator(place, (b, w))  # before the fork, so that processes share them
-    _shared.append((pairs, tasks))
-    try:
-        with multiprocessing.get_context("fork").Pool(min(jobs, len(waiting))) as pool:
-            yield from pool.imap(_solve_shared, waiting)
-    finally:
-        _shared.pop()
-
-
-def _certified(scorer: ExactScorer, pairs: Pairs, done: Sequence[Done], name: str) -> Optimum:
-    best = max(d.best for d in done)
-    least = best * (1 - 2 * PRECISION)
-    genes = sorted({g for d in done for score, g in d.candidates if score >= least})
-    complete = not any(d.more and d.best >= least for d in done)
-    full = ExactScorer(scorer.inner)
-    scored = []
-    for candidate in genes:
-        space = pairs.genome.to_space(candidate, name)
-        scored.append((full.score(space), space))
-    scored.sort(key=lambda found: (-found[0].score, space_identity(found[1])))
-    result, space = scored[0]
+def _certified(
+    scorer: ExactScorer,
+    search: _Search,
+    history: Sequence[Evaluated],
+    name: str,
+    finished: bool,
+    deviation: float,
+) -> Optimum:
+    best, genome = search.best, search.branch.halves.genome
+    slack = 1 + best.precision
+    full, near, least = ExactScorer(scorer.inner), best.near(), best.least
+    ranked = []
+    for genotype, score in near[:KEPT]:
+        space = genome.to_space(genotype, name)
+        ranked.append(Ranked(space, full.score(space), score))
+    ranked.sort(key=lambda r: (-r.result.score, space_identity(r.space)))
+    differences = [abs(r.searched - r.result.score) for r in ranked]
+    deviation = max(deviation, max(differences) / (ranked[0].result.score or 1.0))
+    rules = search.pruned()
+    left = genome.size - sum(rules.values()) - best.spaces
+    if finished:
+        rules["bound below the best score"] = left
+    unsure = [s * slack for s in (best.lost, *(s for _, s in near[KEPT:])) if s >= least]
+    if not finished:
+        unsure.append(search.bound)
     return Optimum(
-        space=space,
-        result=result,
-        bound=max(result.score + result.error, least * (1 + PRECISION)),
-        precision=PRECISION,
-        enumerated=sum(d.spaces for d in done),
-        size=pairs.genome.size,
-        rescored=len(scored),
-        complete=complete and sum(d.spaces for d in done) == pairs.genome.size,
-        rivals=tuple((space_identity(s), r.score) for r, s in scored[1:6]),
+        best=tuple(_named(r, name, i) for i, r in enumerate(ranked[: best.top])),
+        rivals=tuple(ranked[best.top : best.top + RIVALS]),
+        bound=max([ranked[0].result.score + ranked[0].result.error, *unsure]),
+        precision=best.precision,
+        deviation=deviation,
+        enumerated=best.spaces,
+        pruned=rules,
+        open=0 if finished else left,
+        size=genome.size,
+        rescored=len(ranked),
+        complete=finished and not unsure,
+        evolution=history[0].score,
+        cycles=len(history),
+        tables=digest(scorer.identity),
     )
 
 
-class _Log:
-    """Finished tasks as lines of JSON, after a header."""
-
-    def __init__(self, path: Path, identity: dict[str, object], resume: bool) -> None:
-        self.path = path
-        self._header = json.dumps({"optimum": FORMAT, **identity})
-        if path.exists() and not resume:
-            message = f"the journal {path} exists"
-            raise fault("journal-exists", message, "say --resume or remove it")
-        if not path.exists():
-            self._write(self._header)
-
-    def read(self) -> dict[int, Done]:
-        """By number of the task; a torn last line is not one."""
-        try:
-            lines = self.path.read_text().splitlines(keepends=True)
-        except (OSError, UnicodeDecodeError) as error:
-            raise fault("bad-journal", f"{self.path}: {error}") from None
-        if not lines or lines[0] != self._header + "\n":
-            message = f"{self.path} is not the journal of this search"
-            raise fault("journal-differs", message, "name another journal")
-        whole = [line for line in lines if line.endswith("\n")]
-        if len(whole) < len(lines):
-            self.path.write_text("".join(whole))
-        try:
-            return {found.task: found for found in map(_decoded, whole[1:])}
-        except (ValueError, TypeError, KeyError) as error:
-            raise fault("bad-journal", f"{self.path}: not a line of a journal: {error}") from None
-
-    def append(self, found: Done) -> None:
-        """One finished task."""
-        self._write(json.dumps(asdict(found)))
-
-    def _write(self, line: str) -> None:
-        try:
-            with self.path.open("a") as file:
-                file.write(line + "\n")
-        except OSError as error:
-            message = f"cannot write {self.path}: {error.strerror or error}"
-            raise fault("cannot-write", message) from None
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    genotypes: list[Genotype]
+    least: float
 
 
-def _decoded(line: str) -> Done:
-    value: dict[str, Any] = json.loads(line)
-    candidates = tuple(
-        (float(score), tuple((int(b), int(w)) for b, w in genes))
-        for score, genes in value["candidates"]
-    )
-    best, spaces = float(value["best"]), int(value["spaces"])
-    return Done(int(value["task"]), spaces, best, candidates, bool(value["more"]))
+def _score(branch: Branch, piece: _Piece) -> Scored:
+    return branch.scored(piece.genotypes, piece.least)
+
+
+def _genotypes(branch: Branch, leaves: Leaves, piece: int) -> list[Genotype]:
+    return [branch.genotype(branch.families[f], h, t) for f, h, t in leaves.piece(piece)]
+
+
+def _deviation(scorer: ExactScorer, genome: Genome, history: Sequence[Evaluated]) -> float:
+    """The largest difference between the detail of searches and full detail, as a share of the best
+    score."""
+    full, spread = ExactScorer(scorer.inner), -(-len(history) // CHECKED)
+    found = [
+        abs(r.score - full.score(genome.to_space(r.genotype, "any")).score)
+        for r in (*history[:CHECKED], *history[CHECKED::spread])
+    ]
+    return max(found) / history[0].score if history[0].score else 0.0
+
+
+def _named(ranked: Ranked, name: str, place: int) -> Ranked:
+    chosen = name if place == 0 else f"{name}-{place + 1}"
+    space = ranked.space.model_copy(update={"name": chosen})
+    return Ranked(space, ranked.result, ranked.searched)

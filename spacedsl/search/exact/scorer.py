@@ -34,6 +34,7 @@ from spacedsl.search.exact.score import (
     probabilities,
     total,
 )
+from spacedsl.search.exact.shifted import shifted
 from spacedsl.search.fixed import Chain
 from spacedsl.search.protocols import Floats
 from spacedsl.search.qt_score import ModelScorer, RowsScorer
@@ -74,6 +75,7 @@ class ExactScorer(Scorer):
         self.inner, self.searching = inner, searching
         self._operators: ByteCache[StageOperator] = ByteCache(OPERATOR_BYTES, lambda o: o.nbytes)
         self._bounds: dict[Hashable, tuple[Bounds, float]] = {}
+        self._whole_stages: set[Hashable] = set()
         self._whole: Grid | None = None
 
     @property
@@ -135,11 +137,11 @@ class ExactScorer(Scorer):
         )
 
     def _lacks(self, stage: Stage) -> bool:
-        key = ("lacks", stage[0].identity, stage[1])
-        if key not in self._bounds:
+        key = (stage[0].identity, stage[1])
+        if key not in self._whole_stages:
             if self._missing(*stage):
                 return True
-            self._bounds[key] = self._stage_bounds(stage)
+            self._whole_stages.add(key)
         return False
 
     # --- transforms
@@ -163,30 +165,54 @@ class ExactScorer(Scorer):
             self._whole = Grid(self.limits_ms, extent, detail)
         return self._whole
 
-    def operator(self, stage: Stage, grid: Grid) -> StageOperator:
-        """The operator of a stage in its place."""
+    def operator(self, stage: Stage, grid: Grid, shift: float = 0.0) -> StageOperator:
+        """As `fresh_operator`, kept."""
         facts, place = stage
+        key = (facts.identity, place, grid.detail, grid.extent, shift)
+        return self._operators.get(key, lambda: self.fresh_operator(stage, grid, shift))
 
-        def make() -> StageOperator:
-            if isinstance(self.inner, RowsScorer):
-                return rows_operator(self._rows(stage), grid)
-            losses = self.inner.stage_loss(place.number, facts)
-            tables = self.inner._stage_tables(facts, place, losses)
-            return model_operator(facts, tables, losses, grid)
+    def fresh_operator(self, stage: Stage, grid: Grid, shift: float = 0.0) -> StageOperator:
+        """The operator of a stage in its place, its losses raised by `shift` and floored at 0."""
+        facts, place = stage
+        if isinstance(self.inner, RowsScorer):
+            return rows_operator(self._rows(stage, shift), grid)
+        losses = self.inner.stage_loss(place.number, facts)
+        tables = self.inner._stage_tables(facts, place, losses)
+        return model_operator(facts, tables, shifted(losses, shift), grid)
 
-        key = (facts.identity, place, grid.detail, grid.extent)
-        return self._operators.get(key, make)
+    def least_loss(self, stage: Stage) -> float:
+        """No subnet has a smaller loss in this stage."""
+        facts, place = stage
+        least = self._stage_bounds(stage)[0].least.min()
+        if isinstance(self.inner, RowsScorer):
+            return float(least)
+        return float(self.inner.stage_loss(place.number, facts).link(np.asarray(least)))
 
     def _transformed(
         self, stages: list[Stage], chain: Chain, grid: Grid, shifts: Mapping[int, float]
     ) -> tuple[LimitScore, ...]:
-        operators = [self.operator(stage, grid) for stage in stages]
+        floored, shift = self._floored(stages, shifts)
+        operators = [
+            self.operator(stage, grid, floored.get(stage[1].number, 0.0)) for stage in stages
+        ]
         transform, least = joint(operators, np.array(chain.total_ms), grid)
-        shift = sum(shifts.get(place.number, 0.0) for _, place in stages)
         reached = probabilities(transform, least, grid)
         samples, best = self.settings.samples, self.settings.best
         scores = expected_best(reached, least + shift + grid.offsets, samples, best)
         return limit_scores(self.limits_ms, scores, reached[:, -1], samples, best)
+
+    def _floored(
+        self, stages: list[Stage], shifts: Mapping[int, float]
+    ) -> tuple[dict[int, float], float]:
+        """Shifts that bring some loss of their stage below 0, by its number; and the sum of the
+        others, which only move the losses of the whole."""
+        found = {place.number: shifts.get(place.number, 0.0) for _, place in stages}
+        floored = {
+            stage[1].number: found.pop(stage[1].number)
+            for stage in stages
+            if found[stage[1].number] < 0 and self.least_loss(stage) + found[stage[1].number] < 0
+        }
+        return floored, sum(found.values())
 
     def _extent(self, stages: list[Stage], chain: Chain) -> Extent:
         found = [self._stage_bounds(stage) for stage in stages]
@@ -195,6 +221,12 @@ class ExactScorer(Scorer):
 
     def _stage_bounds(self, stage: Stage) -> tuple[Bounds, float]:
         """Bounds of a stage, and the greatest less the least of its losses."""
+        key = ("bounds", stage[0].identity, stage[1])
+        if key not in self._bounds:
+            self._bounds[key] = self._computed_bounds(stage)
+        return self._bounds[key]
+
+    def _computed_bounds(self, stage: Stage) -> tuple[Bounds, float]:
         facts, place = stage
         if isinstance(self.inner, RowsScorer):
             found = rows_bounds(self._rows(stage))
@@ -218,11 +250,12 @@ class ExactScorer(Scorer):
     def _enumerated(
         self, stages: list[Stage], chain: Chain, shifts: Mapping[int, float]
     ) -> tuple[LimitScore, ...]:
+        floored, shift = self._floored(stages, shifts)
         whole: list[atoms.Atoms] = []
         for r, ms in enumerate(chain.total_ms):
             state = [atoms.Atoms.point(ms, 0.0, 1.0 / len(chain.total_ms))]
             for stage in stages:
-                step = self._stage_atoms(stage, r, len(state))
+                step = self._stage_atoms(stage, r, len(state), floored.get(stage[1].number, 0.0))
                 state = [
                     atoms.merged(
                         [a.plus(row[w], ATOMS) for a, row in zip(state, step, strict=True)], ATOMS
@@ -231,25 +264,28 @@ class ExactScorer(Scorer):
                 ]
             whole.extend(state)
         found = atoms.merged(whole, ATOMS)
-        shift = sum(shifts.get(place.number, 0.0) for _, place in stages)
-        shifted = replace(found, loss=found.loss + shift)
+        moved = replace(found, loss=found.loss + shift)
         samples, best = self.settings.samples, self.settings.best
-        values = [atoms.exact_best(shifted, t, samples, best) for t in self.limits_ms]
+        values = [atoms.exact_best(moved, t, samples, best) for t in self.limits_ms]
         scores, reached = np.array(values).T
         return limit_scores(self.limits_ms, scores, reached, samples, best)
 
-    def _stage_atoms(self, stage: Stage, r: int, count: int) -> list[list[atoms.Atoms]]:
+    def _stage_atoms(
+        self, stage: Stage, r: int, count: int, shift: float = 0.0
+    ) -> list[list[atoms.Atoms]]:
         facts, place = stage
         if isinstance(self.inner, RowsScorer):
-            return [[atoms.row_atoms(*self._rows(stage)[r])]]
+            return [[atoms.row_atoms(*self._rows(stage, shift)[r])]]
         losses = self.inner.stage_loss(place.number, facts)
         tables = self.inner._stage_tables(facts, place, losses)
+        losses = shifted(losses, shift)
         return [atoms.stage_atoms(facts, tables, losses, r, cin, ATOMS) for cin in range(count)]
 
-    def _rows(self, stage: Stage) -> list[tuple[Floats, Floats]]:
+    def _rows(self, stage: Stage, shift: float = 0.0) -> list[tuple[Floats, Floats]]:
         if not isinstance(self.inner, RowsScorer):
             raise TypeError(self.inner.name)
-        return [found for found in self.inner._found(*stage) if found is not None]
+        rows = [found for found in self.inner._found(*stage) if found is not None]
+        return [(ms, np.maximum(loss + shift, 0.0)) for ms, loss in rows] if shift else rows
 
 
 def _envelope(bounds: list[Bounds]) -> Bounds:
