@@ -8,6 +8,9 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # workers already take the cores
 
 from hypothesis import HealthCheck, settings
+from jaxtyping import install_import_hook
+
+install_import_hook("spacedsl_runtime", "beartype.beartype")  # shapes hold in every test
 
 settings.register_profile(
     "ci",

@@ -23,6 +23,7 @@ NOT_RUN = {
     "spacedsl evolve --hyper spaces/onnxw.space": "tests/e2e/test_readme.py runs it to the letter",
     "spacedsl diff spaces/vnni.space found.space": "tests/e2e/test_readme.py runs it to the letter",
     "spacedsl bench": "it measures, and refuses on a busy machine",
+    "spacedsl optimum --hyper onnxw": "it takes minutes; tests/test_exact_optimum.py",
     "spacedsl target": "tests/test_targets_profile.py runs them on small spaces",
     "spacedsl evolve --hyper spaces/hyper.space --target cpu": "it measures for minutes",
     "spacedsl export seqnet-vnni-a0 --weights": "tests/runtime/test_trained.py runs it",

@@ -1,9 +1,9 @@
-"""Torch's fake-quantised network beside ONNX Runtime's, tensor by tensor."""
+"""Torch's fake-quantised network beside what ONNX Runtime and LiteRT run, tensor by tensor."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ from spacedsl.compiler.onnx_int8 import emit_int8
 from spacedsl.compiler.plans import int8_plan, network_plan, plan_text
 from spacedsl.compiler.stamp import IMAGE
 from spacedsl.compiler.supernet import subnet_data
+from spacedsl.compiler.tflite_int8 import emit_int8 as emit_tflite
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
+from spacedsl.targets.litert import Session
 from spacedsl.targets.ort import open_session
-from spacedsl.targets.rules import rules_of
+from spacedsl.targets.rules import LITERT, rules_of
 from spacedsl_runtime.elastic.modules import ElasticNorm
 from spacedsl_runtime.quant.deployment import deploy
 from spacedsl_runtime.quant.extracted import QatSubnet
@@ -31,6 +33,7 @@ from spacedsl_runtime.quant.modules import Edge
 from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.subnet import read_subnet
 from tests.onnx_support import pixels
+from tests.tflite_support import channels_last, moved_to, unsigned
 
 VNNI = load_target("vnni")
 
@@ -62,29 +65,46 @@ def deployed(net: QatSubnet, subnet: Subnet, folder: Path) -> Pair:
     return Pair(net, load_model(path))
 
 
-def differences(pair: Pair, x: Tensor) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    """For every 8-bit tensor: how many steps torch is off ONNX Runtime's running graph, given the
-    same 8-bit inputs. x (N, C, R, R)."""
-    nodes = pair.model.nodes
-    session = open_session(
-        emit_int8(pair.model, outputs=[n.name for n in nodes]).SerializeToString()
-    )
-    values = session.run([f"{n.name}.q" for n in nodes], {IMAGE: x.numpy()})
-    theirs = dict(zip([n.name for n in nodes], values, strict=True))
-    theirs["input"] = pixels(theirs["input"], nodes[0].shape[0])
+Steps = dict[str, NDArray[np.uint8]]
+"""What a runtime has in every tensor of the plan, (N, C, H, W)."""
+
+
+def by_onnx_runtime(model: IntegerModel, x: NDArray[np.float32]) -> Steps:
+    """The tensors of the running ONNX graph, without the channels that its emitter adds."""
+    names = [n.name for n in model.nodes]
+    session = open_session(emit_int8(model, outputs=names).SerializeToString())
+    values = session.run([f"{name}.q" for name in names], {IMAGE: x})
+    found: Steps = dict(zip(names, values, strict=True))
+    found["input"] = pixels(found["input"], model.nodes[0].shape[0])
+    return {n.name: found[n.name][:, : n.shape[0]] for n in model.nodes}
+
+
+def by_litert(model: IntegerModel, x: NDArray[np.float32]) -> Steps:
+    """The tensors of the running TFLite graph."""
+    names = [n.name for n in model.nodes]
+    session = Session(emit_tflite(moved_to(model, LITERT), outputs=names))
+    found = [session.run(channels_last(image[None])) for image in x]
+    return {name: np.concatenate([unsigned(values[name]) for values in found]) for name in names}
+
+
+def differences(
+    pair: Pair, x: Tensor, run: Callable[[IntegerModel, NDArray[np.float32]], Steps]
+) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """For every 8-bit tensor: how many steps torch is off a runtime's graph, given the same 8-bit
+    inputs. x (N, C, R, R)."""
+    theirs = run(pair.model, x.numpy())
     found: list[tuple[str, NDArray[np.float64]]] = []
 
     def compare(node: Node, edge: Edge) -> Edge:
         zero = pair.model.header.quantisers[node.name].zero_point
-        real = theirs[node.name][:, : edge.steps.shape[1]]  # the emitter may add channels
-        steps = torch.from_numpy(real.astype(np.float32)) - zero
+        steps = torch.from_numpy(theirs[node.name].astype(np.float32)) - zero
         steps = steps.reshape(edge.steps.shape)
         found.append((node.name, (steps - edge.steps).abs().double().numpy()))
         return Edge(steps, edge.scale)
 
     with torch.no_grad():
         pair.net(x, tap=compare)
-    assert [name for name, _ in found] == [n.name for n in nodes]
+    assert [name for name, _ in found] == [n.name for n in pair.model.nodes]
     yield from found
 
 

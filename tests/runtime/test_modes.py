@@ -24,7 +24,7 @@ from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.subnet import Subnet
 from tests.laws.strategies import RANDOMS, members
-from tests.runtime.parity import VNNI, deployed, differences, extracted
+from tests.runtime.parity import VNNI, by_onnx_runtime, deployed, differences, extracted
 from tests.runtime.support import (
     images,
     plan_json,
@@ -153,7 +153,7 @@ def test_qat_runs_on_cuda_and_deploys_the_same_integers(tmp_path: Path) -> None:
     with torch.no_grad():
         found = net(x.to("cuda")).cpu()
         assert torch.allclose(found, net.cpu()(x), atol=0.1)
-    assert all(off.max() <= 1 for _, off in differences(pair, x))
+    assert all(off.max() <= 1 for _, off in differences(pair, x, by_onnx_runtime))
 
 
 def test_a_plan_for_qat_is_a_plan_for_fp32() -> None:

@@ -14,11 +14,12 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn import functional as F
 
-from spacedsl.compiler.stamp import IMAGE
+from spacedsl.compiler.stamp import IMAGE, LOGITS
 from spacedsl.ir.sampling import largest, smallest
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.write import write
+from spacedsl.targets.litert import Session
 from spacedsl.targets.ort import open_session
 from spacedsl_runtime.checkpoint import load_checkpoint, save_checkpoint
 from spacedsl_runtime.elastic.calibrate import recalibrate
@@ -29,6 +30,7 @@ from tests.runtime.parity import VNNI, extracted, int8_json
 from tests.runtime.support import plan_json
 from tests.support import page_of
 from tests.test_cli import run
+from tests.tflite_support import channels_last
 
 PAGE = """language 1
 use "std/blocks.space"
@@ -105,7 +107,7 @@ def checkpoint(
 def test_a_trained_network_is_deployed_without_a_difference(
     choose: Any, space: Space, data: tuple[Tensor, Tensor], checkpoint: Path, tmp_path: Path
 ) -> None:
-    """A checkpoint and a model's page to a file that ONNX Runtime runs, by the user's way."""
+    """A checkpoint and a model's page to files that both runtimes run, by the user's way."""
     model: Subnet = choose(space)
     qat = QatSupernet(load_supernet(plan_json(space, VNNI), seed=9)).eval()
     load_checkpoint(checkpoint, qat)
@@ -114,13 +116,20 @@ def test_a_trained_network_is_deployed_without_a_difference(
     deploy(net, int8_json(model), weights, mean=HALF, std=HALF, labels=list("0123456789"))
     (tmp_path / "digits.space").write_text(PAGE)
     page.write_text(write(model))
-    result = run("export", str(page), "--weights", str(weights), "--out", str(out))
+    options = ("--weights", str(weights))
+    result = run("export", str(page), *options, "--out", str(out))
+    assert result.exit_code == 0, result.stderr
+    tflite = tmp_path / "m.tflite"
+    result = run("export", str(page), *options, "--format", "tflite", "--out", str(tflite))
     assert result.exit_code == 0, result.stderr
 
     x, y = data[0][-500:], data[1][-500:].numpy()
-    (theirs,) = open_session(out).run(None, {IMAGE: x.numpy()})
+    (onnx,) = open_session(out).run(None, {IMAGE: x.numpy()})
+    session = Session(tflite)
+    litert = np.concatenate([session.run(channels_last(i[None]))[LOGITS] for i in x.numpy()])
     with torch.no_grad():
         mine = net(x).numpy()
-    assert (theirs.argmax(1) == mine.argmax(1)).all()
-    assert (theirs.argmax(1) == y).mean() > 0.9
-    assert np.mean(theirs != mine) < 50e-6
+    for theirs in (onnx, litert):
+        assert (theirs.argmax(1) == mine.argmax(1)).all()
+        assert (theirs.argmax(1) == y).mean() > 0.9
+        assert np.mean(theirs != mine) < 50e-6
