@@ -22,8 +22,8 @@ MAX_SITES = 200_000
 """Different blocks of a stage: what exact passes over a space have to visit."""
 
 
-MAX_CHECKS = 20_000
-"""Blocks of a page and of what it uses that are bound to see whether they fit: about a second."""
+MAX_CHECKS = 12_000
+"""Blocks of a page and of what it uses that are bound to see if they fit: about half a second."""
 
 
 def check_bodies(space: Space, node: Node, report: Report, loader: Loader) -> None:
@@ -32,7 +32,8 @@ def check_bodies(space: Space, node: Node, report: Report, loader: Loader) -> No
     nodes = {n.token("NAME").text: n for n in node.all("stage")}
     before: tuple[int, ...] = (space.channels,)
     size = space.resolutions[-1]
-    loader.checks += _count_checks(space)
+    if loader.checks <= MAX_CHECKS:  # else it is known already, and counting takes time too
+        loader.checks += _count_checks(space)
     if loader.checks > MAX_CHECKS:
         message = f"{loader.checks:,} blocks to check, more than {MAX_CHECKS:,}"
         help = "a width that may be a fraction is checked at every value: use round8(...)"

@@ -16,7 +16,7 @@ class Abandon(Exception):
 PAGE_WIDE = ("block", "space")
 """What a name means all over a page; other names belong to an item."""
 
-MAX_SUGGESTED = 100
+MAX_SUGGESTED = 25
 """More unknown names than that get no suggestion, which takes time."""
 
 Seen = dict[tuple[str, str], Diagnostic]

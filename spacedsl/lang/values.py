@@ -90,6 +90,8 @@ def _range(node: Node, report: Report) -> list[Value]:
         raise report.fail(
             "too-large", f"the range has {count} values, more than {MAX_VALUES}", node
         )
+    if first.denominator == step.denominator == 1:
+        return list(range(int(first), int(last) + 1, int(step)))
     values = [first + i * step for i in range(int(count))]
     return [int(v) if v.denominator == 1 else float(v) for v in values]
 
