@@ -145,11 +145,6 @@ def _resnet(
 KEYS = ("ks", "e", "d", "w", "wid", "r", "image_size")
 
 
-def is_setting(entry: Entry) -> bool:
-    """Whether a JSON object looks like a setting of OFA's."""
-    return isinstance(entry.value, dict) and {"e", "d"} <= set(entry.value)
-
-
 def setting_subnet(
     setting: Entry, space: Space | None, resolution: int | None, name: str
 ) -> Subnet:

@@ -88,6 +88,18 @@ def decode(line: bytes, limits_ms: Sequence[float]) -> Evaluated:
     return record
 
 
+def hold(file: IO[bytes], path: Path) -> None:
+    """Lock an open journal until it is closed. Raises `SpaceError` where another process has it."""
+    if sys.platform != "win32":
+        import fcntl
+
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            message = f"another search writes the journal {path}"
+            raise fault("journal-busy", message) from None
+
+
 class Journal(AbstractContextManager["Journal"]):
     """An open journal, locked against other runs. `records`: what it held when it was opened."""
 
@@ -105,7 +117,7 @@ class Journal(AbstractContextManager["Journal"]):
             message = f"cannot write {path}: {error.strerror or error}"
             raise fault("cannot-write", message) from None
         try:
-            self._lock()
+            hold(self._file, path)
             self._read({"journal": FORMAT, **header}, limits_ms)
         except BaseException:
             self._file.close()
@@ -134,16 +146,6 @@ class Journal(AbstractContextManager["Journal"]):
         except OSError as error:
             message = f"cannot write {self.path}: {error.strerror or error}"
             raise fault("cannot-write", message) from None
-
-    def _lock(self) -> None:
-        if sys.platform != "win32":
-            import fcntl
-
-            try:
-                fcntl.flock(self._file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                message = f"another search writes the journal {self.path}"
-                raise fault("journal-busy", message) from None
 
     def _read(self, header: dict[str, object], limits_ms: Sequence[float]) -> None:
         whole = 0

@@ -4,7 +4,6 @@ that says of which search. Locked while it is open."""
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -15,6 +14,7 @@ from typing import IO, Any, Protocol, TypeVar
 
 from spacedsl.diagnostics import fault
 from spacedsl.search.exact.executors import Executor
+from spacedsl.search.journal import hold
 
 FORMAT = 2
 
@@ -32,7 +32,7 @@ class TaskLog(AbstractContextManager["TaskLog"]):
         except OSError as error:
             raise self._unwritable(error) from None
         try:
-            self._lock()
+            hold(self._file, path)
             self.held = self._read(_line({"optimum": FORMAT, **identity}))
         except BaseException:
             self._file.close()
@@ -77,16 +77,6 @@ class TaskLog(AbstractContextManager["TaskLog"]):
     def malformed(self, number: int | str, why: str) -> Exception:
         """The error of a line, or of what a key stands for."""
         return fault("bad-journal", f"{self.path}:{number}: not a line of a journal: {why}")
-
-    def _lock(self) -> None:
-        if sys.platform != "win32":
-            import fcntl
-
-            try:
-                fcntl.flock(self._file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                message = f"another search writes the journal {self.path}"
-                raise fault("journal-busy", message) from None
 
     def _write(self, line: bytes) -> None:
         try:
