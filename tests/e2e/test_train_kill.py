@@ -43,13 +43,13 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Command:
 
 def killed(command: list[str], out: Path, checkpoints: int) -> None:
     """Run it and kill it once it has written its description and this many checkpoints."""
-    path, seen = out / "checkpoint.safetensors", set[int]()
-    old = path.stat().st_ino if path.exists() else None
+    path, seen = out / "checkpoint.safetensors", set[int]()  # inodes are used again, times are not
+    old = path.stat().st_mtime_ns if path.exists() else None
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
         deadline = time.monotonic() + 120
         while running.poll() is None and time.monotonic() < deadline:
             if path.exists():
-                seen.add(path.stat().st_ino)
+                seen.add(path.stat().st_mtime_ns)
             if (out / "run.json").exists() and len(seen - {old}) >= checkpoints:
                 break
             time.sleep(0.001)
