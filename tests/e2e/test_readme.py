@@ -35,13 +35,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_search_and_the_diff_are_as_printed(folder: Path) -> None:
-    install, diff = COMMANDS[:2]
-    first, search = install.split(" && ")
-    assert first == "pip install -c constraints.txt -e ."
+    search, diff = COMMANDS[1:3]
     texts = [text.lstrip("\n") for _, text in BLOCKS]
     assert spacedsl(search, folder) in texts
     assert (folder / "found.space").read_text() in texts
     assert spacedsl(diff, folder) in texts
+
+
+def test_the_first_command_installs_what_it_needs_and_searches_for_this_machine() -> None:
+    install, search = COMMANDS[0].split(" && ")
+    assert install == "pip install -c constraints.txt -e '.[cpu]'"
+    assert search.startswith("spacedsl evolve --hyper spaces/hyper.space --target cpu ")
 
 
 def test_the_page_shown_is_canonical_and_checks(folder: Path) -> None:
