@@ -1,15 +1,19 @@
-"""Checkpoints that know their space and, in QAT, their 8-bit tensors. Loaded without pickle's code
-(`weights_only`)."""
+"""Checkpoints: safetensors with a JSON header, replaced whole.
+
+They know their space and, in QAT, their 8-bit tensors. Tensors: `model.*`, of a training also
+`momentum.*` and `ema.*` (`train/state.py`), and `extra.*`."""
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 from spacedsl_runtime.elastic.supernet import ElasticStages
@@ -19,28 +23,84 @@ from spacedsl_runtime.plan import Rules
 from spacedsl_runtime.quant.qat import QatSupernet
 
 FORMAT = "spacedsl-checkpoint"
-VERSION = 1
+VERSION = 2
+HEADER = "spacedsl"
+"""The key of the JSON in the file's metadata."""
+
 QAT = "qat"
+INTACT = "the file that was there before, if any, is intact"
+
+Model = ElasticStages | QatSupernet
 
 
-def save_checkpoint(
-    path: Path | str, model: ElasticStages | QatSupernet, extra: Mapping[str, Any] | None = None
-) -> None:
+def save_checkpoint(path: Path | str, model: Model, extra: Mapping[str, Any] | None = None) -> None:
     """Write the weights (in QAT, quantisers included) with their plan's hash and page, whole or not
-    at all. `extra`: tensors, numbers, strings and containers of them. Raises `CheckpointError`."""
-    data = {
+    at all. `extra`: tensors by name, and plain JSON. Raises `CheckpointError`."""
+    tensors = {f"model.{n}": t for n, t in model.state_dict().items()}
+    plain: dict[str, Any] = {}
+    for name, value in (extra or {}).items():
+        if isinstance(value, Tensor):
+            tensors[f"extra.{name}"] = value
+        else:
+            plain[name] = value
+    write_checkpoint(path, model, tensors, {"extra": plain})
+
+
+def load_checkpoint(path: Path | str, model: Model) -> dict[str, Any]:
+    """Load the weights into `model` (averaged ones where a training kept an average) and return
+    `extra`; a QAT model gets the quantisers that the file has. Raises `CheckpointError` for a file
+    that is missing or damaged, and for one of another space, kind or set of 8-bit tensors, naming
+    both; nothing is loaded then."""
+    header, tensors = read_checkpoint(path)
+    load_weights(path, header, tensors, model)
+    extra = header.get("extra")
+    return (extra if isinstance(extra, dict) else {}) | part(tensors, "extra")
+
+
+def write_checkpoint(
+    path: Path | str, model: Model, tensors: Mapping[str, Tensor], more: Mapping[str, Any]
+) -> None:
+    """Write tensors, and a header that identifies the model and holds `more`. Raises
+    `CheckpointError` where that is no plain JSON or the file cannot be written."""
+    header = {
         "format": FORMAT,
         "version": VERSION,
-        **_identity(model),
+        **identity_of(model),
         "page": model.plan.page,
-        "state": model.state_dict(),
-        "extra": dict(extra or {}),
+        **more,
     }
-    write_atomic(path, lambda file: torch.save(data, file), CheckpointError)
+    try:
+        text = json.dumps(header)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: what goes with the weights is no plain JSON: {error}"
+        ) from None
+    data = save({n: t.detach().cpu().contiguous() for n, t in tensors.items()}, {HEADER: text})
+    help = f"{INTACT}; {len(data):,} bytes are needed"
+    write_atomic(path, lambda file: file.write(data), lambda why: CheckpointError(why, help))
 
 
-def _identity(model: ElasticStages | QatSupernet) -> dict[str, Any]:
-    """What two models must agree on to have each other's weights."""
+def read_checkpoint(path: Path | str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Header and tensors of a checkpoint. Raises `CheckpointError`."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get(HEADER, "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from None
+    except (SafetensorError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is no checkpoint, or cut short: {error}") from None
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is no checkpoint of spacedsl")
+    if header.get("version") != VERSION:
+        raise CheckpointError(
+            f"{path} has version {header.get('version')!r}; this runtime reads version {VERSION}"
+        )
+    return header, tensors
+
+
+def identity_of(model: Model) -> dict[str, Any]:
+    """What two models must agree on to have each other's weights, and their names."""
     quantised = isinstance(model, QatSupernet)
     stages = model.supernet if isinstance(model, QatSupernet) else model
     plan = stages.plan
@@ -51,39 +111,28 @@ def _identity(model: ElasticStages | QatSupernet) -> dict[str, Any]:
         "channels": stages.channels,
         "classes": stages.classes,
     }
-    return found | ({"rules": _said(model.rules)} if isinstance(model, QatSupernet) else {})
+    return found | ({"rules": said(model.rules)} if isinstance(model, QatSupernet) else {})
 
 
-def _said(rules: Rules) -> dict[str, Any]:
-    found = asdict(rules)
-    return found | {"acts": dict(rules.acts)}
+def said(rules: Rules) -> dict[str, Any]:
+    """A target's rules as plain JSON."""
+    found = asdict(rules) | {"acts": dict(rules.acts)}
+    plain: dict[str, Any] = json.loads(json.dumps(found))
+    return plain
 
 
-def load_checkpoint(path: Path | str, model: ElasticStages | QatSupernet) -> dict[str, Any]:
-    """Load the weights into `model` and return `extra`; a QAT model gets the quantisers that the
-    file has. Raises `CheckpointError` for a file that is missing or damaged, and for one of another
-    space, kind or set of 8-bit tensors, naming both."""
-    data = _read(path)
-    stamp = (data.get("format"), data.get("version"))
-    if stamp != (FORMAT, VERSION):
-        raise CheckpointError(
-            f"{path} has format {stamp[0]!r}, version {stamp[1]!r}; "
-            f"this runtime reads {FORMAT!r}, version {VERSION}"
-        )
-    mine = _identity(model)
-    if mine["kind"] != "bkd":
-        mine["name"] = data.get("name")  # a space may be renamed
+def check_identity(path: Path | str, header: Mapping[str, Any], model: Model) -> None:
+    """Raises `CheckpointError` unless the file's weights can be the model's."""
+    mine = identity_of(model)
     for key in ("kind", "hash", "name", "channels", "classes"):
-        if data.get(key) != mine.get(key):
-            raise CheckpointError(_differs(path, data, mine | {"name": model.plan.name}, key))
+        renamed = key == "name" and mine["kind"] != "bkd"  # a space may be renamed
+        if header.get(key) != mine[key] and not renamed:
+            raise CheckpointError(_differs(path, header, mine, key))
     if isinstance(model, QatSupernet):
-        _check_rules(path, data.get("rules"), mine["rules"])
-    _load_state(path, model, data.get("state"))
-    extra = data.get("extra")
-    return extra if isinstance(extra, dict) else {}
+        check_rules(path, header.get("rules"), mine["rules"])
 
 
-def _differs(path: Path | str, theirs: dict[str, Any], mine: dict[str, Any], key: str) -> str:
+def _differs(path: Path | str, theirs: Mapping[str, Any], mine: Mapping[str, Any], key: str) -> str:
     message = (
         f"{path} is of {theirs.get('name')}, {key} {theirs.get(key)}; "
         f"the model is of {mine['name']}, {key} {mine.get(key)}"
@@ -93,8 +142,9 @@ def _differs(path: Path | str, theirs: dict[str, Any], mine: dict[str, Any], key
     return message
 
 
-def _check_rules(path: Path | str, found: object, wanted: dict[str, Any]) -> None:
-    """Refuse quantisers of another set of 8-bit tensors; its target and runtime may differ."""
+def check_rules(path: Path | str, found: object, wanted: Mapping[str, Any]) -> None:
+    """Raises `CheckpointError` for quantisers of another set of 8-bit tensors; its target and
+    runtime may differ. Both as `said`."""
     have = found if isinstance(found, dict) else {}
     for key in sorted(wanted.keys() - {"target", "runtime"}):
         if have.get(key) != wanted[key]:
@@ -105,36 +155,44 @@ def _check_rules(path: Path | str, found: object, wanted: dict[str, Any]) -> Non
             )
 
 
-def _read(path: Path | str) -> dict[str, Any]:
-    try:
-        data = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from None
-    except (RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path} is no checkpoint, or cut short: {reason}") from None
-    if not isinstance(data, dict):
-        raise CheckpointError(f"{path} is no checkpoint of spacedsl")
-    return data
-
-
-def _load_state(path: Path | str, model: ElasticStages | QatSupernet, state: object) -> None:
-    """Nothing is loaded unless every tensor fits."""
-    named = isinstance(state, dict) and all(isinstance(name, str) for name in state)
-    found = cast(dict[str, Tensor], state if named else {})
+def load_weights(
+    path: Path | str, header: Mapping[str, Any], tensors: Mapping[str, Tensor], model: Model
+) -> None:
+    """Load what was read of a checkpoint, or raise `CheckpointError` and load nothing."""
+    check_identity(path, header, model)
+    weights = part(tensors, "ema.module") or part(tensors, "model")
     if isinstance(model, QatSupernet):
-        try:
-            made = model.quantisers_for(found)
-        except ValueError as error:
-            raise CheckpointError(f"{path}: {error}") from None
+        made = quantisers_of(path, weights, model)
         mine = {**model.supernet.state_dict(prefix="supernet."), **made.state_dict()}
+        check_shapes(weights, mine, path)
+        model.adopt(made)
     else:
-        made, mine = None, model.state_dict()
-    for name in sorted(mine.keys() | found.keys()):
-        have = tuple(found[name].shape) if isinstance(found.get(name), Tensor) else None
-        want = tuple(mine[name].shape) if name in mine else None
+        check_shapes(weights, model.state_dict(), path)
+    model.load_state_dict(weights)
+
+
+def quantisers_of(
+    path: Path | str, names: Iterable[str], model: QatSupernet
+) -> torch.nn.ModuleDict:
+    """New quantisers for the names of a QAT model's state. Raises `CheckpointError`."""
+    try:
+        return model.quantisers_for(names)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+
+
+def check_shapes(
+    found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path | str
+) -> None:
+    """Raises `CheckpointError` unless both have the same names and shapes."""
+    for name in sorted(found.keys() | wanted.keys()):
+        have = tuple(found[name].shape) if name in found else None
+        want = tuple(wanted[name].shape) if name in wanted else None
         if have != want:
             raise CheckpointError(f"{path}: {name} is {have}, the model has {want}")
-    if isinstance(model, QatSupernet) and made is not None:
-        model.adopt(made)
-    model.load_state_dict(found)
+
+
+def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors under a prefix, without it."""
+    start = f"{prefix}."
+    return {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,13 @@ SAVE_STEPS = 500
 """A checkpoint is written at least this often by default."""
 
 
+class Divergence(StrEnum):
+    """How in-place distillation measures a distance."""
+
+    kl = "kl"
+    alpha = "alpha"
+
+
 class Device(StrEnum):
     """Where to train."""
 
@@ -38,22 +46,44 @@ def train(
         ..., "--data", help="digits, fashion-mnist[:DIR] or imagefolder:PATH."
     ),
     out: Path = typer.Option(..., "--out", help="The run directory."),
+    qat: bool = typer.Option(False, "--qat", help="LSQ+ from the FP32 training in --out."),
+    target: str | None = typer.Option(None, "--target", help="Of --qat: its 8-bit tensors."),
     epochs: int | None = typer.Option(None, "--epochs", min=1, help="Else the data's usual."),
     steps: int | None = typer.Option(None, "--steps", min=1, help="Steps, instead of epochs."),
     batch: int | None = typer.Option(None, "--batch", min=1, help="Images a step, all processes."),
-    lr: float | None = typer.Option(None, "--lr", min=0, help="Peak learning rate."),
+    lr: float | None = typer.Option(
+        None, "--lr", min=0, help="Peak learning rate; QAT: a tenth of the FP32 training's."
+    ),
+    quantiser_lr: float | None = typer.Option(
+        None, "--quantiser-lr", min=0, help="Peak learning rate of QAT's scales and offsets (1e-4)."
+    ),
     warmup: float | None = typer.Option(None, "--warmup", min=0, help="Warm-up in epochs."),
     weight_decay: float | None = typer.Option(None, "--weight-decay", min=0, help="On weights."),
-    label_smoothing: float = typer.Option(0.1, "--label-smoothing", min=0, help="Of the labels."),
-    clip: float = typer.Option(1.0, "--clip", min=0, help="Gradients are clipped to -CLIP..CLIP."),
-    ema: float = typer.Option(0.0, "--ema", min=0, help="Decay of averaged weights; 0: none."),
-    random_subnets: int = typer.Option(
-        2, "--random-subnets", min=0, help="Random subnets a step, beside largest and smallest."
+    label_smoothing: float | None = typer.Option(
+        None, "--label-smoothing", min=0, help="Of the labels (0.1)."
     ),
-    distill: float = typer.Option(
-        1.0, "--distill", min=0, max=1, help="Share of distillation in all but the largest's loss."
+    clip: float | None = typer.Option(
+        None, "--clip", min=0, help="Gradients are clipped to -CLIP..CLIP (1)."
     ),
-    seed: int = typer.Option(0, "--seed", min=0, help="Of everything random."),
+    ema: float | None = typer.Option(
+        None, "--ema", min=0, help="Decay of averaged weights; 0: none (0)."
+    ),
+    random_subnets: int | None = typer.Option(
+        None, "--random-subnets", min=0, help="Random subnets a step, beside the extremes (2)."
+    ),
+    distill: float | None = typer.Option(
+        None, "--distill", min=0, max=1, help="Its share in the loss of all but the largest (1)."
+    ),
+    distill_loss: Divergence | None = typer.Option(
+        None, "--distill-loss", help="KL (the default) or AlphaNet's adaptive alpha-divergence."
+    ),
+    holdout: int | None = typer.Option(
+        None,
+        "--holdout",
+        min=0,
+        help="Training images kept for `search` (a tenth, at most 10,000).",
+    ),
+    seed: int | None = typer.Option(None, "--seed", min=0, help="Of everything random (0)."),
     evaluate_every: int | None = typer.Option(
         None, "--evaluate-every", min=1, help="Steps between evaluations (a tenth of the run)."
     ),
@@ -66,62 +96,81 @@ def train(
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
     format: Format = FORMAT,
 ) -> None:
-    """Train the supernet of a space: sandwich rule, in-place distillation. Several processes:
-    `torchrun --nproc-per-node N -m spacedsl train ...`."""
+    """Train the supernet of a space: sandwich rule, in-place distillation. Then --qat, with the
+    FP32 training's settings unless said. Several processes: `torchrun --nproc-per-node N -m
+    spacedsl train ...`."""
     need_training()
-    plan, name = _plan(space)
+    if qat != (target is not None):
+        raise fault("bad-option", "--qat and --target go together", "say both, or neither")
+    plan, name = _plan(space, target)
     with runtime_faults():
+        from spacedsl_runtime.train.quantise import QAT_FOLDER, fp32_settings
         from spacedsl_runtime.train.run import holds_run
 
-        holds_run(out, resume)
+        folder = out / QAT_FOLDER if qat else out
+        before = fp32_settings(out) if qat else None
+        holds_run(folder, resume)
         from spacedsl.compiler.integer_model import preprocess_for
         from spacedsl_runtime.data.sources import open_data
         from spacedsl_runtime.train.batches import Normalise
         from spacedsl_runtime.train.loop import Job
         from spacedsl_runtime.train.loop import train as run
-        from spacedsl_runtime.train.recipe import recipe_for, steps_per_epoch
+        from spacedsl_runtime.train.recipe import (
+            qat_recipe_for,
+            recipe_for,
+            steps_per_epoch,
+            training_part,
+        )
 
         opened = open_data(data)
-        recipe = recipe_for(
-            opened,
-            epochs=epochs,
-            steps=steps,
-            batch=batch,
-            lr=lr,
-            warmup_epochs=warmup,
-            weight_decay=weight_decay,
-            label_smoothing=label_smoothing,
-            clip=clip,
-            ema=ema,
-            random_subnets=random_subnets,
-            distill=distill,
-            seed=seed,
-        )
+        given: dict[str, Any] = {
+            "epochs": epochs,
+            "steps": steps,
+            "batch": batch,
+            "lr": lr,
+            "quantiser_lr": quantiser_lr,
+            "warmup_epochs": warmup,
+            "weight_decay": weight_decay,
+            "label_smoothing": label_smoothing,
+            "clip": clip,
+            "ema": ema,
+            "random_subnets": random_subnets,
+            "distill": distill,
+            "distill_loss": distill_loss and distill_loss.value,
+            "holdout": holdout,
+            "seed": seed,
+        }
+        made = recipe_for if before is None else partial(qat_recipe_for, fp32=before)
+        recipe = made(opened, **given)
+        per_epoch = steps_per_epoch(training_part(opened, recipe.holdout), recipe.batch)
         usual = preprocess_for(opened.channels)
         job = Job(
             plan_json=plan,
             data=opened,
             recipe=recipe,
             normalise=Normalise(usual.mean, usual.std),
-            folder=out,
+            folder=folder,
             evaluate_every=evaluate_every or -(-recipe.steps // EVALUATIONS),
-            save_every=save_every or min(SAVE_STEPS, steps_per_epoch(opened, recipe.batch)),
+            save_every=save_every or min(SAVE_STEPS, per_epoch),
             device=device.value,
             workers=workers,
             threads=threads,
             command=("spacedsl", *sys.argv[1:]),
+            fp32=out if qat else None,
         )
         with training_bar(recipe.steps, quiet=format is Format.json) as (show, warn):
             scores = run(job, resume, show, warn)
-    if not scores:  # not the process that evaluates
-        return
+        if not scores:  # not the process that evaluates
+            return
+        lost = _lost(scores, out) if qat else {}
     if format is Format.json:
-        emit({"space": name, "steps": recipe.steps, "out": str(out), "subnets": _json(scores)})
+        found = {s.name: s.to_json() | lost.get(s.name, {}) for s in scores}
+        emit({"space": name, "steps": recipe.steps, "out": str(folder), "subnets": found})
     else:
-        _print(scores, out)
+        _print(scores, lost, folder)
 
 
-def _plan(spec: str) -> tuple[dict[str, Any], str]:
+def _plan(spec: str, target: str | None) -> tuple[dict[str, Any], str]:
     """The supernet's plan as the runtime reads it, and the space's name."""
     from spacedsl.compiler.supernet import supernet_plan
     from spacedsl.compiler.supernet_schema import json_text
@@ -130,15 +179,31 @@ def _plan(spec: str) -> tuple[dict[str, Any], str]:
     if space.kind != "space":
         message = f"{spec} is a {space.kind}: it has no one supernet"
         raise fault("wrong-kind", message, "name a space of it, or find one with `spacedsl evolve`")
-    plan: dict[str, Any] = json.loads(json_text(supernet_plan(space)))
+    device = api.load_target(target) if target else None
+    plan: dict[str, Any] = json.loads(json_text(supernet_plan(space, device)))
     return plan, space.name
 
 
-def _json(scores: tuple[Score, ...]) -> dict[str, Any]:
-    return {score.name: score.to_json() for score in scores}
+def _lost(scores: tuple[Score, ...], fp32: Path) -> dict[str, dict[str, float]]:
+    """What quantising cost, by name, of the subnets that the FP32 training evaluated too."""
+    from spacedsl_runtime.train.quantise import fp32_scores
 
-
-def _print(scores: tuple[Score, ...], out: Path) -> None:
+    before = fp32_scores(fp32)
+    found: dict[str, dict[str, float]] = {}
     for score in scores:
-        print(f"{score.name:<9} at {score.subnet.resolution:>3}: top-1 {score.top1:.2%}")
-    print(f"{scores[0].images:,} images; batch norm re-calibrated; weights and metrics in {out}")
+        top1 = before.get(score.words, {}).get("top1")
+        if top1 is not None:
+            found[score.name] = {"fp32_top1": top1, "lost_points": 100 * (top1 - score.top1)}
+    return found
+
+
+def _print(scores: tuple[Score, ...], lost: dict[str, dict[str, float]], folder: Path) -> None:
+    for score in scores:
+        line = f"{score.name:<9} at {score.subnet.resolution:>3}: top-1 {score.top1:.2%}"
+        if score.name in lost:
+            points = lost[score.name]
+            line += (
+                f" INT8, {points['fp32_top1']:.2%} FP32, lost {points['lost_points']:.2f} points"
+            )
+        print(line)
+    print(f"{scores[0].images:,} images; batch norm re-calibrated; weights and metrics in {folder}")

@@ -11,10 +11,16 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import spacedsl_runtime
 from spacedsl.api import load_target
-from spacedsl_runtime.checkpoint import load_checkpoint, save_checkpoint
+from spacedsl_runtime.checkpoint import (
+    load_checkpoint,
+    read_checkpoint,
+    save_checkpoint,
+    write_checkpoint,
+)
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import CheckpointError, PlanError, SubnetError
 from spacedsl_runtime.plan import read_plan
@@ -110,18 +116,18 @@ def test_subnets_go_round_and_strangers_do_not(tmp_path: Path) -> None:
 
 
 def test_checkpoints_go_round(tmp_path: Path) -> None:
-    path, supernet = tmp_path / "c.pt", supernet_of("tiny-a")
+    path, supernet = tmp_path / "c.safetensors", supernet_of("tiny-a")
     save_checkpoint(path, supernet, {"epoch": 3, "rng": torch.get_rng_state()})
     fresh = load_supernet(plan_of("tiny-a"), seed=5).eval()
     assert load_checkpoint(path, fresh)["epoch"] == 3
     subnet = supernet.smallest()
     x = images(2, subnet)
     assert torch.equal(fresh(x, subnet), supernet(x, subnet))
-    assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["c.safetensors"]
 
 
 def test_checkpoints_of_others_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "c.pt"
+    path = tmp_path / "c.safetensors"
     save_checkpoint(path, supernet_of("tiny-a"))
     other = load_supernet(changed(hash="00", name="other"))
     both = f"is of tiny-a, hash {TINY['hash']}; .* of other, hash 00"
@@ -135,7 +141,7 @@ def test_checkpoints_of_others_are_refused(tmp_path: Path) -> None:
 
 
 def test_damaged_checkpoints_are_one_error(tmp_path: Path) -> None:
-    path, supernet = tmp_path / "c.pt", load_supernet(TINY)
+    path, supernet = tmp_path / "c.safetensors", load_supernet(TINY)
     before = {k: v.clone() for k, v in supernet.state_dict().items()}
     save_checkpoint(path, supernet_of("tiny-a"))
     whole = path.read_bytes()
@@ -143,24 +149,31 @@ def test_damaged_checkpoints_are_one_error(tmp_path: Path) -> None:
         path.write_bytes(data)
         with pytest.raises(CheckpointError, match="no checkpoint, or cut short"):
             load_checkpoint(path, supernet)
-    torch.save({"format": "spacedsl-checkpoint", "version": 2}, path)
-    with pytest.raises(CheckpointError, match="version 2; this runtime reads"):
+    path.write_bytes(whole.replace(b'\\"version\\": 2', b'\\"version\\": 3'))
+    with pytest.raises(CheckpointError, match="version 3; this runtime reads"):
         load_checkpoint(path, supernet)
-    torch.save([1], path)
+    save_file({"a": torch.ones(1)}, path)
     with pytest.raises(CheckpointError, match="no checkpoint of spacedsl"):
         load_checkpoint(path, supernet)
     with pytest.raises(CheckpointError, match="cannot read"):
         load_checkpoint(tmp_path / "none", supernet)
     with pytest.raises(CheckpointError, match="cannot write"):
-        save_checkpoint(tmp_path / "no" / "c.pt", supernet)
+        save_checkpoint(tmp_path / "no" / "c.safetensors", supernet)
     assert all(torch.equal(before[k], v) for k, v in supernet.state_dict().items())
 
 
-def test_code_in_a_checkpoint_does_not_run(tmp_path: Path) -> None:
-    path = tmp_path / "c.pt"
+def test_pickles_are_no_checkpoints(tmp_path: Path) -> None:
+    path = tmp_path / "c.safetensors"
     torch.save({"format": Path("x")}, path)
     with pytest.raises(CheckpointError, match="no checkpoint"):
         load_checkpoint(path, load_supernet(TINY))
+
+
+def test_what_goes_with_weights_is_plain(tmp_path: Path) -> None:
+    path = tmp_path / "c.safetensors"
+    with pytest.raises(CheckpointError, match="no plain JSON"):
+        save_checkpoint(path, supernet_of("tiny-a"), {"path": path})
+    assert not path.exists()
 
 
 def test_reading_plans_and_sampling_need_no_torch() -> None:
@@ -173,7 +186,7 @@ def test_reading_plans_and_sampling_need_no_torch() -> None:
 
 def test_qat_checkpoints_go_round(tmp_path: Path) -> None:
     """Quantisers come back with the file: the model that loads it was never started."""
-    path, qat = tmp_path / "q.pt", started(QAT_PLAN)
+    path, qat = tmp_path / "q.safetensors", started(QAT_PLAN)
     save_checkpoint(path, qat, {"step": 7})
     fresh = QatSupernet(load_supernet(QAT_PLAN, seed=5)).eval()
     assert load_checkpoint(path, fresh) == {"step": 7}
@@ -189,9 +202,9 @@ def test_qat_checkpoints_go_round(tmp_path: Path) -> None:
 
 
 def test_qat_checkpoints_of_others_are_refused(tmp_path: Path) -> None:
-    path, qat = tmp_path / "q.pt", started(QAT_PLAN)
+    path, qat = tmp_path / "q.safetensors", started(QAT_PLAN)
     save_checkpoint(path, qat)
-    plain = tmp_path / "c.pt"
+    plain = tmp_path / "c.safetensors"
     save_checkpoint(plain, qat.supernet)
     load_checkpoint(plain, load_supernet(TINY))  # FP32 weights know no target
     with pytest.raises(CheckpointError, match=r"kind supernet; .* kind qat: load the weights into"):
@@ -214,7 +227,7 @@ def test_qat_checkpoints_of_others_are_refused(tmp_path: Path) -> None:
 
 
 def test_damaged_qat_checkpoints_are_one_error(tmp_path: Path) -> None:
-    path, qat = tmp_path / "q.pt", started(QAT_PLAN)
+    path, qat = tmp_path / "q.safetensors", started(QAT_PLAN)
     save_checkpoint(path, qat)
     whole = path.read_bytes()
     before = {k: v.clone() for k, v in qat.state_dict().items()}
@@ -223,19 +236,17 @@ def test_damaged_qat_checkpoints_are_one_error(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match="no checkpoint, or cut short"):
             load_checkpoint(path, qat)
     path.write_bytes(whole)
-    stored = torch.load(path, weights_only=True)
-    key = next(k for k in stored["state"] if k.startswith("edges.") and k.endswith("scale"))
-    for state, message in (
-        ({"edges.pop.scale": torch.ones(())}, "'pop' is no key of a quantiser"),
+    header, stored = read_checkpoint(path)
+    key = next(k for k in stored if k.startswith("model.edges.") and k.endswith("scale"))
+    for change, message in (
+        ({"model.edges.pop.scale": torch.ones(())}, "'pop' is no key of a quantiser"),
         ({key: torch.ones(3)}, r"is \(3,\), the model has \(\)"),
-        ({key: "text"}, r"is None, the model has \(\)"),
-        ({"supernet.more": torch.ones(1)}, "the model has None"),
+        ({"model.supernet.more": torch.ones(1)}, "the model has None"),
     ):
-        torch.save(stored | {"state": stored["state"] | state}, path)
+        write_checkpoint(path, qat, stored | change, header)
         with pytest.raises(CheckpointError, match=message):
             load_checkpoint(path, qat)
-    for broken in (None, [1], {1: 2}):
-        torch.save(stored | {"state": broken}, path)
-        with pytest.raises(CheckpointError, match="the model has"):
-            load_checkpoint(path, qat)
+    write_checkpoint(path, qat, {}, header)
+    with pytest.raises(CheckpointError, match="is None, the model has"):
+        load_checkpoint(path, qat)
     assert all(torch.equal(before[k], v) for k, v in qat.state_dict().items())

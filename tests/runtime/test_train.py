@@ -128,22 +128,25 @@ def test_rates_warm_up_and_fall() -> None:
 
 def test_only_weights_decay() -> None:
     model = load_supernet(PLAN, 1, 10)
-    weights, others = optimiser_of(model, RECIPE).param_groups
+    weights, others, quantisers = optimiser_of(model, RECIPE).param_groups
     assert (weights["weight_decay"], others["weight_decay"]) == (RECIPE.weight_decay, 0.0)
+    assert (quantisers["weight_decay"], quantisers["params"]) == (0.0, [])
     norms = {id(p) for n, p in model.named_parameters() if "norm" in n or n.endswith("bias")}
     assert {id(p) for p in others["params"]} == norms
 
 
 def test_defaults_follow_the_data_and_options_win() -> None:
     data = open_data("digits")
-    assert (recipe_for(data).steps, recipe_for(data).lr) == (30 * 22, 0.2)
-    assert recipe_for(data, epochs=2, batch=100).steps == 28
+    usual = recipe_for(data)
+    assert (usual.steps, usual.lr, usual.holdout) == (30 * 20, 0.2, 143)
+    assert recipe_for(data, epochs=2, batch=100).steps == 24
+    assert recipe_for(data, epochs=2, batch=100, holdout=0).steps == 28
     assert recipe_for(data, steps=7, lr=1.5).lr == 1.5
     with pytest.raises(RecipeError, match="both epochs and steps"):
         recipe_for(data, epochs=1, steps=1)
     with pytest.raises(RecipeError, match="ema 1 is not within 0"):
         recipe_for(data, ema=1.0)
-    with pytest.raises(DataError, match="1,437 images for training, a batch is 2,000"):
+    with pytest.raises(DataError, match="1,294 images for training, a batch is 2,000"):
         recipe_for(data, batch=2000)
 
 
@@ -202,7 +205,7 @@ def test_workers_change_nothing(whole: Path, tmp_path: Path) -> None:
 
 def test_an_epoch_sees_every_image_once_and_processes_share_it() -> None:
     data = digits(64, 8)
-    recipe = recipe_for(data, epochs=2, batch=16)
+    recipe = recipe_for(data, epochs=2, batch=16, holdout=0)
 
     def labels(start: int, world: World) -> list[list[int]]:
         found = batches(data, recipe, 8, start, world, Unreadables(0, pytest.fail))
@@ -287,7 +290,7 @@ def test_damaged_checkpoints(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match="is no checkpoint, or cut short"):
             run(job(folder), resume=True)
     save_file({"a": torch.ones(1)}, path)
-    with pytest.raises(CheckpointError, match="no checkpoint of a training"):
+    with pytest.raises(CheckpointError, match="no checkpoint of spacedsl"):
         run(job(folder), resume=True)
     path.write_bytes(whole.replace(PLAN.hash.encode(), b"0" * len(PLAN.hash)))
     with pytest.raises(CheckpointError, match="is of mini, hash 0000"):

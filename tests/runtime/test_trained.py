@@ -98,7 +98,7 @@ def checkpoint(
     qat.start(chosen, [x[:64]] * len(chosen))
     weights = {"params": list(qat.weight_parameters()), "lr": 0.02}
     train(qat, [weights, {"params": list(qat.quantiser_parameters()), "lr": 1e-4}], (x, y), 25)
-    path = tmp_path_factory.mktemp("digits") / "qat.pt"
+    path = tmp_path_factory.mktemp("digits") / "qat.safetensors"
     save_checkpoint(path, qat)
     return path
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from spacedsl.api import load_target
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.data.split import Data
 from spacedsl_runtime.train.batches import Normalise
@@ -37,9 +38,9 @@ ONE = ONE.replace("depth 1..2", "depth 2").replace("mini", "one")
 
 
 @cache
-def mini_json(page: str = PAGE) -> dict[str, Any]:
+def mini_json(page: str = PAGE, target: str | None = None) -> dict[str, Any]:
     space = item_of(page, "one" if "space one" in page else "mini")
-    return plan_json(space)  # type: ignore[arg-type]
+    return plan_json(space, load_target(target) if target else None)  # type: ignore[arg-type]
 
 
 @cache

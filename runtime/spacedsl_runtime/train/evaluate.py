@@ -13,11 +13,11 @@ from torch.nn import functional as F
 from spacedsl_runtime.data.split import Data, Unreadables
 from spacedsl_runtime.data.views import plain_batches
 from spacedsl_runtime.elastic.calibrate import recalibrate
-from spacedsl_runtime.elastic.supernet import Supernet
 from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.subnet import Subnet, describe, largest, sample, smallest
 from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.seeds import Use, choices, numbers
+from spacedsl_runtime.train.state import Trained
 
 RANDOM = 3
 """Random subnets that are evaluated besides the largest and the smallest."""
@@ -75,7 +75,7 @@ class Evaluation:
     device: torch.device
     unreadables: Unreadables
 
-    def __call__(self, supernet: Supernet, subnets: dict[str, Subnet]) -> tuple[Score, ...]:
+    def __call__(self, supernet: Trained, subnets: dict[str, Subnet]) -> tuple[Score, ...]:
         """The scores of subnets by name. The supernet is not changed. Raises `DataError`."""
         mode = supernet.training
         supernet.eval()
@@ -84,7 +84,7 @@ class Evaluation:
         finally:
             supernet.train(mode)
 
-    def _score(self, supernet: Supernet, name: str, subnet: Subnet) -> Score:
+    def _score(self, supernet: Trained, name: str, subnet: Subnet) -> Score:
         network = supernet.extract(subnet)
         recalibrate(network, self.calibration(subnet.resolution))
         right, loss, images = self.test(network, subnet.resolution)

@@ -10,25 +10,27 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spacedsl_runtime.data.split import Data, Unreadables, unreadable_limit
-from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
+from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import DivergedError, RunError
 from spacedsl_runtime.plan import Plan, read_plan
 from spacedsl_runtime.subnet import Subnet, describe, largest, sample, smallest, subnet_json
 from spacedsl_runtime.train.batches import Normalise, batches, resized
 from spacedsl_runtime.train.evaluate import Evaluation, Score, distinct, evaluated_subnets
-from spacedsl_runtime.train.optimise import average_of, optimiser_of
-from spacedsl_runtime.train.parallel import World, average, wait, world_of
-from spacedsl_runtime.train.recipe import Recipe, steps_per_epoch
+from spacedsl_runtime.train.losses import adaptive_alpha_divergence, kl_divergence
+from spacedsl_runtime.train.optimise import average_of, optimiser_of, set_rate
+from spacedsl_runtime.train.parallel import World, average, share, wait, world_of
+from spacedsl_runtime.train.quantise import check_target, fp32_stamp, quantised
+from spacedsl_runtime.train.recipe import Recipe, steps_per_epoch, training_part
 from spacedsl_runtime.train.run import CHECKPOINT, Board, Description, Run
 from spacedsl_runtime.train.seeds import Use, choices, seed_of
-from spacedsl_runtime.train.state import Progress, State, load_state, save_state
+from spacedsl_runtime.train.state import Progress, State, Trained, load_state, save_state
 
 LOG_STEPS = 10
 FAILED = "failed.subnet.json"
@@ -38,7 +40,8 @@ FAILED = "failed.subnet.json"
 class Job:
     """What to train on what, where to. `plan_json` is the compiler's; `labels` in the files are
     the data's. `evaluate_every` and `save_every` are in steps; they, `workers` and `threads` do
-    not change the weights."""
+    not change the weights. `fp32`: the folder of the training whose weights QAT begins with; the
+    plan names a target then."""
 
     plan_json: Mapping[str, Any]
     data: Data
@@ -51,6 +54,7 @@ class Job:
     workers: int = 0
     threads: int | None = None
     command: tuple[str, ...] = ()
+    fp32: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Reached:
     images_per_second: float
     scores: tuple[Score, ...]
 
+
+DIVERGENCES = {"kl": kl_divergence, "alpha": adaptive_alpha_divergence}
 
 Show = Callable[[Reached], None]
 Warn = Callable[[str], None]
@@ -98,6 +104,9 @@ def _describe(job: Job, plan: Plan, world: World) -> Description:
         "processes": world.size,
         **vars(job.recipe),
     }
+    if job.fp32 is not None:
+        check_target(job.folder, plan)
+        settings["fp32"] = fp32_stamp(job.fp32, plan.hash)
     about = {
         "data": data.spec,
         "labels": data.labels,
@@ -117,14 +126,16 @@ def _train(
     show: Show,
     warn: Warn,
 ) -> tuple[Score, ...]:
-    recipe, data = job.recipe, job.data
-    model = load_supernet(plan, data.channels, data.classes, recipe.seed).to(device).train()
+    recipe, data = job.recipe, training_part(job.data, job.recipe.holdout)
+    unreadables = Unreadables(unreadable_limit(len(data.train.labels)), warn)
+    evaluation = Evaluation(data, job.normalise, recipe.seed, device, unreadables)
+    model = _model(job, plan, evaluation, world)
     state = State(model, optimiser_of(model, recipe), average_of(model, recipe))
     progress = _resumed(job.folder / CHECKPOINT, state, run)
-    unreadables = Unreadables(unreadable_limit(len(data.train.labels)), warn, progress.unreadable)
+    if progress.step:
+        unreadables.names[:] = progress.unreadable
     if run is not None:
         run.board = _board(run.folder, progress.step)
-    evaluation = Evaluation(data, job.normalise, recipe.seed, device, unreadables)
     per_epoch = steps_per_epoch(data, recipe.batch)
     scores: tuple[Score, ...] = ()
     loader = batches(
@@ -158,6 +169,17 @@ def _train(
     if run is not None and not scores:  # it was finished before
         scores = evaluation(weights_of(state), evaluated_subnets(plan, recipe.seed))
     return scores
+
+
+def _model(job: Job, plan: Plan, evaluation: Evaluation, world: World) -> Trained:
+    """What is trained, as it begins; of a resumed training it has the shapes only."""
+    data, seed, path = job.data, job.recipe.seed, job.folder / CHECKPOINT
+    supernet = load_supernet(plan, data.channels, data.classes, seed).to(evaluation.device).train()
+    if job.fp32 is None:
+        return supernet
+    qat = quantised(supernet, job.fp32 / CHECKPOINT, path, evaluation.calibration, seed)
+    share(qat, world)
+    return qat.train()
 
 
 def sandwich(plan: Plan, recipe: Recipe, step: int) -> dict[str, Subnet]:
@@ -194,8 +216,7 @@ def train_step(
     if not all(map(_finite, found)):
         return found
     nn.utils.clip_grad_value_(model.parameters(), recipe.clip)
-    for group in optimiser.param_groups:
-        group["lr"] = rate
+    set_rate(optimiser, rate)
     optimiser.step()
     if state.average is not None:
         state.average.update_parameters(model)
@@ -203,24 +224,21 @@ def train_step(
 
 
 def _loss(logits: Tensor, labels: Tensor, teacher: Tensor | None, recipe: Recipe) -> Tensor:
-    """Logits (N, classes) against labels, or by KL divergence against the largest's."""
-    share = 0.0 if teacher is None else recipe.distill
+    """Logits (N, classes) against labels, or by a divergence against the largest's."""
+    softly = 0.0 if teacher is None else recipe.distill
     parts: list[Tensor] = []
-    if share < 1:
+    if softly < 1:
         hard = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-        parts.append((1 - share) * hard)
-    if teacher is not None and share > 0:
-        soft = F.kl_div(
-            logits.log_softmax(1), teacher.log_softmax(1), reduction="batchmean", log_target=True
-        )
-        parts.append(share * soft)
+        parts.append((1 - softly) * hard)
+    if teacher is not None and softly > 0:
+        divergence = DIVERGENCES[recipe.distill_loss]
+        parts.append(softly * divergence(logits, teacher))
     return torch.stack(parts).sum()
 
 
-def weights_of(state: State) -> Supernet:
+def weights_of(state: State) -> Trained:
     """The weights that a training results in: averaged ones where it keeps an average."""
-    average = None if state.average is None else state.average.module
-    return average if isinstance(average, Supernet) else state.model
+    return state.model if state.average is None else cast(Trained, state.average.module)
 
 
 def _finite(value: float) -> bool:

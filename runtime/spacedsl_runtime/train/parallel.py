@@ -57,6 +57,13 @@ def wait(world: World) -> None:
         dist.barrier()
 
 
+def share(model: nn.Module, world: World) -> None:
+    """Give all processes the first one's parameters."""
+    if world.size > 1:
+        for parameter in model.parameters():
+            dist.broadcast(parameter.data, 0)
+
+
 def average(model: nn.Module, losses: Tensor, world: World) -> Tensor:
     """Replace the gradients by their means over all processes; returns the mean losses (paths,)."""
     if world.size == 1:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from math import cos, isfinite, pi
+from typing import Any, Literal
 
-from spacedsl_runtime.data.split import Data
+import numpy as np
+from numpy.typing import NDArray
+
+from spacedsl_runtime.data.split import Data, Split
 from spacedsl_runtime.errors import DataError, RecipeError
+from spacedsl_runtime.train.seeds import Use, numbers
+
+DistillLoss = Literal["kl", "alpha"]
 
 
 @dataclass(frozen=True)
@@ -14,8 +22,10 @@ class Recipe:
     """`steps` of `batch` images (over all processes). `lr`: the peak, reached after `warmup` steps,
     from where a cosine falls to 0. `clip`: gradients are clipped to -clip..clip. A step trains the
     largest, the smallest and `random_subnets` random subnets; `distill` is the share of in-place
-    distillation in the loss of all but the largest, the rest being that of the labels. `ema`: decay
-    of averaged weights per step, 0 for none."""
+    distillation in the loss of all but the largest, the rest being that of the labels;
+    `distill_loss` is its divergence (`losses.py`). `ema`: decay of averaged weights per step, 0 for
+    none. `holdout` training images are left out, for a search to choose subnets by. In QAT
+    `quantiser_lr` is the peak rate of quantisers, warmed up and lowered like `lr`."""
 
     steps: int
     batch: int
@@ -27,7 +37,10 @@ class Recipe:
     clip: float = 1.0
     random_subnets: int = 2
     distill: float = 1.0
+    distill_loss: DistillLoss = "kl"
     ema: float = 0.0
+    holdout: int = 0
+    quantiser_lr: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -56,6 +69,8 @@ _BOUNDS = (
     ("random_subnets", 0, 64),
     ("distill", 0, 1),
     ("ema", 0, 0.999999),
+    ("holdout", 0, 1e9),
+    ("quantiser_lr", 0, 1e38),
     ("seed", 0, 2**63 - 1),
 )
 
@@ -67,48 +82,98 @@ class Defaults:
     epochs: int
     batch: int
     lr: float
-    warmup_epochs: int
+    warmup_epochs: float
     weight_decay: float
+    qat_epochs: int
+    qat_batch: int
+    qat_warmup_epochs: float
 
 
 DEFAULTS = {
-    "imagefolder": Defaults(360, 512, 0.1, 5, 1e-5),
-    "fashion-mnist": Defaults(30, 128, 0.2, 1, 1e-4),
-    "digits": Defaults(30, 64, 0.8, 2, 1e-4),
+    "imagefolder": Defaults(360, 512, 0.1, 5.0, 1e-5, 50, 256, 3.0),
+    "fashion-mnist": Defaults(30, 128, 0.2, 1.0, 1e-4, 5, 128, 0.3),
+    "digits": Defaults(30, 64, 0.8, 2.0, 1e-4, 6, 64, 0.5),
 }
 """By the kind of data. ImageNet's: SpaceEvo, Sec. 5 and its authors' code."""
+
+HOLDOUT_SHARE, HOLDOUT_MOST = 10, 10_000
+"""A tenth of the training images is held out, at most as many as the paper takes of ImageNet."""
+
+QAT_LR_SHARE = 0.1
+"""QAT's learning rate over that of FP32 (SpaceEvo, Sec. 5)."""
+
+QUANTISER_LR = 1e-4
 
 
 def recipe_for(
     data: Data,
     epochs: int | None = None,
     steps: int | None = None,
-    batch: int | None = None,
-    lr: float | None = None,
     warmup_epochs: float | None = None,
-    weight_decay: float | None = None,
-    **more: float | int,
+    **given: Any,
 ) -> Recipe:
-    """The recipe for data, what is not given from `DEFAULTS`. Raises `RecipeError`, and
-    `DataError` for data without labels or with less than a batch."""
+    """The recipe for data: fields of `Recipe` that are given, the others from `DEFAULTS`; None is
+    not given. Raises `RecipeError`, and `DataError` for data without labels or with less than a
+    batch."""
+    usual = _usual(data)
+    found = _said(given)
+    batch = found.setdefault("batch", usual.batch)
+    found.setdefault("lr", usual.lr * batch / 256)
+    found.setdefault("weight_decay", usual.weight_decay)
+    found.setdefault("holdout", min(len(data.train.labels) // HOLDOUT_SHARE, HOLDOUT_MOST))
+    warm = usual.warmup_epochs if warmup_epochs is None else warmup_epochs
+    return _timed(data, found, epochs, steps, usual.epochs, warm)
+
+
+def qat_recipe_for(
+    data: Data,
+    fp32: Mapping[str, Any],
+    epochs: int | None = None,
+    steps: int | None = None,
+    warmup_epochs: float | None = None,
+    **given: Any,
+) -> Recipe:
+    """The recipe for QAT of weights that were trained with the settings `fp32`, which hold unless
+    given; the learning rate is a tenth of theirs. Raises as `recipe_for`, and `RecipeError` for
+    settings that are none."""
+    usual = _usual(data)
+    names = {f.name for f in fields(Recipe)} - {"steps", "warmup", "lr", "batch", "quantiser_lr"}
+    found = {name: fp32[name] for name in names if name in fp32} | _said(given)
+    photos = data.augment == "photo"
+    try:
+        batch = found.setdefault("batch", usual.qat_batch if photos else int(fp32["batch"]))
+        found.setdefault("lr", float(fp32["lr"]) * batch / int(fp32["batch"]) * QAT_LR_SHARE)
+        found.setdefault("quantiser_lr", QUANTISER_LR)
+        warm = usual.qat_warmup_epochs if warmup_epochs is None else warmup_epochs
+        return _timed(data, found, epochs, steps, usual.qat_epochs, warm)
+    except (KeyError, TypeError, ArithmeticError) as error:
+        raise RecipeError(f"the settings of the FP32 training are damaged: {error}") from None
+
+
+def _usual(data: Data) -> Defaults:
     if not data.classes:
         raise DataError(f"{data.spec} has no labels to train on")
+    return DEFAULTS[data.spec.partition(":")[0]]
+
+
+def _said(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _timed(
+    data: Data,
+    found: Mapping[str, Any],
+    epochs: int | None,
+    steps: int | None,
+    usual_epochs: int,
+    warmup_epochs: float,
+) -> Recipe:
     if epochs is not None and steps is not None:
         raise RecipeError("both epochs and steps are given", "say one of them")
-    usual = DEFAULTS[data.spec.partition(":")[0]]
-    size = usual.batch if batch is None else batch
-    per_epoch = steps_per_epoch(data, size)
-    total = (epochs or usual.epochs) * per_epoch if steps is None else steps
-    warm = usual.warmup_epochs if warmup_epochs is None else warmup_epochs
-    decay = usual.weight_decay if weight_decay is None else weight_decay
-    return Recipe(
-        steps=total,
-        batch=size,
-        lr=usual.lr * size / 256 if lr is None else lr,
-        warmup=min(round(warm * per_epoch), total // 2),
-        weight_decay=decay,
-        **more,  # type: ignore[arg-type]  # fields of the recipe, by name
-    )
+    kept = training_part(data, found["holdout"])
+    per_epoch = steps_per_epoch(kept, found["batch"])
+    total = (epochs or usual_epochs) * per_epoch if steps is None else steps
+    return Recipe(steps=total, warmup=min(round(warmup_epochs * per_epoch), total // 2), **found)
 
 
 def steps_per_epoch(data: Data, batch: int) -> int:
@@ -117,3 +182,22 @@ def steps_per_epoch(data: Data, batch: int) -> int:
     if not 1 <= batch <= count:
         raise DataError(f"{data.spec} has {count:,} images for training, a batch is {batch:,}")
     return count // batch
+
+
+def training_part(data: Data, holdout: int) -> Data:
+    """The data without the held-out training images. Raises `DataError` where none is left."""
+    return replace(data, train=data.train.some(_parts(data, holdout)[1])) if holdout else data
+
+
+def held_out(data: Data, holdout: int) -> Split:
+    """The held-out training images, which `training_part` leaves out."""
+    return data.train.some(_parts(data, holdout)[0])
+
+
+def _parts(data: Data, holdout: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices: the same for every seed, so that those of fewer are among those of more."""
+    count = len(data.train.labels)
+    if not 0 <= holdout < count:
+        raise DataError(f"{data.spec} has {count:,} images for training, {holdout:,} are held out")
+    order = numbers(0, Use.holdout).permutation(count)
+    return np.sort(order[:holdout]), np.sort(order[holdout:])

@@ -20,6 +20,8 @@ class Use(IntEnum):
     dropout = 4
     evaluation = 5
     calibration = 6
+    holdout = 7
+    quantisers = 8
 
 
 def numbers(seed: int, use: Use, *where: int) -> np.random.Generator:

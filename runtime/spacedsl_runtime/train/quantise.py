@@ -1,0 +1,97 @@
+"""From a trained FP32 supernet to the one that QAT trains."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from spacedsl_runtime.checkpoint import check_rules, part, quantisers_of, said
+from spacedsl_runtime.elastic.supernet import Supernet
+from spacedsl_runtime.errors import RunError
+from spacedsl_runtime.plan import Plan, read_plan
+from spacedsl_runtime.quant.qat import QatSupernet, rules_of
+from spacedsl_runtime.reader import check_stamp, read_json
+from spacedsl_runtime.train.run import ABOUT, CHECKPOINT, FORMAT, METRICS, PLAN, VERSION
+from spacedsl_runtime.train.seeds import Use, choices
+from spacedsl_runtime.train.state import load_weights, read_training
+
+QAT_FOLDER = "qat"
+"""QAT is a run of its own within the folder of the FP32 one."""
+
+NEEDS = "train it first: `spacedsl train SPACE --data D --out RUN`"
+
+
+def fp32_settings(folder: Path) -> dict[str, Any]:
+    """The settings of a finished FP32 training. Raises `RunError` where there is none."""
+    path = folder / ABOUT
+    if not path.is_file():
+        raise RunError(f"{folder} holds no FP32 training to quantise", NEEDS)
+    found = read_json(path, RunError)
+    check_stamp(found, FORMAT, VERSION, lambda message: RunError(f"{path}: {message}"))
+    settings = found.get("settings")
+    if not isinstance(settings, dict):
+        raise RunError(f"{path} has no settings")
+    return settings
+
+
+def fp32_stamp(folder: Path, hash: str) -> str:
+    """The hash of the FP32 checkpoint that QAT of the space `hash` begins with. Raises `RunError`
+    unless that is the end of the training, `CheckpointError` for one that is missing or damaged."""
+    settings, path = fp32_settings(folder), folder / CHECKPOINT
+    if settings.get("hash") != hash:
+        raise RunError(
+            f"{folder} holds a training of space {settings.get('hash')}; the page is {hash}",
+            "name the page of that training, or another folder",
+        )
+    if not path.is_file():
+        help = "go on with the training: the same command without --qat, with --resume"
+        raise RunError(f"{folder} has no checkpoint of its FP32 training yet", help)
+    step, steps = read_training(path)[0]["step"], settings.get("steps")
+    if step != steps:
+        help = "finish it: the same command without --qat, with --resume"
+        raise RunError(f"the FP32 training in {folder} is at step {step} of {steps}", help)
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def fp32_scores(folder: Path) -> dict[str, dict[str, Any]]:
+    """The last scores of a training, by the words for the subnet."""
+    found: dict[str, dict[str, Any]] = {}
+    for line in (folder / METRICS).read_bytes().splitlines():
+        scores = json.loads(line).get("scores", {})
+        found = {score["subnet"]: score for score in scores.values()} or found
+    return found
+
+
+def check_target(folder: Path, plan: Plan) -> None:
+    """Raises `CheckpointError` where the QAT run in a folder was for another set of 8-bit tensors,
+    naming both targets."""
+    if (folder / PLAN).is_file():
+        before = read_plan(folder / PLAN, "supernet")
+        if before.hash == plan.hash:
+            check_rules(folder, said(rules_of(before)), said(rules_of(plan)))
+
+
+def quantised(
+    supernet: Supernet,
+    fp32: Path,
+    begun: Path,
+    images: Callable[[int], Iterable[Tensor]],
+    seed: int,
+) -> QatSupernet:
+    """A QAT supernet with the quantisers that a begun training's checkpoint has (weights and values
+    not loaded), or with the weights of `fp32` and quantisers started on the first batch (N, C, R,
+    R) of `images` for each of the subnets that cover all. Raises `CheckpointError`."""
+    qat = QatSupernet(supernet)
+    if begun.exists():
+        names = part(read_training(begun)[1], "model")
+        qat.adopt(quantisers_of(begun, names, qat))
+        return qat
+    load_weights(fp32, supernet)
+    subnets = qat.covering(choices(seed, Use.quantisers))
+    qat.start(subnets, [next(iter(images(s.resolution))) for s in subnets])
+    return qat
