@@ -20,9 +20,9 @@ once() {
   echo "$((SECONDS - start))" >"$mark"
 }
 
-# train PAGE RUN STEPS OPTION...: evaluated twice
+# train PAGE RUN STEPS OPTION...: evaluated twice; on one thread, so that two spaces train at a time
 train() {
-  spacedsl train "$1" --data "$DATA" --out "$2" --steps "$3" --batch 64 \
+  spacedsl train "$1" --data "$DATA" --out "$2" --steps "$3" --batch 64 --threads 1 \
     --evaluate-every "$((($3 + 1) / 2))" "${@:4}" --resume
 }
 
