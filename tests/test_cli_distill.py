@@ -17,7 +17,8 @@ from spacedsl.tables.files import load_quality, load_table
 from spacedsl.tables.fit_quality import substages
 from spacedsl_runtime.data.split import Unreadables
 from spacedsl_runtime.distill import loop
-from spacedsl_runtime.distill.loop import BkdJob, Row
+from spacedsl_runtime.distill.loop import BkdJob
+from spacedsl_runtime.distill.table import Row
 from spacedsl_runtime.distill.teacher import open_teacher
 from spacedsl_runtime.plan import read_plan
 from spacedsl_runtime.train.recipe import Recipe
@@ -121,6 +122,7 @@ def _plans() -> list[dict[str, Any]]:
 
 def test_the_table_is_fitted_to_the_rows(whole: Path) -> None:
     table = load_table(whole / "quality.json")
+    assert load_table(str(whole)) == table
     assert table.source.hyperspace == "small"
     assert table.source.teacher.startswith("checkpoint:")
     assert table.source.nsr == "teacher-variance"
@@ -138,6 +140,38 @@ def test_the_table_is_fitted_to_the_rows(whole: Path) -> None:
             found = fitted.losses(cell.resolution, cell.cin, cell.depth, cell.widths, cell.settings)
             assert np.isfinite(found).all()
             assert np.abs(found - cell.loss).mean() <= np.abs(cell.loss - cell.loss.mean()).mean()
+
+
+@pytest.mark.parametrize("more", [("--jobs", "2"), ("--executor", "ray", "--jobs", "2")], ids=str)
+def test_every_executor_gives_the_same_bytes(
+    teacher: Path, whole: Path, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    """Of the job that is missing and of one that failed."""
+    out = tmp_path / "bkd"
+    shutil.copytree(whole, out)
+    (out / "jobs/stage1.0.mbv2.json").unlink()
+    (out / "jobs/stage2.0.mbv2.json").write_text('{"job":"stage2 0 mbv2","failed":"memory"}')
+    run_json(*words(teacher, out, "--resume", *more))
+    assert contents(out) == contents(whole)
+
+
+def test_losses_are_those_of_the_int8_arithmetic(
+    teacher: Path, whole: Path, tmp_path: Path
+) -> None:
+    assert load_table(whole / "quality.json").source.note == "INT8 losses, LSQ+ for cpu"
+    settings = json.loads((whole / "run.json").read_text())["settings"]
+    assert (settings["steps"], settings["lsq_steps"]) == (6, 1)
+    assert settings["int8"]["acts"] == {"relu": "saturate", "relu6": "saturate"}
+    out = tmp_path / "bkd"
+    run_json(*words(teacher, out, "--fp32"))
+    assert load_table(out / "quality.json").source.note == "FP32 losses"
+    name = "jobs/stage2.0.mbv2.json"
+    int8, fp32 = (json.loads((f / name).read_text())["rows"] for f in (whole, out))
+    assert [{**r, "loss": 0} for r in int8] == [{**r, "loss": 0} for r in fp32]
+    assert all(a["loss"] != b["loss"] for a, b in zip(int8, fp32, strict=True))
+    differing = run_json(*words(teacher, out, "--resume"), code=2)["diagnostics"][0]["message"]
+    assert "int8 is missing" in differing
+    assert "lsq_steps is 0, this run's is 1" in differing
 
 
 def test_a_killed_distillation_goes_on_to_the_same_bytes(

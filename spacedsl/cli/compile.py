@@ -25,15 +25,13 @@ def compile_page(
 ) -> None:
     """Compile a page to its plans: a model to NAME.network.json, NAME.subnet.json and, with
     --target, NAME.int8.json; a space to NAME.supernet.json, for quantisation-aware training with
-    --target; a hyperspace to one NAME.STAGE.BLOCK.bkd.json per elastic stage and block type."""
+    --target; a hyperspace to one NAME.STAGE.BLOCK.bkd.json per elastic stage and block type, for
+    LSQ+ with --target."""
     item = api.load(page)
     device = api.load_target(target) if target else None
     if isinstance(item, Subnet):
         plans = model_plans(item, device)
     elif isinstance(item, Space):
-        if device is not None and item.kind == "hyperspace":
-            help = "compile a space or a model of it with --target"
-            raise fault("wrong-kind", f"{page} is a hyperspace: its stages train in FP32", help)
         plans = space_plans(item, device)
     else:
         raise fault("wrong-kind", f"{page} is not a hyperspace, a space or a model")
@@ -74,4 +72,4 @@ def space_plans(space: Space, target: Target | None = None) -> dict[str, str]:
 
     if space.kind == "space":
         return {f"{space.name}.supernet.json": json_text(supernet_plan(space, target))}
-    return {f"{p.name.replace(' ', '.')}.bkd.json": json_text(p) for p in bkd_plans(space)}
+    return {f"{p.name.replace(' ', '.')}.bkd.json": json_text(p) for p in bkd_plans(space, target)}

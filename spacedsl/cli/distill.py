@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import os
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,37 +12,32 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.distillation import BATCH, EPOCHS, LSQ_EPOCHS, Asked, Job, prepare
 from spacedsl.cli.runs import counting_bar, need_training, runtime_faults
 from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space
 
 if TYPE_CHECKING:
-    from spacedsl_runtime.distill.loop import Row
-    from spacedsl_runtime.distill.teacher import Part, Teacher
-    from spacedsl_runtime.plan import Plan
-
-EPOCHS, BATCH = 5, 64
-EDGE_LR, LR = 0.005, 0.01
-"""Learning rates of the first and the last elastic stage, and of the others."""
-
-RESOLUTIONS = 3
-"""How many of the hyperspace's resolutions are used by default: least, middle, greatest."""
-
-ATTEMPTS = 2
+    from spacedsl_runtime.distill.jobs import Opened, Outcome, Setting
 
 
-@dataclass(frozen=True)
-class Job:
-    """Elastic stage `number` (from 1) with block type `choice` (from 0)."""
+class Executor(StrEnum):
+    """Where jobs run."""
 
-    number: int
-    choice: int
-    name: str
-    plan: Plan
+    serial = "serial"
+    processes = "processes"
+    ray = "ray"
 
 
-Watch = Callable[[int, float], None]
-Attempt = Callable[[Job, Watch], "tuple[Row, ...]"]
+class Nsr(StrEnum):
+    """By whose variance the error is divided."""
+
+    teacher = "teacher"
+    authors = "authors"
+
+
+NSR = {Nsr.teacher: "teacher-variance", Nsr.authors: "student-variance"}
+"""As tables name it."""
 
 
 def distill(
@@ -51,173 +45,203 @@ def distill(
     data: str = typer.Option(..., "--data", help="Also photos:DIR; labels are not used."),
     teacher: str = typer.Option(..., "--teacher", help="lite0, lite1, lite2 or checkpoint:RUN."),
     out: Path = typer.Option(..., "--out", help="The run directory."),
-    epochs: int = typer.Option(EPOCHS, "--epochs", min=1, help="Of every job."),
+    target: str = typer.Option("cpu", "--target", help="LSQ+ is for its 8-bit tensors."),
+    fp32: bool = typer.Option(False, "--fp32", help="No LSQ+: losses in FP32."),
+    epochs: int = typer.Option(EPOCHS, "--epochs", min=1, help="Of every job, in FP32."),
     steps: int | None = typer.Option(None, "--steps", min=1, help="Of every job, not epochs."),
+    lsq_epochs: int = typer.Option(LSQ_EPOCHS, "--lsq-epochs", min=1, help="LSQ+ after them."),
+    lsq_steps: int | None = typer.Option(
+        None, "--lsq-steps", min=1, help="Not epochs; else a fifth of --steps."
+    ),
     batch: int = typer.Option(BATCH, "--batch", min=1, help="Images a step."),
     lr: float | None = typer.Option(None, "--lr", min=0, help="Else .005 at both ends, .01."),
+    lsq_lr: float | None = typer.Option(
+        None, "--lsq-lr", min=0, help="Else .0025 in the first stage, .00025."
+    ),
+    nsr: Nsr = typer.Option(
+        Nsr.teacher, "--nsr", help="authors: divide by the student's variance."
+    ),
     samples: int = typer.Option(
         100, "--samples", min=1, help="Sub-stages evaluated per window and resolution."
     ),
     seed: int = typer.Option(0, "--seed", min=0, help="Of everything random."),
-    threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="CPU threads."),
+    executor: Executor | None = typer.Option(
+        None, "--executor", help="Where jobs run; else processes where --jobs is more than 1."
+    ),
+    jobs: int | None = typer.Option(None, "--jobs", min=1, max=1024, help="Jobs at a time."),
+    ray: str | None = typer.Option(None, "--ray", help="A Ray cluster's address, or local."),
+    threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="Of each process."),
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
     format: Format = FORMAT,
 ) -> None:
-    """Distil every (stage, block type) of a hyperspace from a teacher, in FP32, and fit a quality
-    table for `evolve --quality` to the losses of their sub-stages."""
+    """Distil every (stage, block type) of a hyperspace from a teacher, in FP32 and then with LSQ+,
+    and fit a quality table for `evolve --quality` to the losses of their sub-stages."""
     from spacedsl.tables.files import DISTILLED
 
     need_training()
-    space = _hyperspace(hyper)
+    space = hyperspace(hyper)
+    asked = Asked(
+        data=data,
+        teacher=teacher,
+        target=None if fp32 else api.load_target(target),
+        epochs=epochs,
+        steps=steps,
+        lsq_epochs=lsq_epochs,
+        lsq_steps=lsq_steps,
+        batch=batch,
+        lr=lr,
+        lsq_lr=lsq_lr,
+        definition=nsr.value,
+        samples=samples,
+        seed=seed,
+    )
     with runtime_faults():
         from spacedsl_runtime.train.run import holds_run
 
         holds_run(out, resume)
         import torch
 
-        from spacedsl_runtime.data.sources import open_data
-        from spacedsl_runtime.data.split import Unreadables, unreadable_limit
         from spacedsl_runtime.distill import results
-        from spacedsl_runtime.distill.loop import BkdJob
-        from spacedsl_runtime.distill.loop import distill as run
-        from spacedsl_runtime.distill.teacher import check_data, cut, open_teacher
-        from spacedsl_runtime.train.evaluate import Evaluation
-        from spacedsl_runtime.train.recipe import Recipe, steps_per_epoch
+        from spacedsl_runtime.distill.jobs import Setting, Sources, open_sources
 
-        if threads is not None:
-            torch.set_num_threads(threads)
-        opened = open_data(data)
-        found = Unreadables(unreadable_limit(len(opened.train.labels)), _warn)
-        cpu = torch.device("cpu")
-        master: Teacher = open_teacher(
-            teacher, lambda n, r: Evaluation(opened, n, seed, cpu, found).calibration(r)
-        )
-        check_data(master, opened)
-        places = cut(_parts(space), master)
-        per_epoch = steps_per_epoch(opened, batch)
-        total = steps or epochs * per_epoch
-        chosen = _spread(space.resolutions)
-        jobs = list(_jobs(space))
-        settings = {
-            "hyperspace": jobs[0].plan.hash,
-            "data": opened.hash,
-            "teacher": master.hash,
-            "steps": total,
-            "batch": batch,
-            "lr": lr,
-            "samples": samples,
-            "seed": seed,
-            "resolutions": chosen,
+        chosen = _executor(executor, jobs, ray)
+        per_process = threads or (None if chosen is Executor.serial else 1)
+        if per_process is not None:
+            torch.set_num_threads(per_process)
+        sources = Sources(data, teacher, seed)
+        opened = open_sources(sources, _warn)
+        todo, settings = prepare(space, asked, opened)
+        about = {
+            "command": ["spacedsl", *sys.argv[1:]],
+            "data": data,
+            "teacher": teacher,
+            "target": asked.target and asked.target.name,
+            "threads": torch.get_num_threads(),
         }
-        about = {"command": ["spacedsl", *sys.argv[1:]], "data": data, "teacher": teacher}
-        results.begin(out, jobs[0].plan.page, settings, about, resume)
-
-        def attempt(job: Job, watch: Watch) -> tuple[Row, ...]:
-            edge = job.number in (1, len(space.elastic))
-            rate = lr if lr is not None else EDGE_LR if edge else LR
-            recipe = Recipe(total, batch, rate, 0, 1e-4, seed=seed)
-            stage = space.stages[space.elastic[job.number - 1]].name
-            task = BkdJob(job.plan, places[stage], chosen, samples, recipe)
-            return run(task, master, opened, found, watch)
-
-        _run_all(jobs, attempt, out, total, quiet=format is Format.json)
-        rows = [(job, results.finished(out, job.name) or []) for job in jobs]
+        results.begin(out, todo[0].task.plan.page, settings, about, resume, _warn)
+        setting = Setting(sources, opened.data.hash, opened.teacher.hash, per_process)
+        run = _Run(todo, out, format is Format.json)
+        if chosen is Executor.serial:
+            run.here(opened)
+        else:
+            run.away(setting, _away(chosen, jobs, ray))
+        rows = [(job, results.finished(out, job.name) or []) for job in todo]
     table = out / DISTILLED
-    _save(table, space, rows, f"{teacher} {master.hash[:16]}", f"{data} {opened.hash[:16]}")
+    about_teacher = f"{teacher} {opened.teacher.hash[:16]}"
+    about_data = f"{data} {opened.data.hash[:16]}"
+    _save(table, space, rows, asked, (about_teacher, NSR[nsr], about_data))
     count = sum(len(found) for _, found in rows)
     if format is Format.json:
-        emit({"quality": str(table), "rows": count, "jobs": [j.name for j in jobs]})
+        emit({"quality": str(table), "rows": count, "jobs": [j.name for j in todo]})
     else:
-        print(f"{table}: fitted to {count:,} sub-stages of {len(jobs)} jobs")
+        print(f"{table}: fitted to {count:,} sub-stages of {len(todo)} jobs")
 
 
-def _hyperspace(spec: str) -> Space:
+def hyperspace(spec: str) -> Space:
+    """The space of a page, which has elastic stages. Raises `SpaceError`."""
     space = api.load_space(spec)
     if not space.elastic:
         raise fault("wrong-kind", f"{spec} has no elastic stage")
     return space
 
 
-def _jobs(space: Space) -> Iterator[Job]:
-    from spacedsl.compiler.supernet import bkd_plans
-    from spacedsl.compiler.supernet_schema import json_text
-    from spacedsl_runtime.plan import read_plan
-
-    plans = bkd_plans(space)
-    for number, position in enumerate(space.elastic, 1):
-        for choice, _ in enumerate(space.stages[position].choices):
-            plan = read_plan(json.loads(json_text(next(plans))), "bkd")
-            yield Job(number, choice, f"stage{number} {choice} {plan.stages[0].block}", plan)
+def _executor(asked: Executor | None, jobs: int | None, ray: str | None) -> Executor:
+    if ray is not None and asked not in (None, Executor.ray):
+        raise fault("bad-option", f"--ray with --executor {asked}", "say --executor ray")
+    if asked is not None:
+        return asked
+    if ray is not None:
+        return Executor.ray
+    return Executor.processes if (jobs or 1) > 1 else Executor.serial
 
 
-def _parts(space: Space) -> list[Part]:
-    """The stages up to the last elastic one, with their strides on the image."""
-    from spacedsl_runtime.distill.teacher import Part
+def _away(chosen: Executor, jobs: int | None, ray: str | None) -> Any:
+    from spacedsl.search.exact.executors import Processes, Ray
 
-    found, stride = [], 1
-    for stage in space.stages[: space.elastic[-1] + 1]:
-        stride *= stage.stride
-        found.append(Part(stage.name, stride, stage.elastic))
-    return found
+    count = jobs or os.cpu_count() or 1
+    if chosen is Executor.processes:
+        return Processes(count)
+    return Ray(None if ray in (None, "local") else ray, count)
 
 
-def _spread(resolutions: tuple[int, ...]) -> tuple[int, ...]:
-    last = len(resolutions) - 1
-    return tuple(dict.fromkeys(resolutions[i] for i in (0, (last + 1) // 2, last)))
+class _Run:
+    """Runs the jobs that have not ended well. Raises `SpaceError` in the end where some failed."""
 
+    def __init__(self, jobs: list[Job], out: Path, quiet: bool) -> None:
+        from spacedsl_runtime.distill.results import finished
 
-def _run_all(jobs: list[Job], attempt: Attempt, out: Path, steps: int, *, quiet: bool) -> None:
-    """Run the jobs that have not ended well, one after the other. Raises `SpaceError` in the end
-    where some failed."""
-    from spacedsl_runtime.distill.results import finished
+        self.out, self.quiet = out, quiet
+        self.missing = [job for job in jobs if finished(out, job.name) is None]
+        self.count = len(jobs)
+        self.of = sum(job.task.steps for job in jobs)
+        self.done = self.of - sum(job.task.steps for job in self.missing)
+        self.failed: dict[str, str] = {}
 
-    failed: dict[str, str] = {}
-    with counting_bar("distilling", steps * len(jobs), quiet=quiet) as done:
-        for i, job in enumerate(jobs):
+    def here(self, opened: Opened) -> None:
+        """One after the other, in this process."""
+        from spacedsl_runtime.distill.jobs import run_job
 
-            def watch(step: int, _: float, before: int = i * steps) -> None:
-                done(before + step)
+        with counting_bar("distilling", self.of, quiet=self.quiet) as show:
+            for job in self.missing:
 
-            if finished(out, job.name) is None:
-                why = _run(job, attempt, out, watch)
-                failed |= {job.name: why} if why else {}
-            done((i + 1) * steps)
-    if failed:
-        listed = "; ".join(f"{name}: {why}" for name, why in failed.items())
-        help = "the others are done; --resume tries these again"
-        raise fault("job-failed", f"{len(failed)} of {len(jobs)} jobs failed: {listed}", help)
+                def watch(step: int, _: float) -> None:
+                    show(self.done + step)
 
+                self.ended(job, run_job(opened, job.task, watch, _warn))
+                show(self.done)
+        self.check()
 
-def _run(job: Job, attempt: Attempt, out: Path, watch: Watch) -> str:
-    """Run a job, again where it fails; why it failed in the end, or nothing."""
-    from spacedsl_runtime.distill.results import save_failure, save_rows
-    from spacedsl_runtime.errors import DivergedError
+    def away(self, setting: Setting, executor: Any) -> None:
+        """In other processes."""
+        from spacedsl.search.exact.executors import Died
+        from spacedsl_runtime.distill.jobs import Outcome, run_away
 
-    why = ""
-    for _ in range(ATTEMPTS):
-        try:
-            rows = attempt(job, watch)
-        except (DivergedError, MemoryError, RuntimeError) as error:
-            why = str(error) or type(error).__name__
-            _warn(f"{job.name} failed: {why}")
-            continue
-        save_rows(out, job.name, [row.to_json() for row in rows])
-        return ""
-    save_failure(out, job.name, why)
-    return why
+        tasks = [job.task for job in self.missing]
+        with counting_bar("distilling", self.of, quiet=self.quiet) as show:
+            show(self.done)
+            for index, found in executor.completed(run_away, setting, tasks):
+                outcome = Outcome((), found.why) if isinstance(found, Died) else found
+                for warning in outcome.warnings:
+                    _warn(warning)
+                self.ended(self.missing[index], outcome)
+                show(self.done)
+        self.check()
+
+    def ended(self, job: Job, outcome: Outcome) -> None:
+        """Keep what a job came to."""
+        from spacedsl_runtime.distill.results import save_failure, save_rows
+
+        self.done += job.task.steps
+        if outcome.failed:
+            self.failed[job.name] = outcome.failed
+            _warn(f"{job.name}: {outcome.failed}")
+            save_failure(self.out, job.name, outcome.failed)
+        else:
+            save_rows(self.out, job.name, [row.to_json() for row in outcome.rows])
+
+    def check(self) -> None:
+        """Raise `SpaceError` where jobs failed."""
+        if self.failed:
+            listed = "; ".join(f"{name}: {why}" for name, why in sorted(self.failed.items()))
+            help = "the others are done; --resume tries these again"
+            message = f"{len(self.failed)} of {self.count} jobs failed: {listed}"
+            raise fault("job-failed", message, help)
 
 
 def _save(
-    path: Path, space: Space, rows: list[tuple[Job, list[dict[str, Any]]]], teacher: str, data: str
+    path: Path,
+    space: Space,
+    rows: list[tuple[Job, list[dict[str, Any]]]],
+    asked: Asked,
+    about: tuple[str, str, str],
 ) -> None:
     from spacedsl.tables.distilled import distilled_table, substage_rows
     from spacedsl.tables.files import save_table
 
+    teacher, nsr, data = about
     files = [f for j, r in rows for f in substage_rows(space, j.number, j.choice, r)]
-    table = distilled_table(
-        space, files, teacher=teacher, nsr="teacher-variance", data=data, note="FP32 losses"
-    )
-    save_table(table, path)
+    note = f"INT8 losses, LSQ+ for {asked.target.name}" if asked.target else "FP32 losses"
+    save_table(distilled_table(space, files, teacher=teacher, nsr=nsr, data=data, note=note), path)
 
 
 def _warn(message: str) -> None:

@@ -87,14 +87,16 @@ def _acts(ops: tuple[PlanOp, ...]) -> Iterator[str]:
             yield from _acts(op.body)
 
 
-def bkd_plans(space: Space) -> Iterator[SupernetPlan]:
-    """One plan per elastic stage and block type; its input widths are all those of the stage
-    before. Raises `BindError` where a body does not fit."""
+def bkd_plans(space: Space, target: Target | None = None) -> Iterator[SupernetPlan]:
+    """One plan per elastic stage and block type, for LSQ+ with the 8-bit tensors of `target`; its
+    input widths are all those of the stage before. Raises `SpaceError` for an activation that the
+    target lacks in 8 bits, `BindError` where a body does not fit."""
     page, identity = self_contained(space), space_identity(space)
     for position in space.elastic:
         stage = space.stages[position]
         before = _widths_before(space, position)
         for choice in stage.choices:
+            made = _stage(stage, choice, before)
             yield SupernetPlan(
                 kind="bkd",
                 name=f"{space.name} {stage.name} {choice.block.name or 'body'}",
@@ -105,8 +107,8 @@ def bkd_plans(space: Space) -> Iterator[SupernetPlan]:
                 channels=space.channels,
                 any_channels=position > 0,
                 classes=None,
-                rules=None,
-                stages=(_stage(stage, choice, before),),
+                rules=None if target is None else _rules(target, (made,)),
+                stages=(made,),
             )
 
 

@@ -22,12 +22,11 @@ DISTILLED = "quality.json"
 
 
 def table_path(name: str) -> Path:
-    """Where a table is: a path if it has a separator or ends in .json (a folder: that of a
-    distillation, which holds one), else a shipped one."""
-    if is_path(name) or os.sep in name:
-        path = Path(name)
+    """Where a table is: a path if it has a separator or ends in .json, or is the folder of a
+    distillation (which holds one), else a shipped one."""
+    known, path = shipped(), Path(name)
+    if is_path(name) or os.sep in name or (name not in known and (path / DISTILLED).exists()):
         return path / DISTILLED if path.is_dir() else path
-    known = shipped()
     if name not in known:
         close = suggest(name, known)
         hint = (

@@ -88,8 +88,9 @@ def shake(module: nn.Module) -> None:
                 tensor.copy_(low + noise * (1.0 if low > 0 else 0.4))
 
 
-def bkd_json(hyperspace: str) -> list[dict[str, Any]]:
-    return [json.loads(json_text(p)) for p in bkd_plans(library_space(hyperspace))]
+def bkd_json(hyperspace: str, target: str | None = None) -> list[dict[str, Any]]:
+    device = load_target(target) if target else None
+    return [json.loads(json_text(p)) for p in bkd_plans(library_space(hyperspace), device)]
 
 
 def to_runtime(subnet: Subnet) -> RuntimeSubnet:

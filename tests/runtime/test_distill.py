@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from spacedsl_runtime.distill.loss import nsr_loss
+from spacedsl_runtime.distill.quantised import QatBkdStage
 from spacedsl_runtime.distill.stage import load_bkd_stage
 from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.errors import PlanError, SubnetError
@@ -17,6 +18,7 @@ from tests.runtime.support import bkd_json, plan_of, shake
 
 TINY = bkd_json("tiny")
 ONNXW = bkd_json("onnxw")[::5]
+QUANTISED = bkd_json("onnxw", "cpu")[1:6:2]
 
 
 @pytest.mark.parametrize("data", [*TINY, *ONNXW], ids=lambda d: d["name"])
@@ -66,6 +68,31 @@ def test_a_few_steps_of_distillation_reduce_the_loss() -> None:
     static = recalibrate(stage.extract(stage.largest()), [x])
     with torch.no_grad():
         assert float(nsr_loss(target, static.eval()(x))) < losses[0]
+
+
+@pytest.mark.parametrize("number", range(len(QUANTISED)), ids=lambda i: QUANTISED[i]["name"])
+def test_a_stage_in_8_bits(number: int) -> None:
+    """Extracted as it is, on a grid of steps, and close to FP32."""
+    stage = load_bkd_stage(QUANTISED[number], 12, 16).eval()
+    shake(stage)
+    qat, rng = QatBkdStage(stage).eval(), random.Random(0)
+    drawn = [stage.largest(), stage.smallest(), stage.sample(rng)]
+    x = torch.randn(8, 12, 8, 8)
+    chosen = qat.covering_all(drawn)
+    qat.start(chosen, [x] * len(chosen))
+    for subnet in drawn:
+        with torch.no_grad():
+            net = recalibrate(qat.extract(subnet), [x])
+            exact = recalibrate(stage.extract(subnet), [x])(x)
+            found = net(x)
+            assert torch.equal(qat(x, subnet), qat.extract(subnet)(x))
+            assert 0 < float(nsr_loss(exact, found)) < 0.05
+            before, _ = stage.projections(subnet)
+            steps = net.run_graph(net.graph, torch.nn.functional.conv2d(x, before))
+            scale = net.quantiser(net.graph[-1]).active_scale()
+            assert torch.allclose((steps / scale).round() * scale, steps)
+    with pytest.raises(PlanError, match="names no target"):
+        QatBkdStage(load_bkd_stage(TINY[0], 12, 16))
 
 
 def test_nsr_is_its_definition() -> None:

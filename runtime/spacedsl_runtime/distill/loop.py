@@ -1,4 +1,4 @@
-"""Block-wise distillation of one (elastic stage, block type): training and evaluation.
+"""Block-wise distillation of one (elastic stage, block type): in FP32, then LSQ+.
 
 Sandwich rule with four paths: the largest, the smallest and two random sub-stages of one resolution
 imitate the teacher's map after the stage, given its map before (SpaceEvo, Sec. 4.2; facts: section
@@ -6,67 +6,54 @@ imitate the teacher's map after the stage, given its map before (SpaceEvo, Sec. 
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
 
 from spacedsl_runtime.data.split import Data, Unreadables
 from spacedsl_runtime.distill.loss import Definition, nsr_loss
+from spacedsl_runtime.distill.quantised import QatBkdStage
 from spacedsl_runtime.distill.stage import BkdStage, load_bkd_stage
+from spacedsl_runtime.distill.table import EVALUATED, Row, evaluate, substages
 from spacedsl_runtime.distill.teacher import Teacher, check_data
-from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.errors import DivergedError
 from spacedsl_runtime.plan import Plan
-from spacedsl_runtime.subnet import Block, Subnet, describe, sample
+from spacedsl_runtime.subnet import Subnet, describe
 from spacedsl_runtime.train.batches import batches, resized
 from spacedsl_runtime.train.evaluate import Evaluation, distinct
 from spacedsl_runtime.train.parallel import World
 from spacedsl_runtime.train.recipe import Recipe
 from spacedsl_runtime.train.seeds import Use, choices
 
-CALIBRATION_BATCHES = 4
-EVALUATION_BATCHES = 4
-"""Of 64 images, for each sub-stage of the table; their maps are held in memory."""
-
 RANDOM_PATHS = 2
+
+QUANTISER_SHARE = 0.002
+"""Learning rate of scales and offsets, as a share of what they begin with: Adam moves a parameter
+by about its rate a step, and scales of weights are ten times smaller than a usual rate."""
 
 
 @dataclass(frozen=True)
 class BkdJob:
     """One elastic stage with one block type; `boundaries`: the teacher's before and after it.
     `resolutions` are those that it is trained and evaluated at; `samples` sub-stages per width
-    window and resolution are evaluated."""
+    window and resolution are evaluated. `lsq`: LSQ+ after the FP32 training `recipe`, whose seed it
+    has; the losses are then those of the INT8 arithmetic that the plan's target does."""
 
     plan: Plan
     boundaries: tuple[int, int]
     resolutions: tuple[int, ...]
     samples: int
     recipe: Recipe
+    lsq: Recipe | None = None
     definition: Definition = "teacher"
 
-
-@dataclass(frozen=True)
-class Row:
-    """A sub-stage and its NSR loss; `window` counts from 0."""
-
-    window: int
-    subnet: Subnet
-    loss: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        blocks = [[b.width, [value for _, value in b.settings]] for b in self.subnet.stages[0]]
-        return {
-            "window": self.window,
-            "resolution": self.subnet.resolution,
-            "cin": self.subnet.cin,
-            "blocks": blocks,
-            "loss": self.loss,
-        }
+    @property
+    def steps(self) -> int:
+        """Of both trainings."""
+        return self.recipe.steps + (self.lsq.steps if self.lsq else 0)
 
 
 Watch = Callable[[int, float], None]
@@ -81,95 +68,108 @@ def distill(
     check_data(teacher, data)
     before, after = (teacher.boundaries[i] for i in job.boundaries)
     stage = load_bkd_stage(job.plan, before.width, after.width, job.recipe.seed).train()
-    _train(job, stage, teacher, data, unreadables, watch)
+    training = _Training(job, teacher, data, unreadables, watch)
+    training(stage, [{"params": list(stage.parameters()), "rate": job.recipe.lr}], job.recipe, 0)
     evaluation = Evaluation(
         data, teacher.normalise, job.recipe.seed, torch.device("cpu"), unreadables
     )
-    return tuple(_evaluate(job, stage.eval(), teacher, evaluation))
+    drawn = {r: list(substages(job.plan, job.samples, job.recipe.seed, r)) for r in job.resolutions}
+    trained: BkdStage | QatBkdStage = stage
+    if job.lsq is not None:
+        trained = QatBkdStage(stage).train()
+        _start(trained, training, evaluation, [s for found in drawn.values() for _, s in found])
+        training(trained, _quantised_groups(trained, job.lsq.lr), job.lsq, job.recipe.steps)
+    trained.eval()
+    rows: list[Row] = []
+    for resolution, found in drawn.items():
+        images = islice(evaluation.calibration(resolution), EVALUATED)
+        maps = [training.maps(batch) for batch in images]
+        rows += evaluate(trained, found, maps, job.definition)
+    return tuple(rows)
 
 
-def _train(
-    job: BkdJob,
-    stage: BkdStage,
-    teacher: Teacher,
-    data: Data,
-    unreadables: Unreadables,
-    watch: Watch,
+def _start(
+    qat: QatBkdStage, training: _Training, evaluation: Evaluation, evaluated: list[Subnet]
 ) -> None:
-    recipe = job.recipe
-    adam = torch.optim.Adam(stage.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
-    found = batches(data, recipe, max(job.resolutions), 0, World(), unreadables)
-    for step, (views, _) in enumerate(found):
-        rng = choices(recipe.seed, Use.subnets, step)
-        resolution = rng.choice(job.resolutions)
-        paths = _paths(stage, rng, resolution)
-        given, wanted = _maps(job, teacher, resized(teacher.normalise(views), resolution))
-        adam.zero_grad(set_to_none=True)
-        losses = [_backward(job, stage, subnet, given, wanted) for subnet in paths.values()]
-        for (name, subnet), loss in zip(paths.items(), losses, strict=True):
-            if loss - loss != 0:
-                words = describe(job.plan, subnet)
-                message = f"{job.plan.name}: the loss is {loss} at step {step + 1}, sub-stage"
-                raise DivergedError(f"{message} `{name}` ({words})", "a lower --lr may help")
-        nn.utils.clip_grad_value_(stage.parameters(), recipe.clip)
-        for group in adam.param_groups:
-            group["lr"] = recipe.lr_at(step)
-        adam.step()
-        watch(step + 1, losses[0])
+    """Quantisers for every sub-stage that will be trained or evaluated."""
+    job = training.job
+    steps = range(job.recipe.steps, job.steps)
+    trained = [s for i in steps for s in paths(job, qat, i)[1].values()]
+    chosen = qat.covering_all([*trained, *evaluated])
+    given, _ = training.maps(next(evaluation.calibration(max(job.resolutions))))
+    qat.start(chosen, [given] * len(chosen))
 
 
-def _paths(stage: BkdStage, rng: random.Random, resolution: int) -> dict[str, Subnet]:
-    found = {"largest": stage.largest(resolution), "smallest": stage.smallest(resolution)}
-    found |= {f"random{i}": stage.sample(rng, resolution) for i in range(RANDOM_PATHS)}
-    return distinct(found)
+def _quantised_groups(qat: QatBkdStage, rate: float) -> list[dict[str, object]]:
+    """Weights, and every scale and offset at a rate of its own, without weight decay."""
+    groups: list[dict[str, object]] = [{"params": list(qat.weight_parameters()), "rate": rate}]
+    for parameter in qat.quantiser_parameters():
+        if parameter.requires_grad:
+            begin = float(parameter.detach().abs())
+            share = QUANTISER_SHARE * begin
+            groups.append({"params": [parameter], "rate": share, "weight_decay": 0.0})
+    return groups
 
 
-def _maps(job: BkdJob, teacher: Teacher, images: Tensor) -> tuple[Tensor, Tensor]:
-    """The teacher's maps before and after the stage, (N, C, H, W) each."""
-    maps = teacher.features(images)
-    return maps[job.boundaries[0]], maps[job.boundaries[1]]
+@dataclass(frozen=True)
+class _Training:
+    job: BkdJob
+    teacher: Teacher
+    data: Data
+    unreadables: Unreadables
+    watch: Watch
+
+    def __call__(
+        self,
+        stage: BkdStage | QatBkdStage,
+        groups: list[dict[str, object]],
+        recipe: Recipe,
+        first: int,
+    ) -> None:
+        """Steps `first`, ... of the job; `rate` of a group is its learning rate at the peak."""
+        adam = torch.optim.Adam(groups, recipe.lr, weight_decay=recipe.weight_decay)
+        whole = replace(recipe, steps=first + recipe.steps)
+        size = max(self.job.resolutions)
+        found = batches(self.data, whole, size, first, World(), self.unreadables)
+        for step, (views, _) in enumerate(found, first):
+            resolution, chosen = paths(self.job, stage, step)
+            given, wanted = self.maps(resized(self.teacher.normalise(views), resolution))
+            adam.zero_grad(set_to_none=True)
+            losses = [self._backward(stage, subnet, given, wanted) for subnet in chosen.values()]
+            for (name, subnet), loss in zip(chosen.items(), losses, strict=True):
+                if loss - loss != 0:
+                    raise self._diverged(step, loss, name, subnet)
+            parameters = [p for group in adam.param_groups for p in group["params"]]
+            nn.utils.clip_grad_value_(parameters, recipe.clip)
+            share = recipe.lr_at(step - first) / recipe.lr if recipe.lr else 0.0
+            for group in adam.param_groups:
+                group["lr"] = group["rate"] * share
+            adam.step()
+            self.watch(step + 1, losses[0])
+
+    def maps(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The teacher's maps before and after the stage, (N, C, H, W) each."""
+        maps = self.teacher.features(images)
+        return maps[self.job.boundaries[0]], maps[self.job.boundaries[1]]
+
+    def _backward(
+        self, stage: BkdStage | QatBkdStage, subnet: Subnet, given: Tensor, wanted: Tensor
+    ) -> float:
+        loss = nsr_loss(wanted, stage(given, subnet), self.job.definition)
+        torch.autograd.backward(loss)
+        return float(loss.detach())
+
+    def _diverged(self, step: int, loss: float, name: str, subnet: Subnet) -> DivergedError:
+        words = describe(self.job.plan, subnet)
+        message = f"{self.job.plan.name}: the loss is {loss} at step {step + 1}, sub-stage"
+        return DivergedError(f"{message} `{name}` ({words})", "a lower --lr may help")
 
 
-def _backward(job: BkdJob, stage: BkdStage, subnet: Subnet, given: Tensor, wanted: Tensor) -> float:
-    loss = nsr_loss(wanted, stage(given, subnet), job.definition)
-    torch.autograd.backward(loss)
-    return float(loss.detach())
-
-
-def _evaluate(
-    job: BkdJob, stage: BkdStage, teacher: Teacher, evaluation: Evaluation
-) -> Iterable[Row]:
-    """Losses of random sub-stages, batch norms re-calibrated, on plain views of other images than
-    those of the calibration."""
-    rng = choices(job.recipe.seed, Use.evaluation)
-    for resolution in job.resolutions:
-        images = list(evaluation.calibration(resolution))[
-            : CALIBRATION_BATCHES + EVALUATION_BATCHES
-        ]
-        maps = [_maps(job, teacher, batch) for batch in images]
-        middle = max(1, len(maps) // 2)
-        known, fresh = maps[:middle], maps[middle:] or maps
-        for window, subnet in _substages(job, rng, resolution):
-            network = recalibrate(stage.extract(subnet), [given for given, _ in known])
-            yield Row(window, subnet, _loss(job, network, fresh))
-
-
-def _loss(job: BkdJob, network: nn.Module, maps: Sequence[tuple[Tensor, Tensor]]) -> float:
-    with torch.no_grad():
-        losses = [nsr_loss(wanted, network(given), job.definition) for given, wanted in maps]
-    return float(torch.stack(losses).mean())
-
-
-def _substages(job: BkdJob, rng: random.Random, resolution: int) -> Iterable[tuple[int, Subnet]]:
-    """Distinct random sub-stages of every window, which their widths are of."""
-    stage = job.plan.stages[0]
-    for window, widths in enumerate(stage.windows or ((),)):
-        narrow = replace(stage, widths=widths, window=len(widths))
-        plan = replace(job.plan, stages=(narrow,))
-        drawn: dict[tuple[int | None, tuple[Block, ...]], Subnet] = {}
-        for _ in range(20 * job.samples):
-            subnet = sample(plan, rng, resolution)
-            drawn.setdefault((subnet.cin, subnet.stages[0]), subnet)
-            if len(drawn) == job.samples:
-                break
-        yield from ((window, subnet) for subnet in drawn.values())
+def paths(job: BkdJob, stage: BkdStage | QatBkdStage, step: int) -> tuple[int, dict[str, Subnet]]:
+    """The resolution of a step and its sub-stages by name, equal ones once."""
+    elastic = stage.supernet if isinstance(stage, QatBkdStage) else stage
+    rng = choices(job.recipe.seed, Use.subnets, step)
+    resolution = rng.choice(job.resolutions)
+    found = {"largest": elastic.largest(resolution), "smallest": elastic.smallest(resolution)}
+    found |= {f"random{i}": elastic.sample(rng, resolution) for i in range(RANDOM_PATHS)}
+    return resolution, distinct(found)

@@ -11,7 +11,7 @@ settings only."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,15 @@ VERSION = 1
 
 
 def begin(
-    folder: Path, page: str, settings: Mapping[str, Any], about: Mapping[str, Any], resume: bool
+    folder: Path,
+    page: str,
+    settings: Mapping[str, Any],
+    about: Mapping[str, Any],
+    resume: bool,
+    warn: Callable[[str], None],
 ) -> None:
-    """Begin a directory, or check that it is to be gone on with. Raises `RunError`."""
+    """Begin a directory, or check that it is to be gone on with. `warn` gets what differs besides
+    the settings. Raises `RunError`."""
     path = folder / ABOUT
     if holds_run(folder, resume):
         found = read_json(path, RunError)
@@ -36,6 +42,9 @@ def begin(
         if differing:
             message = f"{folder} is another run: {'; '.join(differing)}"
             raise RunError(message, "go on with the run's settings, or choose another folder")
+        mine = {"versions": versions(), "threads": about.get("threads")}
+        for difference in differences({key: found.get(key) for key in mine}, mine):
+            warn(f"{difference}: the last bits of losses may differ")
         return
     stamp = {"format": FORMAT, "version": VERSION}
     try:

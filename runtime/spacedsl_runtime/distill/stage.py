@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,39 +39,27 @@ class BkdStage(ElasticStages):
         self, x: Float[Tensor, "n teacher_in h w"], subnet: Subnet
     ) -> Float[Tensor, "n teacher_out h2 w2"]:
         """(N, teacher_in, H, W) -> (N, teacher_out, H', W')."""
-        before, after = self._projections(subnet)
+        before, after = self.projections(subnet)
         x = F.conv2d(x.contiguous(memory_format=torch.channels_last), before)
         return F.conv2d(self.run_program(self.program(subnet), x), after)
 
-    def _projections(self, subnet: Subnet) -> tuple[Tensor, Tensor]:
+    def projections(self, subnet: Subnet) -> tuple[Tensor, Tensor]:
         """The active (cin, teacher_in, 1, 1) and (teacher_out, width, 1, 1)."""
         if subnet.cin is None:
             raise SubnetError(f"{subnet.name} has no input width, a stage needs one")
         width = subnet.stages[0][-1].width or subnet.cin
         return leading(self.before, subnet.cin), leading(self.after, self.after.shape[0], width)
 
-    def largest(self, resolution: int | None = None) -> Subnet:
-        """The sub-stage with everything at its greatest; `resolution` is the image's."""
-        return subnets.largest(self.plan, resolution)
-
-    def smallest(self, resolution: int | None = None) -> Subnet:
-        """The sub-stage with everything at its least."""
-        return subnets.smallest(self.plan, resolution)
-
-    def sample(self, rng: random.Random, resolution: int | None = None) -> Subnet:
-        """A uniformly random sub-stage: input width, window, depth, widths, settings."""
-        return subnets.sample(self.plan, rng, resolution)
-
     def extract(self, subnet: Subnet) -> nn.Module:
         """A plain static module with copies of the sub-stage's weights, projections included; for
         `recalibrate` and evaluation. Raises `SubnetError`."""
         subnets.check_subnet(self.plan, subnet)
-        before, after = (_projection(w) for w in self._projections(subnet))
+        before, after = (projection(w) for w in self.projections(subnet))
         inner = build_static(self.program(subnet), self.weights_at)
         return channels_last(nn.Sequential(before, inner, after).train(self.training))
 
 
-def _projection(weight: Tensor) -> nn.Conv2d:
+def projection(weight: Tensor) -> nn.Conv2d:
     conv = nn.Conv2d(weight.shape[1], weight.shape[0], 1, bias=False)
     with torch.no_grad():
         conv.weight.copy_(weight)

@@ -64,6 +64,19 @@ class ElasticStages(nn.Module):
         blocks = cast(nn.ModuleList, self.stages[stage])
         return blocks[block].get_submodule(slot)
 
+    def largest(self, resolution: int | None = None) -> Subnet:
+        """The subnet with everything at its greatest; `resolution` is the image's."""
+        return subnets.largest(self.plan, resolution)
+
+    def smallest(self, resolution: int | None = None) -> Subnet:
+        """The subnet with everything at its least."""
+        return subnets.smallest(self.plan, resolution)
+
+    def sample(self, rng: random.Random, resolution: int | None = None) -> Subnet:
+        """A uniformly random subnet over all declared choices, of a stage input width and window
+        too."""
+        return subnets.sample(self.plan, rng, resolution)
+
     def run_program(self, program: Program, x: Tensor, dropout: bool = True) -> Tensor:
         """x (N, C, H, W) through a program, channels last."""
         x = x.contiguous(memory_format=torch.channels_last)
@@ -91,18 +104,6 @@ class Supernet(ElasticStages):
         training, apply the page's dropout (the recipe has it on the largest subnet only)."""
         check_images(x, self.channels, subnet)
         return self.run_program(self.program(subnet), x, dropout)
-
-    def largest(self, resolution: int | None = None) -> Subnet:
-        """The subnet with everything at its greatest."""
-        return subnets.largest(self.plan, resolution)
-
-    def smallest(self, resolution: int | None = None) -> Subnet:
-        """The subnet with everything at its least."""
-        return subnets.smallest(self.plan, resolution)
-
-    def sample(self, rng: random.Random, resolution: int | None = None) -> Subnet:
-        """A uniformly random subnet over all declared choices, resolution included."""
-        return subnets.sample(self.plan, rng, resolution)
 
     def extract(self, subnet: Subnet) -> nn.Module:
         """A plain static module with copies of the subnet's weights; the same outputs. Raises

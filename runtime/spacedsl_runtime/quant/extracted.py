@@ -19,14 +19,15 @@ from spacedsl_runtime.quant.modules import Quantised, Tap, Weighted
 from spacedsl_runtime.subnet import Subnet
 
 if TYPE_CHECKING:
-    from spacedsl_runtime.quant.qat import QatSupernet
+    from spacedsl_runtime.elastic.supernet import ElasticStages
+    from spacedsl_runtime.quant.qat import QatStages
 
 
-class QatSubnet(Quantised):
-    """`net(x)`; in eval mode with the arithmetic of the integer runtime. `layers`: weights by the
-    place of their op. Its batch norms can be re-calibrated (`recalibrate`)."""
+class QatLayers(Quantised):
+    """The layers of one subnet. `layers`: weights by the place of their op. Its batch norms can be
+    re-calibrated (`recalibrate`)."""
 
-    def __init__(self, origin: QatSupernet, subnet: Subnet, graph: Int8Graph) -> None:
+    def __init__(self, origin: QatStages[ElasticStages], subnet: Subnet, graph: Int8Graph) -> None:
         super().__init__()
         self.plan, self.rules, self.channels = origin.plan, origin.rules, origin.supernet.channels
         self.subnet, self.graph = subnet, graph
@@ -44,12 +45,16 @@ class QatSubnet(Quantised):
         """The module with a layer's weights."""
         return cast(Weighted, self.layers[place_of(layer)])
 
+
+class QatSubnet(QatLayers):
+    """`net(x)`: a whole network, in eval mode with the arithmetic of the integer runtime."""
+
     def forward(
         self, x: Float[Tensor, "n c r r"], tap: Tap | None = None
     ) -> Float[Tensor, "n classes"]:
         """(N, channels, R, R) -> (N, classes). `tap` sees every 8-bit tensor as it is made."""
         check_images(x, self.channels, self.subnet)
-        return self.run_graph(self.graph, x, tap=tap)
+        return self.run_graph(self.graph, x, tap=tap).flatten(1)
 
 
 def cropped(source: Weighted, layer: Layer) -> Weighted:

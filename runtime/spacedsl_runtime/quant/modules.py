@@ -81,8 +81,9 @@ class Quantised(nn.Module):
         tap: Tap | None = None,
         ranges: Ranges | None = None,
     ) -> Tensor:
-        """Images (N, C, R, R) through a graph to the logits (N, classes). With `ranges` in FP32,
-        with the batch's own statistics, and noting the ranges of tensors there."""
+        """x (N, C, H, W) through a graph: to the logits (N, classes, 1, 1) of a network, the map
+        of a stage. With `ranges` in FP32, with the batch's own statistics, and noting the ranges of
+        tensors there."""
         made: dict[str, Edge] = {}
         for node in graph:
             if node.op == "input":
@@ -90,7 +91,7 @@ class Quantised(nn.Module):
             else:
                 edge = self._run(node, [made[i] for i in node.inputs], dropout, ranges)
             made[node.name] = edge if tap is None or node.op == "dropout" else tap(node, edge)
-        return value_of(made[graph[-1].name]).flatten(1)
+        return value_of(made[graph[-1].name])
 
     def _run(self, node: Node, inputs: list[Edge], dropout: bool, ranges: Ranges | None) -> Edge:
         x = inputs[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import cast
+from typing import Generic, TypeVar, cast
 
 import torch
 from jaxtyping import Float
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from spacedsl_runtime import subnet as subnets
 from spacedsl_runtime.elastic.modules import ElasticConv
-from spacedsl_runtime.elastic.supernet import MAX_PROGRAMS, Supernet, check_images
+from spacedsl_runtime.elastic.supernet import MAX_PROGRAMS, ElasticStages, Supernet, check_images
 from spacedsl_runtime.errors import PlanError
 from spacedsl_runtime.plan import Plan, Rules
 from spacedsl_runtime.program import Layer
@@ -27,12 +27,15 @@ _KEY = re.compile(r"input|\d+_\d+_\w+(-relu6?)?")
 _ONE = torch.ones(1)
 
 
-class QatSupernet(Quantised):
-    """`qat(x, subnet)` as `supernet(x, subnet)`, quantised as the plan's target does it. The
-    supernet is not copied: its weights train in either mode. Call `start` once, before the
-    optimiser is made, or load a checkpoint. Raises `PlanError` for a plan without target."""
+S_co = TypeVar("S_co", bound=ElasticStages, covariant=True)
 
-    def __init__(self, supernet: Supernet) -> None:
+
+class QatStages(Quantised, Generic[S_co]):
+    """`supernet`, a whole one or a stage, quantised as its plan's target does it. It is not copied:
+    its weights train in either mode. Call `start` once, before the optimiser is made, or load a
+    checkpoint. Raises `PlanError` for a plan without target."""
+
+    def __init__(self, supernet: S_co) -> None:
         super().__init__()
         self.supernet = supernet
         self.rules = rules_of(supernet.plan)
@@ -60,9 +63,12 @@ class QatSupernet(Quantised):
     def covering(self, rng: random.Random, draws: int = 500) -> list[Subnet]:
         """Subnets that have, between them, every quantiser that the largest, the smallest and
         `draws` random ones have: what `start` should see."""
-        wanted, found = [self.supernet.largest(), self.supernet.smallest()], list[Subnet]()
-        wanted += [self.supernet.sample(rng) for _ in range(draws)]
-        known: set[str] = set()
+        wanted = [self.supernet.largest(), self.supernet.smallest()]
+        return self.covering_all([*wanted, *(self.supernet.sample(rng) for _ in range(draws))])
+
+    def covering_all(self, wanted: Iterable[Subnet]) -> list[Subnet]:
+        """Those of `wanted` that have, between them, every quantiser that any of them has."""
+        found, known = list[Subnet](), set[str]()
         for subnet in wanted:
             keys = {key for n in self.graph(subnet) for key in (n.edge, n.weights) if key}
             if not keys <= known:
@@ -72,7 +78,7 @@ class QatSupernet(Quantised):
 
     def start(self, subnets: Sequence[Subnet], images: Iterable[Tensor]) -> None:
         """Make the quantisers of every tensor that `subnets` have, from the ranges on `images`
-        (one batch (N, channels, R, R) per subnet) in FP32 with the batch's own statistics."""
+        (one batch (N, C, H, W) per subnet) in FP32 with the batch's own statistics."""
         ranges: Ranges = {}
         with torch.no_grad():
             for subnet, batch in zip(subnets, images, strict=True):
@@ -114,12 +120,16 @@ class QatSupernet(Quantised):
         """What the FP32 supernet learns."""
         return self.supernet.parameters()
 
+
+class QatSupernet(QatStages[Supernet]):
+    """`qat(x, subnet)` as `supernet(x, subnet)`, in 8 bits."""
+
     def forward(
         self, x: Float[Tensor, "n c r r"], subnet: Subnet, dropout: bool = True
     ) -> Float[Tensor, "n {self.supernet.classes}"]:
         """(N, channels, R, R) -> (N, classes); `dropout` as for the supernet."""
         check_images(x, self.supernet.channels, subnet)
-        return self.run_graph(self.graph(subnet), x, dropout=dropout)
+        return self.run_graph(self.graph(subnet), x, dropout=dropout).flatten(1)
 
     def extract(self, subnet: Subnet) -> QatSubnet:
         """One subnet with copies of its weights, statistics and quantisers; the same outputs.

@@ -1,11 +1,17 @@
-"""Where work is done: in this process, in forked ones that share its memory, or on a Ray cluster.
-Results come in the order of the items and are the same everywhere."""
+"""Where work is done: in this process, in others on this machine, or on a Ray cluster. Results are
+the same everywhere; called, an executor gives them in the order of the items."""
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from multiprocessing.connection import wait
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from spacedsl.diagnostics import fault
 
@@ -18,6 +24,22 @@ class Executor(Protocol):
     """`work(state, item)` of every item, in order; `state` is the same for all."""
 
     def __call__(self, work: Callable[[S, I], O], state: S, items: Sequence[I]) -> Iterator[O]: ...
+
+
+class Died(NamedTuple):
+    """In place of a result: the process that was to find it was killed, more than once."""
+
+    why: str
+
+
+class Completing(Protocol):
+    """Executors of work that takes minutes, in processes to which state and results are sent."""
+
+    def completed(
+        self, work: Callable[[S, I], O], state: S, items: Sequence[I]
+    ) -> Iterator[tuple[int, O | Died]]:
+        """`work(state, item)` of every item, with its index, in the order in which they end. What
+        `work` raises is raised."""
 
 
 def serial(work: Callable[[S, I], O], state: S, items: Sequence[I]) -> Iterator[O]:
@@ -52,6 +74,48 @@ class Processes:
         finally:
             _shared.pop()
 
+    def completed(
+        self, work: Callable[[S, I], O], state: S, items: Sequence[I]
+    ) -> Iterator[tuple[int, O | Died]]:
+        """See `Completing`. Processes start afresh: libraries with threads do not survive a fork.
+        Where one is killed, what was left is done one item at a time: so the culprit is found."""
+        left = dict(enumerate(items))
+        for index, found in _afresh(min(self.jobs, len(items)), work, state, dict(left)):
+            del left[index]
+            yield index, found
+        for index, item in left.items():
+            alone = list(_afresh(1, work, state, {index: item}))
+            yield from alone
+            if not alone:
+                yield index, Died("its process was killed, perhaps for its memory")
+
+
+def _afresh(
+    jobs: int, work: Callable[[S, I], O], state: S, items: Mapping[int, I]
+) -> Iterator[tuple[int, O]]:
+    """What ended before any process was killed."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max(1, jobs), context, _enter, (work, state)) as pool:
+        futures = {pool.submit(_shared_work, item): index for index, item in items.items()}
+        try:
+            for future in as_completed(futures):
+                with suppress(BrokenProcessPool):
+                    yield futures[future], future.result()  # type: ignore[misc]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _enter(work: Callable[[Any, Any], Any], state: object) -> None:
+    _shared.append((work, state))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A process whose parent was killed would wait for work for ever."""
+    if parent := multiprocessing.parent_process():
+        wait([parent.sentinel])
+        os._exit(1)
+
 
 class Ray:
     """A Ray cluster (extra `ray`): the one at `address`, or a local one. The state is put into its
@@ -72,3 +136,19 @@ class Ray:
         waiting = [remote.remote(held, item) for item in items]
         for found in waiting:
             yield self._ray.get(found)
+
+    def completed(
+        self, work: Callable[[S, I], O], state: S, items: Sequence[I]
+    ) -> Iterator[tuple[int, O | Died]]:
+        """See `Completing`; what is done by a process that is killed, Ray itself does again."""
+        held, remote = self._ray.put(state), self._ray.remote(work)
+        waiting = {remote.remote(held, item): index for index, item in enumerate(items)}
+        while waiting:
+            (ready,), _ = self._ray.wait(list(waiting), num_returns=1)
+            index = waiting.pop(ready)
+            try:
+                yield index, self._ray.get(ready)
+            except self._ray.exceptions.RayTaskError as error:
+                raise error.cause from None
+            except self._ray.exceptions.RayError as error:
+                yield index, Died(str(error).partition("\n")[0])

@@ -1,0 +1,117 @@
+"""Jobs of a distillation as work for any process, on this machine or another: what is sent is
+small, and each process opens data and teacher itself, once, and checks that they are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from spacedsl_runtime.data.sources import open_data
+from spacedsl_runtime.data.split import Data, Unreadables, unreadable_limit
+from spacedsl_runtime.distill import loop
+from spacedsl_runtime.distill.table import Row
+from spacedsl_runtime.distill.teacher import Teacher, check_data, open_teacher
+from spacedsl_runtime.errors import DataError, DivergedError, TeacherError
+from spacedsl_runtime.train.batches import Normalise
+from spacedsl_runtime.train.evaluate import Evaluation
+
+ATTEMPTS = 2
+
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a distillation learns from: `data` and `teacher` as on the command line."""
+
+    data: str
+    teacher: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Data and teacher, which fit each other, in this process."""
+
+    data: Data
+    teacher: Teacher
+    unreadables: Unreadables
+
+
+def open_sources(sources: Sources, warn: Warn) -> Opened:
+    """Raises `DataError`, `TeacherError`, `CheckpointError`."""
+    data = open_data(sources.data)
+    unreadables = Unreadables(unreadable_limit(len(data.train.labels)), warn)
+    cpu = torch.device("cpu")
+
+    def calibration(normalise: Normalise, resolution: int) -> Iterable[Tensor]:
+        return Evaluation(data, normalise, sources.seed, cpu, unreadables).calibration(resolution)
+
+    teacher = open_teacher(sources.teacher, calibration)
+    check_data(teacher, data)
+    return Opened(data, teacher, unreadables)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the jobs of a distillation share; `data_hash` and `teacher_hash` are what every process
+    must find. `threads` per process, None for torch's own choice."""
+
+    sources: Sources
+    data_hash: str
+    teacher_hash: str
+    threads: int | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The rows of a job, or why it failed; `warnings` on the way."""
+
+    rows: tuple[Row, ...]
+    failed: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@lru_cache(1)
+def _opened_here(setting: Setting) -> tuple[Opened, list[str]]:
+    """Of a process that got its work from another one; and the warnings so far."""
+    if setting.threads is not None:
+        torch.set_num_threads(setting.threads)
+    warnings: list[str] = []
+    found = open_sources(setting.sources, warnings.append)
+    if found.data.hash != setting.data_hash:
+        raise DataError(
+            f"{setting.sources.data} holds other data in this process than at the start"
+        )
+    if found.teacher.hash != setting.teacher_hash:
+        raise TeacherError(f"{setting.sources.teacher} is another teacher than at the start")
+    return found, warnings
+
+
+def run_away(setting: Setting, job: loop.BkdJob) -> Outcome:
+    """A job in a process of its own."""
+    opened, warnings = _opened_here(setting)
+    outcome = run_job(opened, job, lambda *_: None, warnings.append)
+    said = tuple(warnings)
+    warnings.clear()
+    return Outcome(outcome.rows, outcome.failed, said)
+
+
+def run_job(opened: Opened, job: loop.BkdJob, watch: loop.Watch, warn: Warn) -> Outcome:
+    """A job, again where it fails for a reason that may pass."""
+    why = ""
+    for _ in range(ATTEMPTS):
+        try:
+            return Outcome(
+                loop.distill(job, opened.teacher, opened.data, opened.unreadables, watch)
+            )
+        except DivergedError as error:  # it would diverge again
+            return Outcome((), str(error))
+        except (MemoryError, RuntimeError) as error:
+            why = str(error) or type(error).__name__
+            warn(f"{job.plan.name} failed: {why}")
+    return Outcome((), why)

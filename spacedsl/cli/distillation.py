@@ -1,0 +1,159 @@
+"""What a distillation consists of: its jobs, and the settings that decide its result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from spacedsl.ir.space import Space
+from spacedsl.ir.target import Target
+
+if TYPE_CHECKING:
+    from spacedsl_runtime.distill.jobs import Opened
+    from spacedsl_runtime.distill.loop import BkdJob
+    from spacedsl_runtime.distill.loss import Definition
+    from spacedsl_runtime.distill.teacher import Part
+    from spacedsl_runtime.plan import Plan
+
+EPOCHS, LSQ_EPOCHS, BATCH = 5, 1, 64
+EDGE_LR, LR = 0.005, 0.01
+"""Learning rates of the first and the last elastic stage, and of the others."""
+FIRST_LSQ_LR, LSQ_LR = 0.0025, 0.00025
+"""In LSQ+ those of the first elastic stage, and of the others."""
+WEIGHT_DECAY = 1e-4
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of `distill` that decide its result. Without `target` no LSQ+."""
+
+    data: str
+    teacher: str
+    target: Target | None
+    epochs: int
+    steps: int | None
+    lsq_epochs: int
+    lsq_steps: int | None
+    batch: int
+    lr: float | None
+    lsq_lr: float | None
+    definition: Definition
+    samples: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """Elastic stage `number` (from 1) with block type `choice` (from 0)."""
+
+    number: int
+    choice: int
+    name: str
+    task: BkdJob
+
+
+def prepare(space: Space, asked: Asked, opened: Opened) -> tuple[list[Job], dict[str, Any]]:
+    """The jobs, and the settings by which a run is known. Raises `TeacherError` where the teacher
+    does not fit, `DataError` for data of less than a batch, `SpaceError` for a target that lacks an
+    activation."""
+    from spacedsl_runtime.distill.teacher import cut
+    from spacedsl_runtime.train.recipe import steps_per_epoch
+
+    places = cut(_parts(space), opened.teacher)
+    per_epoch = steps_per_epoch(opened.data, asked.batch)
+    steps = asked.steps or asked.epochs * per_epoch
+    usual = asked.lsq_epochs * per_epoch if asked.steps is None else max(1, asked.steps // 5)
+    lsq_steps = (asked.lsq_steps or usual) if asked.target else 0
+    resolutions = _spread(space.resolutions)
+    jobs = list(_jobs(space, asked, places, steps, lsq_steps, resolutions))
+    tensors = _tensors(jobs)
+    settings = {
+        "hyperspace": jobs[0].task.plan.hash,
+        "data": opened.data.hash,
+        "teacher": opened.teacher.hash,
+        "steps": steps,
+        "lsq_steps": lsq_steps,
+        "int8": tensors,
+        "batch": asked.batch,
+        "lr": asked.lr,
+        "lsq_lr": asked.lsq_lr if tensors else None,
+        "nsr": asked.definition,
+        "samples": asked.samples,
+        "seed": asked.seed,
+        "resolutions": resolutions,
+    }
+    return jobs, settings
+
+
+def _tensors(jobs: Sequence[Job]) -> dict[str, Any] | None:
+    """Which tensors are in 8 bits, as plans say it, without the target's name: two may agree."""
+    rules = [job.task.plan.rules for job in jobs]
+    found: dict[str, Any] = {"acts": {}}
+    for one in rules:
+        if one is None:
+            return None
+        acts = found["acts"] | dict(one.acts)
+        found = {**asdict(one), "acts": acts}
+    return {key: found[key] for key in sorted(found.keys() - {"target", "runtime"})}
+
+
+def _jobs(
+    space: Space,
+    asked: Asked,
+    places: Mapping[str, tuple[int, int]],
+    steps: int,
+    lsq_steps: int,
+    resolutions: tuple[int, ...],
+) -> Iterator[Job]:
+    from spacedsl_runtime.distill.loop import BkdJob
+    from spacedsl_runtime.train.recipe import Recipe
+
+    def recipe(count: int, lr: float) -> Recipe:
+        return Recipe(count, asked.batch, lr, 0, WEIGHT_DECAY, seed=asked.seed)
+
+    for number, choice, plan in _plans(space, asked.target):
+        usual = EDGE_LR if number in (1, len(space.elastic)) else LR
+        rate = usual if asked.lr is None else asked.lr
+        usual = FIRST_LSQ_LR if number == 1 else LSQ_LR
+        lsq_rate = usual if asked.lsq_lr is None else asked.lsq_lr
+        task = BkdJob(
+            plan,
+            places[space.stages[space.elastic[number - 1]].name],
+            resolutions,
+            asked.samples,
+            recipe(steps, rate),
+            recipe(lsq_steps, lsq_rate) if lsq_steps else None,
+            asked.definition,
+        )
+        yield Job(number, choice, f"stage{number} {choice} {plan.stages[0].block}", task)
+
+
+def _plans(space: Space, target: Target | None) -> Iterator[tuple[int, int, Plan]]:
+    """Number of the elastic stage, of the block type, and the plan of both."""
+    from spacedsl.compiler.supernet import bkd_plans
+    from spacedsl.compiler.supernet_schema import json_text
+    from spacedsl_runtime.plan import read_plan
+
+    plans = bkd_plans(space, target)
+    for number, position in enumerate(space.elastic, 1):
+        for choice, _ in enumerate(space.stages[position].choices):
+            yield number, choice, read_plan(json.loads(json_text(next(plans))), "bkd")
+
+
+def _parts(space: Space) -> list[Part]:
+    """The stages up to the last elastic one, with their strides on the image."""
+    from spacedsl_runtime.distill.teacher import Part
+
+    found, stride = [], 1
+    for stage in space.stages[: space.elastic[-1] + 1]:
+        stride *= stage.stride
+        found.append(Part(stage.name, stride, stage.elastic))
+    return found
+
+
+def _spread(resolutions: tuple[int, ...]) -> tuple[int, ...]:
+    """Least, middle, greatest."""
+    last = len(resolutions) - 1
+    return tuple(dict.fromkeys(resolutions[i] for i in (0, (last + 1) // 2, last)))
