@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT, DPI = 8.0, 4.2, 100
 GREY, FP32, INT8 = "0.6", "tab:gray", "tab:blue"
 SHADES = ("#9ecae1", "#4292c6", "#08519c", "#08306b")
-LEAST = 0.05
-"""Speed-ups below are drawn at the edge of the axis."""
+HEADROOM = 1.3
+"""How much higher the axis is than the highest bar: intervals of noisy figures may end above it."""
+
+TICKS_MS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200)
 
 
 def as_png(analysis: Analysis, part: Part) -> bytes:
@@ -56,17 +58,18 @@ def _bars(axes: Axes, rows: Sequence[Row]) -> None:
         if table:
             axes.bar(at, [r.mmacs_per_ms for r in own.values()], wide, color=color, label=label)
             continue
-        axes.bar(at, [_gain(r) for r in own.values()], wide, bottom=0, color=color, label=label)
+        axes.bar(at, [_gain(r) for r in own.values()], wide, color=color, label=label)
         for x, row in zip(at, own.values(), strict=True):
             _bounds(axes, x, row)
     axes.set_xticks(range(len(names)), names, rotation=35, ha="right", fontsize=8)
     axes.margins(x=0.01)
+    axes.set_ylim(0, HEADROOM * max(r.mmacs_per_ms if table else _gain(r) for r in rows))
     if table:
         axes.set_ylabel("million multiply-accumulates per ms, INT8")
     else:
         axes.set_ylabel("INT8 speed-up over FP32")
         axes.axhline(1, color="black", linewidth=0.8)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, ncols=2)
 
 
 def _gain(row: Row) -> float:
@@ -116,7 +119,10 @@ def _models(axes: Axes, rows: Sequence[Row]) -> None:
             ends = max(_fp32(row), row.int8_ms.value)
             axes.text(ends * 1.04, y, f"{row.speedup.value:.2f}x{mark}", va="center", fontsize=8)
     axes.set_xscale("log")
-    axes.set_xlim(right=max(max(_fp32(r), r.int8_ms.value) for r in rows) * 1.6)
+    axes.set_xticks(TICKS_MS, [f"{tick:g}" for tick in TICKS_MS])
+    axes.minorticks_off()
+    least = min(min(_fp32(r), r.int8_ms.value) for r in rows)
+    axes.set_xlim(least / 1.6, max(max(_fp32(r), r.int8_ms.value) for r in rows) * 1.6)
     axes.set_yticks(at, names, fontsize=8)
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.set_xlabel("ms")
