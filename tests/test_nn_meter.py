@@ -16,6 +16,7 @@ import pytest
 
 from spacedsl import api
 from spacedsl.analysis.cases import Part, cases_of
+from spacedsl.compiler.export import fp32_onnx, seeded
 from spacedsl.passes.kernels import Kernel
 from spacedsl.search.protocols import Coverage
 from spacedsl.targets import nn_meter_export
@@ -150,7 +151,8 @@ register_predictor(sys.argv[1] + "/predictor.yaml")
 found = nn_meter.load_latency_predictor(sys.argv[2])
 units = json.loads(sys.argv[3])
 said = [list(f.values())[0] for f in get_predict_features(units).values()]
-print("RESULT", json.dumps([float(nn_predict(found.kernel_predictors, units)), said]))
+total_ms = float(nn_predict(found.kernel_predictors, units))
+print("RESULT", json.dumps([total_ms, said, float(found.predict(sys.argv[4], "onnx"))]))
 """
 
 
@@ -159,14 +161,18 @@ def test_nn_meter_reads_it_and_is_asked_as_a_target(folder: Path, tmp_path: Path
     """For real, in processes whose home holds nn-Meter's registry."""
     env = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
     asked = kernels_of("baselines/mobilenetv2-w1")
+    onnx = tmp_path / "mobilenetv2.onnx"
+    net = seeded(library_model("baselines/mobilenetv2-w1"), 0)
+    onnx.write_bytes(fp32_onnx(net))
     words = [sys.executable, "-W", "ignore", "-c", REAL, str(folder), NAME]
     done = subprocess.run(
-        [*words, json.dumps([unit(k) for k in asked])],
+        [*words, json.dumps([unit(k) for k in asked]), str(onnx)],
         env=env, cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     line = next(x for x in done.stdout.splitlines() if x.startswith("RESULT "))
-    total_ms, said = json.loads(line.removeprefix("RESULT "))
+    total_ms, said, of_file_ms = json.loads(line.removeprefix("RESULT "))
+    assert of_file_ms == pytest.approx(total_ms, rel=0.01), "it finds our kernels in our FP32 file"
     assert said == [pytest.approx(list(features(k))) for k in asked]
 
     (tmp_path / "phone.space").write_text(PAGE)
