@@ -40,6 +40,7 @@ COMMANDS = {
     "lsp": "lsp:lsp",
     "tables": "tables:tables",
     "target": "target:target",
+    "analyze": "analyze:analyze",
     "git": "git:git",
 }
 """Command -> its file here and its function, or the group of commands of its own."""

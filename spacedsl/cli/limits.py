@@ -1,4 +1,4 @@
-"""Latency limits on the command line: `8,10,15,20,25ms`."""
+"""Times on the command line: latency limits (`8,10,15,20,25ms`) and budgets (`5m`)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 
 from spacedsl.diagnostics import fault
 from spacedsl.lang.targets import milliseconds
+
+LONGEST_S = 86400.0
 
 
 def parse_limits(text: str | None) -> tuple[float, ...]:
@@ -20,4 +22,13 @@ def parse_limits(text: str | None) -> tuple[float, ...]:
     if len(found) != len(words) or len(set(found)) != len(found):
         help = "write times that differ, e.g. 8,10,15,20,25ms"
         raise fault("bad-limits", f"`{text}` is not a list of latency limits", help)
+    return found
+
+
+def parse_seconds(text: str) -> float:
+    """`5m`, `90s`, `300`, `1h` in seconds. Raises `SpaceError`."""
+    parts = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|)", text)
+    found = float(parts[1]) * {"s": 1, "": 1, "m": 60, "h": 3600}[parts[2]] if parts else 0.0
+    if not 0 < found < LONGEST_S:
+        raise fault("bad-option", f"`{text}` is no time to measure", "write 5m or 90s")
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Commands, Format, emit, guarded
+from spacedsl.cli.limits import parse_seconds
 from spacedsl.cli.pages import check_out
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.ir.space import Space
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 SPACES = "hyper,onnxw,mobilew,mobilenetv3,proxylessnas,attentivenas,resnet50"
 """Whose members are measured where no space is named: the library's."""
-
-LONGEST_S = 86400.0
 
 NAME = typer.Argument(..., metavar="TARGET", help="A target: a name (cpu) or a page.")
 FROM = typer.Option(None, "--space", help="Members of this space; may be said again.")
@@ -90,7 +88,7 @@ def profile(
 
     found = _measured(name)
     spaces = [api.load_space(spec) for spec in space or SPACES.split(",")]
-    seconds = _seconds(budget)
+    seconds = parse_seconds(budget)
     with profile_bar(found.name, seconds, quiet=format is Format.json) as show:
         path = measure(found, spaces, seconds, show, again)
     _show(found, fit_profile(path), str(path), format)
@@ -243,20 +241,37 @@ def _print(result: Verification) -> None:
 
 def export(
     name: str = NAME,
-    out: Path = typer.Option(..., "--out", help="The page; its profile goes beside it."),
+    out: Path | None = typer.Option(None, "--out", help="The page; its profile goes beside it."),
+    nn_meter: Path | None = typer.Option(
+        None, "--nn-meter", help="A folder for nn-Meter's form of the latency model (pickles)."
+    ),
 ) -> None:
-    """Write a page and a profile that carry this machine's latencies to another."""
-    from spacedsl.files import write_atomic
-    from spacedsl.lang.targets import write_target
+    """Write a page and a profile that carry this machine's latencies to another, or the predictor
+    for nn-Meter."""
     from spacedsl.targets.device import open_device
-    from spacedsl.targets.profiled_latency import SUFFIX, ProfiledLatency, save_fit
+    from spacedsl.targets.profiled_latency import ProfiledLatency
 
-    check_out(out)
+    if out is None and nn_meter is None:
+        message = "nothing to write is named"
+        raise fault("missing-option", message, "--out PAGE.space, or --nn-meter FOLDER")
+    if out is not None:
+        check_out(out)
     found = _measured(name)
     device = open_device(found)
     if not isinstance(device.latency, ProfiledLatency):
         raise fault("wrong-kind", f"target `{name}` has no profile")
-    note, data = device.latency.note, out.with_suffix(SUFFIX)
+    if out is not None:
+        _carry(found, device.latency, device.limits_ms, out)
+    if nn_meter is not None:
+        _for_nn_meter(found, device.latency, nn_meter)
+
+
+def _carry(found: Target, fit: ProfiledLatency, limits_ms: tuple[float, ...], out: Path) -> None:
+    from spacedsl.files import write_atomic
+    from spacedsl.lang.targets import write_target
+    from spacedsl.targets.profiled_latency import SUFFIX, save_fit
+
+    note, data = fit.note, out.with_suffix(SUFFIX)
     carried = found.model_copy(
         update={
             "name": out.stem,
@@ -265,12 +280,24 @@ def export(
             "latency": data.name,
             "measured": False,
             "anchor": None,
-            "limits_ms": device.limits_ms,
+            "limits_ms": limits_ms,
         }
     )
-    save_fit(device.latency, data)
+    save_fit(fit, data)
     write_atomic(out, write_target(carried))
     print(f"{out}, {data}")
+
+
+def _for_nn_meter(found: Target, fit: ProfiledLatency, out: Path) -> None:
+    from spacedsl.targets.nn_meter_export import META, export_predictor
+
+    name = f"spacedsl-{found.name}"
+    written = export_predictor(fit.model, name, out)
+    for predictor, error in written.errors.items():
+        print(f"{out / predictor}.pkl  repeats our model within {error:.1%} in the median")
+    if written.left_out:
+        print(f"nn-Meter would count as 0 ms, so is left out: {', '.join(written.left_out)}")
+    print(f"nn-meter register --predictor {out / META}  makes it known there as {name}")
 
 
 def _measured(name: str) -> Target:
@@ -278,15 +305,6 @@ def _measured(name: str) -> Target:
     if not found.measured:
         message = f"target `{found.name}` has latencies of its own: {found.latency}"
         raise fault("wrong-kind", message, "`latency profile` in a page means measuring")
-    return found
-
-
-def _seconds(text: str) -> float:
-    """`5m`, `90s`, `300`, `1h` in seconds."""
-    parts = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|)", text)
-    found = float(parts[1]) * {"s": 1, "": 1, "m": 60, "h": 3600}[parts[2]] if parts else 0.0
-    if not 0 < found < LONGEST_S:
-        raise fault("bad-option", f"`{text}` is no time to measure", "write 5m or 90s")
     return found
 
 

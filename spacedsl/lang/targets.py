@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from spacedsl.diagnostics import Diagnostic
-from spacedsl.ir.target import PROFILE, Anchor, Target
+from spacedsl.ir.target import NN_METER, PROFILE, Anchor, Target
 from spacedsl.lang.items import LANGUAGE
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.tables import missing_table, table_said
@@ -67,7 +67,8 @@ def lower_target(node: Node, page: Page, report: Report) -> Target:
 def target_errors(node: Node, page: Page) -> list[Diagnostic]:
     """What a sound `target` names that is not there: its table, its reference."""
     report = Report(page.source)
-    tables = node.get("latency").tokens("STRING")
+    latencies = node.get("latency").tokens("STRING")
+    tables = [token for token in latencies if not _string(token).startswith(NN_METER)]
     report.found += filter(None, (missing_table(token, page) for token in tables))
     said = node.first("reference")
     if said is not None and not page.holders(said.token("NAME").text, "space"):
@@ -85,7 +86,8 @@ def _string(token: Token) -> str:
 def _latency(node: Node, page: Page, report: Report) -> tuple[str, bool]:
     strings = node.tokens("STRING")
     if strings:
-        return table_said(_string(strings[0]), page), False
+        said = _string(strings[0])
+        return said if said.startswith(NN_METER) else table_said(said, page), False
     word = node.token("NAME")
     if word.text != PROFILE:
         message = f"`{word.text}` is no source of latencies"

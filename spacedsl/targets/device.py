@@ -12,7 +12,7 @@ from spacedsl.ir.identity import space_identity
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.ir.target import Target
+from spacedsl.ir.target import NN_METER, Target
 from spacedsl.passes.bind import subnet_sites
 from spacedsl.search.protocols import Coverage, LatencyModel
 from spacedsl.tables.files import load_latency
@@ -61,6 +61,10 @@ def _latency(target: Target) -> LatencyModel:
         from spacedsl.targets.profiled_latency import load_fit
 
         return load_fit(Path(target.latency))
+    if target.latency.startswith(NN_METER):
+        from spacedsl.targets.nn_meter import load_predictor
+
+        return load_predictor(target.latency.removeprefix(NN_METER))
     return load_latency(target.latency)
 
 

@@ -24,6 +24,7 @@ NOT_RUN = {
     "spacedsl diff spaces/vnni.space found.space": "tests/e2e/test_readme.py runs it to the letter",
     "spacedsl bench": "it measures, and refuses on a busy machine",
     "spacedsl optimum --hyper onnxw": "it takes minutes; tests/test_exact_optimum.py",
+    "spacedsl analyze": "tests/test_analysis.py runs it on a made-up device",
     "spacedsl target": "tests/test_targets_profile.py runs them on small spaces",
     "spacedsl evolve --hyper spaces/hyper.space --target cpu": "it measures for minutes",
     "spacedsl export seqnet-vnni-a0 --weights": "tests/runtime/test_trained.py runs it",

@@ -1,0 +1,156 @@
+"""An analysis as text, JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from spacedsl.analysis.analyse import Analysis
+from spacedsl.analysis.cases import Part
+from spacedsl.analysis.measured import TOLERANCE, Figure, Row
+from spacedsl.analysis.tastes import MARGIN, Taste
+
+TITLES = {
+    Part.operators: "Operators, between two 1x1 convolutions",
+    Part.channels: "1x1 convolutions against their channels",
+    Part.blocks: "Block types",
+    Part.models: "Whole models",
+}
+
+SAID = {
+    "known": "",
+    "table": "",
+    "noisy": "noisy",
+    "free": "takes no time",
+    "int8-free": "takes no time in INT8",
+    "fp32-free": "takes no time in FP32",
+}
+
+VERDICTS = {"likes": "likes", "dislikes": "dislikes", "indifferent": "takes as usual"}
+
+FIGURES = ("int8_ms", "fp32_ms", "speedup")
+COLUMNS = (
+    "name", "channels", "size", "mmacs",
+    *(f"{figure}{bound}" for figure in FIGURES for bound in ("", "_low", "_high")),
+    "mmacs_per_ms", "status", "coverage",
+)  # fmt: skip
+
+DIGITS = 6
+
+
+def plain(row: Row) -> dict[str, Any]:
+    """A row as plain data, by column."""
+    case = row.case
+    found: dict[str, Any] = {
+        "name": case.name,
+        "channels": case.channels,
+        "size": case.size,
+        "mmacs": round(case.mmacs, DIGITS),
+    }
+    for name in FIGURES:
+        figure: Figure | None = getattr(row, name)
+        values = (figure.value, figure.low, figure.high) if figure else (None, None, None)
+        for bound, value in zip(("", "_low", "_high"), values, strict=True):
+            found[name + bound] = None if value is None else round(value, DIGITS)
+    more = {"mmacs_per_ms": round(row.mmacs_per_ms, 1), "status": row.status}
+    return {**found, **more, "coverage": row.coverage}
+
+
+def as_csv(analysis: Analysis, part: Part) -> str:
+    """The rows of one part; an empty cell is what is not known."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(plain(row) for row in analysis.part(part))
+    return buffer.getvalue()
+
+
+def as_json(analysis: Analysis) -> dict[str, Any]:
+    """Everything, as plain data."""
+    return {
+        **analysis.description,
+        "parts": {
+            part.value: [plain(row) for row in analysis.part(part)]
+            for part in Part
+            if analysis.part(part)
+        },
+        "reference_speedup": analysis.reference,
+        "tastes": [
+            {
+                "part": t.part.value,
+                "name": t.name,
+                "verdict": t.verdict,
+                "gain": t.gain,
+                "low": t.low,
+                "high": t.high,
+                "why": t.why,
+            }
+            for t in analysis.tastes
+        ],
+        "unanswered": [part.value for part in analysis.unanswered],
+    }
+
+
+def as_text(analysis: Analysis) -> str:
+    """For people."""
+    return "\n".join(_lines(analysis)) + "\n"
+
+
+def _lines(analysis: Analysis) -> Iterator[str]:
+    yield f"target {analysis.target.name}: {analysis.target.device}"
+    if "machine" in analysis.description:
+        machine = analysis.description["machine"]
+        version = f"{analysis.target.runtime} {analysis.description['version']}"
+        yield f"{machine['cpu']} ({' '.join(machine['features'] or ['unknown'])}), {version}"
+    for part in Part:
+        rows = analysis.part(part)
+        if rows:
+            yield from ("", TITLES[part])
+            yield f"  {'':<22} {'at':>9} {'INT8 ms':>9} {'FP32 ms':>9} {'speed-up':>21}  MMAC/ms"
+            yield from (f"  {_line(row)}" for row in rows)
+    yield from ("", *_likes(analysis))
+    if analysis.unanswered:
+        names = ", ".join(part.value for part in analysis.unanswered)
+        yield ""
+        yield f"not known of a device that is not this machine: {names}, and FP32"
+
+
+def _line(row: Row) -> str:
+    case = row.case
+    fp32 = f"{row.fp32_ms.value:9.4f}" if row.fp32_ms else f"{'':9}"
+    speed = ""
+    if row.speedup:
+        speed = f"{row.speedup.value:.2f} ({row.speedup.low:.2f} to {row.speedup.high:.2f})"
+    rate = f"{row.mmacs_per_ms:8.0f}" if case.mmacs >= 0.1 and row.int8_ms.value > 0 else f"{'':8}"
+    where = f"{case.size}px" if case.part is Part.models else f"{case.channels}@{case.size}"
+    words = row.coverage or SAID[row.status]
+    line = f"{case.name:<22} {where:>9} {row.int8_ms.value:9.4f} {fp32} {speed:>21} {rate}  {words}"
+    return line.rstrip()
+
+
+def _likes(analysis: Analysis) -> Iterator[str]:
+    if analysis.reference is not None:
+        yield f"Whole networks are {analysis.reference:.2f} times as fast in INT8 (geometric mean)."
+        yield (
+            f"Liked is what gains {MARGIN:g} times as much or takes no time, disliked what gains "
+            f"{MARGIN:g} times less or is slower in INT8: geometric means over shapes, by their "
+            f"95 % intervals. Speed-ups known worse than to {TOLERANCE:.0%} are noisy."
+        )
+    elif analysis.tastes:
+        yield (
+            f"Liked is what does {MARGIN:g} times the usual multiply-accumulates per time, "
+            f"disliked what does {MARGIN:g} times less; usual is the mean of the block types at "
+            "that shape."
+        )
+    for verdict, said in VERDICTS.items():
+        found = [t for t in analysis.tastes if t.verdict == verdict]
+        if found:
+            yield f"{analysis.target.name} {said}"
+            yield from (f"  {_taste(t)}" for t in found)
+
+
+def _taste(taste: Taste) -> str:
+    gain = "" if taste.gain is None else f"{taste.gain:5.2f} ({taste.low:.2f} to {taste.high:.2f})"
+    return f"{taste.name:<24} {gain:<21} {taste.why}"
