@@ -30,9 +30,9 @@ EXTRAS = {
 }
 
 SATURATES = (
-    "this x86 CPU has no VNNI: ONNX Runtime's fast U8S8 kernels add pairs of products in 16 bits and "
-    "saturate; set its session option `session.x64quantprecision` to 1, as every command here does, "
-    "to get the trained network's results"
+    "this x86 CPU has no VNNI: ONNX Runtime's fast U8S8 kernels add pairs of products in 16 bits "
+    "and saturate; set its session option `session.x64quantprecision` to 1, as every command here "
+    "does, to get the trained network's results"
 )
 UNKNOWN = "this machine does not tell its CPU features (no /proc/cpuinfo), so VNNI is not known"
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 QUIET = 3
 PRECISE = "session.x64quantprecision"
-"""Without it the kernels of x86 CPUs that have no VNNI saturate in 16 bits, and what is timed is not
-what was trained. CPUs with VNNI do not look at it."""
+"""Without it the kernels of x86 CPUs that have no VNNI saturate in 16 bits, and what is timed is
+not what was trained. CPUs with VNNI do not look at it."""
 MS_PER_US = 1e-3
 
 
