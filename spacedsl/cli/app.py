@@ -34,6 +34,7 @@ COMMANDS = {
     "export": "export:export",
     "distill": "distill:distill",
     "train": "train:train",
+    "search": "search:search",
     "eval": "eval:evaluate",
     "bench": "bench:bench",
     "doctor": "doctor:doctor",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
@@ -14,7 +15,7 @@ from spacedsl.diagnostics import fault
 
 if TYPE_CHECKING:
     from spacedsl.targets.deployed import Deployed
-    from spacedsl_runtime.data.split import Data
+    from spacedsl_runtime.data.split import Data, Unreadables
 
 BATCH = 64
 
@@ -30,36 +31,19 @@ def evaluate(
     format: Format = FORMAT,
 ) -> None:
     """Run a deployed graph on the test images of data, preprocessed as the file says."""
-    import numpy as np
-
     from spacedsl.targets.deployed import open_deployed
 
     deployed = open_deployed(file, threads)
     with runtime_faults():
         from spacedsl_runtime.data.sources import open_data
         from spacedsl_runtime.data.split import Unreadables, unreadable_limit
-        from spacedsl_runtime.data.views import normalised, plain_batches
 
         opened = open_data(data)
         _check(file, deployed, opened)
         total = len(opened.test.labels)
-        found = Unreadables(unreadable_limit(total), _warn)
-        images, top1, top5 = 0, 0, 0
-        batches = plain_batches(opened.test, deployed.size, opened.augment, BATCH, found)
+        unreadable = Unreadables(unreadable_limit(total), _warn)
         with counting_bar("evaluating", total, quiet=format is Format.json) as advance:
-            for views, labels in batches:
-                mean, std = deployed.preprocess.mean, deployed.preprocess.std
-                logits = deployed.run(normalised(views, mean, std))
-                if logits.shape != (len(labels), opened.classes):
-                    message = f"{logits.shape[-1]} logits, {data} has {opened.classes} classes"
-                    raise fault("wrong-data", f"{file} gives {message}")
-                best = np.argsort(-logits, axis=1, kind="stable")[:, :5]
-                images += len(labels)
-                top1 += int((best[:, 0] == labels).sum())
-                top5 += int((best == labels[:, None]).sum())
-                advance(images)
-    if not images:
-        raise fault("bad-data", f"{data} has no test image that can be read")
+            found = accuracy(file, deployed, opened, unreadable, advance)
     if format is Format.json:
         emit(
             {
@@ -69,17 +53,55 @@ def evaluate(
                 "data": data,
                 "data_hash": opened.hash,
                 "resolution": deployed.size,
-                "images": images,
-                "unreadable": found.names,
-                "top1": top1 / images,
-                "top5": top5 / images,
+                "images": found.images,
+                "unreadable": unreadable.names,
+                "top1": found.top1,
+                "top5": found.top5,
             }
         )
         return
     print(
-        f"{file}: {deployed.model} at {deployed.size}: top-1 {top1 / images:.2%}, "
-        f"top-5 {top5 / images:.2%} of {images:,} images"
+        f"{file}: {deployed.model} at {deployed.size}: top-1 {found.top1:.2%}, "
+        f"top-5 {found.top5:.2%} of {found.images:,} images"
     )
+
+
+class Accuracy(NamedTuple):
+    """Shares of right answers, the first and one of the first five, and of how many images."""
+
+    images: int
+    top1: float
+    top5: float
+
+
+def accuracy(
+    file: Path,
+    deployed: Deployed,
+    data: Data,
+    unreadable: Unreadables,
+    advance: Callable[[int], None],
+) -> Accuracy:
+    """A deployed graph's accuracy on the test split, preprocessed as the file says. `advance` gets
+    the number of images done. Raises `SpaceError` and the runtime's `DataError`."""
+    import numpy as np
+
+    from spacedsl_runtime.data.views import normalised, plain_batches
+
+    images, top1, top5 = 0, 0, 0
+    for views, labels in plain_batches(data.test, deployed.size, data.augment, BATCH, unreadable):
+        mean, std = deployed.preprocess.mean, deployed.preprocess.std
+        logits = deployed.run(normalised(views, mean, std))
+        if logits.shape != (len(labels), data.classes):
+            message = f"{logits.shape[-1]} logits, {data.spec} has {data.classes} classes"
+            raise fault("wrong-data", f"{file} gives {message}")
+        best = np.argsort(-logits, axis=1, kind="stable")[:, :5]
+        images += len(labels)
+        top1 += int((best[:, 0] == labels).sum())
+        top5 += int((best == labels[:, None]).sum())
+        advance(images)
+    if not images:
+        raise fault("bad-data", f"{data.spec} has no test image that can be read")
+    return Accuracy(images, top1 / images, top5 / images)
 
 
 def _check(file: Path, deployed: Deployed, data: Data) -> None:

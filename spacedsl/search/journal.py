@@ -100,6 +100,15 @@ def hold(file: IO[bytes], path: Path) -> None:
             raise fault("journal-busy", message) from None
 
 
+def differences(found: Header, header: Header) -> list[str]:
+    """What two headers do not have in common, one sentence each."""
+    return [
+        f"{key} is {_shown(found.get(key))}, this search's is {_shown(header.get(key))}"
+        for key in sorted({*header, *found})
+        if found.get(key) != header.get(key)
+    ]
+
+
 class Journal(AbstractContextManager["Journal"]):
     """An open journal, locked against other runs. `records`: what it held when it was opened."""
 
@@ -189,11 +198,7 @@ class Journal(AbstractContextManager["Journal"]):
             found = None
         if not isinstance(found, dict) or "journal" not in found:
             raise self._malformed(1, "it is not the header of a journal")
-        differing = [
-            f"{key} is {_shown(found.get(key))}, this search's is {_shown(header.get(key))}"
-            for key in sorted({*header, *found})
-            if found.get(key) != header.get(key)
-        ]
+        differing = differences(found, header)
         if not differing:
             raise self._malformed(1, "it is not as it was written")
         message = f"{self.path} is the journal of another search: {'; '.join(differing)}"

@@ -106,6 +106,17 @@ def lacks(target: Target, space: Space) -> bool:
     return not _covers(fit_profile(profile_path(header)), space)
 
 
+def knows(target: Target, space: Space) -> bool:
+    """Does the target's latency model, as it is, cover what members of `space` are made of? Raises
+    `SpaceError` where there is a profile that cannot be used."""
+    if target.measured:
+        from spacedsl.targets.profile_cache import header_of, load_profile
+
+        if load_profile(header_of(target)) is None:
+            return False
+    return _covers(_latency(target), space)
+
+
 def _covers(latency: LatencyModel, space: Space) -> bool:
     rng = random.Random(0)  # noqa: S311  not for secrets
     members = [random_subnet(space, rng, space.name) for _ in range(SAMPLED)]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spacedsl_runtime.data.split import Data, Unreadables
+from spacedsl_runtime.data.split import Bytes, Data, Labels, Split, Unreadables
 from spacedsl_runtime.data.views import plain_batches
 from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.plan import Plan
@@ -24,6 +24,9 @@ RANDOM = 3
 
 BATCH = 256
 CALIBRATION_BATCHES, CALIBRATION_BATCH = 20, 64
+
+KEPT_BYTES = 1 << 27
+"""Views of one split and resolution are kept in memory up to this size."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,9 @@ class Evaluation:
     seed: int
     device: torch.device
     unreadables: Unreadables
+    _kept: dict[tuple[str, int], list[tuple[Bytes, Labels]]] = field(
+        default_factory=dict, repr=False
+    )
 
     def __call__(self, supernet: Trained, subnets: dict[str, Subnet]) -> tuple[Score, ...]:
         """The scores of subnets by name. The supernet is not changed. Raises `DataError`."""
@@ -96,18 +102,25 @@ class Evaluation:
         count = CALIBRATION_BATCHES * CALIBRATION_BATCH
         whole = self.data.train
         order = numbers(self.seed, Use.calibration).permutation(len(whole.labels))[:count]
-        found = plain_batches(
-            whole.some(order), resolution, self.data.augment, CALIBRATION_BATCH, self.unreadables
-        )
-        for views, _ in found:
+        for views, _ in self._views("train", whole.some(order), resolution, CALIBRATION_BATCH):
             yield self.normalise(torch.tensor(views, device=self.device))
+
+    def _views(
+        self, name: str, split: Split, resolution: int, batch: int
+    ) -> Iterable[tuple[Bytes, Labels]]:
+        """Plain views and labels in batches; few enough are kept in memory."""
+        found = plain_batches(split, resolution, self.data.augment, batch, self.unreadables)
+        if len(split.labels) * self.data.channels * resolution**2 > KEPT_BYTES:
+            return found
+        key = (name, resolution)
+        if key not in self._kept:
+            self._kept[key] = list(found)
+        return self._kept[key]
 
     def test(self, network: nn.Module, resolution: int) -> tuple[int, float, int]:
         """Right answers, sum of cross entropies and number of images of the test split."""
         right, loss, images = 0, 0.0, 0
-        batches = plain_batches(
-            self.data.test, resolution, self.data.augment, BATCH, self.unreadables
-        )
+        batches = self._views("test", self.data.test, resolution, BATCH)
         with torch.no_grad():
             for views, expected in batches:
                 logits = network(self.normalise(torch.tensor(views, device=self.device)))

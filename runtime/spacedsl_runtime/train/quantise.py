@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,15 @@ NEEDS = "train it first: `spacedsl train SPACE --data D --out RUN`"
 
 
 def fp32_settings(folder: Path) -> dict[str, Any]:
-    """The settings of a finished FP32 training. Raises `RunError` where there is none."""
+    """The settings of a folder's FP32 training. Raises `RunError` where there is none."""
+    return settings_of(folder, "FP32 training to quantise", NEEDS)
+
+
+def settings_of(folder: Path, what: str, help: str) -> dict[str, Any]:
+    """The settings of a run. Raises `RunError` where a folder holds none."""
     path = folder / ABOUT
     if not path.is_file():
-        raise RunError(f"{folder} holds no FP32 training to quantise", NEEDS)
+        raise RunError(f"{folder} holds no {what}", help)
     found = read_json(path, RunError)
     check_stamp(found, FORMAT, VERSION, lambda message: RunError(f"{path}: {message}"))
     settings = found.get("settings")
@@ -42,20 +47,33 @@ def fp32_settings(folder: Path) -> dict[str, Any]:
 def fp32_stamp(folder: Path, hash: str) -> str:
     """The hash of the FP32 checkpoint that QAT of the space `hash` begins with. Raises `RunError`
     unless that is the end of the training, `CheckpointError` for one that is missing or damaged."""
-    settings, path = fp32_settings(folder), folder / CHECKPOINT
+    settings = fp32_settings(folder)
     if settings.get("hash") != hash:
         raise RunError(
             f"{folder} holds a training of space {settings.get('hash')}; the page is {hash}",
             "name the page of that training, or another folder",
         )
+    finished(folder, settings, "FP32 training")
+    return stamp_of(folder)
+
+
+def stamp_of(folder: Path) -> str:
+    """The hash of a run's checkpoint."""
+    return sha256((folder / CHECKPOINT).read_bytes()).hexdigest()
+
+
+def finished(folder: Path, settings: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """The header of a finished training's checkpoint. Raises `RunError` for one that is not at its
+    end, `CheckpointError` for a damaged file."""
+    path = folder / CHECKPOINT
+    help = "go on with it: its command, with --resume"
     if not path.is_file():
-        help = "go on with the training: the same command without --qat, with --resume"
-        raise RunError(f"{folder} has no checkpoint of its FP32 training yet", help)
-    step, steps = read_training(path)[0]["step"], settings.get("steps")
+        raise RunError(f"{folder} has no checkpoint of its {what} yet", help)
+    header, _ = read_training(path)
+    step, steps = header["step"], settings.get("steps")
     if step != steps:
-        help = "finish it: the same command without --qat, with --resume"
-        raise RunError(f"the FP32 training in {folder} is at step {step} of {steps}", help)
-    return sha256(path.read_bytes()).hexdigest()
+        raise RunError(f"the {what} in {folder} is at step {step} of {steps}", help)
+    return header
 
 
 def fp32_scores(folder: Path) -> dict[str, dict[str, Any]]:

@@ -14,16 +14,17 @@ from typing import IO, Any, Protocol, TypeVar
 
 from spacedsl.diagnostics import fault
 from spacedsl.search.exact.executors import Executor
-from spacedsl.search.journal import hold
+from spacedsl.search.journal import Header, differences, hold
 
 FORMAT = 2
 
 
 class TaskLog(AbstractContextManager["TaskLog"]):
-    """`held`: the values that were there, by their key. A torn last line is not one."""
+    """`held`: the values that were there, by their key. A torn last line is not one. `kind`: what
+    is searched for."""
 
-    def __init__(self, path: Path, identity: dict[str, object], resume: bool) -> None:
-        self.path = path
+    def __init__(self, path: Path, identity: Header, resume: bool, kind: str = "optimum") -> None:
+        self.path, self.kind = path, kind
         if path.exists() and not resume:
             message = f"the journal {path} exists"
             raise fault("journal-exists", message, "say --resume or remove it")
@@ -33,7 +34,7 @@ class TaskLog(AbstractContextManager["TaskLog"]):
             raise self._unwritable(error) from None
         try:
             hold(self._file, path)
-            self.held = self._read(_line({"optimum": FORMAT, **identity}))
+            self.held = self._read({kind: FORMAT, **identity})
         except BaseException:
             self._file.close()
             raise
@@ -50,7 +51,8 @@ class TaskLog(AbstractContextManager["TaskLog"]):
         """One finished piece of work."""
         self._write(_line([key, value]))
 
-    def _read(self, header: bytes) -> dict[str, Any]:
+    def _read(self, identity: Header) -> dict[str, Any]:
+        header = _line(identity)
         self._file.seek(0)
         try:
             lines = self._file.read().splitlines(keepends=True)
@@ -61,8 +63,7 @@ class TaskLog(AbstractContextManager["TaskLog"]):
             self._write(header)
             return {}
         if lines[0] != header:
-            message = f"{self.path} is not the journal of this search"
-            raise fault("journal-differs", message, "name another journal")
+            raise self._other(lines[0], identity)
         whole = [line for line in lines if line.endswith(b"\n")]
         self._file.truncate(sum(map(len, whole)))
         held: dict[str, Any] = {}
@@ -73,6 +74,18 @@ class TaskLog(AbstractContextManager["TaskLog"]):
             except (ValueError, TypeError, RecursionError) as error:
                 raise self.malformed(number, str(error)) from None
         return held
+
+    def _other(self, line: bytes, identity: Header) -> Exception:
+        """The error of a journal with another header."""
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            found = None
+        message = f"{self.path} is not the journal of this search"
+        if isinstance(found, dict) and self.kind in found:
+            message += f": {'; '.join(differences(found, json.loads(_line(identity))))}"
+        help = "search with the journal's options, or write another journal"
+        return fault("journal-differs", message, help)
 
     def malformed(self, number: int | str, why: str) -> Exception:
         """The error of a line, or of what a key stands for."""

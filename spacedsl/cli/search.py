@@ -1,0 +1,297 @@
+"""spacedsl search: the best subnets of a trained supernet under latency limits, deployed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from spacedsl import api
+from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.front import Deployment, measured, plot, print_front, write_front
+from spacedsl.cli.limits import parse_limits
+from spacedsl.cli.options import LIMITS, TARGET
+from spacedsl.cli.pages import page_in
+from spacedsl.cli.runs import counting_bar, need_training, runtime_faults
+from spacedsl.diagnostics import fault
+from spacedsl.files import write_atomic
+from spacedsl.ir.space import Space
+from spacedsl.ir.subnet import Subnet
+from spacedsl.ir.target import Target
+
+if TYPE_CHECKING:
+    from spacedsl.search.exact.task_log import TaskLog
+    from spacedsl.search.subnets import Best, Plan
+    from spacedsl_runtime.train.choose import Chooser
+
+JOURNAL = "search.jsonl"
+"""In --out: the accuracy of every subnet that was valued."""
+
+
+def search(
+    run: Path = typer.Argument(..., metavar="RUN", help="A folder of `train` and `train --qat`."),
+    target: str = TARGET,
+    limits: str | None = LIMITS,
+    out: Path = typer.Option(..., "--out", help="The folder for models and files."),
+    population: int = typer.Option(512, "--population", min=4, help="Subnets alive per limit."),
+    rounds: int = typer.Option(20, "--rounds", min=0, help="Rounds per limit."),
+    window: float = typer.Option(
+        0.1, "--window", min=0, max=1, help="Look this share of a limit below it."
+    ),
+    images: int | None = typer.Option(
+        None, "--images", min=1, help="Held-out images per subnet (all, at most 10,000)."
+    ),
+    seed: int = typer.Option(0, "--seed", min=0, help="Of the search."),
+    data: str | None = typer.Option(
+        None, "--data", help="Where the training's data are now, if elsewhere."
+    ),
+    measure: float = typer.Option(
+        0.0, "--measure", min=0, help="Time the files here for this many seconds; 0: do not."
+    ),
+    threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="Torch's threads."),
+    resume: bool = typer.Option(False, "--resume", help="Go on with the search in --out."),
+    format: Format = FORMAT,
+) -> None:
+    """Find a supernet's best subnets under INT8 latency limits, by evolution with the weights of
+    QAT on held-out training images, and write them as pages and INT8 files."""
+    from spacedsl.compiler.export import FILES
+    from spacedsl.search.exact.task_log import TaskLog
+    from spacedsl.search.subnets import Plan, search_subnets
+    from spacedsl.targets.device import open_device
+    from spacedsl.targets.ranges import latency_range
+    from spacedsl.targets.rules import rules_of
+    from spacedsl.targets.subnet_latency import SubnetLatency
+
+    need_training()
+    quiet = format is Format.json
+    space = _space(run)
+    device = open_device(_ready(target, space, quiet=quiet))
+    suffix = rules_of(device.target).formats[0]
+    FILES[suffix].need()
+    asked = parse_limits(limits) or device.limits_ms
+    plan = Plan(population, rounds, window, seed)
+    with runtime_faults():
+        chooser = _chooser(run, space, device.target, data, images, threads)
+        known = latency_range(space, device.latency)
+        if known.least_ms is None or known.greatest_ms is None:
+            listed = "; ".join(map(str, known.missing[:20]))
+            raise fault("uncovered", f"{device.target.name} does not know {listed}")
+        out = _folder(out)
+        header = {
+            **chooser.identity,
+            "target": device.target.name,
+            "latency": device.latency.identity,
+            "limits_ms": list(asked),
+            "population": population,
+            "rounds": rounds,
+            "window": window,
+            "seed": seed,
+        }
+        with TaskLog(out / JOURNAL, header, resume, "subnets") as log:
+            found = _searched(
+                lambda value: search_subnets(
+                    space,
+                    asked,
+                    (known.least_ms or 0.0, known.greatest_ms or 0.0),
+                    SubnetLatency(space, device.latency),
+                    value,
+                    plan,
+                ),
+                chooser,
+                log,
+                plan,
+                len(asked),
+                quiet=quiet,
+            )
+            deployed = _deployed(found, chooser, device.target, out, suffix)
+    front = write_front(out, deployed, header)
+    if measure:
+        front = measured(out, front, device.target, measure)
+    drawn = plot(out, front)
+    if format is Format.json:
+        emit({**front, "plot": drawn, "valued": len(log.held), "out": str(out)})
+        return
+    print_front(front)
+    print(f"{len(log.held):,} subnets valued; pages and files in {out}{_drawn(drawn)}")
+
+
+def _drawn(drawn: str | None) -> str:
+    return f", plot in {drawn}" if drawn else "; a plot needs `pip install 'spacedsl[plot]'`"
+
+
+def _space(run: Path) -> Space:
+    """The space of a run, as its own page says it."""
+    page = run / "resolved.space"
+    if not page.is_file():
+        help = "train it: `spacedsl train SPACE --data D --out RUN`, then with --qat"
+        raise fault("bad-run", f"{run} holds no training", help)
+    return api.load_space(str(page))
+
+
+def _ready(name: str, space: Space, *, quiet: bool) -> Target:
+    """The target; where it is this machine and does not know the space yet, it is profiled."""
+    from spacedsl.cli.device import ready_target
+    from spacedsl.targets.device import knows
+
+    found = api.load_target(name)
+    return found if knows(found, space) else ready_target(name, space, quiet=quiet)
+
+
+def _chooser(
+    run: Path,
+    space: Space,
+    target: Target,
+    data: str | None,
+    images: int | None,
+    threads: int | None,
+) -> Chooser:
+    import torch
+
+    from spacedsl.compiler.supernet import supernet_plan
+    from spacedsl.compiler.supernet_schema import json_text
+    from spacedsl_runtime.data.split import Unreadables, unreadable_limit
+    from spacedsl_runtime.plan import read_plan
+    from spacedsl_runtime.train.choose import IMAGES, open_chooser
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    plan = read_plan(json.loads(json_text(supernet_plan(space, target))), "supernet")
+    unreadable = Unreadables(unreadable_limit(images or IMAGES), _warn)
+    return open_chooser(run, plan, data, images, unreadable, torch.device("cpu"))
+
+
+def _warn(message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
+def _folder(out: Path) -> Path:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise fault("cannot-write", f"cannot write {out}: {error.strerror or error}") from None
+    return out
+
+
+Valuing = Callable[[Sequence[Subnet]], list[float]]
+
+
+def _searched(
+    run: Callable[[Valuing], tuple[Best, ...]],
+    chooser: Chooser,
+    log: TaskLog,
+    plan: Plan,
+    limits: int,
+    *,
+    quiet: bool,
+) -> tuple[Best, ...]:
+    """The search, with accuracies of the journal, to which new ones are added."""
+    done = 0
+    bar: AbstractContextManager[Callable[[int], None]]
+    bar = counting_bar("searching", limits * plan.values, quiet=quiet)
+    with bar as advance:
+
+        def value(subnets: Sequence[Subnet]) -> list[float]:
+            nonlocal done
+            found: list[float] = []
+            for subnet in subnets:
+                found.append(_value(subnet, chooser, log))
+                done += 1
+                advance(done)
+            return found
+
+        return run(value)
+
+
+def _value(subnet: Subnet, chooser: Chooser, log: TaskLog) -> float:
+    key = _key(subnet)
+    if key not in log.held:
+        log.held[key] = chooser.value(_data(subnet))
+        log.append(key, log.held[key])
+    value = log.held[key]
+    if type(value) is not float or not 0 <= value <= 1:
+        raise log.malformed(key, f"{value!r} is no accuracy")
+    return value
+
+
+def _key(subnet: Subnet) -> str:
+    """A subnet of a known space in few words: resolution; per stage the blocks' values."""
+    stages = (
+        ",".join(
+            " ".join([str(b.width), *(str(s.value) for s in b.settings)]) for b in stage.blocks
+        )
+        for stage in subnet.stages
+    )
+    return ";".join((str(subnet.resolution), *stages))
+
+
+def _data(subnet: Subnet) -> dict[str, Any]:
+    """A subnet as the runtime reads it."""
+    from spacedsl.compiler.supernet import subnet_data
+
+    return subnet_data(subnet).model_dump(mode="json")
+
+
+def _deployed(
+    found: Sequence[Best], chooser: Chooser, target: Target, out: Path, suffix: str
+) -> list[Deployment]:
+    """Write every found subnet's page and file, and evaluate the file."""
+    from spacedsl.cli.eval import accuracy
+    from spacedsl.compiler.export import FILES, trained_model
+    from spacedsl.compiler.plans import int8_plan, network_plan
+    from spacedsl.passes.cost import subnet_cost
+    from spacedsl.passes.network import subnet_identity
+    from spacedsl.targets.deployed import open_deployed
+    from spacedsl.targets.rules import rules_of
+
+    space = found[0].subnet.of
+    home = out / f"{space.name}.space"
+    write_atomic(home, _page_of(space))
+    results: list[Deployment] = []
+    for best in found:
+        name = f"{space.name}-{best.limit_ms:g}ms".replace(".", "-")
+        subnet = best.subnet.model_copy(update={"name": name})
+        score = chooser.score(_data(subnet))
+        plan = int8_plan(network_plan(subnet), rules_of(target), target)
+        weights, file = out / f"{name}.npz", out / f"{name}.{suffix}"
+        chooser.deploy(_data(subnet), plan.model_dump(mode="json"), weights)
+        model = trained_model(subnet, weights, suffix, target).model
+        write_atomic(file, FILES[suffix].integers(model))
+        graph = accuracy(
+            file, open_deployed(file), chooser.data, chooser.test.unreadables, lambda _: None
+        )
+        comments = [
+            f"Found in {space.name} for {target.name} under {best.limit_ms:g} ms: predicted "
+            f"{best.ms:.4g} ms,",
+            f"INT8 top-1 {graph.top1:.2%} of {graph.images:,} test images ({file.name}), "
+            f"{best.value:.2%} of the held-out ones.",
+        ]
+        write_atomic(out / f"{name}.space", page_in(out, subnet, str(home), comments))
+        results.append(
+            Deployment(
+                name=name,
+                limit_ms=best.limit_ms,
+                predicted_ms=best.ms,
+                resolution=subnet.resolution,
+                flops=subnet_cost(subnet).flops,
+                hash=subnet_identity(subnet),
+                held_out_top1=best.value,
+                supernet_top1=score.top1,
+                top1=graph.top1,
+                images=graph.images,
+                page=f"{name}.space",
+                file=file.name,
+                weights=weights.name,
+            )
+        )
+    return results
+
+
+def _page_of(space: Space) -> str:
+    from spacedsl.compiler.supernet import self_contained
+
+    return self_contained(space)

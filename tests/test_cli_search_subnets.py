@@ -1,0 +1,192 @@
+"""search: subnets under limits, deployed as they were trained; resumable; clear refusals."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from spacedsl import api
+from spacedsl.ir.subnet import Subnet
+from spacedsl_runtime.data.sources import open_data
+from spacedsl_runtime.train.quantise import QAT_FOLDER, fp32_settings
+from spacedsl_runtime.train.recipe import qat_recipe_for
+from tests.made_up_target import write_target
+from tests.runtime.training import PAGE, Stopped, job, mini_json
+from tests.runtime.training import run as train
+from tests.support import item_of
+from tests.test_cli import run, run_json
+
+QUICK = ("--population", "8", "--rounds", "2", "--images", "64", "--window", "0.3")
+
+
+def quantise(folder: Path, stop: int = 0) -> None:
+    """QAT of the training in a folder."""
+    recipe = qat_recipe_for(open_data("digits"), fp32_settings(folder), steps=8, batch=32)
+    made = job(
+        folder / QAT_FOLDER,
+        open_data("digits"),
+        plan_json=mini_json(PAGE, "cpu"),
+        recipe=recipe,
+        evaluate_every=8,
+        fp32=folder,
+    )
+    train(made, stop=stop)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `run`, trained and quantised, and a target's page."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("search")
+    data = open_data("digits")
+    train(job(folder / "run", data, steps=60, batch=32, lr=0.5, evaluate_every=60))
+    quantise(folder / "run")
+    space = item_of(PAGE, "mini")
+    write_target(folder, space)  # type: ignore[arg-type]
+    return folder
+
+
+def words(trained: Path, out: Path, *more: str, limits: str = "") -> list[str]:
+    target = str(trained / "made-up.space")
+    common = ["search", str(trained / "run"), "--target", target, "--out", str(out), *QUICK]
+    return [*common, "--limits", limits or latencies(trained), *more]
+
+
+def latencies(trained: Path) -> str:
+    """Two limits within the space's range."""
+    low, high = range_ms(trained)
+    return f"{low + 0.3 * (high - low):.4f},{high:.4f}ms"
+
+
+def range_ms(trained: Path) -> tuple[float, float]:
+    from spacedsl.targets.device import open_device
+    from spacedsl.targets.ranges import latency_range
+
+    space = api.load_space(str(trained / "run" / "resolved.space"))
+    found = latency_range(
+        space, open_device(api.load_target(str(trained / "made-up.space"))).latency
+    )
+    assert found.least_ms is not None
+    assert found.greatest_ms is not None
+    return found.least_ms, found.greatest_ms
+
+
+@pytest.fixture(scope="module")
+def whole(trained: Path) -> Path:
+    """What an undisturbed search writes."""
+    out = trained / "models"
+    found = run_json(*words(trained, out))
+    (trained / "result.json").write_text(json.dumps(found))
+    return out
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in out.iterdir()}
+
+
+def test_found_models_are_pages_and_files_of_equal_accuracy(trained: Path, whole: Path) -> None:
+    front = json.loads((whole / "front.json").read_text())
+    models = front["models"]
+    assert [m["limit_ms"] for m in models] == sorted(m["limit_ms"] for m in models)
+    for model in models:
+        assert model["predicted_ms"] <= model["limit_ms"]
+        assert model["supernet_top1"] == model["top1"]
+        page = whole / model["page"]
+        subnet = api.load(str(page))
+        assert isinstance(subnet, Subnet)
+        facts = run_json("show", str(page), "--target", str(trained / "made-up.space"))
+        assert facts["hash"] == model["hash"]
+        assert facts["flops"] == model["flops"]
+        assert facts["latency"]["total_ms"] == pytest.approx(model["predicted_ms"])
+        deployed = run_json("eval", str(whole / model["file"]), "--data", "digits")
+        assert deployed["top1"] == model["top1"]
+        assert deployed["hash"] == model["hash"]
+    names = {name for m in models for name in (m["page"], m["file"], m["weights"])}
+    rest = {"front.json", "search.jsonl", "mini.space", "front.png"}
+    assert names <= set(contents(whole)) <= names | rest
+    result = json.loads((trained / "result.json").read_text())
+    assert result["models"] == models
+    assert result["valued"] == len((whole / "search.jsonl").read_text().splitlines()) - 1
+
+
+@pytest.mark.parametrize("lines", [1, 9])
+def test_a_resumed_search_writes_the_same(
+    lines: int, trained: Path, whole: Path, tmp_path: Path
+) -> None:
+    """Killed after some lines of its journal, in the middle of the next one."""
+    out = tmp_path / "models"
+    out.mkdir()
+    journal = (whole / "search.jsonl").read_bytes().splitlines(keepends=True)
+    (out / "search.jsonl").write_bytes(b"".join(journal[:lines]) + journal[lines][:7])
+    run_json(*words(trained, out, "--resume"))
+    assert contents(out) == contents(whole)
+
+
+def test_what_a_search_refuses(trained: Path, whole: Path, tmp_path: Path) -> None:
+    def refused(code: str, message: str, *args: str) -> None:
+        found = run_json(*args, code=2)["diagnostics"][0]
+        assert found["code"] == code
+        assert message in found["message"]
+
+    low, high = range_ms(trained)
+    new = tmp_path / "new"
+    refused("journal-exists", "exists", *words(trained, whole))
+    refused(
+        "journal-differs",
+        "seed is 0, this search's is 3",
+        *words(trained, whole, "--resume", "--seed", "3"),
+    )
+    refused(
+        "no-subnet",
+        f"no subnet of mini meets 1e-06 ms: their latencies are {low:.4g} to {high:.4g} ms",
+        *words(trained, new, limits="0.000001ms"),
+    )
+    refused("bad-data", "is not what", *words(trained, new, "--data", "fashion-mnist"))
+    args = words(trained, new)
+    refused("bad-run", "holds no training", "search", str(tmp_path), *args[2:])
+    copied = tmp_path / "run"
+    shutil.copytree(trained / "run", copied)
+    shutil.rmtree(copied / QAT_FOLDER)
+    refused("bad-run", "holds no QAT", "search", str(copied), *args[2:])
+    with pytest.raises(Stopped):
+        quantise(copied, stop=6)
+    refused("bad-run", "QAT in", "search", str(copied), *args[2:])
+    journal = (whole / "search.jsonl").read_text().replace("0.", "7.")
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / "search.jsonl").write_text(journal)
+    refused("bad-journal", "is no accuracy", *words(trained, bad, "--resume"))
+    page = trained / "other.space"
+    text = (trained / "made-up.space").read_text().replace("target made-up", "target other")
+    page.write_text(text.replace('latency "made-up.npz"', 'latency "vnni"'))
+    args[args.index("--target") + 1] = str(page)
+    refused("uncovered", "", *args)
+
+
+def test_measured_latencies_are_shown_beside(trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "models"
+    result = run(*words(trained, out, "--measure", "0.5"))
+    assert result.exit_code == 0, result.stderr
+    assert "measured" in result.stdout
+    found = json.loads((out / "measured.json").read_text())
+    assert set(found["latency_ms"]) == {
+        m["name"] for m in json.loads((out / "front.json").read_text())["models"]
+    }
+    assert all(t["median"] > 0 for t in found["latency_ms"].values())
+
+
+def test_a_plot_is_drawn_where_matplotlib_is(whole: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from spacedsl.cli.front import plot
+
+    front: dict[str, Any] = json.loads((whole / "front.json").read_text())
+    first, second = tmp_path / "a", tmp_path / "b"
+    for folder in (first, second):
+        folder.mkdir()
+        assert plot(folder, front) == str(folder / "front.png")
+    assert (first / "front.png").read_bytes() == (second / "front.png").read_bytes()
