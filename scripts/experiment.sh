@@ -30,7 +30,7 @@ train() {
 tables() {
   once teacher train fashion-teacher "$out/teacher" "$TEACHER_STEPS"
   once bkd spacedsl distill --hyper fashion --data "$DATA" --teacher "checkpoint:$out/teacher" \
-    --target cpu --steps "$BKD_STEPS" --samples 40 --jobs 2 --threads 1 --out "$out/bkd" --resume
+    --target cpu --steps "$BKD_STEPS" --samples 16 --jobs 2 --threads 1 --out "$out/bkd" --resume
   once profile spacedsl target profile cpu --space fashion --budget 3m
 }
 

@@ -174,6 +174,30 @@ def test_losses_are_those_of_the_int8_arithmetic(
     assert "lsq_steps is 0, this run's is 1" in differing
 
 
+def test_tables_fit_reads_the_run(whole: Path, teacher: Path, tmp_path: Path) -> None:
+    page, out = teacher.parent / "small.space", tmp_path / "table.json"
+
+    def fit(run: Path, hyper: str, code: int = 0) -> dict[str, Any]:
+        return run_json("tables", "fit", str(run), "--hyper", hyper, "--out", str(out), code=code)
+
+    assert fit(whole, f"{page}#small")["rows"] == 48
+    assert out.read_bytes() == (whole / "quality.json").read_bytes()
+    assert fit(whole, "tiny", 2)["diagnostics"][0]["code"] == "table-mix"
+    shutil.copytree(whole, tmp_path / "bkd")
+    path = tmp_path / "bkd/jobs/stage1.0.mbv2.json"
+    good = path.read_text()
+    damages = {
+        "stage1 0": ("stage9 0", "stage1 7"),
+        '"window":0': ('"window":9', '"window":"a"'),
+        '"loss":': ('"loss":-',),
+        "[[8,[3": ("[[8,[4", "[[9,[3", "[[8,[3]],[8,[3]],[8,[3"),
+    }
+    for old, new in ((old, new) for old, news in damages.items() for new in news):
+        assert old in good
+        path.write_text(good.replace(old, new))
+        assert fit(tmp_path / "bkd", f"{page}#small", 2)["diagnostics"][0]["code"] == "table-row"
+
+
 def test_a_killed_distillation_goes_on_to_the_same_bytes(
     teacher: Path, whole: Path, tmp_path: Path
 ) -> None:

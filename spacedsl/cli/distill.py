@@ -36,14 +36,12 @@ class Nsr(StrEnum):
     authors = "authors"
 
 
-NSR = {Nsr.teacher: "teacher-variance", Nsr.authors: "student-variance"}
-"""As tables name it."""
-
-
 def distill(
     hyper: str = typer.Option(..., "--hyper", help="A hyperspace: a page or a library name."),
     data: str = typer.Option(..., "--data", help="Also photos:DIR; labels are not used."),
-    teacher: str = typer.Option(..., "--teacher", help="lite0, lite1, lite2 or checkpoint:RUN."),
+    teacher: str = typer.Option(
+        ..., "--teacher", help="lite0, lite1, lite2, checkpoint:RUN or timm:NAME[:FILE]."
+    ),
     out: Path = typer.Option(..., "--out", help="The run directory."),
     target: str = typer.Option("cpu", "--target", help="LSQ+ is for its 8-bit tensors."),
     fp32: bool = typer.Option(False, "--fp32", help="No LSQ+: losses in FP32."),
@@ -76,7 +74,8 @@ def distill(
 ) -> None:
     """Distil every (stage, block type) of a hyperspace from a teacher, in FP32 and then with LSQ+,
     and fit a quality table for `evolve --quality` to the losses of their sub-stages."""
-    from spacedsl.tables.files import DISTILLED
+    from spacedsl.tables.distilled import fit_run
+    from spacedsl.tables.files import DISTILLED, save_table
 
     need_training()
     space = hyperspace(hyper)
@@ -125,16 +124,13 @@ def distill(
             run.here(opened)
         else:
             run.away(setting, _away(chosen, jobs, ray))
-        rows = [(job, results.finished(out, job.name) or []) for job in todo]
-    table = out / DISTILLED
-    about_teacher = f"{teacher} {opened.teacher.hash[:16]}"
-    about_data = f"{data} {opened.data.hash[:16]}"
-    _save(table, space, rows, asked, (about_teacher, NSR[nsr], about_data))
-    count = sum(len(found) for _, found in rows)
+    path, table = out / DISTILLED, fit_run(out, space)
+    save_table(table, path)
+    count = table.source.rows
     if format is Format.json:
-        emit({"quality": str(table), "rows": count, "jobs": [j.name for j in todo]})
+        emit({"quality": str(path), "rows": count, "jobs": [j.name for j in todo]})
     else:
-        print(f"{table}: fitted to {count:,} sub-stages of {len(todo)} jobs")
+        print(f"{path}: fitted to {count:,} sub-stages of {len(todo)} jobs")
 
 
 def hyperspace(spec: str) -> Space:
@@ -226,22 +222,6 @@ class _Run:
             help = "the others are done; --resume tries these again"
             message = f"{len(self.failed)} of {self.count} jobs failed: {listed}"
             raise fault("job-failed", message, help)
-
-
-def _save(
-    path: Path,
-    space: Space,
-    rows: list[tuple[Job, list[dict[str, Any]]]],
-    asked: Asked,
-    about: tuple[str, str, str],
-) -> None:
-    from spacedsl.tables.distilled import distilled_table, substage_rows
-    from spacedsl.tables.files import save_table
-
-    teacher, nsr, data = about
-    files = [f for j, r in rows for f in substage_rows(space, j.number, j.choice, r)]
-    note = f"INT8 losses, LSQ+ for {asked.target.name}" if asked.target else "FP32 losses"
-    save_table(distilled_table(space, files, teacher=teacher, nsr=nsr, data=data, note=note), path)
 
 
 def _warn(message: str) -> None:

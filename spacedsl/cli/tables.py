@@ -69,19 +69,25 @@ def fit(
     licence: str = typer.Option("", "--licence", help="The licence of the rows."),
     format: Format = FORMAT,
 ) -> None:
-    """Fit latencies and NSR losses to a directory of tables, into one file."""
+    """Fit latencies and NSR losses to a directory of tables, into one file; or the losses of a
+    distillation's folder, which says itself what they are of."""
+    from spacedsl.tables.distilled import fit_run, is_run
     from spacedsl.tables.files import save_table
     from spacedsl.tables.fit import fit_directory
 
-    table = fit_directory(
-        directory,
-        api.load_space(hyper),
-        device=device,
-        teacher=teacher,
-        nsr=nsr,
-        provenance=provenance,
-        licence=licence,
-    )
+    space = api.load_space(hyper)
+    if is_run(directory):
+        table = fit_run(directory, space)
+    else:
+        table = fit_directory(
+            directory,
+            space,
+            device=device,
+            teacher=teacher,
+            nsr=nsr,
+            provenance=provenance,
+            licence=licence,
+        )
     save_table(table, out)
     if format is Format.json:
         emit({"rows": table.source.rows, "hyperspace": table.source.hyperspace_hash})

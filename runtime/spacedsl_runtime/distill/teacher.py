@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from spacedsl_runtime.data.split import Data
 from spacedsl_runtime.distill.efficientnet_lite import MEAN, SCALES, STD, load_lite
+from spacedsl_runtime.distill.timm_teacher import load_timm
 from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import TeacherError
@@ -23,7 +24,7 @@ from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.run import CHECKPOINT, PLAN
 from spacedsl_runtime.train.state import load_weights, read_training
 
-KNOWN = "lite0, lite1, lite2, checkpoint:RUN"
+KNOWN = "lite0, lite1, lite2, checkpoint:RUN, timm:NAME[:FILE]"
 
 Calibration = Callable[[Normalise, int], Iterable[Tensor]]
 """Batches of training images (N, C, R, R), normalised, for a resolution R."""
@@ -59,6 +60,8 @@ def open_teacher(spec: str, calibration: Calibration) -> Teacher:
         return _lite(kind)
     if kind == "checkpoint" and where:
         return _checkpoint(spec, Path(where), calibration)
+    if kind == "timm" and where:
+        return _timm(spec, where)
     raise TeacherError(f"unknown teacher `{spec}`", f"known: {KNOWN}")
 
 
@@ -70,6 +73,14 @@ def _lite(name: str) -> Teacher:
         boundaries.append(Boundary(f"stage{i}", stride, stage.width))
     normalise = Normalise(MEAN, STD)
     return _frozen(name, 3, normalise, tuple(boundaries), network, network.features)
+
+
+def _timm(spec: str, where: str) -> Teacher:
+    name, _, file = where.partition(":")
+    found = load_timm(name, Path(file) if file else None)
+    boundaries = tuple(map(Boundary, found.places, found.strides, found.widths))
+    normalise = Normalise(found.mean, found.std)
+    return _frozen(spec, found.channels, normalise, boundaries, found.network, found.features)
 
 
 def _checkpoint(spec: str, folder: Path, calibration: Calibration) -> Teacher:
