@@ -141,9 +141,13 @@ def _line(row: Row) -> str:
 
 def _likes(analysis: Analysis) -> Iterator[str]:
     if analysis.reference is not None:
-        yield f"Whole networks are {analysis.reference:.2f} times as fast in INT8 (geometric mean)."
+        of = "whole models" if analysis.part(Part.models) else "everything measured"
         yield (
-            f"Liked is what gains {MARGIN:g} times as much or takes no time, disliked what gains "
+            f"The usual gain, the geometric mean of {of}: INT8 is {analysis.reference:.2f} times as "
+            "fast."
+        )
+        yield (
+            f"Liked is what gains {MARGIN:g} times that or takes no time, disliked what gains "
             f"{MARGIN:g} times less or is slower in INT8: geometric means over shapes, by their "
             f"95 % intervals. Speed-ups known worse than to {TOLERANCE:.0%} are noisy."
         )
