@@ -142,10 +142,7 @@ def _line(row: Row) -> str:
 def _likes(analysis: Analysis) -> Iterator[str]:
     if analysis.reference is not None:
         of = "whole models" if analysis.part(Part.models) else "everything measured"
-        yield (
-            f"The usual gain, the geometric mean of {of}: INT8 is {analysis.reference:.2f} times as "
-            "fast."
-        )
+        yield f"The usual gain, the geometric mean of {of}: {analysis.reference:.2f} times as fast."
         yield (
             f"Liked is what gains {MARGIN:g} times that or takes no time, disliked what gains "
             f"{MARGIN:g} times less or is slower in INT8: geometric means over shapes, by their "
