@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.analysis import contrast
 from spacedsl import api
 from spacedsl.analysis import analyse
 from spacedsl.analysis.cases import Part, cases_of
@@ -87,7 +88,7 @@ def test_the_figures_are_those_of_the_device(device: MadeUp, tmp_path: Path) -> 
     assert {r["name"] for r in found["parts"]["models"]} >= {"seqnet-vnni-a4", "resnet-50"}
     files = {path.name for path in out.iterdir()}
     tables = {f"{part}.csv" for part in Part}
-    assert files >= {"report.txt", "machine.json", *tables}
+    assert files >= {"report.txt", "machine.json", "tastes.csv", *tables}
     with (out / "blocks.csv").open() as file:
         table = list(csv.DictReader(file))
     assert len(table) == len(found["parts"]["blocks"]) == 28
@@ -113,6 +114,32 @@ def test_the_block_types_are_those_of_the_papers_hyperspace() -> None:
     asked = {c.block.name for c in hyper.stages[hyper.elastic[0]].choices}
     assert {case.name for case in cases_of(Part.blocks)} == asked
     assert len(asked) == 7
+
+
+def test_devices_contradict_where_one_gains_and_the_other_loses(tmp_path: Path) -> None:
+    head = "part,name,verdict,gain,low,high,why,reference\n"
+    rows = {
+        "a": (
+            "swish,,0.8,0.7,0.9,,1.2",
+            "conv,,2,1.9,2.1,,1.2",
+            "relu,,,,,,1.2",
+            "se,,1,.5,2,,1.2",
+        ),
+        "b": (
+            "swish,,3,2.8,3.2,,1.5",
+            "conv,,2,1.9,2.1,,1.5",
+            "relu,,,,,,1.5",
+            "se,,2,1.9,2.1,,1.5",
+        ),
+    }
+    for name, lines in rows.items():
+        (tmp_path / name).mkdir()
+        table = head + "".join(f"operators,{line}\n" for line in lines)
+        (tmp_path / name / "tastes.csv").write_text(table)
+    found = list(csv.DictReader(contrast(tmp_path / "a", tmp_path / "b").splitlines()))
+    assert {r["name"]: r["verdict"] for r in found} == {"swish": "contradict", "conv": "", "se": ""}
+    assert [r["name"] for r in found] == ["conv", "se", "swish"]
+    assert found[0]["ratio"] == "1.25"
 
 
 @pytest.mark.parametrize("name", ["cpu", "litert"])

@@ -36,7 +36,7 @@ def as_png(analysis: Analysis, part: Part) -> bytes:
     _DRAW[part](axes, rows)
     if rows[0].speedup is not None and analysis.reference is not None and part is not Part.models:
         mean = analysis.reference
-        axes.axhline(mean, color=GREY, linestyle=":", label=f"whole models, {mean:.2f}")
+        axes.axhline(mean, color=GREY, linestyle=":", label=f"usual gain, {mean:.2f}")
         axes.legend(fontsize=8, ncols=2)
     axes.set_title(f"{TITLES[part]}: {analysis.target.name}", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)

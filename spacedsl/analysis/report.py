@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from spacedsl.analysis.analyse import Analysis
@@ -37,6 +38,8 @@ COLUMNS = (
     "mmacs_per_ms", "status", "coverage",
 )  # fmt: skip
 
+TASTE_COLUMNS = ("part", "name", "verdict", "gain", "low", "high", "why", "reference")
+
 DIGITS = 6
 
 
@@ -67,6 +70,23 @@ def as_csv(analysis: Analysis, part: Part) -> str:
     return buffer.getvalue()
 
 
+def tastes_csv(analysis: Analysis) -> str:
+    """Likes and dislikes, and what gains are compared with."""
+    found = [{**_plain_taste(t), "reference": analysis.reference or 1.0} for t in analysis.tastes]
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, TASTE_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(
+        {k: round(v, DIGITS) if isinstance(v, float) else v for k, v in row.items()}
+        for row in found
+    )
+    return buffer.getvalue()
+
+
+def _plain_taste(taste: Taste) -> dict[str, Any]:
+    return {**asdict(taste), "part": taste.part.value}
+
+
 def as_json(analysis: Analysis) -> dict[str, Any]:
     """Everything, as plain data."""
     return {
@@ -77,18 +97,7 @@ def as_json(analysis: Analysis) -> dict[str, Any]:
             if analysis.part(part)
         },
         "reference_speedup": analysis.reference,
-        "tastes": [
-            {
-                "part": t.part.value,
-                "name": t.name,
-                "verdict": t.verdict,
-                "gain": t.gain,
-                "low": t.low,
-                "high": t.high,
-                "why": t.why,
-            }
-            for t in analysis.tastes
-        ],
+        "tastes": [_plain_taste(t) for t in analysis.tastes],
         "unanswered": [part.value for part in analysis.unanswered],
     }
 
@@ -132,9 +141,10 @@ def _line(row: Row) -> str:
 
 def _likes(analysis: Analysis) -> Iterator[str]:
     if analysis.reference is not None:
-        yield f"Whole networks are {analysis.reference:.2f} times as fast in INT8 (geometric mean)."
+        of = "whole models" if analysis.part(Part.models) else "everything measured"
+        yield f"The usual gain, the geometric mean of {of}: {analysis.reference:.2f} times as fast."
         yield (
-            f"Liked is what gains {MARGIN:g} times as much or takes no time, disliked what gains "
+            f"Liked is what gains {MARGIN:g} times that or takes no time, disliked what gains "
             f"{MARGIN:g} times less or is slower in INT8: geometric means over shapes, by their "
             f"95 % intervals. Speed-ups known worse than to {TOLERANCE:.0%} are noisy."
         )

@@ -11,7 +11,7 @@ from spacedsl.analysis.cases import Part
 from spacedsl.analysis.measured import Row
 
 MARGIN = 1.15
-"""Liked is what gains this many times as much as whole networks do; disliked, by as much less."""
+"""Liked is what gains this many times the usual (whole models' mean); disliked, by as much less."""
 
 USABLE = 1.5
 ENOUGH = 0.85
@@ -65,7 +65,7 @@ def _taste(rows: Sequence[Row], reference: float | None) -> Taste | None:
         return None
     gain, low, high = found
     verdict: Verdict = "indifferent"
-    why = f"{gain / reference:.2f} times what whole networks gain"
+    why = f"{gain / reference:.2f} times the usual gain"
     if gain >= MARGIN * reference and low > reference:
         verdict = "likes"
     elif high < 1:
@@ -89,7 +89,8 @@ def _channels(rows: Sequence[Row]) -> list[Taste]:
     if found is None:
         return []
     why = f"{ENOUGH:.0%} of the most, {most:.2f}, from here on; {gains[narrow]:.2f} at {narrow}"
-    return [Taste(Part.channels, f"conv 1x1, {width} channels", "likes", *found, why)]
+    verdict: Verdict = "likes" if found[1] > 1 else "indifferent"
+    return [Taste(Part.channels, f"conv 1x1, {width} channels", verdict, *found, why)]
 
 
 def table_tastes(rows: Sequence[Row]) -> tuple[Taste, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +15,8 @@ from spacedsl.analysis.cases import Part
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.limits import parse_seconds
 from spacedsl.cli.options import TARGET
-from spacedsl.diagnostics import fault
 
 if TYPE_CHECKING:
-    from spacedsl.analysis.analyse import Analysis
     from spacedsl.analysis.measured import Report
 
 
@@ -38,47 +34,21 @@ def analyze(
     """Measure which operators, block types and models gain from INT8 on a target, and list what it
     likes and dislikes."""
     from spacedsl.analysis.analyse import analyse
+    from spacedsl.analysis.folder import make_folder, write_folder
     from spacedsl.analysis.report import as_json, as_text
 
     found, seconds = api.load_target(target), parse_seconds(budget)
     parts = list(dict.fromkeys(part or Part))
     if out is not None:
-        _make(out)
+        make_folder(out)
     with _bar(found.name, quiet=format is Format.json) as report:
         analysis = analyse(found, parts, seconds, report)
-    if out is not None:
-        _write(analysis, out)
+    if out is not None and not write_folder(analysis, out):
+        print("no pictures: they need `pip install 'spacedsl[plot]'`", file=sys.stderr)
     if format is Format.json:
         emit(as_json(analysis))
     else:
         print(as_text(analysis), end="")
-
-
-def _make(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        why = error.strerror or error
-        raise fault("cannot-write", f"cannot make the folder {out}: {why}") from None
-
-
-def _write(analysis: Analysis, out: Path) -> None:
-    """report.txt, machine.json, and per part a table and, with matplotlib, a picture."""
-    from spacedsl.analysis.report import as_csv, as_text
-    from spacedsl.files import write_atomic
-
-    write_atomic(out / "report.txt", as_text(analysis))
-    write_atomic(out / "machine.json", json.dumps(analysis.description, indent=1) + "\n")
-    parts = [part for part in Part if analysis.part(part)]
-    for part in parts:
-        write_atomic(out / f"{part.value}.csv", as_csv(analysis, part))
-    if importlib.util.find_spec("matplotlib") is None:
-        print("no pictures: they need `pip install 'spacedsl[plot]'`", file=sys.stderr)
-        return
-    from spacedsl.analysis.plot import as_png
-
-    for part in parts:
-        write_atomic(out / f"{part.value}.png", as_png(analysis, part))
 
 
 @contextmanager
