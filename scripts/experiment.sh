@@ -45,7 +45,7 @@ models() {
   local run="$out/super-$1"
   once "train-$1" train "$2" "$run" "$STEPS"
   once "qat-$1" train "$2" "$run" "$QAT_STEPS" --qat --target cpu
-  once "search-$1" spacedsl search "$run" --target cpu --limits "$LIMITS" --population 16 \
-    --rounds 4 --images 1000 --measure 20 --threads 1 \
+  once "search-$1" spacedsl search "$run" --target cpu --limits "$LIMITS" --population 8 \
+    --rounds 3 --images 1000 --measure 20 --threads 1 \
     --out "$out/models-$1" --resume
 }
