@@ -13,7 +13,7 @@ import typer
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.distillation import BATCH, EPOCHS, LSQ_EPOCHS, Asked, Job, prepare
-from spacedsl.cli.runs import counting_bar, need_training, runtime_faults
+from spacedsl.cli.runs import counting_bar, need_training, runtime_faults, warned
 from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space
 
@@ -108,7 +108,7 @@ def distill(
         if per_process is not None:
             torch.set_num_threads(per_process)
         sources = Sources(data, teacher, seed)
-        opened = open_sources(sources, _warn)
+        opened = open_sources(sources, warned)
         todo, settings = prepare(space, asked, opened)
         about = {
             "command": ["spacedsl", *sys.argv[1:]],
@@ -117,7 +117,7 @@ def distill(
             "target": asked.target and asked.target.name,
             "threads": torch.get_num_threads(),
         }
-        results.begin(out, todo[0].task.plan.page, settings, about, resume, _warn)
+        results.begin(out, todo[0].task.plan.page, settings, about, resume, warned)
         setting = Setting(sources, opened.data.hash, opened.teacher.hash, per_process)
         run = _Run(todo, out, format is Format.json)
         if chosen is Executor.serial:
@@ -183,7 +183,7 @@ class _Run:
                 def watch(step: int, _: float) -> None:
                     show(self.done + step)
 
-                self.ended(job, run_job(opened, job.task, watch, _warn))
+                self.ended(job, run_job(opened, job.task, watch, warned))
                 show(self.done)
         self.check()
 
@@ -198,7 +198,7 @@ class _Run:
             for index, found in executor.completed(run_away, setting, tasks):
                 outcome = Outcome((), found.why) if isinstance(found, Died) else found
                 for warning in outcome.warnings:
-                    _warn(warning)
+                    warned(warning)
                 self.ended(self.missing[index], outcome)
                 show(self.done)
         self.check()
@@ -210,7 +210,7 @@ class _Run:
         self.done += job.task.steps
         if outcome.failed:
             self.failed[job.name] = outcome.failed
-            _warn(f"{job.name}: {outcome.failed}")
+            warned(f"{job.name}: {outcome.failed}")
             save_failure(self.out, job.name, outcome.failed)
         else:
             save_rows(self.out, job.name, [row.to_json() for row in outcome.rows])
@@ -222,7 +222,3 @@ class _Run:
             help = "the others are done; --resume tries these again"
             message = f"{len(self.failed)} of {self.count} jobs failed: {listed}"
             raise fault("job-failed", message, help)
-
-
-def _warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)
