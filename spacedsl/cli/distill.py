@@ -29,6 +29,10 @@ class Executor(StrEnum):
     ray = "ray"
 
 
+FEATURES = "features"
+"""In --out, until all jobs are done: the teacher's maps."""
+
+
 class Nsr(StrEnum):
     """By whose variance the error is divided."""
 
@@ -69,6 +73,9 @@ def distill(
     jobs: int | None = typer.Option(None, "--jobs", min=1, max=1024, help="Jobs at a time."),
     ray: str | None = typer.Option(None, "--ray", help="A Ray cluster's address, or local."),
     threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="Of each process."),
+    cache_gb: float = typer.Option(
+        2.0, "--cache-gb", min=0, help="Keep up to so much of the teacher's maps in --out; 0: none."
+    ),
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
     format: Format = FORMAT,
 ) -> None:
@@ -79,6 +86,10 @@ def distill(
 
     need_training()
     space = hyperspace(hyper)
+    chosen = _executor(executor, jobs, ray)
+    kept = (
+        (out / FEATURES, int(cache_gb * 1e9)) if cache_gb and chosen is not Executor.ray else None
+    )
     asked = Asked(
         data=data,
         teacher=teacher,
@@ -93,6 +104,7 @@ def distill(
         definition=nsr.value,
         samples=samples,
         seed=seed,
+        cache=kept,
     )
     with runtime_faults():
         from spacedsl_runtime.train.run import holds_run
@@ -103,7 +115,6 @@ def distill(
         from spacedsl_runtime.distill import results
         from spacedsl_runtime.distill.jobs import Setting, Sources, open_sources
 
-        chosen = _executor(executor, jobs, ray)
         per_process = threads or (None if chosen is Executor.serial else 1)
         if per_process is not None:
             torch.set_num_threads(per_process)
@@ -124,6 +135,8 @@ def distill(
             run.here(opened)
         else:
             run.away(setting, _away(chosen, jobs, ray))
+    if cache := todo[0].task.cache:
+        cache.clear()
     path, table = out / DISTILLED, fit_run(out, space)
     save_table(table, path)
     count = table.source.rows
