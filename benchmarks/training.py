@@ -1,11 +1,13 @@
 """A training step of the sandwich rule: images per second, against the usual elastic modules.
 
-    python -m benchmarks.training [--space vnni] [--resolution 64] [--batch 16] [--rounds 9]
+    python -m benchmarks.training [--space vnni] [--resolution 64] [--batch 16] [--rounds 9] [--bkd]
 
 Steps of both ways run in turn, one of each per round, on the same subnets and images, so that
 drift of the machine hits both. `sliced` is a plain stand-in for the usual elastic modules: every
 weight is sliced and copied on every call, images and weights are channels first. Also how many
-digits a second are read and augmented. Prints JSON."""
+digits a second are read and augmented. `--bkd`: steps of block-wise distillation of onnxw's stage3
+from EfficientNet-Lite0 (random weights), with the teacher's maps read from a cache and without.
+Prints JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from statistics import median, quantiles
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -23,13 +27,17 @@ from torch import Tensor
 
 from benchmarks.runtime import copied_slices
 from spacedsl import api
-from spacedsl.compiler.supernet import supernet_plan
+from spacedsl.compiler.supernet import bkd_plans, supernet_plan
 from spacedsl.compiler.supernet_schema import json_text
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.data.split import Unreadables
+from spacedsl_runtime.distill.efficientnet_lite import EfficientNetLite
+from spacedsl_runtime.distill.features import FeatureCache
+from spacedsl_runtime.distill.loop import BkdJob, distill
+from spacedsl_runtime.distill.teacher import Boundary, Teacher
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from spacedsl_runtime.plan import Plan, read_plan
-from spacedsl_runtime.train.batches import batches
+from spacedsl_runtime.train.batches import Normalise, batches
 from spacedsl_runtime.train.loop import sandwich, train_step
 from spacedsl_runtime.train.optimise import optimiser_of
 from spacedsl_runtime.train.parallel import World
@@ -79,6 +87,49 @@ def reading(batch: int) -> float:
     return 10 * batch / (time.perf_counter() - start)
 
 
+def distilling(rounds: int, resolution: int, batch: int) -> dict[str, Any]:
+    """Seconds of a step of BKD with kept maps and without, and their ratio, in turn."""
+    network = EfficientNetLite("lite0").eval().requires_grad_(False)
+    widths = [network.stem.conv.out_channels, *(stage.width for stage in network.shape)]
+    strides = (2, 2, 4, 8, 16, 16, 32, 32)
+    teacher = Teacher(
+        "lite0",
+        "random",
+        1,
+        Normalise((0.5,), (0.5,)),
+        tuple(Boundary(str(i), s, w) for i, (s, w) in enumerate(zip(strides, widths, strict=True))),
+        network,
+        lambda x: network.features(x.repeat(1, 3, 1, 1)),
+    )
+    plans = [json.loads(json_text(p)) for p in bkd_plans(api.load_space("onnxw"))]
+    plan = read_plan(next(p for p in plans if p["name"] == "onnxw stage3 mbv2"), "bkd")
+    recipe = Recipe(steps=4, batch=batch, lr=0.001, warmup=0, weight_decay=1e-4)
+    seconds: dict[str, list[float]] = {"computed": [], "kept": []}
+    with TemporaryDirectory() as folder:
+        cache = FeatureCache(Path(folder) / "features", 4 << 30, (3, 4))
+        for i in range(-1, rounds):  # the first round fills the cache
+            for name in seconds if i % 2 else reversed(seconds):
+                kept = cache if name == "kept" else None
+                job = BkdJob(plan, (3, 4), (resolution,), 1, recipe, cache=kept)
+                marks: list[float] = []
+                found = Unreadables(0, print)
+
+                def mark(*_: float, marks: list[float] = marks) -> None:
+                    marks.append(time.perf_counter())
+
+                distill(job, teacher, open_data("digits"), found, mark)
+                if i >= 0:
+                    seconds[name].append((marks[-1] - marks[0]) / (len(marks) - 1))
+        size = sum(path.stat().st_size for path in cache.folder.glob("step*"))
+    ratios = [b / a for a, b in zip(seconds["kept"], seconds["computed"], strict=True)]
+    low, _, high = quantiles(ratios, n=4)
+    return {
+        "seconds_per_step": {name: median(s) for name, s in seconds.items()},
+        "speedup": {"median": median(ratios), "quartiles": [low, high]},
+        "mb_per_step": size / recipe.steps / 1e6,
+    }
+
+
 def main() -> None:
     """Print the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -87,8 +138,13 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--bkd", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    if args.bkd:
+        found = distilling(args.rounds, args.resolution, args.batch)
+        print(json.dumps({**vars(args), **found}, indent=1))
+        return
     plan = read_plan(json.loads(json_text(supernet_plan(api.load_space(args.space)))), "supernet")
     plan = replace(plan, resolutions=(args.resolution,))
     recipe = Recipe(steps=1000, batch=args.batch, lr=0.001, warmup=0, weight_decay=1e-5)

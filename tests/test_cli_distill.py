@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from spacedsl.tables.files import load_quality, load_table
 from spacedsl.tables.fit_quality import substages
 from spacedsl_runtime.data.split import Unreadables
 from spacedsl_runtime.distill import loop
+from spacedsl_runtime.distill.features import FeatureCache
 from spacedsl_runtime.distill.loop import BkdJob
 from spacedsl_runtime.distill.table import Row
 from spacedsl_runtime.distill.teacher import open_teacher
@@ -174,6 +176,48 @@ def test_losses_are_those_of_the_int8_arithmetic(
     assert "lsq_steps is 0, this run's is 1" in differing
 
 
+def test_kept_maps_of_the_teacher_change_nothing(teacher: Path, tmp_path: Path) -> None:
+    """Whether all are kept, some, or none; and where a file is damaged."""
+    master = open_teacher(f"checkpoint:{teacher}", some_digits)
+    reads: list[int] = []
+
+    def features(x: torch.Tensor) -> list[torch.Tensor]:
+        reads.append(len(x))
+        return master.features(x)
+
+    counted = replace(master, features=features)
+    plan = read_plan(_plans()[0], "bkd")
+    recipe = Recipe(steps=6, batch=16, lr=0.01, warmup=0, weight_decay=1e-4)
+    task = BkdJob(plan, (0, 1), (8, 12), 2, recipe)
+
+    def losses(cache: FeatureCache | None) -> tuple[list[float], int]:
+        reads.clear()
+        unreadables = Unreadables(0, pytest.fail)
+        rows = loop.distill(
+            replace(task, cache=cache), counted, digits(), unreadables, lambda *_: None
+        )
+        return [row.loss for row in rows], len(reads)
+
+    plain, count = losses(None)
+    cache = FeatureCache(tmp_path / "features", 1 << 30, (0, 1))
+    assert losses(cache) == (plain, count)
+    assert losses(cache) == (plain, 0)
+    (tmp_path / "features" / "step3.safetensors").write_bytes(b"cut")
+    assert losses(cache) == (plain, 1)
+    some = FeatureCache(tmp_path / "some", sum(_sizes(tmp_path / "features")) // 2, (0, 1))
+    assert losses(some) == (plain, count)
+    assert sum(_sizes(some.folder)) <= some.limit
+    assert 0 < losses(some)[1] < count
+    cache.clear()
+    assert not cache.folder.exists()
+    full = FeatureCache(Path("/dev/null/features"), 1 << 30, (0, 1))
+    assert losses(full) == (plain, count)
+
+
+def _sizes(folder: Path) -> list[int]:
+    return [path.stat().st_size for path in folder.iterdir()]
+
+
 def test_tables_fit_reads_the_run(whole: Path, teacher: Path, tmp_path: Path) -> None:
     page, out = teacher.parent / "small.space", tmp_path / "table.json"
 
@@ -233,6 +277,16 @@ def test_a_failed_job_is_retried_and_harms_no_other(
     monkeypatch.undo()
     run_json(*words(teacher, out, "--resume"))
     assert contents(out) == contents(whole)
+
+
+def test_a_loss_that_is_no_number_names_the_sub_stage(teacher: Path, tmp_path: Path) -> None:
+    """Once: it would be none again. Jobs do not end well, and no table is made."""
+    out = tmp_path / "bkd"
+    found = run_json(*words(teacher, out), "--lr", "1e30", code=2)["diagnostics"][0]
+    assert found["code"] == "job-failed"
+    assert "stage1 0 mbv2: small stage1 mbv2: the loss is nan at step" in found["message"]
+    assert "sub-stage `largest`" in found["message"]
+    assert not (out / "quality.json").exists()
 
 
 def test_what_does_not_fit_is_refused(teacher: Path, whole: Path, tmp_path: Path) -> None:

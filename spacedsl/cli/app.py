@@ -32,6 +32,7 @@ COMMANDS = {
     "optimum": "optimum:optimum",
     "compile": "compile:compile_page",
     "export": "export:export",
+    "plan": "plan:plan",
     "distill": "distill:distill",
     "train": "train:train",
     "search": "search:search",

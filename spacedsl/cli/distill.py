@@ -13,7 +13,7 @@ import typer
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.distillation import BATCH, EPOCHS, LSQ_EPOCHS, Asked, Job, prepare
-from spacedsl.cli.runs import counting_bar, need_training, runtime_faults
+from spacedsl.cli.runs import counting_bar, need_training, runtime_faults, warned
 from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space
 
@@ -27,6 +27,10 @@ class Executor(StrEnum):
     serial = "serial"
     processes = "processes"
     ray = "ray"
+
+
+FEATURES = "features"
+"""In --out, until all jobs are done: the teacher's maps."""
 
 
 class Nsr(StrEnum):
@@ -69,6 +73,9 @@ def distill(
     jobs: int | None = typer.Option(None, "--jobs", min=1, max=1024, help="Jobs at a time."),
     ray: str | None = typer.Option(None, "--ray", help="A Ray cluster's address, or local."),
     threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="Of each process."),
+    cache_gb: float = typer.Option(
+        2.0, "--cache-gb", min=0, help="Keep up to so much of the teacher's maps in --out; 0: none."
+    ),
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
     format: Format = FORMAT,
 ) -> None:
@@ -79,6 +86,10 @@ def distill(
 
     need_training()
     space = hyperspace(hyper)
+    chosen = _executor(executor, jobs, ray)
+    kept = (
+        (out / FEATURES, int(cache_gb * 1e9)) if cache_gb and chosen is not Executor.ray else None
+    )
     asked = Asked(
         data=data,
         teacher=teacher,
@@ -93,6 +104,7 @@ def distill(
         definition=nsr.value,
         samples=samples,
         seed=seed,
+        cache=kept,
     )
     with runtime_faults():
         from spacedsl_runtime.train.run import holds_run
@@ -103,12 +115,11 @@ def distill(
         from spacedsl_runtime.distill import results
         from spacedsl_runtime.distill.jobs import Setting, Sources, open_sources
 
-        chosen = _executor(executor, jobs, ray)
         per_process = threads or (None if chosen is Executor.serial else 1)
         if per_process is not None:
             torch.set_num_threads(per_process)
         sources = Sources(data, teacher, seed)
-        opened = open_sources(sources, _warn)
+        opened = open_sources(sources, warned)
         todo, settings = prepare(space, asked, opened)
         about = {
             "command": ["spacedsl", *sys.argv[1:]],
@@ -117,13 +128,15 @@ def distill(
             "target": asked.target and asked.target.name,
             "threads": torch.get_num_threads(),
         }
-        results.begin(out, todo[0].task.plan.page, settings, about, resume, _warn)
+        results.begin(out, todo[0].task.plan.page, settings, about, resume, warned)
         setting = Setting(sources, opened.data.hash, opened.teacher.hash, per_process)
         run = _Run(todo, out, format is Format.json)
         if chosen is Executor.serial:
             run.here(opened)
         else:
             run.away(setting, _away(chosen, jobs, ray))
+    if cache := todo[0].task.cache:
+        cache.clear()
     path, table = out / DISTILLED, fit_run(out, space)
     save_table(table, path)
     count = table.source.rows
@@ -183,7 +196,7 @@ class _Run:
                 def watch(step: int, _: float) -> None:
                     show(self.done + step)
 
-                self.ended(job, run_job(opened, job.task, watch, _warn))
+                self.ended(job, run_job(opened, job.task, watch, warned))
                 show(self.done)
         self.check()
 
@@ -198,7 +211,7 @@ class _Run:
             for index, found in executor.completed(run_away, setting, tasks):
                 outcome = Outcome((), found.why) if isinstance(found, Died) else found
                 for warning in outcome.warnings:
-                    _warn(warning)
+                    warned(warning)
                 self.ended(self.missing[index], outcome)
                 show(self.done)
         self.check()
@@ -210,7 +223,7 @@ class _Run:
         self.done += job.task.steps
         if outcome.failed:
             self.failed[job.name] = outcome.failed
-            _warn(f"{job.name}: {outcome.failed}")
+            warned(f"{job.name}: {outcome.failed}")
             save_failure(self.out, job.name, outcome.failed)
         else:
             save_rows(self.out, job.name, [row.to_json() for row in outcome.rows])
@@ -222,7 +235,3 @@ class _Run:
             help = "the others are done; --resume tries these again"
             message = f"{len(self.failed)} of {self.count} jobs failed: {listed}"
             raise fault("job-failed", message, help)
-
-
-def _warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spacedsl.ir.space import Space
@@ -42,6 +43,8 @@ class Asked:
     definition: Definition
     samples: int
     seed: int
+    cache: tuple[Path, int] | None = None
+    """Where the teacher's maps are kept, and how many bytes of them. It changes no result."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,12 @@ def _jobs(
     lsq_steps: int,
     resolutions: tuple[int, ...],
 ) -> Iterator[Job]:
+    from spacedsl_runtime.distill.features import FeatureCache
     from spacedsl_runtime.distill.loop import BkdJob
     from spacedsl_runtime.train.recipe import Recipe
+
+    used = tuple(sorted({i for place in places.values() for i in place}))
+    cache = FeatureCache(*asked.cache, used) if asked.cache else None
 
     def recipe(count: int, lr: float) -> Recipe:
         return Recipe(count, asked.batch, lr, 0, WEIGHT_DECAY, seed=asked.seed)
@@ -126,6 +133,7 @@ def _jobs(
             recipe(steps, rate),
             recipe(lsq_steps, lsq_rate) if lsq_steps else None,
             asked.definition,
+            cache,
         )
         yield Job(number, choice, f"stage{number} {choice} {plan.stages[0].block}", task)
 

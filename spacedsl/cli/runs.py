@@ -34,6 +34,11 @@ def need_training() -> None:
             raise fault("missing-extra", message, "pip install 'spacedsl[train]'")
 
 
+def warned(message: str) -> None:
+    """A warning on standard error."""
+    print(f"warning: {message}", file=sys.stderr)
+
+
 @contextmanager
 def training_bar(
     steps: int, *, quiet: bool

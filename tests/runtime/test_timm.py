@@ -34,12 +34,13 @@ DEPTHS = (1, 2, 2, 3, 3, 4, 1)
 @pytest.fixture(scope="module", autouse=True)
 def _torchvision() -> torch.library.Library:
     """Its operators, where it does not fit torch and so has not defined them."""
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     try:
         import torchvision  # noqa: F401
     except RuntimeError:
         for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            schema = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            library.define(schema)  # type: ignore[no-untyped-call]
     return library  # kept: its operators go with it
 
 

@@ -6,7 +6,7 @@ imitate the teacher's map after the stage, given its map before (SpaceEvo, Sec. 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from spacedsl_runtime.data.split import Data, Unreadables
+from spacedsl_runtime.distill.features import FeatureCache
 from spacedsl_runtime.distill.loss import Definition, nsr_loss
 from spacedsl_runtime.distill.quantised import QatBkdStage
 from spacedsl_runtime.distill.stage import BkdStage, load_bkd_stage
-from spacedsl_runtime.distill.table import EVALUATED, Row, evaluate, substages
+from spacedsl_runtime.distill.table import EVALUATED, Maps, Row, evaluate, substages
 from spacedsl_runtime.distill.teacher import Teacher, check_data
 from spacedsl_runtime.errors import DivergedError
 from spacedsl_runtime.plan import Plan
@@ -40,7 +41,8 @@ class BkdJob:
     """One elastic stage with one block type; `boundaries`: the teacher's before and after it.
     `resolutions` are those that it is trained and evaluated at; `samples` sub-stages per width
     window and resolution are evaluated. `lsq`: LSQ+ after the FP32 training `recipe`, whose seed it
-    has; the losses are then those of the INT8 arithmetic that the plan's target does."""
+    has; the losses are then those of the INT8 arithmetic that the plan's target does. `cache`,
+    which changes no result, is of jobs with the same seed, resolutions and images."""
 
     plan: Plan
     boundaries: tuple[int, int]
@@ -49,6 +51,7 @@ class BkdJob:
     recipe: Recipe
     lsq: Recipe | None = None
     definition: Definition = "teacher"
+    cache: FeatureCache | None = None
 
     @property
     def steps(self) -> int:
@@ -83,7 +86,7 @@ def distill(
     rows: list[Row] = []
     for resolution, found in drawn.items():
         images = islice(evaluation.calibration(resolution), EVALUATED)
-        maps = [training.maps(batch) for batch in images]
+        maps = [training.maps(f"plain{resolution}-{i}", x) for i, x in enumerate(images)]
         rows += evaluate(trained, found, maps, job.definition)
     return tuple(rows)
 
@@ -96,7 +99,8 @@ def _start(
     steps = range(job.recipe.steps, job.steps)
     trained = [s for i in steps for s in paths(job, qat, i)[1].values()]
     chosen = qat.covering_all([*trained, *evaluated])
-    given, _ = training.maps(next(evaluation.calibration(max(job.resolutions))))
+    greatest = max(job.resolutions)
+    given, _ = training.maps(f"plain{greatest}-0", next(evaluation.calibration(greatest)))
     qat.start(chosen, [given] * len(chosen))
 
 
@@ -128,12 +132,8 @@ class _Training:
     ) -> None:
         """Steps `first`, ... of the job; `rate` of a group is its learning rate at the peak."""
         adam = torch.optim.Adam(groups, recipe.lr, weight_decay=recipe.weight_decay)
-        whole = replace(recipe, steps=first + recipe.steps)
-        size = max(self.job.resolutions)
-        found = batches(self.data, whole, size, first, World(), self.unreadables)
-        for step, (views, _) in enumerate(found, first):
-            resolution, chosen = paths(self.job, stage, step)
-            given, wanted = self.maps(resized(self.teacher.normalise(views), resolution))
+        for step, (given, wanted) in self._steps(recipe, first):
+            _, chosen = paths(self.job, stage, step)
             adam.zero_grad(set_to_none=True)
             losses = [self._backward(stage, subnet, given, wanted) for subnet in chosen.values()]
             for (name, subnet), loss in zip(chosen.items(), losses, strict=True):
@@ -147,10 +147,35 @@ class _Training:
             adam.step()
             self.watch(step + 1, losses[0])
 
-    def maps(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The teacher's maps before and after the stage, (N, C, H, W) each."""
+    def _steps(self, recipe: Recipe, first: int) -> Iterator[tuple[int, Maps]]:
+        """Steps and the teacher's maps; images are read where the maps are not kept."""
+        whole, size = replace(recipe, steps=first + recipe.steps), max(self.job.resolutions)
+        step = first
+        while step < whole.steps:
+            if kept := self._kept(f"step{step}"):
+                yield step, kept
+                step += 1
+                continue
+            found = batches(self.data, whole, size, step, World(), self.unreadables)
+            for views, _ in found:
+                images = resized(self.teacher.normalise(views), resolution_at(self.job, step))
+                yield step, self.maps(f"step{step}", images)
+                step += 1
+                if self._kept(f"step{step}"):
+                    break
+
+    def _kept(self, name: str) -> Maps | None:
+        cache = self.job.cache
+        found = cache.load(name, self.job.boundaries) if cache else None
+        return _pair(found) if found else None
+
+    def maps(self, name: str, images: Tensor) -> Maps:
+        """The teacher's maps before and after the stage; they may be kept under `name`."""
+        cache, wanted = self.job.cache, self.job.boundaries
+        if cache is not None:
+            return _pair(cache.get(name, wanted, lambda: self.teacher.features(images)))
         maps = self.teacher.features(images)
-        return maps[self.job.boundaries[0]], maps[self.job.boundaries[1]]
+        return _pair([maps[i] for i in wanted])
 
     def _backward(
         self, stage: BkdStage | QatBkdStage, subnet: Subnet, given: Tensor, wanted: Tensor
@@ -163,6 +188,17 @@ class _Training:
         words = describe(self.job.plan, subnet)
         message = f"{self.job.plan.name}: the loss is {loss} at step {step + 1}, sub-stage"
         return DivergedError(f"{message} `{name}` ({words})", "a lower --lr may help")
+
+
+def _pair(maps: Sequence[Tensor]) -> Maps:
+    """In one memory format, wherever they come from: sums depend on it in their last bits."""
+    before, after = (m.contiguous(memory_format=torch.channels_last) for m in maps)
+    return before, after
+
+
+def resolution_at(job: BkdJob, step: int) -> int:
+    """Of a step's images, in pixels: the first that its generator draws."""
+    return choices(job.recipe.seed, Use.subnets, step).choice(job.resolutions)
 
 
 def paths(job: BkdJob, stage: BkdStage | QatBkdStage, step: int) -> tuple[int, dict[str, Subnet]]:

@@ -1,0 +1,1 @@
+"""What work costs, measured on a little of it."""

@@ -1,0 +1,87 @@
+"""Seconds of training steps of a supernet in FP32 and in 8 bits, and of evaluating a subnet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from spacedsl_runtime.data.split import Data, Unreadables, unreadable_limit
+from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
+from spacedsl_runtime.plan import Plan
+from spacedsl_runtime.quant.qat import QatSupernet
+from spacedsl_runtime.subnet import Subnet
+from spacedsl_runtime.train.batches import Normalise, batches, resized
+from spacedsl_runtime.train.parallel import World
+from spacedsl_runtime.train.recipe import Recipe
+from spacedsl_runtime.train.seeds import Use, choices
+
+STEPS = 2
+"""Of each kind: the first one warms up, the second is timed."""
+
+
+@dataclass(frozen=True)
+class SupernetSeconds:
+    """Of a step in FP32 and in 8 bits, images read included, and of one image through a random
+    subnet in 8 bits; how many weights there are."""
+
+    step: float
+    qat_step: float
+    image: float
+    weights: int
+
+
+def time_supernet(
+    plan: Plan, data: Data, recipe: Recipe, normalise: Normalise, warn: Callable[[str], None]
+) -> SupernetSeconds:
+    """Sandwich steps on real batches; `plan` names a target. Raises `DataError`."""
+    supernet = load_supernet(plan, data.channels, data.classes or None).train()
+    rng = choices(recipe.seed, Use.subnets)
+    subnets = [supernet.largest(), supernet.smallest()]
+    subnets += [supernet.sample(rng) for _ in range(recipe.random_subnets)]
+    unreadables = Unreadables(unreadable_limit(len(data.train.labels)), warn)
+    size = max(plan.resolutions)
+    start = time.perf_counter()
+    found = batches(data, recipe, size, 0, World(), unreadables)
+    images, labels = next(found)
+    reading = time.perf_counter() - start
+    x = normalise(images)
+    step = _seconds(supernet, subnets, x, labels)
+    qat = QatSupernet(supernet)
+    qat.start(qat.covering_all(subnets), _batches_for(qat, subnets, x))
+    qat_step = _seconds(qat.train(), subnets, x, labels)
+    weights = sum(p.numel() for p in supernet.parameters())
+    return SupernetSeconds(reading + step, reading + qat_step, _image(qat, subnets[-1], x), weights)
+
+
+def _batches_for(qat: QatSupernet, subnets: list[Subnet], x: Tensor) -> list[Tensor]:
+    return [resized(x, subnet.resolution) for subnet in qat.covering_all(subnets)]
+
+
+def _seconds(
+    model: Supernet | QatSupernet, subnets: list[Subnet], x: Tensor, labels: Tensor
+) -> float:
+    """Of the last of some steps."""
+    took = 0.0
+    for _ in range(STEPS):
+        start = time.perf_counter()
+        for subnet in subnets:
+            loss = F.cross_entropy(model(resized(x, subnet.resolution), subnet), labels)
+            torch.autograd.backward(loss)
+        for parameter in model.parameters():
+            parameter.grad = None
+        took = time.perf_counter() - start
+    return took
+
+
+def _image(qat: QatSupernet, subnet: Subnet, x: Tensor) -> float:
+    network: nn.Module = qat.eval().extract(subnet)
+    images = resized(x, subnet.resolution)
+    start = time.perf_counter()
+    with torch.no_grad():
+        network(images)
+    return (time.perf_counter() - start) / len(images)

@@ -1,0 +1,209 @@
+"""spacedsl plan: what the steps from a hyperspace to deployed models will cost, beforehand."""
+
+from __future__ import annotations
+
+import json
+import resource
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import typer
+
+from spacedsl import api
+from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.distillation import BATCH, EPOCHS, LSQ_EPOCHS, Asked, Job, prepare
+from spacedsl.cli.runs import counting_bar, need_training, runtime_faults, warned
+from spacedsl.ir.space import Space
+from spacedsl.ir.target import Target
+
+if TYPE_CHECKING:
+    from spacedsl_runtime.data.split import Data
+    from spacedsl_runtime.distill.jobs import Opened
+
+SPACES = 3
+"""Random spaces of a hyperspace that are timed: which one will be found is not known."""
+
+CYCLES = 5000
+POPULATION, ROUNDS, CHILDREN = 512, 20, 256
+"""Of `evolve` and, for each limit, of `search`, by default."""
+
+CALIBRATION, VALIDATION = 1280, 10_000
+"""Images of a subnet's evaluation in `search`, at most."""
+
+QAT_SHARE = 50 / 360
+"""QAT's epochs to those in FP32, in the paper."""
+
+ROW_BYTES = 180
+"""Of a row of a distillation, in its job's file and in the table."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command's work: `steps` of `images` images in all. `seconds` are measured on this machine,
+    None where nothing can be before it is done; `memory_bytes` of one process."""
+
+    step: str
+    steps: int
+    images: int
+    seconds: float | None
+    disk_bytes: int
+    memory_bytes: int
+    note: str = ""
+
+
+def plan(
+    space: str = typer.Argument(..., metavar="PAGE", help="A hyperspace, or a space."),
+    data: str = typer.Option(..., "--data", help="As for `distill` and `train`."),
+    teacher: str | None = typer.Option(None, "--teacher", help="Else `distill` is left out."),
+    target: str = typer.Option("cpu", "--target", help="The target of LSQ+ and QAT."),
+    bkd_steps: int | None = typer.Option(None, "--bkd-steps", min=1, help="`distill --steps`."),
+    samples: int = typer.Option(100, "--samples", min=1, help="`distill --samples`."),
+    jobs: int = typer.Option(1, "--jobs", min=1, help="`distill --jobs`."),
+    steps: int | None = typer.Option(None, "--steps", min=1, help="`train --steps`."),
+    qat_steps: int | None = typer.Option(None, "--qat-steps", min=1, help="`train --qat --steps`."),
+    batch: int | None = typer.Option(None, "--batch", min=1, help="`train --batch`."),
+    threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="CPU threads."),
+    format: Format = FORMAT,
+) -> None:
+    """Say beforehand what distill, evolve, train, train --qat and search will cost: steps, images,
+    time measured on a few real batches, disk and memory."""
+    need_training()
+    found, device = api.load_space(space), api.load_target(target)
+    asked = Asked(
+        data=data,
+        teacher=teacher or "",
+        target=device,
+        epochs=EPOCHS,
+        steps=bkd_steps,
+        lsq_epochs=LSQ_EPOCHS,
+        lsq_steps=None,
+        batch=BATCH,
+        lr=None,
+        lsq_lr=None,
+        definition="teacher",
+        samples=samples,
+        seed=0,
+    )
+    quiet = format is Format.json
+    with runtime_faults():
+        import torch
+
+        from spacedsl_runtime.data.sources import open_data
+        from spacedsl_runtime.distill.jobs import Sources, open_sources
+
+        if threads is not None:
+            torch.set_num_threads(threads)
+        costs: list[Step] = []
+        if teacher is not None and found.elastic:
+            opened = open_sources(Sources(data, teacher, 0), warned)
+            costs.append(_distilling(found, asked, opened, jobs, quiet=quiet))
+        if found.kind == "hyperspace":
+            note = "table look-ups: seconds to minutes once the target is profiled"
+            costs.append(Step("evolve", CYCLES, 0, None, 0, _memory(), note))
+        whole = open_data(data)
+        if whole.classes:
+            costs += _training(found, device, whole, (steps, qat_steps, batch), quiet=quiet)
+    if format is Format.json:
+        emit({"space": found.name, "steps": [asdict(step) for step in costs]})
+    else:
+        print("\n".join(_lines(costs)))
+
+
+def _distilling(space: Space, asked: Asked, opened: Opened, jobs: int, *, quiet: bool) -> Step:
+    from spacedsl_runtime.measure.distilling import time_job
+
+    todo, settings = prepare(space, asked, opened)
+    seconds, rows = 0.0, 0
+    with counting_bar("timing jobs", len(todo), quiet=quiet) as done:
+        for i, job in enumerate(todo):
+            own = _rows(job, len(settings["resolutions"]))
+            seconds += time_job(job.task, opened).of(job.task, own)
+            rows += own
+            done(i + 1)
+    steps = sum(job.task.steps for job in todo)
+    parallel = min(jobs, len(todo))
+    note = f"{len(todo)} jobs" + (f", {parallel} at a time on as many cores" if jobs > 1 else "")
+    disk = rows * ROW_BYTES
+    return Step("distill", steps, steps * asked.batch, seconds / parallel, disk, _memory(), note)
+
+
+def _rows(job: Job, resolutions: int) -> int:
+    return len(job.task.plan.stages[0].windows or ((),)) * resolutions * job.task.samples
+
+
+def _training(
+    space: Space,
+    target: Target,
+    data: Data,
+    asked: tuple[int | None, int | None, int | None],
+    *,
+    quiet: bool,
+) -> Iterator[Step]:
+    from spacedsl.compiler.integer_model import preprocess_for
+    from spacedsl.compiler.supernet import supernet_plan
+    from spacedsl.compiler.supernet_schema import json_text
+    from spacedsl_runtime.measure.supernets import time_supernet
+    from spacedsl_runtime.plan import read_plan
+    from spacedsl_runtime.train.batches import Normalise
+    from spacedsl_runtime.train.recipe import recipe_for
+
+    steps, qat_steps, batch = asked
+    recipe = recipe_for(data, steps=steps, batch=batch)
+    usual = preprocess_for(data.channels)
+    timed = []
+    spaces = _spaces(space)
+    with counting_bar("timing supernets", len(spaces), quiet=quiet) as done:
+        for i, one in enumerate(spaces):
+            plan = read_plan(json.loads(json_text(supernet_plan(one, target))), "supernet")
+            normalise = Normalise(usual.mean, usual.std)
+            timed.append(time_supernet(plan, data, recipe, normalise, warned))
+            done(i + 1)
+    count, memory = len(timed), _memory()
+    note = f"mean of {count} random spaces" if count > 1 else ""
+    disk = 8 * max(t.weights for t in timed)  # weights and momentum, 4 bytes each
+    qat = qat_steps or max(1, round(recipe.steps * QAT_SHARE))
+    for name, total, each in (
+        ("train", recipe.steps, sum(t.step for t in timed) / count),
+        ("train --qat", qat, sum(t.qat_step for t in timed) / count),
+    ):
+        yield Step(name, total, total * recipe.batch, total * each, disk, memory, note)
+    subnets = (POPULATION + ROUNDS * CHILDREN) * len(target.limits_ms)
+    per_subnet = min(CALIBRATION, len(data.train.labels)) + min(VALIDATION, len(data.test.labels))
+    image = sum(t.image for t in timed) / count
+    most = f"at most, for {len(target.limits_ms)} limits; less where subnets are met again"
+    images = subnets * per_subnet
+    yield Step("search", subnets, images, images * image, subnets * ROW_BYTES, memory, most)
+
+
+def _spaces(space: Space) -> list[Space]:
+    from spacedsl.search.candidate import Genome
+    from spacedsl.search.compare import random_genotypes
+    from spacedsl.search.stream import Stream
+
+    if space.kind == "space":
+        return [space]
+    genome = Genome(space)
+    chosen = random_genotypes(genome, SPACES, Stream(0))
+    return [genome.to_space(g, f"random{i}") for i, g in enumerate(chosen)]
+
+
+def _memory() -> int:
+    """The most that this process has had so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _lines(costs: list[Step]) -> Iterator[str]:
+    for cost in costs:
+        took = "not measured" if cost.seconds is None else _duration(cost.seconds)
+        yield (
+            f"{cost.step:<12} {took:>12}  {cost.steps:>9,} steps  {cost.images:>13,} images  "
+            f"disk {cost.disk_bytes / 1e6:,.1f} MB  memory {cost.memory_bytes / 1e6:,.0f} MB"
+            + (f"  ({cost.note})" if cost.note else "")
+        )
+
+
+def _duration(seconds: float) -> str:
+    if seconds >= 7200:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.1f} min" if seconds >= 120 else f"{seconds:.1f} s"
