@@ -16,6 +16,7 @@ from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.train.quantise import QAT_FOLDER, fp32_settings
 from spacedsl_runtime.train.recipe import qat_recipe_for
 from tests.made_up_target import write_target
+from tests.runtime.test_data import write_fashion
 from tests.runtime.training import PAGE, Stopped, job, mini_json
 from tests.runtime.training import run as train
 from tests.support import item_of
@@ -146,7 +147,10 @@ def test_what_a_search_refuses(trained: Path, whole: Path, tmp_path: Path) -> No
         f"no subnet of mini meets 1e-06 ms: their latencies are {low:.4g} to {high:.4g} ms",
         *words(trained, new, limits="0.000001ms"),
     )
-    refused("bad-data", "is not what", *words(trained, new, "--data", "fashion-mnist"))
+    assert not new.exists()
+    write_fashion(tmp_path, 20, 10)
+    other = f"fashion-mnist:{tmp_path}"
+    refused("bad-data", "is not what", *words(trained, new, "--data", other))
     args = words(trained, new)
     refused("bad-run", "holds no training", "search", str(tmp_path), *args[2:])
     copied = tmp_path / "run"
@@ -156,10 +160,10 @@ def test_what_a_search_refuses(trained: Path, whole: Path, tmp_path: Path) -> No
     with pytest.raises(Stopped):
         quantise(copied, stop=6)
     refused("bad-run", "QAT in", "search", str(copied), *args[2:])
-    journal = (whole / "search.jsonl").read_text().replace("0.", "7.")
+    header, first, *_ = (whole / "search.jsonl").read_text().splitlines(keepends=True)
     bad = tmp_path / "bad"
     bad.mkdir()
-    (bad / "search.jsonl").write_text(journal)
+    (bad / "search.jsonl").write_text(header + first.replace("0.", "7."))
     refused("bad-journal", "is no accuracy", *words(trained, bad, "--resume"))
     page = trained / "other.space"
     text = (trained / "made-up.space").read_text().replace("target made-up", "target other")

@@ -61,7 +61,7 @@ def search(
     QAT on held-out training images, and write them as pages and INT8 files."""
     from spacedsl.compiler.export import FILES
     from spacedsl.search.exact.task_log import TaskLog
-    from spacedsl.search.subnets import Plan, search_subnets
+    from spacedsl.search.subnets import Plan, require_limits, search_subnets
     from spacedsl.targets.device import open_device
     from spacedsl.targets.ranges import latency_range
     from spacedsl.targets.rules import rules_of
@@ -81,6 +81,8 @@ def search(
         if known.least_ms is None or known.greatest_ms is None:
             listed = "; ".join(map(str, known.missing[:20]))
             raise fault("uncovered", f"{device.target.name} does not know {listed}")
+        range_ms = (known.least_ms, known.greatest_ms)
+        require_limits(space, asked, range_ms)
         out = _folder(out)
         header = {
             **chooser.identity,
@@ -97,7 +99,7 @@ def search(
                 lambda value: search_subnets(
                     space,
                     asked,
-                    (known.least_ms or 0.0, known.greatest_ms or 0.0),
+                    range_ms,
                     SubnetLatency(space, device.latency),
                     value,
                     plan,

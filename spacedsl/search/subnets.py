@@ -83,6 +83,18 @@ class _Member:
     value: float
 
 
+def require_limits(space: Space, limits_ms: Sequence[float], range_ms: tuple[float, float]) -> None:
+    """Raises `SpaceError` for a limit that no subnet of a space meets."""
+    for limit in limits_ms:
+        if limit < range_ms[0]:
+            raise fault(
+                "no-subnet",
+                f"no subnet of {space.name} meets {limit:g} ms: their latencies are "
+                f"{range_ms[0]:.4g} to {range_ms[1]:.4g} ms",
+                "ask for limits within that",
+            )
+
+
 def search_subnets(
     space: Space,
     limits_ms: Sequence[float],
@@ -93,14 +105,7 @@ def search_subnets(
 ) -> tuple[Best, ...]:
     """The best subnet of a space for every limit. `range_ms`: least and greatest latency of its
     subnets. Raises `SpaceError` for a limit that no subnet meets."""
-    for limit in limits_ms:
-        if limit < range_ms[0]:
-            raise fault(
-                "no-subnet",
-                f"no subnet of {space.name} meets {limit:g} ms: their latencies are "
-                f"{range_ms[0]:.4g} to {range_ms[1]:.4g} ms",
-                "ask for limits within that",
-            )
+    require_limits(space, limits_ms, range_ms)
     return tuple(_Limit(space, t, range_ms, ms, value, plan).best() for t in limits_ms)
 
 
