@@ -5,8 +5,9 @@ beside those that SpaceEvo's authors published (EfficientNet-B5, ImageNet, 224 t
     python scripts/photo_features.py pictures runs/photos
 
 Takes the photos below a folder (other pictures there are left out). Stages of two blocks of the
-narrowest windows, kernels 3 and 5, so that it takes minutes; goes on where it was ended. What is published is the
-shipped table's value for the very same sub-stages at 160 px. Prints a table in Markdown."""
+narrowest windows, kernels 3 and 5, so that it takes minutes; goes on where it was ended. What is
+published is the shipped table's value for the very same sub-stages at 160 px. Prints a table in
+Markdown."""
 
 from __future__ import annotations
 
