@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -166,5 +166,9 @@ def stage_identity(stage: Stage) -> str:
 
 def space_identity(space: Space) -> str:
     """The content hash of a hyperspace or a space."""
-    form = [list(space.resolutions), [stage_identity(stage) for stage in space.stages]]
-    return digest([HASH_VERSION, "space", form])
+    return identity_of(space.resolutions, [stage_identity(stage) for stage in space.stages])
+
+
+def identity_of(resolutions: Sequence[int], stages: Sequence[str]) -> str:
+    """The content hash of a space from those of its stages."""
+    return digest([HASH_VERSION, "space", [list(resolutions), list(stages)]])

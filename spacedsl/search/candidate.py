@@ -11,7 +11,7 @@ from math import prod
 
 from spacedsl.diagnostics import fault
 from spacedsl.ir.covers import mismatch
-from spacedsl.ir.identity import choice_identity, stage_identity
+from spacedsl.ir.identity import choice_identity, identity_of, stage_identity
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.search.stream import Stream
 
@@ -59,6 +59,24 @@ class Genome:
     def size(self) -> int:
         """Number of genotypes."""
         return prod(blocks * windows for blocks, windows in self.shape)
+
+    @cached_property
+    def _identities(self) -> tuple[list[str], list[list[list[str]]]]:
+        """Hashes of the hyperspace's stages, and of every alternative of the elastic ones."""
+        alternatives = [
+            [[stage_identity(stage) for stage in windows] for windows in choices]
+            for choices in self.alternatives
+        ]
+        return [stage_identity(stage) for stage in self.hyper.stages], alternatives
+
+    def identity(self, genotype: Genotype) -> str:
+        """The content hash of a genotype's space."""
+        stages, alternatives = self._identities
+        found = list(stages)
+        genes = zip(self.hyper.elastic, alternatives, genotype, strict=True)
+        for position, choices, (block, window) in genes:
+            found[position] = choices[block][window]
+        return identity_of(self.hyper.resolutions, found)
 
     def at(self, index: int) -> Genotype:
         """Genotype `index` of 0..size-1, the last stage running fastest."""

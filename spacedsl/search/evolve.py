@@ -6,9 +6,10 @@ says where to stop."""
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +18,7 @@ from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.search.candidate import Genome, Genotype, mutate
 from spacedsl.search.journal import Evaluated, Journal
-from spacedsl.search.score import QTScore
+from spacedsl.search.score import LimitScore
 from spacedsl.search.stream import Stream
 
 POPULATION, SAMPLE, CYCLES = 500, 125, 5_000
@@ -27,6 +28,9 @@ RETRIES = 64
 
 GUESSES = 1_000
 """Random spaces tried for a new one before those that are left are listed."""
+
+AT_ONCE = 64
+"""Spaces of the first population that are proposed together."""
 
 BLOCK, WINDOW = 0, 1
 """What a step's two children mutate."""
@@ -46,8 +50,13 @@ class SpaceScorer(Protocol):
     def require(self, space: Space) -> None:
         """Raises `SpaceError` where a space of the hyperspace could not be scored."""
 
-    def score(self, space: Space) -> QTScore:
-        """The Q-T score of a space."""
+    def limits(
+        self, genome: Genome, genotypes: Sequence[Genotype]
+    ) -> Iterable[tuple[LimitScore, ...]]:
+        """The scores of spaces under each limit, whole numbers missing."""
+
+    def total(self, limits: Sequence[LimitScore]) -> float:
+        """A space's score from those under each limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +103,19 @@ class Evolution:
         return len(self.seen) == self.genome.size
 
     def propose(self) -> tuple[Genotype, ...]:
-        """The next spaces to score: one of the first population, or two children; fewer where no
+        """The next spaces to score: some of the first population, or two children; fewer where no
         new space is left."""
-        first = len(self.seen) < min(self.population, self.genome.size)
-        parent = None if first else self._parent()
-        proposed: list[Genotype] = []
-        for what in (BLOCK,) if parent is None else (BLOCK, WINDOW):
-            if not self.exhausted:
-                child = self._unseen() if parent is None else self._child(parent, what)
-                self.seen.add(child)
-                proposed.append(child)
-        return tuple(proposed)
+        first = min(self.population, self.genome.size) - len(self.seen)
+        if first > 0:
+            return tuple(self._noted(self._unseen()) for _ in range(min(first, AT_ONCE)))
+        parent = self._parent()
+        children = (self._noted(self._child(parent, what)) for what in (BLOCK, WINDOW))
+        left = self.genome.size - len(self.seen)
+        return tuple(islice(children, left))
+
+    def _noted(self, genotype: Genotype) -> Genotype:
+        self.seen.add(genotype)
+        return genotype
 
     def tell(self, scored: tuple[Evaluated, ...]) -> None:
         """Take in the scores of what was proposed; beyond the population the oldest go."""
@@ -173,7 +184,7 @@ def evolve(
         "population": population,
         "sample": sample,
     }
-    opened = Journal(journal, header, scorer.limits_ms, resume) if journal else nullcontext()
+    opened = Journal(journal, header, scorer, resume) if journal else nullcontext()
     with opened as log:
         held = log.records[:cycles] if log else ()
         history: list[Evaluated] = []
@@ -203,32 +214,31 @@ def _run(
     cycles: int,
 ) -> Iterator[Evaluated]:
     """Scored spaces in order, those that `held` has from there."""
-    done = 0
+    done, genome = 0, evolution.genome
     while done < cycles and not evolution.exhausted:
-        scored: list[Evaluated] = []
-        for genotype in evolution.propose()[: cycles - done]:
-            space = evolution.genome.to_space(genotype, f"candidate-{done}")
-            if done < len(held):
-                record = _replayed(held[done], genotype, space, log)
-            else:
-                record = _evaluated(done, genotype, space, scorer)
-                if log is not None:
-                    log.append(record)
+        proposed = evolution.propose()[: cycles - done]
+        known = [
+            _replayed(record, genotype, genome, log)
+            for record, genotype in zip(held[done:], proposed, strict=False)
+        ]
+        yield from known
+        new = proposed[len(known) :]
+        scored = list(known)
+        for genotype, limits in zip(new, scorer.limits(genome, new), strict=True):
+            index, score = done + len(scored), scorer.total(limits)
+            record = Evaluated(index, genotype, genome.identity(genotype), score, limits)
+            if log is not None:
+                log.append(record)
             scored.append(record)
-            done += 1
             yield record
+        done += len(scored)
         evolution.tell(tuple(scored))
 
 
-def _evaluated(index: int, genotype: Genotype, space: Space, scorer: SpaceScorer) -> Evaluated:
-    result = scorer.score(space)
-    return Evaluated(index, genotype, space_identity(space), result.score, result.limits)
-
-
 def _replayed(
-    record: Evaluated, genotype: Genotype, space: Space, log: Journal | None
+    record: Evaluated, genotype: Genotype, genome: Genome, log: Journal | None
 ) -> Evaluated:
-    identity = space_identity(space)
+    identity = genome.identity(genotype)
     if record.genotype == genotype and record.hash == identity:
         return record
     where = f"{log.path}:{record.index + 2}" if log else "the journal"

@@ -236,8 +236,7 @@ class Branch:
 
     def scored(self, genotypes: Sequence[Genotype], least: float) -> Scored:
         """Score spaces; candidates have at least the score `least`."""
-        halves = [self.pairs.split(g) for g in genotypes]
-        scores = self.pairs.scores([h for h, _ in halves], [t for _, t in halves])
+        scores = self.pairs.limits(genotypes).sum(axis=1)
         near = np.flatnonzero(scores >= least)
         order = near[np.argsort(-scores[near], kind="stable")]
         kept = tuple((float(scores[i]), genotypes[i]) for i in order[:KEPT].tolist())
