@@ -83,7 +83,9 @@ def test_score_command() -> None:
         assert data["score"] == pytest.approx(wanted([a["score"] for a in alone]), rel=1e-15)
         assert data["combine"] == combine
         for part, single in zip(data["targets"], alone, strict=True):
-            assert part == {k: v for k, v in single.items() if k not in ("version", "space", "hash")}
+            assert part == {
+                k: v for k, v in single.items() if k not in ("version", "space", "hash")
+            }
     text = runner.invoke(app, [*call[:-2], *VNNI, *PIXEL4]).stdout
     assert "sum of 2 targets: " in text
     for options, why in (
@@ -93,6 +95,12 @@ def test_score_command() -> None:
         refused = runner.invoke(app, [*call, *options])
         assert refused.exit_code == 2
         assert why in refused.stderr
+
+
+def test_an_optimum_is_for_one_target() -> None:
+    ran = CliRunner().invoke(app, ["optimum", "--hyper", "hyper", *VNNI, *PIXEL4])
+    assert ran.exit_code == 2
+    assert "one target" in ran.stderr
 
 
 def test_evolve_command(tmp_path: Path) -> None:

@@ -62,9 +62,11 @@ def evolve(
     """Search a hyperspace by aging evolution (the method's Sec. 4.2); write the best space."""
     from spacedsl.cli.found import (
         front_json,
+        full_json,
         print_comparison,
         print_doubts,
         print_front,
+        print_full,
         progress_bar,
         result_json,
     )
@@ -72,6 +74,7 @@ def evolve(
     from spacedsl.search.combined import CombinedScorer
     from spacedsl.search.compare import compare, sensitivity
     from spacedsl.search.evolve import evolve as search
+    from spacedsl.search.exact.scorer import ExactScorer
     from spacedsl.search.exact.searching import search_scorer
     from spacedsl.search.qt_score import ModelScorer
     from spacedsl.targets.scorers import Request, open_scorer
@@ -114,11 +117,14 @@ def evolve(
     known = first.quality if isinstance(first, ModelScorer) else None
     doubts = sensitivity(opened, known, found.space) if known else ()
     front = front_json(found, opened) if isinstance(opened, CombinedScorer) else []
+    finer = {n: ExactScorer(t).score(found.space) for n, t in tables.items()} if exact else {}
     if format is Format.json:
         several = {"pareto": front} if front else {}
-        emit({**result_json(found, comparison, doubts, page), **several})
+        detail = {"full_detail": full_json(finer)} if finer else {}
+        emit({**result_json(found, comparison, doubts, page), **several, **detail})
         return
     print_comparison(comparison)
+    print_full(finer)
     print_front(front)
     print_doubts(doubts)
 

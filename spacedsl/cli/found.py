@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -85,6 +85,17 @@ def front_json(found: Found, scorer: CombinedScorer) -> list[dict[str, Any]]:
         }
         for scores, record in front
     ]
+
+
+def full_json(finer: Mapping[str, ExactScore]) -> list[dict[str, Any]]:
+    """The found space's score on each target at full detail, and how far that may be off."""
+    return [{"target": n, "score": s.score, "error": s.error} for n, s in finer.items()]
+
+
+def print_full(finer: Mapping[str, ExactScore]) -> None:
+    """A line per target: what a search with exact scores found, at full detail."""
+    for name, result in finer.items():
+        print(f"found, at full detail, on {name}: {result.score:.6f} (error {result.error:.1e})")
 
 
 def print_front(front: Sequence[dict[str, Any]]) -> None:

@@ -165,8 +165,13 @@ def stage_identity(stage: Stage) -> str:
 
 
 def space_identity(space: Space) -> str:
-    """The content hash of a hyperspace or a space."""
-    return identity_of(space.resolutions, [stage_identity(stage) for stage in space.stages])
+    """The content hash of a hyperspace or a space. A limit is part of a hyperspace's, whose spaces
+    it chooses; of a space it says nothing that its stages do not."""
+    stages = [stage_identity(stage) for stage in space.stages]
+    if space.limit is None or space.kind == "space":
+        return identity_of(space.resolutions, stages)
+    limit = [space.limit.flops, space.limit.params]
+    return digest([HASH_VERSION, "space", [list(space.resolutions), stages, limit]])
 
 
 def identity_of(resolutions: Sequence[int], stages: Sequence[str]) -> str:

@@ -85,8 +85,13 @@ def random_genotypes(genome: Genome, count: int, stream: Stream) -> tuple[Genoty
     """`count` different genotypes, or all where there are fewer."""
     if count < 0:
         raise fault("bad-option", f"{count} random spaces")
-    indices = stream.sample(genome.size, min(count, genome.size))
-    return tuple(genome.at(index) for index in indices)
+    if genome.within is None:
+        indices = stream.sample(genome.size, min(count, genome.size))
+        return tuple(genome.at(index) for index in indices)
+    drawn: dict[Genotype, None] = {}
+    while len(drawn) < min(count, genome.kept):
+        drawn[genome.drawn(stream, drawn)] = None
+    return tuple(drawn)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from spacedsl.diagnostics import fault
+from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.search.candidate import Genome, Genotype, mutate
@@ -25,9 +25,6 @@ POPULATION, SAMPLE, CYCLES = 500, 125, 5_000
 
 RETRIES = 64
 """Mutations in a row before a space that is new is drawn at random instead."""
-
-GUESSES = 1_000
-"""Random spaces tried for a new one before those that are left are listed."""
 
 AT_ONCE = 64
 """Spaces of the first population that are proposed together."""
@@ -88,7 +85,8 @@ class Found:
 
 @dataclass
 class Evolution:
-    """The state of an aging evolution: who lives (oldest first), and who was ever proposed."""
+    """The state of an aging evolution: who lives (oldest first), who was ever proposed, and whether
+    no other space was found."""
 
     genome: Genome
     population: int
@@ -96,26 +94,37 @@ class Evolution:
     stream: Stream
     living: deque[Evaluated] = field(default_factory=deque)
     seen: set[Genotype] = field(default_factory=set)
+    spent: bool = False
 
     @property
     def exhausted(self) -> bool:
         """Whether every space has been proposed."""
-        return len(self.seen) == self.genome.size
+        return self.spent or len(self.seen) >= self.genome.kept
 
     def propose(self) -> tuple[Genotype, ...]:
         """The next spaces to score: some of the first population, or two children; fewer where no
-        new space is left."""
-        first = min(self.population, self.genome.size) - len(self.seen)
+        new space is left, or found that keeps the hyperspace's limit. Raises `SpaceError` where
+        there is none at all."""
+        first = min(self.population, self.genome.kept) - len(self.seen)
         if first > 0:
-            return tuple(self._noted(self._unseen()) for _ in range(min(first, AT_ONCE)))
-        parent = self._parent()
-        children = (self._noted(self._child(parent, what)) for what in (BLOCK, WINDOW))
-        left = self.genome.size - len(self.seen)
-        return tuple(islice(children, left))
-
-    def _noted(self, genotype: Genotype) -> Genotype:
-        self.seen.add(genotype)
-        return genotype
+            draws: list[Callable[[], Genotype]] = [self._unseen] * min(first, AT_ONCE)
+        else:
+            parent = self._parent()
+            draws = [partial(self._child, parent, what) for what in (BLOCK, WINDOW)]
+        proposed: list[Genotype] = []
+        for draw in draws:
+            if self.exhausted:
+                break
+            try:
+                genotype = draw()
+            except SpaceError:
+                if not self.seen:
+                    raise
+                self.spent = True
+                break
+            self.seen.add(genotype)
+            proposed.append(genotype)
+        return tuple(proposed)
 
     def tell(self, scored: tuple[Evaluated, ...]) -> None:
         """Take in the scores of what was proposed; beyond the population the oldest go."""
@@ -135,19 +144,13 @@ class Evolution:
             mutated = mutate(self.genome, child, what, self.stream)
             mutated = mutated or mutate(self.genome, child, 1 - what, self.stream)
             child = mutated or child
-            if child not in self.seen:
+            if child not in self.seen and self.genome.keeps(child):
                 return child
         return self._unseen()
 
     def _unseen(self) -> Genotype:
         """A uniformly random space that was never proposed."""
-        size = self.genome.size
-        for _ in range(GUESSES):
-            drawn = self.genome.at(self.stream.below(size))
-            if drawn not in self.seen:
-                return drawn
-        rest = [g for g in map(self.genome.at, range(size)) if g not in self.seen]
-        return self.stream.pick(rest)
+        return self.genome.drawn(self.stream, self.seen)
 
 
 def evolve(
@@ -196,13 +199,13 @@ def evolve(
                 replayed = min(len(held), len(history))
                 progress(Progress(len(history), cycles, replayed, best))
     if best is None:
-        raise AssertionError("a search scores at least one space")
+        raise genome.unkept()
     return Found(
         space=genome.to_space(best.genotype, name),
         best=best,
         history=tuple(history),
         replayed=len(held),
-        exhausted=len(history) == genome.size,
+        exhausted=evolution.spent or len(history) == genome.kept,
     )
 
 

@@ -22,7 +22,8 @@ def neighbours(pairs: Pairs, genotype: Genotype) -> tuple[list[Genotype], Floats
         head = halves.head(before)
         around: dict[int, tuple[Complex64, Floats]] = {}
         for gene in halves.genes(place):
-            if gene == own:
+            changed = (*before, gene, *after)
+            if gene == own or not halves.genome.keeps(changed):
                 continue
             window = gene[1]
             if window not in around:
@@ -36,7 +37,7 @@ def neighbours(pairs: Pairs, genotype: Genotype) -> tuple[list[Genotype], Floats
             product = transform * step.transform
             met.append(product.reshape(-1, product.shape[-1]).sum(axis=0))
             least.append(float((floor + step.least).min()))
-            found.append((*before, gene, *after))
+            found.append(changed)
     if not found:
         return [], np.empty(0)
     return found, pairs.parted(np.stack(met), np.array(least))[0].sum(axis=1)

@@ -110,6 +110,8 @@ def evolved(pairs: Pairs, cycles: int, seed: int = 0) -> list[Evaluated]:
     history: list[Evaluated] = []
     while len(history) < cycles and not evolution.exhausted:
         proposed = evolution.propose()[: cycles - len(history)]
+        if not proposed:
+            break
         scores = pairs.limits(proposed).sum(axis=1).tolist()
         scored = tuple(
             Evaluated(len(history) + i, g, "", score, ())
@@ -117,6 +119,8 @@ def evolved(pairs: Pairs, cycles: int, seed: int = 0) -> list[Evaluated]:
         )
         history += scored
         evolution.tell(scored)
+    if not history:
+        raise pairs.halves.genome.unkept()
     return sorted(history, key=lambda r: (-r.score, r.index))
 
 
@@ -176,7 +180,7 @@ def optimum(
         beaten = [top_most[0], *(r.genotype for r in history[:BEATEN])]
         deviation = _deviation(scorer, halves.genome, history)
         for attempt in itertools.count():
-            best = _Best(min(top, halves.genome.size), max(PRECISION, SAFETY * deviation))
+            best = _Best(min(top, halves.genome.kept), max(PRECISION, SAFETY * deviation))
             best.scores.update({r.genotype: r.score for r in history[: best.top]})
             best.scores.update([top_most])
             branch = Branch(Pairs(halves), beaten, best.least)
@@ -238,10 +242,10 @@ class _Search:
 
     def pruned(self) -> dict[str, int]:
         """Spaces by the tangent that pruned them."""
-        return {
-            f"tangent {i + 1}": sum(f.pruned[i] for f in self.families.values())
-            for i in range(len(self.branch.tangents))
-        }
+        rules = ["over the limit"] if self.branch.halves.genome.within else [""]
+        rules += [f"tangent {i + 1}" for i in range(len(self.branch.tangents))]
+        counts = [sum(f.pruned[i] for f in self.families.values()) for i in range(len(rules))]
+        return {rule: count for rule, count in zip(rules, counts, strict=True) if rule}
 
     def _show(self, phase: str, done: int, of: int) -> None:
         if self._progress is not None:
