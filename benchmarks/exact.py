@@ -2,7 +2,7 @@
 
     python benchmarks/exact.py [--hyper onnxw] [--spaces 500]
 
-One core; say OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1, on an idle machine. Instead, `--agreement N`
+Processor time of one core; say OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1. Instead, `--agreement N`
 compares N random spaces with the sampler (30 seeds each), `--proof JOBS` runs `optimum`, and
 `--evolution SEEDS` says what aging evolution ends with."""
 
@@ -13,8 +13,8 @@ import json
 import math
 import resource
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,14 @@ import numpy as np
 from spacedsl import api
 from spacedsl.search.candidate import Genome, mutate
 from spacedsl.search.compare import random_genotypes
+from spacedsl.search.evolve import POPULATION, SAMPLE, Evolution
 from spacedsl.search.exact.executors import Processes
 from spacedsl.search.exact.halves import Halves
+from spacedsl.search.exact.neighbours import neighbours
 from spacedsl.search.exact.optimum import evolved, optimum
 from spacedsl.search.exact.pairs import Pairs
 from spacedsl.search.exact.scorer import ExactScorer
+from spacedsl.search.journal import Evaluated
 from spacedsl.search.qt_score import ModelScorer
 from spacedsl.search.stream import Stream
 from spacedsl.tables.files import load_latency, load_quality
@@ -34,19 +37,22 @@ from spacedsl.tables.files import load_latency, load_quality
 LIMITS_MS = {"onnxw": (8, 10, 15, 20, 25), "mobilew": (15, 20, 25, 30, 35)}
 SEEDS = 30
 ROUNDS = 5
+PARENTS = 20
+EVOLVED = 1_000
 BUDGETS = (500, 1_000, 2_000, 5_000, 20_000)
 
 
 def speed(hyper: str, count: int) -> dict[str, Any]:
-    """Spaces per second by each way, memory in MB, and the errors against full detail."""
+    """Spaces per second of processor time by each way, memory in MB, errors against full
+    detail."""
     space, limits = api.load_space(hyper), LIMITS_MS[hyper]
     scorer = ModelScorer(space, load_latency(hyper), load_quality(hyper), limits)
     full = ExactScorer(scorer)
-    began = time.perf_counter()
+    began = time.process_time()
     halves = Halves(ExactScorer(scorer, searching=True))
     halves.prepare()
     result: dict[str, Any] = {"hyper": hyper, "spaces": count}
-    result["preparing all stages, s"] = time.perf_counter() - began
+    result["preparing all stages, s"] = time.process_time() - began
     pairs, genome = Pairs(halves), halves.genome
     drawn = random_genotypes(genome, count, Stream(0))
     spaces = [genome.to_space(g, "any") for g in drawn[:8]]
@@ -54,32 +60,42 @@ def speed(hyper: str, count: int) -> dict[str, Any]:
         space, scorer.latency, scorer.quality, limits, definition="authors", seed=1
     )
     rates: dict[str, list[float]] = {}
+    totals: dict[str, tuple[int, float]] = {}
 
     @contextmanager
     def timed(name: str, scored: int) -> Iterator[None]:
-        began = time.perf_counter()
+        began = time.process_time()
         yield
-        rates.setdefault(name, []).append(scored / (time.perf_counter() - began))
+        n, seconds = totals.get(name, (0, 0.0))
+        totals[name] = n + scored, seconds + time.process_time() - began
 
     stream = Stream(1)
     for i in range(ROUNDS):  # interleaved, so that all meet the same machine
         halves.forget()
-        with timed("fresh", count):
-            scores = [pairs.score(g) for g in drawn]
-        parents = [drawn[stream.below(count)] for _ in range(count)]
-        mutants = [mutate(genome, p, n % 2, stream) or p for n, p in enumerate(parents)]
-        with timed("one-stage mutants, one by one", count):
-            for mutant in mutants:
-                pairs.score(mutant)
-        split = [pairs.split(g) for g in drawn]
-        heads, tails = [h for h, _ in split], [t for _, t in split]
-        with timed("head and tail known, in bulk", count):
-            pairs.scores(heads, tails)
+        with timed("fresh, 64 at a time", count):
+            fresh = [pairs.limits(drawn[j : j + 64]) for j in range(0, count, 64)]
+        scores = np.concatenate(fresh).sum(axis=1)
+        with timed("head and tail known", count):
+            for j in range(0, count, 64):
+                pairs.limits(drawn[j : j + 64])
+        parents = [drawn[stream.below(count)] for _ in range(count // 2)]
+        children = [[mutate(genome, p, what, stream) or p for what in (0, 1)] for p in parents]
+        with timed("one-stage mutants, two of a random parent", count):
+            for pair in children:
+                pairs.limits(pair)
+        _evolve(pairs, i, timed)
+        around = len(neighbours(pairs, drawn[0])[0])
+        with timed("one-stage mutants, all of a space", PARENTS * around):
+            for parent in drawn[:PARENTS]:
+                neighbours(pairs, parent)
         reseeded = authors.reseeded(i)
         with timed("authors' definition, subnets drawn per space", 1):
             reseeded.score(spaces[i])
         with timed("full detail, stages made anew", 1):
             full.score(spaces[i])
+        for name, (n, seconds) in totals.items():
+            rates.setdefault(name, []).append(n / seconds)
+        totals.clear()
     for name, found in rates.items():
         result[f"{name}, spaces/s"] = {
             "median": float(np.median(found)),
@@ -92,6 +108,20 @@ def speed(hyper: str, count: int) -> dict[str, Any]:
     result["largest relative error bound at full detail"] = max(e.error / e.score for e in exact)
     result["peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return result
+
+
+def _evolve(
+    pairs: Pairs, seed: int, timed: Callable[[str, int], AbstractContextManager[None]]
+) -> None:
+    """Time the scores that an aging evolution asks for, and nothing else of it."""
+    state, done = Evolution(pairs.halves.genome, POPULATION, SAMPLE, Stream(seed)), 0
+    while done < EVOLVED:
+        proposed = state.propose()
+        with timed("aging evolution's spaces, as it asks for them", len(proposed)):
+            values = pairs.limits(proposed).sum(axis=1).tolist()
+        scored = zip(range(done, done + len(proposed)), proposed, values, strict=True)
+        state.tell(tuple(Evaluated(i, g, "", v, ()) for i, g, v in scored))
+        done += len(proposed)
 
 
 def proof(hyper: str, jobs: int) -> dict[str, Any]:

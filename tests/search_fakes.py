@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -14,8 +14,10 @@ from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.lang.page import Loader
 from spacedsl.passes.bind import Site
 from spacedsl.passes.cost import site_cost
+from spacedsl.search.candidate import Genome, Genotype
 from spacedsl.search.protocols import Coverage, Floats, Ints, Prediction, StageLoss
-from spacedsl.search.qt_score import ModelScorer, QTScore, RowsScorer
+from spacedsl.search.qt_score import ModelScorer, RowsScorer
+from spacedsl.search.score import LimitScore
 from spacedsl.text import Source
 
 RESOLUTIONS = (32, 64)
@@ -206,7 +208,13 @@ class CountingScorer:
         """The inner scorer's."""
         self.inner.require(space)
 
-    def score(self, space: Space) -> QTScore:
+    def limits(
+        self, genome: Genome, genotypes: Sequence[Genotype]
+    ) -> Iterable[tuple[LimitScore, ...]]:
         """The inner scorer's."""
-        self.scored.append(space_identity(space))
-        return self.inner.score(space)
+        self.scored += [space_identity(genome.to_space(g, "any")) for g in genotypes]
+        return self.inner.limits(genome, genotypes)
+
+    def total(self, limits: Sequence[LimitScore]) -> float:
+        """The inner scorer's."""
+        return self.inner.total(limits)

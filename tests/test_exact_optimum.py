@@ -19,14 +19,17 @@ from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.lang.write import write
 from spacedsl.search.candidate import Genome, canonical_choices
+from spacedsl.search.evolve import evolve
 from spacedsl.search.exact.bounds import conjugate
 from spacedsl.search.exact.branch import Branch
 from spacedsl.search.exact.executors import Executor, Processes, Ray
 from spacedsl.search.exact.halves import Halves
+from spacedsl.search.exact.neighbours import climbed, neighbours
 from spacedsl.search.exact.optimum import Optimum, Progress, evolved, optimum
 from spacedsl.search.exact.order import exact_share
 from spacedsl.search.exact.pairs import PRECISION, Lookup, Pairs
 from spacedsl.search.exact.scorer import ExactScorer
+from spacedsl.search.exact.searching import search_scorer
 from spacedsl.search.qt_score import ModelScorer, RowsScorer
 from spacedsl.tables.files import load_latency, load_quality
 from tests.search_fakes import load, model_scorer, page, rows_scorer
@@ -118,6 +121,11 @@ def onnxw() -> tuple[Space, ModelScorer]:
     return hyper, ModelScorer(hyper, load_latency("onnxw"), load_quality("onnxw"), LIMITS_MS)
 
 
+@pytest.fixture(scope="module")
+def pairs(onnxw: tuple[Space, ModelScorer]) -> Pairs:
+    return Pairs(Halves(ExactScorer(onnxw[1], searching=True)))
+
+
 def test_parts_of_onnxw() -> None:
     tables = load_latency("onnxw"), load_quality("onnxw")
     scorer = ModelScorer(part_of_onnxw(3, 3), *tables, LIMITS_MS)
@@ -130,9 +138,8 @@ def test_parts_of_onnxw() -> None:
     assert found.deviation <= found.precision  # a narrow hyperspace is searched less precisely
 
 
-def test_bounds_are_bounds(onnxw: tuple[Space, ModelScorer]) -> None:
+def test_bounds_are_bounds(pairs: Pairs) -> None:
     """On random spaces of onnxw, and tight where a tangent touches."""
-    pairs = Pairs(Halves(ExactScorer(onnxw[1], searching=True)))
     history = evolved(pairs, 20)
     branch = Branch(pairs, [r.genotype for r in history[:3]], history[0].score)
     good = ((0, 0), (5, 1), (0, 2), (2, 2), (3, 1), (0, 0))
@@ -168,12 +175,11 @@ def test_pairs_equal_full_scores(onnxw: tuple[Space, ModelScorer]) -> None:
     heads = [((0, 0), (1, 1), (2, 2)), ((3, 1), (4, 3), (5, 2))]
     tails = [((0, 3), (1, 0), (2, 2)), ((3, 1), (4, 3), (5, 0))]
     genotypes = [(*h, *t) for h, t in product(heads, tails)]
-    split = [pairs.split(g) for g in genotypes]
-    scores = pairs.scores([h for h, _ in split], [t for _, t in split])
+    scores = pairs.limits(genotypes).sum(axis=1)
     for genotype, score in zip(genotypes, scores, strict=True):
         space = halves.genome.to_space(genotype, "pair")
         assert score == pytest.approx(full.score(space).score, rel=PRECISION / 2)
-        assert pairs.score(genotype) == pytest.approx(score, rel=1e-6)
+        assert pairs.score(genotype) == score
 
 
 def test_processes_and_journal_change_nothing(tmp_path: Path) -> None:
@@ -272,3 +278,61 @@ def test_command(tmp_path: Path) -> None:
     refused = runner.invoke(app, call)
     assert refused.exit_code == 2
     assert "exists" in refused.output
+
+
+def test_neighbours_are_scored_together(pairs: Pairs) -> None:
+    """All of them, as one by one; a climb ends where none is better."""
+    start = ((0, 0), (5, 1), (0, 2), (2, 2), (3, 1), (0, 0))
+    found, scores = neighbours(pairs, start)
+    blocks_windows = [12, *[24] * 5]
+    assert len(set(found)) == len(found) == sum(blocks_windows) - 6
+    assert all(sum(a != b for a, b in zip(f, start, strict=True)) == 1 for f in found)
+    assert scores == pytest.approx(pairs.limits(found).sum(axis=1), rel=PRECISION / 2)
+    assert climbed(pairs, start, pairs.score(start)) == (start, pairs.score(start))
+    low = pairs.halves.genome.at(0)
+    top, score = climbed(pairs, low, pairs.score(low))
+    assert score == pairs.score(top) > 1.1 * pairs.score(low)
+    assert (neighbours(pairs, top)[1] < score * (1 + PRECISION)).all()
+
+
+@pytest.mark.parametrize("make", [model_scorer, rows_scorer])
+def test_neighbours_of_either_scorer(make: object) -> None:
+    scorer = make(load(SMALL), samples=2000, best=10)  # type: ignore[operator]
+    pairs = Pairs(Halves(ExactScorer(scorer, searching=True)))
+    found, scores = neighbours(pairs, pairs.halves.genome.at(3))
+    assert scores == pytest.approx(pairs.limits(found).sum(axis=1), rel=1e-3)
+
+
+@pytest.mark.parametrize("make", [model_scorer, rows_scorer])
+def test_searches_score_halves(make: object, tmp_path: Path) -> None:
+    """A score does not depend on what is scored beside it; what a search ends with scores so."""
+    scorer = search_scorer(make(load(SMALL), samples=2000, best=10))  # type: ignore[operator]
+    genome = Genome(scorer.hyper)
+    genotypes = [genome.at(i) for i in range(genome.size)]
+    together = list(scorer.limits(genome, genotypes))
+    assert together == [x for g in genotypes for x in scorer.limits(genome, [g])]
+    plain = ExactScorer(scorer.inner, searching=True)
+    for genotype, limits in zip(genotypes, together, strict=True):
+        space = genome.to_space(genotype, "any")
+        wanted = plain.score(space)
+        assert scorer.score(space).limits == limits
+        assert [x.score for x in limits] == pytest.approx(
+            [x.score for x in wanted.limits], rel=1e-3, abs=1e-4
+        )
+        assert all(
+            abs(a.missing - b.missing) <= 1 for a, b in zip(limits, wanted.limits, strict=True)
+        )
+    options = {"population": 4, "sample": 2, "journal": tmp_path / "journal"}
+    evolve(scorer.hyper, scorer, cycles=7, **options)  # type: ignore[arg-type]
+    ended = evolve(scorer.hyper, scorer, cycles=11, resume=True, **options)  # type: ignore[arg-type]
+    assert ended.replayed == 7
+    assert scorer.score(ended.space).score == ended.score
+
+
+def test_a_fixed_stage_in_between_is_searched_slowly() -> None:
+    hyper = load(page(middle="between { mbv2 { kernel 3  expand 4 }  width 32  depth 1 }"))
+    scorer = search_scorer(model_scorer(hyper))
+    found = evolve(hyper, scorer, population=2, sample=1, cycles=3)
+    assert scorer.score(found.space).score == found.score
+    with pytest.raises(SpaceError, match="fixed stage between"):
+        Halves(scorer)

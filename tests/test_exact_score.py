@@ -36,6 +36,12 @@ SMALL = page(
     stage1="width 16..64 step 16  window 2  depth 1..2  stride 2",
     stage2="width 32..64 step 16  window 2  depth 1, 2",
 )
+FIXED = page(
+    blocks="\n    mbv2 { kernel 3, 5  expand 4 }",
+    stage1="width 16..48 step 16  window 2  depth 1..2  stride 2",
+    stage2="width 32..64 step 16  window 2  depth 1",
+    middle="between { mbv2 { kernel 3  expand 4 }  width 32 }",
+)
 SHARED = page(
     blocks="\n    mbv2 { kernel 3, 5  expand 4 }",
     stage1="width 16..64 step 16  window 2  depth 1..2  stride 2  shared kernel",
@@ -61,7 +67,8 @@ def subnets(scorer: ModelScorer, space: Space) -> Iterator[tuple[float, float, f
             tables = scorer._stage_tables(facts, place, losses)
             shared = {slot.name for slot in facts.slots if slot.shared}
             after = []
-            for ms, loss, weight, cin in state:
+            for ms, loss, weight, last in state:
+                cin = min(last, len(place.upstream.widths) - 1)  # one width after a fixed stage
                 for d, depth in enumerate(facts.depths):
                     block = list(
                         itertools.product(range(len(facts.widths)), range(len(facts.combos)))
@@ -110,7 +117,7 @@ def brute(scorer: ModelScorer, space: Space) -> float:
     return total
 
 
-@pytest.mark.parametrize("text", [SMALL, SHARED])
+@pytest.mark.parametrize("text", [SMALL, SHARED, FIXED])
 def test_small_spaces_equal_brute_force(text: str) -> None:
     hyper = load(text)
     scorer = model_scorer(hyper, samples=40, best=5)

@@ -58,7 +58,7 @@ def test_one_line_per_space(whole: tuple[bytes, Found]) -> None:
     }
     assert len(lines) == 1 + CYCLES
     for line, record in zip(lines[1:], found.history, strict=True):
-        assert decode(line.encode() + b"\n", header["limits_ms"]) == record
+        assert decode(line.encode() + b"\n", model_scorer(toy())) == record
         assert encode(record) == line.encode() + b"\n"
 
 
@@ -231,7 +231,7 @@ def test_two_searches_do_not_share_a_journal(whole: tuple[bytes, Found], tmp_pat
     path = tmp_path / "j"
     path.write_bytes(whole[0])
     header = {k: v for k, v in json.loads(whole[0].splitlines()[0]).items() if k != "journal"}
-    with Journal(path, header, header["limits_ms"], resume=True) as journal:
+    with Journal(path, header, model_scorer(toy()), resume=True) as journal:
         assert len(journal.records) == CYCLES
         with pytest.raises(SpaceError, match="another search") as caught:
             search(path, resume=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,14 @@ from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.limits import parse_limits
 from spacedsl.cli.options import (
     BEST,
+    COMBINE,
     DEFINITION,
     EXACT,
     LIMITS,
     QUALITY,
     SAMPLES,
     SCORER,
-    TARGET,
+    TARGETS,
     Definition,
 )
 from spacedsl.cli.pages import check_out, page_in
@@ -28,16 +30,19 @@ from spacedsl.ir.covers import mismatch
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
 from spacedsl.lang.page import main_item
+from spacedsl.search.combine import Combine
 from spacedsl.syntax.lexer import is_name
 
 if TYPE_CHECKING:
+    from spacedsl.search.combined import CombinedScorer
     from spacedsl.search.evolve import Found
     from spacedsl.search.scorer import Scorer
 
 
 def evolve(
     hyper: str = typer.Option(..., "--hyper", help="A hyperspace: a page or a library name."),
-    target: str = TARGET,
+    targets: list[str] = TARGETS,
+    combine: Combine = COMBINE,
     out: Path | None = typer.Option(None, "--out", help="Where to write the found space."),
     limits: str | None = LIMITS,
     quality: str | None = QUALITY,
@@ -55,48 +60,72 @@ def evolve(
     format: Format = FORMAT,
 ) -> None:
     """Search a hyperspace by aging evolution (the method's Sec. 4.2); write the best space."""
-    from spacedsl.cli.device import ready_target
-    from spacedsl.cli.found import print_comparison, print_doubts, progress_bar, result_json
+    from spacedsl.cli.found import (
+        front_json,
+        full_json,
+        print_comparison,
+        print_doubts,
+        print_front,
+        print_full,
+        progress_bar,
+        result_json,
+    )
+    from spacedsl.cli.several import joined, ready_targets
+    from spacedsl.search.combined import CombinedScorer
     from spacedsl.search.compare import compare, sensitivity
     from spacedsl.search.evolve import evolve as search
     from spacedsl.search.exact.scorer import ExactScorer
+    from spacedsl.search.exact.searching import search_scorer
     from spacedsl.search.qt_score import ModelScorer
     from spacedsl.targets.scorers import Request, open_scorer
 
     space = _hyperspace(hyper)
-    _check_files(out, journal, hyper, target)
-    device = ready_target(target, space, quiet=format is Format.json)
-    reference = _reference(device, space)
-    request = Request(
-        target=device,
-        limits_ms=parse_limits(limits),
-        quality=quality,
-        scorer=scorer,
-        definition=definition.value,
-        samples=samples,
-        best=best,
-        seed=seed,
-    )
-    tables = open_scorer(space, request)
-    opened = ExactScorer(tables, searching=True) if exact else tables
+    _check_files(out, journal, hyper, targets)
+    devices = ready_targets(targets, space, limits, quiet=format is Format.json)
+    reference = next(filter(None, (_reference(device, space) for device in devices)), None)
+    tables = {
+        device.name: open_scorer(
+            space,
+            Request(
+                target=device,
+                limits_ms=parse_limits(limits),
+                quality=quality,
+                scorer=scorer,
+                definition=definition.value,
+                samples=samples,
+                best=best,
+                seed=seed,
+            ),
+        )
+        for device in devices
+    }
+    scorers = {n: search_scorer(t) if exact else t for n, t in tables.items()}
+    opened = joined(scorers, combine)
     name = _name(out, space)
     with progress_bar(quiet=format is Format.json) as progress:
         found = search(
             space, opened, population, sample, cycles, seed, journal, resume, progress, name
         )
-    comments = _comments(found, opened, device, population, sample, seed)
+    comments = _comments(found, opened, devices, population, sample, seed)
     page = page_in(out.parent if out else Path(), found.space, hyper, comments)
     if out is not None:
         _save(out, page)
     elif format is Format.text:
         print(page)
     comparison = compare(opened, found.space, reference, seed=seed)
-    known = tables.quality if isinstance(tables, ModelScorer) else None
+    first = tables[devices[0].name]
+    known = first.quality if isinstance(first, ModelScorer) else None
     doubts = sensitivity(opened, known, found.space) if known else ()
+    front = front_json(found, opened) if isinstance(opened, CombinedScorer) else []
+    finer = {n: ExactScorer(t).score(found.space) for n, t in tables.items()} if exact else {}
     if format is Format.json:
-        emit(result_json(found, comparison, doubts, page))
+        several = {"pareto": front} if front else {}
+        detail = {"full_detail": full_json(finer)} if finer else {}
+        emit({**result_json(found, comparison, doubts, page), **several, **detail})
         return
     print_comparison(comparison)
+    print_full(finer)
+    print_front(front)
     print_doubts(doubts)
 
 
@@ -110,7 +139,9 @@ def _hyperspace(spec: str) -> Space:
     return found
 
 
-def _check_files(out: Path | None, journal: Path | None, hyper: str, target: str) -> None:
+def _check_files(
+    out: Path | None, journal: Path | None, hyper: str, targets: Sequence[str]
+) -> None:
     """What would fail or destroy something after the search fails before it."""
     if out is None:
         return
@@ -118,7 +149,7 @@ def _check_files(out: Path | None, journal: Path | None, hyper: str, target: str
     others = {
         "journal": journal,
         "hyperspace": Path(hyper.partition("#")[0]),
-        "target": Path(target),
+        **{f"target {target}": Path(target) for target in targets},
     }
     for what, other in others.items():
         if other is not None and out.resolve() == other.resolve():
@@ -150,21 +181,43 @@ def _reference(target: Target, hyper: Space) -> Space | None:
 
 
 def _comments(
-    found: Found, scorer: Scorer, target: Target, population: int, sample: int, seed: int
+    found: Found,
+    scorer: Scorer | CombinedScorer,
+    targets: Sequence[Target],
+    population: int,
+    sample: int,
+    seed: int,
 ) -> list[str]:
     """How the space was found: what is needed to find it again, and no time or path."""
-    chosen, limits = scorer.settings, ", ".join(f"{t:g}" for t in scorer.limits_ms)
-    identity = scorer.identity
-    return [
-        f"Found by aging evolution in {scorer.hyper.name} for {target.name}: {target.device}.",
+    from spacedsl.search.scorer import Scorer
+
+    parts = [scorer] if isinstance(scorer, Scorer) else list(scorer.parts.values())
+    chosen, total = parts[0].settings, f"Q-T score {found.score:.6f}"
+    lines = [
         f"{len(found.history):,} spaces scored; population {population}, sample {sample}, "
-        f"seed {seed}.",
-        f"Q-T score {found.score:.6f} over limits {limits} ms: scorer {scorer.name}, "
-        f"definition {chosen.definition},",
-        f"{chosen.samples:,} subnets per space{_expected(identity)}, best {chosen.best}.",
-        f"hyperspace {str(identity['hyperspace'])[:16]}  latency {str(identity['latency'])[:16]}  "
-        f"quality {str(identity['quality'])[:16]}",
+        f"seed {seed}."
     ]
+    if not isinstance(scorer, Scorer):
+        lines.append(f"{total}: {scorer.combine.value} of {len(parts)} targets' scores.")
+    for target, part in zip(targets, parts, strict=True):
+        limits = ", ".join(f"{t:g}" for t in part.limits_ms)
+        where = total if len(parts) == 1 else target.name
+        lines.append(
+            f"{where} over limits {limits} ms: scorer {part.name}, definition {chosen.definition},"
+        )
+    lines.append(
+        f"{chosen.samples:,} subnets per space{_expected(parts[0].identity)}, best {chosen.best}."
+    )
+    lines += [
+        f"hyperspace {str(part.identity['hyperspace'])[:16]}  "
+        f"latency {str(part.identity['latency'])[:16]}  "
+        f"quality {str(part.identity['quality'])[:16]}"
+        for part in parts
+    ]
+    first, *others = targets
+    where = f"Found by aging evolution in {scorer.hyper.name} for "
+    more = [f"and {target.name}: {target.device}." for target in others]
+    return [f"{where}{first.name}: {first.device}.", *more, *lines]
 
 
 def _expected(identity: dict[str, object]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from spacedsl.search.combined import CombinedScore, CombinedScorer, pareto
 from spacedsl.search.compare import UNCERTAINTIES, Compared, Comparison, StageSensitivity
 from spacedsl.search.evolve import Found
 from spacedsl.search.evolve import Progress as Reached
@@ -63,8 +64,47 @@ def result_json(
     }
 
 
-def _score_json(result: QTScore) -> dict[str, Any]:
+def _score_json(result: QTScore | CombinedScore) -> dict[str, Any]:
+    if isinstance(result, CombinedScore):
+        parts = [{"target": name, **_score_json(part)} for name, part in result.parts]
+        limits = [{"target": part["target"], **limit} for part in parts for limit in part["limits"]]
+        score = {"score": result.score, "combine": result.combine.value}
+        return {**score, "limits": limits, "targets": parts}
     return exact_json(result) if isinstance(result, ExactScore) else score_json(result)
+
+
+def front_json(found: Found, scorer: CombinedScorer) -> list[dict[str, Any]]:
+    """Of the spaces that a search scored, those that no other beats on every target."""
+    front = pareto((scorer.by_target(record.limits), record) for record in found.history)
+    return [
+        {
+            "index": record.index,
+            "hash": record.hash,
+            "genes": record.genotype,
+            "scores": dict(zip(scorer.parts, scores, strict=True)),
+        }
+        for scores, record in front
+    ]
+
+
+def full_json(finer: Mapping[str, ExactScore]) -> list[dict[str, Any]]:
+    """The found space's score on each target at full detail, and how far that may be off."""
+    return [{"target": n, "score": s.score, "error": s.error} for n, s in finer.items()]
+
+
+def print_full(finer: Mapping[str, ExactScore]) -> None:
+    """A line per target: what a search with exact scores found, at full detail."""
+    for name, result in finer.items():
+        print(f"found, at full detail, on {name}: {result.score:.6f} (error {result.error:.1e})")
+
+
+def print_front(front: Sequence[dict[str, Any]]) -> None:
+    """A line per space of the front."""
+    if front:
+        print("no space that was scored beats these on every target:")
+    for entry in front:
+        scores = "  ".join(f"{name} {score:.6f}" for name, score in entry["scores"].items())
+        print(f"  {entry['hash'][:16]}  {scores}")
 
 
 def _compared_json(compared: Compared) -> dict[str, Any]:
@@ -95,7 +135,8 @@ def print_comparison(comparison: Comparison) -> None:
     limits = comparison.found.result.limits
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("Q-T scores")
-    for name in ("score", "fresh", *(f"{limit.limit_ms:g} ms" for limit in limits)):
+    heads = _heads(comparison.found.result)
+    for name in ("score", "fresh", *heads):
         table.add_column(name, justify="right", no_wrap=True)
     rows = [("found", comparison.found)]
     if comparison.reference is not None:
@@ -113,12 +154,25 @@ def print_comparison(comparison: Comparison) -> None:
         ]
         means = (comparison.random_mean, fresh, *per_limit)
         table.add_row("random, mean", *map(_cell, means))
-    Console(width=LABEL_COLUMNS + CELL_COLUMNS * (len(limits) + 2)).print(table)
-    if isinstance(comparison.found.result, ExactScore):
+    cells = max(CELL_COLUMNS, *(len(head) + 2 for head in heads))
+    Console(width=LABEL_COLUMNS + cells * (len(limits) + 2)).print(table)
+    if _exact(comparison.found.result):
         print("scores are expectations: nothing is drawn, so fresh ones are the same")
     else:
         print("score: on the subnets searched with; fresh: on others, drawn after the search")
     print(f"random: {count} spaces of the hyperspace")
+
+
+def _heads(result: QTScore | CombinedScore) -> list[str]:
+    if isinstance(result, CombinedScore):
+        parts = result.parts
+        return [f"{name} {limit.limit_ms:g}" for name, part in parts for limit in part.limits]
+    return [f"{limit.limit_ms:g} ms" for limit in result.limits]
+
+
+def _exact(result: QTScore | CombinedScore) -> bool:
+    first = result.parts[0][1] if isinstance(result, CombinedScore) else result
+    return isinstance(first, ExactScore)
 
 
 def _cells(compared: Compared) -> list[str]:

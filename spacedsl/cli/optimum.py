@@ -13,7 +13,7 @@ import typer
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.limits import parse_limits
-from spacedsl.cli.options import BEST, LIMITS, QUALITY, SAMPLES, SCORER, TARGET
+from spacedsl.cli.options import BEST, LIMITS, QUALITY, SAMPLES, SCORER, TARGETS
 from spacedsl.cli.pages import check_out, page_in
 from spacedsl.diagnostics import fault
 from spacedsl.files import write_atomic
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def optimum(
     hyper: str = typer.Option(..., "--hyper", help="A hyperspace: a page or a library name."),
-    target: str = TARGET,
+    targets: list[str] = TARGETS,
     out: Path | None = typer.Option(None, "--out", help="Where to write the best space."),
     limits: str | None = LIMITS,
     quality: str | None = QUALITY,
@@ -59,8 +59,11 @@ def optimum(
         check_out(out)
     if resume and journal is None:
         raise fault("no-journal", "there is no journal to resume from", "say --journal FILE")
+    if len(targets) > 1:
+        message = "an optimum is for one target"
+        raise fault("bad-option", message, "`spacedsl evolve` searches for several")
     space = api.load_space(hyper)
-    device = ready_target(target, space, quiet=format is Format.json)
+    device = ready_target(targets[0], space, quiet=format is Format.json)
     request = Request(
         target=device,
         limits_ms=parse_limits(limits),

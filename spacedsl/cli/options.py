@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import typer
 
+from spacedsl.search.combine import Combine
+
 
 class Definition(StrEnum):
     """Which formula a score follows."""
@@ -14,7 +16,10 @@ class Definition(StrEnum):
     authors = "authors"
 
 
-TARGET = typer.Option(..., "--target", help="A target: a name (cpu, vnni, pixel4) or a page.")
+TARGETS = typer.Option(
+    ..., "--target", help="A target: a name (cpu, vnni, pixel4) or a page; again for several."
+)
+COMBINE = typer.Option(Combine.sum, "--combine", help="Several targets: sum or worst score.")
 LIMITS = typer.Option(None, "--limits", help="Latency limits, e.g. 8,10,15ms; else the target's.")
 QUALITY = typer.Option(None, "--quality", help="A quality table; else the hyperspace's.")
 SCORER = typer.Option("model", "--scorer", help="model, or rows:DIR for a directory of tables.")

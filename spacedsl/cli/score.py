@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import typer
 
 from spacedsl import api
@@ -9,22 +11,29 @@ from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.limits import parse_limits
 from spacedsl.cli.options import (
     BEST,
+    COMBINE,
     DEFINITION,
     EXACT,
     LIMITS,
     QUALITY,
     SAMPLES,
     SCORER,
-    TARGET,
+    TARGETS,
     Definition,
 )
 from spacedsl.diagnostics import fault
 from spacedsl.ir.identity import space_identity
+from spacedsl.search.combine import Combine
+
+if TYPE_CHECKING:
+    from spacedsl.ir.space import Space
+    from spacedsl.search.scorer import Scorer
 
 
 def score(
     space: str = typer.Argument(..., help="A space: a page, PAGE#ITEM, or a library name."),
-    target: str = TARGET,
+    targets: list[str] = TARGETS,
+    combine: Combine = COMBINE,
     limits: str | None = LIMITS,
     quality: str | None = QUALITY,
     scorer: str = SCORER,
@@ -33,42 +42,70 @@ def score(
     best: int | None = BEST,
     seed: int = typer.Option(0, "--seed", min=0, help="Seed of the subnets that are sampled."),
     exact: bool = EXACT,
+    top: int = typer.Option(
+        0, "--top", min=0, max=100, help="With --exact: the best subnets under each limit."
+    ),
     format: Format = FORMAT,
 ) -> None:
     """Q-T score: how good a space's best INT8 subnets are under latency limits."""
-    from spacedsl.cli.device import ready_target
-    from spacedsl.cli.exact import show_exact
-    from spacedsl.search.score import score_json
+    from spacedsl.cli.exact import exact_facts
+    from spacedsl.cli.several import ready_targets
+    from spacedsl.search.combined import combined
     from spacedsl.targets.scorers import Request, open_scorer
 
+    if top and not exact:
+        raise fault("bad-option", "--top needs --exact", "`spacedsl sample` draws models")
     found = api.load_space(space)
     if found.kind == "hyperspace" and any(len(s.choices) > 1 for s in found.stages):
         help = "`spacedsl evolve` searches a hyperspace"
         raise fault("wrong-kind", f"{space} is a hyperspace; a score is of one space", help)
-    request = Request(
-        target=ready_target(target, found, quiet=format is Format.json),
-        limits_ms=parse_limits(limits),
-        quality=quality,
-        scorer=scorer,
-        definition=definition.value,
-        samples=samples,
-        best=best,
-        seed=seed,
-    )
-    if exact:
-        show_exact(found, open_scorer(found, request), request.target.name, format)
+    ready = ready_targets(targets, found, limits, quiet=format is Format.json)
+    shown: list[Shown] = []
+    for target in ready:
+        request = Request(
+            target=target,
+            limits_ms=parse_limits(limits),
+            quality=quality,
+            scorer=scorer,
+            definition=definition.value,
+            samples=samples,
+            best=best,
+            seed=seed,
+        )
+        opened = open_scorer(found, request)
+        if exact:
+            shown.append(exact_facts(found, opened, target.name, top, space))
+        else:
+            shown.append(_sampled(found, opened, target.name))
+    scores = [facts["score"] for facts, _ in shown]
+    if format is Format.text:
+        print("\n".join(text for _, text in shown))
+        if len(shown) > 1:
+            print(f"{combine.value} of {len(shown)} targets: {combined(scores, combine):.6f}")
         return
-    result = open_scorer(found, request).score(found)
-    if format is Format.json:
-        identity = {"space": found.name, "hash": space_identity(found)}
-        emit({**identity, "target": request.target.name, **score_json(result)})
+    identity = {"space": found.name, "hash": space_identity(found)}
+    if len(shown) == 1:
+        emit({**identity, "target": ready[0].name, **shown[0][0]})
         return
-    print(f"{found.name} on {request.target.name}: Q-T score {result.score:.6f}")
+    listed = [{"target": t.name, **f} for t, (f, _) in zip(ready, shown, strict=True)]
+    whole = {"combine": combine.value, "score": combined(scores, combine), "targets": listed}
+    emit({**identity, **whole})
+
+
+Shown = tuple[dict[str, Any], str]
+"""A score as plain data and as text."""
+
+
+def _sampled(space: Space, scorer: Scorer, target: str) -> Shown:
+    from spacedsl.search.score import score_json
+
+    result = scorer.score(space)
+    lines = [f"{space.name} on {target}: Q-T score {result.score:.6f}"]
     for limit in result.limits:
         missing = f"  ({limit.missing} of the best {result.best} missing)" if limit.missing else ""
-        print(f"  {limit.limit_ms:6g} ms  {limit.score:.6f}{missing}")
+        lines.append(f"  {limit.limit_ms:6g} ms  {limit.score:.6f}{missing}")
     for resolution, parts in sorted(result.fixed_latency_ms.items()):
         listed = ", ".join(f"{name} {ms:.3f}" for name, ms in parts.items() if name != "total")
-        print(f"  fixed at {resolution} px: {parts['total']:.3f} ms ({listed})")
+        lines.append(f"  fixed at {resolution} px: {parts['total']:.3f} ms ({listed})")
     shares = ", ".join(f"{share:.1%} {name}" for name, share in result.coverage if share)
-    print(f"  block latencies: {shares}")
+    return score_json(result), "\n".join([*lines, f"  block latencies: {shares}"])

@@ -47,6 +47,8 @@ class Change:
 def diff_spaces(a: Space, b: Space) -> tuple[Change, ...]:
     """Changes from `a` to `b` that alter the set of subnets; empty where their hashes are equal."""
     changes = _changed("", "input", a.resolutions, b.resolutions)
+    if a.kind == b.kind == "hyperspace":
+        changes += _changed("", "limit", _limit(a), _limit(b))
     before = {s.name: s for s in a.stages}
     after = {s.name: s for s in b.stages}
     if len(before) == len(after) and list(before) != list(after):
@@ -54,6 +56,11 @@ def diff_spaces(a: Space, b: Space) -> tuple[Change, ...]:
     for name in dict.fromkeys([*before, *after]):
         changes += _diff_stage(name, before.get(name), after.get(name))
     return tuple(changes)
+
+
+def _limit(space: Space) -> Side:
+    said = space.limit.model_dump(exclude_none=True) if space.limit else {}
+    return tuple(f"{cost} {amount}" for cost, amount in said.items()) or None
 
 
 def _changed(stage: str, key: str, before: Side, after: Side) -> list[Change]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -165,6 +165,15 @@ def stage_identity(stage: Stage) -> str:
 
 
 def space_identity(space: Space) -> str:
-    """The content hash of a hyperspace or a space."""
-    form = [list(space.resolutions), [stage_identity(stage) for stage in space.stages]]
-    return digest([HASH_VERSION, "space", form])
+    """The content hash of a hyperspace or a space. A limit is part of a hyperspace's, whose spaces
+    it chooses; of a space it says nothing that its stages do not."""
+    stages = [stage_identity(stage) for stage in space.stages]
+    if space.limit is None or space.kind == "space":
+        return identity_of(space.resolutions, stages)
+    limit = [space.limit.flops, space.limit.params]
+    return digest([HASH_VERSION, "space", [list(space.resolutions), stages, limit]])
+
+
+def identity_of(resolutions: Sequence[int], stages: Sequence[str]) -> str:
+    """The content hash of a space from those of its stages."""
+    return digest([HASH_VERSION, "space", [list(resolutions), list(stages)]])

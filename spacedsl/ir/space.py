@@ -55,12 +55,21 @@ class Stage(Frozen):
         return tuple(self.widths[i : i + self.window] for i in range(count))
 
 
+class Limit(Frozen):
+    """The most multiply-accumulates (`flops`) and parameters that a network of a space may have;
+    None: any number."""
+
+    flops: int | None = None
+    params: int | None = None
+
+
 class Space(Frozen):
     """A hyperspace (several block types or windows per elastic stage) or a space (exactly one).
 
     Stages run from the stem to the head. `of` is the hyperspace a space was checked against;
     `channels`, `classes` (inside the head) and `quality` (the default quality table) come from
-    data and are not part of the identity."""
+    data and are not part of the identity. `limit`: which spaces of a hyperspace there are; a space
+    keeps it with all of its networks."""
 
     kind: Literal["hyperspace", "space"]
     name: str
@@ -68,6 +77,7 @@ class Space(Frozen):
     channels: int = 3
     resolutions: tuple[int, ...]
     quality: str | None = None
+    limit: Limit | None = None
     stages: tuple[Stage, ...]
 
     def stage(self, name: str) -> Stage:

@@ -61,6 +61,7 @@ def space_from_code(code: str, hyper: Space, name: str) -> Space:
         channels=hyper.channels,
         resolutions=hyper.resolutions,
         quality=hyper.quality,
+        limit=hyper.limit,
         stages=tuple(stages),
     )
 

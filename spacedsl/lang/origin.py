@@ -106,7 +106,7 @@ def origins(page: Page, name: str) -> list[Origin]:
         return [*found, *origins(holder, of)]
     if not isinstance(item, Space):
         return []
-    said = [origin(page, name, "", key) for key in ("input", "quality")]
+    said = [origin(page, name, "", key) for key in ("input", "quality", "limit")]
     for stage in item.stages:
         said += [
             origin(page, name, stage.name, key, block, elastic=stage.elastic)

@@ -62,6 +62,9 @@ KEYS = (
          "Channels and resolutions in pixels. Channels stand outside the hash."),
     Word("quality", "hyperspace, space", '"name" or "path.json"', "the parent's, or none",
          "The table of losses for scores; a path goes from the page, then the library."),
+    Word("limit", "hyperspace, space", "`flops` QUANTITY, `params` QUANTITY",
+         "the parent's, or none", "The most that any network of a space may cost; a search goes "
+         "over the spaces that keep it."),
     Word("blocks", "hyperspace", "{ block types }", "none",
          "Block types of every elastic stage that lists none of its own."),
     Word("elastic", "stage", "NAME { ... }", "not elastic",

@@ -14,6 +14,7 @@ from spacedsl.ir.identity import block_identity, op_names
 from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
 from spacedsl.lang.blocks import KINDS, OPS, Kind, is_of_kind, lower_inline, parameter_kind
 from spacedsl.lang.bodies import check_bodies
+from spacedsl.lang.limits import check_limit, lower_limit
 from spacedsl.lang.members import not_a_member
 from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
 from spacedsl.lang.report import Abandon, Report
@@ -38,13 +39,14 @@ def lower_space(node: Node, page: Page, report: Report) -> Space:
         "hyperspace" if node.tokens()[0].text == "hyperspace" else "space"
     )
     parent = _parent(node, page, report)
-    for rule in ("input", "quality", "blocks"):
+    for rule in ("input", "quality", "limit", "blocks"):
         for again in node.all(rule)[1:]:
             report.error("duplicate-key", f"`{rule}` is said twice", again)
     channels, resolutions = _input(node, parent, report)
     stages = tuple(_stages(node, kind, parent, page, report))
     report.raise_if_any()
     quality = node.first("quality")
+    limit = lower_limit(node.first("limit"), parent, report)
     space = Space(
         kind=kind,
         name=node.token("NAME").text,
@@ -56,6 +58,7 @@ def lower_space(node: Node, page: Page, report: Report) -> Space:
         else parent.quality
         if parent
         else None,
+        limit=limit,
         stages=stages,
     )
     if parent is not None:
@@ -64,6 +67,9 @@ def lower_space(node: Node, page: Page, report: Report) -> Space:
     report.raise_if_any()
     if parent is None:
         check_bodies(space, node, report, page.loader)
+    report.raise_if_any()
+    check_limit(space, node, report)
+    report.raise_if_any()
     return space
 
 

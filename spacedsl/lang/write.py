@@ -24,6 +24,7 @@ from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet, SubnetBlock
 from spacedsl.lang.items import LANGUAGE
+from spacedsl.lang.limits import written
 from spacedsl.lang.models import SHORT
 from spacedsl.lang.values import shown
 from spacedsl.syntax.printer import format_text
@@ -64,6 +65,8 @@ def _space(space: Space) -> str:
         parts.append(f"input {channels}{shown(space.resolutions)}")
     if space.quality is not None and (parent is None or space.quality != parent.quality):
         parts.append(f'quality "{space.quality}"')
+    if space.limit is not None and (parent is None or space.limit != parent.limit):
+        parts.append(written(space.limit))
     common = _common_choices(space) if parent is None else ()
     if common:
         parts.append(f"blocks {{ {_choices(common)} }}")

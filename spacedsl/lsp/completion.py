@@ -27,7 +27,7 @@ from spacedsl.text import Span
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*$")
 MAX_PATHS = 500
 OPS = (*FLAGS, "optional")
-ONCE = {"width", "window", "depth", "stride", "shared", "input", "quality", "blocks"}
+ONCE = {"width", "window", "depth", "stride", "shared", "input", "quality", "limit", "blocks"}
 """Keys that a body says once."""
 
 

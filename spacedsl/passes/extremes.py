@@ -56,12 +56,12 @@ def cost_range(space: Space) -> CostRange:
 
 
 def _range_at(space: Space, resolution: int) -> CostRange:
-    least = minima(space, resolution, _costs)
+    least = minima(space, resolution, costs)
     flops, params = (Range(int(least[i]), -int(least[i + 1])) for i in (0, 2))
     return CostRange(flops, params)
 
 
-def _costs(sites: Sequence[Site]) -> Floats:
+def costs(sites: Sequence[Site]) -> Floats:
     """Least and greatest FLOPs, least and greatest parameters, the greatest negated. float64 holds
     them exactly to 2**53."""
     costs = [site_cost(site) for site in sites]
@@ -72,45 +72,58 @@ def _costs(sites: Sequence[Site]) -> Floats:
 def minima(space: Space, resolution: int, measure: Measure) -> Floats:
     """The least sum of each quantity over all subnets at `resolution` pixels, (quantities,); NaN
     where a block that a subnet can have is not known."""
-    cins: tuple[int, ...] = (space.channels,)
-    size = resolution
     states: Floats | None = None  # (quantities, widths): sums so far, by width
-    for stage in space.stages:
-        outs = stage.widths or cins
-        best: Floats | None = None
-        for choice in stage.choices:
-            for columns, settings in _members(stage, choice, len(outs)):
-                first = _table(stage, choice, (cins, outs), settings, size, stage.stride, measure)
-                inner = -(-size // stage.stride)
-                again = first
-                if stage.depths[-1] > 1:
-                    again = _table(stage, choice, (outs, outs), settings, inner, 1, measure)
-                if states is None:
-                    states = np.zeros((len(first), 1))
-                if best is None:
-                    best = np.full((len(first), len(outs)), np.inf)
-                for window in columns:
-                    repeated = again[:, window, window] if again is not first else again
-                    found = _run(stage, states, first[:, :, window], repeated)
-                    best[:, window] = np.minimum(best[:, window], found)
-        size = _stage_output(stage, cins[0], size)
-        cins, states = outs, best
+    for stage, cins, size in walk(space, resolution):
+        steps = transitions(stage, cins, size, measure)
+        start = np.zeros((len(steps), 1)) if states is None else states
+        states = (start[:, :, None] + steps).min(axis=1)
     if states is None:
         raise ValueError("a space of no stages")
     least: Floats = states.min(axis=1)
     return least
 
 
-def _run(stage: Stage, states: Floats, first: Floats, again: Floats) -> Floats:
-    """Costs by last width, (4, widths), over the stage's depths; `states` before it."""
+def walk(space: Space, resolution: int) -> Iterator[tuple[Stage, tuple[int, ...], int]]:
+    """Every stage, the widths that may come into it and the height in pixels of its input."""
+    cins: tuple[int, ...] = (space.channels,)
+    size = resolution
+    for stage in space.stages:
+        yield stage, cins, size
+        size = _stage_output(stage, cins[0], size)
+        cins = stage.widths or cins
+
+
+def transitions(stage: Stage, cins: tuple[int, ...], size: int, measure: Measure) -> Floats:
+    """The least sums over a stage, (quantities, widths in, widths out), whatever it chooses: block
+    type, window, depth, settings. `size`: input height."""
+    outs = stage.widths or cins
+    best: Floats | None = None
+    for choice in stage.choices:
+        for columns, settings in _members(stage, choice, len(outs)):
+            first = _table(stage, choice, (cins, outs), settings, size, stage.stride, measure)
+            inner = -(-size // stage.stride)
+            again = first
+            if stage.depths[-1] > 1:
+                again = _table(stage, choice, (outs, outs), settings, inner, 1, measure)
+            if best is None:
+                best = np.full((len(first), len(cins), len(outs)), np.inf)
+            for window in columns:
+                repeated = again[:, window, window] if again is not first else again
+                found = _run(stage, first[:, :, window], repeated)
+                best[:, :, window] = np.minimum(best[:, :, window], found)
+    if best is None:
+        raise ValueError(f"{stage.name} has no block")
+    return best
+
+
+def _run(stage: Stage, first: Floats, again: Floats) -> Floats:
+    """Sums by width in and out over the stage's depths, as `transitions`."""
     if not stage.widths:  # a body that keeps the width
-        kept: Floats = states + np.diagonal(first, axis1=1, axis2=2)
-        return kept
-    reached: Floats = (states[:, :, None] + first).min(axis=1)
-    best = np.full_like(reached, np.inf)
+        return first
+    best, reached = np.full_like(first, np.inf), first
     for depth in range(1, stage.depths[-1] + 1):
         if depth > 1:
-            reached = (reached[:, :, None] + again).min(axis=1)
+            reached = (reached[:, :, :, None] + again[:, None]).min(axis=2)
         if depth in stage.depths:
             best = np.minimum(best, reached)
     return best

@@ -5,15 +5,26 @@ hyperspaces of equal hash are searched alike, however their pages are written.""
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
 from spacedsl.diagnostics import fault
 from spacedsl.ir.covers import mismatch
-from spacedsl.ir.identity import choice_identity, stage_identity
+from spacedsl.ir.identity import choice_identity, identity_of, stage_identity
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.search.stream import Stream
+from spacedsl.search.within import Within
+
+GUESSES = 1_000
+"""Random genotypes tried for a new one before those that are left are listed."""
+
+LIMITED_GUESSES = 50_000
+"""As many where a limit leaves some out."""
+
+COUNTED = 200_000
+"""Hyperspaces of at most this many spaces are listed where there is a limit."""
 
 Gene = tuple[int, int]
 """(block type, width window) of one elastic stage, both in canonical order."""
@@ -59,6 +70,59 @@ class Genome:
     def size(self) -> int:
         """Number of genotypes."""
         return prod(blocks * windows for blocks, windows in self.shape)
+
+    @cached_property
+    def _identities(self) -> tuple[list[str], list[list[list[str]]]]:
+        """Hashes of the hyperspace's stages, and of every alternative of the elastic ones."""
+        alternatives = [
+            [[stage_identity(stage) for stage in windows] for windows in choices]
+            for choices in self.alternatives
+        ]
+        return [stage_identity(stage) for stage in self.hyper.stages], alternatives
+
+    def identity(self, genotype: Genotype) -> str:
+        """The content hash of a genotype's space."""
+        stages, alternatives = self._identities
+        found = list(stages)
+        genes = zip(self.hyper.elastic, alternatives, genotype, strict=True)
+        for position, choices, (block, window) in genes:
+            found[position] = choices[block][window]
+        return identity_of(self.hyper.resolutions, found)
+
+    @cached_property
+    def within(self) -> Within | None:
+        """What says which genotypes keep the hyperspace's limit, where it has one."""
+        return Within(self.hyper, self.alternatives) if self.hyper.limit else None
+
+    def keeps(self, genotype: Genotype) -> bool:
+        """Whether a genotype is one of the hyperspace's, whose limit may leave some out."""
+        return self.within is None or self.within.keeps(genotype)
+
+    @cached_property
+    def kept(self) -> int:
+        """How many genotypes keep the limit; where there are more than `COUNTED`, of all."""
+        if self.within is None or self.size > COUNTED:
+            return self.size
+        return sum(map(self.keeps, map(self.at, range(self.size))))
+
+    def drawn(self, stream: Stream, seen: Container[Genotype]) -> Genotype:
+        """A uniformly random genotype that keeps the limit and is not in `seen`. Raises
+        `SpaceError` where it finds none."""
+        for _ in range(GUESSES if self.within is None else LIMITED_GUESSES):
+            found = self.at(stream.below(self.size))
+            if found not in seen and self.keeps(found):
+                return found
+        if self.within is None or self.size <= COUNTED:
+            every = map(self.at, range(self.size))
+            rest = [g for g in every if g not in seen and self.keeps(g)]
+            if rest:
+                return stream.pick(rest)
+        raise self.unkept()
+
+    def unkept(self) -> Exception:
+        """The error where no genotype keeps the limit, or none that is new was found."""
+        message = f"no space of `{self.hyper.name}` was found that keeps its limit"
+        return fault("over-limit", message, "raise the limit, or offer smaller blocks and widths")
 
     def at(self, index: int) -> Genotype:
         """Genotype `index` of 0..size-1, the last stage running fastest."""

@@ -10,6 +10,7 @@ from spacedsl.diagnostics import fault
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.search.candidate import Gene, Genome, Genotype
+from spacedsl.search.combined import CombinedScore, CombinedScorer
 from spacedsl.search.protocols import QualityModel
 from spacedsl.search.score import QTScore
 from spacedsl.search.scorer import Scorer
@@ -28,7 +29,7 @@ class Compared:
 
     name: str
     hash: str
-    result: QTScore
+    result: QTScore | CombinedScore
     fresh_score: float
 
 
@@ -53,7 +54,11 @@ class Comparison:
 
 
 def compare(
-    scorer: Scorer, found: Space, reference: Space | None = None, random: int = 20, seed: int = 0
+    scorer: Scorer | CombinedScorer,
+    found: Space,
+    reference: Space | None = None,
+    random: int = 20,
+    seed: int = 0,
 ) -> Comparison:
     """Score `found`, `reference` and `random` different random spaces of the scorer's hyperspace.
 
@@ -80,8 +85,13 @@ def random_genotypes(genome: Genome, count: int, stream: Stream) -> tuple[Genoty
     """`count` different genotypes, or all where there are fewer."""
     if count < 0:
         raise fault("bad-option", f"{count} random spaces")
-    indices = stream.sample(genome.size, min(count, genome.size))
-    return tuple(genome.at(index) for index in indices)
+    if genome.within is None:
+        indices = stream.sample(genome.size, min(count, genome.size))
+        return tuple(genome.at(index) for index in indices)
+    drawn: dict[Genotype, None] = {}
+    while len(drawn) < min(count, genome.kept):
+        drawn[genome.drawn(stream, drawn)] = None
+    return tuple(drawn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +122,7 @@ class StageSensitivity:
 
 
 def sensitivity(
-    scorer: Scorer, quality: QualityModel, found: Space
+    scorer: Scorer | CombinedScorer, quality: QualityModel, found: Space
 ) -> tuple[StageSensitivity, ...]:
     """Per elastic stage, whether the found block type survives the uncertainty of transferred
     losses. Raises `SpaceError` where `found` is not exactly a space of the scorer's hyperspace."""
@@ -125,7 +135,11 @@ def sensitivity(
 
 
 def _stage_sensitivity(
-    scorer: Scorer, quality: QualityModel, genome: Genome, genotype: Genotype, place: int
+    scorer: Scorer | CombinedScorer,
+    quality: QualityModel,
+    genome: Genome,
+    genotype: Genotype,
+    place: int,
 ) -> StageSensitivity:
     choices = genome.alternatives[place]
     own, window = genotype[place]

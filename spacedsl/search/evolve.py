@@ -6,18 +6,19 @@ says where to stop."""
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from spacedsl.diagnostics import fault
+from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.search.candidate import Genome, Genotype, mutate
 from spacedsl.search.journal import Evaluated, Journal
-from spacedsl.search.score import QTScore
+from spacedsl.search.score import LimitScore
 from spacedsl.search.stream import Stream
 
 POPULATION, SAMPLE, CYCLES = 500, 125, 5_000
@@ -25,8 +26,8 @@ POPULATION, SAMPLE, CYCLES = 500, 125, 5_000
 RETRIES = 64
 """Mutations in a row before a space that is new is drawn at random instead."""
 
-GUESSES = 1_000
-"""Random spaces tried for a new one before those that are left are listed."""
+AT_ONCE = 64
+"""Spaces of the first population that are proposed together."""
 
 BLOCK, WINDOW = 0, 1
 """What a step's two children mutate."""
@@ -46,8 +47,13 @@ class SpaceScorer(Protocol):
     def require(self, space: Space) -> None:
         """Raises `SpaceError` where a space of the hyperspace could not be scored."""
 
-    def score(self, space: Space) -> QTScore:
-        """The Q-T score of a space."""
+    def limits(
+        self, genome: Genome, genotypes: Sequence[Genotype]
+    ) -> Iterable[tuple[LimitScore, ...]]:
+        """The scores of spaces under each limit, whole numbers missing."""
+
+    def total(self, limits: Sequence[LimitScore]) -> float:
+        """A space's score from those under each limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,8 @@ class Found:
 
 @dataclass
 class Evolution:
-    """The state of an aging evolution: who lives (oldest first), and who was ever proposed."""
+    """The state of an aging evolution: who lives (oldest first), who was ever proposed, and whether
+    no other space was found."""
 
     genome: Genome
     population: int
@@ -87,23 +94,36 @@ class Evolution:
     stream: Stream
     living: deque[Evaluated] = field(default_factory=deque)
     seen: set[Genotype] = field(default_factory=set)
+    spent: bool = False
 
     @property
     def exhausted(self) -> bool:
         """Whether every space has been proposed."""
-        return len(self.seen) == self.genome.size
+        return self.spent or len(self.seen) >= self.genome.kept
 
     def propose(self) -> tuple[Genotype, ...]:
-        """The next spaces to score: one of the first population, or two children; fewer where no
-        new space is left."""
-        first = len(self.seen) < min(self.population, self.genome.size)
-        parent = None if first else self._parent()
+        """The next spaces to score: some of the first population, or two children; fewer where no
+        new space is left, or found that keeps the hyperspace's limit. Raises `SpaceError` where
+        there is none at all."""
+        first = min(self.population, self.genome.kept) - len(self.seen)
+        if first > 0:
+            draws: list[Callable[[], Genotype]] = [self._unseen] * min(first, AT_ONCE)
+        else:
+            parent = self._parent()
+            draws = [partial(self._child, parent, what) for what in (BLOCK, WINDOW)]
         proposed: list[Genotype] = []
-        for what in (BLOCK,) if parent is None else (BLOCK, WINDOW):
-            if not self.exhausted:
-                child = self._unseen() if parent is None else self._child(parent, what)
-                self.seen.add(child)
-                proposed.append(child)
+        for draw in draws:
+            if self.exhausted:
+                break
+            try:
+                genotype = draw()
+            except SpaceError:
+                if not self.seen:
+                    raise
+                self.spent = True
+                break
+            self.seen.add(genotype)
+            proposed.append(genotype)
         return tuple(proposed)
 
     def tell(self, scored: tuple[Evaluated, ...]) -> None:
@@ -124,19 +144,13 @@ class Evolution:
             mutated = mutate(self.genome, child, what, self.stream)
             mutated = mutated or mutate(self.genome, child, 1 - what, self.stream)
             child = mutated or child
-            if child not in self.seen:
+            if child not in self.seen and self.genome.keeps(child):
                 return child
         return self._unseen()
 
     def _unseen(self) -> Genotype:
         """A uniformly random space that was never proposed."""
-        size = self.genome.size
-        for _ in range(GUESSES):
-            drawn = self.genome.at(self.stream.below(size))
-            if drawn not in self.seen:
-                return drawn
-        rest = [g for g in map(self.genome.at, range(size)) if g not in self.seen]
-        return self.stream.pick(rest)
+        return self.genome.drawn(self.stream, self.seen)
 
 
 def evolve(
@@ -173,7 +187,7 @@ def evolve(
         "population": population,
         "sample": sample,
     }
-    opened = Journal(journal, header, scorer.limits_ms, resume) if journal else nullcontext()
+    opened = Journal(journal, header, scorer, resume) if journal else nullcontext()
     with opened as log:
         held = log.records[:cycles] if log else ()
         history: list[Evaluated] = []
@@ -185,13 +199,13 @@ def evolve(
                 replayed = min(len(held), len(history))
                 progress(Progress(len(history), cycles, replayed, best))
     if best is None:
-        raise AssertionError("a search scores at least one space")
+        raise genome.unkept()
     return Found(
         space=genome.to_space(best.genotype, name),
         best=best,
         history=tuple(history),
         replayed=len(held),
-        exhausted=len(history) == genome.size,
+        exhausted=evolution.spent or len(history) == genome.kept,
     )
 
 
@@ -203,32 +217,31 @@ def _run(
     cycles: int,
 ) -> Iterator[Evaluated]:
     """Scored spaces in order, those that `held` has from there."""
-    done = 0
+    done, genome = 0, evolution.genome
     while done < cycles and not evolution.exhausted:
-        scored: list[Evaluated] = []
-        for genotype in evolution.propose()[: cycles - done]:
-            space = evolution.genome.to_space(genotype, f"candidate-{done}")
-            if done < len(held):
-                record = _replayed(held[done], genotype, space, log)
-            else:
-                record = _evaluated(done, genotype, space, scorer)
-                if log is not None:
-                    log.append(record)
+        proposed = evolution.propose()[: cycles - done]
+        known = [
+            _replayed(record, genotype, genome, log)
+            for record, genotype in zip(held[done:], proposed, strict=False)
+        ]
+        yield from known
+        new = proposed[len(known) :]
+        scored = list(known)
+        for genotype, limits in zip(new, scorer.limits(genome, new), strict=True):
+            index, score = done + len(scored), scorer.total(limits)
+            record = Evaluated(index, genotype, genome.identity(genotype), score, limits)
+            if log is not None:
+                log.append(record)
             scored.append(record)
-            done += 1
             yield record
+        done += len(scored)
         evolution.tell(tuple(scored))
 
 
-def _evaluated(index: int, genotype: Genotype, space: Space, scorer: SpaceScorer) -> Evaluated:
-    result = scorer.score(space)
-    return Evaluated(index, genotype, space_identity(space), result.score, result.limits)
-
-
 def _replayed(
-    record: Evaluated, genotype: Genotype, space: Space, log: Journal | None
+    record: Evaluated, genotype: Genotype, genome: Genome, log: Journal | None
 ) -> Evaluated:
-    identity = space_identity(space)
+    identity = genome.identity(genotype)
     if record.genotype == genotype and record.hash == identity:
         return record
     where = f"{log.path}:{record.index + 2}" if log else "the journal"

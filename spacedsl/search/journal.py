@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from spacedsl.diagnostics import fault
 from spacedsl.search.candidate import Genotype
@@ -59,7 +59,16 @@ def encode(record: Evaluated) -> bytes:
     )
 
 
-def decode(line: bytes, limits_ms: Sequence[float]) -> Evaluated:
+class Sums(Protocol):
+    """What a journal needs of a scorer: latency limits in ms, and a score from those under them."""
+
+    @property
+    def limits_ms(self) -> tuple[float, ...]: ...
+
+    def total(self, limits: Sequence[LimitScore]) -> float: ...
+
+
+def decode(line: bytes, scorer: Sums) -> Evaluated:
     """The record of a line. Raises `ValueError` where it is none."""
     try:
         value = json.loads(line)
@@ -71,7 +80,7 @@ def decode(line: bytes, limits_ms: Sequence[float]) -> Evaluated:
             limits=tuple(
                 LimitScore(limit_ms, float(score), missing)
                 for limit_ms, score, missing in zip(
-                    limits_ms, value["scores"], value["missing"], strict=True
+                    scorer.limits_ms, value["scores"], value["missing"], strict=True
                 )
             ),
         )
@@ -79,8 +88,8 @@ def decode(line: bytes, limits_ms: Sequence[float]) -> Evaluated:
         raise ValueError(str(error)) from None
     if not all(math.isfinite(s) for s in (record.score, *(x.score for x in record.limits))):
         raise ValueError("a score is not a number")
-    if record.score != math.fsum(x.score for x in record.limits):
-        raise ValueError("the score is not the sum of its parts")
+    if record.score != scorer.total(record.limits):
+        raise ValueError("the score is not that of its parts")
     if not all(type(x.missing) is int for x in record.limits):
         raise ValueError("a number of missing subnets is no whole number")
     if encode(record) != line:
@@ -112,9 +121,7 @@ def differences(found: Header, header: Header) -> list[str]:
 class Journal(AbstractContextManager["Journal"]):
     """An open journal, locked against other runs. `records`: what it held when it was opened."""
 
-    def __init__(
-        self, path: Path, header: Header, limits_ms: Sequence[float], resume: bool
-    ) -> None:
+    def __init__(self, path: Path, header: Header, scorer: Sums, resume: bool) -> None:
         self.path = path
         self.records: tuple[Evaluated, ...] = ()
         try:
@@ -127,7 +134,7 @@ class Journal(AbstractContextManager["Journal"]):
             raise fault("cannot-write", message) from None
         try:
             hold(self._file, path)
-            self._read({"journal": FORMAT, **header}, limits_ms)
+            self._read({"journal": FORMAT, **header}, scorer)
         except BaseException:
             self._file.close()
             raise
@@ -156,7 +163,7 @@ class Journal(AbstractContextManager["Journal"]):
             message = f"cannot write {self.path}: {error.strerror or error}"
             raise fault("cannot-write", message) from None
 
-    def _read(self, header: dict[str, object], limits_ms: Sequence[float]) -> None:
+    def _read(self, header: dict[str, object], scorer: Sums) -> None:
         whole = 0
         records: list[Evaluated] = []
         expected = _line(header)
@@ -167,7 +174,7 @@ class Journal(AbstractContextManager["Journal"]):
                 if line != expected and not self._torn(line, expected):
                     self._check_header(line, header)
             elif line.endswith(b"\n"):
-                records.append(self._record(line, number, limits_ms))
+                records.append(self._record(line, number, scorer))
             elif len(line) == MAX_LINE_BYTES:
                 raise self._malformed(number, "it is too long")
             if not line.endswith(b"\n"):
@@ -182,9 +189,9 @@ class Journal(AbstractContextManager["Journal"]):
     def _torn(self, line: bytes, expected: bytes) -> bool:
         return not line.endswith(b"\n") and expected.startswith(line)
 
-    def _record(self, line: bytes, number: int, limits_ms: Sequence[float]) -> Evaluated:
+    def _record(self, line: bytes, number: int, scorer: Sums) -> Evaluated:
         try:
-            record = decode(line, limits_ms)
+            record = decode(line, scorer)
         except ValueError as error:
             raise self._malformed(number, str(error)) from None
         if record.index != number - 2:

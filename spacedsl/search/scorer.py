@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Self
 
 import numpy as np
@@ -17,11 +17,12 @@ from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.search.block_tables import Place
 from spacedsl.search.cache import ByteCache
-from spacedsl.search.candidate import canonical_choices, narrowed
+from spacedsl.search.candidate import Genome, Genotype, canonical_choices, narrowed
 from spacedsl.search.draws import Draws
 from spacedsl.search.fixed import Chain, Chains
 from spacedsl.search.protocols import Floats, Ints, LatencyModel
 from spacedsl.search.score import (
+    LimitScore,
     QTScore,
     ScoreSettings,
     authors_score,
@@ -131,6 +132,16 @@ class Scorer(ABC):
             settings=chosen,
             scorer=self.name,
         )
+
+    def limits(
+        self, genome: Genome, genotypes: Sequence[Genotype]
+    ) -> Iterable[tuple[LimitScore, ...]]:
+        """The scores of spaces of a hyperspace under each limit."""
+        return (self.score(genome.to_space(g, "candidate")).limits for g in genotypes)
+
+    def total(self, limits: Sequence[LimitScore]) -> float:
+        """Q-T(A) from the scores under each limit."""
+        return math.fsum(limit.score for limit in limits)
 
     def _sums(
         self,

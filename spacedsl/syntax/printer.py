@@ -36,6 +36,7 @@ STATEMENTS = frozenset(
         "space",
         "input",
         "quality",
+        "limit",
         "blocks",
         "stage",
         "choice",

@@ -27,7 +27,7 @@ from spacedsl.ir.block import (
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8
 from spacedsl.ir.identity import block_identity
 from spacedsl.ir.sampling import random_subnet
-from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
+from spacedsl.ir.space import Arg, BlockChoice, Limit, Space, Stage
 from spacedsl.ir.subnet import Subnet
 
 ACTS = st.sampled_from(ACTIVATIONS)
@@ -193,6 +193,9 @@ def hyperspaces(draw: st.DrawFn, elastic: int = 3, most: int = 3) -> Space:
         name="hyper",
         resolutions=tuple(int(r) for r in resolutions),
         quality=draw(st.sampled_from([None, "onnxw"])),
+        limit=draw(
+            st.sampled_from([None, Limit(flops=10**14), Limit(flops=10**15, params=10**12)])
+        ),
         stages=(
             stem(stem_widths),
             *(draw(stages(f"stage{i + 1}", known, most)) for i in range(count)),
@@ -231,6 +234,7 @@ def narrowed(space: Space, rng: random.Random) -> Space:
         channels=space.channels,
         resolutions=tuple(int(r) for r in some(space.resolutions)),
         quality=space.quality,
+        limit=space.limit,
         stages=tuple(narrow(stage) for stage in space.stages),
     )
 

@@ -79,9 +79,9 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Bounded:
-    """A family's outcome: how many spaces each tangent pruned, and the number of head, number of
-    tail and bound of those that are left open, (L,) each; where these were too many, none are left
-    and `scored` says what they gave."""
+    """A family's outcome: how many spaces exceed the limit and how many each tangent pruned, and
+    the number of head, number of tail and bound of those that are left open, (L,) each; where these
+    were too many, none are left and `scored` says what they gave."""
 
     pruned: tuple[int, ...]
     heads: NDArray[np.int32]
@@ -121,6 +121,7 @@ class Branch:
         self.cut = self.halves.cut
         self._axis: Axis = axis(self.halves.least_loss, self.halves.grid)
         self._heads: tuple[int, Complex64] | None = None
+        self._limited: dict[Family, list[Floats]] = {}
         self._rest = all_genes(self.halves.genome, self.cut + 1, self.halves.stages)
         windows = self.halves.genome.shape[self.cut - 1][1] if self.cut else 1
         before = all_genes(self.halves.genome, 0, self.cut)
@@ -197,10 +198,11 @@ class Branch:
         left = self._left(family.window)
         tails = [self.halves.tail(family.window, genes) for genes in self.tails(family)]
         right = _split(_stacked(tails))
-        pruned = np.zeros(len(self.tangents), dtype=np.int64)
         found = []
+        pruned = np.zeros(len(self.tangents) + 1, dtype=np.int64)
         for start in range(0, len(left), HEADS):
-            bounds, lost = self._pruned(left[start : start + HEADS], right)
+            some = slice(start, start + HEADS)
+            bounds, lost = self._pruned(left[some], right, self._over(family, some))
             row, column = np.nonzero(bounds >= self.least)
             found.append((row + start, column, bounds[row, column]))
             pruned += lost
@@ -213,12 +215,27 @@ class Branch:
         none = np.empty(0, dtype=np.int32)
         return Bounded(rules, none, none, np.empty(0, dtype=np.float32), scored)
 
-    def _pruned(self, left: Complex64, right: Singles) -> tuple[Singles, NDArray[np.int64]]:
-        """(heads, tails) bounds, and how many each tangent prunes."""
+    def _over(self, family: Family, some: slice) -> NDArray[np.bool_] | None:
+        """(heads, tails): which spaces of a family exceed the hyperspace's limit."""
+        within = self.halves.genome.within
+        if within is None:
+            return None
+        if family not in self._limited:
+            tails = [within.tail(family.window, genes) for genes in self.tails(family)]
+            self._limited = {family: tails}
+        heads = [within.head(genes) for genes in self.heads[family.window][some]]
+        return within.over(heads, self._limited[family])
+
+    def _pruned(
+        self, left: Complex64, right: Singles, over: NDArray[np.bool_] | None
+    ) -> tuple[Singles, NDArray[np.int64]]:
+        """(heads, tails) bounds, and how many spaces exceed the limit and each tangent prunes."""
         dense, sparse = self.tangents[:DENSE], self.tangents[DENSE:]
         rows = np.arange(len(left))
         bounds = np.full((len(left), len(right)), np.inf, dtype=np.float32)
-        open_ = [bounds.size]
+        if over is not None:
+            bounds[over] = np.nan  # less than anything
+        open_ = [bounds.size, int((bounds > self.least).sum())]
         for t in dense:
             bounds[rows] = np.minimum(bounds[rows], _bounds(t, left[rows], right))
             counts = (bounds >= self.least).sum(axis=1)
@@ -236,8 +253,7 @@ class Branch:
 
     def scored(self, genotypes: Sequence[Genotype], least: float) -> Scored:
         """Score spaces; candidates have at least the score `least`."""
-        halves = [self.pairs.split(g) for g in genotypes]
-        scores = self.pairs.scores([h for h, _ in halves], [t for _, t in halves])
+        scores = self.pairs.limits(genotypes).sum(axis=1)
         near = np.flatnonzero(scores >= least)
         order = near[np.argsort(-scores[near], kind="stable")]
         kept = tuple((float(scores[i]), genotypes[i]) for i in order[:KEPT].tolist())

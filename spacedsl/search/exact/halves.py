@@ -47,6 +47,12 @@ class Step:
     least: Floats
 
 
+def halves_exist(scorer: ExactScorer) -> bool:
+    """Whether no fixed stage stands between elastic ones of the scorer's hyperspace."""
+    places = scorer.chain(scorer.hyper).places
+    return all(place.upstream.number == place.number - 1 for place in places)
+
+
 class Halves:
     """Heads and tails of the spaces of a hyperspace; genes are its `Genome`'s. Transforms of stage
     i count losses from `origins[i]`, the least of any gene, so that they are near 1. A half is
@@ -58,7 +64,7 @@ class Halves:
         self.genome = Genome(scorer.hyper)
         self.grid: Grid = scorer.whole_grid()
         self._places = scorer.chain(scorer.hyper).places
-        if any(place.upstream.number != place.number - 1 for place in self._places):
+        if not halves_exist(scorer):
             message = f"`{scorer.hyper.name}` has a fixed stage between elastic ones"
             raise fault("not-searchable", message, "use `spacedsl evolve` without --exact")
         self.stages = len(self.genome.shape)
@@ -109,7 +115,7 @@ class Halves:
             self._wholes[key] = Step(flat, found.least_loss)
         return self._wholes[key]
 
-    def _step(self, place: int, gene: Gene, window: int) -> Step:
+    def step(self, place: int, gene: Gene, window: int) -> Step:
         """A gene after width window `window` of the stage before (0 for the first stage)."""
         key = (place, gene, window)
         if key not in self._steps:
@@ -144,7 +150,7 @@ class Halves:
 
         def make() -> Part:
             before = self.head(genes[:-1])
-            step = self._step(len(genes) - 1, genes[-1], genes[-2][1] if len(genes) > 1 else 0)
+            step = self.step(len(genes) - 1, genes[-1], genes[-2][1] if len(genes) > 1 else 0)
             total = before.transform[:, 0, None] * step.transform[:, 0]
             for c in range(1, step.transform.shape[1]):
                 total += before.transform[:, c, None] * step.transform[:, c]
@@ -153,10 +159,16 @@ class Halves:
         return self._parts.get(("head", genes), make)
 
     def tail(self, window: int, genes: Genes) -> Part:
-        """The stages to the last, by the widths of window `window` of the stage before."""
+        """The stages to the last, by the widths of window `window` of the stage before; without
+        stages, the fixed parts."""
+        if not genes:
+            widths = len(self.genome.alternatives[-1][0][window].widths)
+            count = 1 if self._rows else widths
+            ended = np.repeat(self._fixed_part(window), count, axis=1)
+            return Part(ended, np.zeros((self.resolutions, count)))
 
         def make() -> Part:
-            step = self._step(self.stages - len(genes), genes[0], window)
+            step = self.step(self.stages - len(genes), genes[0], window)
             if len(genes) == 1:
                 ended = step.transform.sum(axis=2) * self._fixed_part(genes[0][1])
                 return Part(ended, step.least.min(axis=2))

@@ -1,6 +1,6 @@
 """The best spaces of a whole hyperspace, with a certificate: branch and bound.
 
-1. Aging evolution with exact scores gives spaces to beat.
+1. Aging evolution with exact scores, and a climb from its best, give spaces to beat.
 2. Families of spaces (see `branch`) are bounded; spaces that cannot be among the best are pruned.
 3. What is left is scored from the greatest bound on, until no bound reaches the best.
 4. Spaces whose score comes within the precision of the best are scored again at full detail."""
@@ -23,6 +23,7 @@ from spacedsl.search.exact.branch import KEPT, Bounded, Branch, Scored
 from spacedsl.search.exact.executors import Executor, serial
 from spacedsl.search.exact.halves import Halves
 from spacedsl.search.exact.leaves import ROUND, Leaves
+from spacedsl.search.exact.neighbours import climbed
 from spacedsl.search.exact.pairs import PRECISION, Pairs
 from spacedsl.search.exact.score import ExactScore
 from spacedsl.search.exact.scorer import ExactScorer
@@ -109,11 +110,17 @@ def evolved(pairs: Pairs, cycles: int, seed: int = 0) -> list[Evaluated]:
     history: list[Evaluated] = []
     while len(history) < cycles and not evolution.exhausted:
         proposed = evolution.propose()[: cycles - len(history)]
+        if not proposed:
+            break
+        scores = pairs.limits(proposed).sum(axis=1).tolist()
         scored = tuple(
-            Evaluated(len(history) + i, g, "", pairs.score(g), ()) for i, g in enumerate(proposed)
+            Evaluated(len(history) + i, g, "", score, ())
+            for i, (g, score) in enumerate(zip(proposed, scores, strict=True))
         )
         history += scored
         evolution.tell(scored)
+    if not history:
+        raise pairs.halves.genome.unkept()
     return sorted(history, key=lambda r: (-r.score, r.index))
 
 
@@ -169,11 +176,13 @@ def optimum(
         halves = Halves(scorer)
         halves.prepare()
         history = evolved(Pairs(halves), cycles)
-        beaten = [r.genotype for r in history[:BEATEN]]
+        top_most = climbed(Pairs(halves), history[0].genotype, history[0].score)
+        beaten = [top_most[0], *(r.genotype for r in history[:BEATEN])]
         deviation = _deviation(scorer, halves.genome, history)
         for attempt in itertools.count():
-            best = _Best(min(top, halves.genome.size), max(PRECISION, SAFETY * deviation))
+            best = _Best(min(top, halves.genome.kept), max(PRECISION, SAFETY * deviation))
             best.scores.update({r.genotype: r.score for r in history[: best.top]})
+            best.scores.update([top_most])
             branch = Branch(Pairs(halves), beaten, best.least)
             pieces = Pieces(executor, branch, log, end, attempt)
             search = _Search(branch, pieces, best, progress)
@@ -233,10 +242,10 @@ class _Search:
 
     def pruned(self) -> dict[str, int]:
         """Spaces by the tangent that pruned them."""
-        return {
-            f"tangent {i + 1}": sum(f.pruned[i] for f in self.families.values())
-            for i in range(len(self.branch.tangents))
-        }
+        rules = ["over the limit"] if self.branch.halves.genome.within else [""]
+        rules += [f"tangent {i + 1}" for i in range(len(self.branch.tangents))]
+        counts = [sum(f.pruned[i] for f in self.families.values()) for i in range(len(rules))]
+        return {rule: count for rule, count in zip(rules, counts, strict=True) if rule}
 
     def _show(self, phase: str, done: int, of: int) -> None:
         if self._progress is not None:

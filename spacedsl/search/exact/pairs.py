@@ -50,8 +50,7 @@ class Lookup:
 
 
 class Pairs:
-    """Scores of heads with tails. `limits` and `reached`: the part of the score under each limit,
-    and the probability of a subnet under it."""
+    """Scores of heads with tails."""
 
     def __init__(self, halves: Halves) -> None:
         self.halves = halves
@@ -60,21 +59,29 @@ class Pairs:
         self._top = int(np.argmax(settings.limits_ms))
         self._under = grid.under.astype(np.complex64)
         below = grid.below
-        self._below = np.concatenate([below.real, -below.imag]).astype(np.float32)
+        waves = np.stack([below.real, -below.imag], axis=1).reshape(-1, below.shape[1])
+        self._below = waves.astype(np.float32)
         self._wrapped = np.float32(grid.wrapped_loss), np.float32(grid.wrapped_latency)
         self._q = grid.q
 
     def score(self, genotype: Genotype) -> float:
         """The score of one space."""
-        return float(self.limits(genotype).sum())
+        return float(self.limits([genotype])[0].sum())
 
-    def limits(self, genotype: Genotype) -> Floats:
-        """(T,) the parts of one space's score."""
-        head, tail = self.split(genotype)
-        met = np.multiply(head.transform, tail.transform).sum(axis=(0, 1))
-        least = float((head.least + tail.least).min())
-        found: Floats = self._parts(met[None], np.array([least]))[0]
-        return found
+    def limits(self, genotypes: Sequence[Genotype]) -> Floats:
+        """(N, T) the parts of the scores of N spaces."""
+        return self.parts(genotypes)[0]
+
+    def parts(self, genotypes: Sequence[Genotype]) -> tuple[Floats, Singles]:
+        """(N, T) the parts of the scores of N spaces, and the share there is of the best m."""
+        found = []
+        for i in range(0, len(genotypes), AT_ONCE):
+            some = [self.split(g) for g in genotypes[i : i + AT_ONCE]]
+            met = np.stack([_met(head, tail) for head, tail in some])
+            least = np.array([(head.least + tail.least).min() for head, tail in some])
+            found.append(self.parted(met, least))
+        scores, shares = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+        return scores, shares
 
     def split(self, genotype: Genotype) -> tuple[Part, Part]:
         """The head and tail of a space."""
@@ -82,31 +89,29 @@ class Pairs:
         window = genotype[cut - 1][1] if cut else 0
         return self.halves.head(genotype[:cut]), self.halves.tail(window, genotype[cut:])
 
-    def scores(self, heads: Sequence[Part], tails: Sequence[Part]) -> Floats:
-        """(N,) scores of N heads with as many tails."""
-        found = [np.empty(0)]
-        for i in range(0, len(heads), AT_ONCE):
-            some = list(zip(heads[i : i + AT_ONCE], tails[i : i + AT_ONCE], strict=True))
-            met = [np.multiply(h.transform, t.transform).sum(axis=(0, 1)) for h, t in some]
-            least = [float((h.least + t.least).min()) for h, t in some]
-            found.append(self._parts(np.stack(met), np.array(least)).sum(axis=1))
-        return np.concatenate(found)
-
-    def _parts(self, met: Complex64, least: Floats) -> Floats:
-        """(N, T) of transforms (N, F) whose least losses are (N,)."""
+    def parted(self, met: Complex64, least: Floats) -> tuple[Floats, Singles]:
+        """As `parts`, of transforms (N, F) whose least losses are (N,)."""
         count, q = len(met), len(self._q)
         shift = np.exp(np.multiply.outer(least - self.halves.least_loss, self._q))
         under = self._under @ met.reshape(count, -1, q)  # (N, T, 2 J + 1)
-        under *= shift[:, None].astype(np.complex64)
-        waves = np.concatenate([under.real, under.imag], axis=2)
-        found = waves @ self._below
+        under *= shift.astype(np.complex64)[:, None]
+        # one product per space, so that a score does not depend on what is scored beside it
+        found = under.view(np.float32) @ self._below
         wrapped_loss, wrapped_latency = self._wrapped
-        found -= wrapped_loss * (found[..., -1:] - found)
-        found -= wrapped_latency * (found[:, self._top, None] - found)
-        shares = self._lookup(found)
+        found *= 1 + wrapped_loss
+        found -= wrapped_loss * found[..., -1:]
+        found *= 1 + wrapped_latency
+        found -= wrapped_latency * found[:, self._top, None]
+        # where all subnets are slow and lossy, rounding is amplified most at the far end
+        shares = self._lookup(np.maximum.accumulate(found, axis=2))
         accuracy = 1.0 / (least[:, None] + self.halves.grid.offsets)
-        weights = np.empty_like(accuracy)
-        weights[:, 1:-1] = (accuracy[:, :-2] - accuracy[:, 2:]) / 2
-        weights[:, 0] = (accuracy[:, 0] - accuracy[:, 1]) / 2
-        weights[:, -1] = (accuracy[:, -2] + accuracy[:, -1]) / 2
-        return np.asarray(np.einsum("ntp,np->nt", shares, weights))
+        ends = np.concatenate([accuracy[:, :1], accuracy, -accuracy[:, -1:]], axis=1)
+        weights = (ends[:, :-2] - ends[:, 2:]) / 2
+        return (shares @ weights[..., None])[..., 0], shares[..., -1]
+
+
+def _met(head: Part, tail: Part) -> Complex64:
+    """(F,) the transform of a space."""
+    product = head.transform * tail.transform
+    found: Complex64 = product.reshape(-1, product.shape[-1]).sum(axis=0)
+    return found

@@ -43,6 +43,9 @@ def joint(
     state: Complexes = np.repeat(start[:, None, :, None], len(grid.q), axis=3)
     least = np.zeros((len(fixed_ms), 1))
     for operator in operators:
+        if state.shape[1] > operator.transform.shape[1]:  # a fixed stage comes between
+            state = state.sum(axis=1, keepdims=True)
+            least = least.min(axis=1, keepdims=True)
         state = chained(state, operator.transform)
         least = (least[:, :, None] + operator.least_loss).min(axis=1)
     return np.asarray(state.sum(axis=(0, 1))), float(least.min())

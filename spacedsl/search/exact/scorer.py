@@ -255,6 +255,8 @@ class ExactScorer(Scorer):
         for r, ms in enumerate(chain.total_ms):
             state = [atoms.Atoms.point(ms, 0.0, 1.0 / len(chain.total_ms))]
             for stage in stages:
+                if stage[1].upstream.number == 0:  # a fixed part comes before
+                    state = [atoms.merged(state, ATOMS)]
                 step = self._stage_atoms(stage, r, len(state), floored.get(stage[1].number, 0.0))
                 state = [
                     atoms.merged(

@@ -16,7 +16,7 @@ from spacedsl.diagnostics import fault
 from spacedsl.search.exact.executors import Executor
 from spacedsl.search.journal import Header, differences, hold
 
-FORMAT = 2
+FORMAT = 3
 
 
 class TaskLog(AbstractContextManager["TaskLog"]):

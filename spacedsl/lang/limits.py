@@ -1,0 +1,72 @@
+"""Lower `limit`: the most that a network of a space may cost."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from spacedsl.ir.space import Limit, Space
+from spacedsl.lang.report import Report
+from spacedsl.syntax.tree import Node, Token
+
+COSTS = ("flops", "params")
+SCALES = {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
+MOST = 10**15
+
+
+def lower_limit(node: Node | None, parent: Space | None, report: Report) -> Limit | None:
+    """The limit that an item says, with its parent's for what it does not say. Raises `Abandon`."""
+    inherited = parent.limit if parent else None
+    if node is None:
+        return inherited
+    said: dict[str, int] = {}
+    amounts = [t for t in node.tokens() if t.type in ("QUANTITY", "INT")]
+    for name, token in zip(node.tokens("NAME"), amounts, strict=True):
+        if name.text not in COSTS:
+            raise report.unknown("cost", name, COSTS)
+        if name.text in said:
+            raise report.fail("duplicate-key", f"`{name.text}` is said twice", name)
+        amount = said[name.text] = _amount(token, report)
+        above = getattr(inherited, name.text) if inherited else None
+        if above is not None and amount > above and parent is not None:
+            message = f"{token.text} {name.text}, but {parent.name} has at most {above:,}"
+            raise report.fail("bad-value", message, token)
+    return (inherited or Limit()).model_copy(update=said)
+
+
+def _amount(token: Token, report: Report) -> int:
+    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([KMG]?)", token.text)
+    amount = Decimal(found[1]) * SCALES[found[2]] if found else Decimal(0)
+    if not 0 < amount <= MOST or amount != int(amount):
+        raise report.fail("bad-value", f"{token.text[:20]} is no amount", token, "write 600M or 6G")
+    return int(amount)
+
+
+def check_limit(space: Space, node: Node, report: Report) -> None:
+    """Report where a space's largest network costs more than its limit."""
+    if space.limit is None or space.kind == "hyperspace":
+        return
+    from spacedsl.passes.extremes import cost_range  # numpy, which other pages need not wait for
+
+    costs = cost_range(space)
+    for cost in COSTS:
+        most = getattr(space.limit, cost)
+        greatest = getattr(costs, cost).greatest
+        if most is not None and greatest > most:
+            message = f"a network of `{space.name}` has {greatest:,} {cost}, more than {most:,}"
+            at = node.first("limit") or node.token("NAME")
+            report.error("over-limit", message, at, "narrow the space, or raise the limit")
+
+
+def written(limit: Limit) -> str:
+    """As a page says it."""
+    amounts = [(cost, getattr(limit, cost)) for cost in COSTS]
+    return "limit " + ", ".join(f"{c} {_short(n)}" for c, n in amounts if n is not None)
+
+
+def _short(amount: int) -> str:
+    for letter in ("G", "M", "K"):
+        scale = SCALES[letter]
+        if amount >= scale and amount % (scale // 1_000) == 0:
+            return f"{(Decimal(amount) / scale).normalize():f}{letter}"
+    return str(amount)

@@ -1,0 +1,135 @@
+"""The subnets of a space that no other beats: latency and loss of every stage's configurations, as
+long as fewer than K others are both as fast and as good.
+
+Within a stage a block adds to the latency and to the sum before the link, and the link rises, so
+what is beaten there stays beaten, whatever comes before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spacedsl.search.block_tables import StageTables
+from spacedsl.search.exact.operators import shared_groups
+from spacedsl.search.protocols import Floats, Ints, StageLoss
+from spacedsl.search.stage_facts import StageFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """N configurations by rising latency: `ms` and `loss` (the sum before the link, inside a
+    stage), (N,) each; `blocks` (N, D): each block as its width's position times the number of
+    settings plus its setting's, -1 after the last."""
+
+    ms: Floats
+    loss: Floats
+    blocks: Ints
+
+
+def layered(found: Front, layers: int) -> Front:
+    """Those that fewer than `layers` others beat or equal: the first `layers` Pareto fronts, which
+    may hold some more."""
+    order = np.lexsort((found.loss, found.ms))
+    loss, left = found.loss[order], np.arange(len(order))
+    kept = []
+    for _ in range(layers):
+        if not len(left):
+            break
+        values = loss[left]
+        better = np.ones(len(left), dtype=bool)
+        better[1:] = values[1:] < np.minimum.accumulate(values)[:-1]
+        kept.append(left[better])
+        left = left[~better]
+    at = order[np.sort(np.concatenate(kept))] if kept else order
+    return Front(found.ms[at], found.loss[at], found.blocks[at])
+
+
+def stage_fronts(
+    facts: StageFacts, tables: StageTables, losses: StageLoss, r: int, layers: int
+) -> list[list[Front]]:
+    """By width in and width out (positions), the configurations of a stage at resolution `r`."""
+    cins, count = range(tables.first_ms.shape[0]), len(facts.widths)
+    parts: list[list[list[Front]]] = [[[] for _ in range(count)] for _ in cins]
+    for kept in shared_groups(facts):
+        for d, depth in enumerate(facts.depths):
+            rest = _rest(facts, tables, (r, d, depth), kept, layers)
+            for c in cins:
+                base = float(tables.base[c, r, d])
+                first = [
+                    _block(
+                        tables.first_ms[c, v, r],
+                        tables.first_loss[c, v, r, d, 0],
+                        (v, len(facts.combos)),
+                        kept,
+                    )
+                    for v in range(count)
+                ]
+                for w in range(count):
+                    ways = [_joined(first[v], rest[v][w]) for v in range(count) if rest[v][w]]
+                    best = layered(_stacked(ways), layers)
+                    loss = losses.link(best.loss + base)
+                    parts[c][w].append(Front(best.ms, loss, _padded(best.blocks, facts.deepest)))
+    return [[layered(_stacked(found), layers) for found in row] for row in parts]
+
+
+def _rest(
+    facts: StageFacts, tables: StageTables, at: tuple[int, int, int], kept: Ints, layers: int
+) -> list[list[Front | None]]:
+    """By the first block's width and the last one's, what follows the first block; None where
+    nothing leads from one to the other."""
+    r, d, depth = at
+    count = len(facts.widths)
+    nothing = Front(np.zeros(1), np.zeros(1), np.empty((1, 0), dtype=np.int64))
+    rest: list[list[Front | None]] = [
+        [nothing if v == w else None for w in range(count)] for v in range(count)
+    ]
+    for p in range(depth - 1, 0, -1):
+        found: list[list[Front | None]] = []
+        for v in range(count):
+            to = [v] if facts.shared_width else list(range(count))
+            step = {
+                x: _block(
+                    tables.other_ms[v, x, r],
+                    tables.other_loss[v, x, r, d, p - 1],
+                    (x, len(facts.combos)),
+                    kept,
+                )
+                for x in to
+            }
+            ways = [[_joined(step[x], rest[x][w]) for x in to if rest[x][w]] for w in range(count)]
+            found.append([layered(_stacked(w), layers) if w else None for w in ways])
+        rest = found
+    return rest
+
+
+def _block(ms: Floats, terms: Floats, at: tuple[int, int], kept: Ints) -> Front:
+    """One block of a width (position, of `at[1]` settings each) with the settings `kept`."""
+    width, settings = at
+    return Front(ms[kept], terms[kept], (width * settings + kept)[:, None])
+
+
+def _joined(first: Front, then: Front | None) -> Front:
+    """Every configuration of one followed by every one of the other."""
+    if then is None:
+        raise AssertionError("something follows")
+    n, m = len(first.ms), len(then.ms)
+    blocks = [np.repeat(first.blocks, m, axis=0), np.tile(then.blocks, (n, 1))]
+    return Front(
+        np.add.outer(first.ms, then.ms).ravel(),
+        np.add.outer(first.loss, then.loss).ravel(),
+        np.concatenate(blocks, axis=1),
+    )
+
+
+def _stacked(parts: Sequence[Front]) -> Front:
+    return Front(
+        np.concatenate([p.ms for p in parts]),
+        np.concatenate([p.loss for p in parts]),
+        np.concatenate([p.blocks for p in parts]),
+    )
+
+
+def _padded(blocks: Ints, depth: int) -> Ints:
+    return np.pad(blocks, ((0, 0), (0, depth - blocks.shape[1])), constant_values=-1)
