@@ -16,6 +16,7 @@ class Definition(StrEnum):
     authors = "authors"
 
 
+TARGET = typer.Option(..., "--target", help="A target: a name (cpu, vnni, pixel4) or a page.")
 TARGETS = typer.Option(
     ..., "--target", help="A target: a name (cpu, vnni, pixel4) or a page; again for several."
 )
