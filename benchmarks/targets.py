@@ -61,7 +61,8 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=700)
     args = parser.parse_args()
     if args.profiles:
-        compare(*args.profiles, args.networks)
+        first, second = args.profiles
+        compare(first, second, args.networks)
         return
     names, space = (args.target, "vnni"), api.load_space("vnni")
     scorers = [scorer_of(name, args.subnets) for name in names]
