@@ -1,4 +1,8 @@
-"""From a page to a trained INT8 file: digits, in seconds, deployed without a difference."""
+"""From a page to a trained INT8 file: digits, in seconds, deployed without a difference.
+
+The logits of all images are the same to the bit with AVX512. With AVX2 a sum here and there rounds
+otherwise, so what holds everywhere is asked for: the same answers, and tensor by tensor as few steps
+off as in test_parity."""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn import functional as F
 
+from spacedsl.compiler.integer_model import load_model
 from spacedsl.compiler.stamp import IMAGE, LOGITS
 from spacedsl.ir.sampling import largest, smallest
 from spacedsl.ir.space import Space
@@ -26,7 +31,15 @@ from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from spacedsl_runtime.quant.deployment import deploy
 from spacedsl_runtime.quant.qat import QatSupernet
-from tests.runtime.parity import VNNI, extracted, int8_json
+from tests.runtime.parity import (
+    VNNI,
+    Pair,
+    by_litert,
+    by_onnx_runtime,
+    differences,
+    extracted,
+    int8_json,
+)
 from tests.runtime.support import plan_json
 from tests.support import page_of
 from tests.test_cli import run
@@ -132,4 +145,8 @@ def test_a_trained_network_is_deployed_without_a_difference(
     for theirs in (onnx, litert):
         assert (theirs.argmax(1) == mine.argmax(1)).all()
         assert (theirs.argmax(1) == y).mean() > 0.9
-        assert np.mean(theirs != mine) < 50e-6
+    pair = Pair(net, load_model(weights))
+    for runtime in (by_onnx_runtime, by_litert):
+        found = [off for _, off in differences(pair, x[:100], runtime)]
+        assert max(off.max() for off in found) <= 1
+        assert sum(off.sum() for off in found) < 50e-6 * sum(off.size for off in found)
