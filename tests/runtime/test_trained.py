@@ -1,8 +1,8 @@
 """From a page to a trained INT8 file: digits, in seconds, deployed without a difference.
 
-The logits of all images are the same to the bit with AVX512. With AVX2 a sum here and there rounds
-otherwise, so what holds everywhere is asked for: the same answers, and tensor by tensor as few steps
-off as in test_parity."""
+With AVX512 the logits of all images are the same to the bit. With AVX2 a sum here and there rounds
+otherwise, so what holds everywhere is asked for: the same answers, and tensor by tensor as few
+steps off as in test_parity."""
 
 from __future__ import annotations
 
