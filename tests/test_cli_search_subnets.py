@@ -169,7 +169,7 @@ def test_what_a_search_refuses(trained: Path, whole: Path, tmp_path: Path) -> No
     text = (trained / "made-up.space").read_text().replace("target made-up", "target other")
     page.write_text(text.replace('latency "made-up.npz"', 'latency "vnni"'))
     args[args.index("--target") + 1] = str(page)
-    refused("uncovered", "", *args)
+    refused("table-missing", "vnni", *args)
 
 
 def test_measured_latencies_are_shown_beside(trained: Path, tmp_path: Path) -> None:

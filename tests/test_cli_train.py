@@ -43,7 +43,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     (folder / "mini.space").write_text(PAGE)
     words = ("train", str(folder / "mini.space"), "--data", "digits", "--out", str(folder / "run"))
-    options = ("--steps", "60", "--batch", "32", "--lr", "0.5", "--warmup", "0.2")
+    options = ("--steps", "60", "--batch", "32", "--lr", "0.5", "--warmup", "0.2", "--holdout", "0")
     found = run_json(*words, *options, "--evaluate-every", "60")
     assert found["steps"] == 60
     (folder / "result.json").write_text(json.dumps(found))

@@ -31,6 +31,8 @@ NOT_RUN = {
     "spacedsl distill": "tests/test_cli_distill.py runs it on a small hyperspace",
     "spacedsl evolve --hyper H.space": "it needs what the command before it trains",
     "spacedsl train": "tests/test_cli_train.py runs it on digits",
+    "spacedsl plan H.space": "tests/test_cli_plan.py runs it on digits",
+    "spacedsl search": "tests/test_cli_search_subnets.py runs it on what it trained",
     "spacedsl eval": "tests/test_cli_train.py runs it on what it trained",
 }
 """Beginnings of commands, and why they are not run here."""

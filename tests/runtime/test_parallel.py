@@ -18,7 +18,7 @@ TORCHRUN = (
 )
 
 STEP = """
-import copy, torch
+import copy, os, torch
 import torch.distributed as dist
 from tests.runtime.training import mini_json
 from spacedsl_runtime.plan import read_plan
@@ -56,6 +56,8 @@ with world_of("cpu") as (world, device):
     others = [torch.empty_like(flat) for _ in range(2)]
     dist.all_gather(others, flat)
     assert torch.equal(others[0], others[1])
+threads = [open(f"/proc/self/task/{t}/comm").read() for t in os.listdir("/proc/self/task")]
+assert not any("gloo" in name for name in threads), "they would outlive the interpreter"
 """
 
 

@@ -13,6 +13,11 @@ from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
+
+# Functions of this module have the group of the moment of its import as a default, for ever.
+# Imported later (making an optimiser does it) it would keep ours, and Gloo's threads would outlive
+# the interpreter: "terminate called without an active exception", now and then.
+import torch.distributed.nn.functional
 from torch import Tensor, nn
 
 from spacedsl_runtime.errors import RecipeError
