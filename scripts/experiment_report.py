@@ -30,12 +30,6 @@ def front_of(folder: Path, space: str) -> dict[str, Any]:
     return front
 
 
-def last_scores(run: Path) -> dict[str, Any]:
-    """The last evaluation in a training's metrics."""
-    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
-    return {k: v for line in lines if "scores" in line for k, v in line["scores"].items()}
-
-
 def side_by_side(folder: Path, spaces: list[str]) -> None:
     """Prints accuracy of the deployed file and measured latency per limit and space."""
     fronts = {space: front_of(folder, space) for space in spaces}
