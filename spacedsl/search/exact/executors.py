@@ -78,13 +78,15 @@ class Processes:
         self, work: Callable[[S, I], O], state: S, items: Sequence[I]
     ) -> Iterator[tuple[int, O | Died]]:
         """See `Completing`. Processes start afresh: libraries with threads do not survive a fork.
-        Where one is killed, what was left is done one item at a time: so the culprit is found."""
+        Where one is killed, what was left is done one item at a time, and tried twice: so the
+        culprit is found, and an item that never had a turn is not blamed for one death."""
         left = dict(enumerate(items))
         for index, found in _afresh(min(self.jobs, len(items)), work, state, dict(left)):
             del left[index]
             yield index, found
         for index, item in left.items():
             alone = list(_afresh(1, work, state, {index: item}))
+            alone = alone or list(_afresh(1, work, state, {index: item}))
             yield from alone
             if not alone:
                 yield index, Died("its process was killed, perhaps for its memory")
