@@ -10,7 +10,7 @@ import numpy as np
 
 from spacedsl.ir.identity import block_identity, normal_ops
 from spacedsl.ir.space import BlockChoice, Space
-from spacedsl.passes.bind import Site, layers, stage_sizes
+from spacedsl.passes.bind import BindError, Site, layers, stage_sizes
 from spacedsl.passes.kernels import Kernel, kernels
 from spacedsl.tables.rows import SubstageRows, elastic_stage, settings_of
 from spacedsl.tables.solve import Floats, Ints, sum_at
@@ -66,6 +66,13 @@ class KernelCache:
             Kernel(kind, cin, cout, -(-size * height // REFERENCE_SIZE), window, stride)
             for kind, cin, cout, height, window, stride in known[1]
         )
+
+    def find(self, site: Site) -> tuple[Kernel, ...] | None:
+        """The same, None for a block that cannot be built there."""
+        try:
+            return self.kernels(site)
+        except BindError:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ import numpy as np
 
 from spacedsl.diagnostics import fault, one_of
 from spacedsl.ir.identity import digest
-from spacedsl.passes.bind import BindError, Site
+from spacedsl.passes.bind import Site
 from spacedsl.passes.kernels import Kernel
 from spacedsl.search.protocols import Coverage, Prediction
 from spacedsl.tables.blocks import KernelCache
@@ -63,18 +63,12 @@ class NnMeterLatency:
 
     def predict(self, sites: Sequence[Site]) -> Prediction:
         """Milliseconds and coverage of each block, (N,); NaN where uncovered."""
-        found = [self._kernels(site) for site in sites]
+        found = [self._cache.find(site) for site in sites]
         self._ask({k for kernels in found for k in kernels or ()})
         sums = [np.nan if ks is None else sum(self._known[k] for k in ks) for ks in found]
         ms = np.array(sums, np.float64)
         covered = np.where(np.isnan(ms), Coverage.UNCOVERED, Coverage.ESTIMATED)
         return Prediction(ms, covered.astype(np.uint8))
-
-    def _kernels(self, site: Site) -> tuple[Kernel, ...] | None:
-        try:
-            return self._cache.kernels(site)
-        except BindError:
-            return None
 
     def _ask(self, kernels: set[Kernel]) -> None:
         groups: dict[str, list[Kernel]] = {}

@@ -21,7 +21,7 @@ from spacedsl.diagnostics import fault
 from spacedsl.files import write_atomic
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.identity import digest
-from spacedsl.passes.bind import BindError, Site
+from spacedsl.passes.bind import Site
 from spacedsl.passes.kernels import Kernel
 from spacedsl.search.protocols import Coverage, Prediction
 from spacedsl.tables.blocks import KernelCache
@@ -82,7 +82,7 @@ class ProfiledLatency:
         """Milliseconds and coverage of each block, (N,); NaN where uncovered."""
         ms = np.full(len(sites), np.nan)
         coverage = np.full(len(sites), Coverage.UNCOVERED, dtype=np.uint8)
-        found = [self._kernels(site) for site in sites]
+        found = [self._cache.find(site) for site in sites]
         self._ask({k for kernels in found for k in kernels or ()})
         for i, kernels in enumerate(found):
             if kernels is None:
@@ -91,12 +91,6 @@ class ProfiledLatency:
             ms[i] = sum(a[0] for a in answers)
             coverage[i] = max((a[1] for a in answers), default=Coverage.MEASURED)
         return Prediction(ms, coverage)
-
-    def _kernels(self, site: Site) -> tuple[Kernel, ...] | None:
-        try:
-            return self._cache.kernels(site)
-        except BindError:
-            return None
 
     def _ask(self, kernels: set[Kernel]) -> None:
         new = sorted(kernels - self._known.keys())
