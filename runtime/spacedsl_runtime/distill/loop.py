@@ -20,6 +20,7 @@ from spacedsl_runtime.distill.quantised import QatBkdStage
 from spacedsl_runtime.distill.stage import BkdStage, load_bkd_stage
 from spacedsl_runtime.distill.table import EVALUATED, Maps, Row, evaluate, substages
 from spacedsl_runtime.distill.teacher import Teacher, check_data
+from spacedsl_runtime.elastic.functional import to_channels_last
 from spacedsl_runtime.errors import DivergedError
 from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.subnet import Subnet, describe
@@ -192,7 +193,7 @@ class _Training:
 
 def _pair(maps: Sequence[Tensor]) -> Maps:
     """In one memory format, wherever they come from: sums depend on it in their last bits."""
-    before, after = (m.contiguous(memory_format=torch.channels_last) for m in maps)
+    before, after = map(to_channels_last, maps)
     return before, after
 
 

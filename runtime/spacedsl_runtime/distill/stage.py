@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from spacedsl_runtime import subnet as subnets
-from spacedsl_runtime.elastic.functional import channels_last, leading
+from spacedsl_runtime.elastic.functional import channels_last, leading, to_channels_last
 from spacedsl_runtime.elastic.modules import initialise
 from spacedsl_runtime.elastic.static import build_static
 from spacedsl_runtime.elastic.supernet import ElasticStages
@@ -40,7 +40,7 @@ class BkdStage(ElasticStages):
     ) -> Float[Tensor, "n teacher_out h2 w2"]:
         """(N, teacher_in, H, W) -> (N, teacher_out, H', W')."""
         before, after = self.projections(subnet)
-        x = F.conv2d(x.contiguous(memory_format=torch.channels_last), before)
+        x = F.conv2d(to_channels_last(x), before)
         return F.conv2d(self.run_program(self.program(subnet), x), after)
 
     def projections(self, subnet: Subnet) -> tuple[Tensor, Tensor]:

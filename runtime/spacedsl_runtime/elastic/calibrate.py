@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from spacedsl_runtime.elastic.functional import to_channels_last
 from spacedsl_runtime.elastic.modules import ElasticNorm
 
 M = TypeVar("M", bound=nn.Module)
@@ -28,7 +29,7 @@ def recalibrate(module: M, batches: Iterable[Tensor]) -> M:
             for seen, images in enumerate(batches):
                 for norm in norms:
                     norm.momentum = 1 / (seen + 1)  # a cumulative average
-                module(images.contiguous(memory_format=torch.channels_last))
+                module(to_channels_last(images))
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

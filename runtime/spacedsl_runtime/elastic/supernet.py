@@ -13,7 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spacedsl_runtime import subnet as subnets
-from spacedsl_runtime.elastic.functional import activate, channels_last, global_pool, pool2d
+from spacedsl_runtime.elastic.functional import (
+    activate,
+    channels_last,
+    global_pool,
+    pool2d,
+    to_channels_last,
+)
 from spacedsl_runtime.elastic.interpreter import add, run
 from spacedsl_runtime.elastic.modules import initialise, module_of
 from spacedsl_runtime.elastic.static import build_static
@@ -79,7 +85,7 @@ class ElasticStages(nn.Module):
 
     def run_program(self, program: Program, x: Tensor, dropout: bool = True) -> Tensor:
         """x (N, C, H, W) through a program, channels last."""
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = to_channels_last(x)
         return run(program, x, lambda layer, x: self.apply_layer(layer, x, dropout), add)
 
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from spacedsl_runtime.elastic.functional import global_pool, pool2d
+from spacedsl_runtime.elastic.functional import global_pool, pool2d, to_channels_last
 from spacedsl_runtime.elastic.modules import EPSILON, ElasticConv, ElasticLinear, ElasticNorm
 from spacedsl_runtime.errors import SubnetError
 from spacedsl_runtime.plan import Fixed
@@ -87,7 +87,7 @@ class Quantised(nn.Module):
         made: dict[str, Edge] = {}
         for node in graph:
             if node.op == "input":
-                edge = self._made(node, x.contiguous(memory_format=torch.channels_last), ranges)
+                edge = self._made(node, to_channels_last(x), ranges)
             else:
                 edge = self._run(node, [made[i] for i in node.inputs], dropout, ranges)
             made[node.name] = edge if tap is None or node.op == "dropout" else tap(node, edge)

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from spacedsl_runtime.data.split import Data, UnreadableError, Unreadables
 from spacedsl_runtime.data.views import to_array, training_view
+from spacedsl_runtime.elastic.functional import to_channels_last
 from spacedsl_runtime.errors import DataError
 from spacedsl_runtime.train.parallel import World
 from spacedsl_runtime.train.recipe import Recipe, steps_per_epoch
@@ -113,7 +114,7 @@ class Normalise(NamedTuple):
         shape = (1, -1, 1, 1)
         mean = torch.tensor(self.mean, device=views.device).view(shape)
         std = torch.tensor(self.std, device=views.device).view(shape)
-        return ((views / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
+        return to_channels_last((views / 255 - mean) / std)
 
 
 def resized(images: Tensor, resolution: int) -> Tensor:
