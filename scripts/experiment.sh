@@ -1,7 +1,7 @@
 # What scripts/small-experiment and scripts/rank-study share; sourced by them.
 #
 # Settings by environment: DATA, LIMITS (of latency on this machine), and steps of 64 images:
-# TEACHER_STEPS, BKD_STEPS (each job, FP32), STEPS (FP32), QAT_STEPS.
+# TEACHER_STEPS, BKD_STEPS (each job, FP32), STEPS (FP32), QAT_STEPS. SEARCH: options of `search`.
 set -euo pipefail
 DATA="${DATA:-fashion-mnist}"
 LIMITS="${LIMITS:-0.25,0.3,0.35,0.45ms}"
@@ -9,6 +9,7 @@ TEACHER_STEPS="${TEACHER_STEPS:-1000}"
 BKD_STEPS="${BKD_STEPS:-150}"
 STEPS="${STEPS:-1200}"
 QAT_STEPS="${QAT_STEPS:-300}"
+SEARCH="${SEARCH:---population 8 --rounds 3 --images 1000}"
 
 # once NAME COMMAND...: unless it has succeeded in $out before
 once() {
@@ -40,12 +41,23 @@ evolve() {
     --out "$out/$1.space" "${@:2}"
 }
 
+# both NAME PAGE NAME PAGE: the models of two spaces at a time; what they print is in NAME.log
+both() {
+  local failed=0
+  models "$1" "$2" >"$out/$1.log" 2>&1 &
+  local first=$!
+  models "$3" "$4" >"$out/$3.log" 2>&1 &
+  wait "$!" || failed=1
+  wait "$first" || failed=1
+  return "$failed"
+}
+
 # models NAME PAGE: its supernet, FP32 and INT8, and its best models under the limits
 models() {
   local run="$out/super-$1"
   once "train-$1" train "$2" "$run" "$STEPS"
   once "qat-$1" train "$2" "$run" "$QAT_STEPS" --qat --target cpu
-  once "search-$1" spacedsl search "$run" --target cpu --limits "$LIMITS" --population 8 \
-    --rounds 3 --images 1000 --measure 20 --threads 1 \
-    --out "$out/models-$1" --resume
+  # shellcheck disable=SC2086
+  once "search-$1" spacedsl search "$run" --target cpu --limits "$LIMITS" $SEARCH \
+    --measure 20 --threads 1 --out "$out/models-$1" --resume
 }
