@@ -25,6 +25,7 @@ from spacedsl.search.compare import random_genotypes
 from spacedsl.search.evolve import POPULATION, SAMPLE, Evolution
 from spacedsl.search.exact.executors import Processes
 from spacedsl.search.exact.halves import Halves
+from spacedsl.search.exact.joint import Joint
 from spacedsl.search.exact.neighbours import neighbours
 from spacedsl.search.exact.optimum import evolved, optimum
 from spacedsl.search.exact.pairs import Pairs
@@ -155,7 +156,7 @@ def evolution(hyper: str, seeds: int) -> dict[str, Any]:
     pairs = Pairs(Halves(ExactScorer(scorer, searching=True)))
     found: dict[str, list[float]] = {}
     for seed in range(seeds):
-        history = sorted(evolved(pairs, max(BUDGETS), seed), key=lambda r: r.index)
+        history = sorted(evolved(Joint([pairs]), max(BUDGETS), seed), key=lambda r: r.index)
         for budget in BUDGETS:
             best = max(r.score for r in history[:budget])
             found.setdefault(str(budget), []).append(best)

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from spacedsl.cli.app import app
+from spacedsl.lang.write import write
 from spacedsl.search.candidate import Genome
 from spacedsl.search.combine import Combine
-from spacedsl.search.combined import CombinedScorer, combined, pareto
+from spacedsl.search.combined import CombinedScore, CombinedScorer, combined, pareto
 from spacedsl.search.evolve import evolve
+from spacedsl.search.exact.detail import TRUSTED
+from spacedsl.search.exact.optimum import optimum
+from spacedsl.search.exact.scorer import ExactScorer
 from spacedsl.search.exact.searching import search_scorer
 from tests.search_fakes import load, model_scorer, page, toy
+from tests.test_exact_optimum import part_of_onnxw
 
 VNNI, PIXEL4 = (("--target", name) for name in ("vnni", "pixel4"))
 
@@ -99,10 +106,53 @@ def test_score_command() -> None:
         assert why in json.loads(refused.stdout)["diagnostics"][0]["message"]
 
 
-def test_an_optimum_is_for_one_target() -> None:
-    ran = CliRunner().invoke(app, ["optimum", "--hyper", "hyper", *VNNI, *PIXEL4])
-    assert ran.exit_code == 2
-    assert "one target" in ran.stderr
+@pytest.mark.parametrize("combine", Combine)
+def test_the_optimum_of_two_targets(combine: Combine) -> None:
+    """Against scoring every space one by one; some are pruned."""
+    found, wanted = _optimum(FEW, ((1.5, 2.0, 3.0), (1.2, 2.4)), combine)
+    assert found.complete == (found.precision <= TRUSTED)
+    assert found.enumerated + sum(found.pruned.values()) == found.size
+    assert any(found.pruned.values())
+    assert found.result.score == pytest.approx(wanted, rel=1e-9)
+    assert isinstance(found.result, CombinedScore)
+    assert found.result.score <= found.bound <= wanted + found.best[0].error
+
+
+FEW = page(
+    blocks="\n    mbv2 { kernel 3, 5  expand 4 }\n    mbv1-dual { kernel 3, 5 }",
+    stage1="width 16, 32  window 1  depth 1..2  stride 2",
+    stage2="width 32, 48  window 1  depth 1, 2",
+)
+
+
+def _optimum(text: str, limits: Sequence[tuple[float, ...]], combine: Combine) -> tuple[Any, float]:
+    """The optimum of a page, and the best score of any of its spaces."""
+    scorers = {
+        str(i): model_scorer(load(text), limits_ms=ms, samples=2000, best=10)
+        for i, ms in enumerate(limits)
+    }
+    genome = Genome(load(text))
+    full = CombinedScorer({n: ExactScorer(s) for n, s in scorers.items()}, combine)
+    spaces = [genome.to_space(genome.at(i), "any") for i in range(genome.size)]
+    wanted = max(full.score(space).score for space in spaces)
+    searching = {n: ExactScorer(s, searching=True) for n, s in scorers.items()}
+    return optimum(CombinedScorer(searching, combine), cycles=6, exhaustive=0), wanted
+
+
+def test_optimum_command(tmp_path: Path) -> None:
+    """Two targets in one certificate, and both on the page."""
+    part, out = tmp_path / "part.space", tmp_path / "both.space"
+    part.write_text(write(part_of_onnxw(3, 1)))
+    call = ["optimum", "--hyper", str(part), "--combine", "worst", "--jobs", "1"]
+    call += ["--out", str(out), "--format", "json"]
+    ran = CliRunner().invoke(app, [*call, *VNNI, *PIXEL4])
+    assert ran.exit_code == 0, ran.output
+    data = json.loads(ran.stdout)
+    assert data["complete"]
+    assert data["combine"] == "worst"
+    assert [t["target"] for t in data["targets"]] == ["vnni", "pixel4"]
+    assert data["score"] == min(t["score"] for t in data["targets"])
+    assert "vnni and pixel4" in out.read_text()
 
 
 def test_evolve_command(tmp_path: Path) -> None:

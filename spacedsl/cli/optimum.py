@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,21 +14,26 @@ import typer
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.limits import parse_limits
-from spacedsl.cli.options import BEST, LIMITS, QUALITY, SAMPLES, SCORER, TARGETS
+from spacedsl.cli.options import BEST, COMBINE, LIMITS, QUALITY, SAMPLES, SCORER, TARGETS
 from spacedsl.cli.pages import check_out, page_in
 from spacedsl.diagnostics import fault
 from spacedsl.files import write_atomic
 from spacedsl.ir.identity import space_identity
 from spacedsl.lang.write import write
+from spacedsl.search.combine import Combine
 from spacedsl.syntax.lexer import is_name
 
 if TYPE_CHECKING:
-    from spacedsl.search.exact.optimum import Optimum, Progress, Ranked
+    from spacedsl.search.combined import CombinedScore
+    from spacedsl.search.exact.found import Optimum, Progress, Ranked
+    from spacedsl.search.exact.score import ExactScore
+    from spacedsl.search.exact.scorer import ExactScorer
 
 
 def optimum(
     hyper: str = typer.Option(..., "--hyper", help="A hyperspace: a page or a library name."),
     targets: list[str] = TARGETS,
+    combine: Combine = COMBINE,
     out: Path | None = typer.Option(None, "--out", help="Where to write the best space."),
     limits: str | None = LIMITS,
     quality: str | None = QUALITY,
@@ -49,7 +55,7 @@ def optimum(
 
     from rich.console import Console
 
-    from spacedsl.cli.device import ready_target
+    from spacedsl.cli.several import joined, ready_targets
     from spacedsl.search.exact.executors import Processes, Ray
     from spacedsl.search.exact.optimum import optimum as search
     from spacedsl.search.exact.scorer import ExactScorer
@@ -59,20 +65,26 @@ def optimum(
         check_out(out)
     if resume and journal is None:
         raise fault("no-journal", "there is no journal to resume from", "say --journal FILE")
-    if len(targets) > 1:
-        message = "an optimum is for one target"
-        raise fault("bad-option", message, "`spacedsl evolve` searches for several")
     space = api.load_space(hyper)
-    device = ready_target(targets[0], space, quiet=format is Format.json)
-    request = Request(
-        target=device,
-        limits_ms=parse_limits(limits),
-        quality=quality,
-        scorer=scorer,
-        samples=samples,
-        best=best,
-    )
-    opened = ExactScorer(open_scorer(space, request), searching=True)
+    devices = ready_targets(targets, space, limits, quiet=format is Format.json)
+    scorers = {
+        device.name: ExactScorer(
+            open_scorer(
+                space,
+                Request(
+                    target=device,
+                    limits_ms=parse_limits(limits),
+                    quality=quality,
+                    scorer=scorer,
+                    samples=samples,
+                    best=best,
+                ),
+            ),
+            searching=True,
+        )
+        for device in devices
+    }
+    opened = joined(scorers, combine)
     console = Console(stderr=True)
     with console.status("preparing the stages") as status:
 
@@ -94,12 +106,13 @@ def optimum(
             top=top,
             seconds=math.inf if minutes is None else 60 * minutes,
         )
-    comments = _comments(found, device.name, opened.identity)
+    comments = _comments(found, scorers)
     page = page_in(out.parent if out else Path(), found.space, hyper, comments)
     if out is not None:
         write_atomic(out, page)
     if format is Format.json:
-        emit({**certificate(found), "target": device.name, "page": page})
+        where = {"target": devices[0].name} if len(devices) == 1 else {}
+        emit({**certificate(found), **where, "page": page})
         return
     if out is None:
         print(page)
@@ -112,8 +125,8 @@ def certificate(found: Optimum) -> dict[str, Any]:
         "space": found.space.name,
         "hash": space_identity(found.space),
         "score": found.result.score,
-        "error": found.result.error,
-        "limits": [asdict(limit) for limit in found.result.limits],
+        "error": found.best[0].error,
+        **_scores_json(found.result),
         "bound": found.bound,
         "gap": found.bound - found.result.score,
         "complete": found.complete,
@@ -135,8 +148,21 @@ def certificate(found: Optimum) -> dict[str, Any]:
     }
 
 
+def _scores_json(result: ExactScore | CombinedScore) -> dict[str, Any]:
+    """Scores under each limit; on several targets, of each."""
+    from spacedsl.search.combined import CombinedScore
+
+    if not isinstance(result, CombinedScore):
+        return {"limits": [asdict(limit) for limit in result.limits]}
+    parts = [
+        {"target": name, "score": part.score, "limits": [asdict(limit) for limit in part.limits]}
+        for name, part in result.parts
+    ]
+    return {"combine": result.combine.value, "targets": parts}
+
+
 def _ranked_json(ranked: Ranked) -> dict[str, Any]:
-    score = {"score": ranked.result.score, "error": ranked.result.error}
+    score = {"score": ranked.result.score, "error": ranked.error}
     return {"hash": space_identity(ranked.space), **score, "page": write(ranked.space)}
 
 
@@ -145,7 +171,8 @@ def _lines(found: Optimum) -> list[str]:
     state = "complete" if found.complete else "NOT complete"
     pruned = sum(found.pruned.values())
     lines = [
-        f"exact Q-T score {score:.6f} (error {found.result.error:.1e})",
+        f"exact Q-T score {score:.6f} (error {found.best[0].error:.1e})",
+        *_by_target(found.result),
         f"certificate: {state}; no space scores more than {found.bound:.6f} "
         f"(gap {found.bound - score:.1e})",
         f"  {found.size:,} spaces: {found.enumerated:,} scored, {pruned:,} pruned, "
@@ -163,12 +190,23 @@ def _lines(found: Optimum) -> list[str]:
     return lines
 
 
-def _comments(found: Optimum, target: str, identity: dict[str, object]) -> list[str]:
-    limits = ", ".join(f"{t.limit_ms:g}" for t in found.result.limits)
+def _by_target(result: ExactScore | CombinedScore) -> list[str]:
+    from spacedsl.search.combined import CombinedScore
+
+    if not isinstance(result, CombinedScore):
+        return []
+    listed = ", ".join(f"{name} {part.score:.6f}" for name, part in result.parts)
+    return [f"  {result.combine.value} of {len(result.parts)} targets: {listed}"]
+
+
+def _comments(found: Optimum, scorers: Mapping[str, ExactScorer]) -> list[str]:
     how = "with a proof" if found.complete else f"known to {found.bound - found.result.score:.1e}"
-    return [
-        f"Best of {found.size:,} spaces for {target} over limits {limits} ms, {how}.",
-        f"Exact Q-T score {found.result.score:.6f}, scorer {found.result.scorer}.",
-        f"hyperspace {str(identity['hyperspace'])[:16]}  latency {str(identity['latency'])[:16]}  "
-        f"quality {str(identity['quality'])[:16]}",
-    ]
+    lines = [f"Best of {found.size:,} spaces for {' and '.join(scorers)}, {how}."]
+    lines += [line.strip().capitalize() + "." for line in _by_target(found.result)]
+    kind = next(iter(scorers.values())).name
+    lines.append(f"Exact Q-T score {found.result.score:.6f}, scorer {kind}.")
+    for name, part in scorers.items():
+        limits = ", ".join(f"{limit:g}" for limit in part.limits_ms)
+        hashes = (f"{k} {str(part.identity[k])[:16]}" for k in ("hyperspace", "latency", "quality"))
+        lines += [f"{name}: limits {limits} ms", "  ".join(hashes)]
+    return lines

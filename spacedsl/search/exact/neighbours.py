@@ -41,15 +41,3 @@ def neighbours(pairs: Pairs, genotype: Genotype) -> tuple[list[Genotype], Floats
     if not found:
         return [], np.empty(0)
     return found, pairs.parted(np.stack(met), np.array(least))[0].sum(axis=1)
-
-
-def climbed(pairs: Pairs, genotype: Genotype, score: float) -> tuple[Genotype, float]:
-    """The best neighbour of the best neighbour and so on, until none has a better score by `pairs`,
-    whose rounding is that of all searches."""
-    while True:
-        found, scores = neighbours(pairs, genotype)
-        best = found[int(np.argmax(scores))] if found else genotype
-        again = pairs.score(best)
-        if again <= score:
-            return genotype, score
-        genotype, score = best, again

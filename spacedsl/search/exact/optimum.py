@@ -3,7 +3,10 @@
 1. Aging evolution with exact scores, and a climb from its best, give spaces to beat.
 2. Families of spaces (see `branch`) are bounded; spaces that cannot be among the best are pruned.
 3. What is left is scored from the greatest bound on, until no bound reaches the best.
-4. Spaces whose score comes within the precision of the best are scored again at full detail."""
+4. Spaces whose score comes within the precision of the best are scored again at full detail.
+
+A narrow hyperspace, on which scores at the detail of searches are not to be trusted, is scored one
+by one instead (see `one_by_one`)."""
 
 from __future__ import annotations
 
@@ -16,103 +19,37 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spacedsl.ir.identity import digest, space_identity
-from spacedsl.ir.space import Space
-from spacedsl.search.candidate import Genome, Genotype
+from spacedsl.search.candidate import Genotype
+from spacedsl.search.combine import Combine
+from spacedsl.search.combined import CombinedScorer
 from spacedsl.search.evolve import CYCLES, POPULATION, SAMPLE, Evolution
 from spacedsl.search.exact.branch import KEPT, Bounded, Branch, Scored
+from spacedsl.search.exact.detail import SAFETY, TRUSTED, at_full_detail, exact_parts, trust
 from spacedsl.search.exact.executors import Executor, serial
+from spacedsl.search.exact.found import RIVALS, Optimum, Progress, Ranked, named
 from spacedsl.search.exact.halves import Halves
+from spacedsl.search.exact.joint import Joint
 from spacedsl.search.exact.leaves import ROUND, Leaves
-from spacedsl.search.exact.neighbours import climbed
+from spacedsl.search.exact.one_by_one import EXHAUSTIVE, Everything, one_by_one
 from spacedsl.search.exact.pairs import PRECISION, Pairs
-from spacedsl.search.exact.score import ExactScore
 from spacedsl.search.exact.scorer import ExactScorer
 from spacedsl.search.exact.task_log import Pieces, TaskLog
 from spacedsl.search.journal import Evaluated
 from spacedsl.search.stream import Stream
 
-RIVALS = 5
-"""Spaces after the best ones that a certificate lists."""
-
 BEATEN = 100
 """Spaces that the evolution ended with, at which tangents are tried."""
 
 
-CHECKED = 4
-"""Spaces of the evolution, as many of the best as of all, whose scores at the detail of searches
-are compared with those at full detail before the search."""
-
-SAFETY = 4.0
-"""What the largest deviation found there is multiplied with to give a precision."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a search is: pieces of work done `of` those of this `phase`, spaces decided (scored
-    or pruned) of all, the best score, and a bound on what any space scores."""
-
-    phase: str
-    done: int
-    of: int
-    decided: int
-    best: float
-    bound: float
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """A space at full detail, and its score at the detail of searches."""
-
-    space: Space
-    result: ExactScore
-    searched: float
-
-
-@dataclass(frozen=True, slots=True)
-class Optimum:
-    """The best spaces, best first, and why nothing is better. `bound`: no space scores more, given
-    that no score or bound of the search is off by more than `precision`, a share of the best score.
-    Of `size` spaces some were `enumerated` (scored), pruned (by rule) or, if the search was
-    stopped, left `open`; `complete`: these are the best spaces. `deviation`: the largest difference
-    between scores of the search and those at full detail, as a share of the best score, of the
-    `rescored` spaces and of some that the evolution scored. `evolution`: the score that aging
-    evolution ended with after `cycles` spaces. `tables`: a hash of all that scores depend on."""
-
-    best: tuple[Ranked, ...]
-    rivals: tuple[Ranked, ...]
-    bound: float
-    precision: float
-    deviation: float
-    enumerated: int
-    pruned: dict[str, int]
-    open: int
-    size: int
-    rescored: int
-    complete: bool
-    evolution: float
-    cycles: int
-    tables: str
-
-    @property
-    def space(self) -> Space:
-        """The best space."""
-        return self.best[0].space
-
-    @property
-    def result(self) -> ExactScore:
-        """Its score."""
-        return self.best[0].result
-
-
-def evolved(pairs: Pairs, cycles: int, seed: int = 0) -> list[Evaluated]:
+def evolved(joint: Joint, cycles: int, seed: int = 0) -> list[Evaluated]:
     """What aging evolution scored, best first; population and sample are the method's."""
-    evolution = Evolution(pairs.halves.genome, POPULATION, SAMPLE, Stream(seed))
+    evolution = Evolution(joint.genome, POPULATION, SAMPLE, Stream(seed))
     history: list[Evaluated] = []
     while len(history) < cycles and not evolution.exhausted:
         proposed = evolution.propose()[: cycles - len(history)]
         if not proposed:
             break
-        scores = pairs.limits(proposed).sum(axis=1).tolist()
+        scores = joint.scores(proposed).tolist()
         scored = tuple(
             Evaluated(len(history) + i, g, "", score, ())
             for i, (g, score) in enumerate(zip(proposed, scores, strict=True))
@@ -120,7 +57,7 @@ def evolved(pairs: Pairs, cycles: int, seed: int = 0) -> list[Evaluated]:
         history += scored
         evolution.tell(scored)
     if not history:
-        raise pairs.halves.genome.unkept()
+        raise joint.genome.unkept()
     return sorted(history, key=lambda r: (-r.score, r.index))
 
 
@@ -155,7 +92,7 @@ class _Best:
 
 
 def optimum(
-    scorer: ExactScorer,
+    scorer: ExactScorer | CombinedScorer,
     executor: Executor = serial,
     journal: Path | None = None,
     resume: bool = False,
@@ -164,26 +101,37 @@ def optimum(
     top: int = 1,
     seconds: float = math.inf,
     cycles: int = CYCLES,
+    exhaustive: int = EXHAUSTIVE,
 ) -> Optimum:
-    """The best `top` spaces of the scorer's hyperspace. With a `journal`, every finished piece of
-    work is written there; `resume` goes on from it. After about `seconds` the search stops and says
-    how large the gap still is. Results do not depend on the executor. Raises `SpaceError`."""
-    if not scorer.searching:
-        raise ValueError("an optimum needs a scorer that searches")
+    """The best `top` spaces of the scorer's hyperspace, on its target or on several. With a
+    `journal`, every finished piece of work is written there; `resume` goes on from it. After about
+    `seconds` the search stops and says how large the gap still is. Results do not depend on the
+    executor. A hyperspace of at most `exhaustive` spaces is scored one by one where the detail of
+    searches is not to be trusted. Raises `SpaceError`."""
+    parts = exact_parts(scorer)
     end = time.monotonic() + seconds
     identity = {**scorer.identity, "precision": PRECISION, "top": top, "cycles": cycles}
     with TaskLog(journal, identity, resume) if journal else nullcontext() as log:
-        halves = Halves(scorer)
-        halves.prepare()
-        history = evolved(Pairs(halves), cycles)
-        top_most = climbed(Pairs(halves), history[0].genotype, history[0].score)
+        combine = scorer.combine if isinstance(scorer, CombinedScorer) else Combine.sum
+        joint = Joint([Pairs(Halves(part)) for part in parts.values()], combine)
+        for halves in joint.halves:
+            halves.prepare()
+        history = evolved(joint, cycles)
+        top_most = joint.climbed(history[0].genotype, history[0].score)
         beaten = [top_most[0], *(r.genotype for r in history[:BEATEN])]
-        deviation = _deviation(scorer, halves.genome, history)
+        trusted = trust(scorer, joint.genome, history)
+        if joint.genome.kept <= exhaustive and not trusted.enough:
+            everything = Everything(scorer, joint)
+            pieces = Pieces(executor, everything, log, end, 0)
+            return one_by_one(
+                scorer, joint, everything, pieces, history, trusted, top, name, progress
+            )
+        deviation = trusted.deviation
         for attempt in itertools.count():
-            best = _Best(min(top, halves.genome.kept), max(PRECISION, SAFETY * deviation))
+            best = _Best(min(top, joint.genome.kept), max(PRECISION, SAFETY * deviation))
             best.scores.update({r.genotype: r.score for r in history[: best.top]})
             best.scores.update([top_most])
-            branch = Branch(Pairs(halves), beaten, best.least)
+            branch = Branch(joint, beaten, best.least)
             pieces = Pieces(executor, branch, log, end, attempt)
             search = _Search(branch, pieces, best, progress)
             finished = search.bound_families() and search.score_leaves()
@@ -206,8 +154,7 @@ class _Search:
     ) -> None:
         self.branch, self.best = branch, best
         self._pieces, self._progress = pieces, progress
-        halves = branch.halves
-        self.bound = len(halves.scorer.limits_ms) / halves.least_loss
+        self.bound = branch.joint.most
         self.families: dict[int, Bounded] = {}
         self._pruned = 0
 
@@ -242,8 +189,8 @@ class _Search:
 
     def pruned(self) -> dict[str, int]:
         """Spaces by the tangent that pruned them."""
-        rules = ["over the limit"] if self.branch.halves.genome.within else [""]
-        rules += [f"tangent {i + 1}" for i in range(len(self.branch.tangents))]
+        rules = ["over the limit"] if self.branch.genome.within else [""]
+        rules += [f"tangent {i + 1}" for i in range(len(self.branch.planes))]
         counts = [sum(f.pruned[i] for f in self.families.values()) for i in range(len(rules))]
         return {rule: count for rule, count in zip(rules, counts, strict=True) if rule}
 
@@ -255,20 +202,20 @@ class _Search:
 
 
 def _certified(
-    scorer: ExactScorer,
+    scorer: ExactScorer | CombinedScorer,
     search: _Search,
     history: Sequence[Evaluated],
     name: str,
     finished: bool,
     deviation: float,
 ) -> Optimum:
-    best, genome = search.best, search.branch.halves.genome
+    best, genome = search.best, search.branch.genome
     slack = 1 + best.precision
-    full, near, least = ExactScorer(scorer.inner), best.near(), best.least
+    full, near, least = at_full_detail(scorer), best.near(), best.least
     ranked = []
     for genotype, score in near[:KEPT]:
         space = genome.to_space(genotype, name)
-        ranked.append(Ranked(space, full.score(space), score))
+        ranked.append(Ranked(space, full(space), score))
     ranked.sort(key=lambda r: (-r.result.score, space_identity(r.space)))
     differences = [abs(r.searched - r.result.score) for r in ranked]
     deviation = max(deviation, max(differences) / (ranked[0].result.score or 1.0))
@@ -280,9 +227,9 @@ def _certified(
     if not finished:
         unsure.append(search.bound)
     return Optimum(
-        best=tuple(_named(r, name, i) for i, r in enumerate(ranked[: best.top])),
+        best=tuple(named(r, name, i) for i, r in enumerate(ranked[: best.top])),
         rivals=tuple(ranked[best.top : best.top + RIVALS]),
-        bound=max([ranked[0].result.score + ranked[0].result.error, *unsure]),
+        bound=max([ranked[0].result.score + ranked[0].error, *unsure]),
         precision=best.precision,
         deviation=deviation,
         enumerated=best.spaces,
@@ -290,7 +237,7 @@ def _certified(
         open=0 if finished else left,
         size=genome.size,
         rescored=len(ranked),
-        complete=finished and not unsure,
+        complete=finished and not unsure and best.precision <= TRUSTED,
         evolution=history[0].score,
         cycles=len(history),
         tables=digest(scorer.identity),
@@ -309,20 +256,3 @@ def _score(branch: Branch, piece: _Piece) -> Scored:
 
 def _genotypes(branch: Branch, leaves: Leaves, piece: int) -> list[Genotype]:
     return [branch.genotype(branch.families[f], h, t) for f, h, t in leaves.piece(piece)]
-
-
-def _deviation(scorer: ExactScorer, genome: Genome, history: Sequence[Evaluated]) -> float:
-    """The largest difference between the detail of searches and full detail, as a share of the best
-    score."""
-    full, spread = ExactScorer(scorer.inner), -(-len(history) // CHECKED)
-    found = [
-        abs(r.score - full.score(genome.to_space(r.genotype, "any")).score)
-        for r in (*history[:CHECKED], *history[CHECKED::spread])
-    ]
-    return max(found) / history[0].score if history[0].score else 0.0
-
-
-def _named(ranked: Ranked, name: str, place: int) -> Ranked:
-    chosen = name if place == 0 else f"{name}-{place + 1}"
-    space = ranked.space.model_copy(update={"name": chosen})
-    return Ranked(space, ranked.result, ranked.searched)
