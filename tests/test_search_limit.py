@@ -1,4 +1,4 @@
-"""Limits on FLOPs and parameters: which spaces a search goes over."""
+"""Limits on FLOPs, parameters and memory: which spaces a search goes over."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from spacedsl.search.evolve import evolve
 from spacedsl.search.exact.optimum import optimum
 from spacedsl.search.exact.scorer import ExactScorer
 from spacedsl.search.stream import Stream
+from spacedsl.search.within import joined
 from spacedsl.text import Source
 from tests.search_fakes import load, model_scorer, page, toy
 
@@ -41,35 +42,35 @@ def limited(text: str, **most: int) -> Space:
     return load(text).model_copy(update={"limit": Limit(**most)})
 
 
-def greatest(hyper: Space, genotype: tuple[tuple[int, int], ...]) -> tuple[int, int]:
+def greatest(hyper: Space, genotype: tuple[tuple[int, int], ...]) -> tuple[int, int, int]:
     costs = cost_range(Genome(hyper).to_space(genotype, "any"))
-    return costs.flops.greatest, costs.params.greatest
+    return costs.flops.greatest, costs.params.greatest, costs.memory.greatest
 
 
 @pytest.mark.parametrize("text", [page(), SMALL, BETWEEN])
 def test_what_keeps_a_limit(text: str) -> None:
     """As the costs of each space say, whole or in halves."""
-    hyper = limited(text, flops=1, params=1)
+    hyper = limited(text, flops=1, params=1, memory=1)
     within = Genome(hyper).within
     assert within is not None
     for genotype in random_genotypes(Genome(load(text)), 12, Stream(0)):
         whole = -within.head(genotype)
-        assert whole.shape[0] == 2
+        assert whole.shape[0] == 3
         wanted = greatest(hyper, genotype)
-        for cost, most in (("flops", wanted[0]), ("params", wanted[1])):
+        for cost, most in zip(("flops", "params", "memory"), wanted, strict=True):
             for amount in (most - 1, most):
                 genome = Genome(limited(text, **{cost: amount}))
                 assert genome.keeps(genotype) is (amount == most)
         if text is not BETWEEN:
             head, tail = within.head(genotype[:1]), within.tail(genotype[0][1], genotype[1:])
-            assert tuple((-(head + tail).min(axis=1)).tolist()) == wanted
+            assert tuple((-joined(head, tail).min(axis=1)).tolist()) == wanted
 
 
 def test_searches_keep_it() -> None:
     every = [greatest(toy(), Genome(toy()).at(i)) for i in range(Genome(toy()).size)]
-    flops, params = (int(np.quantile(column, 0.4)) for column in np.array(every).T)
-    hyper = limited(page(), flops=flops, params=params)
-    kept = sum(f <= flops and p <= params for f, p in every)
+    flops, params, memory = (int(np.quantile(column, 0.5)) for column in np.array(every).T)
+    hyper = limited(page(), flops=flops, params=params, memory=memory)
+    kept = sum(f <= flops and p <= params and m <= memory for f, p, m in every)
     assert 0 < kept == Genome(hyper).kept < len(every) / 2
     found = evolve(hyper, model_scorer(hyper), population=20, sample=5, cycles=10_000)
     assert len(found.history) == kept

@@ -37,12 +37,14 @@ class _Facts(Frozen):
 
 
 class ModelFacts(_Facts):
-    """A model: FLOPs are multiply-accumulates, `resolution` in pixels."""
+    """A model: FLOPs are multiply-accumulates, `resolution` in pixels, `memory` the bytes of 8-bit
+    activations that are alive at a time."""
 
     kind: Literal["model"]
     resolution: int
     flops: int
     params: int
+    memory: int
     subnets: Literal[1]
     latency: Latency | None = None
 
@@ -54,6 +56,7 @@ class SpaceFacts(_Facts):
     resolutions: list[int]
     flops: Bounds
     params: Bounds
+    memory: Bounds
     subnets: int
     spaces: int
 

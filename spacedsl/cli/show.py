@@ -22,6 +22,7 @@ from spacedsl.lang.page import Item, main_item
 from spacedsl.lang.resolve import resolved_text
 from spacedsl.lang.values import shown
 from spacedsl.passes.cost import subnet_cost
+from spacedsl.passes.memory import subnet_memory
 from spacedsl.passes.network import subnet_identity
 
 
@@ -109,6 +110,7 @@ def _facts(item: Item, page: str) -> ModelFacts | SpaceFacts:
             resolution=item.resolution,
             flops=cost.flops,
             params=cost.params,
+            memory=subnet_memory(item),
             subnets=1,
             code=_code_or_none(item),
         )
@@ -124,6 +126,7 @@ def _facts(item: Item, page: str) -> ModelFacts | SpaceFacts:
             resolutions=list(item.resolutions),
             flops=Bounds(min=ranges.flops.least, max=ranges.flops.greatest),
             params=Bounds(min=ranges.params.least, max=ranges.params.greatest),
+            memory=Bounds(min=ranges.memory.least, max=ranges.memory.greatest),
             subnets=count_subnets(item),
             spaces=count_spaces(item),
             code=_code_or_none(item),
@@ -151,11 +154,13 @@ def _print(facts: dict[str, Any]) -> None:
         print(f"  input    {facts['resolution']} px")
         print(f"  FLOPs    {amount(facts['flops'])} (multiply-accumulates)")
         print(f"  params   {amount(facts['params'])}")
+        print(f"  memory   {amount(facts['memory'])} (bytes of activations in INT8)")
     else:
         print(f"  input    {shown(tuple(facts['resolutions']))} px")
         for name, key, note in (
             ("FLOPs", "flops", " (multiply-accumulates)"),
             ("params", "params", ""),
+            ("memory", "memory", " (bytes of activations in INT8)"),
         ):
             print(f"  {name:<8} {amount(facts[key]['min'])} to {amount(facts[key]['max'])}{note}")
         print(f"  subnets  {count(facts['subnets'])}")

@@ -171,6 +171,8 @@ def space_identity(space: Space) -> str:
     if space.limit is None or space.kind == "space":
         return identity_of(space.resolutions, stages)
     limit = [space.limit.flops, space.limit.params]
+    if space.limit.memory is not None:
+        limit.append(space.limit.memory)
     return digest([HASH_VERSION, "space", [list(space.resolutions), stages, limit]])
 
 

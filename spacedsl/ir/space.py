@@ -56,11 +56,12 @@ class Stage(Frozen):
 
 
 class Limit(Frozen):
-    """The most multiply-accumulates (`flops`) and parameters that a network of a space may have;
-    None: any number."""
+    """The most multiply-accumulates (`flops`), parameters and bytes of 8-bit activations alive at a
+    time (`memory`) that a network of a space may have; None: any number."""
 
     flops: int | None = None
     params: int | None = None
+    memory: int | None = None
 
 
 class Space(Frozen):

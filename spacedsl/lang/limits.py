@@ -9,7 +9,7 @@ from spacedsl.ir.space import Limit, Space
 from spacedsl.lang.report import Report
 from spacedsl.syntax.tree import Node, Token
 
-COSTS = ("flops", "params")
+COSTS = ("flops", "params", "memory")
 SCALES = {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 MOST = 10**15
 
@@ -50,10 +50,10 @@ def check_limit(space: Space, node: Node, report: Report) -> None:
 
     costs = cost_range(space)
     for cost in COSTS:
-        most = getattr(space.limit, cost)
-        greatest = getattr(costs, cost).greatest
+        most, greatest = getattr(space.limit, cost), getattr(costs, cost).greatest
         if most is not None and greatest > most:
-            message = f"a network of `{space.name}` has {greatest:,} {cost}, more than {most:,}"
+            unit = "bytes of memory" if cost == "memory" else cost
+            message = f"a network of `{space.name}` has {greatest:,} {unit}, more than {most:,}"
             at = node.first("limit") or node.token("NAME")
             report.error("over-limit", message, at, "narrow the space, or raise the limit")
 

@@ -62,7 +62,7 @@ KEYS = (
          "Channels and resolutions in pixels. Channels stand outside the hash."),
     Word("quality", "hyperspace, space", '"name" or "path.json"', "the parent's, or none",
          "The table of losses for scores; a path goes from the page, then the library."),
-    Word("limit", "hyperspace, space", "`flops` QUANTITY, `params` QUANTITY",
+    Word("limit", "hyperspace, space", "`flops`, `params`, `memory` QUANTITY",
          "the parent's, or none", "The most that any network of a space may cost; a search goes "
          "over the spaces that keep it."),
     Word("blocks", "hyperspace", "{ block types }", "none",

@@ -65,7 +65,8 @@ def _cost(space: Space) -> str:
     flops, params = ranges.flops, ranges.params
     return (
         f"{amount(flops.least)} to {amount(flops.greatest)} FLOPs, "
-        f"{amount(params.least)} to {amount(params.greatest)} parameters"
+        f"{amount(params.least)} to {amount(params.greatest)} parameters, "
+        f"{amount(ranges.memory.least)} to {amount(ranges.memory.greatest)} bytes of activations"
     )
 
 
@@ -76,15 +77,17 @@ def _sites(stage: Stage) -> int:
 
 def _model_facts(subnet: Subnet) -> list[str]:
     from spacedsl.passes.cost import subnet_cost
+    from spacedsl.passes.memory import subnet_memory
 
     try:
-        cost = subnet_cost(subnet)
+        cost, memory = subnet_cost(subnet), subnet_memory(subnet)
     except BindError:
         return []
     blocks = sum(len(stage.blocks) for stage in subnet.stages)
     return [
         f"{subnet.resolution} x {subnet.resolution}, {blocks} blocks",
-        f"{amount(cost.flops)} FLOPs, {amount(cost.params)} parameters",
+        f"{amount(cost.flops)} FLOPs, {amount(cost.params)} parameters, "
+        f"{amount(memory)} bytes of activations",
     ]
 
 

@@ -18,7 +18,7 @@ WORDS: dict[str, str] = {
     "input": "Channels and resolutions: `3 x 160..224 step 16`.",
     "x": "Between channels and resolutions, and the sides of a kernel.",
     "quality": "The quality table that scores blocks, unless a command names another.",
-    "limit": "The most that a network of a space may cost: `limit flops 6G, params 60M`.",
+    "limit": "The most that a network of a space may cost: `limit flops 6G, memory 1M`.",
     "blocks": "The block types that every elastic stage may choose from.",
     "elastic": "A stage whose block type and width window a search chooses.",
     "width": "Output channels that the blocks of the stage may have.",

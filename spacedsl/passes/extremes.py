@@ -1,5 +1,5 @@
-"""Least and greatest FLOPs and parameters, or any other sum over blocks, over all subnets of a
-space or hyperspace. Exact.
+"""Least and greatest FLOPs, parameters and memory, or any other sum over blocks, over all subnets
+of a space or hyperspace. Exact.
 
 Neither is simply the cost of the narrowest or widest subnet: alternating widths add projections
 to shortcuts. A block's cost depends on its input width, output width and settings, so the
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from spacedsl.ir.block import Value
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.passes.bind import Site, output_size
-from spacedsl.passes.cost import site_cost
+from spacedsl.passes.cost import bound_cost
+from spacedsl.passes.memory import bound_memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +34,24 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class CostRange:
-    """FLOPs (multiply-accumulates) and parameters."""
+    """FLOPs (multiply-accumulates), parameters and bytes of activations (see `memory`)."""
 
     flops: Range
     params: Range
+    memory: Range
 
     def __or__(self, other: CostRange) -> CostRange:
-        return CostRange(self.flops | other.flops, self.params | other.params)
+        memory = self.memory | other.memory
+        return CostRange(self.flops | other.flops, self.params | other.params, memory)
 
 
 _Settings = tuple[tuple[Value, ...], ...]
 Floats = NDArray[np.float64]
 Measure = Callable[[Sequence[Site]], Floats]
 """What blocks cost: (quantities, sites). Every quantity is minimised; NaN where it is not known."""
+
+Join = Callable[[Floats, Floats], Floats]
+"""What blocks cost one after the other, (quantities, ...) each: their sum, mostly."""
 
 
 def cost_range(space: Space) -> CostRange:
@@ -56,27 +62,37 @@ def cost_range(space: Space) -> CostRange:
 
 
 def _range_at(space: Space, resolution: int) -> CostRange:
-    least = minima(space, resolution, costs)
-    flops, params = (Range(int(least[i]), -int(least[i + 1])) for i in (0, 2))
-    return CostRange(flops, params)
+    least = minima(space, resolution, costs, joined)
+    return CostRange(*(Range(int(least[i]), -int(least[i + 1])) for i in (0, 2, 4)))
 
 
 def costs(sites: Sequence[Site]) -> Floats:
-    """Least and greatest FLOPs, least and greatest parameters, the greatest negated. float64 holds
+    """Least and greatest FLOPs, parameters and memory in turn, the greatest negated. float64 holds
     them exactly to 2**53."""
-    costs = [site_cost(site) for site in sites]
-    rows = [(c.flops, -c.flops, c.params, -c.params) for c in costs]
+    rows = []
+    for site in sites:
+        bound = site.bind()
+        cost, memory = bound_cost(bound), bound_memory(site, bound)
+        rows.append((cost.flops, -cost.flops, cost.params, -cost.params, memory, -memory))
     return np.array(rows, dtype=np.float64).T
 
 
-def minima(space: Space, resolution: int, measure: Measure) -> Floats:
+def joined(first: Floats, then: Floats) -> Floats:
+    """`costs` one after the other: sums, but the memory of the block that needs most."""
+    found = first + then
+    found[4] = np.maximum(first[4], then[4])
+    found[5] = np.minimum(first[5], then[5])
+    return found
+
+
+def minima(space: Space, resolution: int, measure: Measure, join: Join = np.add) -> Floats:
     """The least sum of each quantity over all subnets at `resolution` pixels, (quantities,); NaN
     where a block that a subnet can have is not known."""
     states: Floats | None = None  # (quantities, widths): sums so far, by width
     for stage, cins, size in walk(space, resolution):
-        steps = transitions(stage, cins, size, measure)
+        steps = transitions(stage, cins, size, measure, join)
         start = np.zeros((len(steps), 1)) if states is None else states
-        states = (start[:, :, None] + steps).min(axis=1)
+        states = join(start[:, :, None], steps).min(axis=1)
     if states is None:
         raise ValueError("a space of no stages")
     least: Floats = states.min(axis=1)
@@ -93,7 +109,9 @@ def walk(space: Space, resolution: int) -> Iterator[tuple[Stage, tuple[int, ...]
         cins = stage.widths or cins
 
 
-def transitions(stage: Stage, cins: tuple[int, ...], size: int, measure: Measure) -> Floats:
+def transitions(
+    stage: Stage, cins: tuple[int, ...], size: int, measure: Measure, join: Join = np.add
+) -> Floats:
     """The least sums over a stage, (quantities, widths in, widths out), whatever it chooses: block
     type, window, depth, settings. `size`: input height."""
     outs = stage.widths or cins
@@ -109,21 +127,21 @@ def transitions(stage: Stage, cins: tuple[int, ...], size: int, measure: Measure
                 best = np.full((len(first), len(cins), len(outs)), np.inf)
             for window in columns:
                 repeated = again[:, window, window] if again is not first else again
-                found = _run(stage, first[:, :, window], repeated)
+                found = _run(stage, first[:, :, window], repeated, join)
                 best[:, :, window] = np.minimum(best[:, :, window], found)
     if best is None:
         raise ValueError(f"{stage.name} has no block")
     return best
 
 
-def _run(stage: Stage, first: Floats, again: Floats) -> Floats:
+def _run(stage: Stage, first: Floats, again: Floats, join: Join) -> Floats:
     """Sums by width in and out over the stage's depths, as `transitions`."""
     if not stage.widths:  # a body that keeps the width
         return first
     best, reached = np.full_like(first, np.inf), first
     for depth in range(1, stage.depths[-1] + 1):
         if depth > 1:
-            reached = (reached[:, :, :, None] + again[:, None]).min(axis=2)
+            reached = join(reached[:, :, :, None], again[:, None]).min(axis=2)
         if depth in stage.depths:
             best = np.minimum(best, reached)
     return best

@@ -1,5 +1,5 @@
-"""Which spaces of a hyperspace keep its limit: the greatest FLOPs and parameters of any of their
-networks, exact, from sums over stages that are worked out once."""
+"""Which spaces of a hyperspace keep its limit: the greatest FLOPs, parameters and memory of any of
+their networks, exact, from sums over stages that are worked out once."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Alternatives = tuple[tuple[tuple[Stage, ...], ...], ...]
 
 
 class Within:
-    """Of a hyperspace with a limit. Sums are negated, (2, widths): FLOPs and parameters by the
-    width that goes out of some stages, or comes into them."""
+    """Of a hyperspace with a limit. Sums are negated, (3, widths): FLOPs, parameters and memory by
+    the width that goes out of some stages, or comes into them."""
 
     def __init__(self, hyper: Space, alternatives: Alternatives) -> None:
         if hyper.limit is None:
             raise ValueError(f"{hyper.name} has no limit")
-        said = hyper.limit.flops, hyper.limit.params
+        said = hyper.limit.flops, hyper.limit.params, hyper.limit.memory
         self._most = np.array([np.inf if most is None else most for most in said])
         self._alternatives = alternatives
         self._stages = list(walk(hyper, hyper.resolutions[-1]))
@@ -49,19 +49,18 @@ class Within:
         one of those of window `window` of the elastic stage right before it."""
         chosen = dict(zip(self._elastic[-len(genes) :], genes, strict=True))
         steps = list(self._steps_of(chosen, min(chosen), len(self._stages), window))
-        state: Floats = np.zeros((2, steps[-1].shape[2]))
+        state: Floats = np.zeros((3, steps[-1].shape[2]))
         for step in reversed(steps):
-            state = (step + state[:, None]).min(axis=2)
+            state = joined(step, state[:, None]).min(axis=2)
         return state
 
     def over(self, heads: Sequence[Floats], tails: Sequence[Floats]) -> NDArray[np.bool_]:
         """(heads, tails): whether the space of a head and a tail has a network that costs more."""
-        left, right = np.stack(heads), np.stack(tails)  # (N, 2, C)
-        found = np.zeros((len(left), len(right)), dtype=bool)
-        for quantity, most in enumerate(self._most):
-            for c in range(left.shape[2]):
-                sums = left[:, None, quantity, c] + right[None, :, quantity, c]
-                found |= -sums > most
+        left, right = np.stack(heads, axis=1), np.stack(tails, axis=1)  # (3, N, C)
+        found = np.zeros((left.shape[1], right.shape[1]), dtype=bool)
+        for c in range(left.shape[2]):
+            sums = joined(left[:, :, None, c], right[:, None, :, c])
+            found |= (-sums > self._most[:, None, None]).any(axis=0)
         return found
 
     def _steps_of(
@@ -81,9 +80,9 @@ class Within:
 
     @staticmethod
     def _through(steps: Iterator[Floats]) -> Floats:
-        state: Floats = np.zeros((2, 1))
+        state: Floats = np.zeros((3, 1))
         for step in steps:
-            state = (state[:, :, None] + step).min(axis=1)
+            state = joined(state[:, :, None], step).min(axis=1)
         return state
 
     def _step(self, position: int, gene: Gene | None) -> Floats:
@@ -93,10 +92,17 @@ class Within:
             if gene is not None:
                 block, window = gene
                 stage = self._alternatives[self._elastic.index(position)][block][window]
-            self._steps[key] = transitions(stage, cins, size, _greatest)
+            self._steps[key] = transitions(stage, cins, size, _greatest, joined)
         return self._steps[key]
 
 
 def _greatest(sites: Sequence[Site]) -> Floats:
-    """Greatest FLOPs and parameters, negated, as `transitions` minimises."""
-    return costs(sites)[[1, 3]]
+    """Greatest FLOPs, parameters and memory, negated, as `transitions` minimises."""
+    return costs(sites)[[1, 3, 5]]
+
+
+def joined(first: Floats, then: Floats) -> Floats:
+    """Sums, but the memory of the block that needs most."""
+    found = first + then
+    found[2] = np.minimum(first[2], then[2])
+    return found

@@ -194,7 +194,9 @@ def hyperspaces(draw: st.DrawFn, elastic: int = 3, most: int = 3) -> Space:
         resolutions=tuple(int(r) for r in resolutions),
         quality=draw(st.sampled_from([None, "onnxw"])),
         limit=draw(
-            st.sampled_from([None, Limit(flops=10**14), Limit(flops=10**15, params=10**12)])
+            st.sampled_from(
+                [None, Limit(flops=10**14), Limit(flops=10**15, params=10**12, memory=10**12)]
+            )
         ),
         stages=(
             stem(stem_widths),

@@ -1,0 +1,42 @@
+"""Peak memory of activations in 8 bits: a byte an element, of one image.
+
+Alive at a time are what a layer reads, what it writes, and what a shortcut still needs. Sums,
+activations, dropout and the scaling of SE are done in place; weights are not counted."""
+
+from __future__ import annotations
+
+from spacedsl.ir.subnet import Subnet
+from spacedsl.passes.bind import Bound, Layer, Site, subnet_sites
+
+IN_PLACE = ("act", "add", "dropout", "se")
+
+
+def bound_memory(site: Site, bound: tuple[Bound, ...]) -> int:
+    """Bytes that a block, bound in its place, needs."""
+    return _peak(bound, site.cin * site.size**2, 0)[0]
+
+
+def subnet_memory(subnet: Subnet) -> int:
+    """Bytes that a network needs. Raises `BindError`."""
+    return max(bound_memory(s, s.bind()) for stage in subnet_sites(subnet) for s in stage)
+
+
+def _peak(bound: tuple[Bound, ...], read: int, kept: int, held: bool = False) -> tuple[int, int]:
+    """Peak and output, in bytes, of layers that read `read` bytes while `kept` others are needed
+    later; `held`: those that the first one reads are, too."""
+    peak, start = kept + read, read
+    for i, item in enumerate(bound):
+        shared = held and i == 0
+        alive = kept + (start if held and i else 0)
+        if isinstance(item, Layer):
+            written = item.cout * item.out_size**2
+            if shared or item.kind not in IN_PLACE:
+                peak = max(peak, alive + read + written)
+            if item.kind == "se":
+                peak = max(peak, alive + read + item.cin + item.squeeze)
+        else:
+            inside, written = _peak(item.main, read, alive, held=True)
+            aside, _ = _peak(item.shortcut, read, alive + written, held=shared)
+            peak = max(peak, inside, aside)
+        read = written
+    return peak, read
