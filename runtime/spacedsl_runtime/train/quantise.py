@@ -77,12 +77,12 @@ def finished(folder: Path, settings: Mapping[str, Any], what: str) -> dict[str, 
 
 
 def fp32_scores(folder: Path) -> dict[str, dict[str, Any]]:
-    """The last scores of a training, by the words for the subnet."""
-    found: dict[str, dict[str, Any]] = {}
-    for line in (folder / METRICS).read_bytes().splitlines():
-        scores = json.loads(line).get("scores", {})
-        found = {score["subnet"]: score for score in scores.values()} or found
-    return found
+    """The scores of a training's end, by the words for the subnet; none where it was ended before
+    it wrote them."""
+    steps = fp32_settings(folder).get("steps")
+    entries = map(json.loads, (folder / METRICS).read_bytes().splitlines())
+    ends = [entry["scores"] for entry in entries if "scores" in entry and entry["step"] == steps]
+    return {score["subnet"]: score for score in ends[-1].values()} if ends else {}
 
 
 def check_target(folder: Path, plan: Plan) -> None:
