@@ -114,7 +114,7 @@ def distilling(rounds: int, resolution: int, batch: int) -> dict[str, Any]:
                 marks: list[float] = []
                 found = Unreadables(0, print)
 
-                def mark(*_: float, marks: list[float] = marks) -> None:
+                def mark(*_: object, marks: list[float] = marks) -> None:
                     marks.append(time.perf_counter())
 
                 distill(job, teacher, open_data("digits"), found, mark)
