@@ -23,6 +23,7 @@ from spacedsl.files import write_atomic
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
+from spacedsl.search.subnets import POPULATION, ROUNDS, WINDOW
 
 if TYPE_CHECKING:
     from spacedsl.search.exact.task_log import TaskLog
@@ -38,10 +39,12 @@ def search(
     target: str = TARGET,
     limits: str | None = LIMITS,
     out: Path = typer.Option(..., "--out", help="The folder for models and files."),
-    population: int = typer.Option(512, "--population", min=4, help="Subnets alive per limit."),
-    rounds: int = typer.Option(20, "--rounds", min=0, help="Rounds per limit."),
+    population: int = typer.Option(
+        POPULATION, "--population", min=4, help="Subnets alive per limit."
+    ),
+    rounds: int = typer.Option(ROUNDS, "--rounds", min=0, help="Rounds per limit."),
     window: float = typer.Option(
-        0.1, "--window", min=0, max=1, help="Look this share of a limit below it."
+        WINDOW, "--window", min=0, max=1, help="Look this share of a limit below it."
     ),
     images: int | None = typer.Option(
         None, "--images", min=1, help="Held-out images per subnet (all, at most 10,000)."
