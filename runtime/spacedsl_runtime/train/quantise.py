@@ -31,6 +31,15 @@ def fp32_settings(folder: Path) -> dict[str, Any]:
     return settings_of(folder, "FP32 training to quantise", NEEDS)
 
 
+def trained_on(folder: Path) -> tuple[int, int]:
+    """Channels and classes of the data of a folder's FP32 training. Raises `RunError`."""
+    settings = fp32_settings(folder)
+    channels, classes = settings.get("channels"), settings.get("classes")
+    if not (isinstance(channels, int) and isinstance(classes, int) and min(channels, classes) > 0):
+        raise RunError(f"{folder / ABOUT} does not say channels and classes")
+    return channels, classes
+
+
 def settings_of(folder: Path, what: str, help: str) -> dict[str, Any]:
     """The settings of a run. Raises `RunError` where a folder holds none."""
     path = folder / ABOUT
