@@ -34,6 +34,7 @@ from spacedsl_runtime.train.evaluate import Evaluation, Score
 from spacedsl_runtime.train.loop import sandwich, train_step
 from spacedsl_runtime.train.optimise import average_of, optimiser_of
 from spacedsl_runtime.train.parallel import World
+from spacedsl_runtime.train.quantise import fp32_scores
 from spacedsl_runtime.train.recipe import Recipe, recipe_for
 from spacedsl_runtime.train.run import CHECKPOINT, METRICS
 from spacedsl_runtime.train.state import Progress, State, load_weights, save_state
@@ -185,6 +186,7 @@ def test_a_run_ended_within_an_evaluation_loses_no_step(
     with pytest.raises(Stopped):
         run(job(folder, save_every=3))
     assert len(rates) == 6 * evaluation
+    assert fp32_scores(folder) == {}
     run(job(folder, save_every=3), resume=True)
     assert rates == [RECIPE.lr_at(i) for i in range(12)]
     assert evaluations == sorted([6, 12, 6 * evaluation])
