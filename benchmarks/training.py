@@ -1,13 +1,15 @@
-"""A training step of the sandwich rule: images per second, against the usual elastic modules.
+"""A training step of the sandwich rule: images per second and memory, against the usual elastic
+modules.
 
     python -m benchmarks.training [--space vnni] [--resolution 64] [--batch 16] [--rounds 9] [--bkd]
 
 Steps of both ways run in turn, one of each per round, on the same subnets and images, so that
 drift of the machine hits both. `sliced` is a plain stand-in for the usual elastic modules: every
-weight is sliced and copied on every call, images and weights are channels first. Also how many
-digits a second are read and augmented. `--bkd`: steps of block-wise distillation of onnxw's stage3
-from EfficientNet-Lite0 (random weights), with the teacher's maps read from a cache and without.
-Prints JSON."""
+weight is sliced and copied on every call, images and weights are channels first. Memory: what
+autograd keeps for backward in the step's largest path, plus gradients, as `benchmarks.runtime`
+counts it. Also how many digits a second are read and augmented. `--bkd`: steps of block-wise
+distillation of onnxw's stage3 from EfficientNet-Lite0 (random weights), with the teacher's maps
+read from a cache and without. Prints JSON."""
 
 from __future__ import annotations
 
@@ -20,12 +22,12 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from benchmarks.runtime import copied_slices
+from benchmarks.runtime import copied_slices, kept_bytes
 from spacedsl import api
 from spacedsl.compiler.supernet import bkd_plans, supernet_plan
 from spacedsl.compiler.supernet_schema import json_text
@@ -35,6 +37,7 @@ from spacedsl_runtime.distill.efficientnet_lite import EfficientNetLite
 from spacedsl_runtime.distill.features import FeatureCache
 from spacedsl_runtime.distill.loop import BkdJob, distill
 from spacedsl_runtime.distill.teacher import Boundary, Teacher
+from spacedsl_runtime.elastic.functional import to_channels_last
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from spacedsl_runtime.plan import Plan, read_plan
 from spacedsl_runtime.train.batches import Normalise, batches
@@ -45,26 +48,45 @@ from spacedsl_runtime.train.recipe import Recipe, recipe_for
 from spacedsl_runtime.train.state import State
 
 CLASSES = 10
+STAGE = "onnxw stage3 mbv2"
+"""Of `--bkd`."""
 
 
-def stepper(plan: Plan, recipe: Recipe, images: Tensor, *, plain: bool) -> Callable[[int], float]:
-    """What takes step i and returns its seconds."""
+class Way(NamedTuple):
+    """A way to train: `step` takes step i and returns its seconds; `memory`: bytes of a step."""
+
+    step: Callable[[int], float]
+    memory: Callable[[], int]
+
+
+def way(plan: Plan, recipe: Recipe, images: Tensor, *, plain: bool) -> Way:
+    """Ours, or the stand-in for the usual elastic modules."""
     model: Supernet = load_supernet(plan, 3, CLASSES).train()
     if plain:
         for parameter in model.parameters():
             parameter.data = parameter.data.contiguous()
         model.run_program = _channels_first(model)  # type: ignore[method-assign]
+    else:
+        images = to_channels_last(images)
     state = State(model, optimiser_of(model, recipe))
     labels = torch.arange(len(images)) % CLASSES
+    slices = copied_slices if plain else nullcontext
 
     def step(i: int) -> float:
         subnets = sandwich(plan, recipe, i)
-        with copied_slices() if plain else nullcontext():
+        with slices():
             start = time.perf_counter()
             train_step(state, images, labels, subnets, recipe, 0.001, World())
             return time.perf_counter() - start
 
-    return step
+    def memory() -> int:
+        with slices():
+            return max(
+                kept_bytes(model, lambda s=s: model(images, s), labels)  # type: ignore[misc]
+                for s in sandwich(plan, recipe, 0).values()
+            )
+
+    return Way(step, memory)
 
 
 def _channels_first(model: Supernet) -> Callable[..., Tensor]:
@@ -102,7 +124,8 @@ def distilling(rounds: int, resolution: int, batch: int) -> dict[str, Any]:
         lambda x: network.features(x.repeat(1, 3, 1, 1)),
     )
     plans = [json.loads(json_text(p)) for p in bkd_plans(api.load_space("onnxw"))]
-    plan = read_plan(next(p for p in plans if p["name"] == "onnxw stage3 mbv2"), "bkd")
+    plan = read_plan(next(p for p in plans if p["name"] == STAGE), "bkd")
+    plan = replace(plan, resolutions=(resolution,))
     recipe = Recipe(steps=4, batch=batch, lr=0.001, warmup=0, weight_decay=1e-4)
     seconds: dict[str, list[float]] = {"computed": [], "kept": []}
     with TemporaryDirectory() as folder:
@@ -114,7 +137,7 @@ def distilling(rounds: int, resolution: int, batch: int) -> dict[str, Any]:
                 marks: list[float] = []
                 found = Unreadables(0, print)
 
-                def mark(*_: float, marks: list[float] = marks) -> None:
+                def mark(*_: object, marks: list[float] = marks) -> None:
                     marks.append(time.perf_counter())
 
                 distill(job, teacher, open_data("digits"), found, mark)
@@ -143,29 +166,32 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     if args.bkd:
         found = distilling(args.rounds, args.resolution, args.batch)
-        print(json.dumps({**vars(args), **found}, indent=1))
+        print(json.dumps({**vars(args), "space": STAGE, **found}, indent=1))
         return
     plan = read_plan(json.loads(json_text(supernet_plan(api.load_space(args.space)))), "supernet")
     plan = replace(plan, resolutions=(args.resolution,))
     recipe = Recipe(steps=1000, batch=args.batch, lr=0.001, warmup=0, weight_decay=1e-5)
     images = torch.randn(args.batch, 3, args.resolution, args.resolution)
     ways = {
-        "ours": stepper(plan, recipe, images, plain=False),
-        "sliced": stepper(plan, recipe, images, plain=True),
+        "ours": way(plan, recipe, images, plain=False),
+        "sliced": way(plan, recipe, images, plain=True),
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for i in range(-1, args.rounds):  # the first round warms up
         order = list(ways) if i % 2 else list(reversed(ways))
         for name in order:
-            took = ways[name](max(i, 0))
+            took = ways[name].step(max(i, 0))
             if i >= 0:
                 seconds[name].append(took)
     ratios = [b / a for a, b in zip(seconds["ours"], seconds["sliced"], strict=True)]
     low, _, high = quantiles(ratios, n=4)
+    kept = {name: each.memory() for name, each in ways.items()}
     result = {
         **vars(args),
         "images_per_second": {n: args.batch / median(s) for n, s in seconds.items()},
         "speedup": {"median": median(ratios), "quartiles": [low, high]},
+        "memory_mb": {name: size / 1e6 for name, size in kept.items()},
+        "memory_ratio": kept["sliced"] / kept["ours"],
         "reading_images_per_second": reading(args.batch),
     }
     print(json.dumps(result, indent=1))

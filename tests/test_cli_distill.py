@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +22,7 @@ from spacedsl.ir.space import Space
 from spacedsl.tables.distilled import substage_rows
 from spacedsl.tables.files import load_quality, load_table
 from spacedsl.tables.fit_quality import substages
+from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.data.split import Unreadables
 from spacedsl_runtime.distill import loop
 from spacedsl_runtime.distill.features import FeatureCache
@@ -27,6 +34,7 @@ from spacedsl_runtime.train.recipe import Recipe
 from tests.runtime.support import plan_json
 from tests.runtime.test_data import write_fashion, write_folders
 from tests.runtime.test_teachers import some_digits
+from tests.runtime.test_train import no_file_above
 from tests.runtime.training import digits, job
 from tests.runtime.training import run as train
 from tests.support import item_of
@@ -105,7 +113,11 @@ def test_a_stage_learns_to_imitate_its_teacher(teacher: Path) -> None:
     task = BkdJob(plan, (0, 1), (12,), 4, recipe)
     losses: list[float] = []
     rows = loop.distill(
-        task, master, digits(), Unreadables(0, pytest.fail), lambda _, loss: losses.append(loss)
+        task,
+        master,
+        digits(),
+        Unreadables(0, pytest.fail),
+        lambda _, loss: losses.append(loss["largest"]),
     )
     assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
     assert len({r.subnet for r in rows}) == len(rows) == 8
@@ -253,6 +265,104 @@ def test_a_killed_distillation_goes_on_to_the_same_bytes(
     assert run_json(*words(teacher, out), code=2)["diagnostics"][0]["code"] == "bad-run"
     run_json(*words(teacher, out, "--resume"))
     assert contents(out) == contents(whole)
+
+
+def test_a_job_killed_by_the_system_goes_on_to_the_same_bytes(
+    teacher: Path, whole: Path, tmp_path: Path
+) -> None:
+    """The command gets SIGKILL when its second job ends."""
+    out = tmp_path / "bkd"
+    command = [sys.executable, "-m", "spacedsl", *words(teacher, out)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        deadline = time.monotonic() + 120
+        while running.poll() is None and time.monotonic() < deadline:
+            if (out / "jobs/stage1.1.mbv1-dual.json").exists():
+                break
+            time.sleep(0.001)
+        assert running.poll() is None, "it ended before it was killed"
+        os.kill(running.pid, signal.SIGKILL)
+    assert not (out / "quality.json").exists()
+    assert not (out / "jobs/stage2.1.mbv1-dual.json").exists()
+    run_json(*words(teacher, out, "--resume"))
+    assert contents(out) == contents(whole)
+
+
+def test_without_a_cache_the_bytes_are_the_same(teacher: Path, whole: Path, tmp_path: Path) -> None:
+    run_json(*words(teacher, tmp_path / "bkd", "--cache-gb", "0"))
+    assert contents(tmp_path / "bkd") == contents(whole)
+
+
+def test_metrics_are_the_losses_by_step(whole: Path) -> None:
+    for name in JOBS:
+        text = (whole / "jobs" / f"{name.replace(' ', '.')}.jsonl").read_text()
+        lines = [json.loads(line) for line in text.splitlines()]
+        assert [line["step"] for line in lines] == [6, 7]  # the ends of FP32 and of LSQ+
+        for line in lines:
+            assert {"largest", "smallest"} <= set(line["loss"])
+            assert all(0 < loss < 100 for loss in line["loss"].values())
+
+
+def test_two_processes_do_not_write_one_run(teacher: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "bkd"
+    shutil.copytree(whole, out)
+    (out / "quality.json").unlink()
+    with (out / "lock").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        found = run_json(*words(teacher, out, "--resume"), code=2)["diagnostics"][0]
+    assert found["code"] == "bad-run"
+    assert f"another process writes the run {out}" in found["message"]
+    assert not (out / "quality.json").exists()
+    run_json(*words(teacher, out, "--resume"))
+    assert contents(out) == contents(whole)
+
+
+@pytest.mark.parametrize("name", ["jobs/stage1.0.mbv2.json", "quality.json"])
+def test_a_full_disk_leaves_nothing_half_written(
+    name: str, teacher: Path, whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "bkd"
+    shutil.copytree(whole, out)
+    (out / name).unlink()
+    before = contents(out)
+    with no_file_above((whole / name).stat().st_size - 1):
+        found = run_json(*words(teacher, out, "--resume"), code=2)["diagnostics"][0]
+    assert f"cannot write {out / name}: File too large" in found["message"]
+    assert {n: b for n, b in contents(out).items() if "features/" not in n} == before
+    run_json(*words(teacher, out, "--resume"))
+    assert contents(out) == contents(whole)
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with photos, a hyperspace for them, and a teacher that was trained on them."""
+    folder = tmp_path_factory.mktemp("colours")
+    write_folders(folder / "photos", count=12)
+    page = PAGE.replace("1 x", "3 x")
+    (folder / "small.space").write_text(page)
+    big = item_of(page, "big")
+    assert isinstance(big, Space)
+    data = open_data(f"imagefolder:{folder / 'photos'}")
+    train(job(folder / "run", data, plan_json=plan_json(big), steps=2, batch=8))
+    return folder
+
+
+def test_an_image_that_cannot_be_read(colours: Path, tmp_path: Path) -> None:
+    """It is named and left out; too many are counted, and no run begins."""
+    photos = tmp_path / "photos"
+    shutil.copytree(colours / "photos", photos)
+    pictures = sorted(photos.rglob("*.png"))
+    start = ("distill", "--hyper", f"{colours / 'small.space'}#small", "--data", f"photos:{photos}")
+    options = (*OPTIONS, "--samples", "1", "--teacher", f"checkpoint:{colours / 'run'}")
+    pictures[1].write_bytes(b"no image")
+    found = run(*start, "--out", str(tmp_path / "bkd"), *options)
+    assert found.exit_code == 0
+    assert found.stderr.count(f"warning: cannot read {pictures[1]}") == 1
+    for path in pictures[:40]:
+        path.write_bytes(b"no image")
+    stopped = run_json(*start, "--out", str(tmp_path / "more"), *options, code=2)["diagnostics"][0]
+    assert stopped["code"] == "bad-data"
+    assert "11 images cannot be read, more than 10: " in stopped["message"]
+    assert not (tmp_path / "more").exists()
 
 
 def test_a_failed_job_is_retried_and_harms_no_other(

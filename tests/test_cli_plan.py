@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spacedsl.api import load_target
+from tests.runtime.training import ONE
 from tests.test_cli import run, run_json
 from tests.test_cli_distill import PAGE, teacher  # noqa: F401  a fixture
 
 
 def test_every_step_of_a_hyperspace_is_planned(teacher: Path, tmp_path: Path) -> None:  # noqa: F811
     page = tmp_path / "small.space"
-    page.write_text(PAGE)
+    page.write_text(PAGE.replace("1..2", "1..3"))  # more subnets than a search values
     start = ("plan", f"{page}#small", "--data", "digits", "--threads", "1")
     more = ("--teacher", f"checkpoint:{teacher}", "--bkd-steps", "10", "--samples", "3")
     found = run_json(*start, *more, "--steps", "20", "--batch", "32")
@@ -20,7 +22,13 @@ def test_every_step_of_a_hyperspace_is_planned(teacher: Path, tmp_path: Path) ->
     assert steps["distill"]["images"] == 4 * (10 + 2) * 64
     assert steps["distill"]["disk_bytes"] == 180 * 3 * 2 * (2 + 2 + 1 + 1)
     assert (steps["train"]["steps"], steps["train"]["images"]) == (20, 640)
-    assert steps["train --qat"]["steps"] == 3
+    kept, held, test = 1294, 143, 360  # digits
+    assert steps["train --qat"]["steps"] == 6 * (kept // 32)  # as `train --qat` without --steps
+    assert steps["train --qat"]["images"] == 32 * steps["train --qat"]["steps"]
+    limits = len(load_target("cpu").limits_ms)
+    valued = steps["search"]["steps"]
+    assert valued == limits * (512 + 20 * 2 * 128)
+    assert steps["search"]["images"] == valued * (1280 + held) + limits * 2 * (1280 + test)
     assert steps["evolve"]["seconds"] is None
     for name in ("distill", "train", "train --qat", "search"):
         assert steps[name]["seconds"] > 0, name
@@ -34,3 +42,14 @@ def test_a_space_is_planned_without_a_search_for_it(tmp_path: Path) -> None:
     assert found.exit_code == 0
     names = [line.partition("  ")[0] for line in found.stdout.splitlines()]
     assert names == ["train", "train --qat", "search"]
+
+
+def test_no_more_subnets_are_valued_than_there_are(tmp_path: Path) -> None:
+    (tmp_path / "one.space").write_text(ONE)
+    start = ("plan", str(tmp_path / "one.space"), "--data", "digits", "--threads", "1")
+    steps = run_json(*start, "--steps", "20", "--qat-steps", "7")["steps"]
+    assert [(s["step"], s["steps"]) for s in steps] == [
+        ("train", 20),
+        ("train --qat", 7),
+        ("search", 1),
+    ]

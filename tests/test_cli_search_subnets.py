@@ -115,6 +115,22 @@ def test_found_models_are_pages_and_files_of_equal_accuracy(trained: Path, whole
     assert result["valued"] == len((whole / "search.jsonl").read_text().splitlines()) - 1
 
 
+def test_channels_and_classes_are_the_datas(trained: Path, whole: Path, tmp_path: Path) -> None:
+    """Whatever the page of the space says: pages, costs and files are the same."""
+    shutil.copytree(trained / "run", tmp_path / "run")
+    page, out = tmp_path / "run" / "resolved.space", tmp_path / "models"
+    text = page.read_text()
+    for said, other in (("input 1 x", "input 3 x"), ("linear -> 10", "linear -> 1000")):
+        assert said in text
+        text = text.replace(said, other)
+    page.write_text(text)
+    args = words(trained, out)
+    args[1] = str(tmp_path / "run")
+    run_json(*args)
+    assert contents(out) == contents(whole)
+    assert "input 1 x" in (out / "mini.space").read_text()
+
+
 @pytest.mark.parametrize("lines", [1, 9])
 def test_a_resumed_search_writes_the_same(
     lines: int, trained: Path, whole: Path, tmp_path: Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,17 +129,17 @@ def distill(
             "target": asked.target and asked.target.name,
             "threads": torch.get_num_threads(),
         }
-        results.begin(out, todo[0].task.plan.page, settings, about, resume, warned)
         setting = Setting(sources, opened.data.hash, opened.teacher.hash, per_process)
-        run = _Run(todo, out, format is Format.json)
-        if chosen is Executor.serial:
-            run.here(opened)
-        else:
-            run.away(setting, _away(chosen, jobs, ray))
-    if cache := todo[0].task.cache:
-        cache.clear()
-    path, table = out / DISTILLED, fit_run(out, space)
-    save_table(table, path)
+        with results.opened(out, todo[0].task.plan.page, settings, about, resume, warned):
+            run = _Run(todo, out, format is Format.json)
+            if chosen is Executor.serial:
+                run.here(opened)
+            else:
+                run.away(setting, _away(chosen, jobs, ray))
+            if cache := todo[0].task.cache:
+                cache.clear()
+            path, table = out / DISTILLED, fit_run(out, space)
+            save_table(table, path)
     count = table.source.rows
     if format is Format.json:
         emit({"quality": str(path), "rows": count, "jobs": [j.name for j in todo]})
@@ -193,7 +194,7 @@ class _Run:
         with counting_bar("distilling", self.of, quiet=self.quiet) as show:
             for job in self.missing:
 
-                def watch(step: int, _: float) -> None:
+                def watch(step: int, _: Mapping[str, float]) -> None:
                     show(self.done + step)
 
                 self.ended(job, run_job(opened, job.task, watch, warned))
@@ -209,7 +210,7 @@ class _Run:
         with counting_bar("distilling", self.of, quiet=self.quiet) as show:
             show(self.done)
             for index, found in executor.completed(run_away, setting, tasks):
-                outcome = Outcome((), found.why) if isinstance(found, Died) else found
+                outcome = Outcome(failed=found.why) if isinstance(found, Died) else found
                 for warning in outcome.warnings:
                     warned(warning)
                 self.ended(self.missing[index], outcome)
@@ -218,9 +219,10 @@ class _Run:
 
     def ended(self, job: Job, outcome: Outcome) -> None:
         """Keep what a job came to."""
-        from spacedsl_runtime.distill.results import save_failure, save_rows
+        from spacedsl_runtime.distill.results import save_failure, save_metrics, save_rows
 
         self.done += job.task.steps
+        save_metrics(self.out, job.name, outcome.metrics)
         if outcome.failed:
             self.failed[job.name] = outcome.failed
             warned(f"{job.name}: {outcome.failed}")

@@ -14,28 +14,20 @@ from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.distillation import BATCH, EPOCHS, LSQ_EPOCHS, Asked, Job, prepare
 from spacedsl.cli.runs import counting_bar, need_training, runtime_faults, warned
+from spacedsl.ir.size import count_subnets
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
 
 if TYPE_CHECKING:
     from spacedsl_runtime.data.split import Data
     from spacedsl_runtime.distill.jobs import Opened
+    from spacedsl_runtime.train.recipe import Recipe
 
 SPACES = 3
 """Random spaces of a hyperspace that are timed: which one will be found is not known."""
 
-CYCLES = 5000
-POPULATION, ROUNDS, CHILDREN = 512, 20, 256
-"""Of `evolve` and, for each limit, of `search`, by default."""
-
-CALIBRATION, VALIDATION = 1280, 10_000
-"""Images of a subnet's evaluation in `search`, at most."""
-
-QAT_SHARE = 50 / 360
-"""QAT's epochs to those in FP32, in the paper."""
-
 ROW_BYTES = 180
-"""Of a row of a distillation, in its job's file and in the table."""
+"""Of a row of a distillation, in its job's file and in the table, and of a search's journal."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +91,8 @@ def plan(
             opened = open_sources(Sources(data, teacher, 0), warned)
             costs.append(_distilling(found, asked, opened, jobs, quiet=quiet))
         if found.kind == "hyperspace":
+            from spacedsl.search.evolve import CYCLES
+
             note = "table look-ups: seconds to minutes once the target is profiled"
             costs.append(Step("evolve", CYCLES, 0, None, 0, _memory(), note))
         whole = open_data(data)
@@ -146,10 +140,11 @@ def _training(
     from spacedsl_runtime.measure.supernets import time_supernet
     from spacedsl_runtime.plan import read_plan
     from spacedsl_runtime.train.batches import Normalise
-    from spacedsl_runtime.train.recipe import recipe_for
+    from spacedsl_runtime.train.recipe import qat_recipe_for, recipe_for
 
     steps, qat_steps, batch = asked
     recipe = recipe_for(data, steps=steps, batch=batch)
+    qat = qat_recipe_for(data, vars(recipe), steps=qat_steps)
     usual = preprocess_for(data.channels)
     timed = []
     spaces = _spaces(space)
@@ -162,18 +157,32 @@ def _training(
     count, memory = len(timed), _memory()
     note = f"mean of {count} random spaces" if count > 1 else ""
     disk = 8 * max(t.weights for t in timed)  # weights and momentum, 4 bytes each
-    qat = qat_steps or max(1, round(recipe.steps * QAT_SHARE))
-    for name, total, each in (
-        ("train", recipe.steps, sum(t.step for t in timed) / count),
-        ("train --qat", qat, sum(t.qat_step for t in timed) / count),
+    for name, settings, each in (
+        ("train", recipe, sum(t.image_of_step for t in timed) / count),
+        ("train --qat", qat, sum(t.image_of_qat_step for t in timed) / count),
     ):
-        yield Step(name, total, total * recipe.batch, total * each, disk, memory, note)
-    subnets = (POPULATION + ROUNDS * CHILDREN) * len(target.limits_ms)
-    per_subnet = min(CALIBRATION, len(data.train.labels)) + min(VALIDATION, len(data.test.labels))
+        images = settings.steps * settings.batch
+        yield Step(name, settings.steps, images, images * each, disk, memory, note)
+    limits = len(target.limits_ms)
+    subnets, images = _searching(spaces, limits, data, qat)
     image = sum(t.image for t in timed) / count
-    most = f"at most, for {len(target.limits_ms)} limits; less where subnets are met again"
-    images = subnets * per_subnet
+    most = f"at most, for {limits} limits; a subnet that is met again is not valued again"
     yield Step("search", subnets, images, images * image, subnets * ROW_BYTES, memory, most)
+
+
+def _searching(spaces: list[Space], limits: int, data: Data, qat: Recipe) -> tuple[int, int]:
+    """The most subnets that `search` values, and the images for that and for what it deploys: of
+    these the file too is evaluated on the test split."""
+    from spacedsl.search.subnets import Plan
+    from spacedsl_runtime.train.choose import IMAGES
+    from spacedsl_runtime.train.evaluate import CALIBRATION_BATCH, CALIBRATION_BATCHES
+    from spacedsl_runtime.train.recipe import training_part
+
+    subnets = min(limits * Plan().values, max(map(count_subnets, spaces)))
+    trained = len(training_part(data, qat.holdout).train.labels)
+    calibration = min(CALIBRATION_BATCHES * CALIBRATION_BATCH, trained)
+    deployed = 2 * (calibration + len(data.test.labels))
+    return subnets, subnets * (calibration + min(qat.holdout, IMAGES)) + limits * deployed
 
 
 def _spaces(space: Space) -> list[Space]:

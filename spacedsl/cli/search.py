@@ -20,9 +20,11 @@ from spacedsl.cli.pages import page_in
 from spacedsl.cli.runs import counting_bar, need_training, runtime_faults
 from spacedsl.diagnostics import fault
 from spacedsl.files import write_atomic
+from spacedsl.ir.for_data import for_data
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
+from spacedsl.search.subnets import POPULATION, ROUNDS, WINDOW
 
 if TYPE_CHECKING:
     from spacedsl.search.exact.task_log import TaskLog
@@ -38,10 +40,12 @@ def search(
     target: str = TARGET,
     limits: str | None = LIMITS,
     out: Path = typer.Option(..., "--out", help="The folder for models and files."),
-    population: int = typer.Option(512, "--population", min=4, help="Subnets alive per limit."),
-    rounds: int = typer.Option(20, "--rounds", min=0, help="Rounds per limit."),
+    population: int = typer.Option(
+        POPULATION, "--population", min=4, help="Subnets alive per limit."
+    ),
+    rounds: int = typer.Option(ROUNDS, "--rounds", min=0, help="Rounds per limit."),
     window: float = typer.Option(
-        0.1, "--window", min=0, max=1, help="Look this share of a limit below it."
+        WINDOW, "--window", min=0, max=1, help="Look this share of a limit below it."
     ),
     images: int | None = typer.Option(
         None, "--images", min=1, help="Held-out images per subnet (all, at most 10,000)."
@@ -69,7 +73,7 @@ def search(
 
     need_training()
     quiet = format is Format.json
-    space = _space(run)
+    space = _trained(run)
     device = open_device(_ready(target, space, quiet=quiet))
     suffix = rules_of(device.target).formats[0]
     FILES[suffix].need()
@@ -126,13 +130,16 @@ def _drawn(drawn: str | None) -> str:
     return f", plot in {drawn}" if drawn else "; a plot needs `pip install 'spacedsl[plot]'`"
 
 
-def _space(run: Path) -> Space:
-    """The space of a run, as its own page says it."""
+def _trained(run: Path) -> Space:
+    """The space of a run, as its own page says it, with the channels and classes of the data."""
+    from spacedsl_runtime.train.quantise import trained_on
+
     page = run / "resolved.space"
     if not page.is_file():
         help = "train it: `spacedsl train SPACE --data D --out RUN`, then with --qat"
         raise fault("bad-run", f"{run} holds no training", help)
-    return api.load_space(str(page))
+    with runtime_faults():
+        return for_data(api.load_space(str(page)), *trained_on(run))
 
 
 def _ready(name: str, space: Space, *, quiet: bool) -> Target:

@@ -1,9 +1,10 @@
-"""A real training, killed with SIGKILL and resumed, ends in the same bytes."""
+"""Real trainings, FP32 and QAT, killed with SIGKILL and resumed, end in the same bytes."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,6 +42,19 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Command:
     return words
 
 
+@pytest.fixture(scope="module")
+def whole(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An undisturbed training."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    result = subprocess.run(
+        command(out, "--format", "json"), capture_output=True, text=True, check=True
+    )
+    found = json.loads(result.stdout)
+    assert found["space"] == "mini"
+    assert found["subnets"]["largest"]["images"] == 40
+    return out
+
+
 def killed(command: list[str], out: Path, checkpoints: int) -> None:
     """Run it and kill it once it has written its description and this many checkpoints."""
     path, seen = out / "checkpoint.safetensors", set[int]()  # inodes are used again, times are not
@@ -58,14 +72,15 @@ def killed(command: list[str], out: Path, checkpoints: int) -> None:
     assert running.returncode == -signal.SIGKILL
 
 
-def test_killed_and_resumed_ends_in_the_same_bytes(command: Command, tmp_path: Path) -> None:
-    whole, out = tmp_path / "whole", tmp_path / "run"
-    result = subprocess.run(
-        command(whole, "--format", "json"), capture_output=True, text=True, check=True
-    )
-    found = json.loads(result.stdout)
-    assert found["space"] == "mini"
-    assert found["subnets"]["largest"]["images"] == 40
+def same_files(out: Path, whole: Path) -> None:
+    for name in FILES:
+        assert (out / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_killed_and_resumed_ends_in_the_same_bytes(
+    command: Command, whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
     killed(command(out), out, checkpoints=0)
     before = {p.name: p.read_bytes() for p in out.iterdir()}
     refused = subprocess.run(command(out), capture_output=True, text=True, check=False)
@@ -77,5 +92,18 @@ def test_killed_and_resumed_ends_in_the_same_bytes(command: Command, tmp_path: P
     path = out / "checkpoint.safetensors"
     assert path.read_bytes() != (whole / path.name).read_bytes()
     subprocess.run(command(out, "--resume"), capture_output=True, check=True)
-    for name in FILES:
-        assert (out / name).read_bytes() == (whole / name).read_bytes(), name
+    same_files(out, whole)
+
+
+def test_a_killed_qat_ends_in_the_same_bytes(command: Command, whole: Path, tmp_path: Path) -> None:
+    out, undisturbed = tmp_path / "run", tmp_path / "undisturbed"
+    for folder in (out, undisturbed):
+        shutil.copytree(whole, folder)
+    qat = ("--qat", "--target", "cpu", "--steps", "24", "--evaluate-every", "9")
+    subprocess.run(command(undisturbed, *qat), capture_output=True, check=True)
+    killed(command(out, *qat), out / "qat", checkpoints=2)
+    path = out / "qat/checkpoint.safetensors"
+    assert path.read_bytes() != (undisturbed / "qat" / path.name).read_bytes()
+    subprocess.run(command(out, *qat, "--resume"), capture_output=True, check=True)
+    same_files(out / "qat", undisturbed / "qat")
+    same_files(out, whole)

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.runtime.test_data import write_fashion
 from tests.runtime.training import PAGE
 from tests.support import ROOT
@@ -18,31 +20,39 @@ TORCHRUN = (
 )
 
 STEP = """
-import copy, os, torch
+import copy, os, random, sys, torch
 import torch.distributed as dist
-from tests.runtime.training import mini_json
+from tests.runtime.training import PAGE, mini_json
 from spacedsl_runtime.plan import read_plan
 from spacedsl_runtime.train.recipe import Recipe
 from spacedsl_runtime.elastic.supernet import load_supernet
+from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.train.loop import sandwich, train_step
 from spacedsl_runtime.train.optimise import optimiser_of
 from spacedsl_runtime.train.parallel import World, world_of
 from spacedsl_runtime.train.state import State
 
 torch.set_num_threads(1)
-PLAN = read_plan(mini_json(), "supernet")
-RECIPE = Recipe(steps=12, batch=32, lr=0.1, warmup=0, weight_decay=1e-4)
-model = load_supernet(PLAN, 1, 10).train()
+PLAN = read_plan(mini_json(PAGE.replace("dropout 0.2", ""), "cpu"), "supernet")
+RECIPE = Recipe(steps=12, batch=32, lr=0.1, warmup=0, weight_decay=1e-4, quantiser_lr=1e-3)
+model = load_supernet(PLAN, 1, 10)
 images = torch.randn(32, 1, 12, 12, generator=torch.Generator().manual_seed(0))
 labels = torch.arange(32) % 10
 subnets = sandwich(PLAN, RECIPE, 0)
+if sys.argv[1] == "qat":
+    model = QatSupernet(model)
+    shapes = model.covering(random.Random(0))
+    model.start(shapes, [images[:, :, : s.resolution, : s.resolution] for s in shapes])
+model.train()
 
-def after(part, world):
-    torch.manual_seed(part)
+def step(x, y, world):
     twin = copy.deepcopy(model)
     state = State(twin, optimiser_of(twin, RECIPE))
-    losses = train_step(state, images[part::2], labels[part::2], subnets, RECIPE, 0.1, world)
+    losses = train_step(state, x, y, subnets, RECIPE, 0.1, world)
     return twin, torch.tensor(losses)
+
+def after(part, world):
+    return step(images[part::2], labels[part::2], world)
 
 with world_of("cpu") as (world, device):
     assert world.size == 2
@@ -56,6 +66,14 @@ with world_of("cpu") as (world, device):
     others = [torch.empty_like(flat) for _ in range(2)]
     dist.all_gather(others, flat)
     assert torch.equal(others[0], others[1])
+    whole, losses = step(images.repeat(2, 1, 1, 1), labels.repeat(2), World())
+    half, shared = step(images, labels, world)  # batch norms see the same statistics
+    torch.testing.assert_close(losses, shared)
+    moved = 0
+    for p, q, before in zip(whole.parameters(), half.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-3, atol=1e-4)
+        moved += not torch.equal(q, before)
+    assert moved > len(list(model.parameters())) / 2
 threads = [open(f"/proc/self/task/{t}/comm").read() for t in os.listdir("/proc/self/task")]
 assert not any("gloo" in name for name in threads), "they would outlive the interpreter"
 """
@@ -68,12 +86,11 @@ def environment() -> dict[str, str]:
 
 def torchrun(*words: str) -> str:
     """What two processes print."""
-    path = os.pathsep.join((str(ROOT), str(ROOT / "runtime")))
     result = subprocess.run(
         [*TORCHRUN, *words],
         capture_output=True,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+        env=environment(),
         timeout=200,
         check=False,
     )
@@ -81,10 +98,11 @@ def torchrun(*words: str) -> str:
     return result.stdout
 
 
-def test_gradients_are_averaged_and_weights_stay_equal(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["fp32", "qat"])
+def test_gradients_are_averaged_and_weights_stay_equal(kind: str, tmp_path: Path) -> None:
     script = tmp_path / "step.py"
     script.write_text(STEP)
-    torchrun(str(script))
+    torchrun(str(script), kind)
 
 
 def test_the_command_trains_with_two_processes(tmp_path: Path) -> None:
@@ -93,6 +111,8 @@ def test_the_command_trains_with_two_processes(tmp_path: Path) -> None:
     write_fashion(tmp_path, 64, 16)
     words = ("-m", "spacedsl", "train", str(page), "--data", f"fashion-mnist:{tmp_path}")
     options = ("--steps", "4", "--batch", "16", "--out", str(out), "--format", "json")
-    found = torchrun(*words, *options)
-    assert json.loads(found)["subnets"]["largest"]["images"] == 16
-    assert json.loads((out / "run.json").read_text())["settings"]["processes"] == 2
+    for folder, more in ((out, ()), (out / "qat", ("--qat", "--target", "cpu"))):
+        found = json.loads(torchrun(*words, *options, *more))
+        assert found["subnets"]["largest"]["images"] == 16
+        assert json.loads((folder / "run.json").read_text())["settings"]["processes"] == 2
+    assert set(found["subnets"]["largest"]) >= {"fp32_top1", "lost_points"}

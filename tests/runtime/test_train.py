@@ -28,10 +28,13 @@ from spacedsl_runtime.errors import (
 )
 from spacedsl_runtime.plan import read_plan
 from spacedsl_runtime.subnet import read_subnet
+from spacedsl_runtime.train import loop
 from spacedsl_runtime.train.batches import batches, resized
+from spacedsl_runtime.train.evaluate import Evaluation, Score
 from spacedsl_runtime.train.loop import sandwich, train_step
 from spacedsl_runtime.train.optimise import average_of, optimiser_of
 from spacedsl_runtime.train.parallel import World
+from spacedsl_runtime.train.quantise import fp32_scores
 from spacedsl_runtime.train.recipe import Recipe, recipe_for
 from spacedsl_runtime.train.run import CHECKPOINT, METRICS
 from spacedsl_runtime.train.state import Progress, State, load_weights, save_state
@@ -158,6 +161,37 @@ def test_a_resumed_run_is_the_same_run(stop: int, whole: Path, tmp_path: Path) -
     run(job(folder), resume=True)
     assert same(weights(folder), weights(whole))
     assert (folder / METRICS).read_bytes() == (whole / METRICS).read_bytes()
+
+
+@pytest.mark.parametrize("evaluation", [1, 2])
+def test_a_run_ended_within_an_evaluation_loses_no_step(
+    evaluation: int, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two, after steps 6 and 12, of which there are checkpoints."""
+    folder, evaluations, rates = tmp_path / "run", list[int](), list[float]()
+    score, step = Evaluation.__call__, loop.train_step
+
+    def ending(self: Evaluation, *rest: Any) -> tuple[Score, ...]:
+        evaluations.append(len(rates))
+        if len(evaluations) == evaluation:
+            raise Stopped
+        return score(self, *rest)
+
+    def counted(*rest: Any) -> list[float]:
+        rates.append(rest[-2])
+        return step(*rest)
+
+    monkeypatch.setattr(Evaluation, "__call__", ending)
+    monkeypatch.setattr(loop, "train_step", counted)
+    with pytest.raises(Stopped):
+        run(job(folder, save_every=3))
+    assert len(rates) == 6 * evaluation
+    assert fp32_scores(folder) == {}
+    run(job(folder, save_every=3), resume=True)
+    assert rates == [RECIPE.lr_at(i) for i in range(12)]
+    assert evaluations == sorted([6, 12, 6 * evaluation])
+    for name in (CHECKPOINT, METRICS):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_averaged_weights_are_resumed_too(tmp_path: Path) -> None:

@@ -3,9 +3,10 @@ small, and each process opens data and teacher itself, once, and checks that the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from spacedsl_runtime.distill.teacher import Teacher, check_data, open_teacher
 from spacedsl_runtime.errors import DataError, DivergedError, TeacherError
 from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.evaluate import Evaluation
+from spacedsl_runtime.train.loop import LOG_STEPS
 
 ATTEMPTS = 2
 
@@ -69,10 +71,11 @@ class Setting:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The rows of a job, or why it failed; `warnings` on the way."""
+    """The rows of a job, or why it failed; `metrics`, plain JSON, and `warnings` on the way."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[Row, ...] = ()
     failed: str = ""
+    metrics: tuple[dict[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -98,20 +101,29 @@ def run_away(setting: Setting, job: loop.BkdJob) -> Outcome:
     outcome = run_job(opened, job, lambda *_: None, warnings.append)
     said = tuple(warnings)
     warnings.clear()
-    return Outcome(outcome.rows, outcome.failed, said)
+    return replace(outcome, warnings=said)
 
 
 def run_job(opened: Opened, job: loop.BkdJob, watch: loop.Watch, warn: Warn) -> Outcome:
     """A job, again where it fails for a reason that may pass."""
+    ends = (job.recipe.steps, job.steps)
+    metrics: list[dict[str, Any]] = []
+
+    def seen(step: int, loss: Mapping[str, float]) -> None:
+        if step % LOG_STEPS == 0 or step in ends:
+            metrics.append({"step": step, "loss": dict(loss)})
+        watch(step, loss)
+
     why = ""
     for _ in range(ATTEMPTS):
+        metrics.clear()
         try:
-            return Outcome(
-                loop.distill(job, opened.teacher, opened.data, opened.unreadables, watch)
-            )
+            rows = loop.distill(job, opened.teacher, opened.data, opened.unreadables, seen)
+            return Outcome(rows, metrics=tuple(metrics))
         except DivergedError as error:  # it would diverge again
-            return Outcome((), str(error))
+            why = str(error)
+            break
         except (MemoryError, RuntimeError) as error:
             why = str(error) or type(error).__name__
             warn(f"{job.plan.name} failed: {why}")
-    return Outcome((), why)
+    return Outcome(failed=why, metrics=tuple(metrics))

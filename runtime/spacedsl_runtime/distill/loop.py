@@ -6,7 +6,7 @@ imitate the teacher's map after the stage, given its map before (SpaceEvo, Sec. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -60,8 +60,8 @@ class BkdJob:
         return self.recipe.steps + (self.lsq.steps if self.lsq else 0)
 
 
-Watch = Callable[[int, float], None]
-"""Told the step and the largest sub-stage's loss."""
+Watch = Callable[[int, Mapping[str, float]], None]
+"""Told the step and the loss of every sub-stage by name, the largest's first."""
 
 
 def distill(
@@ -136,17 +136,17 @@ class _Training:
         for step, (given, wanted) in self._steps(recipe, first):
             _, chosen = paths(self.job, stage, step)
             adam.zero_grad(set_to_none=True)
-            losses = [self._backward(stage, subnet, given, wanted) for subnet in chosen.values()]
-            for (name, subnet), loss in zip(chosen.items(), losses, strict=True):
+            losses = {n: self._backward(stage, s, given, wanted) for n, s in chosen.items()}
+            for name, loss in losses.items():
                 if loss - loss != 0:
-                    raise self._diverged(step, loss, name, subnet)
+                    raise self._diverged(step, loss, name, chosen[name])
             parameters = [p for group in adam.param_groups for p in group["params"]]
             nn.utils.clip_grad_value_(parameters, recipe.clip)
             share = recipe.lr_at(step - first) / recipe.lr if recipe.lr else 0.0
             for group in adam.param_groups:
                 group["lr"] = group["rate"] * share
             adam.step()
-            self.watch(step + 1, losses[0])
+            self.watch(step + 1, losses)
 
     def _steps(self, recipe: Recipe, first: int) -> Iterator[tuple[int, Maps]]:
         """Steps and the teacher's maps; images are read where the maps are not kept."""

@@ -2,29 +2,67 @@
 
     resolved.space   the hyperspace, self-contained
     run.json         settings: hyperspace, data, teacher, recipe
-    jobs/NAME.json   the rows of a finished job, or why it failed
+    jobs/NAME.jsonl  metrics of an ended job: losses by step, one JSON object a line
+    jobs/NAME.json   its rows, or why it failed
 
 A job's file is its journal entry: written whole when it ends, and never again once it ended well.
 So jobs can be killed, retried and run in any order; a directory is gone on with under the same
-settings only."""
+settings only, by one process at a time."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from spacedsl_runtime.errors import RunError
 from spacedsl_runtime.files import write_atomic
 from spacedsl_runtime.reader import check_stamp, read_json
-from spacedsl_runtime.train.run import ABOUT, PAGE, differences, holds_run, versions
+from spacedsl_runtime.train.run import (
+    ABOUT,
+    PAGE,
+    cannot_write,
+    differences,
+    holds_run,
+    lock,
+    versions,
+)
 
 FORMAT = "spacedsl-distillation"
 VERSION = 1
 
+LOCK = "lock"
+"""An empty file that the process that writes a directory holds."""
 
-def begin(
+
+@contextmanager
+def opened(
+    folder: Path,
+    page: str,
+    settings: Mapping[str, Any],
+    about: Mapping[str, Any],
+    resume: bool,
+    warn: Callable[[str], None],
+) -> Iterator[None]:
+    """Begin a directory, or check that it is to be gone on with, and keep other processes from
+    writing it meanwhile. `warn` gets what differs besides the settings. Raises `RunError`."""
+    try:
+        (folder / "jobs").mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    try:
+        lock(handle, folder)
+        _begin(folder, page, settings, about, resume, warn)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _begin(
     folder: Path,
     page: str,
     settings: Mapping[str, Any],
@@ -32,8 +70,6 @@ def begin(
     resume: bool,
     warn: Callable[[str], None],
 ) -> None:
-    """Begin a directory, or check that it is to be gone on with. `warn` gets what differs besides
-    the settings. Raises `RunError`."""
     path = folder / ABOUT
     if holds_run(folder, resume):
         found = read_json(path, RunError)
@@ -47,17 +83,13 @@ def begin(
             warn(f"{difference}: the last bits of losses may differ")
         return
     stamp = {"format": FORMAT, "version": VERSION}
-    try:
-        (folder / "jobs").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot write {folder}: {error.strerror or error}") from None
     _write(folder / PAGE, page.encode())
     _write(path, _json({**stamp, "settings": settings, **about, "versions": versions()}))
 
 
 def finished(folder: Path, name: str) -> list[dict[str, Any]] | None:
     """The rows of a job, None where it has not ended well. Raises `RunError` for a damaged file."""
-    path = _path(folder, name)
+    path = _path(folder, name, "json")
     if not path.exists():
         return None
     found = read_json(path, RunError)
@@ -67,17 +99,22 @@ def finished(folder: Path, name: str) -> list[dict[str, Any]] | None:
 
 
 def save_rows(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """A job ended well."""
-    _write(_path(folder, name), _json({"job": name, "rows": list(rows)}))
+    """A job ended well; its metrics are saved."""
+    _write(_path(folder, name, "json"), _json({"job": name, "rows": list(rows)}))
 
 
 def save_failure(folder: Path, name: str, why: str) -> None:
     """A job failed; the next run tries it again."""
-    _write(_path(folder, name), _json({"job": name, "failed": why}))
+    _write(_path(folder, name, "json"), _json({"job": name, "failed": why}))
 
 
-def _path(folder: Path, name: str) -> Path:
-    return folder / "jobs" / f"{name.replace(' ', '.')}.json"
+def save_metrics(folder: Path, name: str, metrics: Sequence[Mapping[str, Any]]) -> None:
+    """How a job went."""
+    _write(_path(folder, name, "jsonl"), b"".join(map(_json, metrics)))
+
+
+def _path(folder: Path, name: str, suffix: str) -> Path:
+    return folder / "jobs" / f"{name.replace(' ', '.')}.{suffix}"
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

@@ -26,11 +26,11 @@ STEPS = 2
 
 @dataclass(frozen=True)
 class SupernetSeconds:
-    """Of a step in FP32 and in 8 bits, images read included, and of one image through a random
+    """Of one image in a step in FP32 and in 8 bits, its reading included, and through a random
     subnet in 8 bits; how many weights there are."""
 
-    step: float
-    qat_step: float
+    image_of_step: float
+    image_of_qat_step: float
     image: float
     weights: int
 
@@ -55,7 +55,8 @@ def time_supernet(
     qat.start(qat.covering_all(subnets), _batches_for(qat, subnets, x))
     qat_step = _seconds(qat.train(), subnets, x, labels)
     weights = sum(p.numel() for p in supernet.parameters())
-    return SupernetSeconds(reading + step, reading + qat_step, _image(qat, subnets[-1], x), weights)
+    each, each_qat = (reading + step) / len(x), (reading + qat_step) / len(x)
+    return SupernetSeconds(each, each_qat, _image(qat, subnets[-1], x), weights)
 
 
 def _batches_for(qat: QatSupernet, subnets: list[Subnet], x: Tensor) -> list[Tensor]:

@@ -137,7 +137,15 @@ def _train(
     if run is not None:
         run.board = _board(run.folder, progress.step)
     per_epoch = steps_per_epoch(data, recipe.batch)
+
+    def evaluated(run: Run, step: int) -> tuple[Score, ...]:
+        found = evaluation(weights_of(state), evaluated_subnets(plan, recipe.seed))
+        run.log({"step": step, "scores": {s.name: s.to_json() for s in found}})
+        return found
+
     scores: tuple[Score, ...] = ()
+    if run is not None and _due(progress.step, job.evaluate_every, recipe):
+        scores = evaluated(run, progress.step)  # comes after the checkpoint
     loader = batches(
         data, recipe, max(plan.resolutions), progress.step, world, unreadables, job.workers
     )
@@ -153,22 +161,23 @@ def _train(
         if not all(map(_finite, losses)):
             raise _diverged(step, loss, subnets, plan, run)
         done = step + 1
-        last = done == recipe.steps
         if run is not None:
-            if done % LOG_STEPS == 0 or last:
+            if _due(done, LOG_STEPS, recipe):
                 run.log({"step": done, "epoch": done / per_epoch, "lr": rate, "loss": loss})
-            if done % job.evaluate_every == 0 or last:
-                scores = evaluation(weights_of(state), evaluated_subnets(plan, recipe.seed))
-                run.log({"step": done, "scores": {s.name: s.to_json() for s in scores}})
-            if done % job.save_every == 0 or last:
+            if _due(done, job.save_every, recipe):
                 now = Progress(done, run.sync(), tuple(unreadables.names))
                 save_state(run.checkpoint, state, now, _stamp(job))
+            if _due(done, job.evaluate_every, recipe):
+                scores = evaluated(run, done)
         show(Reached(done, losses[0], speed, scores))
         began = time.perf_counter()
     wait(world)
-    if run is not None and not scores:  # it was finished before
-        scores = evaluation(weights_of(state), evaluated_subnets(plan, recipe.seed))
     return scores
+
+
+def _due(step: int, every: int, recipe: Recipe) -> bool:
+    """After how many steps what is done `every` so many is done; the last is always among them."""
+    return step > 0 and (step % every == 0 or step == recipe.steps)
 
 
 def _model(job: Job, plan: Plan, evaluation: Evaluation, world: World) -> Trained:

@@ -31,6 +31,15 @@ def fp32_settings(folder: Path) -> dict[str, Any]:
     return settings_of(folder, "FP32 training to quantise", NEEDS)
 
 
+def trained_on(folder: Path) -> tuple[int, int]:
+    """Channels and classes of the data of a folder's FP32 training. Raises `RunError`."""
+    settings = fp32_settings(folder)
+    channels, classes = settings.get("channels"), settings.get("classes")
+    if not (isinstance(channels, int) and isinstance(classes, int) and min(channels, classes) > 0):
+        raise RunError(f"{folder / ABOUT} does not say channels and classes")
+    return channels, classes
+
+
 def settings_of(folder: Path, what: str, help: str) -> dict[str, Any]:
     """The settings of a run. Raises `RunError` where a folder holds none."""
     path = folder / ABOUT
@@ -77,12 +86,12 @@ def finished(folder: Path, settings: Mapping[str, Any], what: str) -> dict[str, 
 
 
 def fp32_scores(folder: Path) -> dict[str, dict[str, Any]]:
-    """The last scores of a training, by the words for the subnet."""
-    found: dict[str, dict[str, Any]] = {}
-    for line in (folder / METRICS).read_bytes().splitlines():
-        scores = json.loads(line).get("scores", {})
-        found = {score["subnet"]: score for score in scores.values()} or found
-    return found
+    """The scores of a training's end, by the words for the subnet; none where it was ended before
+    it wrote them."""
+    steps = fp32_settings(folder).get("steps")
+    entries = map(json.loads, (folder / METRICS).read_bytes().splitlines())
+    ends = [entry["scores"] for entry in entries if "scores" in entry and entry["step"] == steps]
+    return {score["subnet"]: score for score in ends[-1].values()} if ends else {}
 
 
 def check_target(folder: Path, plan: Plan) -> None:

@@ -85,9 +85,9 @@ class Run(AbstractContextManager["Run"]):
             folder.mkdir(parents=True, exist_ok=True)
             self._log = _open(folder / METRICS)
         except OSError as error:
-            raise _cannot_write(folder, error) from None
+            raise cannot_write(folder, error) from None
         try:
-            _lock(self._log, folder)
+            lock(self._log.fileno(), folder)
             if begun:
                 _compare(folder, description, warn)
             else:
@@ -125,7 +125,7 @@ class Run(AbstractContextManager["Run"]):
             self._log.write(json.dumps(entry, allow_nan=False).encode() + b"\n")
             self._log.flush()
         except OSError as error:
-            raise _cannot_write(self.folder / METRICS, error) from None
+            raise cannot_write(self.folder / METRICS, error) from None
         if self.board is not None:
             for tag, value in _numbers("", entry):
                 if tag != "step":
@@ -153,14 +153,17 @@ def _open(path: Path) -> IO[bytes]:
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b")
 
 
-def _lock(file: IO[bytes], folder: Path) -> None:
+def lock(handle: int, folder: Path) -> None:
+    """Hold an open file of a run against other processes until it is closed. Raises `RunError`
+    where another one holds it."""
     if sys.platform != "win32":
         import fcntl
 
         try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise RunError(f"another process writes the run {folder}") from None
+            message = f"another process writes the run {folder}"
+            raise RunError(message, "wait for its end, or choose another folder") from None
 
 
 def _describe(folder: Path, description: Description) -> None:
@@ -231,5 +234,6 @@ def _write(path: Path, data: bytes) -> None:
     write_atomic(path, lambda file: file.write(data), RunError)
 
 
-def _cannot_write(path: Path, error: OSError) -> RunError:
+def cannot_write(path: Path, error: OSError) -> RunError:
+    """The error for a file or folder that cannot be written."""
     return RunError(f"cannot write {path}: {error.strerror or error}")

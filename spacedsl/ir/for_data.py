@@ -1,0 +1,35 @@
+"""A space as its data make it: the numbers that a page only has defaults for."""
+
+from __future__ import annotations
+
+from spacedsl.ir.block import Linear, Op, Optional, Shortcut
+from spacedsl.ir.space import Space
+
+
+def for_data(space: Space, channels: int, classes: int) -> Space:
+    """The same space, by its identity, with the channels and classes of data."""
+    head = space.stages[-1]
+    choices = tuple(
+        choice.model_copy(
+            update={
+                "block": choice.block.model_copy(
+                    update={"ops": _classifying(choice.block.ops, classes)}
+                )
+            }
+        )
+        for choice in head.choices
+    )
+    stages = (*space.stages[:-1], head.model_copy(update={"choices": choices}))
+    return space.model_copy(update={"channels": channels, "stages": stages})
+
+
+def _classifying(ops: tuple[Op, ...], classes: int) -> tuple[Op, ...]:
+    found: list[Op] = []
+    for op in ops:
+        if isinstance(op, Linear):
+            found.append(op.model_copy(update={"classes": classes}))
+        elif isinstance(op, Shortcut | Optional):
+            found.append(op.model_copy(update={"body": _classifying(op.body, classes)}))
+        else:
+            found.append(op)
+    return tuple(found)
