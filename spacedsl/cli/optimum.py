@@ -141,7 +141,7 @@ def certificate(found: Optimum) -> dict[str, Any]:
         "evolution": {
             "spaces": found.cycles,
             "score": found.evolution,
-            "below": found.result.score - found.evolution,
+            "below": found.best[0].searched - found.evolution,
         },
         "top": [_ranked_json(ranked) for ranked in found.best],
         "rivals": [_ranked_json(ranked) for ranked in found.rivals],
@@ -181,7 +181,8 @@ def _lines(found: Optimum) -> list[str]:
         f"  scores and bounds of the search within {found.precision:.1e} of themselves "
         f"(largest deviation seen {found.deviation:.1e});",
         f"  {found.rescored:,} within twice that of the best, scored again at full detail",
-        f"  aging evolution over {found.cycles:,} spaces ended {score - found.evolution:.6f} below",
+        f"  aging evolution over {found.cycles:,} spaces ended "
+        f"{found.best[0].searched - found.evolution:.6f} below, at the detail of searches",
         f"  tables {found.tables[:16]}",
     ]
     for place, ranked in enumerate(found.best[1:], 2):
