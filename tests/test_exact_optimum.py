@@ -41,6 +41,11 @@ SMALL = page(
     blocks="\n    mbv2 { kernel 3, 5  expand 4, 6 }\n    mbv1-dual { kernel 3, 5 }",
     stage1="width 16..48 step 16  window 2  depth 1..3  stride 2",
 )
+NARROW = page(
+    blocks="\n    mbv2 { kernel 3, 5  expand 4 }\n    mbv1-dual { kernel 3, 5 }",
+    stage1="width 16..48 step 16  window 2  depth 1..2  stride 2",
+    stage2="width 32, 48  window 1  depth 1, 2",
+)
 LIMITS_MS = (8.0, 10.0, 15.0, 20.0, 25.0)
 
 
@@ -189,16 +194,16 @@ def test_pairs_equal_full_scores(onnxw: tuple[Space, ModelScorer]) -> None:
         assert pairs.score(genotype) == score
 
 
-@pytest.mark.parametrize("exhaustive", [0, 100])
-def test_processes_and_journal_change_nothing(tmp_path: Path, exhaustive: int) -> None:
-    scorer = model_scorer(load(SMALL))
+@pytest.mark.parametrize("text", [SMALL, NARROW])
+def test_processes_and_journal_change_nothing(tmp_path: Path, text: str) -> None:
+    """By bounds, and one by one."""
+    scorer = model_scorer(load(text))
     reached: list[Progress] = []
     path = tmp_path / "journal"
 
     def run(executor: Executor, **options: object) -> Optimum:
         exact = ExactScorer(scorer, searching=True)
-        options = {"cycles": 6, "exhaustive": exhaustive, **options}
-        return optimum(exact, executor, path, **options)  # type: ignore[arg-type]
+        return optimum(exact, executor, path, cycles=6, **options)  # type: ignore[arg-type]
 
     first = run(Processes(1), progress=reached.append)
     lines = path.read_text().splitlines(keepends=True)
@@ -212,7 +217,8 @@ def test_processes_and_journal_change_nothing(tmp_path: Path, exhaustive: int) -
     path.write_text("".join(lines[:3]) + "[1\n")
     with pytest.raises(SpaceError, match="not a line"):
         run(Processes(1), resume=True)
-    scorer = model_scorer(load(SMALL), best=7)
+    assert (first.precision > 0.0) is (text is SMALL)
+    scorer = model_scorer(load(text), best=7)
     path.write_text("".join(lines))
     with pytest.raises(SpaceError, match="not the journal"):
         run(Processes(1), resume=True)
@@ -228,16 +234,14 @@ def test_a_journal_is_locked(tmp_path: Path) -> None:
         TaskLog(tmp_path / "journal", {}, resume=True)
 
 
-@pytest.mark.parametrize("exhaustive", [0, 100])
-def test_a_stopped_search_states_its_gap(tmp_path: Path, exhaustive: int) -> None:
-    exact = ExactScorer(model_scorer(load(SMALL)), searching=True)
+@pytest.mark.parametrize("text", [SMALL, NARROW])
+def test_a_stopped_search_states_its_gap(tmp_path: Path, text: str) -> None:
+    exact = ExactScorer(model_scorer(load(text)), searching=True)
     path = tmp_path / "journal"
 
     def run(seconds: float = np.inf, journal: Path | None = path) -> Optimum:
         resume = journal is not None
-        return optimum(
-            exact, serial, journal, resume, seconds=seconds, cycles=6, exhaustive=exhaustive
-        )
+        return optimum(exact, serial, journal, resume, seconds=seconds, cycles=6)
 
     whole = run(journal=None)
     gaps = []
@@ -254,12 +258,7 @@ def test_a_stopped_search_states_its_gap(tmp_path: Path, exhaustive: int) -> Non
 
 def test_a_narrow_hyperspace_is_scored_one_by_one() -> None:
     """Its spaces have few subnets, of which fewer keep the limit: a search missed the best."""
-    text = page(
-        blocks="\n    mbv2 { kernel 3, 5  expand 4 }\n    mbv1-dual { kernel 3, 5 }",
-        stage1="width 16..48 step 16  window 2  depth 1..2  stride 2",
-        stage2="width 32, 48  window 1  depth 1, 2",
-    )
-    scorer = model_scorer(load(text), limits_ms=(0.8, 1.2), samples=40, best=5)
+    scorer = model_scorer(load(NARROW), limits_ms=(0.8, 1.2), samples=40, best=5)
     wanted = all_scores(scorer)
     found = optimum(ExactScorer(scorer, searching=True), top=2, cycles=6)
     assert [r.result.score for r in found.best] == [score for score, _ in wanted[:2]]
