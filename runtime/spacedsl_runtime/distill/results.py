@@ -4,6 +4,7 @@
     run.json         settings: hyperspace, data, teacher, recipe
     jobs/NAME.jsonl  metrics of an ended job: losses by step, one JSON object a line
     jobs/NAME.json   its rows, or why it failed
+    jobs/NAME/       its losses for TensorBoard, where that is installed
 
 A job's file is its journal entry: written whole when it ends, and never again once it ended well.
 So jobs can be killed, retried and run in any order; a directory is gone on with under the same
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from spacedsl_runtime.board import open_board, record
 from spacedsl_runtime.errors import RunError
 from spacedsl_runtime.files import write_atomic
 from spacedsl_runtime.reader import check_stamp, read_json
@@ -109,8 +111,13 @@ def save_failure(folder: Path, name: str, why: str) -> None:
 
 
 def save_metrics(folder: Path, name: str, metrics: Sequence[Mapping[str, Any]]) -> None:
-    """How a job went."""
-    _write(_path(folder, name, "jsonl"), b"".join(map(_json, metrics)))
+    """How a job went, for TensorBoard too."""
+    path = _path(folder, name, "jsonl")
+    _write(path, b"".join(map(_json, metrics)))
+    if board := open_board(path.with_suffix("")):
+        for entry in metrics:
+            record(board, entry)
+        board.close()
 
 
 def _path(folder: Path, name: str, suffix: str) -> Path:

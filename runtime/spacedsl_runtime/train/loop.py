@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spacedsl_runtime.board import open_board
 from spacedsl_runtime.data.split import Data, Unreadables, unreadable_limit
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import DivergedError, RunError
@@ -28,7 +29,7 @@ from spacedsl_runtime.train.optimise import average_of, optimiser_of, set_rate
 from spacedsl_runtime.train.parallel import World, average, share, wait, world_of
 from spacedsl_runtime.train.quantise import check_target, fp32_stamp, quantised
 from spacedsl_runtime.train.recipe import Recipe, steps_per_epoch, training_part
-from spacedsl_runtime.train.run import CHECKPOINT, Board, Description, Run
+from spacedsl_runtime.train.run import CHECKPOINT, Description, Run
 from spacedsl_runtime.train.seeds import Use, choices, seed_of
 from spacedsl_runtime.train.state import Progress, State, Trained, load_state, save_state
 
@@ -135,7 +136,7 @@ def _train(
     if progress.step:
         unreadables.names[:] = progress.unreadable
     if run is not None:
-        run.board = _board(run.folder, progress.step)
+        run.board = open_board(run.folder, progress.step)
     per_epoch = steps_per_epoch(data, recipe.batch)
 
     def evaluated(run: Run, step: int) -> tuple[Score, ...]:
@@ -259,15 +260,6 @@ def _resumed(path: Path, state: State, run: Run | None) -> Progress:
     if run is not None:
         run.rewind(progress.log_bytes)
     return progress
-
-
-def _board(folder: Path, step: int) -> Board | None:
-    """TensorBoard's writer, where it is installed; what it has after `step` is hidden."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder), purge_step=step)
 
 
 def _stamp(job: Job) -> dict[str, Any]:

@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Protocol, runtime_checkable
+from typing import IO, Any
 
+from spacedsl_runtime.board import Board, record
 from spacedsl_runtime.errors import RunError
 from spacedsl_runtime.files import write_atomic
 from spacedsl_runtime.plan import Plan
@@ -45,17 +46,6 @@ class Description:
     plan_json: Mapping[str, Any]
     settings: Mapping[str, Any]
     about: Mapping[str, Any]
-
-
-@runtime_checkable
-class Board(Protocol):
-    """TensorBoard's writer, as far as it is used."""
-
-    def add_scalar(self, tag: str, value: float, step: int) -> None:
-        """One number."""
-
-    def close(self) -> None:
-        """Write what is not written yet."""
 
 
 def holds_run(folder: Path, resume: bool) -> bool:
@@ -127,9 +117,7 @@ class Run(AbstractContextManager["Run"]):
         except OSError as error:
             raise cannot_write(self.folder / METRICS, error) from None
         if self.board is not None:
-            for tag, value in _numbers("", entry):
-                if tag != "step":
-                    self.board.add_scalar(tag, value, int(entry.get("step", 0)))
+            record(self.board, entry)
 
     def sync(self) -> int:
         """The bytes of metrics so far, which are on the disk then."""
@@ -141,12 +129,6 @@ class Run(AbstractContextManager["Run"]):
         path = self.folder / name
         _write(path, _json(value))
         return path
-
-
-def _numbers(where: str, value: object) -> list[tuple[str, float]]:
-    if isinstance(value, Mapping):
-        return [n for k, v in value.items() for n in _numbers(f"{where}/{k}" if where else k, v)]
-    return [(where, float(value))] if isinstance(value, int | float) else []
 
 
 def _open(path: Path) -> IO[bytes]:
