@@ -143,7 +143,7 @@ def test_parts_of_onnxw() -> None:
     scores = [exact.score(genome.to_space(genome.at(i), "any")).score for i in range(8)]
     found = searched(scorer, cycles=2)
     assert found.result.score == max(scores)
-    assert found.complete
+    assert found.complete == (found.precision <= TRUSTED)
     assert found.deviation <= found.precision  # a narrow hyperspace is searched less precisely
 
 

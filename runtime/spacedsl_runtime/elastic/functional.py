@@ -29,7 +29,7 @@ def channels_last(module: M) -> M:
     """`module` with its convolution weights channels last, in place."""
     for parameter in module.parameters():
         if parameter.dim() == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+            parameter.data = to_channels_last(parameter.data)
     return module
 
 
