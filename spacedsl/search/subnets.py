@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space, Stage
@@ -106,7 +106,13 @@ def search_subnets(
     """The best subnet of a space for every limit. `range_ms`: least and greatest latency of its
     subnets. Raises `SpaceError` for a limit that no subnet meets."""
     require_limits(space, limits_ms, range_ms)
-    return tuple(_Limit(space, t, range_ms, ms, value, plan).best() for t in limits_ms)
+    found = [_Limit(space, t, range_ms, ms, value, plan).best() for t in limits_ms]
+
+    def best(limit_ms: float) -> Best:
+        """Of those of all limits: a faster one may be better than all in a limit's own window."""
+        return min((b for b in found if b.ms <= limit_ms), key=lambda b: (-b.value, b.ms))
+
+    return tuple(replace(best(t), limit_ms=t) for t in limits_ms)
 
 
 @dataclass(frozen=True, slots=True)
