@@ -77,28 +77,23 @@ def evolve(
     from spacedsl.search.exact.scorer import ExactScorer
     from spacedsl.search.exact.searching import search_scorer
     from spacedsl.search.qt_score import ModelScorer
-    from spacedsl.targets.scorers import Request, open_scorer
+    from spacedsl.targets.scorers import Request, open_scorers
 
     space = _hyperspace(hyper)
     _check_files(out, journal, hyper, targets)
     devices = ready_targets(targets, space, limits, quiet=format is Format.json)
     reference = next(filter(None, (_reference(device, space) for device in devices)), None)
-    tables = {
-        device.name: open_scorer(
-            space,
-            Request(
-                target=device,
-                limits_ms=parse_limits(limits),
-                quality=quality,
-                scorer=scorer,
-                definition=definition.value,
-                samples=samples,
-                best=best,
-                seed=seed,
-            ),
-        )
-        for device in devices
-    }
+    request = Request(
+        target=devices[0],
+        limits_ms=parse_limits(limits),
+        quality=quality,
+        scorer=scorer,
+        definition=definition.value,
+        samples=samples,
+        best=best,
+        seed=seed,
+    )
+    tables = open_scorers(space, devices, request)
     scorers = {n: search_scorer(t) if exact else t for n, t in tables.items()}
     opened = joined(scorers, combine)
     name = _name(out, space)

@@ -59,7 +59,7 @@ def optimum(
     from spacedsl.search.exact.executors import Processes, Ray
     from spacedsl.search.exact.optimum import optimum as search
     from spacedsl.search.exact.scorer import ExactScorer
-    from spacedsl.targets.scorers import Request, open_scorer
+    from spacedsl.targets.scorers import Request, open_scorers
 
     if out is not None:
         check_out(out)
@@ -67,23 +67,16 @@ def optimum(
         raise fault("no-journal", "there is no journal to resume from", "say --journal FILE")
     space = api.load_space(hyper)
     devices = ready_targets(targets, space, limits, quiet=format is Format.json)
-    scorers = {
-        device.name: ExactScorer(
-            open_scorer(
-                space,
-                Request(
-                    target=device,
-                    limits_ms=parse_limits(limits),
-                    quality=quality,
-                    scorer=scorer,
-                    samples=samples,
-                    best=best,
-                ),
-            ),
-            searching=True,
-        )
-        for device in devices
-    }
+    request = Request(
+        target=devices[0],
+        limits_ms=parse_limits(limits),
+        quality=quality,
+        scorer=scorer,
+        samples=samples,
+        best=best,
+    )
+    tables = open_scorers(space, devices, request)
+    scorers = {name: ExactScorer(table, searching=True) for name, table in tables.items()}
     opened = joined(scorers, combine)
     console = Console(stderr=True)
     with console.status("preparing the stages") as status:

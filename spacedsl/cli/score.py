@@ -51,7 +51,7 @@ def score(
     from spacedsl.cli.exact import exact_facts
     from spacedsl.cli.several import ready_targets
     from spacedsl.search.combined import combined
-    from spacedsl.targets.scorers import Request, open_scorer
+    from spacedsl.targets.scorers import Request, open_scorers
 
     if top and not exact:
         raise fault("bad-option", "--top needs --exact", "`spacedsl sample` draws models")
@@ -61,22 +61,21 @@ def score(
         raise fault("wrong-kind", f"{space} is a hyperspace; a score is of one space", help)
     ready = ready_targets(targets, found, limits, quiet=format is Format.json)
     shown: list[Shown] = []
-    for target in ready:
-        request = Request(
-            target=target,
-            limits_ms=parse_limits(limits),
-            quality=quality,
-            scorer=scorer,
-            definition=definition.value,
-            samples=samples,
-            best=best,
-            seed=seed,
-        )
-        opened = open_scorer(found, request)
+    request = Request(
+        target=ready[0],
+        limits_ms=parse_limits(limits),
+        quality=quality,
+        scorer=scorer,
+        definition=definition.value,
+        samples=samples,
+        best=best,
+        seed=seed,
+    )
+    for name, opened in open_scorers(found, ready, request).items():
         if exact:
-            shown.append(exact_facts(found, opened, target.name, top, space))
+            shown.append(exact_facts(found, opened, name, top, space))
         else:
-            shown.append(_sampled(found, opened, target.name))
+            shown.append(_sampled(found, opened, name))
     scores = [facts["score"] for facts, _ in shown]
     if format is Format.text:
         print("\n".join(text for _, text in shown))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spacedsl.diagnostics import fault
@@ -53,6 +54,13 @@ def open_scorer(space: Space, request: Request) -> ModelScorer | RowsScorer:
         outermost = outermost.of
     rows = TableRows.read(Path(request.scorer.removeprefix(ROWS)), outermost)
     return RowsScorer(hyper, rows, latency, limits, *options)
+
+
+def open_scorers(
+    space: Space, targets: Sequence[Target], request: Request
+) -> dict[str, ModelScorer | RowsScorer]:
+    """By name the scorers of several targets, by what else a request says. Raises `SpaceError`."""
+    return {t.name: open_scorer(space, replace(request, target=t)) for t in targets}
 
 
 def quality_name(space: Space, asked: str | None) -> str:

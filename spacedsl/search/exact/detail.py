@@ -12,6 +12,9 @@ from spacedsl.search.exact.score import ExactScore
 from spacedsl.search.exact.scorer import ExactScorer
 from spacedsl.search.journal import Evaluated
 
+Full = Callable[[Space], ExactScore | CombinedScore]
+"""Scores a space at full detail."""
+
 CHECKED = 4
 """Spaces of an evolution, as many of the best as of all, that are scored at full detail too."""
 
@@ -37,11 +40,9 @@ class Trust:
         return not self.few and SAFETY * self.deviation <= TRUSTED
 
 
-def trust(
-    scorer: ExactScorer | CombinedScorer, genome: Genome, history: Sequence[Evaluated]
-) -> Trust:
-    """By some spaces that an evolution scored, best first."""
-    full, spread = at_full_detail(scorer), -(-len(history) // CHECKED)
+def trust(full: Full, genome: Genome, history: Sequence[Evaluated]) -> Trust:
+    """By some spaces that an evolution scored, best first, and their scores by `full`."""
+    spread = -(-len(history) // CHECKED)
     checked = (*history[:CHECKED], *history[CHECKED::spread])
     found = [full(genome.to_space(record.genotype, "any")) for record in checked]
     apart = [
@@ -65,10 +66,8 @@ def exact_parts(scorer: ExactScorer | CombinedScorer) -> dict[str, ExactScorer]:
     return exact
 
 
-def at_full_detail(
-    scorer: ExactScorer | CombinedScorer,
-) -> Callable[[Space], ExactScore | CombinedScore]:
-    """What scores spaces as `score --exact` does."""
+def at_full_detail(scorer: ExactScorer | CombinedScorer) -> Full:
+    """What scores spaces as `score --exact` does; it keeps the stages that it has seen."""
     parts = {name: ExactScorer(part.inner) for name, part in exact_parts(scorer).items()}
     if isinstance(scorer, CombinedScorer):
         return CombinedScorer(parts, scorer.combine).score

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from spacedsl.ir.identity import digest, space_identity
-from spacedsl.search.candidate import Genotype
+from spacedsl.search.candidate import Genome, Genotype
 from spacedsl.search.combined import CombinedScorer
-from spacedsl.search.exact.detail import Trust, at_full_detail
+from spacedsl.search.exact.detail import Full, Trust
 from spacedsl.search.exact.found import RIVALS, Optimum, Progress, Ranked, named
 from spacedsl.search.exact.joint import Joint
 from spacedsl.search.exact.scorer import ExactScorer
@@ -39,11 +39,12 @@ class Scores:
         return cls(tuple(map(float, value)))
 
 
+@dataclass(frozen=True, slots=True)
 class Everything:
-    """What a process scores spaces with; its scorer keeps the stages that it has seen."""
+    """What a process scores spaces with."""
 
-    def __init__(self, scorer: ExactScorer | CombinedScorer, joint: Joint) -> None:
-        self.genome, self.full = joint.genome, at_full_detail(scorer)
+    genome: Genome
+    full: Full
 
     def scored(self, genotypes: Sequence[Genotype]) -> Scores:
         """At full detail."""

@@ -24,7 +24,7 @@ from spacedsl.search.combine import Combine
 from spacedsl.search.combined import CombinedScorer
 from spacedsl.search.evolve import CYCLES, POPULATION, SAMPLE, Evolution
 from spacedsl.search.exact.branch import KEPT, Bounded, Branch, Scored
-from spacedsl.search.exact.detail import SAFETY, TRUSTED, at_full_detail, exact_parts, trust
+from spacedsl.search.exact.detail import SAFETY, TRUSTED, Full, at_full_detail, exact_parts, trust
 from spacedsl.search.exact.executors import Executor, serial
 from spacedsl.search.exact.found import RIVALS, Optimum, Progress, Ranked, named
 from spacedsl.search.exact.halves import Halves
@@ -119,9 +119,10 @@ def optimum(
         history = evolved(joint, cycles)
         top_most = joint.climbed(history[0].genotype, history[0].score)
         beaten = [top_most[0], *(r.genotype for r in history[:BEATEN])]
-        trusted = trust(scorer, joint.genome, history)
+        full = at_full_detail(scorer)
+        trusted = trust(full, joint.genome, history)
         if joint.genome.kept <= exhaustive and not trusted.enough:
-            everything = Everything(scorer, joint)
+            everything = Everything(joint.genome, full)
             pieces = Pieces(executor, everything, log, end, 0)
             return one_by_one(
                 scorer, joint, everything, pieces, history, trusted, top, name, progress
@@ -135,7 +136,7 @@ def optimum(
             pieces = Pieces(executor, branch, log, end, attempt)
             search = _Search(branch, pieces, best, progress)
             finished = search.bound_families() and search.score_leaves()
-            found = _certified(scorer, search, history, name, finished, deviation)
+            found = _certified(scorer, full, search, history, name, finished, deviation)
             if not finished or found.deviation <= found.precision:
                 return found
             deviation = found.deviation  # the search was less precise than was thought: again
@@ -203,6 +204,7 @@ class _Search:
 
 def _certified(
     scorer: ExactScorer | CombinedScorer,
+    full: Full,
     search: _Search,
     history: Sequence[Evaluated],
     name: str,
@@ -211,7 +213,7 @@ def _certified(
 ) -> Optimum:
     best, genome = search.best, search.branch.genome
     slack = 1 + best.precision
-    full, near, least = at_full_detail(scorer), best.near(), best.least
+    near, least = best.near(), best.least
     ranked = []
     for genotype, score in near[:KEPT]:
         space = genome.to_space(genotype, name)
