@@ -21,7 +21,7 @@ once() {
   echo "$((SECONDS - start))" >"$mark"
 }
 
-# train PAGE RUN STEPS OPTION...: evaluated twice; on one thread, so that two spaces train at a time
+# train PAGE RUN STEPS OPTION...: evaluated twice; on one thread, since two spaces train side by side
 train() {
   spacedsl train "$1" --data "$DATA" --out "$2" --steps "$3" --batch 64 --threads 1 \
     --evaluate-every "$((($3 + 1) / 2))" "${@:4}" --resume
@@ -41,12 +41,12 @@ evolve() {
     --out "$out/$1.space" "${@:2}"
 }
 
-# both NAME PAGE NAME PAGE: the models of two spaces at a time; what they print is in NAME.log
-both() {
+# lanes FUNCTION FUNCTION: two at a time; what they print is in FUNCTION.log
+lanes() {
   local failed=0
-  models "$1" "$2" >"$out/$1.log" 2>&1 &
+  "$1" >"$out/$1.log" 2>&1 &
   local first=$!
-  models "$3" "$4" >"$out/$3.log" 2>&1 &
+  "$2" >"$out/$2.log" 2>&1 &
   wait "$!" || failed=1
   wait "$first" || failed=1
   return "$failed"
