@@ -4,13 +4,22 @@ every run; `nightly` tries 10,000 per law, others each time (tests/README.md).""
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # workers already take the cores
 
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
-install_import_hook("spacedsl_runtime", "beartype.beartype")  # shapes hold in every test
+RUNTIME = Path(__file__).parents[1] / "runtime"
+SHAPED = [
+    ".".join(path.relative_to(RUNTIME).with_suffix("").parts)
+    for path in RUNTIME.rglob("*.py")
+    if "from jaxtyping" in path.read_text()
+]
+"""Modules that say shapes; checked everywhere, tests of the runtime would take twice as long."""
+
+install_import_hook(SHAPED, "beartype.beartype")  # shapes hold in every test
 
 settings.register_profile(
     "ci",

@@ -20,10 +20,9 @@ from spacedsl.ir.block import Block
 from spacedsl.ir.sampling import largest
 from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.page import Loader
 from spacedsl.targets.ort import open_session
 from tests.laws.strategies import head, stem
-from tests.support import PAGES, SPACES
+from tests.support import PAGES, SPACES, library_page, page_id
 
 MODELS = sorted(p for p in PAGES if p.parent == SPACES / "models")
 
@@ -51,7 +50,7 @@ def library_blocks() -> tuple[Block, ...]:
     """Every named block of every page of the library."""
     found: dict[str, Block] = {}
     for path in PAGES:
-        page = Loader().load(path)
+        page = library_page(page_id(path))
         items = [page.get(n) for n in page.names]
         blocks = [item for item in items if isinstance(item, Block)]
         for item in items:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,19 @@ def item_of(text: str, name: str, folder: Path = SPACES) -> Item:
     return page_of(text, folder).get(name)
 
 
+_LIBRARY = Loader()
+"""One for all, so that a page is read once, and its items are lowered once."""
+
+
+def library_page(name: str) -> Page:
+    """A page of the library, by its path without suffix."""
+    return _LIBRARY.load(SPACES / f"{name}.space")
+
+
+@cache
 def library_item(name: str) -> Item:
     """The last item of a library page: its hyperspace, space, model or target."""
-    page = Loader().load(SPACES / f"{name}.space")
+    page = library_page(name)
     return page.get(next(n for n in reversed(page.names) if page.kind(n) != "block"))
 
 

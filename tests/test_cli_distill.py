@@ -34,8 +34,7 @@ from spacedsl_runtime.train.recipe import Recipe
 from tests.runtime.support import plan_json
 from tests.runtime.test_data import write_fashion, write_folders
 from tests.runtime.test_teachers import some_digits
-from tests.runtime.test_train import no_file_above
-from tests.runtime.training import digits, job
+from tests.runtime.training import digits, job, no_file_above
 from tests.runtime.training import run as train
 from tests.support import item_of
 from tests.test_cli import run, run_json

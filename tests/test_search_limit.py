@@ -15,14 +15,13 @@ from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Limit, Space
 from spacedsl.lang.page import Loader
 from spacedsl.lang.write import write
-from spacedsl.passes.extremes import cost_range
+from spacedsl.passes.extremes import cost_range, joined
 from spacedsl.search.candidate import Genome
 from spacedsl.search.compare import random_genotypes
 from spacedsl.search.evolve import evolve
 from spacedsl.search.exact.optimum import optimum
 from spacedsl.search.exact.scorer import ExactScorer
 from spacedsl.search.stream import Stream
-from spacedsl.search.within import joined
 from spacedsl.text import Source
 from tests.search_fakes import load, model_scorer, page, toy
 

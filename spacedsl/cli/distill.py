@@ -13,7 +13,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
-from spacedsl.cli.distillation import BATCH, EPOCHS, LSQ_EPOCHS, Asked, Job, prepare
+from spacedsl.cli.distillation import BATCH, EPOCHS, LSQ_EPOCHS, SAMPLES, Asked, Job, prepare
 from spacedsl.cli.runs import counting_bar, need_training, runtime_faults, warned
 from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space
@@ -65,7 +65,7 @@ def distill(
         Nsr.teacher, "--nsr", help="authors: divide by the student's variance."
     ),
     samples: int = typer.Option(
-        100, "--samples", min=1, help="Sub-stages evaluated per window and resolution."
+        SAMPLES, "--samples", min=1, help="Sub-stages evaluated per window and resolution."
     ),
     seed: int = typer.Option(0, "--seed", min=0, help="Of everything random."),
     executor: Executor | None = typer.Option(
@@ -92,9 +92,9 @@ def distill(
         (out / FEATURES, int(cache_gb * 1e9)) if cache_gb and chosen is not Executor.ray else None
     )
     asked = Asked(
-        data=data,
-        teacher=teacher,
-        target=None if fp32 else api.load_target(target),
+        data,
+        teacher,
+        None if fp32 else api.load_target(target),
         epochs=epochs,
         steps=steps,
         lsq_epochs=lsq_epochs,
@@ -130,7 +130,8 @@ def distill(
             "threads": torch.get_num_threads(),
         }
         setting = Setting(sources, opened.data.hash, opened.teacher.hash, per_process)
-        with results.opened(out, todo[0].task.plan.page, settings, about, resume, warned):
+        with results.held(out):
+            results.begin(out, todo[0].task.plan.page, settings, about, resume, warned)
             run = _Run(todo, out, format is Format.json)
             if chosen is Executor.serial:
                 run.here(opened)

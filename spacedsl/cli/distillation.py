@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spacedsl_runtime.distill.teacher import Part
     from spacedsl_runtime.plan import Plan
 
-EPOCHS, LSQ_EPOCHS, BATCH = 5, 1, 64
+EPOCHS, LSQ_EPOCHS, BATCH, SAMPLES = 5, 1, 64, 100
 EDGE_LR, LR = 0.005, 0.01
 """Learning rates of the first and the last elastic stage, and of the others."""
 FIRST_LSQ_LR, LSQ_LR = 0.0025, 0.00025
@@ -33,16 +33,16 @@ class Asked:
     data: str
     teacher: str
     target: Target | None
-    epochs: int
-    steps: int | None
-    lsq_epochs: int
-    lsq_steps: int | None
-    batch: int
-    lr: float | None
-    lsq_lr: float | None
-    definition: Definition
-    samples: int
-    seed: int
+    epochs: int = EPOCHS
+    steps: int | None = None
+    lsq_epochs: int = LSQ_EPOCHS
+    lsq_steps: int | None = None
+    batch: int = BATCH
+    lr: float | None = None
+    lsq_lr: float | None = None
+    definition: Definition = "teacher"
+    samples: int = SAMPLES
+    seed: int = 0
     cache: tuple[Path, int] | None = None
     """Where the teacher's maps are kept, and how many bytes of them. It changes no result."""
 

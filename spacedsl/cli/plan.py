@@ -12,7 +12,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
-from spacedsl.cli.distillation import BATCH, EPOCHS, LSQ_EPOCHS, Asked, Job, prepare
+from spacedsl.cli.distillation import SAMPLES, Asked, Job, prepare
 from spacedsl.cli.runs import counting_bar, need_training, runtime_faults, warned
 from spacedsl.ir.size import count_subnets
 from spacedsl.ir.space import Space
@@ -50,7 +50,7 @@ def plan(
     teacher: str | None = typer.Option(None, "--teacher", help="Else `distill` is left out."),
     target: str = typer.Option("cpu", "--target", help="The target of LSQ+ and QAT."),
     bkd_steps: int | None = typer.Option(None, "--bkd-steps", min=1, help="`distill --steps`."),
-    samples: int = typer.Option(100, "--samples", min=1, help="`distill --samples`."),
+    samples: int = typer.Option(SAMPLES, "--samples", min=1, help="`distill --samples`."),
     jobs: int = typer.Option(1, "--jobs", min=1, help="`distill --jobs`."),
     steps: int | None = typer.Option(None, "--steps", min=1, help="`train --steps`."),
     qat_steps: int | None = typer.Option(None, "--qat-steps", min=1, help="`train --qat --steps`."),
@@ -62,21 +62,7 @@ def plan(
     time measured on a few real batches, disk and memory."""
     need_training()
     found, device = api.load_space(space), api.load_target(target)
-    asked = Asked(
-        data=data,
-        teacher=teacher or "",
-        target=device,
-        epochs=EPOCHS,
-        steps=bkd_steps,
-        lsq_epochs=LSQ_EPOCHS,
-        lsq_steps=None,
-        batch=BATCH,
-        lr=None,
-        lsq_lr=None,
-        definition="teacher",
-        samples=samples,
-        seed=0,
-    )
+    asked = Asked(data, teacher or "", device, steps=bkd_steps, samples=samples)
     quiet = format is Format.json
     with runtime_faults():
         import torch

@@ -78,10 +78,12 @@ def costs(sites: Sequence[Site]) -> Floats:
 
 
 def joined(first: Floats, then: Floats) -> Floats:
-    """`costs` one after the other: sums, but the memory of the block that needs most."""
+    """Rows of `costs`, all or each second one, of one part and of the next: sums, but the memory of
+    the part that needs most."""
     found = first + then
-    found[4] = np.maximum(first[4], then[4])
-    found[5] = np.minimum(first[5], then[5])
+    memory = slice(len(found) * 2 // 3, None)
+    more = np.abs(first[memory]) >= np.abs(then[memory])
+    found[memory] = np.where(more, first[memory], then[memory])
     return found
 
 

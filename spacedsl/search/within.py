@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spacedsl.ir.space import Space, Stage
 from spacedsl.passes.bind import Site
-from spacedsl.passes.extremes import costs, transitions, walk
+from spacedsl.passes.extremes import costs, joined, transitions, walk
 from spacedsl.search.protocols import Floats
 
 Gene = tuple[int, int]
@@ -99,10 +99,3 @@ class Within:
 def _greatest(sites: Sequence[Site]) -> Floats:
     """Greatest FLOPs, parameters and memory, negated, as `transitions` minimises."""
     return costs(sites)[[1, 3, 5]]
-
-
-def joined(first: Floats, then: Floats) -> Floats:
-    """Sums, but the memory of the block that needs most."""
-    found = first + then
-    found[2] = np.minimum(first[2], then[2])
-    return found

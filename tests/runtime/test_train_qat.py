@@ -21,8 +21,18 @@ from spacedsl_runtime.train.optimise import optimiser_of
 from spacedsl_runtime.train.quantise import QAT_FOLDER, fp32_scores, fp32_settings, fp32_stamp
 from spacedsl_runtime.train.recipe import Recipe, held_out, qat_recipe_for, training_part
 from spacedsl_runtime.train.run import ABOUT, CHECKPOINT, METRICS, PLAN
-from tests.runtime.test_train import no_file_above, same
-from tests.runtime.training import ONE, PAGE, Stopped, digits, job, mini_json, run, weights
+from tests.runtime.training import (
+    ONE,
+    PAGE,
+    Stopped,
+    digits,
+    job,
+    mini_json,
+    no_file_above,
+    run,
+    same,
+    weights,
+)
 
 
 @pytest.fixture(scope="module")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from spacedsl.api import load_target
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.data.split import Data
+from spacedsl_runtime.plan import read_plan
 from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.evaluate import Score
 from spacedsl_runtime.train.loop import Job, Reached, train
@@ -55,13 +60,17 @@ def digits(train: int = 200, test: int = 40) -> Data:
     )
 
 
+PLAN = read_plan(mini_json(), "supernet")
+USUAL: dict[str, Any] = {"steps": 12, "batch": 16, "lr": 0.1}
+RECIPE = recipe_for(digits(), **USUAL)
+"""Of `job`, unless it is told otherwise."""
+
+
 def job(folder: Path, data: Data | None = None, page: str = PAGE, **more: Any) -> Job:
     """Twelve steps of 16 images, a checkpoint every five."""
     found = data or digits()
     fields = {f: more.pop(f) for f in list(more) if f in Job.__dataclass_fields__}
-    recipe: Recipe = fields.pop("recipe", None) or recipe_for(
-        found, **{"steps": 12, "batch": 16, "lr": 0.1, **more}
-    )
+    recipe: Recipe = fields.pop("recipe", None) or recipe_for(found, **{**USUAL, **more})
     channels = found.channels
     usual: dict[str, Any] = {
         "plan_json": mini_json(page),
@@ -94,3 +103,19 @@ def run(
 def weights(folder: Path) -> dict[str, Tensor]:
     """Everything that a run's checkpoint holds."""
     return read_training(folder / CHECKPOINT)[1]
+
+
+def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    """Bit for bit."""
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    """A disk that is full after `size` bytes of a file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

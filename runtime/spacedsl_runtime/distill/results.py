@@ -41,16 +41,8 @@ LOCK = "lock"
 
 
 @contextmanager
-def opened(
-    folder: Path,
-    page: str,
-    settings: Mapping[str, Any],
-    about: Mapping[str, Any],
-    resume: bool,
-    warn: Callable[[str], None],
-) -> Iterator[None]:
-    """Begin a directory, or check that it is to be gone on with, and keep other processes from
-    writing it meanwhile. `warn` gets what differs besides the settings. Raises `RunError`."""
+def held(folder: Path) -> Iterator[None]:
+    """Make a directory, and keep other processes from writing it meanwhile. Raises `RunError`."""
     try:
         (folder / "jobs").mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
@@ -58,13 +50,12 @@ def opened(
         raise cannot_write(folder, error) from None
     try:
         lock(handle, folder)
-        _begin(folder, page, settings, about, resume, warn)
         yield
     finally:
         os.close(handle)
 
 
-def _begin(
+def begin(
     folder: Path,
     page: str,
     settings: Mapping[str, Any],
@@ -72,6 +63,8 @@ def _begin(
     resume: bool,
     warn: Callable[[str], None],
 ) -> None:
+    """Say in a held directory what was asked for, or check that it is to be gone on with. `warn`
+    gets what differs besides the settings. Raises `RunError`."""
     path = folder / ABOUT
     if holds_run(folder, resume):
         found = read_json(path, RunError)
