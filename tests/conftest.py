@@ -8,8 +8,9 @@ from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # workers already take the cores
 
+import pytest
 from hypothesis import HealthCheck, settings
-from jaxtyping import install_import_hook
+from jaxtyping import config, install_import_hook
 
 RUNTIME = Path(__file__).parents[1] / "runtime"
 SHAPED = [
@@ -17,9 +18,16 @@ SHAPED = [
     for path in RUNTIME.rglob("*.py")
     if "from jaxtyping" in path.read_text()
 ]
-"""Modules that say shapes; checked everywhere, tests of the runtime would take twice as long."""
+"""Modules that say shapes."""
 
-install_import_hook(SHAPED, "beartype.beartype")  # shapes hold in every test
+install_import_hook(SHAPED, "beartype.beartype")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Shapes hold in tests/runtime; others, which train and search by commands, would take three
+    times as long."""
+    config.update("jaxtyping_disable", "runtime" not in item.path.parts)
+
 
 settings.register_profile(
     "ci",

@@ -233,7 +233,7 @@ def test_agrees_with_the_sampler(onnxw: ModelScorer) -> None:
     scorer = model_scorer(hyper, samples=500, best=5)
     exact = ExactScorer(scorer)
     chosen = enumerate(spaces(hyper, 200))
-    found = [z_score(exact, scorer, space, 40, 40 * i) for i, space in chosen]
+    found = [z_score(exact, scorer, space, 24, 24 * i) for i, space in chosen]
     assert abs(np.mean(found)) < 0.2
     assert np.max(np.abs(found)) < 4.5
     assert abs(z_score(ExactScorer(onnxw), onnxw, spaces(onnxw.hyper, 1)[0], 30)) < 4.5

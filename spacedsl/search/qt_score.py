@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
 
 from spacedsl.diagnostics import fault
 from spacedsl.ir.identity import stage_identity
@@ -53,21 +52,6 @@ class ModelScorer(Scorer):
     @property
     def quality_identity(self) -> str:
         return self.quality.identity
-
-    def reseeded(self, seed: int) -> Self:
-        s = self.settings
-        other = type(self)(
-            self.hyper,
-            self.latency,
-            self.quality,
-            s.limits_ms,
-            s.samples,
-            s.best,
-            seed,
-            s.definition,
-        )
-        other._tables = self._tables
-        return other
 
     def _missing(self, facts: StageFacts, place: Place) -> list[str]:
         losses = self._tables.stage_loss(place.number, facts)
@@ -124,19 +108,6 @@ class RowsScorer(Scorer):
     @property
     def quality_identity(self) -> str:
         return self.rows.identity
-
-    def reseeded(self, seed: int) -> Self:
-        s = self.settings
-        return type(self)(
-            self.hyper,
-            self.rows,
-            self.latency,
-            s.limits_ms,
-            s.samples,
-            s.best,
-            seed,
-            s.definition,
-        )
 
     def score(self, space: Space, shifts: Shifts | None = None) -> QTScore:
         """As `Scorer.score`, for a space whose elastic stages are whole stages of `hyper`."""

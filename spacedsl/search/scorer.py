@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -53,6 +55,11 @@ class Scorer(ABC):
         self.hyper, self.latency, self.settings = hyper, latency, chosen
         self._known = tuple(r for r in latency.resolutions if r in known)
         self._chains = Chains(latency)
+        self._draw()
+
+    def _draw(self) -> None:
+        """Random subnets by the settings, of which nothing is known yet."""
+        chosen = self.settings
         lots = range(len(chosen.limits_ms)) if chosen.definition == "authors" else range(-1, 0)
         self._draws = [Draws(chosen.seed, chosen.samples, lot + 1) for lot in lots]
         self._vectors: ByteCache[StageVectors] = ByteCache(CACHE_BYTES, lambda v: v.nbytes)
@@ -63,16 +70,19 @@ class Scorer(ABC):
         """Content hash of where losses come from."""
 
     @abstractmethod
-    def reseeded(self, seed: int) -> Self:
-        """The same scorer with other random subnets."""
-
-    @abstractmethod
     def _missing(self, facts: StageFacts, place: Place) -> list[str]:
         """What the tables lack for a stage of a space in its place, in words."""
 
     @abstractmethod
     def _compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
         """The contribution of a stage that lacks nothing."""
+
+    def reseeded(self, seed: int) -> Self:
+        """The same scorer with other random subnets; what depends on none is shared."""
+        other = copy(self)
+        other.settings = replace(self.settings, seed=seed)
+        other._draw()
+        return other
 
     @property
     def limits_ms(self) -> tuple[float, ...]:
