@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from spacedsl.search.exact.executors import Died, Processes
+from spacedsl.diagnostics import SpaceError
+from spacedsl.search.exact.executors import Died, Processes, Ray
 from spacedsl_runtime.errors import DataError
 
 
@@ -34,3 +42,70 @@ def test_an_error_comes_back_whole(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no data") as caught:
         list(Processes(2).completed(fragile, tmp_path, ["a", "refused"]))
     assert caught.value.help == "get some"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a Ray cluster that somebody else began."""
+    pytest.importorskip("ray").shutdown()  # of an earlier test
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    address, folder = f"127.0.0.1:{free_port()}", tempfile.mkdtemp(dir="/tmp")  # sockets: short
+    words = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block"]
+    words += [f"--port={address.rpartition(':')[2]}", "--num-cpus=2", f"--temp-dir={folder}"]
+    process = subprocess.Popen(
+        [*words, "--include-dashboard=false"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        assert any("Ray runtime started" in line for line in process.stdout)
+        yield address
+    finally:
+        process.terminate()
+        process.stdout.close()
+        process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def noted(folder: Path, item: int) -> int:
+    """Ten times the item; its beginning and its end are written down."""
+    with (folder / "log").open("a") as log:
+        print("begin", file=log, flush=True)
+        time.sleep(0.05)
+        print("end", file=log, flush=True)
+    return 10 * item
+
+
+def test_an_existing_cluster_works_on_as_many_items_as_it_is_given(
+    cluster: str, tmp_path: Path
+) -> None:
+    import ray
+
+    try:
+        one = Ray(cluster, jobs=1)
+        assert dict(one.completed(noted, tmp_path, [1, 2, 3])) == {0: 10, 1: 20, 2: 30}
+        assert (tmp_path / "log").read_text() == "begin\nend\n" * 3
+        assert list(one(noted, tmp_path, [3, 1])) == [30, 10]
+        assert list(Ray(cluster)(noted, tmp_path, [3, 1, 2])) == [30, 10, 20]
+        with pytest.raises(DataError, match="no data"):
+            list(Ray(cluster).completed(fragile, tmp_path, ["refused"]))
+    finally:
+        ray.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1:1", "no Ray cluster answers at 127.0.0.1:1: Connection refused"),
+        ("somewhere", "--ray somewhere: "),
+    ],
+)
+def test_no_cluster(address: str, message: str) -> None:
+    pytest.importorskip("ray").shutdown()  # of an earlier test
+    with pytest.raises(SpaceError, match=message):
+        Ray(address)

@@ -130,13 +130,14 @@ def distill(
             "threads": torch.get_num_threads(),
         }
         setting = Setting(sources, opened.data.hash, opened.teacher.hash, per_process)
+        away = None if chosen is Executor.serial else _away(chosen, jobs, ray)
         with results.held(out):
             results.begin(out, todo[0].task.plan.page, settings, about, resume, warned)
             run = _Run(todo, out, format is Format.json)
-            if chosen is Executor.serial:
+            if away is None:
                 run.here(opened)
             else:
-                run.away(setting, _away(chosen, jobs, ray))
+                run.away(setting, away)
             if cache := todo[0].task.cache:
                 cache.clear()
             path, table = out / DISTILLED, fit_run(out, space)
@@ -167,12 +168,11 @@ def _executor(asked: Executor | None, jobs: int | None, ray: str | None) -> Exec
 
 
 def _away(chosen: Executor, jobs: int | None, ray: str | None) -> Any:
-    from spacedsl.search.exact.executors import Processes, Ray
+    from spacedsl.search.exact.executors import LOCAL, Processes, Ray
 
-    count = jobs or os.cpu_count() or 1
     if chosen is Executor.processes:
-        return Processes(count)
-    return Ray(None if ray in (None, "local") else ray, count)
+        return Processes(jobs or os.cpu_count() or 1)
+    return Ray(ray or LOCAL, jobs)
 
 
 class _Run:

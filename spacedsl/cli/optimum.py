@@ -87,8 +87,7 @@ def optimum(
                 f"decided, best exact Q-T score {reached.best:.6f}, bound {reached.bound:.6f}"
             )
 
-        cores = jobs or os.cpu_count() or 1
-        executor = Processes(cores) if ray is None else Ray(None if ray == "local" else ray, cores)
+        executor = Ray(ray, jobs or None) if ray else Processes(jobs or os.cpu_count() or 1)
         found = search(
             opened,
             executor,

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import socket
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from itertools import islice
 from multiprocessing.connection import wait
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -119,23 +122,42 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-class Ray:
-    """A Ray cluster (extra `ray`): the one at `address`, or a local one. The state is put into its
-    object store once. Raises `SpaceError` where ray is not installed."""
+LOCAL = "local"
+"""The address by which Ray begins a cluster of its own, whatever else runs on this machine."""
 
-    def __init__(self, address: str | None = None, jobs: int | None = None) -> None:
+
+class Ray:
+    """A Ray cluster (extra `ray`): the one at `address`, or one of our own on this machine. The
+    state is put into its object store once; `jobs` items are worked on at a time, by default as
+    many as the cluster takes. Raises `SpaceError` where ray is not installed or no cluster answers.
+    """
+
+    def __init__(self, address: str = LOCAL, jobs: int | None = None) -> None:
         try:
             import ray
         except ImportError:
             help = "pip install 'spacedsl[ray]'"
             raise fault("missing-extra", "ray is not installed", help) from None
         self._ray: Any = ray
-        if not ray.is_initialized():
-            ray.init(address=address, num_cpus=None if address else jobs, log_to_driver=False)
+        ours = address == LOCAL
+        self._most = None if ours else jobs  # ours is made for as many
+        if ray.is_initialized():
+            return
+        if not ours:
+            _require_answer(address)
+        try:
+            ray.init(address=address, num_cpus=jobs if ours else None, log_to_driver=False)
+        except (ConnectionError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            raise fault("bad-option", f"--ray {address}: {reason}", CLUSTER) from None
 
     def __call__(self, work: Callable[[S, I], O], state: S, items: Sequence[I]) -> Iterator[O]:
         held, remote = self._ray.put(state), self._ray.remote(work)
-        waiting = [remote.remote(held, item) for item in items]
+        waiting: deque[Any] = deque()
+        for item in items:
+            if len(waiting) == self._most:
+                yield self._ray.get(waiting.popleft())
+            waiting.append(remote.remote(held, item))
         for found in waiting:
             yield self._ray.get(found)
 
@@ -144,8 +166,13 @@ class Ray:
     ) -> Iterator[tuple[int, O | Died]]:
         """See `Completing`; what is done by a process that is killed, Ray itself does again."""
         held, remote = self._ray.put(state), self._ray.remote(work)
-        waiting = {remote.remote(held, item): index for index, item in enumerate(items)}
-        while waiting:
+        left = enumerate(items)
+        waiting: dict[Any, int] = {}
+        while True:
+            for index, item in islice(left, self._most and self._most - len(waiting)):
+                waiting[remote.remote(held, item)] = index
+            if not waiting:
+                return
             (ready,), _ = self._ray.wait(list(waiting), num_returns=1)
             index = waiting.pop(ready)
             try:
@@ -154,3 +181,20 @@ class Ray:
                 raise error.cause from None
             except self._ray.exceptions.RayError as error:
                 yield index, Died(str(error).partition("\n")[0])
+
+
+CLUSTER = "`ray start --head` begins one; RAY_AUTH_MODE=token where it asks for its token"
+
+
+def _require_answer(address: str) -> None:
+    """Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal()):
+        return  # `auto`, or something that Ray refuses at once
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise fault(
+            "bad-option", f"no Ray cluster answers at {address}: {reason}", CLUSTER
+        ) from None
