@@ -2,6 +2,7 @@
 #
 # Settings by environment: DATA, LIMITS (of latency on this machine), and steps of 64 images:
 # TEACHER_STEPS, BKD_STEPS (each job, FP32), STEPS (FP32), QAT_STEPS. SEARCH: options of `search`.
+# SEED: of trainings.
 set -euo pipefail
 DATA="${DATA:-fashion-mnist}"
 LIMITS="${LIMITS:-0.25,0.3,0.35,0.45ms}"
@@ -9,6 +10,7 @@ TEACHER_STEPS="${TEACHER_STEPS:-1000}"
 BKD_STEPS="${BKD_STEPS:-150}"
 STEPS="${STEPS:-1200}"
 QAT_STEPS="${QAT_STEPS:-300}"
+SEED="${SEED:-0}"
 SEARCH="${SEARCH:---population 8 --rounds 3 --images 1000}"
 
 # once NAME COMMAND...: unless it has succeeded in $out before
@@ -23,7 +25,7 @@ once() {
 
 # train PAGE RUN STEPS OPTION...: evaluated twice; on one thread, since two spaces train side by side
 train() {
-  spacedsl train "$1" --data "$DATA" --out "$2" --steps "$3" --batch 64 --threads 1 \
+  spacedsl train "$1" --data "$DATA" --out "$2" --steps "$3" --batch 64 --threads 1 --seed "$SEED" \
     --evaluate-every "$((($3 + 1) / 2))" "${@:4}" --resume
 }
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from spacedsl.targets.verify import kendall
+from spacedsl.tables.statistics import kendall_tau
 
 DRAWS = 2000
 
@@ -67,8 +67,8 @@ def accuracy_of(folder: Path, space: str) -> float:
 
 
 def rank(folder: Path, spaces: list[str]) -> None:
-    """Prints scores and accuracies of the spaces that are finished, and Kendall's tau with its 95 %
-    interval from redrawn spaces."""
+    """Prints scores and accuracies of the spaces that are finished, Kendall's tau-b with its 95 %
+    interval from redrawn spaces, and how often unrelated rankings give as much."""
     done = [s for s in spaces if (folder / f"search-{s}.done").exists()]
     table = np.array([[score_of(folder, s), accuracy_of(folder, s)] for s in done])
     print("| space | Q-T score | accuracy, sum over limits |\n|---|---|---|")
@@ -77,11 +77,14 @@ def rank(folder: Path, spaces: list[str]) -> None:
     if len(done) < 3:
         print(f"\n{len(done)} spaces are too few for a rank correlation")
         return
-    rng = np.random.default_rng(0)
-    draws = (table[rng.integers(len(done), size=len(done))] for _ in range(DRAWS))
-    low, high = np.quantile([kendall(*draw.T) for draw in draws], (0.025, 0.975))
-    tau = f"{kendall(*table.T):.2f} ({low:.2f} to {high:.2f})"
-    print(f"\nKendall's tau over {len(done)} spaces: {tau}")
+    score, accuracy = table.T
+    tau, rng = kendall_tau(score, accuracy), np.random.default_rng(0)
+    redrawn = (table[rng.integers(len(done), size=len(done))] for _ in range(DRAWS))
+    low, high = np.nanquantile([kendall_tau(*draw.T) for draw in redrawn], (0.025, 0.975))
+    shuffled = [abs(kendall_tau(score, rng.permutation(accuracy))) for _ in range(DRAWS)]
+    chance = np.mean(np.array(shuffled) >= abs(tau))
+    print(f"\nKendall's tau over {len(done)} spaces: {tau:.2f} ({low:.2f} to {high:.2f})")
+    print(f"unrelated rankings are as far from 0 in {chance:.0%} of {DRAWS:,} shuffles")
 
 
 def main() -> None:

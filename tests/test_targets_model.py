@@ -19,7 +19,6 @@ from spacedsl.targets.kernel_model import KernelModel, NetSample, fit_kernels
 from spacedsl.targets.profile_file import BatchRecord, NetRecord, ProfileHeader, SpaceNote
 from spacedsl.targets.profile_fit import samples_of
 from spacedsl.targets.profiled_latency import FitNote, ProfiledLatency, load_fit, save_fit
-from spacedsl.targets.verify import kendall
 from tests.support import PAGES, SPACES, library_model
 
 MODELS = sorted(p for p in PAGES if p.parent == SPACES / "models")
@@ -201,8 +200,3 @@ def test_groups_keep_apart_what_costs_otherwise() -> None:
     assert group_of(Kernel("conv-bn-relu", 64, 16, 28)) == "conv 1x1"
     assert group_of(Kernel("conv-bn-relu", 64, 16, 28, 5)) == "conv"
     assert group_of(Kernel("conv-bn-relu", 1280, 1920, 1)) == "conv 1x1 on a pixel"
-
-
-def test_kendall_counts_pairs() -> None:
-    assert kendall(np.array([1.0, 2, 3]), np.array([2.0, 3, 4])) == 1
-    assert kendall(np.array([1.0, 2, 3]), np.array([3.0, 1, 2])) == pytest.approx(-1 / 3)

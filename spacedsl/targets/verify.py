@@ -14,6 +14,7 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.passes.bind import subnet_sites
 from spacedsl.search.protocols import Coverage, Floats, LatencyModel
+from spacedsl.tables.statistics import kendall_tau
 from spacedsl.targets.measure import CLOCKS, Timing, Visit, interleave
 from spacedsl.targets.runtimes import artifact_of, runtime_of
 
@@ -61,7 +62,7 @@ class Verification:
     def tau(self) -> float:
         """Kendall's rank correlation of predictions and measurements."""
         pairs = [(c.predicted_ms, c.measured_ms) for c in self.checked if np.isfinite(c.error)]
-        return kendall(*np.array(pairs).T) if len(pairs) > 1 else nan
+        return kendall_tau(*np.array(pairs).T) if len(pairs) > 1 else nan
 
     def within(self, error: float) -> int:
         """Networks predicted within `error`; one that is not covered is not."""
@@ -103,12 +104,6 @@ def _plain(checked: Checked) -> dict[str, Any]:
     """Its fields; what is not a number is null."""
     fields = asdict(checked)
     return {k: None if isinstance(v, float) and isnan(v) else v for k, v in fields.items()}
-
-
-def kendall(a: Floats, b: Floats) -> float:
-    """Kendall's tau of two rankings (N,), N > 1; ties count nothing."""
-    rows, columns = np.triu_indices(len(a), 1)
-    return float(np.mean(np.sign(a[rows] - a[columns]) * np.sign(b[rows] - b[columns])))
 
 
 def verify(
