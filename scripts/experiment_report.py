@@ -61,23 +61,32 @@ def score_of(folder: Path, space: str) -> float:
     return float(json.loads(found.stdout)["score"])
 
 
-def accuracy_of(folder: Path, space: str) -> float:
-    """Deployed accuracy summed over the limits; a limit that no subnet meets counts 0."""
-    return float(sum(m["top1"] for m in front_of(folder, space)["models"]))
+def accuracies_of(folder: Path, space: str) -> list[float]:
+    """Deployed accuracy under each limit; 0 under one that no subnet meets."""
+    front = front_of(folder, space)
+    found = {m["limit_ms"]: m["top1"] for m in front["models"]}
+    return [found.get(limit, 0.0) for limit in front["search"]["limits_ms"]]
 
 
 def rank(folder: Path, spaces: list[str]) -> None:
-    """Prints scores and accuracies of the spaces that are finished, Kendall's tau-b with its 95 %
-    interval from redrawn spaces, and how often unrelated rankings give as much."""
+    """Prints scores and accuracies of the spaces that are finished; Kendall's tau-b of score and
+    sum of accuracies, with its 95 % interval from redrawn spaces; how often chance gives it."""
     done = [s for s in spaces if (folder / f"search-{s}.done").exists()]
-    table = np.array([[score_of(folder, s), accuracy_of(folder, s)] for s in done])
-    print("| space | Q-T score | accuracy, sum over limits |\n|---|---|---|")
-    for space, (score, accuracy) in zip(done, table, strict=True):
-        print(f"| {space} | {score:.4f} | {accuracy:.4f} |")
     if len(done) < 3:
-        print(f"\n{len(done)} spaces are too few for a rank correlation")
+        print(f"{len(done)} finished spaces are too few for a rank correlation")
         return
-    score, accuracy = table.T
+    limits = front_of(folder, done[0])["search"]["limits_ms"]
+    score = np.array([score_of(folder, s) for s in done])
+    under = np.array([accuracies_of(folder, s) for s in done])  # (spaces, limits)
+    print(f"| space | Q-T score | {' | '.join(f'{x:g} ms' for x in limits)} | sum |")
+    print(f"|---|---|{'---|' * len(limits)}---|")
+    for name, value, row in zip(
+        [*done, "mean"], [*score, score.mean()], [*under, under.mean(axis=0)], strict=True
+    ):
+        cells = " | ".join(f"{x:.2%}" for x in row)
+        print(f"| {name} | {value:.4f} | {cells} | {row.sum():.4f} |")
+    accuracy = under.sum(axis=1)
+    table = np.column_stack([score, accuracy])
     tau, rng = kendall_tau(score, accuracy), np.random.default_rng(0)
     redrawn = (table[rng.integers(len(done), size=len(done))] for _ in range(DRAWS))
     low, high = np.nanquantile([kendall_tau(*draw.T) for draw in redrawn], (0.025, 0.975))
