@@ -18,6 +18,7 @@ import pytest
 from spacedsl.diagnostics import SpaceError
 from spacedsl.search.exact.executors import Died, Processes, Ray
 from spacedsl_runtime.errors import DataError
+from tests.support import ROOT
 
 
 def fragile(folder: Path, item: str) -> str:
@@ -52,7 +53,7 @@ def free_port() -> int:
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a Ray cluster that somebody else began."""
-    pytest.importorskip("ray").shutdown()  # of an earlier test
+    pytest.importorskip("ray")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     address, folder = f"127.0.0.1:{free_port()}", tempfile.mkdtemp(dir="/tmp")  # sockets: short
@@ -67,8 +68,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield address
     finally:
         process.terminate()
-        process.stdout.close()
-        process.wait()
+        process.communicate()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -81,21 +81,26 @@ def noted(folder: Path, item: int) -> int:
     return 10 * item
 
 
+def drive(address: str, folder: Path) -> None:
+    """What a command does with a cluster."""
+    one = Ray(address, jobs=1)
+    assert dict(one.completed(noted, folder, [1, 2, 3])) == {0: 10, 1: 20, 2: 30}
+    assert (folder / "log").read_text() == "begin\nend\n" * 3
+    assert list(one(noted, folder, [3, 1])) == [30, 10]
+    assert list(Ray(address)(noted, folder, [3, 1, 2])) == [30, 10, 20]
+    with pytest.raises(DataError, match="no data"):
+        list(Ray(address).completed(fragile, folder, ["refused"]))
+
+
 def test_an_existing_cluster_works_on_as_many_items_as_it_is_given(
     cluster: str, tmp_path: Path
 ) -> None:
-    import ray
-
-    try:
-        one = Ray(cluster, jobs=1)
-        assert dict(one.completed(noted, tmp_path, [1, 2, 3])) == {0: 10, 1: 20, 2: 30}
-        assert (tmp_path / "log").read_text() == "begin\nend\n" * 3
-        assert list(one(noted, tmp_path, [3, 1])) == [30, 10]
-        assert list(Ray(cluster)(noted, tmp_path, [3, 1, 2])) == [30, 10, 20]
-        with pytest.raises(DataError, match="no data"):
-            list(Ray(cluster).completed(fragile, tmp_path, ["refused"]))
-    finally:
-        ray.shutdown()
+    """In a process of its own: Ray keeps the way it was authorised for as long as one runs."""
+    drives = "import sys, pathlib, tests.test_executors as t; "
+    drives += "t.drive(sys.argv[1], pathlib.Path(sys.argv[2]))"
+    words = [sys.executable, "-c", drives, cluster, str(tmp_path)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ class Ray:
             _require_answer(address)
         try:
             ray.init(address=address, num_cpus=jobs if ours else None, log_to_driver=False)
-        except (ConnectionError, ValueError) as error:
+        except (ConnectionError, RuntimeError, ValueError) as error:
             reason = str(error).partition("\n")[0]
             raise fault("bad-option", f"--ray {address}: {reason}", CLUSTER) from None
 
