@@ -23,10 +23,15 @@ SHAPED = [
 install_import_hook(SHAPED, "beartype.beartype")
 
 
+BULK = ("test_parity.py", "test_trained.py")
+"""Tests of the runtime that run what others check, very often."""
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Shapes hold in tests/runtime; others, which train and search by commands, would take three
     times as long."""
-    config.update("jaxtyping_disable", "runtime" not in item.path.parts)
+    checked = "runtime" in item.path.parts and item.path.name not in BULK
+    config.update("jaxtyping_disable", not checked)
 
 
 settings.register_profile(
