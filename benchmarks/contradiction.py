@@ -24,7 +24,7 @@ Under = dict[tuple[float, str], Best]
 
 def best_of(space: Space, target: str) -> Under:
     """The best subnet of a space under each limit of a target."""
-    scorer = open_scorer(space, Request(target=api.load_target(target)))
+    scorer = open_scorer(space, api.load_target(target), Request())
     found = best_subnets(scorer, space, 1)
     return {(limit, space.name): best[0] for limit, best in found if best}
 

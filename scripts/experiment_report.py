@@ -49,9 +49,9 @@ def side_by_side(folder: Path, spaces: list[str]) -> None:
     print(f"\ndeployed against supernet, {len(gap)} files: at most {max(gap):.3%} apart")
 
 
-def score_of(folder: Path, space: str) -> float:
+def score_of(folder: Path, space: str, limits_ms: list[float]) -> float:
     """The exact Q-T score of a space by the experiment's tables."""
-    limits = ",".join(f"{x:g}" for x in front_of(folder, space)["search"]["limits_ms"]) + "ms"
+    limits = ",".join(f"{x:g}" for x in limits_ms) + "ms"
     words = [
         *(sys.executable, "-m", "spacedsl", "score", str(folder / f"{space}.space")),
         *("--target", "cpu", "--quality", str(folder / "bkd"), "--limits", limits),
@@ -61,9 +61,8 @@ def score_of(folder: Path, space: str) -> float:
     return float(json.loads(found.stdout)["score"])
 
 
-def accuracies_of(folder: Path, space: str) -> list[float]:
+def accuracies_of(front: dict[str, Any]) -> list[float]:
     """Deployed accuracy under each limit; 0 under one that no subnet meets."""
-    front = front_of(folder, space)
     found = {m["limit_ms"]: m["top1"] for m in front["models"]}
     return [found.get(limit, 0.0) for limit in front["search"]["limits_ms"]]
 
@@ -75,9 +74,10 @@ def rank(folder: Path, spaces: list[str]) -> None:
     if len(done) < 3:
         print(f"{len(done)} finished spaces are too few for a rank correlation")
         return
-    limits = front_of(folder, done[0])["search"]["limits_ms"]
-    score = np.array([score_of(folder, s) for s in done])
-    under = np.array([accuracies_of(folder, s) for s in done])  # (spaces, limits)
+    fronts = [front_of(folder, s) for s in done]
+    limits = fronts[0]["search"]["limits_ms"]
+    score = np.array([score_of(folder, s, limits) for s in done])
+    under = np.array([accuracies_of(front) for front in fronts])  # (spaces, limits)
     print(f"| space | Q-T score | {' | '.join(f'{x:g} ms' for x in limits)} | sum |")
     print(f"|---|---|{'---|' * len(limits)}---|")
     for name, value, row in zip(

@@ -120,5 +120,5 @@ def score(
     from spacedsl.targets.scorers import Request, open_scorer
 
     found = load_target(target) if isinstance(target, str) else target
-    request = Request(target=found, limits_ms=tuple(limits_ms or ()), quality=quality, seed=seed)
-    return open_scorer(space, request).score(space)
+    request = Request(limits_ms=tuple(limits_ms or ()), quality=quality, seed=seed)
+    return open_scorer(space, found, request).score(space)

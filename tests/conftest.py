@@ -1,5 +1,6 @@
-"""Hypothesis profiles, chosen by HYPOTHESIS_PROFILE: `ci` (the default) tries the same examples on
-every run; `nightly` tries 10,000 per law, others each time (tests/README.md)."""
+"""Which tests check shapes (jaxtyping); and Hypothesis profiles, chosen by HYPOTHESIS_PROFILE: `ci`
+(the default) tries the same examples on every run; `nightly` tries 10,000 per law, others each time
+(tests/README.md)."""
 
 from __future__ import annotations
 

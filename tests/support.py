@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -57,7 +56,6 @@ def library_page(name: str) -> Page:
     return _LIBRARY.load(SPACES / f"{name}.space")
 
 
-@cache
 def library_item(name: str) -> Item:
     """The last item of a library page: its hyperspace, space, model or target."""
     page = library_page(name)

@@ -84,7 +84,6 @@ def evolve(
     devices = ready_targets(targets, space, limits, quiet=format is Format.json)
     reference = next(filter(None, (_reference(device, space) for device in devices)), None)
     request = Request(
-        target=devices[0],
         limits_ms=parse_limits(limits),
         quality=quality,
         scorer=scorer,

@@ -68,7 +68,6 @@ def optimum(
     space = api.load_space(hyper)
     devices = ready_targets(targets, space, limits, quiet=format is Format.json)
     request = Request(
-        target=devices[0],
         limits_ms=parse_limits(limits),
         quality=quality,
         scorer=scorer,

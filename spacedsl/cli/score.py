@@ -62,7 +62,6 @@ def score(
     ready = ready_targets(targets, found, limits, quiet=format is Format.json)
     shown: list[Shown] = []
     request = Request(
-        target=ready[0],
         limits_ms=parse_limits(limits),
         quality=quality,
         scorer=scorer,

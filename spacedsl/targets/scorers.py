@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from spacedsl.diagnostics import fault
@@ -20,10 +20,9 @@ ROWS = "rows:"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to score by. `limits_ms` empty: the target's; `quality` None: the hyperspace's;
-    `scorer`: "model" or "rows:DIR"; `samples`, `best` None: the definition's own."""
+    """What to score by on any target. `limits_ms` empty: the target's; `quality` None: the
+    hyperspace's; `scorer`: "model" or "rows:DIR"; `samples`, `best` None: the definition's own."""
 
-    target: Target
     limits_ms: tuple[float, ...] = ()
     quality: str | None = None
     scorer: str = "model"
@@ -33,11 +32,11 @@ class Request:
     seed: int = 0
 
 
-def open_scorer(space: Space, request: Request) -> ModelScorer | RowsScorer:
+def open_scorer(space: Space, target: Target, request: Request) -> ModelScorer | RowsScorer:
     """The scorer for the spaces of a hyperspace, or for one space (then of what it is `of`, if
-    anything). Rows are those of the outermost hyperspace. Raises `SpaceError`."""
+    anything), on a target. Rows are those of the outermost hyperspace. Raises `SpaceError`."""
     hyper = space if space.kind == "hyperspace" else space.of or space
-    device = open_device(request.target)
+    device = open_device(target)
     latency, limits = device.latency, request.limits_ms or device.limits_ms
     options = (request.samples, request.best, request.seed, request.definition)
     if request.scorer == "model":
@@ -59,8 +58,8 @@ def open_scorer(space: Space, request: Request) -> ModelScorer | RowsScorer:
 def open_scorers(
     space: Space, targets: Sequence[Target], request: Request
 ) -> dict[str, ModelScorer | RowsScorer]:
-    """By name the scorers of several targets, by what else a request says. Raises `SpaceError`."""
-    return {t.name: open_scorer(space, replace(request, target=t)) for t in targets}
+    """The scorers of several targets, by name. Raises `SpaceError`."""
+    return {target.name: open_scorer(space, target, request) for target in targets}
 
 
 def quality_name(space: Space, asked: str | None) -> str:

@@ -24,7 +24,7 @@ from spacedsl_runtime.train.optimise import average_of, optimiser_of
 from spacedsl_runtime.train.parallel import World
 from spacedsl_runtime.train.recipe import Recipe, recipe_for
 from spacedsl_runtime.train.state import State
-from tests.runtime.training import ONE, PLAN, RECIPE, digits, job, mini_json, run
+from tests.runtime.training import ONE, PLAN, digits, job, mini_json, run, usual_recipe
 
 LEARNS: dict[str, Any] = {"steps": 80, "batch": 32, "lr": 1.0, "warmup_epochs": 0.5}
 
@@ -43,11 +43,11 @@ def test_a_step_is_the_sandwich_rule() -> None:
     model = load_supernet(PLAN, 1, 10).train()
     twin = copy.deepcopy(model)
     images, labels = torch.randn(16, 1, 12, 12), torch.randint(10, (16,))
-    subnets = sandwich(PLAN, RECIPE, 3)
+    subnets = sandwich(PLAN, usual_recipe(), 3)
     assert list(subnets) == ["largest", "smallest", "random0", "random1"]
-    state = State(model, optimiser_of(model, RECIPE))
+    state = State(model, optimiser_of(model, usual_recipe()))
     torch.manual_seed(7)
-    losses = train_step(state, images, labels, subnets, RECIPE, 0.05, World())
+    losses = train_step(state, images, labels, subnets, usual_recipe(), 0.05, World())
 
     torch.manual_seed(7)
     teacher = twin(images, subnets["largest"])
@@ -64,7 +64,7 @@ def test_a_step_is_the_sandwich_rule() -> None:
             assert torch.equal(after, before), name
             continue
         grad = before.grad.clamp(-1, 1)
-        grad = grad + (RECIPE.weight_decay * before if before.dim() > 1 else 0)
+        grad = grad + (usual_recipe().weight_decay * before if before.dim() > 1 else 0)
         moved = before - 0.05 * 1.9 * grad  # Nesterov's first step
         torch.testing.assert_close(after, moved.detach(), rtol=1e-4, atol=1e-6)
 
@@ -85,7 +85,7 @@ def test_labels_alone_where_nothing_is_distilled() -> None:
 
 def test_a_space_of_one_network_trains_that_network(tmp_path: Path) -> None:
     plan = read_plan(mini_json(ONE), "supernet")
-    assert list(sandwich(plan, RECIPE, 0)) == ["largest"]
+    assert list(sandwich(plan, usual_recipe(), 0)) == ["largest"]
     scores = run(job(tmp_path / "run", page=ONE))
     assert [s.name for s in scores] == ["largest"]
 
@@ -100,8 +100,8 @@ def test_rates_warm_up_and_fall() -> None:
 
 def test_only_weights_decay() -> None:
     model = load_supernet(PLAN, 1, 10)
-    weights, others, quantisers = optimiser_of(model, RECIPE).param_groups
-    assert (weights["weight_decay"], others["weight_decay"]) == (RECIPE.weight_decay, 0.0)
+    weights, others, quantisers = optimiser_of(model, usual_recipe()).param_groups
+    assert (weights["weight_decay"], others["weight_decay"]) == (usual_recipe().weight_decay, 0.0)
     assert (quantisers["weight_decay"], quantisers["params"]) == (0.0, [])
     norms = {id(p) for n, p in model.named_parameters() if "norm" in n or n.endswith("bias")}
     assert {id(p) for p in others["params"]} == norms

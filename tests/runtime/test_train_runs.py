@@ -35,13 +35,13 @@ from tests.runtime.training import (
     ONE,
     PAGE,
     PLAN,
-    RECIPE,
     Stopped,
     digits,
     job,
     no_file_above,
     run,
     same,
+    usual_recipe,
     weights,
 )
 
@@ -89,7 +89,7 @@ def test_a_run_ended_within_an_evaluation_loses_no_step(
     assert len(rates) == 6 * evaluation
     assert fp32_scores(folder) == {}
     run(job(folder, save_every=3), resume=True)
-    assert rates == [RECIPE.lr_at(i) for i in range(12)]
+    assert rates == [usual_recipe().lr_at(i) for i in range(12)]
     assert evaluations == sorted([6, 12, 6 * evaluation])
     for name in (CHECKPOINT, METRICS):
         assert (folder / name).read_bytes() == (whole / name).read_bytes()
@@ -228,7 +228,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path: Path)
 
 def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
     model = load_supernet(PLAN, 1, 10)
-    state, path = State(model, optimiser_of(model, RECIPE)), tmp_path / "c.safetensors"
+    state, path = State(model, optimiser_of(model, usual_recipe())), tmp_path / "c.safetensors"
     save_state(path, state, Progress(3), {})
     before = path.read_bytes()
     with torch.no_grad():

@@ -62,8 +62,11 @@ def digits(train: int = 200, test: int = 40) -> Data:
 
 PLAN = read_plan(mini_json(), "supernet")
 USUAL: dict[str, Any] = {"steps": 12, "batch": 16, "lr": 0.1}
-RECIPE = recipe_for(digits(), **USUAL)
-"""Of `job`, unless it is told otherwise."""
+"""The recipe of `job`, unless it is told otherwise."""
+
+
+def usual_recipe() -> Recipe:
+    return recipe_for(digits(), **USUAL)
 
 
 def job(folder: Path, data: Data | None = None, page: str = PAGE, **more: Any) -> Job:

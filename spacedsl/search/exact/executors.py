@@ -126,6 +126,10 @@ LOCAL = "local"
 """The address by which Ray begins a cluster of its own, whatever else runs on this machine."""
 
 
+CLUSTER = "`ray start --head` begins one; RAY_AUTH_MODE=token where it asks for its token"
+"""What helps where no Ray cluster answers."""
+
+
 class Ray:
     """A Ray cluster (extra `ray`): the one at `address`, or one of our own on this machine. The
     state is put into its object store once; `jobs` items are worked on at a time, by default as
@@ -181,9 +185,6 @@ class Ray:
                 raise error.cause from None
             except self._ray.exceptions.RayError as error:
                 yield index, Died(str(error).partition("\n")[0])
-
-
-CLUSTER = "`ray start --head` begins one; RAY_AUTH_MODE=token where it asks for its token"
 
 
 def _require_answer(address: str) -> None:
