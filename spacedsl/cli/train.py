@@ -92,7 +92,9 @@ def train(
     ),
     device: Device = typer.Option(Device.cpu, "--device", help="Where to train."),
     threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="CPU threads."),
-    workers: int = typer.Option(0, "--workers", min=0, max=256, help="Processes that read images."),
+    workers: int | None = typer.Option(
+        None, "--workers", min=0, max=256, help="Processes that read images (as cores allow)."
+    ),
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
     format: Format = FORMAT,
 ) -> None:

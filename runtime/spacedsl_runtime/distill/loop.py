@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 
 import torch
@@ -24,7 +25,7 @@ from spacedsl_runtime.elastic.functional import to_channels_last
 from spacedsl_runtime.errors import DivergedError
 from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.subnet import Subnet, describe
-from spacedsl_runtime.train.batches import batches, resized
+from spacedsl_runtime.train.batches import batches
 from spacedsl_runtime.train.evaluate import Evaluation, distinct
 from spacedsl_runtime.train.parallel import World
 from spacedsl_runtime.train.recipe import Recipe
@@ -150,17 +151,16 @@ class _Training:
 
     def _steps(self, recipe: Recipe, first: int) -> Iterator[tuple[int, Maps]]:
         """Steps and the teacher's maps; images are read where the maps are not kept."""
-        whole, size = replace(recipe, steps=first + recipe.steps), max(self.job.resolutions)
+        whole = replace(recipe, steps=first + recipe.steps)
         step = first
         while step < whole.steps:
             if kept := self._kept(f"step{step}"):
                 yield step, kept
                 step += 1
                 continue
-            found = batches(self.data, whole, size, step, World(), self.unreadables)
-            for views, _ in found:
-                images = resized(self.teacher.normalise(views), resolution_at(self.job, step))
-                yield step, self.maps(f"step{step}", images)
+            size = partial(resolution_at, self.job)
+            for views, _ in batches(self.data, whole, size, step, World(), self.unreadables):
+                yield step, self.maps(f"step{step}", self.teacher.normalise(views))
                 step += 1
                 if self._kept(f"step{step}"):
                     break

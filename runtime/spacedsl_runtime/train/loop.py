@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spacedsl_runtime.board import open_board
+from spacedsl_runtime.board import Boards
 from spacedsl_runtime.data.split import Data, Unreadables, unreadable_limit
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import DivergedError, RunError
 from spacedsl_runtime.plan import Plan, read_plan
 from spacedsl_runtime.subnet import Subnet, describe, largest, sample, smallest, subnet_json
-from spacedsl_runtime.train.batches import Normalise, batches, resized
+from spacedsl_runtime.train.batches import Normalise, batches, resized, usual_workers
 from spacedsl_runtime.train.evaluate import Evaluation, Score, distinct, evaluated_subnets
 from spacedsl_runtime.train.losses import adaptive_alpha_divergence, kl_divergence
 from spacedsl_runtime.train.optimise import average_of, optimiser_of, set_rate
@@ -41,8 +41,8 @@ FAILED = "failed.subnet.json"
 class Job:
     """What to train on what, where to. `plan_json` is the compiler's; `labels` in the files are
     the data's. `evaluate_every` and `save_every` are in steps; they, `workers` and `threads` do
-    not change the weights. `fp32`: the folder of the training whose weights QAT begins with; the
-    plan names a target then."""
+    not change the weights; None workers are as many as usual. `fp32`: the folder of the training
+    whose weights QAT begins with; the plan names a target then. `logs`: names of `board.KINDS`."""
 
     plan_json: Mapping[str, Any]
     data: Data
@@ -52,10 +52,11 @@ class Job:
     evaluate_every: int
     save_every: int
     device: str = "cpu"
-    workers: int = 0
+    workers: int | None = None
     threads: int | None = None
     command: tuple[str, ...] = ()
     fp32: Path | None = None
+    logs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,7 @@ def _describe(job: Job, plan: Plan, world: World) -> Description:
         "classes": data.classes,
         "mean": job.normalise.mean,
         "std": job.normalise.std,
+        "decoder": data.decoder,
         "processes": world.size,
         **vars(job.recipe),
     }
@@ -136,7 +138,7 @@ def _train(
     if progress.step:
         unreadables.names[:] = progress.unreadable
     if run is not None:
-        run.board = open_board(run.folder, progress.step)
+        run.boards = Boards(run.folder, progress.step, job.logs, warn)
     per_epoch = steps_per_epoch(data, recipe.batch)
 
     def evaluated(run: Run, step: int) -> tuple[Score, ...]:
@@ -147,16 +149,16 @@ def _train(
     scores: tuple[Score, ...] = ()
     if run is not None and _due(progress.step, job.evaluate_every, recipe):
         scores = evaluated(run, progress.step)  # comes after the checkpoint
-    loader = batches(
-        data, recipe, max(plan.resolutions), progress.step, world, unreadables, job.workers
-    )
+    workers = usual_workers(data, device.type, world.local) if job.workers is None else job.workers
+    size, start = max(plan.resolutions), progress.step
+    loader = batches(data, recipe, size, start, world, unreadables, workers, device)
     began = time.perf_counter()
     for step, (views, labels) in enumerate(loader, progress.step):
-        images = job.normalise(views.to(device))
+        images = job.normalise(views)
         subnets = sandwich(plan, recipe, step)
         torch.manual_seed(seed_of(recipe.seed, Use.dropout, step, world.rank))
         rate = recipe.lr_at(step)
-        losses = train_step(state, images, labels.to(device), subnets, recipe, rate, world)
+        losses = train_step(state, images, labels, subnets, recipe, rate, world)
         speed = recipe.batch / (time.perf_counter() - began)
         loss = dict(zip(subnets, losses, strict=True))
         if not all(map(_finite, losses)):
