@@ -136,7 +136,8 @@ def batches(
             collate_fn=_as_it_is,
             pin_memory=device.type == "cuda",
         )
-    for batch in _on_device(_from_workers(loader), device):
+        found = iter(loader)
+    for batch in _on_device(_read(found), device):
         for name, why in batch.unreadable:
             unreadables.add(name, why)
         if not len(batch.labels):
@@ -148,9 +149,9 @@ def _as_it_is(batch: Batch) -> Batch:
     return batch
 
 
-def _from_workers(loader: DataLoader[Batch]) -> Iterator[Batch]:
+def _read(found: Iterator[Batch]) -> Iterator[Batch]:
     try:
-        yield from loader
+        yield from found
     except RuntimeError as error:
         if "worker" not in str(error):
             raise
