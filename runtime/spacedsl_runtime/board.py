@@ -54,13 +54,14 @@ class _Wandb:
         import wandb
 
         del step  # W&B drops steps that it has
+        mode: Any = os.environ.get("WANDB_MODE", "offline")
         self._run: Any = wandb.init(
             project=PROJECT,
             name=folder.name,
             id=_identity(folder),
             dir=str(folder),
             resume="allow",
-            mode=os.environ.get("WANDB_MODE", "offline"),
+            mode=mode,
             settings=wandb.Settings(silent=True, console="off"),
         )
 

@@ -75,6 +75,7 @@ def prepare(space: Space, asked: Asked, opened: Opened) -> tuple[list[Job], dict
     settings = {
         "hyperspace": jobs[0].task.plan.hash,
         "data": opened.data.hash,
+        "decoder": opened.data.decoder,
         "teacher": opened.teacher.hash,
         "steps": steps,
         "lsq_steps": lsq_steps,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,9 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.datasets import DECODER, Decoding, tell
 from spacedsl.cli.runs import need_training, runtime_faults, training_bar
+from spacedsl.cli.summary import LOG, Counted, Log, command, need_logs, say_next, took
 from spacedsl.diagnostics import fault
 
 if TYPE_CHECKING:
@@ -43,7 +46,7 @@ class Device(StrEnum):
 def train(
     space: str = typer.Argument(..., help="A space: a page, PAGE#ITEM, or a library name."),
     data: str = typer.Option(
-        ..., "--data", help="digits, fashion-mnist[:DIR] or imagefolder:PATH."
+        ..., "--data", help="digits, fashion-mnist[:DIR], imagefolder:PATH, webdataset:WHERE."
     ),
     out: Path = typer.Option(..., "--out", help="The run directory."),
     qat: bool = typer.Option(False, "--qat", help="LSQ+ from the FP32 training in --out."),
@@ -95,6 +98,11 @@ def train(
     workers: int | None = typer.Option(
         None, "--workers", min=0, max=256, help="Processes that read images (as cores allow)."
     ),
+    decoder: Decoding | None = DECODER,
+    cache_gb: float = typer.Option(
+        8.0, "--cache-gb", min=0, help="Keep up to so much of decoded test images (in TMPDIR)."
+    ),
+    log: list[Log] = LOG,
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
     format: Format = FORMAT,
 ) -> None:
@@ -104,14 +112,15 @@ def train(
     need_training()
     if qat != (target is not None):
         raise fault("bad-option", "--qat and --target go together", "say both, or neither")
+    logs, began = need_logs(log), time.monotonic()
     plan, name = _plan(space, target)
     with runtime_faults():
-        from spacedsl_runtime.train.quantise import QAT_FOLDER, fp32_settings
+        from spacedsl_runtime.train.quantise import QAT_FOLDER, fp32_settings, settings_of
         from spacedsl_runtime.train.run import holds_run
 
         folder = out / QAT_FOLDER if qat else out
         before = fp32_settings(out) if qat else None
-        holds_run(folder, resume)
+        known = settings_of(folder, "run", "") if holds_run(folder, resume) else before or {}
         from spacedsl.compiler.integer_model import preprocess_for
         from spacedsl_runtime.data.sources import open_data
         from spacedsl_runtime.train.batches import Normalise
@@ -124,7 +133,7 @@ def train(
             training_part,
         )
 
-        opened = open_data(data)
+        opened = open_data(data, decoder.value if decoder else known.get("decoder"))
         given: dict[str, Any] = {
             "epochs": epochs,
             "steps": steps,
@@ -145,6 +154,7 @@ def train(
         made = recipe_for if before is None else partial(qat_recipe_for, fp32=before)
         recipe = made(opened, **given)
         per_epoch = steps_per_epoch(training_part(opened, recipe.holdout), recipe.batch)
+        tell(opened, quiet=format is Format.json, holdout=recipe.holdout)
         usual = preprocess_for(opened.channels)
         job = Job(
             plan_json=plan,
@@ -159,17 +169,26 @@ def train(
             threads=threads,
             command=("spacedsl", *sys.argv[1:]),
             fp32=out if qat else None,
+            logs=logs,
+            kept_bytes=int(cache_gb * 1e9),
         )
         with training_bar(recipe.steps, quiet=format is Format.json) as (show, warn):
-            scores = run(job, resume, show, warn)
+            counted = Counted(show)
+            scores = run(job, resume, counted, warn)
         if not scores:  # not the process that evaluates
             return
         lost = _lost(scores, out) if qat else {}
+    then = command("train", space, "--data", data, "--out", out, "--qat", "--target", "cpu")
+    if qat:
+        then = command("search", out, "--target", target, "--out", out / "models")
     if format is Format.json:
         found = {s.name: s.to_json() | lost.get(s.name, {}) for s in scores}
-        emit({"space": name, "steps": recipe.steps, "out": str(folder), "subnets": found})
+        done = {"space": name, "steps": recipe.steps, "out": str(folder), "next": then}
+        emit({**done, "subnets": found})
     else:
         _print(scores, lost, folder)
+        print(f"{counted.times:,} steps took {took(began, counted.times * recipe.batch)}")
+        say_next(then)
 
 
 def _plan(spec: str, target: str | None) -> tuple[dict[str, Any], str]:

@@ -189,7 +189,7 @@ def test_a_jpeg_that_is_cut_off_is_unreadable_for_every_decoder() -> None:
     for decoder in decode.DECODERS:
         if decoder == "pillow" or pytest.importorskip(decoder):
             assert rgb(data, decoder).shape == (64, 64, 3)
-            with pytest.raises(UnreadableError, match="(?i)truncated"):
+            with pytest.raises(UnreadableError, match=r"(?i)truncated"):
                 rgb(data[: len(data) // 2], decoder)
 
 

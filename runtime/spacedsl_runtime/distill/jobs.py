@@ -28,11 +28,12 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Sources:
-    """What a distillation learns from: `data` and `teacher` as on the command line."""
+    """What a distillation learns from: `data`, `teacher` and `decoder` as on the command line."""
 
     data: str
     teacher: str
     seed: int
+    decoder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Opened:
 
 def open_sources(sources: Sources, warn: Warn) -> Opened:
     """Raises `DataError`, `TeacherError`, `CheckpointError`."""
-    data = open_data(sources.data)
+    data = open_data(sources.data, sources.decoder)
     unreadables = Unreadables(unreadable_limit(len(data.train.labels)), warn)
     cpu = torch.device("cpu")
 

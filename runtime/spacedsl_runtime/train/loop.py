@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spacedsl_runtime.board import Boards
+from spacedsl_runtime.data.kept import LIMIT, Kept
 from spacedsl_runtime.data.split import Data, Unreadables, unreadable_limit
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import DivergedError, RunError
@@ -42,7 +43,8 @@ class Job:
     """What to train on what, where to. `plan_json` is the compiler's; `labels` in the files are
     the data's. `evaluate_every` and `save_every` are in steps; they, `workers` and `threads` do
     not change the weights; None workers are as many as usual. `fp32`: the folder of the training
-    whose weights QAT begins with; the plan names a target then. `logs`: names of `board.KINDS`."""
+    whose weights QAT begins with; the plan names a target then. `logs`: names of `board.KINDS`.
+    `kept_bytes` of decoded images are kept for evaluations."""
 
     plan_json: Mapping[str, Any]
     data: Data
@@ -57,6 +59,7 @@ class Job:
     command: tuple[str, ...] = ()
     fp32: Path | None = None
     logs: tuple[str, ...] = ()
+    kept_bytes: int = LIMIT
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,8 @@ def _train(
 ) -> tuple[Score, ...]:
     recipe, data = job.recipe, training_part(job.data, job.recipe.holdout)
     unreadables = Unreadables(unreadable_limit(len(data.train.labels)), warn)
-    evaluation = Evaluation(data, job.normalise, recipe.seed, device, unreadables)
+    kept = Kept(job.kept_bytes)
+    evaluation = Evaluation(data, job.normalise, recipe.seed, device, unreadables, kept)
     model = _model(job, plan, evaluation, world)
     state = State(model, optimiser_of(model, recipe), average_of(model, recipe))
     progress = _resumed(job.folder / CHECKPOINT, state, run)
