@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 PROJECT = "spacedsl"
@@ -34,6 +36,10 @@ class _TensorBoard:
     """Events in the folder; what it has after `step` is hidden."""
 
     def __init__(self, folder: Path, step: int) -> None:
+        # TensorBoard takes its own file functions for TensorFlow's where it finds this module, and
+        # so does not load all of TensorFlow to append to a file.
+        without = "tensorboard.compat.notf"
+        sys.modules.setdefault(without, ModuleType(without))
         from torch.utils.tensorboard import SummaryWriter
 
         self._writer: Any = SummaryWriter(str(folder), purge_step=step + 1)

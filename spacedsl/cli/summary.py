@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shlex
 import time
-from collections.abc import Callable
 from enum import StrEnum
-from typing import Generic, TypeVar
 
 import typer
 
@@ -35,28 +33,14 @@ def need_logs(asked: list[Log]) -> tuple[str, ...]:
     return tuple(name.value for name in asked)
 
 
-T = TypeVar("T")
-
-
-class Counted(Generic[T]):
-    """Passes on what it is told, and counts how often that was."""
-
-    def __init__(self, show: Callable[[T], None]) -> None:
-        self.times, self._show = 0, show
-
-    def __call__(self, told: T) -> None:
-        self.times += 1
-        self._show(told)
-
-
-def took(began: float, images: int = 0) -> str:
-    """The time since `began` (of `time.monotonic`), and how many images that is a second."""
-    seconds = max(time.monotonic() - began, 1e-3)
+def took(began: float) -> str:
+    """The time since `began` (of `time.monotonic`)."""
+    seconds = time.monotonic() - began
+    if seconds < 60:
+        return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    words = f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
-    words = words if seconds >= 60 else f"{seconds:.1f} s"
-    return f"{words}, {images / seconds:,.0f} images/s" if images else words
+    return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
 
 
 def command(*words: object) -> str:

@@ -16,7 +16,7 @@ from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import DECODER, Decoding, tell
 from spacedsl.cli.runs import need_training, runtime_faults, training_bar
-from spacedsl.cli.summary import LOG, Counted, Log, command, need_logs, say_next, took
+from spacedsl.cli.summary import LOG, Log, command, need_logs, say_next, took
 from spacedsl.diagnostics import fault
 
 if TYPE_CHECKING:
@@ -173,8 +173,7 @@ def train(
             kept_bytes=int(cache_gb * 1e9),
         )
         with training_bar(recipe.steps, quiet=format is Format.json) as (show, warn):
-            counted = Counted(show)
-            scores = run(job, resume, counted, warn)
+            scores = run(job, resume, show, warn)
         if not scores:  # not the process that evaluates
             return
         lost = _lost(scores, out) if qat else {}
@@ -187,7 +186,7 @@ def train(
         emit({**done, "subnets": found})
     else:
         _print(scores, lost, folder)
-        print(f"{counted.times:,} steps took {took(began, counted.times * recipe.batch)}")
+        print(f"{recipe.steps:,} steps of {recipe.batch:,} images; this took {took(began)}")
         say_next(then)
 
 
