@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,11 @@ def test_wandb_writes_a_run_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     run(job(tmp_path, logs=("wandb",)), said=said)
     assert said == []
     (file,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
-    data = file.read_bytes()
+    for _ in range(300):  # a process of W&B's own writes it
+        data = file.read_bytes()
+        if b"scores/smallest/top1" in data:
+            break
+        time.sleep(0.1)
     assert b"loss/largest" in data
     assert b"scores/smallest/top1" in data
 
