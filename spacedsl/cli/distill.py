@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,9 @@ def distill(
     jobs: int | None = typer.Option(None, "--jobs", min=1, max=1024, help="Jobs at a time."),
     ray: str | None = typer.Option(None, "--ray", help="A Ray cluster's address, or local."),
     threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="Of each process."),
+    workers: int | None = typer.Option(
+        None, "--workers", min=0, max=256, help="Processes that read images (as cores allow)."
+    ),
     cache_gb: float = typer.Option(
         2.0, "--cache-gb", min=0, help="Keep up to so much of the teacher's maps in --out; 0: none."
     ),
@@ -121,6 +125,7 @@ def distill(
 
         from spacedsl_runtime.distill import results
         from spacedsl_runtime.distill.jobs import Setting, Sources, open_sources
+        from spacedsl_runtime.train.batches import usual_workers
 
         per_process = threads or (None if chosen is Executor.serial else 1)
         if per_process is not None:
@@ -128,6 +133,8 @@ def distill(
         opened = open_sources(Sources(data, teacher, seed, decoder and decoder.value), warned)
         tell(opened.data, quiet=format is Format.json)
         sources = Sources(data, teacher, seed, opened.data.decoder)
+        usual = usual_workers(opened.data, "cpu", jobs or 1)
+        asked = replace(asked, workers=usual if workers is None else workers)
         todo, settings = prepare(space, asked, opened)
         about = {
             "command": ["spacedsl", *sys.argv[1:]],

@@ -45,6 +45,8 @@ class Asked:
     seed: int = 0
     cache: tuple[Path, int] | None = None
     """Where the teacher's maps are kept, and how many bytes of them. It changes no result."""
+    workers: int = 0
+    """Processes that read images for each job."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ def _jobs(
             recipe(lsq_steps, lsq_rate) if lsq_steps else None,
             asked.definition,
             cache,
+            asked.workers,
         )
         yield Job(number, choice, f"stage{number} {choice} {plan.stages[0].block}", task)
 
