@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from spacedsl import api
+from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision, precision_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.distillation import BATCH, EPOCHS, LSQ_EPOCHS, SAMPLES, Asked, Job, prepare
 from spacedsl.cli.runs import counting_bar, need_training, runtime_faults, warned
@@ -74,6 +75,8 @@ def distill(
     jobs: int | None = typer.Option(None, "--jobs", min=1, max=1024, help="Jobs at a time."),
     ray: str | None = typer.Option(None, "--ray", help="A Ray cluster's address, or local."),
     threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="Of each process."),
+    device: Device = DEVICE,
+    precision: Precision | None = PRECISION,
     cache_gb: float = typer.Option(
         2.0, "--cache-gb", min=0, help="Keep up to so much of the teacher's maps in --out; 0: none."
     ),
@@ -105,6 +108,7 @@ def distill(
         definition=nsr.value,
         samples=samples,
         seed=seed,
+        precision=precision_of(precision, device, quantised=not fp32),
         cache=kept,
     )
     with runtime_faults():
@@ -120,7 +124,7 @@ def distill(
         if per_process is not None:
             torch.set_num_threads(per_process)
         sources = Sources(data, teacher, seed)
-        opened = open_sources(sources, warned)
+        opened = open_sources(sources, warned, device.value)
         todo, settings = prepare(space, asked, opened)
         about = {
             "command": ["spacedsl", *sys.argv[1:]],
@@ -129,8 +133,9 @@ def distill(
             "target": asked.target and asked.target.name,
             "threads": torch.get_num_threads(),
         }
-        setting = Setting(sources, opened.data.hash, opened.teacher.hash, per_process)
-        away = None if chosen is Executor.serial else _away(chosen, jobs, ray)
+        hashes = opened.data.hash, opened.teacher.hash
+        setting = Setting(sources, *hashes, per_process, device.value)
+        away = None if chosen is Executor.serial else _away(chosen, jobs, ray, device)
         with results.held(out):
             results.begin(out, todo[0].task.plan.page, settings, about, resume, warned)
             run = _Run(todo, out, format is Format.json)
@@ -167,12 +172,12 @@ def _executor(asked: Executor | None, jobs: int | None, ray: str | None) -> Exec
     return Executor.processes if (jobs or 1) > 1 else Executor.serial
 
 
-def _away(chosen: Executor, jobs: int | None, ray: str | None) -> Any:
+def _away(chosen: Executor, jobs: int | None, ray: str | None, device: Device) -> Any:
     from spacedsl.search.exact.executors import LOCAL, Processes, Ray
 
     if chosen is Executor.processes:
         return Processes(jobs or os.cpu_count() or 1)
-    return Ray(ray or LOCAL, jobs)
+    return Ray(ray or LOCAL, jobs, gpus=int(device is Device.cuda))
 
 
 class _Run:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from spacedsl import api
+from spacedsl.cli.accelerator import DEVICE, Device
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.front import Deployment, measured, plot, print_front, write_front
 from spacedsl.cli.limits import parse_limits
@@ -58,6 +59,7 @@ def search(
         0.0, "--measure", min=0, help="Time the files here for this many seconds; 0: do not."
     ),
     threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="Torch's threads."),
+    where: Device = DEVICE,
     resume: bool = typer.Option(False, "--resume", help="Go on with the search in --out."),
     format: Format = FORMAT,
 ) -> None:
@@ -80,7 +82,7 @@ def search(
     asked = parse_limits(limits) or device.limits_ms
     plan = Plan(population, rounds, window, seed)
     with runtime_faults():
-        chooser = _chooser(run, space, device.target, data, images, threads)
+        chooser = _chooser(run, space, device.target, data, images, threads, where)
         known = latency_range(space, device.latency)
         if known.least_ms is None or known.greatest_ms is None:
             listed = "; ".join(map(str, known.missing[:20]))
@@ -158,6 +160,7 @@ def _chooser(
     data: str | None,
     images: int | None,
     threads: int | None,
+    where: Device,
 ) -> Chooser:
     import torch
 
@@ -166,12 +169,13 @@ def _chooser(
     from spacedsl_runtime.data.split import Unreadables, unreadable_limit
     from spacedsl_runtime.plan import read_plan
     from spacedsl_runtime.train.choose import IMAGES, open_chooser
+    from spacedsl_runtime.train.device import device_of
 
     if threads is not None:
         torch.set_num_threads(threads)
     plan = read_plan(json.loads(json_text(supernet_plan(space, target))), "supernet")
     unreadable = Unreadables(unreadable_limit(images or IMAGES), _warn)
-    return open_chooser(run, plan, data, images, unreadable, torch.device("cpu"))
+    return open_chooser(run, plan, data, images, unreadable, device_of(where.value))
 
 
 def _warn(message: str) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from spacedsl import api
+from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision, precision_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.runs import need_training, runtime_faults, training_bar
 from spacedsl.diagnostics import fault
@@ -31,13 +32,6 @@ class Divergence(StrEnum):
 
     kl = "kl"
     alpha = "alpha"
-
-
-class Device(StrEnum):
-    """Where to train."""
-
-    cpu = "cpu"
-    cuda = "cuda"
 
 
 def train(
@@ -90,7 +84,22 @@ def train(
     save_every: int | None = typer.Option(
         None, "--save-every", min=1, help="Steps between checkpoints (an epoch, at most 500)."
     ),
-    device: Device = typer.Option(Device.cpu, "--device", help="Where to train."),
+    micro_batch: int | None = typer.Option(
+        None,
+        "--micro-batch",
+        min=0,
+        help="Images at once, gradients added up; batch norms see these (0: the whole batch).",
+    ),
+    recompute: bool = typer.Option(
+        False, "--recompute", help="Keep no activations within blocks: less memory, more time."
+    ),
+    device: Device = DEVICE,
+    precision: Precision | None = PRECISION,
+    deterministic: bool = typer.Option(
+        True,
+        "--deterministic/--no-deterministic",
+        help="On CUDA: the same bytes each time on one kind of card.",
+    ),
     threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="CPU threads."),
     workers: int = typer.Option(0, "--workers", min=0, max=256, help="Processes that read images."),
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
@@ -137,6 +146,8 @@ def train(
             "random_subnets": random_subnets,
             "distill": distill,
             "distill_loss": distill_loss and distill_loss.value,
+            "micro_batch": micro_batch,
+            "precision": precision_of(precision, device, quantised=qat),
             "holdout": holdout,
             "seed": seed,
         }
@@ -155,6 +166,8 @@ def train(
             device=device.value,
             workers=workers,
             threads=threads,
+            recompute=recompute,
+            deterministic=deterministic,
             command=("spacedsl", *sys.argv[1:]),
             fp32=out if qat else None,
         )

@@ -27,7 +27,7 @@ from spacedsl_runtime.plan import read_plan
 from spacedsl_runtime.train.recipe import Recipe
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.quant.qat import QatSupernet
-from spacedsl_runtime.train.loop import sandwich, train_step
+from spacedsl_runtime.train.step import sandwich, train_step
 from spacedsl_runtime.train.optimise import optimiser_of
 from spacedsl_runtime.train.parallel import World, world_of
 from spacedsl_runtime.train.state import State
@@ -49,7 +49,7 @@ def step(x, y, world):
     twin = copy.deepcopy(model)
     state = State(twin, optimiser_of(twin, RECIPE))
     losses = train_step(state, x, y, subnets, RECIPE, 0.1, world)
-    return twin, torch.tensor(losses)
+    return twin, losses
 
 def after(part, world):
     return step(images[part::2], labels[part::2], world)
@@ -114,5 +114,5 @@ def test_the_command_trains_with_two_processes(tmp_path: Path) -> None:
     for folder, more in ((out, ()), (out / "qat", ("--qat", "--target", "cpu"))):
         found = json.loads(torchrun(*words, *options, *more))
         assert found["subnets"]["largest"]["images"] == 16
-        assert json.loads((folder / "run.json").read_text())["settings"]["processes"] == 2
+        assert json.loads((folder / "run.json").read_text())["processes"] == 2
     assert set(found["subnets"]["largest"]) >= {"fp32_top1", "lost_points"}

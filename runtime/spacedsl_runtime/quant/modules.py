@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple, cast
 
 import torch
@@ -13,12 +14,13 @@ from torch import Tensor, nn
 
 from spacedsl_runtime.elastic.functional import global_pool, pool2d, to_channels_last
 from spacedsl_runtime.elastic.modules import EPSILON, ElasticConv, ElasticLinear, ElasticNorm
+from spacedsl_runtime.elastic.recompute import recomputed
 from spacedsl_runtime.errors import SubnetError
 from spacedsl_runtime.plan import Fixed
 from spacedsl_runtime.program import Layer
 from spacedsl_runtime.quant.fake import ActivationQuantiser, WeightQuantiser
 from spacedsl_runtime.quant.fold import Folded, Norm, fold
-from spacedsl_runtime.quant.int8 import Clip, Int8Graph, Node, clip_of
+from spacedsl_runtime.quant.int8 import Clip, Int8Graph, Node, clip_of, node_blocks
 from spacedsl_runtime.quant.lsq import ACT_MAX, Scalar, round_ste
 
 RELU6_SCALE = 6 / 255
@@ -80,10 +82,13 @@ class Quantised(nn.Module):
         dropout: bool = True,
         tap: Tap | None = None,
         ranges: Ranges | None = None,
+        recompute: bool = False,
     ) -> Tensor:
         """x (N, C, H, W) through a graph: to the logits (N, classes, 1, 1) of a network, the map
         of a stage. With `ranges` in FP32, with the batch's own statistics, and noting the ranges of
-        tensors there."""
+        tensors there. `recompute`: autograd keeps the tensors between blocks only."""
+        if recompute:
+            return self._recomputed(graph, x, dropout)
         made: dict[str, Edge] = {}
         for node in graph:
             if node.op == "input":
@@ -92,6 +97,29 @@ class Quantised(nn.Module):
                 edge = self._run(node, [made[i] for i in node.inputs], dropout, ranges)
             made[node.name] = edge if tap is None or node.op == "dropout" else tap(node, edge)
         return value_of(made[graph[-1].name])
+
+    def _recomputed(self, graph: Int8Graph, x: Tensor, dropout: bool) -> Tensor:
+        """`run_graph`, block by block."""
+        edge = self._made(graph[0], to_channels_last(x), None)
+        before = graph[0].name
+        for nodes in node_blocks(graph):
+            block = partial(self._block, nodes, before, dropout)
+            edge = recomputed(block, edge, self._norms(nodes))
+            before = nodes[-1].name
+        return value_of(edge)
+
+    def _block(self, nodes: Int8Graph, before: str, dropout: bool, edge: Edge) -> Edge:
+        """The last tensor of a block's nodes, given the one before it."""
+        made = {before: edge}
+        for node in nodes:
+            made[node.name] = self._run(node, [made[i] for i in node.inputs], dropout, None)
+        return made[nodes[-1].name]
+
+    def _norms(self, nodes: Int8Graph) -> list[ElasticNorm]:
+        """The batch norms that some nodes of a graph train."""
+        weighted = (n for n in nodes if n.weights is not None)
+        found = (_norm_and_bias(self.weights_at(n.sizes), n)[0] for n in weighted)
+        return [norm for norm in found if norm is not None]
 
     def _run(self, node: Node, inputs: list[Edge], dropout: bool, ranges: Ranges | None) -> Edge:
         x = inputs[0]

@@ -1,11 +1,9 @@
-"""The training loop: the sandwich rule with in-place distillation (BigNAS, Yu et al., ECCV 2020).
-
-A step trains the largest subnet on the labels, then the smallest and some random ones on what the
-largest says, adds up their gradients and takes one step of the optimiser."""
+"""The training loop: steps, metrics, checkpoints and evaluations of one run."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,25 +11,24 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from spacedsl_runtime.board import open_board
 from spacedsl_runtime.data.split import Data, Unreadables, unreadable_limit
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import DivergedError, RunError
 from spacedsl_runtime.plan import Plan, read_plan
-from spacedsl_runtime.subnet import Subnet, describe, largest, sample, smallest, subnet_json
-from spacedsl_runtime.train.batches import Normalise, batches, resized
-from spacedsl_runtime.train.evaluate import Evaluation, Score, distinct, evaluated_subnets
-from spacedsl_runtime.train.losses import adaptive_alpha_divergence, kl_divergence
-from spacedsl_runtime.train.optimise import average_of, optimiser_of, set_rate
-from spacedsl_runtime.train.parallel import World, average, share, wait, world_of
+from spacedsl_runtime.subnet import Subnet, describe, subnet_json
+from spacedsl_runtime.train.batches import Normalise, batches
+from spacedsl_runtime.train.device import UNDER_WAY, Arriving, arriving, kernels
+from spacedsl_runtime.train.evaluate import Evaluation, Score, evaluate_together, evaluated_subnets
+from spacedsl_runtime.train.optimise import average_of, optimiser_of
+from spacedsl_runtime.train.parallel import World, share, wait, world_of
 from spacedsl_runtime.train.quantise import check_target, fp32_stamp, quantised
 from spacedsl_runtime.train.recipe import Recipe, steps_per_epoch, training_part
 from spacedsl_runtime.train.run import CHECKPOINT, Description, Run
-from spacedsl_runtime.train.seeds import Use, choices, seed_of
+from spacedsl_runtime.train.seeds import Use, seed_of
 from spacedsl_runtime.train.state import Progress, State, Trained, load_state, save_state
+from spacedsl_runtime.train.step import sandwich, train_step
 
 LOG_STEPS = 10
 FAILED = "failed.subnet.json"
@@ -40,9 +37,11 @@ FAILED = "failed.subnet.json"
 @dataclass(frozen=True)
 class Job:
     """What to train on what, where to. `plan_json` is the compiler's; `labels` in the files are
-    the data's. `evaluate_every` and `save_every` are in steps; they, `workers` and `threads` do
-    not change the weights. `fp32`: the folder of the training whose weights QAT begins with; the
-    plan names a target then."""
+    the data's. `evaluate_every` and `save_every` are in steps; they, `workers`, `threads` and
+    `recompute` (activations within blocks are computed again in the backward pass, which saves
+    memory) do not change the weights. `deterministic`: on CUDA, kernels that give the same bytes
+    each time. `fp32`: the folder of the training whose weights QAT begins with; the plan names a
+    target then."""
 
     plan_json: Mapping[str, Any]
     data: Data
@@ -54,6 +53,8 @@ class Job:
     device: str = "cpu"
     workers: int = 0
     threads: int | None = None
+    recompute: bool = False
+    deterministic: bool = True
     command: tuple[str, ...] = ()
     fp32: Path | None = None
 
@@ -68,8 +69,6 @@ class Reached:
     scores: tuple[Score, ...]
 
 
-DIVERGENCES = {"kl": kl_divergence, "alpha": adaptive_alpha_divergence}
-
 Show = Callable[[Reached], None]
 Warn = Callable[[str], None]
 
@@ -83,6 +82,7 @@ def train(job: Job, resume: bool, show: Show, warn: Warn) -> tuple[Score, ...]:
         torch.set_num_threads(job.threads)
     with ExitStack() as stack:
         world, device = stack.enter_context(world_of(job.device))
+        stack.enter_context(kernels(device, job.recipe.precision, job.deterministic))
         if job.recipe.batch % world.size:
             raise RunError(f"a batch of {job.recipe.batch} is not shared by {world.size} processes")
         run = None
@@ -91,6 +91,11 @@ def train(job: Job, resume: bool, show: Show, warn: Warn) -> tuple[Score, ...]:
             run = stack.enter_context(Run(job.folder, about, resume, warn))
         wait(world)
         return _train(job, plan, run, world, device, show, warn)
+
+
+def name_of(device: str) -> str:
+    """`cpu`, or the card's name: bytes are the same on one kind of card only."""
+    return torch.cuda.get_device_name() if device == "cuda" else device
 
 
 def _describe(job: Job, plan: Plan, world: World) -> Description:
@@ -102,7 +107,6 @@ def _describe(job: Job, plan: Plan, world: World) -> Description:
         "classes": data.classes,
         "mean": job.normalise.mean,
         "std": job.normalise.std,
-        "processes": world.size,
         **vars(job.recipe),
     }
     if job.fp32 is not None:
@@ -113,7 +117,8 @@ def _describe(job: Job, plan: Plan, world: World) -> Description:
         "labels": data.labels,
         "command": job.command,
         "threads": torch.get_num_threads(),
-        "device": job.device,
+        "processes": world.size,
+        "device": name_of(job.device),
     }
     return Description(plan, job.plan_json, settings, about)
 
@@ -139,41 +144,74 @@ def _train(
         run.board = open_board(run.folder, progress.step)
     per_epoch = steps_per_epoch(data, recipe.batch)
 
-    def evaluated(run: Run, step: int) -> tuple[Score, ...]:
-        found = evaluation(weights_of(state), evaluated_subnets(plan, recipe.seed))
-        run.log({"step": step, "scores": {s.name: s.to_json() for s in found}})
+    def evaluated(step: int) -> tuple[Score, ...]:
+        subnets = evaluated_subnets(plan, recipe.seed)
+        found = evaluate_together(evaluation, weights_of(state), subnets, world)
+        if run is not None:
+            run.log({"step": step, "scores": {s.name: s.to_json() for s in found}})
         return found
 
     scores: tuple[Score, ...] = ()
-    if run is not None and _due(progress.step, job.evaluate_every, recipe):
-        scores = evaluated(run, progress.step)  # comes after the checkpoint
+    if _due(progress.step, job.evaluate_every, recipe):
+        scores = evaluated(progress.step)  # comes after the checkpoint
     loader = batches(
         data, recipe, max(plan.resolutions), progress.step, world, unreadables, job.workers
     )
+    launched: deque[_Launched] = deque()
+
+    def settled(most: int) -> list[tuple[int, float]]:
+        """Wait until at most so many steps are under way; check and log the others. Their numbers
+        and the largest subnet's losses."""
+        found: list[tuple[int, float]] = []
+        while len(launched) > most:
+            one = launched.popleft()
+            loss = _checked(one, plan, run)
+            if run is not None and _due(one.step, LOG_STEPS, recipe):
+                epoch = one.step / per_epoch
+                run.log({"step": one.step, "epoch": epoch, "lr": one.rate, "loss": loss})
+            found.append((one.step, loss["largest"]))
+        return found
+
     began = time.perf_counter()
     for step, (views, labels) in enumerate(loader, progress.step):
-        images = job.normalise(views.to(device))
+        images = job.normalise(views.to(device, non_blocking=True))
         subnets = sandwich(plan, recipe, step)
         torch.manual_seed(seed_of(recipe.seed, Use.dropout, step, world.rank))
-        rate = recipe.lr_at(step)
-        losses = train_step(state, images, labels.to(device), subnets, recipe, rate, world)
+        expected, rate = labels.to(device, non_blocking=True), recipe.lr_at(step)
+        losses = train_step(state, images, expected, subnets, recipe, rate, world, job.recompute)
+        launched.append(_Launched(step + 1, subnets, rate, arriving(losses)))
+        saving = _due(step + 1, job.save_every, recipe)
+        evaluating = _due(step + 1, job.evaluate_every, recipe)
+        ended = settled(0 if saving or evaluating else UNDER_WAY[device.type])
         speed = recipe.batch / (time.perf_counter() - began)
-        loss = dict(zip(subnets, losses, strict=True))
-        if not all(map(_finite, losses)):
-            raise _diverged(step, loss, subnets, plan, run)
-        done = step + 1
-        if run is not None:
-            if _due(done, LOG_STEPS, recipe):
-                run.log({"step": done, "epoch": done / per_epoch, "lr": rate, "loss": loss})
-            if _due(done, job.save_every, recipe):
-                now = Progress(done, run.sync(), tuple(unreadables.names))
-                save_state(run.checkpoint, state, now, _stamp(job))
-            if _due(done, job.evaluate_every, recipe):
-                scores = evaluated(run, done)
-        show(Reached(done, losses[0], speed, scores))
+        if saving and run is not None:
+            reached = Progress(step + 1, run.sync(), tuple(unreadables.names))
+            save_state(run.checkpoint, state, reached, _stamp(job))
+        if evaluating:
+            scores = evaluated(step + 1)
+        for number, largest in ended:
+            show(Reached(number, largest, speed, scores))
         began = time.perf_counter()
     wait(world)
-    return scores
+    return scores if world.first else ()
+
+
+@dataclass(frozen=True)
+class _Launched:
+    """A step (counted from 1) whose losses are on their way here."""
+
+    step: int
+    subnets: Mapping[str, Subnet]
+    rate: float
+    losses: Arriving
+
+
+def _checked(one: _Launched, plan: Plan, run: Run | None) -> dict[str, float]:
+    """The losses of a step by subnet. Raises `DivergedError` where one is not a number."""
+    found = dict(zip(one.subnets, one.losses.read(), strict=True))
+    if not all(map(_finite, found.values())):
+        raise _diverged(one.step - 1, found, one.subnets, plan, run)
+    return found
 
 
 def _due(step: int, every: int, recipe: Recipe) -> bool:
@@ -190,60 +228,6 @@ def _model(job: Job, plan: Plan, evaluation: Evaluation, world: World) -> Traine
     qat = quantised(supernet, job.fp32 / CHECKPOINT, path, evaluation.calibration, seed)
     share(qat, world)
     return qat.train()
-
-
-def sandwich(plan: Plan, recipe: Recipe, step: int) -> dict[str, Subnet]:
-    """The subnets of a step by name: largest, smallest, random ones; equal ones once."""
-    rng = choices(recipe.seed, Use.subnets, step)
-    found = {"largest": largest(plan), "smallest": smallest(plan)}
-    found |= {f"random{i}": sample(plan, rng) for i in range(recipe.random_subnets)}
-    return distinct(found)
-
-
-def train_step(
-    state: State,
-    images: Tensor,
-    labels: Tensor,
-    subnets: Mapping[str, Subnet],
-    recipe: Recipe,
-    rate: float,
-    world: World,
-) -> list[float]:
-    """One step on images (N, C, S, S) and labels (N,) with learning rate `rate`; the loss of every
-    subnet, the largest first. Where one is not finite, no weight is changed."""
-    model, optimiser = state.model, state.optimiser
-    optimiser.zero_grad(set_to_none=True)
-    losses: list[Tensor] = []
-    teacher: Tensor | None = None
-    for subnet in subnets.values():
-        logits = model(resized(images, subnet.resolution), subnet, dropout=teacher is None)
-        loss = _loss(logits, labels, teacher, recipe)
-        torch.autograd.backward(loss)
-        losses.append(loss.detach())
-        if teacher is None:
-            teacher = logits.detach()
-    found: list[float] = average(model, torch.stack(losses), world).tolist()
-    if not all(map(_finite, found)):
-        return found
-    nn.utils.clip_grad_value_(model.parameters(), recipe.clip)
-    set_rate(optimiser, rate)
-    optimiser.step()
-    if state.average is not None:
-        state.average.update_parameters(model)
-    return found
-
-
-def _loss(logits: Tensor, labels: Tensor, teacher: Tensor | None, recipe: Recipe) -> Tensor:
-    """Logits (N, classes) against labels, or by a divergence against the largest's."""
-    softly = 0.0 if teacher is None else recipe.distill
-    parts: list[Tensor] = []
-    if softly < 1:
-        hard = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-        parts.append((1 - softly) * hard)
-    if teacher is not None and softly > 0:
-        divergence = DIVERGENCES[recipe.distill_loss]
-        parts.append(softly * divergence(logits, teacher))
-    return torch.stack(parts).sum()
 
 
 def weights_of(state: State) -> Trained:

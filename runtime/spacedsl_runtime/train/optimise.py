@@ -25,7 +25,8 @@ def optimiser_of(model: nn.Module, recipe: Recipe) -> SGD:
         {"params": quantisers, "weight_decay": 0.0, SHARE: own},
     ]
     nesterov = recipe.momentum > 0
-    return SGD(groups, recipe.lr, momentum=recipe.momentum, nesterov=nesterov)
+    fused = next(model.parameters()).is_cuda or None
+    return SGD(groups, recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=fused)
 
 
 def set_rate(optimiser: SGD, rate: float) -> None:
