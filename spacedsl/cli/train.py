@@ -101,7 +101,9 @@ def train(
         help="On CUDA: the same bytes each time on one kind of card.",
     ),
     threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="CPU threads."),
-    workers: int = typer.Option(0, "--workers", min=0, max=256, help="Processes that read images."),
+    workers: int | None = typer.Option(
+        None, "--workers", min=0, max=256, help="Processes that read images (as cores allow)."
+    ),
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
     format: Format = FORMAT,
 ) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 
 import torch
@@ -25,7 +26,7 @@ from spacedsl_runtime.elastic.functional import to_channels_last
 from spacedsl_runtime.errors import DivergedError
 from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.subnet import Subnet, describe
-from spacedsl_runtime.train.batches import batches, resized
+from spacedsl_runtime.train.batches import batches
 from spacedsl_runtime.train.device import UNDER_WAY, Arriving, arriving, autocast, kernels
 from spacedsl_runtime.train.evaluate import Evaluation, distinct
 from spacedsl_runtime.train.parallel import World
@@ -181,18 +182,19 @@ class _Training:
 
     def _steps(self, recipe: Recipe, first: int) -> Iterator[tuple[int, Maps]]:
         """Steps and the teacher's maps; images are read where the maps are not kept."""
-        whole, size = replace(recipe, steps=first + recipe.steps), max(self.job.resolutions)
+        whole = replace(recipe, steps=first + recipe.steps)
         step = first
         while step < whole.steps:
             if kept := self._kept(f"step{step}"):
                 yield step, kept
                 step += 1
                 continue
-            found = batches(self.data, whole, size, step, World(), self.unreadables)
+            size = partial(resolution_at, self.job)
+            found = batches(
+                self.data, whole, size, step, World(), self.unreadables, device=self.device
+            )
             for views, _ in found:
-                here = self.teacher.normalise(views.to(self.device, non_blocking=True))
-                images = resized(here, resolution_at(self.job, step))
-                yield step, self.maps(f"step{step}", images)
+                yield step, self.maps(f"step{step}", self.teacher.normalise(views))
                 step += 1
                 if self._kept(f"step{step}"):
                     break

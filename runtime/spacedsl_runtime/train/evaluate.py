@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spacedsl_runtime.data.kept import Kept
 from spacedsl_runtime.data.split import Bytes, Data, Labels, Split, Unreadables
 from spacedsl_runtime.data.views import plain_batches
 from spacedsl_runtime.elastic.calibrate import recalibrate
@@ -26,9 +27,6 @@ RANDOM = 3
 
 BATCH = 256
 CALIBRATION_BATCHES, CALIBRATION_BATCH = 20, 64
-
-KEPT_BYTES = 1 << 27
-"""Views of one split and resolution are kept in memory up to this size."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +99,7 @@ class Evaluation:
     seed: int
     device: torch.device
     unreadables: Unreadables
-    _kept: dict[tuple[str, int], list[tuple[Bytes, Labels]]] = field(
-        default_factory=dict, repr=False
-    )
+    kept: Kept = field(default_factory=Kept, repr=False)
 
     def __call__(self, supernet: Trained, subnets: dict[str, Subnet]) -> tuple[Score, ...]:
         """The scores of subnets by name. The supernet is not changed. Raises `DataError`."""
@@ -132,14 +128,10 @@ class Evaluation:
     def _views(
         self, name: str, split: Split, resolution: int, batch: int
     ) -> Iterable[tuple[Bytes, Labels]]:
-        """Plain views and labels in batches; few enough are kept in memory."""
-        found = plain_batches(split, resolution, self.data.augment, batch, self.unreadables)
-        if len(split.labels) * self.data.channels * resolution**2 > KEPT_BYTES:
-            return found
-        key = (name, resolution)
-        if key not in self._kept:
-            self._kept[key] = list(found)
-        return self._kept[key]
+        """Plain views and labels in batches, decoded once where there is room."""
+        made = plain_batches(split, resolution, self.data.augment, batch, self.unreadables)
+        size = len(split.labels) * self.data.channels * resolution**2
+        return self.kept.get((name, resolution), size, made)
 
     def test(self, network: nn.Module, resolution: int) -> tuple[int, float, int]:
         """Right answers, sum of cross entropies and number of images of the test split."""
@@ -157,4 +149,4 @@ class Evaluation:
 
     def _here(self, array: Bytes | Labels) -> Tensor:
         """An array on the evaluation's device; of the same values."""
-        return torch.from_numpy(array).to(self.device, non_blocking=True)
+        return torch.tensor(array, device=self.device)

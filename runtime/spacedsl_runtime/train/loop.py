@@ -12,13 +12,13 @@ from typing import Any, cast
 
 import torch
 
-from spacedsl_runtime.board import open_board
+from spacedsl_runtime.board import Boards
 from spacedsl_runtime.data.split import Data, Unreadables, unreadable_limit
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import DivergedError, RunError
 from spacedsl_runtime.plan import Plan, read_plan
 from spacedsl_runtime.subnet import Subnet, describe, subnet_json
-from spacedsl_runtime.train.batches import Normalise, batches
+from spacedsl_runtime.train.batches import Normalise, batches, usual_workers
 from spacedsl_runtime.train.device import UNDER_WAY, Arriving, arriving, kernels
 from spacedsl_runtime.train.evaluate import Evaluation, Score, evaluate_together, evaluated_subnets
 from spacedsl_runtime.train.optimise import average_of, optimiser_of
@@ -40,8 +40,8 @@ class Job:
     the data's. `evaluate_every` and `save_every` are in steps; they, `workers`, `threads` and
     `recompute` (activations within blocks are computed again in the backward pass, which saves
     memory) do not change the weights. `deterministic`: on CUDA, kernels that give the same bytes
-    each time. `fp32`: the folder of the training whose weights QAT begins with; the plan names a
-    target then."""
+    each time. None workers are as many as usual. `fp32`: the folder of the training whose weights
+    QAT begins with; the plan names a target then. `logs`: names of `board.KINDS`."""
 
     plan_json: Mapping[str, Any]
     data: Data
@@ -51,12 +51,13 @@ class Job:
     evaluate_every: int
     save_every: int
     device: str = "cpu"
-    workers: int = 0
+    workers: int | None = None
     threads: int | None = None
     recompute: bool = False
     deterministic: bool = True
     command: tuple[str, ...] = ()
     fp32: Path | None = None
+    logs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ def _describe(job: Job, plan: Plan, world: World) -> Description:
         "classes": data.classes,
         "mean": job.normalise.mean,
         "std": job.normalise.std,
+        "decoder": data.decoder,
         **vars(job.recipe),
     }
     if job.fp32 is not None:
@@ -135,13 +137,11 @@ def _train(
     recipe, data = job.recipe, training_part(job.data, job.recipe.holdout)
     unreadables = Unreadables(unreadable_limit(len(data.train.labels)), warn)
     evaluation = Evaluation(data, job.normalise, recipe.seed, device, unreadables)
-    model = _model(job, plan, evaluation, world)
-    state = State(model, optimiser_of(model, recipe), average_of(model, recipe))
-    progress = _resumed(job.folder / CHECKPOINT, state, run)
+    state, progress = _begun(job, plan, evaluation, world, run)
     if progress.step:
         unreadables.names[:] = progress.unreadable
     if run is not None:
-        run.board = open_board(run.folder, progress.step)
+        run.boards = Boards(run.folder, progress.step, job.logs, warn)
     per_epoch = steps_per_epoch(data, recipe.batch)
 
     def evaluated(step: int) -> tuple[Score, ...]:
@@ -154,9 +154,9 @@ def _train(
     scores: tuple[Score, ...] = ()
     if _due(progress.step, job.evaluate_every, recipe):
         scores = evaluated(progress.step)  # comes after the checkpoint
-    loader = batches(
-        data, recipe, max(plan.resolutions), progress.step, world, unreadables, job.workers
-    )
+    workers = usual_workers(data, device.type, world.local) if job.workers is None else job.workers
+    size, start = max(plan.resolutions), progress.step
+    loader = batches(data, recipe, size, start, world, unreadables, workers, device)
     launched: deque[_Launched] = deque()
 
     def settled(most: int) -> list[tuple[int, float]]:
@@ -174,11 +174,11 @@ def _train(
 
     began = time.perf_counter()
     for step, (views, labels) in enumerate(loader, progress.step):
-        images = job.normalise(views.to(device, non_blocking=True))
+        images = job.normalise(views)
         subnets = sandwich(plan, recipe, step)
         torch.manual_seed(seed_of(recipe.seed, Use.dropout, step, world.rank))
-        expected, rate = labels.to(device, non_blocking=True), recipe.lr_at(step)
-        losses = train_step(state, images, expected, subnets, recipe, rate, world, job.recompute)
+        rate = recipe.lr_at(step)
+        losses = train_step(state, images, labels, subnets, recipe, rate, world, job.recompute)
         launched.append(_Launched(step + 1, subnets, rate, arriving(losses)))
         saving = _due(step + 1, job.save_every, recipe)
         evaluating = _due(step + 1, job.evaluate_every, recipe)
@@ -217,6 +217,15 @@ def _checked(one: _Launched, plan: Plan, run: Run | None) -> dict[str, float]:
 def _due(step: int, every: int, recipe: Recipe) -> bool:
     """After how many steps what is done `every` so many is done; the last is always among them."""
     return step > 0 and (step % every == 0 or step == recipe.steps)
+
+
+def _begun(
+    job: Job, plan: Plan, evaluation: Evaluation, world: World, run: Run | None
+) -> tuple[State, Progress]:
+    """What is trained, as it begins or as its checkpoint has it."""
+    model = _model(job, plan, evaluation, world)
+    state = State(model, optimiser_of(model, job.recipe), average_of(model, job.recipe))
+    return state, _resumed(job.folder / CHECKPOINT, state, run)
 
 
 def _model(job: Job, plan: Plan, evaluation: Evaluation, world: World) -> Trained:

@@ -37,6 +37,11 @@ class World(NamedTuple):
         """Does this one write?"""
         return self.rank == 0
 
+    @property
+    def local(self) -> int:
+        """How many of them are on this machine."""
+        return int(os.environ.get("LOCAL_WORLD_SIZE", self.size))
+
 
 @contextmanager
 def world_of(device: str) -> Iterator[tuple[World, torch.device]]:

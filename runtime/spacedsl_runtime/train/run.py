@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from spacedsl_runtime.board import Board, record
+from spacedsl_runtime.board import Boards
 from spacedsl_runtime.errors import RunError
 from spacedsl_runtime.files import write_atomic
 from spacedsl_runtime.plan import Plan
@@ -69,7 +69,7 @@ class Run(AbstractContextManager["Run"]):
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.folder, self.checkpoint = folder, folder / CHECKPOINT
-        self.board: Board | None = None
+        self.boards: Boards | None = None
         begun = holds_run(folder, resume)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -93,8 +93,8 @@ class Run(AbstractContextManager["Run"]):
         trace: TracebackType | None,
     ) -> None:
         try:
-            if self.board is not None:
-                self.board.close()
+            if self.boards is not None:
+                self.boards.close()
             self._log.close()
         except OSError:  # what could not be written is already reported
             if kind is None:
@@ -110,14 +110,14 @@ class Run(AbstractContextManager["Run"]):
         self._log.seek(log_bytes)
 
     def log(self, entry: Mapping[str, Any]) -> None:
-        """Write one line of metrics, and its numbers to TensorBoard."""
+        """Write one line of metrics, and show its numbers where they are shown besides."""
         try:
             self._log.write(json.dumps(entry, allow_nan=False).encode() + b"\n")
             self._log.flush()
         except OSError as error:
             raise cannot_write(self.folder / METRICS, error) from None
-        if self.board is not None:
-            record(self.board, entry)
+        if self.boards is not None:
+            self.boards.record(entry)
 
     def sync(self) -> int:
         """The bytes of metrics so far, which are on the disk then."""
