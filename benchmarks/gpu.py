@@ -13,11 +13,12 @@ table; with an estimate of the paper's 360 epochs of ImageNet."""
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import platform
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
@@ -193,16 +194,18 @@ def _busy(way: Way, device: torch.device) -> float:
     return min(1.0, kernels_us * 1e-6 / took)
 
 
-def fitting(make: Callable[[int], Way], batch: int, device: torch.device, rounds: int) -> Any:
+def fitting(
+    make: Callable[[int], Way], batch: int, device: torch.device, rounds: int
+) -> tuple[int, Measured]:
     """Measure with the greatest batch that fits: `batch`, or halves of it."""
     while True:
-        try:
+        with suppress(torch.OutOfMemoryError):
             return batch, measure(make(batch), device, rounds)
-        except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
-            if batch == 1:
-                raise
-            batch //= 2
+        gc.collect()
+        torch.cuda.empty_cache()
+        if batch == 1:
+            raise SystemExit("not even one image fits")
+        batch //= 2
 
 
 def ways_of(
