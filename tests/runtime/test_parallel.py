@@ -116,3 +116,13 @@ def test_the_command_trains_with_two_processes(tmp_path: Path) -> None:
         assert found["subnets"]["largest"]["images"] == 16
         assert json.loads((folder / "run.json").read_text())["processes"] == 2
     assert set(found["subnets"]["largest"]) >= {"fp32_top1", "lost_points"}
+    alone = subprocess.run(
+        [sys.executable, *words, *options, "--resume"],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=200,
+        check=False,
+    )
+    assert alone.returncode == 0, alone.stderr
+    assert "processes is 2, this run's is 1" in alone.stderr

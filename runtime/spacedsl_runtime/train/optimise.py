@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 from torch.optim import SGD
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -26,7 +27,11 @@ def optimiser_of(model: nn.Module, recipe: Recipe) -> SGD:
     ]
     nesterov = recipe.momentum > 0
     fused = next(model.parameters()).is_cuda or None
-    return SGD(groups, recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=fused)
+    optimiser = SGD(groups, recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=fused)
+    if fused and recipe.momentum:  # the fused kernel takes momenta of all parameters, or of none
+        for parameter in model.parameters():
+            optimiser.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimiser
 
 
 def set_rate(optimiser: SGD, rate: float) -> None:
