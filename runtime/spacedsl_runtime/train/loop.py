@@ -140,7 +140,11 @@ def _train(
     per_epoch = steps_per_epoch(data, recipe.batch)
 
     def evaluated(run: Run, step: int) -> tuple[Score, ...]:
-        found = evaluation(weights_of(state), evaluated_subnets(plan, recipe.seed))
+        subnets = evaluated_subnets(plan, recipe.seed)
+        found = evaluation(weights_of(state), subnets)
+        losses = {score.name: score.loss for score in found}
+        if not all(map(_finite, losses.values())):
+            raise _diverged(step - 1, losses, subnets, plan, run)
         run.log({"step": step, "scores": {s.name: s.to_json() for s in found}})
         return found
 
