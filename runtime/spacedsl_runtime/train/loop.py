@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 
 from spacedsl_runtime.board import Boards
 from spacedsl_runtime.data.split import Data, Unreadables, unreadable_limit
@@ -147,6 +148,7 @@ def _train(
     def evaluated(step: int) -> tuple[Score, ...]:
         subnets = evaluated_subnets(plan, recipe.seed)
         found = evaluate_together(evaluation, weights_of(state), subnets, world)
+        _check(step, {score.name: score.loss for score in found}, subnets, plan, run)
         if run is not None:
             run.log({"step": step, "scores": {s.name: s.to_json() for s in found}})
         return found
@@ -154,9 +156,7 @@ def _train(
     scores: tuple[Score, ...] = ()
     if _due(progress.step, job.evaluate_every, recipe):
         scores = evaluated(progress.step)  # comes after the checkpoint
-    workers = usual_workers(data, device.type, world.local) if job.workers is None else job.workers
-    size, start = max(plan.resolutions), progress.step
-    loader = batches(data, recipe, size, start, world, unreadables, workers, device)
+    loader = _loader(job, data, max(plan.resolutions), progress.step, world, unreadables, device)
     launched: deque[_Launched] = deque()
 
     def settled(most: int) -> list[tuple[int, float]]:
@@ -165,7 +165,8 @@ def _train(
         found: list[tuple[int, float]] = []
         while len(launched) > most:
             one = launched.popleft()
-            loss = _checked(one, plan, run)
+            loss = dict(zip(one.subnets, one.losses.read(), strict=True))
+            _check(one.step, loss, one.subnets, plan, run)
             if run is not None and _due(one.step, LOG_STEPS, recipe):
                 epoch = one.step / per_epoch
                 run.log({"step": one.step, "epoch": epoch, "lr": one.rate, "loss": loss})
@@ -196,6 +197,20 @@ def _train(
     return scores if world.first else ()
 
 
+def _loader(
+    job: Job,
+    data: Data,
+    size: int,
+    start: int,
+    world: World,
+    unreadables: Unreadables,
+    device: torch.device,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Views (N, C, size, size) and labels (N,) of the steps from `start`, on the device."""
+    workers = usual_workers(data, device.type, world.local) if job.workers is None else job.workers
+    return batches(data, job.recipe, size, start, world, unreadables, workers, device)
+
+
 @dataclass(frozen=True)
 class _Launched:
     """A step (counted from 1) whose losses are on their way here."""
@@ -206,12 +221,16 @@ class _Launched:
     losses: Arriving
 
 
-def _checked(one: _Launched, plan: Plan, run: Run | None) -> dict[str, float]:
-    """The losses of a step by subnet. Raises `DivergedError` where one is not a number."""
-    found = dict(zip(one.subnets, one.losses.read(), strict=True))
-    if not all(map(_finite, found.values())):
-        raise _diverged(one.step - 1, found, one.subnets, plan, run)
-    return found
+def _check(
+    step: int,
+    losses: Mapping[str, float],
+    subnets: Mapping[str, Subnet],
+    plan: Plan,
+    run: Run | None,
+) -> None:
+    """Raises `DivergedError` where a loss of a step (from 1) is not a number."""
+    if not all(map(_finite, losses.values())):
+        raise _diverged(step - 1, losses, subnets, plan, run)
 
 
 def _due(step: int, every: int, recipe: Recipe) -> bool:
