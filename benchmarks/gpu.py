@@ -19,7 +19,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -62,12 +62,13 @@ class Way:
 
 @dataclass(frozen=True)
 class Measured:
-    """`seconds` of a step (median), `memory` in bytes at its greatest, `busy`: the share of the
-    time in which the card computes (from the profiler's kernel times), None on a CPU."""
+    """`seconds` of a step (median), `memory` in bytes at its greatest; on a card `busy`, the share of
+    the time in which it computes, and `kernels`, shares of that time by kind."""
 
     seconds: float
     memory: int
-    busy: float | None
+    busy: float | None = None
+    kernels: dict[str, float] = field(default_factory=dict)
 
 
 def plan_of(space: str, resolution: int, target: str | None = None) -> Plan:
@@ -176,22 +177,45 @@ def measure(way: Way, device: torch.device, rounds: int) -> Measured:
             wait(device)
             seconds.append(time.perf_counter() - start)
         memory = memory_of(device)
-        busy = _busy(way, device) if device.type == "cuda" else None
-    return Measured(median(seconds), memory, busy)
+        if device.type != "cuda":
+            return Measured(median(seconds), memory)
+        busy, kinds = _kernels(way, device)
+    return Measured(median(seconds), memory, busy, kinds)
 
 
-def _busy(way: Way, device: torch.device) -> float:
-    """Time in kernels over time in all, of three steps begun without waiting between them."""
+KINDS = (
+    "depthwise",
+    "batch_norm",
+    "bn_",
+    "conv",
+    "cudnn",
+    "gemm",
+    "cutlass",
+    "sgd",
+    "foreach",
+    "reduce",
+    "elementwise",
+)
+"""Words in the names of kernels; the first that a name has is its kind."""
+
+
+def _kernels(way: Way, device: torch.device) -> tuple[float, dict[str, float]]:
+    """Time in kernels over time in all of a step, and the kernels' shares by kind."""
     from torch.profiler import ProfilerActivity, profile
 
-    with profile(activities=[ProfilerActivity.CUDA]) as found:
+    with profile(activities=[ProfilerActivity.CUDA], acc_events=True) as found:
         start = time.perf_counter()
-        for i in range(3):
-            way.step(i)
+        way.step(0)
         wait(device)
         took = time.perf_counter() - start
-    kernels_us = sum(event.device_time_total for event in found.key_averages())
-    return min(1.0, kernels_us * 1e-6 / took)
+    kinds: dict[str, float] = {}
+    for event in found.key_averages():
+        name = event.key.lower()
+        kind = next((k for k in KINDS if k in name), "other")
+        kinds[kind] = kinds.get(kind, 0.0) + event.device_time_total * 1e-6
+    busy = sum(kinds.values())
+    shares = {k: round(v / busy, 3) for k, v in sorted(kinds.items(), key=lambda e: -e[1])}
+    return min(1.0, busy / took), shares
 
 
 def fitting(
@@ -290,6 +314,7 @@ def main() -> None:
                 "images_per_second": speed,
                 "memory_gb": found.memory / 1e9,
                 "busy": found.busy,
+                "kernels": found.kernels,
                 "paper_days": days,
             }
             print(json.dumps(row), flush=True)
