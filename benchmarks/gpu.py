@@ -62,8 +62,8 @@ class Way:
 
 @dataclass(frozen=True)
 class Measured:
-    """`seconds` of a step (median), `memory` in bytes at its greatest; on a card `busy`, the share of
-    the time in which it computes, and `kernels`, shares of that time by kind."""
+    """`seconds` of a step (median), `memory` in bytes at its greatest. On a card: `busy`, the share
+    of the time in which it computes, and `kernels`, shares of that time by kind."""
 
     seconds: float
     memory: int
