@@ -25,7 +25,8 @@ class Recipe:
     distillation in the loss of all but the largest, the rest being that of the labels;
     `distill_loss` is its divergence (`losses.py`). `ema`: decay of averaged weights per step, 0 for
     none. `holdout` training images are left out, for a search to choose subnets by. In QAT
-    `quantiser_lr` is the peak rate of quantisers, warmed up and lowered like `lr`."""
+    `quantiser_lr` is the share of itself that a scale moves in a step at most, at the peak; it is
+    warmed up and lowered like `lr`."""
 
     steps: int
     batch: int
@@ -70,7 +71,7 @@ _BOUNDS = (
     ("distill", 0, 1),
     ("ema", 0, 0.999999),
     ("holdout", 0, 1e9),
-    ("quantiser_lr", 0, 1e38),
+    ("quantiser_lr", 0, 0.5),
     ("seed", 0, 2**63 - 1),
 )
 
@@ -102,7 +103,7 @@ HOLDOUT_SHARE, HOLDOUT_MOST = 10, 10_000
 QAT_LR_SHARE = 0.1
 """QAT's learning rate over that of FP32 (SpaceEvo, Sec. 5)."""
 
-QUANTISER_LR = 1e-4
+QUANTISER_LR = 1e-3
 
 
 def recipe_for(
