@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from spacedsl import api
-from spacedsl.cli.accelerator import DEVICE, Device
+from spacedsl.cli.accelerator import DEVICE, Device, precision_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.front import Deployment, measured, plot, print_front, write_front
 from spacedsl.cli.limits import parse_limits
@@ -81,7 +81,7 @@ def search(
     FILES[suffix].need()
     asked = parse_limits(limits) or device.limits_ms
     plan = Plan(population, rounds, window, seed)
-    with runtime_faults():
+    with runtime_faults(), _kernels(where):
         chooser = _chooser(run, space, device.target, data, images, threads, where)
         known = latency_range(space, device.latency)
         if known.least_ms is None or known.greatest_ms is None:
@@ -176,6 +176,15 @@ def _chooser(
     plan = read_plan(json.loads(json_text(supernet_plan(space, target))), "supernet")
     unreadable = Unreadables(unreadable_limit(images or IMAGES), _warn)
     return open_chooser(run, plan, data, images, unreadable, device_of(where.value))
+
+
+@contextmanager
+def _kernels(where: Device) -> Iterator[None]:
+    """Those that give the same accuracies each time."""
+    from spacedsl_runtime.train.device import device_of, kernels
+
+    with kernels(device_of(where.value), precision_of(None, where, quantised=True), True):
+        yield
 
 
 def _warn(message: str) -> None:

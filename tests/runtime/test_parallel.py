@@ -68,12 +68,18 @@ with world_of("cpu") as (world, device):
     assert torch.equal(others[0], others[1])
     whole, losses = step(images.repeat(2, 1, 1, 1), labels.repeat(2), World())
     half, shared = step(images, labels, world)  # batch norms see the same statistics
-    torch.testing.assert_close(losses, shared)
-    moved = 0
+    moved, off, way = 0, 0.0, 0.0
     for p, q, before in zip(whole.parameters(), half.parameters(), model.parameters(), strict=True):
-        torch.testing.assert_close(p, q, rtol=1e-3, atol=1e-4)
+        if sys.argv[1] == "fp32":
+            torch.testing.assert_close(p, q, rtol=1e-3, atol=1e-4)
         moved += not torch.equal(q, before)
+        off += float((p - q).detach().square().sum())
+        way += float((q - before).detach().square().sum())
     assert moved > len(list(model.parameters())) / 2
+    # In 8 bits a value at a tie may round the other way, and others after it.
+    share, near = (0.2, 0.01) if sys.argv[1] == "qat" else (0.001, 1e-5)
+    assert off < share**2 * way, (off, way)
+    torch.testing.assert_close(losses, shared, rtol=near, atol=1e-5)
 threads = [open(f"/proc/self/task/{t}/comm").read() for t in os.listdir("/proc/self/task")]
 assert not any("gloo" in name for name in threads), "they would outlive the interpreter"
 """

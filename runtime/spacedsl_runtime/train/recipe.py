@@ -35,7 +35,8 @@ class Recipe:
     none. `micro_batch`: so many images of one process go through the networks at once, and
     gradients are added up over the batch; batch norms see no more images than these. 0: all of
     them. `holdout` training images are left out, for a search to choose subnets by. In QAT
-    `quantiser_lr` is the peak rate of quantisers, warmed up and lowered like `lr`."""
+    `quantiser_lr` is the share of itself that a scale moves in a step at most, at the peak; it is
+    warmed up and lowered like `lr`."""
 
     steps: int
     batch: int
@@ -85,7 +86,7 @@ _BOUNDS = (
     ("ema", 0, 0.999999),
     ("micro_batch", 0, 1e6),
     ("holdout", 0, 1e9),
-    ("quantiser_lr", 0, 1e38),
+    ("quantiser_lr", 0, 0.5),
     ("seed", 0, 2**63 - 1),
 )
 
@@ -117,7 +118,7 @@ HOLDOUT_SHARE, HOLDOUT_MOST = 10, 10_000
 QAT_LR_SHARE = 0.1
 """QAT's learning rate over that of FP32 (SpaceEvo, Sec. 5)."""
 
-QUANTISER_LR = 1e-4
+QUANTISER_LR = 1e-3
 
 
 def recipe_for(
