@@ -31,7 +31,14 @@ from spacedsl_runtime.train.quantise import check_target, fp32_stamp, quantised
 from spacedsl_runtime.train.recipe import Recipe, steps_per_epoch, training_part
 from spacedsl_runtime.train.run import CHECKPOINT, Description, Run
 from spacedsl_runtime.train.seeds import Use, choices, seed_of
-from spacedsl_runtime.train.state import Progress, State, Trained, load_state, save_state
+from spacedsl_runtime.train.state import (
+    Progress,
+    State,
+    Trained,
+    load_state,
+    save_state,
+    scales_of,
+)
 
 LOG_STEPS = 10
 FAILED = "failed.subnet.json"
@@ -131,7 +138,8 @@ def _train(
     unreadables = Unreadables(unreadable_limit(len(data.train.labels)), warn)
     evaluation = Evaluation(data, job.normalise, recipe.seed, device, unreadables)
     model = _model(job, plan, evaluation, world)
-    state = State(model, optimiser_of(model, recipe), average_of(model, recipe))
+    averaged = average_of(model, recipe)
+    state = State(model, optimiser_of(model, recipe), averaged, scales_of(model))
     progress = _resumed(job.folder / CHECKPOINT, state, run)
     if progress.step:
         unreadables.names[:] = progress.unreadable
@@ -145,7 +153,8 @@ def _train(
         losses = {score.name: score.loss for score in found}
         if not all(map(_finite, losses.values())):
             raise _diverged(step - 1, losses, subnets, plan, run)
-        run.log({"step": step, "scores": {s.name: s.to_json() for s in found}})
+        moved = {"scales_moved": state.moved()} if state.begun else {}
+        run.log({"step": step, "scores": {s.name: s.to_json() for s in found}, **moved})
         return found
 
     scores: tuple[Score, ...] = ()
