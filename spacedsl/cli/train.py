@@ -49,7 +49,11 @@ def train(
         None, "--lr", min=0, help="Peak learning rate; QAT: a tenth of the FP32 training's."
     ),
     quantiser_lr: float | None = typer.Option(
-        None, "--quantiser-lr", min=0, help="Peak learning rate of QAT's scales and offsets (1e-4)."
+        None,
+        "--quantiser-lr",
+        min=0,
+        max=0.5,
+        help="Share by which QAT's scales move a step (1e-3).",
     ),
     warmup: float | None = typer.Option(None, "--warmup", min=0, help="Warm-up in epochs."),
     weight_decay: float | None = typer.Option(None, "--weight-decay", min=0, help="On weights."),
@@ -115,7 +119,7 @@ def train(
         raise fault("bad-option", "--qat and --target go together", "say both, or neither")
     plan, name = _plan(space, target)
     with runtime_faults():
-        from spacedsl_runtime.train.quantise import QAT_FOLDER, fp32_settings
+        from spacedsl_runtime.train.quantise import QAT_FOLDER, fp32_settings, scales_moved
         from spacedsl_runtime.train.run import holds_run
 
         folder = out / QAT_FOLDER if qat else out
@@ -178,11 +182,15 @@ def train(
         if not scores:  # not the process that evaluates
             return
         lost = _lost(scores, out) if qat else {}
+        moved = scales_moved(folder) if qat else {}
     if format is Format.json:
         found = {s.name: s.to_json() | lost.get(s.name, {}) for s in scores}
-        emit({"space": name, "steps": recipe.steps, "out": str(folder), "subnets": found})
+        said = {"scales_moved": moved} if moved else {}
+        emit({"space": name, "steps": recipe.steps, "out": str(folder), "subnets": found, **said})
     else:
         _print(scores, lost, folder)
+        if moved:
+            print(f"scales moved by {moved['median']:.2%}, at most {moved['largest']:.2%}")
 
 
 def _plan(spec: str, target: str | None) -> tuple[dict[str, Any], str]:

@@ -28,7 +28,14 @@ from spacedsl_runtime.train.quantise import check_target, fp32_stamp, quantised
 from spacedsl_runtime.train.recipe import Recipe, steps_per_epoch, training_part
 from spacedsl_runtime.train.run import CHECKPOINT, Description, Run
 from spacedsl_runtime.train.seeds import Use, seed_of
-from spacedsl_runtime.train.state import Progress, State, Trained, load_state, save_state
+from spacedsl_runtime.train.state import (
+    Progress,
+    State,
+    Trained,
+    load_state,
+    save_state,
+    scales_of,
+)
 from spacedsl_runtime.train.step import sandwich, train_step
 
 LOG_STEPS = 10
@@ -150,7 +157,8 @@ def _train(
         found = evaluate_together(evaluation, weights_of(state), subnets, world)
         _check(step, {score.name: score.loss for score in found}, subnets, plan, run)
         if run is not None:
-            run.log({"step": step, "scores": {s.name: s.to_json() for s in found}})
+            moved = {"scales_moved": state.moved()} if state.begun else {}
+            run.log({"step": step, "scores": {s.name: s.to_json() for s in found}, **moved})
         return found
 
     scores: tuple[Score, ...] = ()
@@ -243,7 +251,8 @@ def _begun(
 ) -> tuple[State, Progress]:
     """What is trained, as it begins or as its checkpoint has it."""
     model = _model(job, plan, evaluation, world)
-    state = State(model, optimiser_of(model, job.recipe), average_of(model, job.recipe))
+    averaged = average_of(model, job.recipe)
+    state = State(model, optimiser_of(model, job.recipe), averaged, scales_of(model))
     return state, _resumed(job.folder / CHECKPOINT, state, run)
 
 
