@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 PROJECT = "spacedsl"
@@ -34,6 +36,10 @@ class _TensorBoard:
     """Events in the folder; what it has after `step` is hidden."""
 
     def __init__(self, folder: Path, step: int) -> None:
+        # TensorBoard takes its own file functions for TensorFlow's where it finds this module, and
+        # so does not load all of TensorFlow to append to a file.
+        without = "tensorboard.compat.notf"
+        sys.modules.setdefault(without, ModuleType(without))
         from torch.utils.tensorboard import SummaryWriter
 
         self._writer: Any = SummaryWriter(str(folder), purge_step=step + 1)
@@ -54,13 +60,14 @@ class _Wandb:
         import wandb
 
         del step  # W&B drops steps that it has
+        mode: Any = os.environ.get("WANDB_MODE", "offline")
         self._run: Any = wandb.init(
             project=PROJECT,
             name=folder.name,
             id=_identity(folder),
             dir=str(folder),
             resume="allow",
-            mode=os.environ.get("WANDB_MODE", "offline"),
+            mode=mode,
             settings=wandb.Settings(silent=True, console="off"),
         )
 

@@ -47,6 +47,8 @@ class Asked:
     precision: Precision = "fp32"
     cache: tuple[Path, int] | None = None
     """Where the teacher's maps are kept, and how many bytes of them. It changes no result."""
+    workers: int = 0
+    """Processes that read images for each job."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def prepare(space: Space, asked: Asked, opened: Opened) -> tuple[list[Job], dict
     settings = {
         "hyperspace": jobs[0].task.plan.hash,
         "data": opened.data.hash,
+        "decoder": opened.data.decoder,
         "teacher": opened.teacher.hash,
         "steps": steps,
         "lsq_steps": lsq_steps,
@@ -139,6 +142,7 @@ def _jobs(
             recipe(lsq_steps, lsq_rate) if lsq_steps else None,
             asked.definition,
             cache,
+            asked.workers,
         )
         yield Job(number, choice, f"stage{number} {choice} {plan.stages[0].block}", task)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -14,11 +15,13 @@ import typer
 from spacedsl import api
 from spacedsl.cli.accelerator import DEVICE, Device, precision_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.datasets import tell
 from spacedsl.cli.front import Deployment, measured, plot, print_front, write_front
 from spacedsl.cli.limits import parse_limits
 from spacedsl.cli.options import LIMITS, TARGET
 from spacedsl.cli.pages import page_in
 from spacedsl.cli.runs import counting_bar, need_training, runtime_faults
+from spacedsl.cli.summary import command, say_next, took
 from spacedsl.diagnostics import fault
 from spacedsl.files import write_atomic
 from spacedsl.ir.for_data import for_data
@@ -60,6 +63,9 @@ def search(
     ),
     threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="Torch's threads."),
     where: Device = DEVICE,
+    cache_gb: float = typer.Option(
+        8.0, "--cache-gb", min=0, help="Keep up to so much of decoded images (in TMPDIR)."
+    ),
     resume: bool = typer.Option(False, "--resume", help="Go on with the search in --out."),
     format: Format = FORMAT,
 ) -> None:
@@ -74,6 +80,7 @@ def search(
     from spacedsl.targets.subnet_latency import SubnetLatency
 
     need_training()
+    began = time.monotonic()
     quiet = format is Format.json
     space = _trained(run)
     device = open_device(_ready(target, space, quiet=quiet))
@@ -82,7 +89,8 @@ def search(
     asked = parse_limits(limits) or device.limits_ms
     plan = Plan(population, rounds, window, seed)
     with runtime_faults(), _kernels(where):
-        chooser = _chooser(run, space, device.target, data, images, threads, where)
+        kept = int(cache_gb * 1e9)
+        chooser = _chooser(run, space, device.target, data, images, threads, where, kept)
         known = latency_range(space, device.latency)
         if known.least_ms is None or known.greatest_ms is None:
             listed = "; ".join(map(str, known.missing[:20]))
@@ -100,6 +108,7 @@ def search(
             "window": window,
             "seed": seed,
         }
+        tell(chooser.data, quiet=quiet, holdout=chooser.identity["images"])
         with TaskLog(out / JOURNAL, header, resume, "subnets") as log:
             found = _searched(
                 lambda value: search_subnets(
@@ -121,11 +130,15 @@ def search(
     if measure:
         front = measured(out, front, device.target, measure)
     drawn = plot(out, front)
+    then = command("eval", out / deployed[-1].file, "--data", chooser.data.spec)
     if format is Format.json:
-        emit({**front, "plot": drawn, "valued": len(log.held), "out": str(out)})
+        valued = len(log.held)
+        emit({**front, "plot": drawn, "valued": valued, "out": str(out), "next": then})
         return
     print_front(front)
     print(f"{len(log.held):,} subnets valued; pages and files in {out}{_drawn(drawn)}")
+    print(f"took {took(began)}")
+    say_next(then)
 
 
 def _drawn(drawn: str | None) -> str:
@@ -161,6 +174,7 @@ def _chooser(
     images: int | None,
     threads: int | None,
     where: Device,
+    kept_bytes: int,
 ) -> Chooser:
     import torch
 
@@ -175,7 +189,8 @@ def _chooser(
         torch.set_num_threads(threads)
     plan = read_plan(json.loads(json_text(supernet_plan(space, target))), "supernet")
     unreadable = Unreadables(unreadable_limit(images or IMAGES), _warn)
-    return open_chooser(run, plan, data, images, unreadable, device_of(where.value))
+    here = device_of(where.value)
+    return open_chooser(run, plan, data, images, unreadable, here, kept_bytes)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,9 @@ import typer
 from spacedsl import api
 from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision, precision_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.datasets import DECODER, Decoding, tell
 from spacedsl.cli.runs import need_training, runtime_faults, training_bar
+from spacedsl.cli.summary import LOG, Log, command, need_logs, say_next, took
 from spacedsl.diagnostics import fault
 
 if TYPE_CHECKING:
@@ -37,7 +40,7 @@ class Divergence(StrEnum):
 def train(
     space: str = typer.Argument(..., help="A space: a page, PAGE#ITEM, or a library name."),
     data: str = typer.Option(
-        ..., "--data", help="digits, fashion-mnist[:DIR] or imagefolder:PATH."
+        ..., "--data", help="digits, fashion-mnist[:DIR], imagefolder:PATH, webdataset:WHERE."
     ),
     out: Path = typer.Option(..., "--out", help="The run directory."),
     qat: bool = typer.Option(False, "--qat", help="LSQ+ from the FP32 training in --out."),
@@ -108,6 +111,11 @@ def train(
     workers: int | None = typer.Option(
         None, "--workers", min=0, max=256, help="Processes that read images (as cores allow)."
     ),
+    decoder: Decoding | None = DECODER,
+    cache_gb: float = typer.Option(
+        8.0, "--cache-gb", min=0, help="Keep up to so much of decoded test images (in TMPDIR)."
+    ),
+    log: list[Log] = LOG,
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
     format: Format = FORMAT,
 ) -> None:
@@ -117,14 +125,20 @@ def train(
     need_training()
     if qat != (target is not None):
         raise fault("bad-option", "--qat and --target go together", "say both, or neither")
+    logs, began = need_logs(log), time.monotonic()
     plan, name = _plan(space, target)
     with runtime_faults():
-        from spacedsl_runtime.train.quantise import QAT_FOLDER, fp32_settings, scales_moved
+        from spacedsl_runtime.train.quantise import (
+            QAT_FOLDER,
+            fp32_settings,
+            scales_moved,
+            settings_of,
+        )
         from spacedsl_runtime.train.run import holds_run
 
         folder = out / QAT_FOLDER if qat else out
         before = fp32_settings(out) if qat else None
-        holds_run(folder, resume)
+        known = settings_of(folder, "run", "") if holds_run(folder, resume) else before or {}
         from spacedsl.compiler.integer_model import preprocess_for
         from spacedsl_runtime.data.sources import open_data
         from spacedsl_runtime.train.batches import Normalise
@@ -137,7 +151,7 @@ def train(
             training_part,
         )
 
-        opened = open_data(data)
+        opened = open_data(data, decoder.value if decoder else known.get("decoder"))
         given: dict[str, Any] = {
             "epochs": epochs,
             "steps": steps,
@@ -160,6 +174,7 @@ def train(
         made = recipe_for if before is None else partial(qat_recipe_for, fp32=before)
         recipe = made(opened, **given)
         per_epoch = steps_per_epoch(training_part(opened, recipe.holdout), recipe.batch)
+        tell(opened, quiet=format is Format.json, holdout=recipe.holdout)
         usual = preprocess_for(opened.channels)
         job = Job(
             plan_json=plan,
@@ -176,6 +191,8 @@ def train(
             deterministic=deterministic,
             command=("spacedsl", *sys.argv[1:]),
             fp32=out if qat else None,
+            logs=logs,
+            kept_bytes=int(cache_gb * 1e9),
         )
         with training_bar(recipe.steps, quiet=format is Format.json) as (show, warn):
             scores = run(job, resume, show, warn)
@@ -183,14 +200,20 @@ def train(
             return
         lost = _lost(scores, out) if qat else {}
         moved = scales_moved(folder) if qat else {}
+    then = command("train", space, "--data", data, "--out", out, "--qat", "--target", "cpu")
+    if qat:
+        then = command("search", out, "--target", target, "--out", out / "models")
     if format is Format.json:
         found = {s.name: s.to_json() | lost.get(s.name, {}) for s in scores}
+        done = {"space": name, "steps": recipe.steps, "out": str(folder), "next": then}
         said = {"scales_moved": moved} if moved else {}
-        emit({"space": name, "steps": recipe.steps, "out": str(folder), "subnets": found, **said})
+        emit({**done, "subnets": found, **said})
     else:
         _print(scores, lost, folder)
         if moved:
             print(f"scales moved by {moved['median']:.2%}, at most {moved['largest']:.2%}")
+        print(f"{recipe.steps:,} steps of {recipe.batch:,} images; this took {took(began)}")
+        say_next(then)
 
 
 def _plan(spec: str, target: str | None) -> tuple[dict[str, Any], str]:

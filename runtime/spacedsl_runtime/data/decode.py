@@ -148,6 +148,9 @@ def to_rgb(image: Image) -> Image:
         return _from_16_bits(image)
     if image.mode not in DIRECT:
         raise ValueError(f"pixels of mode {image.mode} have no rule here")
+    key = image.info.get("transparency")
+    if isinstance(key, tuple) and "RGB;16" in str(getattr(image, "tile", "")):
+        image.info["transparency"] = tuple(v >> 8 for v in key)  # Pillow keeps the higher bytes
     if not image.has_transparency_data:
         return image.convert("RGB")
     behind = PIL.Image.new("RGBA", image.size, BEHIND)

@@ -18,7 +18,7 @@ SYSTEM = {
 """Names, in lower case, that systems and tools leave behind. So are those that begin with a dot."""
 
 
-MOST = 6
+MOST = 8
 """Kinds of things that are named."""
 
 

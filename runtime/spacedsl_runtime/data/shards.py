@@ -51,7 +51,7 @@ class Shards:
 
     def source(self, index: int) -> Source:
         """An RGB image, its orientation as stored. Raises `UnreadableError`."""
-        shard, begin, size = self.places[index].tolist()
+        shard, begin, size = (int(n) for n in self.places[index])
         path = self.shards[shard]
 
         def read() -> bytes:

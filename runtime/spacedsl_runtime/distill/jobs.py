@@ -29,11 +29,12 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Sources:
-    """What a distillation learns from: `data` and `teacher` as on the command line."""
+    """What a distillation learns from: `data`, `teacher` and `decoder` as on the command line."""
 
     data: str
     teacher: str
     seed: int
+    decoder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Opened:
 def open_sources(sources: Sources, warn: Warn, device: str = "cpu") -> Opened:
     """Raises `DataError`, `TeacherError`, `CheckpointError`, `RecipeError` for a device that is not
     there."""
-    data, here = open_data(sources.data), device_of(device)
+    data, here = open_data(sources.data, sources.decoder), device_of(device)
     unreadables = Unreadables(unreadable_limit(len(data.train.labels)), warn)
 
     def calibration(normalise: Normalise, resolution: int) -> Iterable[Tensor]:

@@ -46,7 +46,8 @@ class BkdJob:
     `resolutions` are those that it is trained and evaluated at; `samples` sub-stages per width
     window and resolution are evaluated. `lsq`: LSQ+ after the FP32 training `recipe`, whose seed it
     has; the losses are then those of the INT8 arithmetic that the plan's target does. `cache`,
-    which changes no result, is of jobs with the same seed, resolutions and images."""
+    which changes no result, is of jobs with the same seed, resolutions and images. Nor do
+    `workers`, the processes that read images."""
 
     plan: Plan
     boundaries: tuple[int, int]
@@ -56,6 +57,7 @@ class BkdJob:
     lsq: Recipe | None = None
     definition: Definition = "teacher"
     cache: FeatureCache | None = None
+    workers: int = 0
 
     @property
     def steps(self) -> int:
@@ -190,10 +192,8 @@ class _Training:
                 step += 1
                 continue
             size = partial(resolution_at, self.job)
-            found = batches(
-                self.data, whole, size, step, World(), self.unreadables, device=self.device
-            )
-            for views, _ in found:
+            rest = (World(), self.unreadables, self.job.workers, self.device)
+            for views, _ in batches(self.data, whole, size, step, *rest):
                 yield step, self.maps(f"step{step}", self.teacher.normalise(views))
                 step += 1
                 if self._kept(f"step{step}"):

@@ -6,7 +6,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -136,7 +136,8 @@ def batches(
             collate_fn=_as_it_is,
             pin_memory=device.type == "cuda",
         )
-    for batch in _on_device(_from_workers(loader), device):
+        found = iter(loader)
+    for batch in _on_device(_read(found), device):
         for name, why in batch.unreadable:
             unreadables.add(name, why)
         if not len(batch.labels):
@@ -144,13 +145,13 @@ def batches(
         yield batch.views, batch.labels
 
 
-def _as_it_is(batch: Batch) -> Batch:
+def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def _from_workers(loader: DataLoader[Batch]) -> Iterator[Batch]:
+def _read(found: Iterator[Batch]) -> Iterator[Batch]:
     try:
-        yield from loader
+        yield from found
     except RuntimeError as error:
         if "worker" not in str(error):
             raise
@@ -164,7 +165,7 @@ def _on_device(found: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
     if device.type != "cuda":
         yield from found
         return
-    stream = torch.cuda.Stream(device)
+    stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     waiting: deque[tuple[Batch, torch.cuda.Event]] = deque()
     for batch in found:
         with torch.cuda.stream(stream):

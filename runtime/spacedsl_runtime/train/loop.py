@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from spacedsl_runtime.board import Boards
+from spacedsl_runtime.data.kept import LIMIT, Kept
 from spacedsl_runtime.data.split import Data, Unreadables, unreadable_limit
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import DivergedError, RunError
@@ -49,7 +50,8 @@ class Job:
     `recompute` (activations within blocks are computed again in the backward pass, which saves
     memory) do not change the weights. `deterministic`: on CUDA, kernels that give the same bytes
     each time. None workers are as many as usual. `fp32`: the folder of the training whose weights
-    QAT begins with; the plan names a target then. `logs`: names of `board.KINDS`."""
+    QAT begins with; the plan names a target then. `logs`: names of `board.KINDS`.
+    `kept_bytes` of decoded images are kept for evaluations."""
 
     plan_json: Mapping[str, Any]
     data: Data
@@ -66,6 +68,7 @@ class Job:
     command: tuple[str, ...] = ()
     fp32: Path | None = None
     logs: tuple[str, ...] = ()
+    kept_bytes: int = LIMIT
 
 
 @dataclass(frozen=True)
@@ -144,43 +147,18 @@ def _train(
 ) -> tuple[Score, ...]:
     recipe, data = job.recipe, training_part(job.data, job.recipe.holdout)
     unreadables = Unreadables(unreadable_limit(len(data.train.labels)), warn)
-    evaluation = Evaluation(data, job.normalise, recipe.seed, device, unreadables)
+    kept = Kept(job.kept_bytes)
+    evaluation = Evaluation(data, job.normalise, recipe.seed, device, unreadables, kept)
     state, progress = _begun(job, plan, evaluation, world, run)
     if progress.step:
         unreadables.names[:] = progress.unreadable
     if run is not None:
         run.boards = Boards(run.folder, progress.step, job.logs, warn)
-    per_epoch = steps_per_epoch(data, recipe.batch)
-
-    def evaluated(step: int) -> tuple[Score, ...]:
-        subnets = evaluated_subnets(plan, recipe.seed)
-        found = evaluate_together(evaluation, weights_of(state), subnets, world)
-        _check(step, {score.name: score.loss for score in found}, subnets, plan, run)
-        if run is not None:
-            moved = {"scales_moved": state.moved()} if state.begun else {}
-            run.log({"step": step, "scores": {s.name: s.to_json() for s in found}, **moved})
-        return found
-
+    reports = _Reports(plan, recipe, world, run, evaluation, steps_per_epoch(data, recipe.batch))
     scores: tuple[Score, ...] = ()
     if _due(progress.step, job.evaluate_every, recipe):
-        scores = evaluated(progress.step)  # comes after the checkpoint
+        scores = reports.scores(state, progress.step)  # comes after the checkpoint
     loader = _loader(job, data, max(plan.resolutions), progress.step, world, unreadables, device)
-    launched: deque[_Launched] = deque()
-
-    def settled(most: int) -> list[tuple[int, float]]:
-        """Wait until at most so many steps are under way; check and log the others. Their numbers
-        and the largest subnet's losses."""
-        found: list[tuple[int, float]] = []
-        while len(launched) > most:
-            one = launched.popleft()
-            loss = dict(zip(one.subnets, one.losses.read(), strict=True))
-            _check(one.step, loss, one.subnets, plan, run)
-            if run is not None and _due(one.step, LOG_STEPS, recipe):
-                epoch = one.step / per_epoch
-                run.log({"step": one.step, "epoch": epoch, "lr": one.rate, "loss": loss})
-            found.append((one.step, loss["largest"]))
-        return found
-
     began = time.perf_counter()
     for step, (views, labels) in enumerate(loader, progress.step):
         images = job.normalise(views)
@@ -188,16 +166,16 @@ def _train(
         torch.manual_seed(seed_of(recipe.seed, Use.dropout, step, world.rank))
         rate = recipe.lr_at(step)
         losses = train_step(state, images, labels, subnets, recipe, rate, world, job.recompute)
-        launched.append(_Launched(step + 1, subnets, rate, arriving(losses)))
+        reports.launched.append(_Launched(step + 1, subnets, rate, arriving(losses)))
         saving = _due(step + 1, job.save_every, recipe)
         evaluating = _due(step + 1, job.evaluate_every, recipe)
-        ended = settled(0 if saving or evaluating else UNDER_WAY[device.type])
+        ended = reports.settled(0 if saving or evaluating else UNDER_WAY[device.type])
         speed = recipe.batch / (time.perf_counter() - began)
         if saving and run is not None:
             reached = Progress(step + 1, run.sync(), tuple(unreadables.names))
             save_state(run.checkpoint, state, reached, _stamp(job))
         if evaluating:
-            scores = evaluated(step + 1)
+            scores = reports.scores(state, step + 1)
         for number, largest in ended:
             show(Reached(number, largest, speed, scores))
         began = time.perf_counter()
@@ -220,28 +198,43 @@ def _loader(
 
 
 @dataclass(frozen=True)
-class _Launched:
-    """A step (counted from 1) whose losses are on their way here."""
+class _Reports:
+    """What is logged of a run; `launched`: steps whose losses are not read yet."""
 
-    step: int
-    subnets: Mapping[str, Subnet]
-    rate: float
-    losses: Arriving
+    plan: Plan
+    recipe: Recipe
+    world: World
+    run: Run | None
+    evaluation: Evaluation
+    per_epoch: int
+    launched: deque[_Launched] = field(default_factory=deque)
 
+    def scores(self, state: State, step: int) -> tuple[Score, ...]:
+        """Evaluate after a step. Raises `DivergedError` for a loss that is not a number."""
+        subnets = evaluated_subnets(self.plan, self.recipe.seed)
+        found = evaluate_together(self.evaluation, weights_of(state), subnets, self.world)
+        self._check(step, {score.name: score.loss for score in found}, subnets)
+        if self.run is not None:
+            moved = {"scales_moved": state.moved()} if state.begun else {}
+            said = {score.name: score.to_json() for score in found}
+            self.run.log({"step": step, "scores": said, **moved})
+        return found
 
-def _check(
-    step: int,
-    losses: Mapping[str, float],
-    subnets: Mapping[str, Subnet],
-    plan: Plan,
-    run: Run | None,
-) -> None:
-    """Raises `DivergedError` where a loss of a step (from 1) is not a number."""
-    if not all(map(_finite, losses.values())):
-        raise _diverged(step - 1, losses, subnets, plan, run)
+    def settled(self, most: int) -> list[tuple[int, float]]:
+        """Wait until at most so many steps are under way; check and log the others. Their numbers
+        and the largest subnet's losses. Raises `DivergedError`."""
+        found: list[tuple[int, float]] = []
+        while len(self.launched) > most:
+            one = self.launched.popleft()
+            loss = dict(zip(one.subnets, one.losses.read(), strict=True))
+            self._check(one.step, loss, one.subnets)
+            if self.run is not None and _due(one.step, LOG_STEPS, self.recipe):
+                epoch = one.step / self.per_epoch
+                self.run.log({"step": one.step, "epoch": epoch, "lr": one.rate, "loss": loss})
+            found.append((one.step, loss["largest"]))
+        return found
 
-
-def _due(step: int, every: int, recipe: Recipe) -> bool:
+    def _due(step: int, every: int, recipe: Recipe) -> bool:
     """After how many steps what is done `every` so many is done; the last is always among them."""
     return step > 0 and (step % every == 0 or step == recipe.steps)
 
