@@ -234,7 +234,22 @@ class _Reports:
             found.append((one.step, loss["largest"]))
         return found
 
-    def _due(step: int, every: int, recipe: Recipe) -> bool:
+    def _check(self, step: int, losses: Mapping[str, float], subnets: Mapping[str, Subnet]) -> None:
+        if not all(map(_finite, losses.values())):
+            raise _diverged(step - 1, losses, subnets, self.plan, self.run)
+
+
+@dataclass(frozen=True)
+class _Launched:
+    """A step (counted from 1) whose losses are on their way here."""
+
+    step: int
+    subnets: Mapping[str, Subnet]
+    rate: float
+    losses: Arriving
+
+
+def _due(step: int, every: int, recipe: Recipe) -> bool:
     """After how many steps what is done `every` so many is done; the last is always among them."""
     return step > 0 and (step % every == 0 or step == recipe.steps)
 
