@@ -47,11 +47,11 @@ from spacedsl_runtime.elastic.functional import to_channels_last
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from spacedsl_runtime.plan import Plan, read_plan
 from spacedsl_runtime.train.batches import Normalise, batches
-from spacedsl_runtime.train.loop import sandwich, train_step
 from spacedsl_runtime.train.optimise import optimiser_of
 from spacedsl_runtime.train.parallel import World
 from spacedsl_runtime.train.recipe import Recipe
 from spacedsl_runtime.train.state import State
+from spacedsl_runtime.train.step import sandwich, train_step
 
 CLASSES = 10
 STEPS = 12

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from spacedsl import api
+from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision, precision_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import DECODER, Decoding, tell
 from spacedsl.cli.distillation import BATCH, EPOCHS, LSQ_EPOCHS, SAMPLES, Asked, Job, prepare
@@ -78,6 +79,8 @@ def distill(
     jobs: int | None = typer.Option(None, "--jobs", min=1, max=1024, help="Jobs at a time."),
     ray: str | None = typer.Option(None, "--ray", help="A Ray cluster's address, or local."),
     threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="Of each process."),
+    device: Device = DEVICE,
+    precision: Precision | None = PRECISION,
     workers: int | None = typer.Option(
         None, "--workers", min=0, max=256, help="Processes that read images (as cores allow)."
     ),
@@ -115,6 +118,7 @@ def distill(
         definition=nsr.value,
         samples=samples,
         seed=seed,
+        precision=precision_of(precision, device, quantised=not fp32),
         cache=kept,
     )
     with runtime_faults():
@@ -130,10 +134,12 @@ def distill(
         per_process = threads or (None if chosen is Executor.serial else 1)
         if per_process is not None:
             torch.set_num_threads(per_process)
-        opened = open_sources(Sources(data, teacher, seed, decoder and decoder.value), warned)
+        opened = open_sources(
+            Sources(data, teacher, seed, decoder and decoder.value), warned, device.value
+        )
         tell(opened.data, quiet=format is Format.json)
         sources = Sources(data, teacher, seed, opened.data.decoder)
-        usual = usual_workers(opened.data, "cpu", jobs or 1)
+        usual = usual_workers(opened.data, device.value, jobs or 1)
         asked = replace(asked, workers=usual if workers is None else workers)
         todo, settings = prepare(space, asked, opened)
         about = {
@@ -143,8 +149,9 @@ def distill(
             "target": asked.target and asked.target.name,
             "threads": torch.get_num_threads(),
         }
-        setting = Setting(sources, opened.data.hash, opened.teacher.hash, per_process)
-        away = None if chosen is Executor.serial else _away(chosen, jobs, ray)
+        hashes = opened.data.hash, opened.teacher.hash
+        setting = Setting(sources, *hashes, per_process, device.value)
+        away = None if chosen is Executor.serial else _away(chosen, jobs, ray, device)
         with results.held(out):
             results.begin(out, todo[0].task.plan.page, settings, about, resume, warned)
             run = _Run(todo, out, format is Format.json, logs)
@@ -186,12 +193,12 @@ def _executor(asked: Executor | None, jobs: int | None, ray: str | None) -> Exec
     return Executor.processes if (jobs or 1) > 1 else Executor.serial
 
 
-def _away(chosen: Executor, jobs: int | None, ray: str | None) -> Any:
+def _away(chosen: Executor, jobs: int | None, ray: str | None, device: Device) -> Any:
     from spacedsl.search.exact.executors import LOCAL, Processes, Ray
 
     if chosen is Executor.processes:
         return Processes(jobs or os.cpu_count() or 1)
-    return Ray(ray or LOCAL, jobs)
+    return Ray(ray or LOCAL, jobs, gpus=int(device is Device.cuda))
 
 
 class _Run:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from spacedsl import api
+from spacedsl.cli.accelerator import DEVICE, Device, precision_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import tell
 from spacedsl.cli.front import Deployment, measured, plot, print_front, write_front
@@ -61,6 +62,7 @@ def search(
         0.0, "--measure", min=0, help="Time the files here for this many seconds; 0: do not."
     ),
     threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="Torch's threads."),
+    where: Device = DEVICE,
     cache_gb: float = typer.Option(
         8.0, "--cache-gb", min=0, help="Keep up to so much of decoded images (in TMPDIR)."
     ),
@@ -86,8 +88,9 @@ def search(
     FILES[suffix].need()
     asked = parse_limits(limits) or device.limits_ms
     plan = Plan(population, rounds, window, seed)
-    with runtime_faults():
-        chooser = _chooser(run, space, device.target, data, images, threads, int(cache_gb * 1e9))
+    with runtime_faults(), _kernels(where):
+        kept = int(cache_gb * 1e9)
+        chooser = _chooser(run, space, device.target, data, images, threads, where, kept)
         known = latency_range(space, device.latency)
         if known.least_ms is None or known.greatest_ms is None:
             listed = "; ".join(map(str, known.missing[:20]))
@@ -170,6 +173,7 @@ def _chooser(
     data: str | None,
     images: int | None,
     threads: int | None,
+    where: Device,
     kept_bytes: int,
 ) -> Chooser:
     import torch
@@ -179,13 +183,23 @@ def _chooser(
     from spacedsl_runtime.data.split import Unreadables, unreadable_limit
     from spacedsl_runtime.plan import read_plan
     from spacedsl_runtime.train.choose import IMAGES, open_chooser
+    from spacedsl_runtime.train.device import device_of
 
     if threads is not None:
         torch.set_num_threads(threads)
     plan = read_plan(json.loads(json_text(supernet_plan(space, target))), "supernet")
     unreadable = Unreadables(unreadable_limit(images or IMAGES), _warn)
-    device = torch.device("cpu")
-    return open_chooser(run, plan, data, images, unreadable, device, kept_bytes)
+    here = device_of(where.value)
+    return open_chooser(run, plan, data, images, unreadable, here, kept_bytes)
+
+
+@contextmanager
+def _kernels(where: Device) -> Iterator[None]:
+    """Those that give the same accuracies each time."""
+    from spacedsl_runtime.train.device import device_of, kernels
+
+    with kernels(device_of(where.value), precision_of(None, where, quantised=True), True):
+        yield
 
 
 def _warn(message: str) -> None:

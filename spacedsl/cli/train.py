@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from spacedsl import api
+from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision, precision_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import DECODER, Decoding, tell
 from spacedsl.cli.runs import need_training, runtime_faults, training_bar
@@ -36,13 +37,6 @@ class Divergence(StrEnum):
     alpha = "alpha"
 
 
-class Device(StrEnum):
-    """Where to train."""
-
-    cpu = "cpu"
-    cuda = "cuda"
-
-
 def train(
     space: str = typer.Argument(..., help="A space: a page, PAGE#ITEM, or a library name."),
     data: str = typer.Option(
@@ -58,7 +52,11 @@ def train(
         None, "--lr", min=0, help="Peak learning rate; QAT: a tenth of the FP32 training's."
     ),
     quantiser_lr: float | None = typer.Option(
-        None, "--quantiser-lr", min=0, help="Peak learning rate of QAT's scales and offsets (1e-4)."
+        None,
+        "--quantiser-lr",
+        min=0,
+        max=0.5,
+        help="Share by which QAT's scales move a step (1e-3).",
     ),
     warmup: float | None = typer.Option(None, "--warmup", min=0, help="Warm-up in epochs."),
     weight_decay: float | None = typer.Option(None, "--weight-decay", min=0, help="On weights."),
@@ -93,7 +91,22 @@ def train(
     save_every: int | None = typer.Option(
         None, "--save-every", min=1, help="Steps between checkpoints (an epoch, at most 500)."
     ),
-    device: Device = typer.Option(Device.cpu, "--device", help="Where to train."),
+    micro_batch: int | None = typer.Option(
+        None,
+        "--micro-batch",
+        min=0,
+        help="Images at once, gradients added up; batch norms see these (0: the whole batch).",
+    ),
+    recompute: bool = typer.Option(
+        False, "--recompute", help="Keep no activations within blocks: less memory, more time."
+    ),
+    device: Device = DEVICE,
+    precision: Precision | None = PRECISION,
+    deterministic: bool = typer.Option(
+        True,
+        "--deterministic/--no-deterministic",
+        help="On CUDA: the same bytes each time on one kind of card.",
+    ),
     threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="CPU threads."),
     workers: int | None = typer.Option(
         None, "--workers", min=0, max=256, help="Processes that read images (as cores allow)."
@@ -115,7 +128,12 @@ def train(
     logs, began = need_logs(log), time.monotonic()
     plan, name = _plan(space, target)
     with runtime_faults():
-        from spacedsl_runtime.train.quantise import QAT_FOLDER, fp32_settings, settings_of
+        from spacedsl_runtime.train.quantise import (
+            QAT_FOLDER,
+            fp32_settings,
+            scales_moved,
+            settings_of,
+        )
         from spacedsl_runtime.train.run import holds_run
 
         folder = out / QAT_FOLDER if qat else out
@@ -148,6 +166,8 @@ def train(
             "random_subnets": random_subnets,
             "distill": distill,
             "distill_loss": distill_loss and distill_loss.value,
+            "micro_batch": micro_batch,
+            "precision": precision_of(precision, device, quantised=qat),
             "holdout": holdout,
             "seed": seed,
         }
@@ -167,6 +187,8 @@ def train(
             device=device.value,
             workers=workers,
             threads=threads,
+            recompute=recompute,
+            deterministic=deterministic,
             command=("spacedsl", *sys.argv[1:]),
             fp32=out if qat else None,
             logs=logs,
@@ -177,15 +199,19 @@ def train(
         if not scores:  # not the process that evaluates
             return
         lost = _lost(scores, out) if qat else {}
+        moved = scales_moved(folder) if qat else {}
     then = command("train", space, "--data", data, "--out", out, "--qat", "--target", "cpu")
     if qat:
         then = command("search", out, "--target", target, "--out", out / "models")
     if format is Format.json:
         found = {s.name: s.to_json() | lost.get(s.name, {}) for s in scores}
         done = {"space": name, "steps": recipe.steps, "out": str(folder), "next": then}
-        emit({**done, "subnets": found})
+        said = {"scales_moved": moved} if moved else {}
+        emit({**done, "subnets": found, **said})
     else:
         _print(scores, lost, folder)
+        if moved:
+            print(f"scales moved by {moved['median']:.2%}, at most {moved['largest']:.2%}")
         print(f"{recipe.steps:,} steps of {recipe.batch:,} images; this took {took(began)}")
         say_next(then)
 

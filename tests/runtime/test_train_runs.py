@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.elastic.supernet import load_supernet
@@ -30,6 +31,7 @@ from spacedsl_runtime.train.quantise import fp32_scores
 from spacedsl_runtime.train.recipe import recipe_for
 from spacedsl_runtime.train.run import CHECKPOINT, METRICS
 from spacedsl_runtime.train.state import Progress, State, load_weights, save_state
+from spacedsl_runtime.train.step import train_step
 from tests.runtime.test_data import write_folders
 from tests.runtime.training import (
     ONE,
@@ -70,7 +72,7 @@ def test_a_run_ended_within_an_evaluation_loses_no_step(
 ) -> None:
     """One of two, after steps 6 and 12, of which there are checkpoints."""
     folder, evaluations, rates = tmp_path / "run", list[int](), list[float]()
-    score, step = Evaluation.__call__, loop.train_step
+    score, step = Evaluation.__call__, train_step
 
     def ending(self: Evaluation, *rest: Any) -> tuple[Score, ...]:
         evaluations.append(len(rates))
@@ -78,8 +80,8 @@ def test_a_run_ended_within_an_evaluation_loses_no_step(
             raise Stopped
         return score(self, *rest)
 
-    def counted(*rest: Any) -> list[float]:
-        rates.append(rest[-2])
+    def counted(*rest: Any) -> Tensor:
+        rates.append(rest[5])
         return step(*rest)
 
     monkeypatch.setattr(Evaluation, "__call__", ending)

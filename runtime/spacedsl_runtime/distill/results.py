@@ -69,7 +69,10 @@ def begin(
     if holds_run(folder, resume):
         found = read_json(path, RunError)
         check_stamp(found, FORMAT, VERSION, lambda message: RunError(f"{path}: {message}"))
-        differing = differences(found.get("settings"), json.loads(json.dumps(settings)))
+        theirs = found.get("settings")
+        if isinstance(theirs, dict):
+            theirs = {"precision": "fp32"} | theirs  # what runs before it was a setting had
+        differing = differences(theirs, json.loads(json.dumps(settings)))
         if differing:
             message = f"{folder} is another run: {'; '.join(differing)}"
             raise RunError(message, "go on with the run's settings, or choose another folder")

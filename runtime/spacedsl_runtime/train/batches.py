@@ -195,10 +195,14 @@ class Normalise(NamedTuple):
 
     def __call__(self, views: Tensor) -> Tensor:
         """(N, C, H, W) bytes -> float32, channels last."""
-        shape = (1, -1, 1, 1)
-        mean = torch.tensor(self.mean, device=views.device).view(shape)
-        std = torch.tensor(self.std, device=views.device).view(shape)
+        mean, std = (_channels(v, views.device) for v in self)
         return to_channels_last((views / 255 - mean) / std)
+
+
+@lru_cache
+def _channels(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """(1, C, 1, 1), copied to the device once."""
+    return torch.tensor(values, device=device).view(1, -1, 1, 1)
 
 
 def resized(images: Tensor, resolution: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.subnet import Subnet, describe, largest, sample, smallest
 from spacedsl_runtime.train.batches import Normalise
+from spacedsl_runtime.train.parallel import World, add_up
 from spacedsl_runtime.train.seeds import Use, choices, numbers
 from spacedsl_runtime.train.state import Trained
 
@@ -66,6 +68,28 @@ def distinct(subnets: dict[str, Subnet]) -> dict[str, Subnet]:
     return {name: subnets[name] for name in found.values()}
 
 
+def evaluate_together(
+    evaluation: Evaluation, supernet: Trained, subnets: dict[str, Subnet], world: World
+) -> tuple[Score, ...]:
+    """The scores of subnets by name, each by one of the processes; the same in all of them, and
+    the same as one process finds."""
+    if world.size == 1:
+        return evaluation(supernet, subnets)
+    mine = dict(islice(subnets.items(), world.rank, None, world.size))
+    own = {score.name: score for score in evaluation(supernet, mine)}
+    found = torch.zeros(len(subnets), 3, dtype=torch.float64, device=evaluation.device)
+    for row, name in zip(found, subnets, strict=True):
+        if name in own:
+            row[:] = torch.tensor((own[name].top1, own[name].loss, own[name].images))
+    add_up(found, world)
+    return tuple(
+        Score(name, subnet, top1, loss, int(images), describe(supernet.plan, subnet))
+        for (name, subnet), (top1, loss, images) in zip(
+            subnets.items(), found.tolist(), strict=True
+        )
+    )
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What it takes to evaluate subnets of one space on one set of data."""
@@ -99,7 +123,7 @@ class Evaluation:
         whole = self.data.train
         order = numbers(self.seed, Use.calibration).permutation(len(whole.labels))[:count]
         for views, _ in self._views("train", whole.some(order), resolution, CALIBRATION_BATCH):
-            yield self.normalise(torch.tensor(views, device=self.device))
+            yield self.normalise(self._here(views))
 
     def _views(
         self, name: str, split: Split, resolution: int, batch: int
@@ -111,13 +135,18 @@ class Evaluation:
 
     def test(self, network: nn.Module, resolution: int) -> tuple[int, float, int]:
         """Right answers, sum of cross entropies and number of images of the test split."""
-        right, loss, images = 0, 0.0, 0
-        batches = self._views("test", self.data.test, resolution, BATCH)
+        sums, images = torch.zeros(2, dtype=torch.float64, device=self.device), 0
         with torch.no_grad():
-            for views, expected in batches:
-                logits = network(self.normalise(torch.tensor(views, device=self.device)))
-                labels = torch.tensor(expected, device=self.device)
-                right += int((logits.argmax(1) == labels).sum())
-                loss += float(F.cross_entropy(logits, labels, reduction="sum"))
+            for views, expected in self._views("test", self.data.test, resolution, BATCH):
+                logits = network(self.normalise(self._here(views)))
+                labels = self._here(expected)
+                right = (logits.argmax(1) == labels).sum()
+                loss = F.cross_entropy(logits, labels, reduction="sum")
+                sums += torch.stack((right, loss))  # read once, in the end
                 images += len(labels)
-        return right, loss, images
+        right_in_all, loss_in_all = sums.tolist()
+        return int(right_in_all), loss_in_all, images
+
+    def _here(self, array: Bytes | Labels) -> Tensor:
+        """An array on the evaluation's device; of the same values."""
+        return torch.tensor(array, device=self.device)

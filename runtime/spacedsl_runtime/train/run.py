@@ -179,18 +179,29 @@ def versions() -> dict[str, str]:
     return found
 
 
+BEFORE = {"micro_batch": 0, "precision": "fp32"}
+"""Settings that runs begun by earlier versions do not name, with the values they had."""
+
+
 def _compare(folder: Path, description: Description, warn: Callable[[str], None]) -> None:
     path = folder / ABOUT
     found = read_json(path, RunError)
     check_stamp(found, FORMAT, VERSION, lambda message: RunError(f"{path}: {message}"))
     mine = _about(description)
-    differing = differences(found.get("settings"), json.loads(_json(mine))["settings"])
+    theirs = found.get("settings")
+    if isinstance(theirs, dict):
+        theirs = BEFORE | {key: value for key, value in theirs.items() if key != "processes"}
+    differing = differences(theirs, json.loads(_json(mine))["settings"])
     if differing:
         message = f"{folder} is another run: {'; '.join(differing)}"
         raise RunError(message, "go on with the run's settings, or choose another folder")
     for key in ("versions", "machine", "threads", "device"):
         for difference in differences({key: found.get(key)}, {key: mine.get(key)}):
             warn(f"{difference}: the last bits of the weights may differ")
+    for difference in differences(
+        {"processes": found.get("processes")}, {"processes": mine.get("processes")}
+    ):
+        warn(f"{difference}: batch norms see other parts of a batch from here on")
 
 
 def differences(theirs: object, mine: object) -> list[str]:
