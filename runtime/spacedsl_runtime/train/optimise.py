@@ -32,7 +32,7 @@ def optimiser_of(model: nn.Module, recipe: Recipe) -> SGD:
         {"params": quantisers, "weight_decay": 0.0, SHARE: own},
     ]
     nesterov = recipe.momentum > 0
-    optimiser = SGD(groups, recipe.lr, momentum=recipe.momentum, nesterov=nesterov)
+    optimiser = SGD(groups, recipe.lr, momentum=recipe.momentum, nesterov=nesterov, foreach=True)
     optimiser.register_step_pre_hook(_by_share(model))
     return optimiser
 
@@ -41,9 +41,9 @@ Hook = Callable[[Optimizer, Any, Any], None]
 
 
 def _by_share(model: nn.Module) -> Hook:
-    """Before a step of the optimiser, the gradient of a scale becomes its sign times the scale, that
-    of an offset its sign times the 8-bit range: a rate is then the share by which a scale, or an
-    end of a range, moves in a step. The sizes of these gradients differ a thousandfold between
+    """Before a step of the optimiser the gradient of a scale becomes its sign times the scale, and
+    that of an offset its sign times the 8-bit range: a rate is then the share by which a scale, or
+    an end of a range, moves in a step. The sizes of these gradients differ a thousandfold between
     layers and are mostly noise, so no rate fits them all."""
     quantisers = [
         m for m in model.modules() if isinstance(m, ActivationQuantiser | WeightQuantiser)
