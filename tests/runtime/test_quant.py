@@ -19,7 +19,7 @@ from spacedsl_runtime.plan import Fixed
 from spacedsl_runtime.quant import lsq
 from spacedsl_runtime.quant.fake import ActivationQuantiser, WeightQuantiser
 from spacedsl_runtime.quant.fold import BIAS_MAX, Norm, fold
-from spacedsl_runtime.quant.fused import fake_activation, fake_fixed, fake_weight
+from spacedsl_runtime.quant.fused import fake_activation, fake_fixed, fake_joined, fake_weight
 from tests.test_compiler_fold import check_sound
 
 SEEDS = st.integers(0, 2**16)
@@ -163,6 +163,18 @@ def test_fused_gradients_are_those_of_straight_through_estimates(
     for slow, fused, leaves in pairs:
         for a, b in zip(gradients(slow, *leaves), gradients(fused, *leaves), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+
+
+@given(SEEDS, st.sampled_from([torch.add, torch.mul]), st.booleans())
+def test_sums_and_products_have_the_same_gradients(seed: int, join: Fake, spread: bool) -> None:
+    """Of two maps, or of a map and a gate of one value per channel."""
+    a = noise(seed, 3, 4, 5, 5).double().requires_grad_()
+    b = noise(seed + 1, 3, 4, *((1, 1) if spread else (5, 5))).double().requires_grad_()
+    leaves = (a, b, leaf(0.006), leaf(-0.7))
+    slow = gradients(lambda a, b, s, o: straight_activation(join(a, b), s, o), *leaves)
+    fused = gradients(lambda *leaves: fake_joined(join, *leaves), *leaves)
+    for x, y in zip(slow, fused, strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-9, atol=1e-9)
 
 
 @given(SEEDS)

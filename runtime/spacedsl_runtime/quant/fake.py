@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from spacedsl_runtime.quant.fused import fake_activation, fake_weight
+from spacedsl_runtime.quant.fused import Join, fake_activation, fake_joined, fake_weight
 from spacedsl_runtime.quant.lsq import (
     SCALE_FLOOR,
     activation_range,
@@ -37,6 +37,11 @@ class ActivationQuantiser(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The values of x (any shape, kept; images first) in 8 bits."""
         return fake_activation(x, self.scale, None if self.fixed else self.beta, self.ceiling)
+
+    def joined(self, join: Join, a: Tensor, b: Tensor) -> Tensor:
+        """`forward` of `join(a, b)`."""
+        beta = None if self.fixed else self.beta
+        return fake_joined(join, a.float(), b.float(), self.scale, beta, self.ceiling)
 
     def steps(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """`forward`'s values as steps from zero (any shape, kept) and the scalar scale of one."""

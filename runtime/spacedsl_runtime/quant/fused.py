@@ -9,6 +9,7 @@ with checked shapes, they are the straight-through estimates."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -28,7 +29,42 @@ from spacedsl_runtime.quant.lsq import (
     weight_steps,
 )
 
+Join = Callable[[Tensor, Tensor], Tensor]
+"""`torch.add` or `torch.mul`."""
+
 _within = torch.ops.aten.hardtanh_backward
+
+
+def _quantise(
+    x: Tensor, scale: Tensor, beta: Tensor | None, ceiling: float | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The values of x in 8 bits, the scale in use and, where there is an offset, the least step."""
+    s = scale.clamp(SCALE_FLOOR, ceiling)
+    y, least = (x / s).round_(), None
+    if beta is None:
+        y.clamp_(0, ACT_MAX)
+    else:
+        least = (beta / s).round_().clamp_(-ACT_MAX, 0)
+        torch.maximum(y, least, out=y)
+        torch.minimum(y, least + ACT_MAX, out=y)
+    return y.mul_(s), s, least
+
+
+def _gradients(
+    g: Tensor, x: Tensor, y: Tensor, s: Tensor, beta: Tensor | None, least: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Of x, scale and offset, for the gradient `g` of the values y of x."""
+    steps = (x / s).round_()
+    if least is not None:
+        steps.sub_(least)
+    g_x = _within(g, steps, -0.5, ACT_MAX + 0.5)
+    factor = activation_gradient(x)
+    g_s, g_beta = _by_scale(g, y, g_x, x, steps), None
+    if beta is not None:
+        clipped = torch.sub(g, g_x, out=steps).sum()
+        g_s = g_s - beta * clipped
+        g_beta = clipped * factor
+    return g_x, g_s.div_(s).mul_(factor), g_beta
 
 
 class _Activation(torch.autograd.Function):
@@ -38,35 +74,41 @@ class _Activation(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, scale: Tensor, beta: Tensor | None, ceiling: float | None
     ) -> Tensor:
-        s = scale.clamp(SCALE_FLOOR, ceiling)
-        y = (x / s).round_()
-        if beta is None:
-            least = None
-            y.clamp_(0, ACT_MAX)
-        else:
-            least = (beta / s).round_().clamp_(-ACT_MAX, 0)
-            torch.maximum(y, least, out=y)
-            torch.minimum(y, least + ACT_MAX, out=y)
-        y.mul_(s)
+        y, s, least = _quantise(x, scale, beta, ceiling)
         ctx.save_for_backward(x, y, s, beta, least)
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:
-        x, y, s, beta, least = ctx.saved_tensors
-        steps = (x / s).round_()
-        if least is not None:
-            steps.sub_(least)
-        g_x = _within(g, steps, -0.5, ACT_MAX + 0.5)
-        factor = activation_gradient(x)
-        g_s = _by_scale(g, y, g_x, x, steps)
-        g_beta = None
-        if beta is not None:
-            clipped = torch.sub(g, g_x, out=steps).sum()
-            g_s = g_s - beta * clipped
-            g_beta = clipped * factor
-        return g_x, g_s.div_(s).mul_(factor), g_beta, None
+        return *_gradients(g, *ctx.saved_tensors), None
+
+
+class _Joined(torch.autograd.Function):
+    """The sum or the product of two tensors, which is not kept."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        join: Join,
+        a: Tensor,
+        b: Tensor,
+        scale: Tensor,
+        beta: Tensor | None,
+        ceiling: float | None,
+    ) -> Tensor:
+        y, s, least = _quantise(join(a, b), scale, beta, ceiling)
+        ctx.join = join
+        ctx.save_for_backward(a, b, y, s, beta, least)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        a, b, *saved = ctx.saved_tensors
+        g_x, g_s, g_beta = _gradients(g, ctx.join(a, b), *saved)
+        g_a, g_b = (g_x, g_x) if ctx.join is torch.add else (g_x * b, g_x * a)
+        return None, g_a.sum_to_size(a.shape), g_b.sum_to_size(b.shape), g_s, g_beta, None
 
 
 class _Weight(torch.autograd.Function):
@@ -123,6 +165,21 @@ def fake_activation(
         active = straight_through(scale, scale.clamp(SCALE_FLOOR, ceiling))
         return _product(activation_steps(x, active, x.new_zeros(()) if beta is None else beta))
     found: Tensor = _Activation.apply(x, scale, beta, ceiling)  # type: ignore[no-untyped-call]
+    return found
+
+
+def fake_joined(
+    join: Join,
+    a: Tensor,
+    b: Tensor,
+    scale: Tensor,
+    beta: Tensor | None = None,
+    ceiling: float | None = None,
+) -> Tensor:
+    """The sum or the product of a and b in 8 bits."""
+    if torch.compiler.is_compiling():
+        return fake_activation(join(a, b), scale, beta, ceiling)
+    found: Tensor = _Joined.apply(join, a, b, scale, beta, ceiling)  # type: ignore[no-untyped-call]
     return found
 
 

@@ -122,8 +122,14 @@ class Quantised(nn.Module):
         return [norm for norm in found if norm is not None]
 
     def _run(self, node: Node, inputs: list[Edge], dropout: bool, ranges: Ranges | None) -> Edge:
-        x = inputs[0]
+        x, fused = inputs[0], self.training and ranges is None
         match node.op:
+            case "add" | "mul" if fused and node.fixed is None:
+                join = torch.add if node.op == "add" else torch.mul
+                values = (value_of(edge) for edge in inputs)
+                return Edge(self.quantiser(node).joined(join, *values))
+            case "shift" if fused and node.fixed is not None:
+                return Edge(fake_fixed(value_of(x), node.fixed, node.offset))
             case "dropout":
                 active = dropout and self.training and ranges is None
                 return Edge(F.dropout(x.steps, node.sizes.rate, active), x.scale)

@@ -32,9 +32,16 @@ def optimiser_of(model: nn.Module, recipe: Recipe) -> SGD:
         {"params": quantisers, "weight_decay": 0.0, SHARE: own},
     ]
     nesterov = recipe.momentum > 0
-    fused = next(model.parameters()).is_cuda or None
-    optimiser = SGD(groups, recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=fused)
-    if fused and recipe.momentum:  # the fused kernel takes momenta of all parameters, or of none
+    cuda = next(model.parameters()).is_cuda
+    optimiser = SGD(
+        groups,
+        recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=nesterov,
+        foreach=not cuda,
+        fused=cuda,
+    )
+    if cuda and recipe.momentum:  # the fused kernel takes momenta of all parameters, or of none
         for parameter in model.parameters():
             optimiser.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     optimiser.register_step_pre_hook(_by_share(model))

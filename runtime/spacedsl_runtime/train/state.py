@@ -1,9 +1,9 @@
 """A training's checkpoint: its model's (`spacedsl_runtime.checkpoint`), and what going on needs.
 
-Tensors: `model.*`, `momentum.*` (by parameter), `ema.*`, `begun.*` (by scale of a quantiser: what
-it was at the start). Everything random follows from the seed and the step (`seeds.py`), the
-learning rate and the position in the data from the step, so these tensors and a few numbers are all
-there is to keep."""
+Tensors: `model.*`, `momentum.*` (by parameter), `ema.*`, `begun.*` (what the scales of quantisers
+were at the start). Everything random follows from the seed and the step (`seeds.py`), the learning
+rate and the position in the data from the step, so these tensors and a few numbers are all there
+is to keep."""
 
 from __future__ import annotations
 
