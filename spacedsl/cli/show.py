@@ -51,7 +51,7 @@ def show(
         return
     facts = _facts(item, page).model_dump(exclude_unset=True)
     if target is not None:
-        facts["latency"] = _latency(item, page, target, quiet=format is Format.json)
+        facts["latency"] = _latency(item, page, target)
     if format is Format.json:
         emit(facts)
     else:
@@ -134,7 +134,7 @@ def _facts(item: Item, page: str) -> ModelFacts | SpaceFacts:
     raise fault("wrong-kind", f"{page} is not a hyperspace, a space or a model")
 
 
-def _latency(item: Item, page: str, target: str, *, quiet: bool) -> dict[str, Any]:
+def _latency(item: Item, page: str, target: str) -> dict[str, Any]:
     if not isinstance(item, Subnet):
         help = "`spacedsl score` rates a space on a target"
         raise fault("wrong-kind", f"{page} is not a model, so it has no one latency", help)
@@ -142,7 +142,7 @@ def _latency(item: Item, page: str, target: str, *, quiet: bool) -> dict[str, An
     from spacedsl.targets.device import open_device
     from spacedsl.targets.latency import latency_json, model_latency
 
-    found = ready_target(target, item.of, quiet=quiet)
+    found = ready_target(target, item.of)
     return latency_json(model_latency(item, open_device(found).latency), found.name)
 
 
