@@ -2,7 +2,8 @@
 
 Times of kernels are what the runtime's own profiler says; a network takes something else (the
 profiler costs, caches are shared), so each group has a factor, each kernel and each network a
-constant, fitted to whole networks timed without it. All are linear in kernels: search may add."""
+constant that is no less than 0, fitted to whole networks timed without it. All are linear in
+kernels: search may add."""
 
 from __future__ import annotations
 
@@ -25,15 +26,16 @@ LEAST_SHARE = 0.2
 """What is known beforehand of the profiler's cost per node (its standard deviation), and the share
 of a kernel's time that stays at least when it is taken off."""
 
-NODE_NOISE = 0.04
+NODE_NOISE = 0.08
 UNSTEADY = 3.0
 """How much noisier a network's figures are that never came to agree with themselves."""
 
 CONSTANT = "fc"
 """The group that carries what every network costs once."""
 
+NONE_MS = 1e-9
 NET_NOISE = 0.03
-FACTOR_SPREAD = 0.08
+FACTOR_SPREAD = 0.15
 CONSTANTS_MS = (2e-3, 1e-1)
 """What is known beforehand: relative error of a network's prediction, standard deviations of a
 group's factor over the common one, and of the cost of a kernel and of a network."""
@@ -83,9 +85,8 @@ class KernelModel:
             if name not in self.groups:
                 continue
             group, chosen = self.groups[name], [kernels[i] for i in at]
-            plain = group.factor * group.ms(chosen)
-            own = np.maximum(plain + self.kernel_ms, plain / 3)
-            ms[at] = own + (self.network_ms if name == CONSTANT else 0.0)
+            once = self.network_ms if name == CONSTANT else 0.0
+            ms[at] = group.factor * group.ms(chosen) + self.kernel_ms + once
         ms[coverage == Coverage.UNCOVERED] = np.nan
         return ms, coverage
 
@@ -164,9 +165,12 @@ def _corrected(groups: dict[str, GroupModel], samples: Sequence[NetSample]) -> K
     common = float(np.exp(np.median(np.log(net_ms / columns[:, :-2].sum(axis=1)))))
     prior = np.array([common] * len(names) + [0.0, 0.0])
     spread = np.array([FACTOR_SPREAD * common] * len(names) + list(CONSTANTS_MS))
-    found = _shrunken(
-        columns / net_ms[:, None], _trust(samples), prior, np.square(NET_NOISE / spread)
-    )
+    shares, trust = columns / net_ms[:, None], _trust(samples)
+    found = _shrunken(shares, trust, prior, np.square(NET_NOISE / spread))
+    while (found[-2:] < 0).any():  # they are costs: without them the factors say the rest
+        spread[-2:][found[-2:] < 0] = NONE_MS
+        found = _shrunken(shares, trust, prior, np.square(NET_NOISE / spread))
+        found[-2:][spread[-2:] == NONE_MS] = 0.0
     factors = np.maximum(found[:-2], common / 2)
     fitted = {
         name: GroupModel(group.kernels, group.gaussian, float(factor))
