@@ -106,7 +106,7 @@ def profile(
             f"{', '.join(space.name for space in spaces)} can have are not measured: this machine "
             "is busy, or slow"
         )
-        help = f'run "spacedsl target profile {target.name} --budget {_longer(most_s)}"'
+        help = f'run "spacedsl target profile {target.name} --budget {longer(most_s)}"'
         raise fault("uncovered", message, help)
     return path
 
@@ -216,8 +216,8 @@ def _opened(runtime: Runtime, nets: Sequence[_Net], threads: int, turn: int) -> 
     return [runs[place] for place in range(len(nets))]
 
 
-def _longer(seconds: float) -> str:
-    """A budget that goes on after `seconds`: twice as many, in minutes."""
+def longer(seconds: float) -> str:
+    """A budget that goes on after `seconds`: twice as many, in whole minutes."""
     return f"{-(-seconds // 30):.0f}m"
 
 
