@@ -24,6 +24,7 @@ from spacedsl.targets.measure import Run
 from spacedsl.targets.profile_cache import header_of, outdated_profile, profile_path
 from spacedsl.targets.profile_file import read_profile
 from spacedsl.targets.quiet import quiet_library
+from spacedsl.targets.runtimes import runtime_of
 from spacedsl.targets.verify import verify
 from tests.test_cli import run
 from tests.test_targets_profile import PAGE, TINY
@@ -83,6 +84,7 @@ def evolve(folder: Path) -> list[str]:
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small batches in few rounds, and a time set aside that is over after the first."""
     monkeypatch.setattr(profiler, "BATCH", 1)
+    monkeypatch.setattr(profiler, "LEAST", 1)
     monkeypatch.setattr(profiler, "ROUNDS", 2)
     monkeypatch.setattr(profiler, "MOST_ROUNDS", 2)
     monkeypatch.setattr(device, "ONE_SPACE_S", 0.1)
@@ -118,6 +120,17 @@ def test_a_search_works_from_an_empty_cache(folder: Path, others: int) -> None:
 
 
 @pytest.mark.usefixtures("short")
+def test_a_busy_machine_measures_no_single_batch(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Covered or not, some tens of networks are measured as long as there is time."""
+    monkeypatch.setattr(profiler, "LEAST", 12)
+    target = api.load_target(page(folder))
+    path = profiler.profile(target, [api.load_space(TINY)], 0.1, most_s=60)
+    assert len(read_profile(path).batches) == 12
+
+
+@pytest.mark.usefixtures("short")
 def test_it_says_what_to_run_before_it_gives_up(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,8 +159,9 @@ def test_it_says_what_to_run_before_it_gives_up(
 def test_a_pipe_is_told_what_goes_on(folder: Path) -> None:
     words = ["spacedsl", "show", "tiny-a0", "--target", page(folder), "--format", "json"]
     script = (
-        "import sys; from spacedsl.cli import progress; from spacedsl.targets import device; "
-        "progress.LINE_S = 0.0; device.ONE_SPACE_S = 0.1; "
+        "import sys; from spacedsl.cli import progress; "
+        "from spacedsl.targets import device, profiler; "
+        "progress.LINE_S = 0.0; device.ONE_SPACE_S = 0.1; profiler.LEAST = 1; "
         f"sys.argv = {words!r}; from spacedsl.cli.app import main; main()"
     )
     done = subprocess.run(
@@ -246,10 +260,10 @@ def test_verify_says_why_it_fails(folder: Path, monkeypatch: pytest.MonkeyPatch)
     profiled(folder)
 
     monkeypatch.setattr("spacedsl.targets.verify.REPEATABLE", 1e-9)  # nothing repeats so well
-    words = ("target", "verify", page(folder), "--space", TINY, "--count", "3", "--seconds", "1")
+    words = ("target", "verify", page(folder), "--space", TINY, "--count", "7", "--seconds", "1")
     result = run(*words)
     assert result.exit_code == 1
-    assert re.search(r"[123] of 3 networks did not repeat within 0% in \d+ rounds", result.stderr)
+    assert re.search(r"[1-7] of 7 networks did not repeat within 0% in \d+ rounds", result.stderr)
     assert "so the exit code is 1" in result.stderr
     assert "--seconds" in result.stderr
     found = json.loads(run(*words, "--format", "json").stdout)
@@ -261,7 +275,7 @@ def test_verify_measures_several_sessions_of_every_network(folder: Path) -> None
     target = api.load_target(page(folder))
     models = api.sample(api.load_space(TINY), 3, seed=1)
     opened: list[int] = []
-    runtime = profiler.runtime_of(target)
+    runtime = runtime_of(target)
     original = type(runtime).open
 
     def counted(self: object, artifact: bytes, threads: int) -> Run:

@@ -10,7 +10,8 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,10 @@ from spacedsl.targets.profiled_latency import SUFFIX, fit_profile, save_fit
 from spacedsl.targets.runtimes import Runtime, artifact_of, runtime_of
 
 BATCH = 10
+LEAST = 40
+"""Networks without which no space counts as known, as long as there is time: on a busy machine the
+first batch can take all that was set aside."""
+
 ROUNDS, MOST_ROUNDS = 6, 10
 SESSION_ROUNDS = 3
 """Rounds after which networks are opened again, their memory elsewhere."""
@@ -87,9 +92,10 @@ def profile(
     most_s: float | None = None,
 ) -> Path:
     """Measure for `target` until `budget_s` seconds are spent on members of `spaces`, those of
-    earlier runs included; with `most_s` also for as long until the spaces are covered. Returns the
-    profile's file. `again`: forget what is there. Raises `SpaceError`, with `most_s` also where
-    that was too little; what was measured until then is kept."""
+    earlier runs included; with `most_s` also for as long until the spaces are covered and `LEAST`
+    networks are measured. Returns the profile's file. `again`: forget what is there. Raises
+    `SpaceError`, with `most_s` also where that was too little to cover the spaces; what was
+    measured until then is kept."""
     header = header_of(target)
     path = profile_path(header)
     with locked(path):
@@ -127,19 +133,44 @@ def _extend(
     chooser = Chooser(spaces, batches)
     while True:
         spent = Profile(done.header, tuple(batches), size).seconds(asked)
-        progress(Reached(spent, *_counts(batches), chooser.missing))
+        reached = Reached(spent, *_counts(batches), chooser.missing)
+        progress(reached)
         covered = asked <= set(chooser.covered)
-        if spent >= (budget_s if covered else most_s or budget_s):
+        enough = covered and reached.networks >= LEAST
+        if spent >= (budget_s if enough else most_s or budget_s):
             return None if covered else chooser.missing
-        start = time.perf_counter()
-        chosen = [_Net(s, n, artifact_of(s, target)) for s, n in chooser.choose(BATCH, batches)]
-        measured = measure_batch(runtime, target.threads, [*references, *chosen], len(references))
-        seconds = time.perf_counter() - start
-        nets = (*measured.references, *measured.nets)
-        chooser.saw([Kernel(*kernel) for net in nets for kernel in net.kernels])
-        found = {"seconds": seconds, "covered": chooser.covered}
-        batches.append(measured.model_copy(update=found))
+        chosen = chooser.choose(BATCH, batches)
+        said = partial(_say, progress, reached)
+        batch = _batch(runtime, target, references, chosen, said)
+        records = (*batch.references, *batch.nets)
+        chooser.saw([Kernel(*kernel) for record in records for kernel in record.kernels])
+        batches.append(batch.model_copy(update={"covered": chooser.covered}))
         size = append(path, size, batches[-1])
+
+
+def _say(progress: Progress, reached: Reached, seconds: float) -> None:
+    """Progress inside a batch, which takes a minute where the machine is busy."""
+    progress(replace(reached, seconds=reached.seconds + seconds))
+
+
+def _batch(
+    runtime: Runtime,
+    target: Target,
+    references: Sequence[_Net],
+    chosen: Sequence[tuple[Subnet, SpaceNote]],
+    said: Callable[[float], None],
+) -> BatchRecord:
+    start = time.perf_counter()
+
+    def tick() -> None:
+        said(time.perf_counter() - start)
+
+    nets = list(references)
+    for subnet, note in chosen:
+        nets.append(_Net(subnet, note, artifact_of(subnet, target)))
+        tick()
+    found = measure_batch(runtime, target.threads, nets, len(references), tick)
+    return found.model_copy(update={"seconds": time.perf_counter() - start})
 
 
 def _counts(batches: Sequence[BatchRecord]) -> tuple[int, int]:
@@ -157,9 +188,14 @@ def reference_nets(target: Target) -> list[_Net]:
 
 
 def measure_batch(
-    runtime: Runtime, threads: int, nets: Sequence[_Net], references: int
+    runtime: Runtime,
+    threads: int,
+    nets: Sequence[_Net],
+    references: int,
+    tick: Callable[[], None],
 ) -> BatchRecord:
-    """Measure networks, the first `references` of which are the references."""
+    """Measure networks, the first `references` of which are the references; `tick` is called now
+    and then."""
     clock = CLOCKS["cpu" if threads == 1 else "wall"]
     plain: list[Run] = []
     with ExitStack() as stack:
@@ -172,7 +208,9 @@ def measure_batch(
             if turn % SESSION_ROUNDS == 0:
                 plain = _opened(runtime, nets, threads, turn)
             own.append(timed_round(plain, turn, clock, VISIT))
+            tick()
             timed_round(profiled, turn, clock, VISIT)
+            tick()
             for at, session in zip(timed, profiled, strict=True):
                 at.extend(range(session.runs - VISIT.timed, session.runs))
         closed = [session.close() for session in profiled]
