@@ -7,13 +7,16 @@ Steps of both ways run in turn, one of each per round, on the same subnets and i
 drift of the machine hits both. `sliced` is a plain stand-in for the usual elastic modules: every
 weight is sliced and copied on every call, images and weights are channels first. Memory: what
 autograd keeps for backward in the step's largest path, plus gradients, as `benchmarks.runtime`
-counts it. Also how many digits a second are read and augmented. `--bkd`: steps of block-wise
+counts it. Also how many photos of 500 x 375 pixels a second the loader alone reads, decodes and
+crops at the step's resolution, by decoder and workers, and the best of these over the step's
+images a second. `--bkd`: steps of block-wise
 distillation of onnxw's stage3 from EfficientNet-Lite0 (random weights), with the teacher's maps
 read from a cache and without. Prints JSON."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import time
 from collections.abc import Callable
@@ -24,15 +27,18 @@ from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from benchmarks.runtime import copied_slices, kept_bytes
 from spacedsl import api
 from spacedsl.compiler.supernet import bkd_plans, supernet_plan
 from spacedsl.compiler.supernet_schema import json_text
+from spacedsl_runtime.data.decode import DECODERS
 from spacedsl_runtime.data.sources import open_data
-from spacedsl_runtime.data.split import Unreadables
+from spacedsl_runtime.data.split import Data, Unreadables
 from spacedsl_runtime.distill.efficientnet_lite import EfficientNetLite
 from spacedsl_runtime.distill.features import FeatureCache
 from spacedsl_runtime.distill.loop import BkdJob, distill
@@ -41,13 +47,15 @@ from spacedsl_runtime.elastic.functional import to_channels_last
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from spacedsl_runtime.plan import Plan, read_plan
 from spacedsl_runtime.train.batches import Normalise, batches
-from spacedsl_runtime.train.loop import sandwich, train_step
 from spacedsl_runtime.train.optimise import optimiser_of
 from spacedsl_runtime.train.parallel import World
-from spacedsl_runtime.train.recipe import Recipe, recipe_for
+from spacedsl_runtime.train.recipe import Recipe
 from spacedsl_runtime.train.state import State
+from spacedsl_runtime.train.step import sandwich, train_step
 
 CLASSES = 10
+STEPS = 12
+"""That the loader alone feeds."""
 STAGE = "onnxw stage3 mbv2"
 """Of `--bkd`."""
 
@@ -99,14 +107,39 @@ def _channels_first(model: Supernet) -> Callable[..., Tensor]:
     return run_program
 
 
-def reading(batch: int) -> float:
-    """Images per second of reading and augmenting digits at 32 x 32, one process."""
-    data = open_data("digits")
-    recipe = recipe_for(data, steps=10, batch=batch)
-    start = time.perf_counter()
-    for _ in batches(data, recipe, 32, 0, World(), Unreadables(0, print)):
-        pass
-    return 10 * batch / (time.perf_counter() - start)
+def photos(folder: Path, count: int) -> Data:
+    """`count` JPEG files of ImageNet's usual size, parts of scikit-learn's two photos."""
+    from sklearn.datasets import load_sample_images
+
+    rng = np.random.default_rng(0)
+    originals = [Image.fromarray(pixels) for pixels in load_sample_images().images]
+    for i in range(count):
+        photo = originals[i % 2]
+        left, top = (int(rng.integers(0, n)) for n in (140, 52))
+        part = photo.crop((left, top, left + 500, top + 375))
+        (folder / "ab"[i % 2]).mkdir(exist_ok=True)
+        part.save(folder / "ab"[i % 2] / f"{i:04}.jpg", quality=92)
+    return open_data(f"imagefolder:{folder}")
+
+
+def reading(size: int, batch: int, rounds: int) -> dict[str, float]:
+    """Images per second that the loader alone feeds, by decoder and workers, in turn."""
+    made = Recipe(steps=STEPS, batch=batch, lr=0, warmup=0, weight_decay=0)
+    seconds: dict[str, list[float]] = {}
+    with TemporaryDirectory() as folder:
+        data = photos(Path(folder), max(4 * batch, 64))
+        decoders = [d for d in DECODERS if d == "pillow" or importlib.util.find_spec(d)]
+        for _ in range(rounds):
+            for decoder in decoders:
+                opened = open_data(data.spec, decoder)
+                for workers in (0, 1, 2):
+                    rest = (World(), Unreadables(0, print), workers)
+                    start = time.perf_counter()
+                    for _ in batches(opened, made, size, 0, *rest):
+                        pass
+                    took = time.perf_counter() - start
+                    seconds.setdefault(f"{decoder}, {workers} workers", []).append(took)
+    return {name: STEPS * batch / median(found) for name, found in seconds.items()}
 
 
 def distilling(rounds: int, resolution: int, batch: int) -> dict[str, Any]:
@@ -186,13 +219,16 @@ def main() -> None:
     ratios = [b / a for a, b in zip(seconds["ours"], seconds["sliced"], strict=True)]
     low, _, high = quantiles(ratios, n=4)
     kept = {name: each.memory() for name, each in ways.items()}
+    trained = {name: args.batch / median(s) for name, s in seconds.items()}
+    read = reading(args.resolution, args.batch, max(1, args.rounds // 3))
     result = {
         **vars(args),
-        "images_per_second": {n: args.batch / median(s) for n, s in seconds.items()},
+        "images_per_second": trained,
         "speedup": {"median": median(ratios), "quartiles": [low, high]},
         "memory_mb": {name: size / 1e6 for name, size in kept.items()},
         "memory_ratio": kept["sliced"] / kept["ours"],
-        "reading_images_per_second": reading(args.batch),
+        "reading_images_per_second": read,
+        "reading_over_step": max(read.values()) / trained["ours"],
     }
     print(json.dumps(result, indent=1))
 
