@@ -34,7 +34,7 @@ def write_target(
     for subnet in (random_member(space, rng) for _ in range(60)):
         kernels = kernel_owners(subnet)[0]
         ms = np.array([law_ms(k) for k in kernels])
-        samples.append(NetSample(kernels, ms + 0.001, float(ms.sum())))
+        samples.append(NetSample(kernels, ms + 0.001, np.ones(len(ms), np.int64), float(ms.sum())))
     model = fit_kernels(samples)
     save_fit(ProfiledLatency(note_for(model), model), folder / f"{name}.npz")
     page = folder / f"{name}.space"

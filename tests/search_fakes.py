@@ -78,6 +78,7 @@ class FakeLatency:
     uncovered: Callable[[Site], bool] = lambda _: False
     resolutions: tuple[int, ...] = RESOLUTIONS
     identity: str = "fake-latency"
+    fastest_ms: float = 0.0
     asked: list[int] = field(default_factory=list)
 
     def ms(self, site: Site) -> float:

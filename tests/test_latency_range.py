@@ -27,6 +27,7 @@ class Table:
 
     resolutions: tuple[int, ...] = ()
     identity = ""
+    fastest_ms = 0.0
 
     def __init__(self, unknown: int = 0) -> None:
         self.unknown = unknown

@@ -55,7 +55,7 @@ def model() -> KernelModel:
     for subnet in api.sample(api.load_space("tiny"), 30, seed=3):
         names = kernel_owners(subnet)[0]
         ms = np.array([0.004 + 2e-6 * work_of(k)[0] ** 0.8 for k in names])
-        found.append(NetSample(names, ms, float(ms.sum())))
+        found.append(NetSample(names, ms, np.ones(len(ms), np.int64), float(ms.sum())))
     return fit_kernels(found)
 
 

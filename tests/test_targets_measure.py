@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spacedsl.targets.measure import CLOCKS, Timing, Visit, interleave, timed_round
+from spacedsl.targets.measure import (
+    CLOCKS,
+    MOST_WARM_RUNS,
+    Run,
+    Timing,
+    Visit,
+    interleave,
+    timed_round,
+)
 
 
 def drifting(rounds: int, subjects: int, noise: float, seed: int) -> Timing:
@@ -41,7 +49,7 @@ def test_rounds_go_on_until_it_is_enough() -> None:
         seen.append(len(timing.times_s))
         return len(timing.times_s) >= 40
 
-    timing = interleave([int, float, str], 1e9, visit=Visit(1, 1), enough=enough)
+    timing = interleave([int, float, str], 1e9, visit=Visit(1, 1, 0.0), enough=enough)
     assert seen == [20, 30, 40]
     assert timing.times_s.shape == (40, 3)
 
@@ -49,5 +57,41 @@ def test_rounds_go_on_until_it_is_enough() -> None:
 def test_the_processor_clock_does_not_count_waiting() -> None:
     import time
 
-    (waited,) = timed_round([lambda: time.sleep(0.02)], 0, CLOCKS["cpu"], Visit(0, 1))
+    (waited,) = timed_round([lambda: time.sleep(0.02)], 0, CLOCKS["cpu"], Visit(0, 1, 0.0))
     assert waited < 0.01
+
+
+def test_a_visit_warms_up_by_time() -> None:
+    """A network of 2 ms is run 8 times before it is timed, one of 20 ms once, and what takes no
+    time by the clock not for ever."""
+    now, ran = 0.0, list[float]()
+
+    def taking(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        ran.append(seconds)
+
+    for seconds, warm in ((0.002, 8), (0.02, 1), (0.0, MOST_WARM_RUNS)):
+        ran.clear()
+        timed_round([lambda s=seconds: taking(s)], 0, lambda: now, Visit(1, 3, 0.015))  # type: ignore[misc]
+        assert len(ran) == warm + 3
+
+
+def test_subjects_are_opened_again_after_every_other_round() -> None:
+    """Halves of the rounds are then of different sessions, whose lasting differences show."""
+    opened: list[int] = []
+    clock = 0.0
+
+    def sessions() -> list[Run]:
+        opened.append(len(opened))
+        ms = [1 + 0.2 * (len(opened) > 5), 1.0, 1.0]
+
+        def run(i: int) -> None:
+            nonlocal clock
+            clock += ms[i]
+
+        return [lambda i=i: run(i) for i in range(3)]  # type: ignore[misc]
+
+    timing = interleave(sessions, 1e9, rounds=20, clock=lambda: clock, visit=Visit(1, 1, 0.0))
+    assert len(opened) == 10
+    assert timing.without_common_mode().split_half() == pytest.approx([np.log(1.2), 0, 0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,18 @@ from spacedsl.passes.kernels import Kernel, kernels
 from spacedsl.search.protocols import Coverage
 from spacedsl.targets.attribution import attribute, kernel_owners
 from spacedsl.targets.features import group_of, work_of
-from spacedsl.targets.kernel_model import KernelModel, NetSample, fit_kernels
+from spacedsl.targets.kernel_model import KernelModel, NetSample, fit_kernels, node_cost
+from spacedsl.targets.latency import model_latency
 from spacedsl.targets.profile_file import BatchRecord, NetRecord, ProfileHeader, SpaceNote
 from spacedsl.targets.profile_fit import samples_of
 from spacedsl.targets.profiled_latency import FitNote, ProfiledLatency, load_fit, save_fit
+from spacedsl.targets.ranges import latency_range
 from tests.support import PAGES, SPACES, library_model
 
 MODELS = sorted(p for p in PAGES if p.parent == SPACES / "models")
 OVERHEAD_MS, SLOWER = 0.004, 0.9
+NODES = {"se": 4, "swish": 2, "hswish": 2, "fc": 4}
+"""Nodes of a kernel; others have one."""
 
 
 def law_ms(kernel: Kernel) -> float:
@@ -34,14 +39,15 @@ def law_ms(kernel: Kernel) -> float:
 
 @pytest.fixture(scope="module")
 def samples() -> list[NetSample]:
-    """60 networks on that device; the profiler adds to every kernel, and is slow itself."""
+    """60 networks on that device; the profiler adds to every node, and is slow itself."""
     rng = np.random.default_rng(0)
     found = []
     for subnet in api.sample(api.load_space("hyper"), 60, seed=3):
         names = kernel_owners(subnet)[0]
         ms = np.array([law_ms(k) for k in names])
-        profiled = (ms + OVERHEAD_MS) / SLOWER * rng.normal(1, 0.03, len(ms))
-        found.append(NetSample(names, profiled, float(ms.sum())))
+        nodes = np.array([NODES.get(k.kind, 1) for k in names])
+        profiled = (ms / SLOWER + nodes * OVERHEAD_MS) * rng.normal(1, 0.03, len(ms))
+        found.append(NetSample(names, profiled, nodes, float(ms.sum())))
     return found
 
 
@@ -58,7 +64,32 @@ def test_unseen_networks_are_predicted(samples: list[NetSample], model: KernelMo
         errors.append(abs(ms.sum() / sample.net_ms - 1))
     assert np.median(errors) < 0.02
     assert max(errors) < 0.06
-    assert model.kernel_ms < 0, "what the profiler adds to every kernel is taken off"
+
+
+def test_the_profilers_cost_is_of_nodes_and_taken_off(samples: list[NetSample]) -> None:
+    assert node_cost(samples) == pytest.approx(OVERHEAD_MS, rel=0.25)
+    free = [replace(s, kernel_ms=s.net_ms / s.kernel_ms.sum() * s.kernel_ms) for s in samples]
+    assert abs(node_cost(free)) < 0.1 * OVERHEAD_MS
+
+
+def test_no_clip_swallows_the_constant_of_a_network(model: KernelModel) -> None:
+    """It is charged to the classifier, however little that takes itself."""
+    kernels = kernel_owners(library_model("models/seqnet-vnni-a0"))[0]
+    before = model.predict(kernels)[0].sum()
+    for constant in (0.2, -0.2):
+        other = KernelModel(model.groups, model.kernel_ms, model.network_ms + constant)
+        assert other.predict(kernels)[0].sum() == pytest.approx(before + constant)
+
+
+def test_faster_than_all_that_was_measured_is_estimated(model: KernelModel) -> None:
+    subnet = library_model("models/seqnet-vnni-a1")
+    total = sum(p.ms for p in model_latency(subnet, ProfiledLatency(note_for(model), model)))
+    for fastest_ms, known in ((total * 0.99, True), (total * 1.01, False)):
+        latency = ProfiledLatency(note_for(model, fastest_ms=fastest_ms), model)
+        parts = model_latency(subnet, latency)
+        worst = max(p.coverage for p in parts)
+        assert (worst < Coverage.ESTIMATED) == known
+        assert latency_range(subnet, latency).coverage == worst
 
 
 def test_what_was_not_measured_is_said(model: KernelModel, samples: list[NetSample]) -> None:
@@ -79,20 +110,22 @@ def test_what_was_not_measured_is_said(model: KernelModel, samples: list[NetSamp
 
 def test_samples_that_never_steadied_count_little(samples: list[NetSample]) -> None:
     wrong = [
-        NetSample(s.kernels, s.kernel_ms * 1.5, s.net_ms * 1.5, steady=False) for s in samples[:6]
+        replace(s, kernel_ms=s.kernel_ms * 1.5, net_ms=s.net_ms * 1.5, steady=False)
+        for s in samples[:6]
     ]
     fitted = fit_kernels([*wrong, *samples[6:45]])
     found = [np.nansum(fitted.predict(s.kernels)[0]) / s.net_ms - 1 for s in samples[45:]]
     assert abs(np.median(found)) < 0.02
 
 
-def note_for(model: KernelModel, source: str = "0" * 64) -> FitNote:
+def note_for(model: KernelModel, source: str = "0" * 64, fastest_ms: float = 0.001) -> FitNote:
     header = ProfileHeader(
         target="cpu",
         machine={"cpu": "X", "architecture": "x86_64", "features": "vnni"},
         runtime="onnxruntime",
         version="1.0",
         threads=1,
+        session={},
         rules="r",
     )
     groups = {
@@ -112,6 +145,7 @@ def note_for(model: KernelModel, source: str = "0" * 64) -> FitNote:
             "steady": 45,
             "seconds": 1.0,
             "spaces": (SpaceNote(name="hyper", hash="h", resolutions=(160, 224)),),
+            "fastest_ms": fastest_ms,
             "kernel_ms": model.kernel_ms,
             "network_ms": model.network_ms,
             "groups": groups,
@@ -158,6 +192,7 @@ def test_batches_come_to_one_scale_by_their_references() -> None:
             hash=name,
             kernels=kernels,
             kernel_ms=times,
+            kernel_nodes=(1,),
             net_ms=ms,
             split_half=0,
             steady=True,

@@ -17,7 +17,7 @@ import pytest
 
 from spacedsl import api
 from spacedsl.diagnostics import SpaceError
-from spacedsl.targets import device
+from spacedsl.targets import device, profiler
 from spacedsl.targets.latency import model_latency
 from spacedsl.targets.profile_file import line_of, locked, read_profile
 from spacedsl.targets.profiled_latency import fit_profile
@@ -69,6 +69,7 @@ def folder(measured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     shutil.copytree(measured, tmp_path, dirs_exist_ok=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(device, "ONE_SPACE_S", 1.0)
+    monkeypatch.setattr(profiler, "LEAST", 1)
     return tmp_path
 
 
@@ -143,6 +144,7 @@ def test_a_search_profiles_a_machine_that_was_never_profiled(
     """The README's first command, small: no profile, then a bar, a search and a page."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(device, "ONE_SPACE_S", 1.0)
+    monkeypatch.setattr(profiler, "LEAST", 1)
     (tmp_path / "here.space").write_text(PAGE)
     small = tmp_path / "small.space"
     small.write_text(SMALL)

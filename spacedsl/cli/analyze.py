@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
@@ -15,9 +12,7 @@ from spacedsl.analysis.cases import Part
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.limits import parse_seconds
 from spacedsl.cli.options import TARGET
-
-if TYPE_CHECKING:
-    from spacedsl.analysis.measured import Report
+from spacedsl.cli.progress import progress
 
 
 def analyze(
@@ -41,7 +36,12 @@ def analyze(
     parts = list(dict.fromkeys(part or Part))
     if out is not None:
         make_folder(out)
-    with _bar(found.name, quiet=format is Format.json) as report:
+    note = f"INT8 and FP32 networks, about {seconds / 60:.2g} minutes"
+    with progress(f"analyzing {found.name}", note) as show:
+
+        def report(part: Part, share: float) -> None:
+            show((parts.index(part) + share) / len(parts), part.value)
+
         analysis = analyse(found, parts, seconds, report)
     if out is not None and not write_folder(analysis, out):
         print("no pictures: they need `pip install 'spacedsl[plot]'`", file=sys.stderr)
@@ -49,22 +49,3 @@ def analyze(
         emit(as_json(analysis))
     else:
         print(as_text(analysis), end="")
-
-
-@contextmanager
-def _bar(name: str, *, quiet: bool) -> Iterator[Report]:
-    """A bar on standard error, one task per part."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn(f"analyzing {name}: {{task.description}}"), BarColumn())
-    console = Console(stderr=True, quiet=quiet)
-    with Progress(*columns, TimeElapsedColumn(), console=console) as bar:
-        tasks = {}
-
-        def report(part: Part, share: float) -> None:
-            if part not in tasks:
-                tasks[part] = bar.add_task(part.value, total=1.0)
-            bar.update(tasks[part], completed=share)
-
-        yield report

@@ -61,6 +61,7 @@ def bench(
     machine = this_machine()
     result = _result(names, timing, used, threads) | {
         "cpu": machine.cpu,
+        "onnxruntime_session": machine.onnxruntime_session,
         "warnings": list(machine.warnings),
     }
     if format is Format.json:
@@ -181,6 +182,8 @@ def _result(names: list[str], timing: Timing, runtime: Runtime, threads: int) ->
 
 
 def _print(result: dict[str, Any]) -> None:
+    from spacedsl.targets.machine import said_session
+
     for entry in result["subjects"]:
         ms = entry["latency_ms"]
         print(
@@ -194,6 +197,7 @@ def _print(result: dict[str, Any]) -> None:
             f"{ratio['median']:.3f} times as fast as {name} ({ratio['low']:.3f} to "
             f"{ratio['high']:.3f}, 95 %), {result['rounds']} rounds"
         )
+    print(f"sessions of ONNX Runtime here: {said_session(result['onnxruntime_session'])}")
     if not result["steady"]:
         print("warning: this machine is too noisy for these figures", file=sys.stderr)
     for warning in result["warnings"]:

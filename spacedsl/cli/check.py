@@ -8,7 +8,9 @@ from typing import Any
 import typer
 
 from spacedsl import api
-from spacedsl.cli.boundary import ERROR, FINDINGS, Findings, emit, report
+from spacedsl.cli.boundary import DIFFERS, ERROR, FINDINGS, Findings, emit, report
+from spacedsl.cli.gate import Checked, Of, checked, open_gate
+from spacedsl.diagnostics import Diagnostic, fault
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
@@ -18,24 +20,66 @@ from spacedsl.passes.network import subnet_identity
 
 def check(
     files: list[Path] = typer.Argument(..., help="Pages to check."),
+    target: str | None = typer.Option(None, "--target", help="Also latencies on this target."),
+    max_latency: str | None = typer.Option(
+        None, "--max-latency", help="The most that is allowed there, e.g. 15ms; exit 1 above it."
+    ),
+    of: Of = typer.Option(
+        Of.largest, "--of", help="Of a space: its fastest, slowest (largest) or best network."
+    ),
     format: Findings = FINDINGS,
 ) -> None:
-    """Check pages: syntax, names, membership, and that every block body fits its sizes."""
+    """Check pages: syntax, names, membership, that every block body fits its sizes, and latencies.
+    Nothing is measured for that: a target of this machine has to be profiled before."""
     examined = [(file, *api.examine(file)) for file in files]
     found = list(dict.fromkeys(d for _, _, errors in examined for d in errors))
+    pages = {str(file): page for file, page, _ in examined if page is not None}
+    timed = {} if found else _timed(pages, target, max_latency, of)
+    slow = [d for latencies in timed.values() for _, d in latencies if d is not None]
+    code = ERROR if found else DIFFERS if slow else 0
     if found or format in (Findings.sarif, Findings.github):
-        report(found, format)
-        raise typer.Exit(ERROR if found else 0)
-    pages = {str(file): _items(page) for file, page, _ in examined if page is not None}
+        report([*found, *slow], format)
+        raise typer.Exit(code)
     if format is Findings.json:
-        emit({"files": [{"file": file, "items": items} for file, items in pages.items()]})
-        return
-    for file, items in pages.items():
-        print(f"{file}: ok ({', '.join(i['kind'] + ' ' + i['name'] for i in items)})")
+        listed = [
+            {"file": file, "items": _items(page, timed.get(file, []))}
+            for file, page in pages.items()
+        ]
+        emit({"files": listed}, slow)
+        raise typer.Exit(code)
+    for file, page in pages.items():
+        latencies = timed.get(file, [])
+        state = "ok" if all(latency.ok for latency, _ in latencies) else "too slow"
+        items = ", ".join(f"{page.kind(name)} {name}" for name in page.names)
+        print(f"{file}: {state} ({items})")
+        for latency, _ in latencies:
+            which = "" if latency.of == "model" else f", its {latency.of} network"
+            print(
+                f"  {latency.item}{which}: {latency.latency_ms:.4g} ms on {latency.target} "
+                f"({latency.coverage}), at most {latency.max_ms:g} ms"
+            )
+    report(slow, format)
+    raise typer.Exit(code)
 
 
-def _items(page: Page) -> list[dict[str, Any]]:
+Timed = list[tuple[Checked, Diagnostic | None]]
+
+
+def _timed(
+    pages: dict[str, Page], target: str | None, max_latency: str | None, of: Of
+) -> dict[str, Timed]:
+    if target is None and max_latency is None:
+        return {}
+    if target is None or max_latency is None:
+        message = "--target and --max-latency belong together"
+        raise fault("missing-option", message, "write --target cpu --max-latency 15ms")
+    gate = open_gate(target, max_latency, of)
+    return {file: list(checked(page, gate)) for file, page in pages.items()}
+
+
+def _items(page: Page, timed: Timed) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
+    latencies = {latency.item: latency for latency, _ in timed}
     for name in page.names:
         item = page.get(name)
         entry: dict[str, Any] = {"kind": page.kind(name), "name": name}
@@ -43,5 +87,7 @@ def _items(page: Page) -> list[dict[str, Any]]:
             entry["hash"] = space_identity(item)
         elif isinstance(item, Subnet):
             entry["hash"] = subnet_identity(item)
+        if name in latencies:
+            entry["latency"] = latencies[name].to_json()
         items.append(entry)
     return items

@@ -2,48 +2,59 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
 from spacedsl import api
+from spacedsl.cli.progress import progress
 
 if TYPE_CHECKING:
     from spacedsl.ir.space import Space
     from spacedsl.ir.target import Target
-    from spacedsl.targets.profiler import Progress as Report
+    from spacedsl.targets.profiler import Progress, Reached
 
 
 @contextmanager
-def profile_bar(name: str, budget_s: float, *, quiet: bool) -> Iterator[Report]:
-    """A bar on standard error with what is measured so far."""
-    columns = (
-        TextColumn(f"profiling {name}"),
-        BarColumn(),
-        TextColumn("{task.fields[nets]} networks, {task.fields[kernels]:,} kernels"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True, quiet=quiet)) as bar:
-        task = bar.add_task("profile", total=budget_s, nets=0, kernels=0)
+def profile_bar(target: Target, budget_s: float) -> Iterator[Progress]:
+    """Progress of a profile with what is measured so far; says beforehand what it is and how long
+    it takes, and names a profile of an earlier version, which is of no use."""
+    from spacedsl.targets.profile_cache import header_of, load_profile, outdated_profile
 
-        def show(seconds: float, nets: int, kernels: int) -> None:
-            bar.update(task, completed=min(seconds, budget_s), nets=nets, kernels=kernels)
+    header = header_of(target)
+    old = outdated_profile(header)
+    if old is not None and load_profile(header) is None:
+        print(
+            f"{old} is of an earlier version, by other kernels than those of a plain session: "
+            "it is not used, and measured again",
+            file=sys.stderr,
+        )
+    note = f"kernels of this machine, inside real networks, once; about {_minutes(budget_s)}"
+    with progress(f"profiling {target.name}", note) as show:
 
-        yield show
+        def shown(reached: Reached) -> None:
+            missing = f", {reached.missing:,} to cover" if reached.missing else ""
+            counts = f"{reached.networks} networks, {reached.kernels:,} kernels"
+            show(reached.seconds / budget_s, counts + missing)
+
+        yield shown
 
 
-def ready_target(name: str, space: Space, *, quiet: bool) -> Target:
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.2g} minutes"
+
+
+def ready_target(name: str, space: Space) -> Target:
     """A target whose device knows what members of `space` cost: where that is this machine and it
-    does not yet, it is profiled. Raises `SpaceError`."""
-    from spacedsl.targets.device import ONE_SPACE_S, lacks, outermost
+    does not yet, it is profiled until it does. Raises `SpaceError`, also where that takes too
+    long."""
+    from spacedsl.targets.device import MOST_S, ONE_SPACE_S, lacks, outermost
 
     target = api.load_target(name)
     if lacks(target, space):
         from spacedsl.targets.profiler import profile
 
-        with profile_bar(target.name, ONE_SPACE_S, quiet=quiet) as show:
-            profile(target, [outermost(space)], ONE_SPACE_S, show)
+        with profile_bar(target, ONE_SPACE_S) as show:
+            profile(target, [outermost(space)], ONE_SPACE_S, show, most_s=MOST_S)
     return target

@@ -81,7 +81,7 @@ def evolve(
 
     space = _hyperspace(hyper)
     _check_files(out, journal, hyper, targets)
-    devices = ready_targets(targets, space, limits, quiet=format is Format.json)
+    devices = ready_targets(targets, space, limits)
     reference = next(filter(None, (_reference(device, space) for device in devices)), None)
     request = Request(
         limits_ms=parse_limits(limits),

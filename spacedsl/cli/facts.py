@@ -29,6 +29,18 @@ class Latency(Frozen):
     coverage: dict[str, float]
 
 
+class LatencyBounds(Frozen):
+    """Least and greatest latency over all subnets on a target, both attained; null where blocks are
+    not covered, of which at most 20 are named."""
+
+    target: str
+    min_ms: float | None
+    max_ms: float | None
+    coverage: Literal["measured", "interpolated", "estimated", "uncovered"]
+    missing: list[str]
+    missing_count: int
+
+
 class _Facts(Frozen):
     name: str
     of: str | None
@@ -59,6 +71,7 @@ class SpaceFacts(_Facts):
     memory: Bounds
     subnets: int
     spaces: int
+    latency: LatencyBounds | None = None
 
 
 class ShownModel(ModelFacts):

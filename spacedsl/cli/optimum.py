@@ -66,7 +66,7 @@ def optimum(
     if resume and journal is None:
         raise fault("no-journal", "there is no journal to resume from", "say --journal FILE")
     space = api.load_space(hyper)
-    devices = ready_targets(targets, space, limits, quiet=format is Format.json)
+    devices = ready_targets(targets, space, limits)
     request = Request(
         limits_ms=parse_limits(limits),
         quality=quality,

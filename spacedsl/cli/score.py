@@ -59,7 +59,7 @@ def score(
     if found.kind == "hyperspace" and any(len(s.choices) > 1 for s in found.stages):
         help = "`spacedsl evolve` searches a hyperspace"
         raise fault("wrong-kind", f"{space} is a hyperspace; a score is of one space", help)
-    ready = ready_targets(targets, found, limits, quiet=format is Format.json)
+    ready = ready_targets(targets, found, limits)
     shown: list[Shown] = []
     request = Request(
         limits_ms=parse_limits(limits),

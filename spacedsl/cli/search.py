@@ -83,7 +83,7 @@ def search(
     began = time.monotonic()
     quiet = format is Format.json
     space = _trained(run)
-    device = open_device(_ready(target, space, quiet=quiet))
+    device = open_device(_ready(target, space))
     suffix = rules_of(device.target).formats[0]
     FILES[suffix].need()
     asked = parse_limits(limits) or device.limits_ms
@@ -157,13 +157,13 @@ def _trained(run: Path) -> Space:
         return for_data(api.load_space(str(page)), *trained_on(run))
 
 
-def _ready(name: str, space: Space, *, quiet: bool) -> Target:
+def _ready(name: str, space: Space) -> Target:
     """The target; where it is this machine and does not know the space yet, it is profiled."""
     from spacedsl.cli.device import ready_target
     from spacedsl.targets.device import knows
 
     found = api.load_target(name)
-    return found if knows(found, space) else ready_target(name, space, quiet=quiet)
+    return found if knows(found, space) else ready_target(name, space)
 
 
 def _chooser(

@@ -17,13 +17,11 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound="Scorer")
 
 
-def ready_targets(
-    names: Sequence[str], space: Space, limits: str | None, *, quiet: bool
-) -> list[Target]:
+def ready_targets(names: Sequence[str], space: Space, limits: str | None) -> list[Target]:
     """The targets asked for, those of this machine profiled. Raises `SpaceError`."""
     from spacedsl.cli.device import ready_target
 
-    found = [ready_target(name, space, quiet=quiet) for name in names]
+    found = [ready_target(name, space) for name in names]
     if len({target.name for target in found}) < len(found):
         raise fault("bad-option", "a target is named twice", "name different ones")
     if limits is not None and len(found) > 1:

@@ -28,7 +28,9 @@ from spacedsl.passes.network import subnet_identity
 
 def show(
     page: str = typer.Argument(..., help="A page, PAGE#ITEM, or a name of the library."),
-    target: str | None = typer.Option(None, "--target", help="A model's latency on this target."),
+    target: str | None = typer.Option(
+        None, "--target", help="A model's latency on this target, a space's range."
+    ),
     code: bool = typer.Option(False, "--code", help="Only the code of the method's authors."),
     resolved: bool = typer.Option(
         False, "--resolved", help="Only the flat page: nothing used, nothing inherited."
@@ -51,7 +53,7 @@ def show(
         return
     facts = _facts(item, page).model_dump(exclude_unset=True)
     if target is not None:
-        facts["latency"] = _latency(item, page, target, quiet=format is Format.json)
+        facts["latency"] = _latency(item, page, target)
     if format is Format.json:
         emit(facts)
     else:
@@ -134,16 +136,20 @@ def _facts(item: Item, page: str) -> ModelFacts | SpaceFacts:
     raise fault("wrong-kind", f"{page} is not a hyperspace, a space or a model")
 
 
-def _latency(item: Item, page: str, target: str, *, quiet: bool) -> dict[str, Any]:
-    if not isinstance(item, Subnet):
-        help = "`spacedsl score` rates a space on a target"
-        raise fault("wrong-kind", f"{page} is not a model, so it has no one latency", help)
+def _latency(item: Item, page: str, target: str) -> dict[str, Any]:
+    """A model's latency in parts, a space's range."""
     from spacedsl.cli.device import ready_target
     from spacedsl.targets.device import open_device
     from spacedsl.targets.latency import latency_json, model_latency
+    from spacedsl.targets.ranges import latency_range
 
-    found = ready_target(target, item.of, quiet=quiet)
-    return latency_json(model_latency(item, open_device(found).latency), found.name)
+    known = _network(item, page)
+    space = known.of if isinstance(known, Subnet) else known
+    found = ready_target(target, space)
+    latency = open_device(found).latency
+    if isinstance(known, Subnet):
+        return latency_json(model_latency(known, latency), found.name)
+    return {"target": found.name, **latency_range(known, latency).to_json()}
 
 
 def _print(facts: dict[str, Any]) -> None:
@@ -173,6 +179,20 @@ def _print(facts: dict[str, Any]) -> None:
 
 
 def _print_latency(latency: dict[str, Any]) -> None:
+    if "total_ms" not in latency:
+        _print_range(latency)
+        return
     print(f"  latency  {latency['total_ms']:.3f} ms on {latency['target']}")
     for part in latency["parts"]:
         print(f"    {part['stage']:<8} {part['ms']:8.3f} ms  {part['coverage']}")
+
+
+def _print_range(latency: dict[str, Any]) -> None:
+    if latency["min_ms"] is None:
+        count, missing = latency["missing_count"], latency["missing"]
+        print(f"  latency  not covered on {latency['target']}: {count} blocks, e.g. {missing[0]}")
+        return
+    print(
+        f"  latency  {latency['min_ms']:.4g} to {latency['max_ms']:.4g} ms on {latency['target']} "
+        f"({latency['coverage']})"
+    )

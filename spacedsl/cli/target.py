@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,9 @@ from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Commands, Format, emit, guarded
 from spacedsl.cli.limits import parse_seconds
 from spacedsl.cli.pages import check_out
-from spacedsl.diagnostics import SpaceError, fault
+from spacedsl.cli.progress import progress
+from spacedsl.diagnostics import Diagnostic, SpaceError, fault, render
+from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
@@ -83,15 +86,24 @@ def profile(
 ) -> None:
     """Measure this machine's kernels inside random networks. Goes on where it was ended."""
     from spacedsl.cli.device import profile_bar
+    from spacedsl.targets.profile_file import read_profile
     from spacedsl.targets.profiled_latency import fit_profile
     from spacedsl.targets.profiler import profile as measure
 
     found = _measured(name)
     spaces = [api.load_space(spec) for spec in space or SPACES.split(",")]
     seconds = parse_seconds(budget)
-    with profile_bar(found.name, seconds, quiet=format is Format.json) as show:
+    with profile_bar(found, seconds) as show:
         path = measure(found, spaces, seconds, show, again)
+    done = read_profile(path)
+    lacking = [s.name for s in spaces if not done.covers(space_identity(s))]
     _show(found, fit_profile(path), str(path), format)
+    if lacking:
+        print(
+            f"not all that members of {', '.join(lacking)} can have is covered: a longer --budget "
+            "goes on",
+            file=sys.stderr,
+        )
 
 
 def show_target(name: str = NAME, format: Format = FORMAT) -> None:
@@ -119,6 +131,7 @@ def _limits(limits_ms: tuple[float, ...]) -> str:
 
 def _show(found: Target, fit: ProfiledLatency, path: str, format: Format) -> None:
     from spacedsl.targets.device import scaled_limits
+    from spacedsl.targets.machine import said_session
 
     note = fit.note
     limits = scaled_limits(found, fit)
@@ -136,6 +149,7 @@ def _show(found: Target, fit: ProfiledLatency, path: str, format: Format) -> Non
                 "runtime": note.profile.runtime,
                 "runtime_version": note.profile.version,
                 "threads": note.profile.threads,
+                "session": note.profile.session,
                 "networks": note.networks,
                 "steady": note.steady,
                 "seconds": note.seconds,
@@ -152,7 +166,8 @@ def _show(found: Target, fit: ProfiledLatency, path: str, format: Format) -> Non
     print(f"target {found.name}: {found.device}")
     print(f"  machine  {machine['cpu']} ({machine['features']})")
     print(
-        f"  runtime  {note.profile.runtime} {note.profile.version}, {note.profile.threads} thread"
+        f"  runtime  {note.profile.runtime} {note.profile.version}, {note.profile.threads} thread, "
+        f"session: {said_session(note.profile.session)}"
     )
     print(f"  profile  {note.networks} networks of {of} in {note.seconds:.0f} s")
     if note.steady < note.networks:
@@ -184,13 +199,37 @@ def verify(
     device = open_device(found)
     models = _unseen(found, space, model, count, seed)
     chosen = ("cpu" if found.threads == 1 else "wall") if clock is Clock.auto else clock.value
-    result = check(found, device.latency, models, seconds, chosen)
+    note = f"{len(models)} networks it has not seen, at most about {seconds / 60:.2g} minutes"
+    with progress(f"measuring for {found.name}", note) as show:
+        result = check(found, device.latency, models, seconds, chosen, show)
+    doubts = _doubts(result)
     if format is Format.json:
-        emit({"target": found.name, **result.to_json()})
+        emit({"target": found.name, **result.to_json()}, doubts)
     else:
         _print(result)
-    if result.repeatable < len(result.checked):
+        for doubt in doubts:
+            print(render(doubt.to_json()), file=sys.stderr)
+    if doubts:
         raise typer.Exit(1)
+
+
+def _doubts(result: Verification) -> list[Diagnostic]:
+    """Why the figures cannot be trusted, where they cannot."""
+    from spacedsl.targets.verify import REPEATABLE
+
+    unsteady = [c for c in result.checked if c.split_half > REPEATABLE]
+    if not unsteady:
+        return []
+    worst = sorted(unsteady, key=lambda c: -c.split_half)[:5]
+    listed = ", ".join(f"{c.name} by {c.split_half:.1%}" for c in worst)
+    message = (
+        f"{len(unsteady)} of {len(result.checked)} networks did not repeat within {REPEATABLE:.0%} "
+        f"in {result.rounds} rounds, so the exit code is 1: the two halves of their rounds differ, "
+        f"{listed}"
+    )
+    return [
+        Diagnostic("too-noisy", message, help="measure longer (--seconds), or on an idle machine")
+    ]
 
 
 def _unseen(

@@ -49,6 +49,21 @@ def random_subnet(space: Space, rng: random.Random, name: str = "random") -> Sub
     )
 
 
+def small_subnet(space: Space, rng: random.Random, name: str = "small") -> Subnet:
+    """A random member among the small ones: the least resolution, and in every stage the narrowest
+    window and the least depth."""
+    stages = (
+        s.model_copy(update={"widths": s.widths[: s.window], "depths": s.depths[:1]})
+        for s in space.stages
+    )
+    return Subnet(
+        name=name,
+        of=space,
+        resolution=space.resolutions[0],
+        stages=tuple(_random_stage(stage, rng) for stage in stages),
+    )
+
+
 def _random_stage(stage: Stage, rng: random.Random) -> SubnetStage:
     choice = rng.randrange(len(stage.choices))
     widths: Sequence[int] = rng.choice(stage.windows) if stage.widths else (0,)

@@ -46,6 +46,10 @@ class LatencyModel(Protocol):
     def identity(self) -> str:
         """Content hash of the table."""
 
+    @property
+    def fastest_ms(self) -> float:
+        """The fastest network that was measured; 0 where no whole ones were."""
+
     def predict(self, sites: Sequence[Site]) -> Prediction:
         """Latency of each block in its place, stem and head included."""
 

@@ -83,6 +83,11 @@ class FittedLatency:
         """Resolutions in pixels of the fitted rows."""
         return self.data.resolutions
 
+    @property
+    def fastest_ms(self) -> float:
+        """Whole networks were not measured."""
+        return 0.0
+
     @cached_property
     def identity(self) -> str:
         """Content hash of the fitted latencies."""

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from math import fsum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spacedsl.diagnostics import fault
 from spacedsl.ir.identity import space_identity
@@ -14,18 +15,22 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import NN_METER, Target
 from spacedsl.passes.bind import subnet_sites
+from spacedsl.passes.kernels import Kernel
 from spacedsl.search.protocols import Coverage, LatencyModel
 from spacedsl.tables.files import load_latency
 from spacedsl.targets.latency import model_latency
+
+if TYPE_CHECKING:
+    from spacedsl.targets.profile_file import Profile
 
 FITTED = ".npz"
 """`latency` of a page that carries another machine's fitted profile."""
 
 SIGNIFICANT = 3
 
-WHOLE_S, ONE_SPACE_S = 300.0, 150.0
-"""Seconds of profiling that the library's spaces together deserve, and one space that is to be
-searched."""
+WHOLE_S, ONE_SPACE_S, MOST_S = 300.0, 150.0, 300.0
+"""Seconds of profiling that the library's spaces together deserve, one space that is to be
+searched, and the same where that does not cover it yet."""
 
 SAMPLED, INSIDE = 30, 0.98
 """Members looked at, and the share of their blocks that must not be extrapolated."""
@@ -85,25 +90,32 @@ def scaled_limits(target: Target, latency: LatencyModel) -> tuple[float, ...]:
 
 
 def lacks(target: Target, space: Space) -> bool:
-    """Should this machine be profiled before members of `space` are searched? Not where as much
-    time was spent on its outermost space as it deserves, nor where a whole profile of other spaces
-    covers what its members are made of. Raises `SpaceError` where there is a profile that cannot
-    be used."""
+    """Should this machine be profiled before members of `space` are searched? Not where its
+    outermost space is covered and as much time was spent on it as it deserves, nor where a whole
+    profile of other spaces covers what its members are made of. Raises `SpaceError` where there
+    is a profile that cannot be used."""
     if not target.measured:
         return False
-    from spacedsl.targets.profile_cache import header_of, load_profile, profile_path
-    from spacedsl.targets.profiled_latency import fit_profile
+    from spacedsl.targets.profile_cache import header_of, load_profile
 
-    header = header_of(target)
-    found = load_profile(header)
+    found = load_profile(header_of(target))
     if found is None:
         return True
-    spent = found.seconds(frozenset([space_identity(outermost(space))]))
-    if spent >= ONE_SPACE_S:
+    whole = outermost(space)
+    asked = space_identity(whole)
+    if found.covers(asked) and found.seconds(frozenset([asked])) >= ONE_SPACE_S:
         return False
     if sum(batch.seconds for batch in found.batches) < WHOLE_S:
         return True
-    return not _covers(fit_profile(profile_path(header)), space)
+    return not (found.covers(asked) or _covered(found, whole))
+
+
+def _covered(found: Profile, space: Space) -> bool:
+    from spacedsl.targets.covered import Ranges, Wanted
+
+    nets = [net for batch in found.batches for net in (*batch.references, *batch.nets)]
+    wanted = Wanted(space)
+    return wanted.covered(wanted.gaps(Ranges([Kernel(*k) for net in nets for k in net.kernels])))
 
 
 def knows(target: Target, space: Space) -> bool:

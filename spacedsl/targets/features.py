@@ -15,6 +15,9 @@ WINDOWED = ("dwconv-bn-relu", "maxpool", "avgpool")
 REMAINDERS = ((4, 1.0), (16, 0.7), (32, 0.4), (64, 0.3))
 """Channels that do not fill a register of this many bytes, and how far apart that puts kernels."""
 
+ROWS = (4, 6, 7, 16)
+"""Pixels that matrix kernels take at a time: the rest of an output costs as much as a full set."""
+
 
 def group_of(kernel: Kernel) -> str:
     """The kernels that share one regression. Convolutions on one pixel read weights and little
@@ -44,7 +47,7 @@ def work_of(kernel: Kernel) -> tuple[float, float, float, float]:
 
 
 def features(kernels: Sequence[Kernel]) -> tuple[Floats, Floats]:
-    """Scaled places (N, 5 + 2 R) of kernels of one group, and the features (N, 8) of the mean of
+    """Scaled places (N, 5 + 2 R) of kernels of one group, and the features (N, 12) of the mean of
     their log times."""
     table = np.array([(k.cin, k.cout, k.size, k.kernel, k.stride) for k in kernels], np.float64)
     cin, cout = table[:, 0], table[:, 1]
@@ -53,5 +56,8 @@ def features(kernels: Sequence[Kernel]) -> tuple[Floats, Floats]:
     points = np.column_stack([logs[:, :3], 2 * logs[:, 3:], *part])
     work = np.log(np.array([work_of(k) for k in kernels], np.float64))
     padded = -(-cin // 4) * 4 * (-(-cout // 16) * 16)
-    basis = np.column_stack([np.ones(len(table)), work, np.log(padded / (cin * cout)), logs[:, 3:]])
+    pixels = np.array([k.out_size**2 for k in kernels], np.float64)
+    rows = [np.log(-(-pixels // step) * step / pixels) for step in ROWS]
+    fill = np.log(padded / (cin * cout))
+    basis = np.column_stack([np.ones(len(table)), work, fill, logs[:, 3:], *rows])
     return points, basis

@@ -2,37 +2,40 @@
 
 Times of kernels are what the runtime's own profiler says; a network takes something else (the
 profiler costs, caches are shared), so each group has a factor, each kernel and each network a
-constant, fitted to whole networks timed without it. All are linear in kernels: search may add."""
+constant that is no less than 0, fitted to whole networks timed without it. All are linear in
+kernels: search may add."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import log
 
 import numpy as np
 
 from spacedsl.passes.kernels import Kernel
-from spacedsl.search.protocols import Coverage, Floats
-from spacedsl.targets.features import features, group_of
+from spacedsl.search.protocols import Coverage, Floats, Ints
+from spacedsl.targets.covered import Ranges, grouped
+from spacedsl.targets.features import features
 from spacedsl.targets.gaussian import Gaussian
 
 TICK_MS = 1e-3
 """Profilers count whole microseconds."""
 
-NODE_NOISE = 0.04
+NODE_MS = 1e-2
+LEAST_SHARE = 0.2
+"""What is known beforehand of the profiler's cost per node (its standard deviation), and the share
+of a kernel's time that stays at least when it is taken off."""
+
+NODE_NOISE = 0.08
 UNSTEADY = 3.0
 """How much noisier a network's figures are that never came to agree with themselves."""
-
-INSIDE = log(1.001)
-NEAR = log(2.0)
-"""How far outside the range of a group's channels and sizes is still estimated."""
 
 CONSTANT = "fc"
 """The group that carries what every network costs once."""
 
+NONE_MS = 1e-9
 NET_NOISE = 0.03
-FACTOR_SPREAD = 0.08
+FACTOR_SPREAD = 0.15
 CONSTANTS_MS = (2e-3, 1e-1)
 """What is known beforehand: relative error of a network's prediction, standard deviations of a
 group's factor over the common one, and of the cost of a kernel and of a network."""
@@ -40,11 +43,12 @@ group's factor over the common one, and of the cost of a kernel and of a network
 
 @dataclass(frozen=True, slots=True)
 class NetSample:
-    """One measured network: its kernels, their times in ms (K,), the network's own time in ms and
-    whether that is known well enough."""
+    """One measured network: its kernels, their times in ms (K,) and nodes (K,), the network's own
+    time in ms and whether that is known well enough."""
 
     kernels: tuple[Kernel, ...]
     kernel_ms: Floats
+    kernel_nodes: Ints
     net_ms: float
     steady: bool = True
 
@@ -72,7 +76,7 @@ class KernelModel:
     ) -> None:
         self.groups = dict(groups)
         self.kernel_ms, self.network_ms = kernel_ms, network_ms
-        self._ranges = {name: _Range.of(group.kernels) for name, group in self.groups.items()}
+        self._ranges = Ranges([k for group in self.groups.values() for k in group.kernels])
 
     def predict(self, kernels: Sequence[Kernel]) -> tuple[Floats, Floats]:
         """Milliseconds in a network (K,), NaN where uncovered, and coverage (K,)."""
@@ -81,19 +85,14 @@ class KernelModel:
             if name not in self.groups:
                 continue
             group, chosen = self.groups[name], [kernels[i] for i in at]
-            plain = group.factor * group.ms(chosen)
-            constant = self.kernel_ms + (self.network_ms if name == CONSTANT else 0.0)
-            ms[at] = np.maximum(plain + constant, plain / 3)
+            once = self.network_ms if name == CONSTANT else 0.0
+            ms[at] = group.factor * group.ms(chosen) + self.kernel_ms + once
         ms[coverage == Coverage.UNCOVERED] = np.nan
         return ms, coverage
 
     def coverage(self, kernels: Sequence[Kernel]) -> Floats:
-        """(K,) of `Coverage`: measured, between measured ones, near them, or none of that."""
-        found = np.full(len(kernels), float(Coverage.UNCOVERED))
-        for name, at in grouped(kernels).items():
-            if name in self._ranges:
-                found[at] = self._ranges[name].coverage([kernels[i] for i in at])
-        return found
+        """(K,) of `Coverage`."""
+        return self._ranges.coverage(kernels)
 
     def doubt(self, kernels: Sequence[Kernel]) -> float:
         """How unsure the latency of a network of these kernels is: the sum of its kernels'
@@ -106,59 +105,10 @@ class KernelModel:
                 continue
             group = self.groups[name]
             ms = group.ms(chosen)
-            unknown = self._ranges[name].coverage(chosen) == Coverage.UNCOVERED
+            unknown = self.coverage(chosen) == Coverage.UNCOVERED
             deviation = group.gaussian.deviation(features(chosen)[0]) + unknown
             total, unsure = total + float(ms.sum()), unsure + float(ms @ deviation)
         return unsure / total
-
-
-def grouped(kernels: Iterable[Kernel]) -> dict[str, list[int]]:
-    """Positions of kernels by group."""
-    found: dict[str, list[int]] = {}
-    for i, kernel in enumerate(kernels):
-        found.setdefault(group_of(kernel), []).append(i)
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Range:
-    """Where a group was measured: distinct kernels, windows with strides, and the least and
-    greatest log channels and sizes, (3,) each."""
-
-    known: frozenset[Kernel]
-    windows: frozenset[tuple[int, int]]
-    low: Floats
-    high: Floats
-
-    @classmethod
-    def of(cls, kernels: Sequence[Kernel]) -> _Range:
-        logs = _logs(kernels)
-        windows = frozenset((k.kernel, k.stride) for k in kernels)
-        return cls(frozenset(kernels), windows, logs.min(axis=0), logs.max(axis=0))
-
-    def coverage(self, kernels: Sequence[Kernel]) -> Floats:
-        """(K,) of `Coverage`."""
-        logs = _logs(kernels)
-        outside = np.maximum(self.low - logs, logs - self.high).max(axis=1)
-        found = np.full(len(kernels), float(Coverage.UNCOVERED))
-        found[outside <= NEAR] = Coverage.ESTIMATED
-        found[outside <= INSIDE] = Coverage.INTERPOLATED
-        for i, kernel in enumerate(kernels):
-            if kernel in self.known:
-                found[i] = Coverage.MEASURED
-            elif (kernel.kernel, kernel.stride) not in self.windows:
-                found[i] = max(found[i], self._unseen(kernel))
-        return found
-
-    def _unseen(self, kernel: Kernel) -> Coverage:
-        """Window and stride that were seen apart but never together are estimated."""
-        windows, strides = zip(*self.windows, strict=True)
-        apart = kernel.kernel in windows and kernel.stride in strides
-        return Coverage.ESTIMATED if apart else Coverage.UNCOVERED
-
-
-def _logs(kernels: Sequence[Kernel]) -> Floats:
-    return np.log(np.array([(k.cin, k.cout, k.size) for k in kernels], np.float64))
 
 
 def fit_kernels(samples: Sequence[NetSample], most: int | None = None) -> KernelModel:
@@ -167,7 +117,8 @@ def fit_kernels(samples: Sequence[NetSample], most: int | None = None) -> Kernel
     kernels = [k for s in samples for k in s.kernels]
     if not kernels:
         raise ValueError("no network was measured")
-    ms = np.maximum(np.concatenate([s.kernel_ms for s in samples]), TICK_MS / 2)
+    cost_ms = node_cost(samples)
+    ms = np.concatenate([_own_ms(s, cost_ms) for s in samples])
     unsteady = np.concatenate([np.full(len(s.kernels), not s.steady) for s in samples])
     noise = np.hypot(NODE_NOISE, TICK_MS / 2 / ms) * np.where(unsteady, UNSTEADY, 1.0)
     groups: dict[str, GroupModel] = {}
@@ -177,6 +128,27 @@ def fit_kernels(samples: Sequence[NetSample], most: int | None = None) -> Kernel
         gaussian, kept = Gaussian.fit(points, basis, np.log(ms[at]), noise[at], most)
         groups[name] = GroupModel(tuple(chosen[i] for i in kept), gaussian)
     return _corrected(groups, samples)
+
+
+def node_cost(samples: Sequence[NetSample]) -> float:
+    """Milliseconds that the profiler adds to a node: what networks' nodes sum up to is the
+    networks' own times by a factor, and this for every node."""
+    sums = np.array([s.kernel_ms.sum() for s in samples])
+    nodes = np.array([s.kernel_nodes.sum() for s in samples])
+    columns = np.column_stack([[s.net_ms for s in samples], nodes]) / sums[:, None]
+    spread = np.array([1.0, NODE_MS])
+    pull = np.square(NET_NOISE / spread)
+    return float(_shrunken(columns, _trust(samples), np.array([1.0, 0.0]), pull)[1])
+
+
+def _own_ms(sample: NetSample, cost_ms: float) -> Floats:
+    """What a network's kernels take without the profiler's cost, (K,)."""
+    least = np.maximum(LEAST_SHARE * sample.kernel_ms, TICK_MS / 2)
+    return np.maximum(sample.kernel_ms - cost_ms * sample.kernel_nodes, least)
+
+
+def _trust(samples: Sequence[NetSample]) -> Floats:
+    return np.where([s.steady for s in samples], 1.0, 1 / UNSTEADY**2)
 
 
 def _corrected(groups: dict[str, GroupModel], samples: Sequence[NetSample]) -> KernelModel:
@@ -193,8 +165,12 @@ def _corrected(groups: dict[str, GroupModel], samples: Sequence[NetSample]) -> K
     common = float(np.exp(np.median(np.log(net_ms / columns[:, :-2].sum(axis=1)))))
     prior = np.array([common] * len(names) + [0.0, 0.0])
     spread = np.array([FACTOR_SPREAD * common] * len(names) + list(CONSTANTS_MS))
-    weights = np.where([s.steady for s in samples], 1.0, 1 / UNSTEADY**2)
-    found = _shrunken(columns / net_ms[:, None], weights, prior, np.square(NET_NOISE / spread))
+    shares, trust = columns / net_ms[:, None], _trust(samples)
+    found = _shrunken(shares, trust, prior, np.square(NET_NOISE / spread))
+    while (found[-2:] < 0).any():  # they are costs: without them the factors say the rest
+        spread[-2:][found[-2:] < 0] = NONE_MS
+        found = _shrunken(shares, trust, prior, np.square(NET_NOISE / spread))
+        found[-2:][spread[-2:] == NONE_MS] = 0.0
     factors = np.maximum(found[:-2], common / 2)
     fitted = {
         name: GroupModel(group.kernels, group.gaussian, float(factor))

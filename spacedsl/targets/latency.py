@@ -36,15 +36,22 @@ def model_latency(subnet: Subnet, table: LatencyModel) -> tuple[Part, ...]:
         listed = "; ".join(uncovered[:20])
         message = f"{len(uncovered)} blocks of {subnet.name} are not covered: {listed}"
         raise fault("uncovered", message, help="fit or measure them, or choose another target")
+    least = known_from(table, fsum(prediction.ms.tolist()))
     parts: list[Part] = []
     start = 0
     for stage, declared in zip(sites, subnet.of.stages, strict=True):
         end = start + len(stage)
-        coverage = Coverage(int(prediction.coverage[start:end].max()))
+        coverage = max(Coverage(int(prediction.coverage[start:end].max())), least)
         ms = fsum(float(ms) for ms in prediction.ms[start:end])
         parts.append(Part(declared.name, ms, coverage))
         start = end
     return tuple(parts)
+
+
+def known_from(table: LatencyModel, ms: float) -> Coverage:
+    """The best coverage that a network of `ms` milliseconds can have: one that is faster than all
+    that was measured is extrapolated, whatever it is made of."""
+    return Coverage.ESTIMATED if ms < table.fastest_ms else Coverage.MEASURED
 
 
 def latency_json(parts: tuple[Part, ...], target: str) -> dict[str, Any]:

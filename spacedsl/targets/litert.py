@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from spacedsl.compiler.stamp import without_prefix
 from spacedsl.compiler.tflite_build import IDENTIFIER
 from spacedsl.diagnostics import fault
+from spacedsl.targets.quiet import quiet_library
 
 MAX_METADATA = 256
 """Entries of metadata that are looked at."""
@@ -27,8 +28,9 @@ class Session:
 
         try:
             data = model if isinstance(model, bytes) else model.read_bytes()
-            self.interpreter = Interpreter(model_content=data, num_threads=threads)
-            self.interpreter.allocate_tensors()
+            with quiet_library():
+                self.interpreter = Interpreter(model_content=data, num_threads=threads)
+                self.interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError) as error:
             name = "the model" if isinstance(model, bytes) else str(model)
             raise fault("bad-tflite", f"LiteRT cannot load {name}: {error}") from None

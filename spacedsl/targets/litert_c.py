@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spacedsl.diagnostics import fault
+from spacedsl.targets.quiet import quiet_library
 
 MAJOR = "2."
 HANDLE = c.c_void_p
@@ -101,9 +102,10 @@ class Profiled:
         self._api = api = Library()
         self._model = c.create_string_buffer(model, len(model))
         try:
-            self._run, self._profiler = self._open(api, image, logits, threads)
+            with quiet_library():
+                self._run, self._profiler = self._open(api, image, logits, threads)
         except BaseException:
-            api.close()
+            self.close()
             raise
 
     def _open(
@@ -171,4 +173,5 @@ class Profiled:
 
     def close(self) -> None:
         """Free the model."""
-        self._api.close()
+        with quiet_library():
+            self._api.close()

@@ -66,6 +66,11 @@ class ProfiledFile:
             )
         self._times.append([elapsed for _, elapsed in events])
 
+    @property
+    def runs(self) -> int:
+        """Inferences so far."""
+        return len(self._times)
+
     def close(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:
         """Names of the tensors that operators make (N,), which are the plan's, and times in ms
         (runs, N), in execution order."""

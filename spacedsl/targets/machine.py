@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -29,12 +31,23 @@ EXTRAS = {
     "tflite": ("ai-edge-litert",),
 }
 
+EXACT = ("vnni", "amx-int8")
+"""Features with any of which 8-bit products are summed in 32 bits."""
+
+PRECISE = "session.x64quantprecision"
+"""The session option that makes ONNX Runtime choose kernels which do not saturate on x86. CPUs with
+`EXACT` features have exact kernels anyway, and the option makes them 1.5 to 2.6 times slower."""
+
 SATURATES = (
     "this x86 CPU has no VNNI: ONNX Runtime's fast U8S8 kernels add pairs of products in 16 bits "
-    "and saturate; set its session option `session.x64quantprecision` to 1, as every command here "
+    f"and saturate; set its session option `{PRECISE}` to 1, as every command here "
     "does, to get the trained network's results"
 )
-UNKNOWN = "this machine does not tell its CPU features (no /proc/cpuinfo), so VNNI is not known"
+UNKNOWN = (
+    "this machine does not tell its CPU features (no /proc/cpuinfo), so VNNI is not known: every "
+    f"command here sets ONNX Runtime's session option `{PRECISE}` to 1, which is exact everywhere "
+    "and slower than need be where there is VNNI"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +67,45 @@ class Machine:
         return self.architecture.lower() in X86
 
     @property
+    def onnxruntime_session(self) -> dict[str, str]:
+        """The entries that ONNX Runtime's sessions need here beyond those of a plain one: none but
+        on x86 CPUs that are not known to be exact."""
+        exact = not self.x86 or bool(set(EXACT).intersection(self.features or ()))
+        return {} if exact else {PRECISE: "1"}
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What to know before INT8 results of this machine are trusted."""
-        if not self.x86:
+        if not self.onnxruntime_session:
             return ()
-        if self.features is None:
-            return (UNKNOWN,)
-        return () if "vnni" in self.features else (SATURATES,)
+        return (UNKNOWN,) if self.features is None else (SATURATES,)
 
     def to_json(self) -> dict[str, Any]:
-        """Every field, and the extras that can be used."""
+        """Every field, the extras that can be used, and how sessions are opened."""
         extras = {name: all(self.packages[p] for p in needs) for name, needs in EXTRAS.items()}
-        return {**asdict(self), "extras": extras, "warnings": list(self.warnings)}
+        return {
+            **asdict(self),
+            "extras": extras,
+            "onnxruntime_session": self.onnxruntime_session,
+            "warnings": list(self.warnings),
+        }
 
 
 def this_machine() -> Machine:
     """The machine this runs on. Imports none of the packages it looks for."""
     info = CPUINFO.read_text(encoding="utf-8", errors="replace") if CPUINFO.is_file() else ""
     return machine_from(info, platform.machine(), usable_cores())
+
+
+@cache
+def onnxruntime_session() -> dict[str, str]:
+    """What this machine's sessions of ONNX Runtime set; asked for whenever one is opened."""
+    return this_machine().onnxruntime_session
+
+
+def said_session(entries: Mapping[str, str]) -> str:
+    """The entries of a session in words."""
+    return ", ".join(f"{key}={value}" for key, value in entries.items()) or "plain"
 
 
 def machine_from(cpuinfo: str, architecture: str, cores: int) -> Machine:

@@ -17,8 +17,16 @@ from numpy.typing import NDArray
 
 WARM_UP = 5
 WARM_RUNS = 3
-"""Untimed runs of a visit: the subject before has emptied the caches. With one such run the ratio
-had two modes 15 % apart, by whose turn it was."""
+WARM_S = 0.015
+"""Untimed runs of a visit, and the seconds that they take at least: the subject before has emptied
+the caches. With one such run the ratio had two modes 15 % apart, by whose turn it was; networks of
+2 ms need 4 to 6 runs until they settle."""
+
+MOST_WARM_RUNS = 50
+"""Untimed runs at most: what computes elsewhere takes no time by the thread's clock."""
+
+SESSION_ROUNDS = 2
+"""Rounds for which sessions stay open where they are opened again."""
 
 TIMED_RUNS = 7
 LEAST_ROUNDS = 20
@@ -135,14 +143,16 @@ def estimate(samples: NDArray[np.float64]) -> Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """How a subject is run when its turn comes: `warm` runs, then `timed` ones."""
+    """How a subject is run when its turn comes: `warm` runs or more until they took `warm_s`
+    seconds, then `timed` ones."""
 
     warm: int = WARM_RUNS
     timed: int = TIMED_RUNS
+    warm_s: float = WARM_S
 
 
 def interleave(
-    runs: Sequence[Run],
+    subjects: Sequence[Run] | Callable[[], Sequence[Run]],
     seconds: float,
     rounds: int | None = None,
     clock: Clock = time.perf_counter,
@@ -150,16 +160,17 @@ def interleave(
     enough: Callable[[Timing], bool] | None = None,
     least: int = LEAST_ROUNDS,
 ) -> Timing:
-    """Time `runs` in rounds: exactly `rounds`, or until the estimates are steady (or `enough`), for
-    at most about `seconds`, but `least` rounds. Rounds that were interrupted stay in; medians bear
-    them."""
-    for run in runs:
-        for _ in range(WARM_UP):
-            run()
+    """Time `subjects` in rounds: exactly `rounds`, or until the estimates are steady (or `enough`),
+    for at most about `seconds`, but `least` rounds. What opens them is asked again after every
+    other round. Rounds that were interrupted stay in; medians bear them."""
+    runs = _warmed(subjects)
     enough = enough or (lambda timing: timing.steady)
     times: list[list[float]] = []
     start = time.perf_counter()
     while True:
+        if callable(subjects) and times and len(times) % SESSION_ROUNDS == 0:
+            runs = []  # closed before others are opened: their memory is needed
+            runs = _warmed(subjects)
         times.append(timed_round(runs, len(times), clock, visit))
         count, late = len(times), time.perf_counter() - start >= seconds
         if rounds is not None:
@@ -170,6 +181,14 @@ def interleave(
     return Timing.of(times)
 
 
+def _warmed(subjects: Sequence[Run] | Callable[[], Sequence[Run]]) -> Sequence[Run]:
+    runs = subjects() if callable(subjects) else subjects
+    for run in runs:
+        for _ in range(WARM_UP):
+            run()
+    return runs
+
+
 def timed_round(
     runs: Sequence[Run], turn: int, clock: Clock, visit: Visit = Visit()
 ) -> list[float]:
@@ -177,10 +196,16 @@ def timed_round(
     best = [0.0] * len(runs)
     for i in range(len(runs)):
         subject = (i + turn) % len(runs)
-        for _ in range(visit.warm):
-            runs[subject]()
+        _warm(runs[subject], clock, visit)
         best[subject] = min(_timed(runs[subject], clock) for _ in range(visit.timed))
     return best
+
+
+def _warm(run: Run, clock: Clock, visit: Visit) -> None:
+    start, done = clock(), 0
+    while done < visit.warm or (done < MOST_WARM_RUNS and clock() - start < visit.warm_s):
+        run()
+        done += 1
 
 
 def _timed(run: Run, clock: Clock) -> float:

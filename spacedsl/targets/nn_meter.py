@@ -56,6 +56,11 @@ class NnMeterLatency:
         """nn-Meter names none."""
         return ANY_RESOLUTION
 
+    @property
+    def fastest_ms(self) -> float:
+        """Whole networks were not measured."""
+        return 0.0
+
     @cached_property
     def identity(self) -> str:
         """Content hash of the predictors' files."""

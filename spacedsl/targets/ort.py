@@ -14,15 +14,13 @@ from numpy.typing import NDArray
 from spacedsl.compiler.integer_model import IntegerModel
 from spacedsl.compiler.onnx_build import need_onnx
 from spacedsl.diagnostics import fault
+from spacedsl.targets.machine import onnxruntime_session
 from spacedsl.targets.measure import Run
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 QUIET = 3
-PRECISE = "session.x64quantprecision"
-"""Without it the kernels of x86 CPUs that have no VNNI saturate in 16 bits, and what is timed is
-not what was trained. CPUs with VNNI do not look at it."""
 MS_PER_US = 1e-3
 
 
@@ -32,16 +30,17 @@ def open_session(
     optimised: Path | None = None,
     profile: Path | None = None,
 ) -> InferenceSession:
-    """A session on the CPU. `optimised`: where to save the graph that really runs; `profile`: how
-    the file begins into which every node's times go. Raises `SpaceError` for a file that ONNX
-    Runtime cannot load."""
+    """A session on the CPU, with the kernels of a plain one wherever those are exact.
+    `optimised`: where to save the graph that really runs; `profile`: how the file begins into which
+    every node's times go. Raises `SpaceError` for a file that ONNX Runtime cannot load."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = QUIET
-    options.add_session_config_entry(PRECISE, "1")
+    for key, value in onnxruntime_session().items():
+        options.add_session_config_entry(key, value)
     if optimised is not None:
         options.optimized_model_filepath = str(optimised)
     if profile is not None:
@@ -83,6 +82,10 @@ class OnnxRuntime:
         need_onnx()
         return metadata.version("onnxruntime")
 
+    def session(self) -> dict[str, str]:
+        """What its sessions set here beyond a plain one."""
+        return onnxruntime_session()
+
     def emit(self, model: IntegerModel) -> bytes:
         """The file to run."""
         from spacedsl.compiler.onnx_int8 import emit_int8
@@ -107,12 +110,12 @@ class ProfiledSession:
         prefix = folder / f"nodes-{uuid4().hex}"
         self._session = open_session(artifact, threads, profile=prefix)
         self._feed = random_feed(self._session)
-        self._runs = 0
+        self.runs = 0
 
     def __call__(self) -> None:
         """One inference."""
         self._session.run(None, self._feed)
-        self._runs += 1
+        self.runs += 1
 
     def close(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:
         """Names of the nodes (N,) and their times in ms (runs, N), in execution order. Raises
@@ -125,13 +128,13 @@ class ProfiledSession:
             message = f"cannot read {path}: {error.strerror or error}"
             raise fault("cannot-read", message) from None
         found = EVENT.findall(data)
-        count = len(found) // max(self._runs, 1)
-        if not count or count * self._runs != len(found):
-            message = f"ONNX Runtime's profile {path} does not hold the nodes of {self._runs} runs"
+        count = len(found) // max(self.runs, 1)
+        if not count or count * self.runs != len(found):
+            message = f"ONNX Runtime's profile {path} does not hold the nodes of {self.runs} runs"
             raise fault("bad-profile", message, "is the disk of temporary files full?")
         times = np.array([int(duration) for duration, _ in found], dtype=np.float64) * MS_PER_US
         names = tuple(name.decode() for _, name in found[:count])
-        return names, times.reshape(self._runs, count)
+        return names, times.reshape(self.runs, count)
 
 
 def stamp_of(session: InferenceSession) -> dict[str, str]:

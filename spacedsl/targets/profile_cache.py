@@ -38,17 +38,32 @@ def header_of(target: Target) -> ProfileHeader:
         runtime=runtime.name,
         version=runtime.version(),
         threads=target.threads,
+        session=runtime.session(),
         rules=digest(rules_of(target).model_dump(mode="json")),
     )
 
 
 def profile_path(header: ProfileHeader) -> Path:
-    """The profile's place in the user's cache directory: by target, machine and rules, so that a
-    home directory shared by several machines holds one for each."""
+    """The profile's place in the user's cache directory: by target, machine, session and rules, so
+    that a home directory shared by several machines holds one for each."""
+    known = [header.format, header.machine, header.runtime, header.threads, header.session]
+    return _path(header, [*known, header.rules])
+
+
+def outdated_profile(header: ProfileHeader) -> Path | None:
+    """The profile that an earlier version of spacedsl took in this one's stead, where there is
+    one: by other kernels or measured in another way, so it is not used."""
+    known = [header.machine, header.runtime, header.threads, header.rules]
+    path = _path(header, known)
+    return path if path.exists() else None
+
+
+def _path(header: ProfileHeader, known: list[object]) -> Path:
     from platformdirs import user_cache_path
 
-    key = digest([header.machine, header.runtime, header.threads, header.rules])[:12]
-    return user_cache_path("spacedsl") / "profiles" / f"{header.target}-{key}.profile"
+    return (
+        user_cache_path("spacedsl") / "profiles" / f"{header.target}-{digest(known)[:12]}.profile"
+    )
 
 
 def load_profile(header: ProfileHeader) -> Profile | None:

@@ -17,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from spacedsl.diagnostics import fault
 from spacedsl.files import read_bounded
 
-FORMAT = 1
 MAX_BYTES = 256 << 20
 AGAIN = "`spacedsl target profile {name} --again` measures afresh"
 
@@ -33,16 +32,17 @@ Record = TypeVar("Record", bound=_Record)
 
 
 class ProfileHeader(_Record):
-    """On what was measured. `machine`: words that tell this device from others; `rules`: the hash
-    of the runtime's rules."""
+    """On what was measured. `machine`: words that tell this device from others; `session`: what the
+    runtime's sessions set beyond a plain one; `rules`: the hash of the runtime's rules."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     kind: Literal["profile"] = "profile"
     target: str
     machine: dict[str, str]
     runtime: str
     version: str
     threads: int
+    session: dict[str, str]
     rules: str
 
 
@@ -59,13 +59,15 @@ KernelWords = tuple[str, Size, Size, Size, Size, Size]
 
 class NetRecord(_Record):
     """A measured network; `space` is "" for a reference. `kernels`: kind, cin, cout, size, window,
-    stride of each; `kernel_ms`: their times by the runtime's profiler; `net_ms`: its own without
-    it; `split_half`: relative difference of the two halves of its rounds."""
+    stride of each; `kernel_ms`: their times by the runtime's profiler; `kernel_nodes`: how many
+    nodes that is; `net_ms`: its own without it; `split_half`: relative difference of the two halves
+    of its rounds, which are of different sessions."""
 
     space: str
     hash: str
     kernels: tuple[KernelWords, ...]
     kernel_ms: tuple[Annotated[float, Field(ge=0)], ...]
+    kernel_nodes: tuple[Annotated[int, Field(ge=0)], ...]
     net_ms: Positive
     split_half: float
     steady: bool
@@ -73,12 +75,14 @@ class NetRecord(_Record):
 
 class BatchRecord(_Record):
     """Networks measured in the same rounds as the references, which are those of every batch;
-    `seconds`: what all of it took."""
+    `seconds`: what all of it took; `covered`: hashes of spaces of whose members nothing was left
+    uncovered after it."""
 
     spaces: tuple[SpaceNote, ...]
     references: tuple[NetRecord, ...]
     nets: tuple[NetRecord, ...]
     seconds: Positive
+    covered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,10 @@ class Profile:
         """Time spent on members of the spaces of these hashes."""
         members = ((b, sum(net.space in spaces for net in b.nets)) for b in self.batches)
         return sum(b.seconds * count / len(b.nets) for b, count in members)
+
+    def covers(self, space: str) -> bool:
+        """Was nothing of the space of this hash left uncovered?"""
+        return any(space in batch.covered for batch in self.batches)
 
 
 def line_of(record: BaseModel) -> bytes:
@@ -113,9 +121,13 @@ def read_profile(path: Path) -> Profile:
     batches = tuple(_parsed(path, n, line, BatchRecord) for n, line in enumerate(whole[1:], 2))
     for number, batch in enumerate(batches, 2):
         nets = (*batch.references, *batch.nets)
-        if not batch.nets or any(len(n.kernels) != len(n.kernel_ms) for n in nets):
+        if not batch.nets or not all(map(_whole, nets)):
             raise _damaged(path, number, "networks and their times do not fit")
     return Profile(header, batches, size)
+
+
+def _whole(net: NetRecord) -> bool:
+    return len(net.kernels) == len(net.kernel_ms) == len(net.kernel_nodes)
 
 
 def _parsed(path: Path, number: int, line: bytes, kind: type[Record]) -> Record:

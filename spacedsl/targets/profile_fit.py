@@ -34,14 +34,17 @@ def samples_of(batches: Sequence[BatchRecord]) -> tuple[NetSample, ...]:
 
 def _sample(net: NetRecord, own: float, nodes: float) -> NetSample:
     kernels = tuple(Kernel(*kernel) for kernel in net.kernels)
-    return NetSample(kernels, np.array(net.kernel_ms) / nodes, net.net_ms / own, net.steady)
+    kernel_ms = np.array(net.kernel_ms) / nodes
+    return NetSample(kernels, kernel_ms, np.array(net.kernel_nodes), net.net_ms / own, net.steady)
 
 
 def _median(samples: Sequence[NetSample]) -> NetSample:
     """One network measured several times."""
     kernel_ms = np.median([s.kernel_ms for s in samples], axis=0)
     net_ms = float(np.median([s.net_ms for s in samples]))
-    return NetSample(samples[0].kernels, kernel_ms, net_ms, any(s.steady for s in samples))
+    first = samples[0]
+    steady = any(s.steady for s in samples)
+    return NetSample(first.kernels, kernel_ms, first.kernel_nodes, net_ms, steady)
 
 
 def _factors(reference_ms: Sequence[Sequence[float]]) -> Floats:

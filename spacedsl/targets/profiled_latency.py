@@ -44,9 +44,10 @@ class GroupNote(Frozen):
 
 
 class FitNote(Frozen):
-    """What a fitted profile says of itself. `source`: hash of the profile's bytes."""
+    """What a fitted profile says of itself. `source`: hash of the profile's bytes; `fastest_ms`:
+    the fastest network it was fitted to."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     kind: Literal["fitted-profile"] = "fitted-profile"
     profile: ProfileHeader
     source: str
@@ -54,6 +55,7 @@ class FitNote(Frozen):
     steady: int
     seconds: float
     spaces: tuple[SpaceNote, ...]
+    fastest_ms: float
     kernel_ms: float
     network_ms: float
     groups: dict[str, GroupNote]
@@ -72,6 +74,11 @@ class ProfiledLatency:
     def resolutions(self) -> tuple[int, ...]:
         """Resolutions in pixels of the spaces that were profiled."""
         return tuple(sorted({r for space in self.note.spaces for r in space.resolutions}))
+
+    @property
+    def fastest_ms(self) -> float:
+        """The fastest network that was measured."""
+        return self.note.fastest_ms
 
     @cached_property
     def identity(self) -> str:
@@ -134,6 +141,7 @@ def _fitted(profile: Profile, path: Path, source: str) -> ProfiledLatency:
         steady=sum(net.steady for b in profile.batches for net in b.nets),
         seconds=sum(b.seconds for b in profile.batches),
         spaces=tuple({s.hash: s for b in profile.batches for s in b.spaces}.values()),
+        fastest_ms=min(s.net_ms for s in samples),
         kernel_ms=model.kernel_ms,
         network_ms=model.network_ms,
         groups=groups,

@@ -1,35 +1,33 @@
 """Profiling: kernels timed inside random networks of given spaces, batch after batch.
 
 Every batch holds the same references, which tie batches together; within one, networks take turns
-in short rounds. Which networks: of a pool of random ones those about which the model so far is
-least sure, some at random, and first of all those that hold what is not covered yet."""
+in short rounds. Sessions of one file differ by some percent for as long as they live (where their
+memory lies), so half of the rounds are of other sessions."""
 
 from __future__ import annotations
 
-import random
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from spacedsl.diagnostics import fault
 from spacedsl.ir.identity import space_identity
-from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
-from spacedsl.passes.bind import BindError
 from spacedsl.passes.kernels import Kernel
 from spacedsl.passes.network import subnet_identity
-from spacedsl.search.protocols import Coverage, Floats
+from spacedsl.search.protocols import Floats, Ints
 from spacedsl.targets.attribution import attribute, kernel_owners
-from spacedsl.targets.kernel_model import KernelModel, fit_kernels
-from spacedsl.targets.measure import CLOCKS, Timing, Visit, timed_round
+from spacedsl.targets.measure import CLOCKS, Run, Timing, Visit, timed_round
 from spacedsl.targets.profile_cache import check_profile, header_of, profile_path
+from spacedsl.targets.profile_choice import Chooser
 from spacedsl.targets.profile_file import (
     BatchRecord,
     KernelWords,
@@ -40,38 +38,42 @@ from spacedsl.targets.profile_file import (
     locked,
     read_profile,
 )
-from spacedsl.targets.profile_fit import samples_of
 from spacedsl.targets.profiled_latency import SUFFIX, fit_profile, save_fit
-from spacedsl.targets.reachable import reachable_kernels
 from spacedsl.targets.runtimes import Runtime, artifact_of, runtime_of
 
 BATCH = 10
-POOL = 6
-"""Networks that are looked at for each one that is measured."""
-
-GAP_POOL = 24
-RANDOM_SHARE = 0.4
-GAP_SHARE = 0.5
-"""Of the networks of a batch, those chosen at random, and at most those chosen for what is in no
-network so far."""
+LEAST = 40
+"""Networks without which no space counts as known, as long as there is time: on a busy machine the
+first batch can take all that was set aside."""
 
 ROUNDS, MOST_ROUNDS = 6, 10
+SESSION_ROUNDS = 3
+"""Rounds after which networks are opened again, their memory elsewhere."""
+
 STEADY = 0.03
 STEADY_SHARE = 0.8
 """Rounds are added until the two halves of this share of the networks agree so well; a network of
 which they never do is marked and counts little."""
 
 VISIT = Visit(warm=1, timed=3)
-DESIGN_POINTS = 400
-DESIGN_BATCHES = (1, 2, 4, 8, 16, 32)
-"""After so many batches the model that chooses is fitted again."""
 
 FASTEST = 1 / 3
 """Of the runs of a kernel, the share that is averaged. Nodes are timed by the wall's clock: on a
 busy machine a long one is interrupted more often than not, and then says nothing."""
 
-Progress = Callable[[float, int, int], None]
-"""Takes seconds spent, networks measured, distinct kernels."""
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a profile is: seconds spent, networks measured, distinct kernels, and how many that
+    are reachable in the spaces asked for are not covered."""
+
+    seconds: float
+    networks: int
+    kernels: int
+    missing: int
+
+
+Progress = Callable[[Reached], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +87,15 @@ def profile(
     target: Target,
     spaces: Sequence[Space],
     budget_s: float,
-    progress: Progress = lambda seconds, nets, kernels: None,
+    progress: Progress = lambda reached: None,
     again: bool = False,
+    most_s: float | None = None,
 ) -> Path:
     """Measure for `target` until `budget_s` seconds are spent on members of `spaces`, those of
-    earlier runs included; returns the profile's file. `again`: forget what is there. Raises
-    `SpaceError`; what was measured until then is kept."""
+    earlier runs included; with `most_s` also for as long until the spaces are covered and `LEAST`
+    networks are measured. Returns the profile's file. `again`: forget what is there. Raises
+    `SpaceError`, with `most_s` also where that was too little to cover the spaces; what was
+    measured until then is kept."""
     header = header_of(target)
     path = profile_path(header)
     with locked(path):
@@ -99,8 +104,16 @@ def profile(
         else:
             done = read_profile(path)
             check_profile(path, done.header, header)
-        _extend(path, done, target, spaces, budget_s, progress)
+        missing = _extend(path, done, target, spaces, (budget_s, most_s), progress)
         save_fit(fit_profile(path), path.with_suffix(SUFFIX))
+    if missing is not None and most_s is not None:
+        message = (
+            f"after {most_s / 60:.3g} minutes {missing} kernels that members of "
+            f"{', '.join(space.name for space in spaces)} can have are not measured: this machine "
+            "is busy, or slow"
+        )
+        help = f'run "spacedsl target profile {target.name} --budget {longer(most_s)}"'
+        raise fault("uncovered", message, help)
     return path
 
 
@@ -109,27 +122,55 @@ def _extend(
     done: Profile,
     target: Target,
     spaces: Sequence[Space],
-    budget_s: float,
+    limits_s: tuple[float, float | None],
     progress: Progress,
-) -> None:
-    notes = {space_identity(s): s for s in spaces}
-    asked = frozenset(notes)
+) -> int | None:
+    """Add batches; returns how many kernels are missing, None where the spaces are covered."""
+    asked = frozenset(space_identity(s) for s in spaces)
+    budget_s, most_s = limits_s
     runtime, references = runtime_of(target), reference_nets(target)
     batches, size = list(done.batches), done.size
-    chooser = _Chooser(spaces, batches)
+    chooser = Chooser(spaces, batches)
     while True:
-        current = Profile(done.header, tuple(batches), size)
-        spent = current.seconds(asked)
-        nets, kernels = _counts(batches)
-        progress(spent, nets, kernels)
-        if spent >= budget_s:
-            return
-        start = time.perf_counter()
-        chosen = [_Net(s, n, artifact_of(s, target)) for s, n in chooser.choose(BATCH, batches)]
-        measured = measure_batch(runtime, target.threads, [*references, *chosen], len(references))
-        seconds = time.perf_counter() - start
-        batches.append(measured.model_copy(update={"seconds": seconds}))
+        spent = Profile(done.header, tuple(batches), size).seconds(asked)
+        reached = Reached(spent, *_counts(batches), chooser.missing)
+        progress(reached)
+        covered = asked <= set(chooser.covered)
+        enough = covered and reached.networks >= LEAST
+        if spent >= (budget_s if enough else most_s or budget_s):
+            return None if covered else chooser.missing
+        chosen = chooser.choose(BATCH, batches)
+        said = partial(_say, progress, reached)
+        batch = _batch(runtime, target, references, chosen, said)
+        records = (*batch.references, *batch.nets)
+        chooser.saw([Kernel(*kernel) for record in records for kernel in record.kernels])
+        batches.append(batch.model_copy(update={"covered": chooser.covered}))
         size = append(path, size, batches[-1])
+
+
+def _say(progress: Progress, reached: Reached, seconds: float) -> None:
+    """Progress inside a batch, which takes a minute where the machine is busy."""
+    progress(replace(reached, seconds=reached.seconds + seconds))
+
+
+def _batch(
+    runtime: Runtime,
+    target: Target,
+    references: Sequence[_Net],
+    chosen: Sequence[tuple[Subnet, SpaceNote]],
+    said: Callable[[float], None],
+) -> BatchRecord:
+    start = time.perf_counter()
+
+    def tick() -> None:
+        said(time.perf_counter() - start)
+
+    nets = list(references)
+    for subnet, note in chosen:
+        nets.append(_Net(subnet, note, artifact_of(subnet, target)))
+        tick()
+    found = measure_batch(runtime, target.threads, nets, len(references), tick)
+    return found.model_copy(update={"seconds": time.perf_counter() - start})
 
 
 def _counts(batches: Sequence[BatchRecord]) -> tuple[int, int]:
@@ -146,106 +187,54 @@ def reference_nets(target: Target) -> list[_Net]:
     return [_Net(m, None, artifact_of(m, target)) for m in found if isinstance(m, Subnet)]
 
 
-class _Chooser:
-    """Chooses networks; the same ones for the same profile so far."""
-
-    def __init__(self, spaces: Sequence[Space], batches: Sequence[BatchRecord]) -> None:
-        self._spaces = [(s, note_of(s)) for s in spaces]
-        self._gaps = [set(reachable_kernels(s)) for s in spaces]
-        self._model: KernelModel | None = None
-        self._fitted_at = 0
-        self._measured = {net.hash for batch in batches for net in batch.nets}
-
-    def choose(self, count: int, batches: Sequence[BatchRecord]) -> list[tuple[Subnet, SpaceNote]]:
-        """`count` networks, their spaces in turn."""
-        number = len(batches)
-        self._fit(batches)
-        rng = random.Random(f"spacedsl profile {number}")  # noqa: S311  not for secrets
-        found: list[tuple[Subnet, SpaceNote]] = []
-        for i in range(count):
-            place = (number * count + i) % len(self._spaces)
-            subnet = self._one(place, i < count * GAP_SHARE, rng)
-            self._measured.add(subnet_identity(subnet))
-            found.append((subnet, self._spaces[place][1]))
-        return found
-
-    def _one(self, place: int, for_gaps: bool, rng: random.Random) -> Subnet:
-        space, gaps = self._spaces[place][0], self._gaps[place]
-        seek = for_gaps and self._model is not None and gaps
-        pool = [
-            (subnet, kernel_owners(subnet)[0])
-            for subnet in (
-                random_subnet(space, rng, space.name) for _ in range(GAP_POOL if seek else POOL)
-            )
-        ]
-        new = [n for n in pool if subnet_identity(n[0]) not in self._measured] or pool
-        subnet, kernels = new[0]
-        if seek:
-            subnet, kernels = max(new, key=lambda n: len(gaps.intersection(n[1])))
-        elif self._model is not None and rng.random() >= RANDOM_SHARE:
-            subnet, kernels = max(new, key=lambda n: self._doubt(n[1]))
-        gaps.difference_update(kernels)
-        return subnet
-
-    def _doubt(self, kernels: Sequence[Kernel]) -> float:
-        return self._model.doubt(kernels) if self._model else 0.0
-
-    def _fit(self, batches: Sequence[BatchRecord]) -> None:
-        due = [n for n in DESIGN_BATCHES if self._fitted_at < n <= len(batches)]
-        if due:
-            self._fitted_at = len(batches)
-            self._model = fit_kernels(samples_of(batches), DESIGN_POINTS)
-            self._gaps = [self._uncovered(gaps) for gaps in self._gaps]
-
-    def _uncovered(self, kernels: set[Kernel]) -> set[Kernel]:
-        if self._model is None:
-            return kernels
-        asked = sorted(kernels)
-        known = zip(asked, self._model.coverage(asked), strict=True)
-        return {kernel for kernel, found in known if found >= Coverage.ESTIMATED}
-
-
-def note_of(space: Space) -> SpaceNote:
-    """How a profile names a space. Raises `SpaceError` where no member can be built."""
-    try:
-        kernel_owners(random_subnet(space, random.Random(0), space.name))  # noqa: S311
-    except BindError as error:
-        raise fault("bad-body", f"{space.name}: {error}") from None
-    return SpaceNote(name=space.name, hash=space_identity(space), resolutions=space.resolutions)
-
-
 def measure_batch(
-    runtime: Runtime, threads: int, nets: Sequence[_Net], references: int
+    runtime: Runtime,
+    threads: int,
+    nets: Sequence[_Net],
+    references: int,
+    tick: Callable[[], None],
 ) -> BatchRecord:
-    """Measure networks, the first `references` of which are the references."""
+    """Measure networks, the first `references` of which are the references; `tick` is called now
+    and then."""
     clock = CLOCKS["cpu" if threads == 1 else "wall"]
+    plain: list[Run] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="spacedsl-")))
-        plain = [runtime.open(net.artifact, threads) for net in nets]
         profiled = [runtime.open_profiled(net.artifact, threads, folder) for net in nets]
         own: list[list[float]] = []
+        timed: list[list[int]] = [[] for _ in nets]
         while len(own) < ROUNDS or (len(own) < MOST_ROUNDS and _steady(own) < STEADY_SHARE):
             turn = len(own)
+            if turn % SESSION_ROUNDS == 0:
+                plain = _opened(runtime, nets, threads, turn)
             own.append(timed_round(plain, turn, clock, VISIT))
+            tick()
             timed_round(profiled, turn, clock, VISIT)
+            tick()
+            for at, session in zip(timed, profiled, strict=True):
+                at.extend(range(session.runs - VISIT.timed, session.runs))
         closed = [session.close() for session in profiled]
     timing = Timing.of(own).without_common_mode()
     net_ms, halves = np.median(timing.times_s, axis=0) * 1e3, timing.split_half()
-    runs = [_kernel_runs(net, *times, len(own)) for net, times in zip(nets, closed, strict=True)]
-    sums = Timing(np.stack([ms.min(axis=1).sum(axis=1) for _, ms in runs], axis=1))
+    runs = [
+        _kernel_runs(net, node_names, node_ms[at].reshape(len(own), VISIT.timed, -1))
+        for net, (node_names, node_ms), at in zip(nets, closed, timed, strict=True)
+    ]
+    sums = Timing(np.stack([run.ms.min(axis=1).sum(axis=1) for run in runs], axis=1))
     common = sums.times_s / sums.without_common_mode().times_s
-    found = [(k, _fastest(ms / common[:, i, None, None])) for i, (k, ms) in enumerate(runs)]
+    fastest = [_fastest(run.ms / common[:, i, None, None]) for i, run in enumerate(runs)]
     records = [
         NetRecord(
             space=net.note.hash if net.note else "",
             hash=subnet_identity(net.subnet),
-            kernels=names,
-            kernel_ms=tuple(np.round(ms, 6).tolist()),
+            kernels=run.kernels,
+            kernel_ms=tuple(np.round(fastest[i], 6).tolist()),
+            kernel_nodes=tuple(run.nodes.tolist()),
             net_ms=round(float(net_ms[i]), 6),
             split_half=round(float(halves[i]), 6),
             steady=bool(halves[i] <= STEADY),
         )
-        for i, (net, (names, ms)) in enumerate(zip(nets, found, strict=True))
+        for i, (net, run) in enumerate(zip(nets, runs, strict=True))
     ]
     return BatchRecord(
         spaces=tuple({net.note.hash: net.note for net in nets if net.note}.values()),
@@ -255,20 +244,43 @@ def measure_batch(
     )
 
 
+def _opened(runtime: Runtime, nets: Sequence[_Net], threads: int, turn: int) -> list[Run]:
+    """Sessions of the networks, opened in another order each time, each run once."""
+    runs: dict[int, Run] = {}
+    for i in range(len(nets)):
+        place = (i + turn) % len(nets)
+        runs[place] = runtime.open(nets[place].artifact, threads)
+        runs[place]()
+    return [runs[place] for place in range(len(nets))]
+
+
+def longer(seconds: float) -> str:
+    """A budget that goes on after `seconds`: twice as many, in whole minutes."""
+    return f"{-(-seconds // 30):.0f}m"
+
+
 def _steady(rounds: Sequence[Sequence[float]]) -> float:
     halves = Timing.of(rounds).without_common_mode().split_half()
     return float((halves <= STEADY).mean())
 
 
-def _kernel_runs(
-    net: _Net, names: tuple[str, ...], node_ms: Floats, rounds: int
-) -> tuple[tuple[KernelWords, ...], Floats]:
-    """The kernels of a network and their times in its timed runs, (rounds, runs, K)."""
+@dataclass(frozen=True, slots=True)
+class _Kernels:
+    """The kernels of a network, the nodes of each (K,) and its times (rounds, runs, K) in ms."""
+
+    kernels: tuple[KernelWords, ...]
+    nodes: Ints
+    ms: Floats
+
+
+def _kernel_runs(net: _Net, names: tuple[str, ...], node_ms: Floats) -> _Kernels:
+    """From the nodes' times (rounds, runs, N)."""
     kernels, owner = kernel_owners(net.subnet)
-    runs = node_ms.reshape(rounds, VISIT.warm + VISIT.timed, -1)[:, VISIT.warm :]
-    found = np.zeros((*runs.shape[:2], len(kernels)))
-    np.add.at(np.moveaxis(found, 2, 0), attribute(names, owner), np.moveaxis(runs, 2, 0))
-    return tuple((*kernel,) for kernel in kernels), found
+    owners = attribute(names, owner)
+    ms = np.zeros((*node_ms.shape[:2], len(kernels)))
+    np.add.at(np.moveaxis(ms, 2, 0), owners, np.moveaxis(node_ms, 2, 0))
+    nodes = np.bincount(owners, minlength=len(kernels))
+    return _Kernels(tuple((*kernel,) for kernel in kernels), nodes, ms)
 
 
 def _fastest(ms: Floats) -> Floats:

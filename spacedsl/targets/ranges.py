@@ -14,6 +14,7 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.bind import Site, subnet_sites
 from spacedsl.passes.extremes import Floats, minima
 from spacedsl.search.protocols import Coverage, LatencyModel
+from spacedsl.targets.latency import known_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +69,5 @@ def latency_range(item: Space | Subnet, table: LatencyModel) -> LatencyRange:
     least = sums.min(axis=0)
     if isnan(least[0]):
         return LatencyRange(None, None, Coverage.UNCOVERED, tuple(measure.missing))
-    return LatencyRange(float(least[0]), -float(least[1]), measure.coverage)
+    coverage = max(measure.coverage, known_from(table, float(least[0])))
+    return LatencyRange(float(least[0]), -float(least[1]), coverage)

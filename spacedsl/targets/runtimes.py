@@ -27,6 +27,10 @@ class Profiled(Protocol):
     def __call__(self) -> None:
         """One inference."""
 
+    @property
+    def runs(self) -> int:
+        """Inferences so far."""
+
     def close(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:
         """Names of the nodes (N,), beginning with those of the plan, and their times in ms
         (runs, N), in execution order."""
@@ -41,6 +45,9 @@ class Runtime(Protocol):
 
     def version(self) -> str:
         """Of what is installed. Raises `SpaceError` where nothing is."""
+
+    def session(self) -> dict[str, str]:
+        """What its sessions set on this machine beyond a plain one."""
 
     def emit(self, model: IntegerModel) -> bytes:
         """The file that this runtime runs."""
@@ -63,6 +70,10 @@ class LiteRt:
 
         need_litert()
         return metadata.version("ai-edge-litert")
+
+    def session(self) -> dict[str, str]:
+        """Nothing: XNNPACK is what LiteRT uses anyway."""
+        return {}
 
     def emit(self, model: IntegerModel) -> bytes:
         """The file to run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from math import isnan, nan
@@ -15,7 +16,8 @@ from spacedsl.ir.target import Target
 from spacedsl.passes.bind import subnet_sites
 from spacedsl.search.protocols import Coverage, Floats, LatencyModel
 from spacedsl.tables.statistics import kendall_tau
-from spacedsl.targets.measure import CLOCKS, Timing, Visit, interleave
+from spacedsl.targets.latency import known_from
+from spacedsl.targets.measure import CLOCKS, Run, Timing, Visit, interleave
 from spacedsl.targets.runtimes import artifact_of, runtime_of
 
 REPEATABLE = 0.03
@@ -28,7 +30,8 @@ VISIT = Visit(warm=2, timed=4)
 @dataclass(frozen=True, slots=True)
 class Checked:
     """One network. `measured_ms` with its 95 % interval, what rounds had in common taken out;
-    `split_half`: relative difference between the halves of the rounds; `error`: prediction over
+    `split_half`: relative difference between the halves of the rounds, which are of different
+    sessions; `error`: prediction over
     measurement minus one, after the common factor; NaN where the model does not cover it."""
 
     name: str
@@ -112,10 +115,11 @@ def verify(
     models: Sequence[Subnet],
     seconds: float,
     clock: str,
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Callable[[float, str], None] = lambda share, note: None,
 ) -> Verification:
     """Measure `models` until the two halves of each agree within 3 % (or for about `seconds`), and
-    compare. `progress` takes the share of models that are known well enough. Raises
+    compare. Every second round is of new sessions: those of one file differ for as long as they
+    live. `progress` takes the share of models that are known well enough, and a note. Raises
     `SpaceError`."""
     if len(models) < 3:
         raise fault(
@@ -123,15 +127,22 @@ def verify(
         )
     predicted, coverage = zip(*(_predicted(m, latency) for m in models), strict=True)
     runtime = runtime_of(target)
-    runs = [runtime.open(artifact_of(model, target), target.threads) for model in models]
+    artifacts = [artifact_of(model, target) for model in models]
+    start = time.perf_counter()
+
+    def opened() -> list[Run]:
+        progress((time.perf_counter() - start) / seconds, "more rounds, in new sessions")
+        return [runtime.open(artifact, target.threads) for artifact in artifacts]
 
     def enough(timing: Timing) -> bool:
         halves = timing.without_common_mode().split_half()
-        progress(float((halves <= REPEATABLE).mean()))
-        return bool((halves <= REPEATABLE).all())
+        known = int((halves <= REPEATABLE).sum())
+        share = max(known / len(models), (time.perf_counter() - start) / seconds)
+        progress(share, f"{known} of {len(models)} repeat within {REPEATABLE:.0%}")
+        return known == len(models)
 
     raw = interleave(
-        runs, seconds, clock=CLOCKS[clock], visit=VISIT, enough=enough, least=LEAST_ROUNDS
+        opened, seconds, clock=CLOCKS[clock], visit=VISIT, enough=enough, least=LEAST_ROUNDS
     )
     timing = raw.without_common_mode()
     halves = timing.split_half()
@@ -161,4 +172,7 @@ def _predicted(model: Subnet, latency: LatencyModel) -> tuple[float, Coverage]:
     sites = [site for stage in subnet_sites(model) for site in stage]
     found = latency.predict(sites)
     worst = Coverage(int(found.coverage.max()))
-    return (nan if worst == Coverage.UNCOVERED else float(found.ms.sum())), worst
+    if worst == Coverage.UNCOVERED:
+        return nan, worst
+    ms = float(found.ms.sum())
+    return ms, max(worst, known_from(latency, ms))
