@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from spacedsl.diagnostics import Diagnostic, Fix, Label, SpaceError, order, place
 from spacedsl.syntax.brackets import Repair, repair
+from spacedsl.syntax.conflicts import merge_conflict
 from spacedsl.syntax.lexer import MAX_TOKENS, significant
 from spacedsl.syntax.machine import Machine
 from spacedsl.syntax.recovery import Recovered, Recovery
@@ -53,7 +54,10 @@ def parse_any(source: Source) -> Parsed:
     if deep is not None:
         return _refused(deep)
     tree = _straight(tokens)
-    return Parsed(tree) if tree is not None else _recovered(source, tokens)
+    if tree is not None:
+        return Parsed(tree)
+    conflict = merge_conflict(source)
+    return _refused(conflict) if conflict is not None else _recovered(source, tokens)
 
 
 def _refused(error: Diagnostic) -> Parsed:
