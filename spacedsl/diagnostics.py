@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from spacedsl.text import Source, Span
-from spacedsl.vocabulary import bare, is_known_elsewhere, synonyms
+from spacedsl.vocabulary import bare, has_meaning, synonyms
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def suggest(word: str, known: Iterable[str]) -> str | None:
     if bare(word) in alike:
         return alike[bare(word)]
     same = next((s for s in synonyms(word) if s in listed), None)
-    if same is not None or is_known_elsewhere(word):
+    if same is not None or has_meaning(word):
         return same
     close = difflib.get_close_matches(word.lower(), alike, n=3, cutoff=0.6)
     return next((alike[c] for c in close if _is_misspelt(bare(word), c)), None)

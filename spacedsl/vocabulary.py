@@ -74,6 +74,9 @@ _NORMS = """bn batchnorm norm batchnorm2d batchnormalization normalization syncb
 groupnorm instancenorm withbn withnorm"""
 _NOTHING = "none noact noactivation null nothing off nobias flatten noop passthrough same samepadding"
 
+_HERE = """relu relu6 hswish swish hsigmoid sigmoid strided nonorm bias elide stacked identity
+projected none flops params memory kernel expand act cin cout"""
+
 LEAVE_OUT = frozenset([*_NORMS.split(), *_NOTHING.split()])
 """What is said by saying nothing."""
 
@@ -99,9 +102,9 @@ def synonyms(word: str) -> tuple[str, ...]:
     return _synonyms().get(bare(word), ())
 
 
-def is_known_elsewhere(word: str) -> bool:
-    """Whether a word has a meaning of its own in the field, so that it is no misspelling."""
-    return bare(word) in _synonyms() or advice(word) is not None
+def has_meaning(word: str) -> bool:
+    """Whether a word has a meaning of its own, here or elsewhere, so that it is no misspelling."""
+    return word in _HERE.split() or bare(word) in _synonyms() or advice(word) is not None
 
 
 def advice(word: str) -> str | None:

@@ -15,7 +15,7 @@ from spacedsl.diagnostics import Diagnostic, order
 from spacedsl.syntax.habits import meant
 from spacedsl.syntax.machine import END, Machine, accepted, advance, fits, reach
 from spacedsl.syntax.messages import Edit, explain, misspelt
-from spacedsl.syntax.rewrite import LOOK, Change, Put, Rewrite, Stopped, folded, read_as
+from spacedsl.syntax.rewrite import FOREIGN, LOOK, Change, Put, Rewrite, Stopped, folded, read_as
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.syntax.words import fixed
 from spacedsl.text import Source, Span
@@ -88,12 +88,12 @@ class Recovery:
             self.index = len(self.tokens) - 1
         else:
             stopped = self._stopped()
-            rewrite = meant(stopped) if len(self.rewrites) < MAX_REWRITES else None
-            if rewrite is not None:
+            got, rewrite = meant(stopped) if len(self.rewrites) < MAX_REWRITES else (0, None)
+            edit, reached = self._best_edit(stopped)
+            if rewrite is not None and self._is_likelier(got, reached):
                 self._rewrite(rewrite)
                 return
-            edit = self._best_edit(stopped)
-            self.errors.append(explain(stopped, edit))
+            self._note(explain(stopped, edit))
             if edit is not None and self.kinds[self.index] != END:
                 back = edit.at < self.index
                 holder = self.runs[edit.at] if back else self.machine
@@ -105,6 +105,18 @@ class Recovery:
             self._finish()
         else:
             self._panic()
+
+    def _note(self, error: Diagnostic) -> None:
+        """Note an error, unless it is where the last one was."""
+        last = self.errors[-1].place if self.errors else None
+        if error.place is None or error.place != last:
+            self.errors.append(error)
+
+    def _is_likelier(self, got: int, reached: int) -> bool:
+        """Whether a rewrite that lets the page be read up to token `got` is likelier than an edit
+        that lets it be read up to `reached`."""
+        far = min(self.index + LOOK, len(self.kinds)) - ENOUGH
+        return got >= min(reached, far) or self.kinds[got] in FOREIGN
 
     def _stopped(self) -> Stopped:
         runs = {at: run.states for at, run in self.runs.items()}
@@ -164,11 +176,12 @@ class Recovery:
 
     # ---- edits ----------------------------------------------------------------------------------
 
-    def _best_edit(self, stopped: Stopped) -> Edit | None:
-        """The edit that lets the most tokens fit, if they are enough; a word spelt right first."""
+    def _best_edit(self, stopped: Stopped) -> tuple[Edit | None, int]:
+        """The edit that lets the most tokens fit, if they are enough, and the number of the first
+        one that does not fit then; a word spelt right first."""
         word = misspelt(stopped)
         if word is not None:
-            return Edit(word[0], (word[1],), word[0] + 1)
+            return Edit(word[0], (word[1],), word[0] + 1), 0
         best, found = ENOUGH - 1, None
         for edit in self._candidates(stopped):
             states = stopped.runs[edit.at]
@@ -177,7 +190,7 @@ class Recovery:
             count = LOOK if edit.to + count >= len(self.kinds) else count
             if count > best:
                 best, found = count, edit
-        return found
+        return found, found.to + best if found else 0
 
     def _candidates(self, stopped: Stopped) -> Iterator[Edit]:
         """The likeliest first."""

@@ -15,20 +15,21 @@ Habit = Callable[[Stopped], Iterator[Rewrite]]
 HABITS: tuple[Habit, ...] = (
     *characters.HABITS,
     *punctuation.HABITS,
-    *numbers.HABITS,
     *ranges.HABITS,
+    *numbers.HABITS,
     *ops.HABITS,
     *declarations.HABITS,
 )
 """The likeliest first: of two that let as much be read, the first is said."""
 
 
-def meant(stopped: Stopped) -> Rewrite | None:
-    """What was probably meant where the page stopped."""
+def meant(stopped: Stopped) -> tuple[int, Rewrite | None]:
+    """What was probably meant where the page stopped, and the number of the first token that does
+    not fit then."""
     best, found = 0, None
     for habit in HABITS:
         for rewrite in habit(stopped):
             got = gets_to(stopped, rewrite)
             if got > best:
                 best, found = got, rewrite
-    return found
+    return best, found

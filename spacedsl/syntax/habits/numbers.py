@@ -22,6 +22,7 @@ SCALES = {
     "G": "g gb gflops gflop gmacs gmac gmadds billion bn b",
 }
 BINARY = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+PARTS = r"x|[0-9]+|x[0-9]+(x[0-9]+)*|[0-9]+x[0-9]+|\*"
 PLAIN = ("px", "p", "pixel", "pixels", "ch", "c", "channels", "x", "k", "cores", "threads", "layers")
 """What needs no unit: sizes in pixels, channels, factors."""
 
@@ -163,9 +164,9 @@ def squares(stopped: Stopped) -> Iterator[Rewrite]:
         if first not in stopped.runs or stopped.at(by).type not in ("INT", "KERNEL"):
             continue
         after = first + 1
+        part = PARTS if stopped.at(by - 1).type != "INPUT" else f"{PARTS}|,"
         while after < len(stopped.tokens) - 1 and "\n" not in stopped.between(after - 1, after):
-            token = stopped.tokens[after]
-            if not re.fullmatch(r"x|[0-9]+|x[0-9]+(x[0-9]+)*|[0-9]+x[0-9]+|\*|,", token.text):
+            if not re.fullmatch(part, stopped.tokens[after].text):
                 break
             after += 1
         said = stopped.shown(first, after)

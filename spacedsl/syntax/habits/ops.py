@@ -104,7 +104,7 @@ def strides(stopped: Stopped) -> Iterator[Rewrite]:
         after += 1
     number = stopped.tokens[after]
     size = re.fullmatch(r"([1-8])(x\1)?", number.text)
-    if not size or not stopped.may_at(first - index) & {"NAME"}:
+    if not size or not stopped.may_at(first - index) >= {"NAME", "CONV"}:
         return
     stride, after = size[1], after + 1
     here = stopped.span(first, after)

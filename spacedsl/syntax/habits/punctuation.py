@@ -8,7 +8,10 @@ from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
 from spacedsl.syntax.words import fixed, keywords
 from spacedsl.text import Span
 
-VALUES = ("INT", "FLOAT", "NAME", "KERNEL", "QUANTITY", "STRING", "SETTING")
+LISTED = ("INT", "FLOAT", "NAME", "KERNEL", "QUANTITY", "STRING", "COMMA", "__ANON_2", "STEP")
+"""What a list of values is made of."""
+HOLDERS = ("WIDTH", "DEPTH", "WINDOW", "STRIDE", "INPUT", "X", "NAME", "LIMITS", "EQUAL", "UNKNOWN")
+"""What a list of values follows."""
 
 
 def comments(stopped: Stopped) -> Iterator[Rewrite]:
@@ -80,6 +83,20 @@ def separators(stopped: Stopped) -> Iterator[Rewrite]:
             yield _comma(stopped, index + by)
 
 
+def missing(stopped: Stopped) -> Iterator[Rewrite]:
+    """`kernel 3 5`, `limits 15ms 20ms`: values side by side."""
+    token, before, index = stopped.token, stopped.at(-1), stopped.index
+    listed = ("INT", "FLOAT", "QUANTITY")
+    if token.type in listed and before.type in listed and "COMMA" in stopped.may:
+        message = f"a `,` is missing between `{before.text}` and `{token.text}`"
+        help = f"write `{before.text}, {token.text}`"
+        change = Change(index, index, ",")
+        put = Put(Span(before.span.end, before.span.end), ",")
+        yield Rewrite(
+            "missing", message, token.span, (change,), help, "put in `,`", (put,), code="syntax"
+        )
+
+
 def _comma(stopped: Stopped, number: int) -> Rewrite:
     last = stopped.tokens[number + 1].text in ("}", ")", ",", "]")
     message = "a list does not end with `,`" if last else "no `,` stands between these"
@@ -130,16 +147,19 @@ def brackets(stopped: Stopped) -> Iterator[Rewrite]:
     if end is None:
         return
     inner = " ".join(stopped.shown(index + 1, end).split()) if end > index + 1 else ""
+    between = {t.type for t in stopped.tokens[index + 1 : end]} - set(LISTED)
+    if token.text == "{" and (between or stopped.at(-1).type not in HOLDERS):
+        return
     drop = Change(index, index + 1, ""), Change(end, end + 1, "")
     shown = f"write `{stopped.at(-1).text} {inner}`" if len(inner) < 40 else "leave them out"
     message = f"values stand without `{token.text}` and `{closing}`"
     yield Rewrite("bracket", message, token.span, drop, shown, "leave out the brackets")
     body = Change(index, index + 1, "{"), Change(end, end + 1, "}")
-    if token.text != "{":
+    if token.text != "{" and stopped.at(-1).type in ("NAME", "BLOCKS"):
         message = f"a body stands in `{{` and `}}`, not in `{token.text}` and `{closing}`"
         help = f"write `{stopped.at(-1).text} {{ {inner} }}`" if len(inner) < 40 else None
         yield Rewrite("braces", message, token.span, body, help, "write `{` and `}`")
-    if token.text != "(":
+    if token.text != "(" and stopped.at(-2).type == "BLOCK":
         params = Change(index, index + 1, "("), Change(end, end + 1, ")")
         message = f"parameters stand in `(` and `)`, not in `{token.text}` and `{closing}`"
         help = f"write `({inner})`" if len(inner) < 40 else None
@@ -183,6 +203,8 @@ def unquoted(stopped: Stopped) -> Iterator[Rewrite]:
     index = stopped.index
     if "STRING" not in stopped.may or stopped.token.type in ("STRING", "RBRACE", "$END"):
         return
+    if stopped.token.type in keywords() and stopped.at(1).type == "STRING":
+        return
     ends = [index + 1]
     while ends[-1] < stopped.line_end(index) and _goes_on(stopped, ends[-1]):
         ends.append(ends[-1] + 1)
@@ -207,4 +229,4 @@ def _goes_on(stopped: Stopped, number: int) -> bool:
     return touches or (token.type not in (*keywords(), *fixed(), "STRING") and token.text != ";")
 
 
-HABITS = (comments, separators, assignments, brackets, quotes, unquoted)
+HABITS = (comments, separators, missing, assignments, brackets, quotes, unquoted)
