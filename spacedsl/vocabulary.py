@@ -77,10 +77,6 @@ _NOTHING = "none noact noactivation null nothing off nobias flatten noop passthr
 _HERE = """relu relu6 hswish swish hsigmoid sigmoid strided nonorm bias elide stacked identity
 projected none flops params memory kernel expand act cin cout"""
 
-LEAVE_OUT = frozenset([*_NORMS.split(), *_NOTHING.split()])
-"""What is said by saying nothing."""
-
-
 def bare(word: str) -> str:
     """A word without case and without signs in it."""
     return word.lower().replace("-", "").replace("_", "").replace(".", "")
@@ -105,6 +101,11 @@ def synonyms(word: str) -> tuple[str, ...]:
 def has_meaning(word: str) -> bool:
     """Whether a word has a meaning of its own, here or elsewhere, so that it is no misspelling."""
     return word in _HERE.split() or bare(word) in _synonyms() or advice(word) is not None
+
+
+def leaves_out(word: str) -> bool:
+    """Whether what a word says elsewhere is said here by saying nothing."""
+    return bare(word) in [*_NORMS.split(), *_NOTHING.split()]
 
 
 def advice(word: str) -> str | None:

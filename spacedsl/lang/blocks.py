@@ -29,12 +29,14 @@ from spacedsl.ir.block import (
 )
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, names_in
 from spacedsl.ir.identity import inlined
+from spacedsl.lang.bodytext import check_body
+from spacedsl.lang.kernels import MAX_KERNEL, check_kernel, kernel_parameters
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import number, whole
+from spacedsl.syntax.messages import no_op
 from spacedsl.syntax.tree import Node, Token
 
 SIZES = ("cin", "cout")
-MAX_KERNEL = 31
 MAX_CLASSES = 1_000_000
 MAX_PARAMS = 8
 MAX_NAMES = 64
@@ -69,7 +71,9 @@ class Modifiers:
         word = token.text
         repeated = word in self.flags or (self.stride != 1 and self._is_stride(op, word))
         if repeated or (self._is_act(word, params) and len(self.acts) == ACTS[op] > 0):
-            raise report.fail("duplicate-modifier", f"one `{op}` cannot take `{word}` too", token)
+            message = f"one `{op}` cannot take `{word}` too"
+            fixes = [("leave it out", report.with_blank(token.span), "")]
+            raise report.fail("duplicate-modifier", message, token, "leave one of them out", fixes)
         if word == "strided" and word in FLAGS[op]:
             self.stride = "stage"
         elif self._is_stride(op, word):
@@ -78,6 +82,8 @@ class Modifiers:
             self.flags.add(word)
         elif self._is_act(word, params) and ACTS[op]:
             self.acts.append(word)
+        elif report.is_first(token) and not self._is_act(word, params):
+            raise report.depends((no_op(report.source, token),))
         else:
             strides = ("s2",) if "strided" in FLAGS[op] else ()
             acts = (*ACTIVATIONS, *params) if ACTS[op] else ()
@@ -129,6 +135,7 @@ def _check_uses(block: Block, nodes: tuple[Node, ...], report: Report) -> None:
     """Every parameter is used, and as one kind of thing, which its default is too."""
     acts = _activations(block)
     numbers = _numbers(block)
+    kernels = kernel_parameters(block)
     for param, node in zip(block.params, nodes, strict=True):
         name, kind = param.name, parameter_kind(block, param.name)
         if name not in acts | numbers:
@@ -138,6 +145,11 @@ def _check_uses(block: Block, nodes: tuple[Node, ...], report: Report) -> None:
         elif param.default is not None and not is_of_kind(param.default, kind):
             message = f"`{name}` takes {KINDS[kind]}, not {param.default}"
             report.error("bad-value", message, node)
+        elif param.default is not None and name in kernels:
+            try:
+                check_kernel(param.default, node.tokens()[-1], name, kernels[name], report)
+            except Abandon:
+                continue
 
 
 def _activations(block: Block) -> set[str]:
@@ -213,7 +225,10 @@ def _body(node: Node, params: tuple[str, ...], report: Report) -> Block:
     ops = _ops(node, known, params, report)
     if len(list(walk(ops))) > MAX_OPS:
         raise report.fail("too-large", f"a body of more than {MAX_OPS} ops", node)
-    return Block(lets=tuple(lets), ops=ops)
+    block = Block(lets=tuple(lets), ops=ops)
+    if not report.found:
+        check_body(block, node, report)
+    return block
 
 
 OPS = (
@@ -275,7 +290,8 @@ def _sized_op(node: Node, known: list[str], params: tuple[str, ...], report: Rep
         squeeze = _expr(node.children[1], known, report)
         acts = [*words.acts, *("relu", "hsigmoid")[len(words.acts) :]]
         return Se(squeeze=squeeze, act=acts[0], gate=acts[1])
-    kernel = _kernel(node.get("kernel"), known, report)
+    odd = node.rule in ("conv", "dwconv")
+    kernel = _kernel(node.get("kernel"), known, report, odd=odd)
     if node.rule == "conv":
         to = node.first("to")
         width = _expr(to.children[1], known, report) if to else COUT
@@ -318,14 +334,17 @@ def _shortcut(node: Node, known: list[str], params: tuple[str, ...], report: Rep
     return Shortcut(kind="body", body=PROJECTION, act=words.act)
 
 
-def _kernel(node: Node, known: list[str], report: Report) -> Expr:
+def _kernel(node: Node, known: list[str], report: Report, *, odd: bool) -> Expr:
     token = node.token("KERNEL", "NAME")
     if token.type == "NAME":
         return _ref(token, known, report)
     height, _, width = token.text.partition("x")
     if height != width:
         raise report.fail("bad-value", f"only square kernels, not {token.text}", token)
-    return Num(value=whole(Token("INT", height, token.span), report, "kernel", 1, MAX_KERNEL))
+    size = whole(Token("INT", height, token.span), report, "kernel", 1, MAX_KERNEL)
+    if odd:
+        check_kernel(size, token, "kernel", 1, report)
+    return Num(value=size)
 
 
 def _ref(token: Token, known: list[str], report: Report) -> Ref:

@@ -11,7 +11,7 @@ from spacedsl.syntax.rewrite import Put, Stopped, padded
 from spacedsl.syntax.tree import Token
 from spacedsl.syntax.words import expected, fixed, keywords, units
 from spacedsl.text import Source, Span
-from spacedsl.vocabulary import synonyms
+from spacedsl.vocabulary import advice, leaves_out, synonyms
 
 VALUES = ("INT", "FLOAT", "STRING", "KERNEL", "QUANTITY")
 DECLARING = ("BLOCK", "HYPERSPACE", "__ANON_1", "MODEL", "TARGET", "OF", "ELASTIC")
@@ -45,7 +45,7 @@ def explain(stopped: Stopped, edit: Edit | None) -> Diagnostic:
     if _is_unknown_key(stopped):
         return _unknown_key(stopped)
     if may == {"EQUAL"} and stopped.at(-1).type == "NAME":
-        return _unknown_op(stopped)
+        return no_op(stopped.source, stopped.at(-1))
     if edit is not None and edit.at == edit.to == stopped.index and edit.inserted[0] in MISSING:
         return _missing(stopped, token, edit.inserted[0])
     if _is_unfinished(stopped):
@@ -119,12 +119,37 @@ def _unknown_key(stopped: Stopped) -> Diagnostic:
     return Diagnostic("unknown-key", f"unknown key `{key.text}`", where, help)
 
 
-def _unknown_op(stopped: Stopped) -> Diagnostic:
-    """A name where an op or a size begins, followed by no `=`."""
-    name = stopped.at(-1)
-    message = f"there is no op `{name.text}`"
-    help = f"expected {expected(stopped.may_at(-1))}, as `mid = cin * 2`"
-    return Diagnostic("syntax", message, place(stopped.source, name.span), help)
+OPS = {
+    "conv": "conv 3x3 -> 32 relu",
+    "dwconv": "dwconv 3x3 relu",
+    "se": "se round8(cin / 4)",
+    "maxpool": "maxpool 3x3",
+    "avgpool": "avgpool 2x2",
+    "pool": "pool",
+    "linear": "linear -> 1000",
+    "dropout": "dropout 0.2",
+    "shortcut": "shortcut identity",
+}
+"""The ops of a body, each as an example."""
+
+
+def no_op(source: Source, name: Token) -> Diagnostic:
+    """The error of a word that stands where an op does and is none."""
+    where = place(source, name.span)
+    close = suggest(name.text, OPS)
+    help = f"ops are {', '.join(OPS)}"
+    fixes: tuple[Fix, ...] = ()
+    if close is not None:
+        help = f"did you mean `{OPS[close]}`?"
+        if close in ("pool", "shortcut"):
+            fixes = (Fix(f"write `{OPS[close]}`", where, OPS[close]),)
+    elif leaves_out(name.text):
+        help = advice(name.text) or help
+        start = len(source.text[: name.span.start].rstrip())
+        fixes = (Fix("leave it out", place(source, Span(start, name.span.end)), ""),)
+    elif advice(name.text):
+        help = f"{advice(name.text)}; {help}"
+    return Diagnostic("unknown-op", f"there is no op `{name.text}`", where, help, fixes=fixes)
 
 
 def _is_unfinished(stopped: Stopped) -> bool:
