@@ -35,6 +35,7 @@ from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import number, whole
 from spacedsl.syntax.messages import no_op
 from spacedsl.syntax.tree import Node, Token
+from spacedsl.vocabulary import advice
 
 SIZES = ("cin", "cout")
 MAX_CLASSES = 1_000_000
@@ -87,7 +88,8 @@ class Modifiers:
         else:
             strides = ("s2",) if "strided" in FLAGS[op] else ()
             acts = (*ACTIVATIONS, *params) if ACTS[op] else ()
-            raise report.unknown("modifier", token, (*FLAGS[op], *strides, *acts))
+            known = acts if advice(word) else (*FLAGS[op], *strides, *acts)
+            raise report.unknown("modifier", token, known)
 
     @staticmethod
     def _is_stride(op: str, word: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from spacedsl.diagnostics import place
@@ -54,9 +55,34 @@ def _check_member(
         where = node.token("INT")
     elif found.stage not in nodes:
         where = node.token("NAME")
+    elif found.stage in nodes:
+        where = _misfit(nodes[found.stage], found.key, found.reason) or where
     of = node.get("of").token("NAME")
     at = place(report.source, where.span)
     report.found.append(not_a_member(found, subnet.of.name, of, at, page))
+
+
+def _misfit(stage: Node, key: str, reason: str) -> Node | Token | None:
+    """The block or the setting of a model's stage whose value is not one of its space's."""
+    said = re.match(r"\S+ (\S+) is not one of", reason)
+    if said is None:
+        return None
+    for block in stage.all("model_block"):
+        if key == "width" and block.token("INT").text == said[1]:
+            return block.token("INT")
+        for setting in block.all("setting"):
+            name, value = _said(setting)
+            if name == key and value == said[1]:
+                return setting
+    return None
+
+
+def _said(setting: Node) -> tuple[str, str]:
+    """What a setting names, and its value as it is written."""
+    tokens = setting.tokens("NAME", "SETTING", "INT", "FLOAT")
+    if len(tokens) == 2:
+        return tokens[0].text, tokens[1].text
+    return SHORT.get(tokens[0].text[0], ""), tokens[0].text[1:]
 
 
 def _stage_nodes(node: Node, space: Space, report: Report) -> dict[str, Node]:

@@ -73,6 +73,10 @@ class Report:
             seen[key] = self._unknown(what, name, listed)
         return self.depends((seen[key],))
 
+    def once(self, key: tuple[str, str], error: Diagnostic) -> Abandon:
+        """Note an error of the whole page; the first of its key stands for all."""
+        return self.depends((self._seen_in_page.setdefault(key, error),))
+
     def _unknown(self, what: str, name: Token, known: list[str]) -> Diagnostic:
         where = place(self.source, name.span)
         close = suggest(name.text, known)

@@ -46,6 +46,9 @@ def explain(stopped: Stopped, edit: Edit | None) -> Diagnostic:
         return _unknown_key(stopped)
     if may == {"EQUAL"} and stopped.at(-1).type == "NAME":
         return no_op(stopped.source, stopped.at(-1))
+    op = stopped.at(-1)
+    if token.type in VALUES and op.type == "NAME" and stopped.is_first(-1) and "CONV" in may:
+        return no_op(stopped.source, op)
     if edit is not None and edit.at == edit.to == stopped.index and edit.inserted[0] in MISSING:
         return _missing(stopped, token, edit.inserted[0])
     if _is_unfinished(stopped):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from spacedsl.diagnostics import Diagnostic, Fix, Label, SpaceError, order, place
 from spacedsl.syntax.brackets import Repair, repair
-from spacedsl.syntax.conflicts import merge_conflict
+from spacedsl.syntax.foreign import merge_conflict, no_page
 from spacedsl.syntax.lexer import MAX_TOKENS, significant
 from spacedsl.syntax.machine import Machine
 from spacedsl.syntax.recovery import Recovered, Recovery
@@ -57,7 +57,8 @@ def parse_any(source: Source) -> Parsed:
     if tree is not None:
         return Parsed(tree)
     conflict = merge_conflict(source)
-    return _refused(conflict) if conflict is not None else _recovered(source, tokens)
+    error = conflict or no_page(source, tokens)
+    return _refused(error) if error is not None else _recovered(source, tokens)
 
 
 def _refused(error: Diagnostic) -> Parsed:

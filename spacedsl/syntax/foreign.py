@@ -1,10 +1,12 @@
-"""The marks that git leaves in a file where it could not merge."""
+"""Texts that are no page as a whole: with the marks of a merge, or in another language."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from spacedsl.diagnostics import Diagnostic, Label, place
+from spacedsl.diagnostics import Diagnostic, Label, place, suggest
+from spacedsl.syntax.tree import Token
 from spacedsl.text import Source, Span
 
 MARK = re.compile(r"^(<{7}|\|{7}|={7}|>{7})(?: [^\n]*)?\r?$", re.MULTILINE)
@@ -31,3 +33,20 @@ def merge_conflict(source: Source) -> Diagnostic | None:
     message = f"{count} of git in this page {'is' if conflicts == 1 else 'are'} not resolved"
     help = "keep one side or join both, and take out the lines with `<<<<<<<`, `=======`, `>>>>>>>`"
     return Diagnostic("merge-conflict", message, where, help, labels)
+
+
+STATEMENTS = ("LANGUAGE", "USE", "BLOCK", "HYPERSPACE", "__ANON_1", "MODEL", "TARGET")
+WORDS = ("language", "use", "block", "hyperspace", "space", "model", "target")
+
+
+def no_page(source: Source, tokens: Sequence[Token]) -> Diagnostic | None:
+    """The error of a text that has no statement of the language and does not begin like one."""
+    first = tokens[0]
+    words = [suggest(t.text, WORDS) for t in tokens[:2] if t.type == "NAME"]
+    pairs = zip(tokens, tokens[1:], strict=False)
+    said = any(a.type in STATEMENTS and b.type in ("NAME", "INT", "STRING") for a, b in pairs)
+    if said or any(words) or first.type in STATEMENTS:
+        return None
+    message = f"this is no page of spaces: it begins with `{first.text[:20].strip()}`"
+    help = "a page begins with `language 1`, then says `hyperspace NAME { ... }` or a `use`"
+    return Diagnostic("no-language", message, place(source, first.span), help)
