@@ -270,9 +270,11 @@ def _op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -
         case "linear":
             return Linear(classes=whole(node.token("INT"), report, "classes", 1, MAX_CLASSES))
         case "dropout":
-            rate = number(node.token("INT", "FLOAT"), report)
+            token = node.token("INT", "FLOAT")
+            rate = number(token, report)
             if not 0 <= rate < 1:
-                raise report.fail("bad-value", f"dropout {rate} is not from 0 to below 1", node)
+                message = f"dropout {rate} is not from 0 to below 1"
+                raise report.fail("bad-value", message, token, "write a share, as 0.2")
             return Dropout(rate=float(rate))
         case "optional":
             name = node.token("NAME")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from spacedsl.lang.blocks import KINDS, Kind, is_of_kind, parameter_kind
 from spacedsl.lang.kernels import check_kernel, kernel_parameters
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import ordered, shown, values_said
+from spacedsl.syntax.habits.ops import GLUED
 from spacedsl.syntax.tree import Node, Token
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ def choices_of(
     """Block types with their settings, as a stage or a page lists them."""
     if len(nodes) > MAX_BLOCKS:
         raise report.fail("too-large", f"more than {MAX_BLOCKS} block types", nodes[MAX_BLOCKS])
+    for node in nodes:
+        _check_op(node.token("NAME"), page, report)
     choices: list[BlockChoice] = []
     for node in nodes:
         try:
@@ -50,6 +54,16 @@ def choices_of(
         else:
             choices.append(choice)
     return tuple(choices)
+
+
+def _check_op(name: Token, page: Page, report: Report) -> None:
+    """Raises `Abandon` where what stands for a block type is an op written as one word."""
+    found = re.fullmatch(GLUED, name.text, re.IGNORECASE)
+    if found and not page.knows_block(name.text):
+        meant = f"{found[1].lower()} {found[2]}x{found[2]}"
+        fixes = [(f"write `{meant}`", name.span, meant)]
+        message = f"`{name.text}` is two words here"
+        raise report.fail("notation", message, name, f"write `{meant}`", fixes)
 
 
 def _choice(node: Node, inherited: Stage | None, page: Page, report: Report) -> BlockChoice:

@@ -66,14 +66,14 @@ def _in_body(
         op = sized[0]
         help = "write `strided` on the op that takes the stage's stride"
         return op, help, [("write `strided`", _end(op), " strided")]
-    if isinstance(error, Shrinking):
+    if isinstance(error, Shrinking) or (isinstance(error, ShortcutError) and not error.width):
         token = own_stride(body)
         if token is not None:
             help = "write `strided`: the stage's stride, in the first block of a stage only"
             return token, help, [("write `strided`", token.span, "strided")]
-    if isinstance(error, WidthError):
+    if isinstance(error, WidthError) or (isinstance(error, ShortcutError) and error.width):
         last = last_width(body)
-        if last is not None:
+        if last is not None and (last.rule == "to" or isinstance(error, WidthError)):
             help = "end the body with a `conv` without `->`, which goes to the stage's width"
             arrow = last.rule == "to"
             return last, help, [("leave it out", last.span, "")] if arrow else []

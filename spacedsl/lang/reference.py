@@ -17,7 +17,8 @@ from spacedsl.lang.blocks import (
     SHORTCUTS,
 )
 from spacedsl.lang.explanations import explained, explanation
-from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH, SHORT
+from spacedsl.lang.model_settings import SHORT
+from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
 from spacedsl.lang.page import MAX_CHAIN, MAX_USES, library
 from spacedsl.lang.choices import MAX_BLOCKS, MAX_SETTINGS
 from spacedsl.lang.kernels import MAX_KERNEL

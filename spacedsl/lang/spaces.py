@@ -142,6 +142,13 @@ def _keys(node: Node, report: Report) -> dict[str, Node]:
     for child in node.all(*KEYS):
         if child.rule in keys:
             message, first = f"`{child.rule}` is said twice", keys[child.rule]
+            before = node.children[node.children.index(first) - 1]
+            if child.rule == "stride" and isinstance(before, Node) and before.rule in OPS:
+                help = "an op that takes the stage's stride says `strided`"
+                fixes = [("write `strided`", first.span, "strided")]
+                said = [("this is the stage's stride", child)]
+                message = f"`{first.tokens()[0].text}` is no word of an op"
+                raise report.fail("duplicate-key", message, first, help, fixes, said)
             fixes = [("leave this one out", report.with_blank(child.span), "")]
             said = [("it is said here first", first)]
             raise report.fail("duplicate-key", message, child, "keep one of them", fixes, said)

@@ -75,7 +75,11 @@ class WidthError(BindError):
 
 
 class ShortcutError(BindError):
-    """A shortcut does not meet its main path."""
+    """A shortcut does not meet its main path: `width` where their widths differ."""
+
+    def __init__(self, message: str, *, width: bool) -> None:
+        super().__init__(message)
+        self.width = width
 
 
 def layers(bound: tuple[Bound, ...]) -> Iterator[Layer]:
@@ -293,7 +297,8 @@ def _bind_shortcut(
         if (width, height) != end:
             raise ShortcutError(
                 f"the shortcut ends at {width} channels of {height} x {height}, "
-                f"the main path at {cout} of {out_size} x {out_size}"
+                f"the main path at {cout} of {out_size} x {out_size}",
+                width=width != cout,
             )
     add = Layer("add", cout, cout, out_size, out_size, act=act)
     return (Residual(main, shortcut, add),)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from spacedsl.diagnostics import Diagnostic, Fix, Label, place, suggest
 from spacedsl.syntax.machine import END
-from spacedsl.syntax.rewrite import Put, Stopped, padded
+from spacedsl.syntax.rewrite import Stopped
 from spacedsl.syntax.tree import Token
 from spacedsl.syntax.words import expected, fixed, keywords, units
 from spacedsl.text import Source, Span
@@ -38,12 +38,14 @@ def explain(stopped: Stopped, edit: Edit | None) -> Diagnostic:
     if edit == Edit(stopped.index - 1, ("LBRACE",), stopped.index - 1):
         return _missing(stopped, stopped.tokens[edit.at], "LBRACE")
     may, token = stopped.may, stopped.token
-    if token.type in keywords() and "NAME" in may:
+    if token.type in keywords() and "NAME" in may and not _is_unfinished(stopped):
         return _reserved(stopped)
     if "QUANTITY" in may and token.type in ("INT", "FLOAT"):
         return _no_unit(stopped)
     if _is_unknown_key(stopped):
         return _unknown_key(stopped)
+    if may == {"EQUAL"} and token.type in ("ROUND8", "LPAR"):
+        return _missing(stopped, token, "EQUAL")
     if may == {"EQUAL"} and stopped.at(-1).type == "NAME":
         return no_op(stopped.source, stopped.at(-1))
     op = stopped.at(-1)
@@ -104,11 +106,13 @@ def _no_unit(stopped: Stopped) -> Diagnostic:
 def _missing(stopped: Stopped, token: Token, kind: str) -> Diagnostic:
     """A sign or word that is missing before a token."""
     source, sign = stopped.source, fixed()[kind]
-    start = token.span.start
-    text = padded(source.text, Put(Span(start, start), f"{sign} "))
+    start, text = token.span.start, f"{sign} "
+    message, where = f"a `{sign}` is missing before `{token.text}`", place(source, token.span)
+    if token is stopped.token and stopped.is_first(0) and stopped.index > 0:
+        before = stopped.at(-1)
+        start, text = before.span.end, sign if sign in ",)" else f" {sign}"
+        message, where = f"a `{sign}` is missing after `{before.text}`", place(source, before.span)
     fix = Fix(f"put in `{sign}`", place(source, Span(start, start)), text)
-    message = f"a `{sign}` is missing before `{token.text}`"
-    where = place(source, token.span)
     return Diagnostic("syntax", message, where, f"put in `{sign}`", fixes=(fix,))
 
 
@@ -142,7 +146,11 @@ def no_op(source: Source, name: Token) -> Diagnostic:
     close = suggest(name.text, OPS)
     help = f"ops are {', '.join(OPS)}"
     fixes: tuple[Fix, ...] = ()
-    if close is not None:
+    more = source.text[name.span.end :].partition("\n")[0].strip()[:1] not in ("", "#", "}")
+    if close is not None and more:
+        help = f"did you mean `{close}`?"
+        fixes = (Fix(f"write `{close}`", where, close),)
+    elif close is not None:
         help = f"did you mean `{OPS[close]}`?"
         if close in ("pool", "shortcut"):
             fixes = (Fix(f"write `{OPS[close]}`", where, OPS[close]),)
@@ -158,7 +166,7 @@ def no_op(source: Source, name: Token) -> Diagnostic:
 def _is_unfinished(stopped: Stopped) -> bool:
     """Whether what stands before the token lacks something, and the token begins a new line or
     ends a body."""
-    starts = stopped.may & {"RBRACE", "LANGUAGE"}
+    starts = stopped.may & {"RBRACE", "LANGUAGE"} or stopped.at(-1).type in DECLARING
     ends = stopped.token.text in ("}", ")") or stopped.is_first(0) or stopped.token.type == END
     return stopped.index > 0 and not starts and ends
 

@@ -90,7 +90,7 @@ class Recovery:
             stopped = self._stopped()
             got, rewrite = meant(stopped) if len(self.rewrites) < MAX_REWRITES else (0, None)
             edit, reached = self._best_edit(stopped)
-            if rewrite is not None and self._is_likelier(got, reached):
+            if rewrite is not None and (rewrite.sure or self._is_likelier(got, reached)):
                 self._rewrite(rewrite)
                 return
             self._note(explain(stopped, edit))

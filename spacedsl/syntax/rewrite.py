@@ -49,6 +49,7 @@ class Rewrite:
     puts: tuple[Put, ...] | None = None
     also: tuple[tuple[str, tuple[Put, ...]], ...] = ()
     code: str = "notation"
+    sure: bool = False  # right whatever follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,24 +138,30 @@ def gets_to(stopped: Stopped, rewrite: Rewrite) -> int:
     begin, last = changes[0].first, max(changes[-1].after, stopped.index)
     if begin not in stopped.runs:
         return 0
+    least = begin + 1 if rewrite.sure else 0
     kinds: list[str] = []
+    texts: list[str] = []
     numbers: list[int] = []  # of the tokens that these are, or stand for
     at = begin
     for change in (*changes, None):
         end = min(last + LOOK, len(stopped.tokens)) if change is None else change.first
         kinds += [t.type for t in stopped.tokens[at:end]]
+        texts += [t.text for t in stopped.tokens[at:end]]
         numbers += range(at, end)
         if change is not None:
             put = read_as(stopped.source, stopped.tokens, change)
             kinds += [t.type for t in put]
+            texts += [t.text for t in put]
             numbers += [change.first] * len(put)
             at = change.after
+    if [t.text for t in stopped.tokens[begin : begin + len(kinds)]] == texts:
+        return 0
     fit = reach(stopped.runs[begin], kinds)
     got = numbers[fit] if fit < len(numbers) else len(stopped.tokens)
     passed = max(changes[0].after, stopped.index)
     if got == passed and got < len(stopped.tokens):
-        return got if stopped.tokens[got].type in FOREIGN else 0
-    return got if got > passed else 0
+        return got if stopped.tokens[got].type in FOREIGN else least
+    return got if got > passed else least
 
 
 def folded(

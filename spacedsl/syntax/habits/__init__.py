@@ -14,11 +14,11 @@ Habit = Callable[[Stopped], Iterator[Rewrite]]
 
 HABITS: tuple[Habit, ...] = (
     *characters.HABITS,
-    *punctuation.HABITS,
+    *declarations.HABITS,
+    *ops.HABITS,
     *ranges.HABITS,
     *numbers.HABITS,
-    *ops.HABITS,
-    *declarations.HABITS,
+    *punctuation.HABITS,
 )
 """The likeliest first: of two that let as much be read, the first is said."""
 

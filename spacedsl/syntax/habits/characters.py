@@ -67,6 +67,8 @@ def _plain(character: str) -> str:
 def lookalike(stopped: Stopped) -> Iterator[Rewrite]:
     """A character that is not the language's but looks like one of it, or is not seen."""
     token = stopped.token
+    if token.type != "UNKNOWN" and stopped.touches(1) and stopped.at(1).type == "UNKNOWN":
+        token = stopped.at(1)
     if token.type != "UNKNOWN" or token.text[0] == '"':
         return
     character = token.text[0]
@@ -86,7 +88,7 @@ def lookalike(stopped: Stopped) -> Iterator[Rewrite]:
     help = {"": "leave it out", " ": "write a plain space"}.get(read, f"write `{text}`")
     for put in dict.fromkeys((text, text.replace("x", "*"))):
         changes = (Change(first, after, put),)
-        yield Rewrite("lookalike", message, token.span, changes, help, title)
+        yield Rewrite("lookalike", message, token.span, changes, help, title, sure=True)
 
 
 def _word(stopped: Stopped) -> tuple[int, int]:

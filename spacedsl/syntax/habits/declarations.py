@@ -87,7 +87,8 @@ def stages(stopped: Stopped) -> Iterator[Rewrite]:
     while stopped.tokens[after].text.lower() in (":", "=", "true", "yes", "1", ",", ";"):
         after += 1
     name = stopped.tokens[opened - 1]
-    said = stopped.shown(index, after)
+    end = after - (stopped.tokens[after - 1].text in (",", ";"))
+    said = stopped.shown(index, end)
     help = f"write `elastic {name.text} {{`"
     puts = [Put(stopped.span(opened - 1, opened), f"elastic {name.text}")]
     if "false" in stopped.tokens[after].text.lower():
@@ -98,7 +99,7 @@ def stages(stopped: Stopped) -> Iterator[Rewrite]:
     yield Rewrite(
         "elastic",
         f"`{said}` does not stand in a stage, `elastic` stands before its name",
-        stopped.span(index, after),
+        stopped.span(index, end),
         (Change(index, after, ""),),
         help,
         "move it",
@@ -152,7 +153,9 @@ def parameters(stopped: Stopped) -> Iterator[Rewrite]:
         at = stopped.span(index, index + 2)
         message = f"a parameter has no type, as `{stopped.at(1).text}`"
         yield Rewrite("type", message, at, (change,), f"write `{before.text}`", "leave it out")
-    if token.type in ("INT", "FLOAT") and before.text == "," and stopped.may == {"NAME"}:
+    kinds = [t.type for t in stopped.tokens[max(0, index - 24) : index]]
+    listed = "LPAR" in kinds[-1 - kinds[::-1].index("LBRACE") if "LBRACE" in kinds else 0 :]
+    if token.type in ("INT", "FLOAT") and before.text == "," and listed and stopped.may == {"NAME"}:
         after = index + 1
         while stopped.tokens[after].type in ("INT", "FLOAT", "COMMA") and stopped.tokens[after + 1].type != "NAME":
             after += 1

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 
-from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
+from spacedsl.syntax.rewrite import Change, Rewrite, Stopped
 
 NUMBERS = ("INT", "FLOAT")
 TIMES = {
@@ -41,8 +41,8 @@ def amounts(stopped: Stopped) -> Iterator[Rewrite]:
             continue
         if "QUANTITY" in stopped.may_at(by):
             yield from _amount(stopped, first, number.text, words)
-        elif unit.text.lower() in PLAIN and stopped.touches(by + 1):
-            said = number.text + unit.text
+        elif unit.text.lower() in PLAIN and (stopped.touches(by + 1) or len(unit.text) > 1):
+            said = stopped.shown(first, first + 2)
             yield Rewrite(
                 "plain",
                 f"`{said}` has a unit that needs none",
@@ -112,15 +112,15 @@ def notations(stopped: Stopped) -> Iterator[Rewrite]:
     for by in (-2, -1, 0):
         first = stopped.index + by
         for width in range(5, 0, -1):
-            if first < 0 or first + width >= len(stopped.tokens) or width < 1 - by:
+            if first < 0 or first + width >= len(stopped.tokens) or width < max(1, -by):
                 continue
             if first not in stopped.runs:
                 continue
             said = stopped.shown(first, first + width)
-            value = _value(said)
-            if value is None or "\n" in said:
+            value, may = _value(said), stopped.may_at(by)
+            apart = re.search(r"[0-9] [0-9]", said) and "QUANTITY" not in may
+            if value is None or "\n" in said or apart:
                 continue
-            may = stopped.may_at(by)
             text = short_amount(value) if "QUANTITY" in may else _digits(value)
             if text is None:
                 text = _digits(Fraction(round(value * 100), 100))
@@ -159,7 +159,14 @@ def _value(said: str) -> Fraction | None:
 
 def squares(stopped: Stopped) -> Iterator[Rewrite]:
     """`kernel 3x3`, `stride 2x2`, `input 3x224`, `3x224x224`, `3 x 224 x 224`, `at 224x224`."""
-    for by in (0, -1, -2, -3, -4):
+    if stopped.at(-1).type == "INPUT" and stopped.token.text in ("(", "["):
+        first, closing = stopped.index, {"(": ")", "[": "]"}[stopped.token.text]
+        end = stopped.close(first, stopped.token.text, closing)
+        sizes = re.findall("[0-9]+", stopped.shown(first, end)) if end else []
+        if end and len(sizes) > 1 and ".." not in stopped.shown(first, end):
+            said = stopped.shown(first, end + 1)
+            yield from _square(stopped, first, end + 1, said, [int(n[:9]) for n in sizes])
+    for by in (-5, -4, -3, -2, -1, 0):
         first = stopped.index + by
         if first not in stopped.runs or stopped.at(by).type not in ("INT", "KERNEL"):
             continue
@@ -214,6 +221,20 @@ def _square(
         )
 
 
+def unitless(stopped: Stopped) -> Iterator[Rewrite]:
+    """`limits 15, 25`."""
+    token, index = stopped.token, stopped.index
+    alone = not stopped.touches(1) or stopped.at(1).type not in ("NAME", "UNKNOWN", "SETTING")
+    if token.type in NUMBERS and "QUANTITY" in stopped.may and alone:
+        meant = f"{token.text}ms"
+        change = Change(index, index + 1, meant)
+        help = f"write `{meant}` for milliseconds"
+        message = f"{token.text} has no unit"
+        yield Rewrite(
+            "unit", message, token.span, (change,), help, f"write `{meant}`", code="unknown-unit"
+        )
+
+
 def negatives(stopped: Stopped) -> Iterator[Rewrite]:
     """`width -16`."""
     if stopped.token.text == "-" and stopped.at(1).type in NUMBERS and "INT" in stopped.may:
@@ -246,9 +267,4 @@ def several(stopped: Stopped) -> Iterator[Rewrite]:
         )
 
 
-def put_of(stopped: Stopped, first: int, after: int, text: str) -> Put:
-    """A replacement of some tokens."""
-    return Put(stopped.span(first, after), text)
-
-
-HABITS = (amounts, squares, notations, negatives, several)
+HABITS = (amounts, unitless, squares, notations, negatives, several)

@@ -9,8 +9,8 @@ from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
 from spacedsl.text import Span
 
 KERNELLED = ("CONV", "DWCONV", "MAXPOOL", "AVGPOOL")
-OPS = (*KERNELLED, "SE", "POOL", "LINEAR", "DROPOUT", "SHORTCUT")
-SHORT = r"(conv|dwconv|maxpool|avgpool)-?_?([0-9]+)(?:x([0-9]+))?"
+OPS = (*KERNELLED, "SE", "POOL", "LINEAR", "DROPOUT", "GLUEDCUT")
+GLUED = r"(conv|dwconv|maxpool|avgpool)-?_?([0-9]+)(?:x([0-9]+))?"
 WORDS = ("let", "var", "const", "val", "set", "def", "auto", "int", "float")
 ROUNDING = ("round", "make_divisible", "_make_divisible", "make-divisible", "round_to_8", "int", "ceil", "floor")
 
@@ -44,7 +44,7 @@ def kernels(stopped: Stopped) -> Iterator[Rewrite]:
                 )
     for by in (0, -1):
         word = stopped.at(by)
-        glued = re.fullmatch(SHORT, word.text, re.IGNORECASE) if word.type == "NAME" else None
+        glued = re.fullmatch(GLUED, word.text, re.IGNORECASE) if word.type == "NAME" else None
         if glued and glued[3] in (None, glued[2]):
             number = index + by
             meant = f"{glued[1].lower()} {glued[2]}x{glued[2]}"
@@ -78,6 +78,9 @@ def calls(stopped: Stopped) -> Iterator[Rewrite]:
         kernel = inner.split()[0]
         inner = inner.replace(kernel, f"{kernel}x{kernel}", 1)
         changes = (*changes[:1], Change(index + 1, index + 2, f"{kernel}x{kernel}"), *changes[1:])
+    if op.type == "LINEAR" and inner.isdecimal():
+        inner = f"-> {inner}"
+        changes = (*changes[:1], Change(index + 1, index + 2, inner), *changes[1:])
     help = f"write `{op.text} {inner}`".replace(" `", " `") if inner else f"write `{op.text}`"
     yield Rewrite(
         "call",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from spacedsl.syntax.habits.characters import QUOTES
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
 from spacedsl.syntax.words import fixed, keywords
 from spacedsl.text import Span
 
 LISTED = ("INT", "FLOAT", "NAME", "KERNEL", "QUANTITY", "STRING", "COMMA", "__ANON_2", "STEP")
 """What a list of values is made of."""
-HOLDERS = ("WIDTH", "DEPTH", "WINDOW", "STRIDE", "INPUT", "X", "NAME", "LIMITS", "EQUAL", "UNKNOWN")
+HOLDERS = ("WIDTH", "DEPTH", "WINDOW", "STRIDE", "INPUT", "LIMIT", "LIMITS", "X", "NAME", "UNKNOWN")
 """What a list of values follows."""
 
 
@@ -88,13 +90,23 @@ def missing(stopped: Stopped) -> Iterator[Rewrite]:
     token, before, index = stopped.token, stopped.at(-1), stopped.index
     listed = ("INT", "FLOAT", "QUANTITY")
     if token.type in listed and before.type in listed and "COMMA" in stopped.may:
-        message = f"a `,` is missing between `{before.text}` and `{token.text}`"
-        help = f"write `{before.text}, {token.text}`"
-        change = Change(index, index, ",")
-        put = Put(Span(before.span.end, before.span.end), ",")
-        yield Rewrite(
-            "missing", message, token.span, (change,), help, "put in `,`", (put,), code="syntax"
-        )
+        yield _missing_comma(stopped, index)
+    if token.type == "NAME" and before.type in ("NAME", *listed) and {"COMMA", "RPAR"} <= stopped.may:
+        yield _missing_comma(stopped, index)
+    amount = ("QUANTITY", "INT")
+    if token.type in amount and before.type == "NAME" and stopped.at(-2).type in amount:
+        if "COMMA" in stopped.may_at(-1):
+            yield _missing_comma(stopped, index - 1)
+
+
+def _missing_comma(stopped: Stopped, number: int) -> Rewrite:
+    before, token = stopped.tokens[number - 1], stopped.tokens[number]
+    message = f"a `,` is missing between `{before.text}` and `{token.text}`"
+    put = Put(Span(before.span.end, before.span.end), ",")
+    change, help = Change(number, number, ","), f"write `{before.text}, {token.text}`"
+    return Rewrite(
+        "missing", message, token.span, (change,), help, "put in `,`", (put,), code="syntax"
+    )
 
 
 def _comma(stopped: Stopped, number: int) -> Rewrite:
@@ -115,6 +127,8 @@ def assignments(stopped: Stopped) -> Iterator[Rewrite]:
         return
     width = 1 if sign == "->" else len(sign)
     after = index + width
+    if sign == "->" and stopped.at(-1).type not in HOLDERS[:5]:
+        return
     at = stopped.span(index, after)
     key, value = stopped.at(-1).text, stopped.tokens[min(after, len(stopped.tokens) - 1)].text
     side = f"write `{key} {value}`" if key and value and value not in "[({" else "leave it out"
@@ -126,7 +140,9 @@ def assignments(stopped: Stopped) -> Iterator[Rewrite]:
         "of": (f"`{sign}` names no parent", "write `of` and the parent's name", "write `of`"),
         "->": (f"`{sign}` is no arrow here", "write `->`", "write `->`"),
     }
-    for text, (message, help, title) in ways.items():
+    order = ("->", "") if sign == "=>" else tuple(ways)
+    for text in order:
+        message, help, title = ways[text]
         if text != sign:
             change = Change(index, after, text)
             yield Rewrite(f"assignment{text}", message, at, (change,), help, title)
@@ -137,6 +153,9 @@ def brackets(stopped: Stopped) -> Iterator[Rewrite]:
     token, index = stopped.token, stopped.index
     pairs = {"[": "]", "(": ")", "{": "}"}
     if token.text in ("]", ")"):
+        brace = Change(index, index + 1, "}")
+        message = f"`{token.text}` closes no body"
+        yield Rewrite("closing", message, token.span, (brace,), "write `}`", "write `}`")
         change = Change(index, index + 1, "")
         yield Rewrite("bracket", f"this `{token.text}` closes nothing", token.span, (change,),
                       "leave it out", "leave it out")
@@ -152,13 +171,13 @@ def brackets(stopped: Stopped) -> Iterator[Rewrite]:
         return
     drop = Change(index, index + 1, ""), Change(end, end + 1, "")
     shown = f"write `{stopped.at(-1).text} {inner}`" if len(inner) < 40 else "leave them out"
-    message = f"values stand without `{token.text}` and `{closing}`"
-    yield Rewrite("bracket", message, token.span, drop, shown, "leave out the brackets")
     body = Change(index, index + 1, "{"), Change(end, end + 1, "}")
     if token.text != "{" and stopped.at(-1).type in ("NAME", "BLOCKS"):
         message = f"a body stands in `{{` and `}}`, not in `{token.text}` and `{closing}`"
         help = f"write `{stopped.at(-1).text} {{ {inner} }}`" if len(inner) < 40 else None
         yield Rewrite("braces", message, token.span, body, help, "write `{` and `}`")
+    message = f"values stand without `{token.text}` and `{closing}`"
+    yield Rewrite("bracket", message, token.span, drop, shown, "leave out the brackets")
     if token.text != "(" and stopped.at(-2).type == "BLOCK":
         params = Change(index, index + 1, "("), Change(end, end + 1, ")")
         message = f"parameters stand in `(` and `)`, not in `{token.text}` and `{closing}`"
@@ -198,12 +217,28 @@ def _unquoted(stopped: Stopped, first: int, after: int, inner: str) -> Iterator[
     )
 
 
+def unclosed(stopped: Stopped) -> Iterator[Rewrite]:
+    """A text whose second quote is missing, or looks like one only."""
+    token, index = stopped.token, stopped.index
+    if token.type != "UNKNOWN" or token.text[0] != '"':
+        return
+    found = re.match(rf'"([^{{}}#;{QUOTES}]*?)[{QUOTES}]?\s*([{{}};#].*)?$', token.text)
+    if found and found[1]:
+        text = f'"{found[1]}"'
+        change = Change(index, index + 1, f"{text} {found[2] or ''}".strip())
+        message = "the text in quotes does not end on its line"
+        yield Rewrite(
+            "unended", message, token.span, (change,), f"write `{text}`", 'put in `"`', code="syntax"
+        )
+
+
 def unquoted(stopped: Stopped) -> Iterator[Rewrite]:
     """A text without quotes: `use std/blocks.space`, `device my phone`."""
     index = stopped.index
     if "STRING" not in stopped.may or stopped.token.type in ("STRING", "RBRACE", "$END"):
         return
-    if stopped.token.type in keywords() and stopped.at(1).type == "STRING":
+    key = stopped.at(-1).type in keywords()
+    if not key or (stopped.token.type in keywords() and stopped.at(1).type == "STRING"):
         return
     ends = [index + 1]
     while ends[-1] < stopped.line_end(index) and _goes_on(stopped, ends[-1]):
@@ -229,4 +264,4 @@ def _goes_on(stopped: Stopped, number: int) -> bool:
     return touches or (token.type not in (*keywords(), *fixed(), "STRING") and token.text != ";")
 
 
-HABITS = (comments, separators, missing, assignments, brackets, quotes, unquoted)
+HABITS = (comments, separators, missing, assignments, brackets, quotes, unclosed, unquoted)

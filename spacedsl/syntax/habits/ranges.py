@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 
+from spacedsl.syntax.habits.characters import SIGNS
 from spacedsl.syntax.rewrite import Change, Rewrite, Stopped
 
 NUMBERS = ("INT", "FLOAT")
@@ -18,6 +19,7 @@ SPAN = re.compile(rf"(?:from\s+)?(?:{BETWEEN}(?:{STEP})?|{N}\s*\.\.\s*{N}{STEP})
 CALL = re.compile(
     r"(?:list\s*\(\s*)?(?:np\.|numpy\.)?a?range\s*\(\s*([0-9]+)(?:\s*,\s*([0-9]+))?(?:\s*,\s*([0-9]+))?\s*\)\s*\)?"
 )
+DASHES = dict.fromkeys(map(ord, SIGNS["-"]), "-")
 CHOICE = ("choice", "choices", "one_of", "oneof", "any_of", "values", "list", "set", "tuple")
 
 
@@ -30,6 +32,7 @@ def between(stopped: Stopped) -> Iterator[Rewrite]:
         start = stopped.tokens[first].span.start
         text = stopped.source.text
         line = text[start : min(start + 80, (text.find("\n", start) + 1 or len(text) + 1) - 1)]
+        line = line.translate(DASHES)
         found = CALL.match(line) or SPAN.match(line)
         if not found:
             continue
