@@ -108,8 +108,10 @@ def suggest(word: str, known: Iterable[str]) -> str | None:
 
 
 def _is_misspelt(word: str, meant: str) -> bool:
-    """Whether few letters differ, and more than digits do: `stage2` is not meant as `stage1`."""
-    if word.strip("0123456789") == meant.strip("0123456789") or min(len(word), len(meant)) < 3:
+    """Whether few letters differ. Other digits are another name: `stage2` is not `stage1`."""
+    digits, others = ("".join(c for c in w if c.isdecimal()) for w in (word, meant))
+    doubled = word.startswith(meant) and digits.startswith(others) and digits != others
+    if (digits != others and not doubled) or min(len(word), len(meant)) < 3:
         return False
     return _distance(word, meant) <= min(3, max(1, (len(meant) + 1) // 3))
 

@@ -72,10 +72,13 @@ dilation padding pad shuffle channelshuffle reshape permute split slice lstm gru
 layerscale droppath stochasticdepth shift sepconv separableconv xception"""
 _NORMS = """bn batchnorm norm batchnorm2d batchnormalization normalization syncbn bn2d layernorm ln gn
 groupnorm instancenorm withbn withnorm"""
-_NOTHING = "none noact noactivation null nothing off nobias flatten noop passthrough same samepadding"
+_NOTHING = (
+    "none noact noactivation null nothing off nobias flatten noop passthrough same samepadding"
+)
 
 _HERE = """relu relu6 hswish swish hsigmoid sigmoid strided nonorm bias elide stacked identity
 projected none flops params memory kernel expand act cin cout"""
+
 
 def bare(word: str) -> str:
     """A word without case and without signs in it."""

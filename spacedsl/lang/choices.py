@@ -39,7 +39,9 @@ def choices_of(
     for node in nodes:
         _check_op(node.token("NAME"), page, report)
     choices: list[BlockChoice] = []
-    for node in nodes:
+    for i, node in enumerate(nodes):
+        if not node.all("arg") and _is_unknown(nodes[i + 1 : i + 2], inherited, page):
+            continue  # what this one lacks stands behind a word that is none
         try:
             choice = _choice(node, inherited, page, report)
         except Abandon:
@@ -54,6 +56,13 @@ def choices_of(
         else:
             choices.append(choice)
     return tuple(choices)
+
+
+def _is_unknown(nodes: Sequence[Node], inherited: Stage | None, page: Page) -> bool:
+    """Whether a choice names no block but has its settings."""
+    names = [node.token("NAME").text for node in nodes if node.all("arg")]
+    offered = [c.block.name for c in inherited.choices] if inherited else []
+    return any(name not in offered and not page.knows_block(name) for name in names)
 
 
 def _check_op(name: Token, page: Page, report: Report) -> None:

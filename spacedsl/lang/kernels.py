@@ -22,9 +22,7 @@ def kernel_parameters(block: Block) -> dict[str, int]:
     return found
 
 
-def check_kernel(
-    value: Value, at: Node | Token, what: str, least: int, report: Report
-) -> None:
+def check_kernel(value: Value, at: Node | Token, what: str, least: int, report: Report) -> None:
     """Report a value that no convolution can have as its kernel, where it stands. Raises
     `Abandon`."""
     if isinstance(value, int) and value % 2 == 1 and least <= value <= MAX_KERNEL:

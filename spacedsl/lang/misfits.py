@@ -24,9 +24,7 @@ class Shrinking(BindError):
     """A body changes the size wherever it stands in its stage."""
 
 
-def report_misfit(
-    error: BindError, stage: Stage, owner: Node, report: Report, page: Page
-) -> None:
+def report_misfit(error: BindError, stage: Stage, owner: Node, report: Report, page: Page) -> None:
     """Note why a stage of the space `owner` does not bind: in the body where it is in this page,
     else at the stage."""
     node = next(n for n in owner.all("stage") if n.token("NAME").text == stage.name)

@@ -56,9 +56,11 @@ def _paths(page: Page) -> list[str]:
 
     own = Path(page.source.name).name
     beside = sorted(p.name for p in page.folder.glob(f"*{SUFFIX}") if p.name != own)
-    return [f"{SHARED}/{p.name}" for p in _shared()] + beside + [
-        p.name for p in sorted(library().glob(f"*{SUFFIX}"))
-    ]
+    return (
+        [f"{SHARED}/{p.name}" for p in _shared()]
+        + beside
+        + [p.name for p in sorted(library().glob(f"*{SUFFIX}"))]
+    )
 
 
 def _shared() -> list[Path]:

@@ -26,9 +26,7 @@ def merge_conflict(source: Source) -> Diagnostic | None:
     first, *rest = found
     conflicts = max(1, sum(m[1][0] == "<" for m in found))
     where = place(source, Span(first.start(), first.end(1)))
-    labels = tuple(
-        Label(place(source, Span(m.start(), m.end(1))), SAID[m[1][0]]) for m in rest[:3]
-    )
+    labels = tuple(Label(place(source, Span(m.start(), m.end(1))), SAID[m[1][0]]) for m in rest[:3])
     count = "a merge conflict" if conflicts == 1 else f"{conflicts} merge conflicts"
     message = f"{count} of git in this page {'is' if conflicts == 1 else 'are'} not resolved"
     help = "keep one side or join both, and take out the lines with `<<<<<<<`, `=======`, `>>>>>>>`"

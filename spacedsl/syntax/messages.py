@@ -73,7 +73,9 @@ def _reserved(stopped: Stopped) -> Diagnostic:
     where = place(stopped.source, token.span)
     before = stopped.at(-1)
     named = before.type in DECLARING or stopped.at(1).text in ("{", "=")
-    in_list = before.text in ("(", ",") and "=" not in stopped.at(1).text and ")" in stopped.at(1).text
+    in_list = (
+        before.text in ("(", ",") and "=" not in stopped.at(1).text and ")" in stopped.at(1).text
+    )
     if named or in_list:
         message = f"`{token.text}` is a word of the language and cannot be a name"
         return Diagnostic("reserved-word", message, where, help="choose another name")
@@ -183,7 +185,9 @@ def _unfinished(stopped: Stopped) -> Diagnostic:
         "AVGPOOL": "say the window: `avgpool 2x2`; a `pool` goes over the whole map",
         "MAXPOOL": "say the window: `maxpool 3x3`",
     }
-    return Diagnostic("syntax", message, place(source, before.span), examples.get(before.type, help))
+    return Diagnostic(
+        "syntax", message, place(source, before.span), examples.get(before.type, help)
+    )
 
 
 def _unexpected(stopped: Stopped) -> Diagnostic:

@@ -21,7 +21,7 @@ from spacedsl.syntax.words import fixed
 from spacedsl.text import Source, Span
 
 MAX_ERRORS = 20
-MAX_REWRITES = 1_000
+MAX_REWRITES = 300
 KEPT = 24
 """How many tokens back a change can begin."""
 ENOUGH = 4

@@ -196,7 +196,9 @@ def _error(
     help = first.help
     lines = {source.position(r.at.start)[0] for _, r in group}
     if count > 1:
-        more = f"{count - 1} more like it" if len(lines) > 1 else f"{count} such places on this line"
+        more = (
+            f"{count - 1} more like it" if len(lines) > 1 else f"{count} such places on this line"
+        )
         help = f"{help}; {more}" if help else more
     where = place(source, first.at)
     return Diagnostic(first.code, first.message, where, help, fixes=tuple(fixes))

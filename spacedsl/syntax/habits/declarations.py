@@ -47,7 +47,10 @@ def names(stopped: Stopped) -> Iterator[Rewrite]:
     if not declares or token.type not in ("INT", "FLOAT", "KERNEL", "QUANTITY", "SETTING"):
         return
     after = index + 1
-    while stopped.tokens[after].span.start == stopped.tokens[after - 1].span.end and stopped.tokens[after].type != "LBRACE":
+    while (
+        stopped.tokens[after].span.start == stopped.tokens[after - 1].span.end
+        and stopped.tokens[after].type != "LBRACE"
+    ):
         after += 1
     said = stopped.shown(index, after)
     word = stopped.at(-1).text
@@ -79,7 +82,9 @@ def stages(stopped: Stopped) -> Iterator[Rewrite]:
         text = f"elastic {before.text}"
         at, change = token.span, Change(index - 1, index + 1, text)
         help = f"write `{text}`"
-        yield Rewrite("elastic", "`elastic` stands before the stage's name", at, (change,), help, help)
+        yield Rewrite(
+            "elastic", "`elastic` stands before the stage's name", at, (change,), help, help
+        )
     opened = _opened(stopped)
     if opened is None:
         return
@@ -144,10 +149,16 @@ def parameters(stopped: Stopped) -> Iterator[Rewrite]:
     """`block b(int k)`, `block b(k: int)`, `block b(k = 3, 5)`."""
     index, token, before = stopped.index, stopped.token, stopped.at(-1)
     types = [t for t in (before, stopped.at(1)) if t.text.lower() in TYPES]
-    if token.type == "NAME" and before in types and stopped.may_at(-1) == {"NAME"} | (stopped.may_at(-1) & {"RPAR"}):
+    if (
+        token.type == "NAME"
+        and before in types
+        and stopped.may_at(-1) == {"NAME"} | (stopped.may_at(-1) & {"RPAR"})
+    ):
         change = Change(index - 1, index, "")
         message = f"a parameter has no type, as `{before.text}`"
-        yield Rewrite("type", message, before.span, (change,), f"write `{token.text}`", "leave it out")
+        yield Rewrite(
+            "type", message, before.span, (change,), f"write `{token.text}`", "leave it out"
+        )
     if token.text == ":" and stopped.at(1) in types and before.type == "NAME":
         change = Change(index, index + 2, "")
         at = stopped.span(index, index + 2)
@@ -157,7 +168,10 @@ def parameters(stopped: Stopped) -> Iterator[Rewrite]:
     listed = "LPAR" in kinds[-1 - kinds[::-1].index("LBRACE") if "LBRACE" in kinds else 0 :]
     if token.type in ("INT", "FLOAT") and before.text == "," and listed and stopped.may == {"NAME"}:
         after = index + 1
-        while stopped.tokens[after].type in ("INT", "FLOAT", "COMMA") and stopped.tokens[after + 1].type != "NAME":
+        while (
+            stopped.tokens[after].type in ("INT", "FLOAT", "COMMA")
+            and stopped.tokens[after + 1].type != "NAME"
+        ):
             after += 1
         said = stopped.shown(index, after)
         yield Rewrite(
@@ -185,7 +199,12 @@ def models(stopped: Stopped) -> Iterator[Rewrite]:
             help = f"write `at {token.text}`"
             yield Rewrite("at", message, token.span, (change,), help, "put in `at`", code="syntax")
     times = re.fullmatch(r"([0-9]+)x([1-9])", token.text)
-    if times and token.type == "KERNEL" and "INT" in stopped.may and "SETTING" not in stopped.may_at(-2):
+    if (
+        times
+        and token.type == "KERNEL"
+        and "INT" in stopped.may
+        and "SETTING" not in stopped.may_at(-2)
+    ):
         text = " ".join([times[1]] * int(times[2]))
         message = f"`{token.text}` is no block"
         change = Change(index, index + 1, text)
@@ -206,7 +225,9 @@ def versions(stopped: Stopped) -> Iterator[Rewrite]:
     if token.text.lower() in ("version", "lang", "syntax") and "LANGUAGE" in stopped.may:
         change = Change(index, index + 1, "language")
         message = f"`{token.text}` is no word of the language"
-        yield Rewrite("version", message, token.span, (change,), "write `language 1`", "write `language`")
+        yield Rewrite(
+            "version", message, token.span, (change,), "write `language 1`", "write `language`"
+        )
 
 
 HABITS = (imports, parents, names, stages, lists, parameters, models, versions)

@@ -23,7 +23,20 @@ SCALES = {
 }
 BINARY = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 PARTS = r"x|[0-9]+|x[0-9]+(x[0-9]+)*|[0-9]+x[0-9]+|\*"
-PLAIN = ("px", "p", "pixel", "pixels", "ch", "c", "channels", "x", "k", "cores", "threads", "layers")
+PLAIN = (
+    "px",
+    "p",
+    "pixel",
+    "pixels",
+    "ch",
+    "c",
+    "channels",
+    "x",
+    "k",
+    "cores",
+    "threads",
+    "layers",
+)
 """What needs no unit: sizes in pixels, channels, factors."""
 
 

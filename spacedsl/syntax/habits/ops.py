@@ -12,7 +12,16 @@ KERNELLED = ("CONV", "DWCONV", "MAXPOOL", "AVGPOOL")
 OPS = (*KERNELLED, "SE", "POOL", "LINEAR", "DROPOUT", "GLUEDCUT")
 GLUED = r"(conv|dwconv|maxpool|avgpool)-?_?([0-9]+)(?:x([0-9]+))?"
 WORDS = ("let", "var", "const", "val", "set", "def", "auto", "int", "float")
-ROUNDING = ("round", "make_divisible", "_make_divisible", "make-divisible", "round_to_8", "int", "ceil", "floor")
+ROUNDING = (
+    "round",
+    "make_divisible",
+    "_make_divisible",
+    "make-divisible",
+    "round_to_8",
+    "int",
+    "ceil",
+    "floor",
+)
 
 
 def kernels(stopped: Stopped) -> Iterator[Rewrite]:
@@ -25,7 +34,8 @@ def kernels(stopped: Stopped) -> Iterator[Rewrite]:
         first = index + by
         said = stopped.shown(first, min(first + 4, len(stopped.tokens) - 1))
         found = re.match(
-            r"(?:(?:k|kernel|kernel_size|ks)\s*[= :]\s*)?([0-9]+)(?:\s*[x*,]\s*([0-9]+))?(?![\w.])", said
+            r"(?:(?:k|kernel|kernel_size|ks)\s*[= :]\s*)?([0-9]+)(?:\s*[x*,]\s*([0-9]+))?(?![\w.])",
+            said,
         )
         if found and found[2] in (None, found[1]):
             end = stopped.tokens[first].span.start + found.end()
@@ -73,7 +83,9 @@ def calls(stopped: Stopped) -> Iterator[Rewrite]:
         if text == "," and depth == 0:
             commas.append(Change(number, number + 1, ""))
     changes = (Change(index, index + 1, ""), *commas, Change(end, end + 1, ""))
-    inner = " ".join(stopped.shown(index + 1, end).replace(",", " ").split()) if end > index + 1 else ""
+    inner = (
+        " ".join(stopped.shown(index + 1, end).replace(",", " ").split()) if end > index + 1 else ""
+    )
     if op.type in KERNELLED and re.match(r"[0-9]+( |$)", inner):
         kernel = inner.split()[0]
         inner = inner.replace(kernel, f"{kernel}x{kernel}", 1)
@@ -237,7 +249,14 @@ def repeats(stopped: Stopped) -> Iterator[Rewrite]:
     index, word = stopped.index, stopped.at(-1)
     if word.text.lower() not in ("repeat", "loop", "for", "times", "stack", "sequential"):
         return
-    opening = next((n for n in range(index, index + 8) if n < len(stopped.tokens) and stopped.tokens[n].text == "{"), None)
+    opening = next(
+        (
+            n
+            for n in range(index, index + 8)
+            if n < len(stopped.tokens) and stopped.tokens[n].text == "{"
+        ),
+        None,
+    )
     end = stopped.close(opening, "{", "}") if opening is not None else None
     if opening is None or end is None or end == opening + 1:
         return

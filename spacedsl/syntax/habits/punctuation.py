@@ -91,7 +91,11 @@ def missing(stopped: Stopped) -> Iterator[Rewrite]:
     listed = ("INT", "FLOAT", "QUANTITY")
     if token.type in listed and before.type in listed and "COMMA" in stopped.may:
         yield _missing_comma(stopped, index)
-    if token.type == "NAME" and before.type in ("NAME", *listed) and {"COMMA", "RPAR"} <= stopped.may:
+    if (
+        token.type == "NAME"
+        and before.type in ("NAME", *listed)
+        and {"COMMA", "RPAR"} <= stopped.may
+    ):
         yield _missing_comma(stopped, index)
     amount = ("QUANTITY", "INT")
     if token.type in amount and before.type == "NAME" and stopped.at(-2).type in amount:
@@ -122,7 +126,9 @@ def assignments(stopped: Stopped) -> Iterator[Rewrite]:
     """`key: value`, `key = value`, `key <= value`, `name: {`, `name = {`."""
     token, index = stopped.token, stopped.index
     signs = "".join(stopped.at(by).text for by in range(3) if by == 0 or stopped.touches(by))
-    sign = next((s for s in (":=", "==", "<=", "=>", ":", "=", "<", "->") if signs.startswith(s)), "")
+    sign = next(
+        (s for s in (":=", "==", "<=", "=>", ":", "=", "<", "->") if signs.startswith(s)), ""
+    )
     if not sign:
         return
     width = 1 if sign == "->" else len(sign)
@@ -157,8 +163,14 @@ def brackets(stopped: Stopped) -> Iterator[Rewrite]:
         message = f"`{token.text}` closes no body"
         yield Rewrite("closing", message, token.span, (brace,), "write `}`", "write `}`")
         change = Change(index, index + 1, "")
-        yield Rewrite("bracket", f"this `{token.text}` closes nothing", token.span, (change,),
-                      "leave it out", "leave it out")
+        yield Rewrite(
+            "bracket",
+            f"this `{token.text}` closes nothing",
+            token.span,
+            (change,),
+            "leave it out",
+            "leave it out",
+        )
     if token.text not in pairs:
         return
     closing = pairs[token.text]
@@ -176,6 +188,8 @@ def brackets(stopped: Stopped) -> Iterator[Rewrite]:
         message = f"a body stands in `{{` and `}}`, not in `{token.text}` and `{closing}`"
         help = f"write `{stopped.at(-1).text} {{ {inner} }}`" if len(inner) < 40 else None
         yield Rewrite("braces", message, token.span, body, help, "write `{` and `}`")
+    if stopped.at(-1).type == "BLOCK":
+        return
     message = f"values stand without `{token.text}` and `{closing}`"
     yield Rewrite("bracket", message, token.span, drop, shown, "leave out the brackets")
     if token.text != "(" and stopped.at(-2).type == "BLOCK":
@@ -198,7 +212,7 @@ def quotes(stopped: Stopped) -> Iterator[Rewrite]:
             after += 1
         inner = text[start + 1 : end]
         if end > 0 and "\n" not in inner:
-            message = f"a text stands in `\"`, not in `{token.text}`"
+            message = f'a text stands in `"`, not in `{token.text}`'
             change = Change(index, after, f'"{inner}"')
             at = stopped.span(index, after)
             yield Rewrite("quote", message, at, (change,), f'write `"{inner}"`', 'write `"`')
@@ -228,7 +242,13 @@ def unclosed(stopped: Stopped) -> Iterator[Rewrite]:
         change = Change(index, index + 1, f"{text} {found[2] or ''}".strip())
         message = "the text in quotes does not end on its line"
         yield Rewrite(
-            "unended", message, token.span, (change,), f"write `{text}`", 'put in `"`', code="syntax"
+            "unended",
+            message,
+            token.span,
+            (change,),
+            f"write `{text}`",
+            'put in `"`',
+            code="syntax",
         )
 
 
@@ -238,7 +258,7 @@ def unquoted(stopped: Stopped) -> Iterator[Rewrite]:
     if "STRING" not in stopped.may or stopped.token.type in ("STRING", "RBRACE", "$END"):
         return
     key = stopped.at(-1).type in keywords()
-    if not key or (stopped.token.type in keywords() and stopped.at(1).type == "STRING"):
+    if not key or stopped.at(1).type == "STRING":
         return
     ends = [index + 1]
     while ends[-1] < stopped.line_end(index) and _goes_on(stopped, ends[-1]):

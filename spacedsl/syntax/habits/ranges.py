@@ -14,7 +14,9 @@ TO = ("to", "through", "until", "till", "thru", "-", "~", ":", "...")
 BY = ("by", "in", "steps", "stepsize", "increment", "per", "every")
 N = r"([0-9]+(?:\.[0-9]+)?)"
 BETWEEN = rf"{N}\s*(?:-|~|:|\.\.\.|\.\.=|\bto\b|\bthrough\b|\bthru\b|\buntil\b|\btill\b)\s*{N}"
-STEP = rf"\s*(?::|\.\.|;|@|/|,?\s*(?:by|in steps of|steps|step\s*=|step:?|increment|every|\+))\s*{N}"
+STEP = (
+    rf"\s*(?::|\.\.|;|@|/|,?\s*(?:by|in steps of|steps|step\s*=|step:?|increment|every|\+))\s*{N}"
+)
 SPAN = re.compile(rf"(?:from\s+)?(?:{BETWEEN}(?:{STEP})?|{N}\s*\.\.\s*{N}{STEP})(?![\w.])")
 CALL = re.compile(
     r"(?:list\s*\(\s*)?(?:np\.|numpy\.)?a?range\s*\(\s*([0-9]+)(?:\s*,\s*([0-9]+))?(?:\s*,\s*([0-9]+))?\s*\)\s*\)?"
@@ -37,7 +39,10 @@ def between(stopped: Stopped) -> Iterator[Rewrite]:
         if not found:
             continue
         after = first
-        while after < len(stopped.tokens) - 1 and stopped.tokens[after].span.end <= start + found.end():
+        while (
+            after < len(stopped.tokens) - 1
+            and stopped.tokens[after].span.end <= start + found.end()
+        ):
             after += 1
         meant = _call(found) if found.re is CALL else _span(found)
         if meant is not None and after > stopped.index:
