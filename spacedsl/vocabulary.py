@@ -29,7 +29,7 @@ blocks: blocktypes ops candidates blockchoices operators
 kernel: kernelsize ks k kernels filtersize
 expand: expansion expandratio expansionratio t expandfactor er e mult multiplier
 act: activation actlayer actfn nonlinearity activations
-flops: macs madds multadds flop mflops gflops mmacs gmacs multiplyadds mult-adds fmas
+flops: macs madds multadds flop multiplyadds mult-adds fmas
 params: parameters param weights numparams nparams modelsize size
 memory: mem ram memoryusage peakmemory sram activationmemory
 conv: conv2d convolution convolution2d convbn convbnrelu convbnact
@@ -50,8 +50,8 @@ mbv2: invertedresidual ib mobilenetv2 invertedbottleneck
 mbv3: mobilenetv3
 model: network net architecture arch subnet
 space: searchspace subspace
-hyperspace: supernet supernetwork superspace
-block: cell module def class layer function
+hyperspace: hyper supernet supernetwork superspace
+block: cell module def function
 use: import include require using
 language: lang version
 device: hardware platform machine
@@ -70,11 +70,10 @@ _NO_OP = """concat cat concatenate upsample interpolate deconv transposeconv con
 convtranspose2d attention mhsa selfattention gconv groupconv groupedconv grouped groups dilated
 dilation padding pad shuffle channelshuffle reshape permute split slice lstm gru rnn embedding mlp
 layerscale droppath stochasticdepth shift sepconv separableconv xception"""
-_NORMS = """bn batchnorm norm batchnorm2d batchnormalization normalization syncbn bn2d layernorm ln gn
-groupnorm instancenorm withbn withnorm"""
-_NOTHING = (
-    "none noact noactivation null nothing off nobias flatten noop passthrough same samepadding"
-)
+_NORMS = """bn batchnorm norm batchnorm2d batchnormalization normalization syncbn bn2d layernorm ln
+gn groupnorm instancenorm withbn withnorm"""
+_NOTHING = """none noact noactivation null nothing off nobias flatten noop passthrough same
+samepadding act activation"""
 
 _HERE = """relu relu6 hswish swish hsigmoid sigmoid strided nonorm bias elide stacked identity
 projected none flops params memory kernel expand act cin cout"""

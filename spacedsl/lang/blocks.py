@@ -29,11 +29,11 @@ from spacedsl.ir.block import (
 )
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, names_in
 from spacedsl.ir.identity import inlined
-from spacedsl.lang.bodytext import check_body
+from spacedsl.lang.bodytext import check_body, check_squeeze
 from spacedsl.lang.kernels import MAX_KERNEL, check_kernel, kernel_parameters
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import number, whole
-from spacedsl.syntax.messages import no_op
+from spacedsl.syntax.messages import is_op, no_op
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.vocabulary import advice
 
@@ -83,7 +83,7 @@ class Modifiers:
             self.flags.add(word)
         elif self._is_act(word, params) and ACTS[op]:
             self.acts.append(word)
-        elif report.is_first(token) and not self._is_act(word, params):
+        elif (report.is_first(token) or is_op(word)) and not self._is_act(word, params):
             raise report.depends((no_op(report.source, token),))
         else:
             strides = ("s2",) if "strided" in FLAGS[op] else ()
@@ -292,6 +292,7 @@ def _sized_op(node: Node, known: list[str], params: tuple[str, ...], report: Rep
     norm, bias, elide = "nonorm" not in words.flags, "bias" in words.flags, "elide" in words.flags
     if node.rule == "se":
         squeeze = _expr(node.children[1], known, report)
+        check_squeeze(squeeze, node.children[1], report)
         acts = [*words.acts, *("relu", "hsigmoid")[len(words.acts) :]]
         return Se(squeeze=squeeze, act=acts[0], gate=acts[1])
     odd = node.rule in ("conv", "dwconv")

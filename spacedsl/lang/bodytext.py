@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spacedsl.ir.block import Block, op_sizes
-from spacedsl.ir.expr import names_in
+from spacedsl.ir.expr import Expr, Num, names_in
 from spacedsl.lang.report import Report
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
@@ -30,6 +30,15 @@ def check_body(block: Block, node: Node, report: Report) -> None:
         message = "two ops of one body are `strided`: the size would be divided twice"
         help = "write it on one of them"
         report.error("duplicate-modifier", message, strided[1], help, fixes, said)
+
+
+def check_squeeze(squeeze: Expr, at: Node | Token, report: Report) -> None:
+    """Report a ratio where `se` takes a width. Raises `Abandon`."""
+    if isinstance(squeeze, Num) and not float(squeeze.value).is_integer():
+        meant = f"round8(cin * {squeeze.value:g})"
+        fixes = [(f"write `{meant}`", at.span, meant)]
+        message = f"`se` squeezes to a width, not to a ratio as {squeeze.value:g}"
+        raise report.fail("bad-value", message, at, f"write `se {meant}`", fixes)
 
 
 def _line_end(text: str, at: int) -> int:

@@ -148,7 +148,9 @@ def _arg_values(
             if not is_of_kind(value, kind):
                 shown = at if isinstance(at, Token) else at.tokens()[0]
                 message = f"`{key.text}` takes {KINDS[kind]}, not {value}"
-                raise report.fail("bad-value", message, shown)
+                digits = re.fullmatch(r"[a-z]([0-9]+)", str(value)) if kind == "number" else None
+                fixes = [(f"write {digits[1]}", shown.span, digits[1])] if digits else []
+                raise report.fail("bad-value", message, shown, None, fixes)
             if least is not None:
                 check_kernel(value, at, key.text, least, report)
     return ordered(said)

@@ -16,12 +16,12 @@ from spacedsl.lang.blocks import (
     OPS,
     SHORTCUTS,
 )
+from spacedsl.lang.choices import MAX_BLOCKS, MAX_SETTINGS
 from spacedsl.lang.explanations import explained, explanation
+from spacedsl.lang.kernels import MAX_KERNEL
 from spacedsl.lang.model_settings import SHORT
 from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
 from spacedsl.lang.page import MAX_CHAIN, MAX_USES, library
-from spacedsl.lang.choices import MAX_BLOCKS, MAX_SETTINGS
-from spacedsl.lang.kernels import MAX_KERNEL
 from spacedsl.lang.spaces import MAX_DEPTH, MAX_STAGES, MAX_STRIDE
 from spacedsl.lang.tables import shipped
 from spacedsl.lang.targets import UNITS_MS

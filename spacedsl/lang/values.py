@@ -110,8 +110,8 @@ def _range(node: Node, report: Report) -> list[Value]:
         fixes = [(f"write {ends}", tokens[0].span.to(tokens[1].span), ends)]
         raise report.fail("empty-range", message, node, "write the smaller end first", fixes)
     if (last - first) % step != 0:
-        end = float(first + (last - first) // step * step)
-        ends = [f"{end:g}", f"{end + float(step):g}"]
+        reached = float(first + (last - first) // step * step)
+        ends = [f"{reached:g}", f"{reached + float(step):g}"]
         said = tokens[2].text if len(tokens) == 3 else 1
         message = f"step {said} does not reach {tokens[1].text}"
         help = f"end the range at {ends[0]} or {ends[1]}"

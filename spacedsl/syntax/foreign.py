@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from spacedsl.diagnostics import Diagnostic, Label, place, suggest
 from spacedsl.syntax.tree import Token
@@ -41,7 +42,7 @@ def no_page(source: Source, tokens: Sequence[Token]) -> Diagnostic | None:
     """The error of a text that has no statement of the language and does not begin like one."""
     first = tokens[0]
     words = [suggest(t.text, WORDS) for t in tokens[:2] if t.type == "NAME"]
-    pairs = zip(tokens, tokens[1:], strict=False)
+    pairs = pairwise(tokens)
     said = any(a.type in STATEMENTS and b.type in ("NAME", "INT", "STRING") for a, b in pairs)
     if said or any(words) or first.type in STATEMENTS:
         return None

@@ -18,6 +18,8 @@ DECLARING = ("BLOCK", "HYPERSPACE", "__ANON_1", "MODEL", "TARGET", "OF", "ELASTI
 """Words that a name follows."""
 MISSING = ("COMMA", "LPAR", "RPAR", "EQUAL", "__ANON_0", "X", "AT", "OF", "LBRACE")
 """Signs and words whose absence is said as such."""
+UNFINISHED = ("SE", "SHORTCUT", "DROPOUT", "AVGPOOL", "MAXPOOL", "LINEAR")
+"""Ops that lack something if another word follows them."""
 PARAMETERS = ("kernel", "expand", "act", "ratio")
 
 
@@ -51,6 +53,8 @@ def explain(stopped: Stopped, edit: Edit | None) -> Diagnostic:
     op = stopped.at(-1)
     if token.type in VALUES and op.type == "NAME" and stopped.is_first(-1) and "CONV" in may:
         return no_op(stopped.source, op)
+    if token.type == "NAME" and "CONV" in may and "NAME" not in may:
+        return no_op(stopped.source, token)
     if edit is not None and edit.at == edit.to == stopped.index and edit.inserted[0] in MISSING:
         return _missing(stopped, token, edit.inserted[0])
     if _is_unfinished(stopped):
@@ -142,6 +146,11 @@ OPS = {
 """The ops of a body, each as an example."""
 
 
+def is_op(word: str) -> bool:
+    """Whether a word names an op elsewhere."""
+    return any(same in OPS for same in synonyms(word))
+
+
 def no_op(source: Source, name: Token) -> Diagnostic:
     """The error of a word that stands where an op does and is none."""
     where = place(source, name.span)
@@ -168,6 +177,8 @@ def no_op(source: Source, name: Token) -> Diagnostic:
 def _is_unfinished(stopped: Stopped) -> bool:
     """Whether what stands before the token lacks something, and the token begins a new line or
     ends a body."""
+    if stopped.at(-1).type in UNFINISHED and stopped.token.type in keywords():
+        return True
     starts = stopped.may & {"RBRACE", "LANGUAGE"} or stopped.at(-1).type in DECLARING
     ends = stopped.token.text in ("}", ")") or stopped.is_first(0) or stopped.token.type == END
     return stopped.index > 0 and not starts and ends

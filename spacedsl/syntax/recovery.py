@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from spacedsl.diagnostics import Diagnostic, order
 from spacedsl.syntax.habits import meant
-from spacedsl.syntax.machine import END, Machine, accepted, advance, fits, reach
+from spacedsl.syntax.machine import END, Machine, advance, fits, reach
 from spacedsl.syntax.messages import Edit, explain, misspelt
 from spacedsl.syntax.rewrite import FOREIGN, LOOK, Change, Put, Rewrite, Stopped, folded, read_as
 from spacedsl.syntax.tree import Node, Token

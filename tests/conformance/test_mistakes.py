@@ -52,7 +52,7 @@ def mistakes() -> list[Mistake]:
     found: list[Mistake] = []
     for path in sorted(FOLDER.glob("*.txt")):
         for line in path.read_text(encoding="utf-8").splitlines():
-            if line and not line.startswith("# ") or " | " in line:
+            if (line and not line.startswith("# ")) or " | " in line:
                 columns = [plain(c) for c in f"{line} ".split(" | ")]
                 columns[-1] = columns[-1].removesuffix(" ")
                 help = columns[5] if len(columns) > 5 else ""

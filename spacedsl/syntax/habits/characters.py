@@ -1,5 +1,7 @@
 """Characters that look like those of the language, or like nothing at all."""
 
+# ruff: noqa: RUF001 (this is the table of them)
+
 from __future__ import annotations
 
 import unicodedata
@@ -44,8 +46,8 @@ LETTERS = dict(
 )
 LIGATURES = {"ß": "ss", "æ": "ae", "ø": "o", "œ": "oe", "ł": "l", "đ": "d", "ı": "i"}
 LOOKS = {
-    **{c: " " for c in BLANKS},
-    **{c: "" for c in INVISIBLE},
+    **dict.fromkeys(BLANKS, " "),
+    **dict.fromkeys(INVISIBLE, ""),
     **{c: sign for sign, alike in SIGNS.items() for c in alike},
     **LETTERS,
 }

@@ -14,12 +14,21 @@ TYPES = ("int", "float", "str", "list", "tuple", "bool", "number", "any", "activ
 
 
 def imports(stopped: Stopped) -> Iterator[Rewrite]:
-    """`import "x.space"`, `include "x.space"`."""
+    """`import "x.space"`, `from std.blocks import *`."""
     index, word = stopped.index, stopped.token
-    if word.text.lower() in IMPORTS and stopped.at(1).type in ("STRING", "UNKNOWN"):
-        change = Change(index, index + 1, "use")
-        message = f"`{word.text}` is no word of the language"
-        yield Rewrite("import", message, word.span, (change,), "write `use`", "write `use`")
+    if word.text.lower() not in IMPORTS or "USE" not in stopped.may:
+        return
+    after = stopped.line_end(index)
+    said = stopped.shown(index, after)
+    found = re.match(r"\w+\s*\(?\s*[\"'<]?([\w./-]+)", said)
+    if found is None:
+        return
+    path = found[1]
+    if not path.endswith(".space"):
+        path = f"{path.replace('.', '/')}.space"
+    message = f"`{word.text}` is no word of the language"
+    change, help = Change(index, after, f'use "{path}"'), f'write `use "{path}"`'
+    yield Rewrite("import", message, word.span, (change,), help, "write `use`")
 
 
 def parents(stopped: Stopped) -> Iterator[Rewrite]:
@@ -65,7 +74,10 @@ def names(stopped: Stopped) -> Iterator[Rewrite]:
 def stages(stopped: Stopped) -> Iterator[Rewrite]:
     """`stage stage1 {`, `stage 1 {`, `stage1 elastic {`, `stage1 { elastic true ... }`."""
     index, token, before = stopped.index, stopped.token, stopped.at(-1)
-    if before.text.lower() in ("stage", "layer", "section") and token.type == "NAME":
+    if (
+        before.text.lower() in ("stage", "layer", "section", "def", "class")
+        and token.type == "NAME"
+    ):
         change = Change(index - 1, index, "")
         help = f"a stage begins with its name: `{token.text} {{`"
         message = f"`{before.text}` does not stand before a stage's name"
@@ -76,6 +88,10 @@ def stages(stopped: Stopped) -> Iterator[Rewrite]:
         at = stopped.span(index - 1, index + 1)
         change = Change(index - 1, index + 1, meant)
         yield Rewrite("stage", message, at, (change,), f"write `{meant}`", f"write `{meant}`")
+    if token.type == "BLOCK" and stopped.at(1).type == "NAME" and "NAME" in stopped.may:
+        change = Change(index, index + 1, "")
+        message = "`block` does not stand before a block's name in a list"
+        yield Rewrite("block", message, token.span, (change,), "leave it out", "leave it out")
     if token.type != "ELASTIC":
         return
     if before.type == "NAME":

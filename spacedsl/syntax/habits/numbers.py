@@ -121,7 +121,7 @@ def _digits(value: Fraction) -> str | None:
 
 
 def notations(stopped: Stopped) -> Iterator[Rewrite]:
-    """`50%`, `1/2`, `.5`, `5.`, `1e-1`, `1_000`, `16*2`, `+4`, `2.0` where a whole number stands."""
+    """`50%`, `1/2`, `.5`, `5.`, `1e-1`, `1_000`, `16*2`, `2.0` where a whole number stands."""
     for by in (-2, -1, 0):
         first = stopped.index + by
         for width in range(5, 0, -1):
@@ -135,6 +135,8 @@ def notations(stopped: Stopped) -> Iterator[Rewrite]:
             if value is None or "\n" in said or apart:
                 continue
             text = short_amount(value) if "QUANTITY" in may else _digits(value)
+            if "/" in said and stopped.at(by - 1).text in ("depth", "width", "kernel"):
+                continue
             if text is None:
                 text = _digits(Fraction(round(value * 100), 100))
                 about = True
@@ -175,10 +177,16 @@ def squares(stopped: Stopped) -> Iterator[Rewrite]:
     if stopped.at(-1).type == "INPUT" and stopped.token.text in ("(", "["):
         first, closing = stopped.index, {"(": ")", "[": "]"}[stopped.token.text]
         end = stopped.close(first, stopped.token.text, closing)
-        sizes = re.findall("[0-9]+", stopped.shown(first, end)) if end else []
-        if end and len(sizes) > 1 and ".." not in stopped.shown(first, end):
+        listed = re.findall("[0-9]+", stopped.shown(first, end)) if end else []
+        if end and len(listed) > 1 and ".." not in stopped.shown(first, end):
             said = stopped.shown(first, end + 1)
-            yield from _square(stopped, first, end + 1, said, [int(n[:9]) for n in sizes])
+            yield from _square(stopped, first, end + 1, said, [int(n[:9]) for n in listed])
+    for by in (0, -1):
+        sign, number = stopped.at(by), stopped.index + by
+        if sign.text in ("by", "@", "X", "*") and stopped.at(by - 2).type == "INPUT":
+            message = f"`{sign.text}` is not how sizes are joined"
+            change = Change(number, number + 1, "x")
+            yield Rewrite("times", message, sign.span, (change,), "write `x`", "write `x`")
     for by in (-5, -4, -3, -2, -1, 0):
         first = stopped.index + by
         if first not in stopped.runs or stopped.at(by).type not in ("INT", "KERNEL"):
@@ -234,6 +242,25 @@ def _square(
         )
 
 
+def swapped(stopped: Stopped) -> Iterator[Rewrite]:
+    """`limit 900M flops`."""
+    index, token, name = stopped.index, stopped.token, stopped.at(1)
+    if stopped.at(-1).type == "LIMIT" and token.type in ("QUANTITY", "INT") and name.type == "NAME":
+        meant = f"{name.text} {token.text}"
+        change, at = Change(index, index + 2, meant), stopped.span(index, index + 2)
+        message = "a limit says first what it is on"
+        help = f"write `limit {meant}`"
+        yield Rewrite("swapped", message, at, (change,), help, f"write `{meant}`")
+    said = stopped.at(-1).text in ("flops", "params", "memory") and stopped.is_first(-1)
+    if said and "LIMIT" in stopped.may_at(-1):
+        first = index - 1
+        change = Change(first, index, f"limit {stopped.at(-1).text}")
+        message = f"`{stopped.at(-1).text}` is no key"
+        help = f"write `limit {stopped.at(-1).text} {token.text}`"
+        at = stopped.at(-1).span
+        yield Rewrite("limit", message, at, (change,), help, "put in `limit`", code="unknown-key")
+
+
 def unitless(stopped: Stopped) -> Iterator[Rewrite]:
     """`limits 15, 25`."""
     token, index = stopped.token, stopped.index
@@ -280,4 +307,4 @@ def several(stopped: Stopped) -> Iterator[Rewrite]:
         )
 
 
-HABITS = (amounts, unitless, squares, notations, negatives, several)
+HABITS = (amounts, swapped, unitless, squares, notations, negatives, several)

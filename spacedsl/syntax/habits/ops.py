@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from spacedsl.diagnostics import suggest
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
+from spacedsl.syntax.words import keywords
 from spacedsl.text import Span
 
 KERNELLED = ("CONV", "DWCONV", "MAXPOOL", "AVGPOOL")
 OPS = (*KERNELLED, "SE", "POOL", "LINEAR", "DROPOUT", "GLUEDCUT")
 GLUED = r"(conv|dwconv|maxpool|avgpool)-?_?([0-9]+)(?:x([0-9]+))?"
+KERNEL = re.compile(
+    r"(?:(?:k|kernel|kernel_size|ks)\s*[= :]\s*)?"
+    r"([0-9]+)(?:\s*[xX*,]\s*([0-9]+))?(?![\w.])"
+)
 WORDS = ("let", "var", "const", "val", "set", "def", "auto", "int", "float")
 ROUNDING = (
     "round",
@@ -33,10 +39,7 @@ def kernels(stopped: Stopped) -> Iterator[Rewrite]:
             continue
         first = index + by
         said = stopped.shown(first, min(first + 4, len(stopped.tokens) - 1))
-        found = re.match(
-            r"(?:(?:k|kernel|kernel_size|ks)\s*[= :]\s*)?([0-9]+)(?:\s*[x*,]\s*([0-9]+))?(?![\w.])",
-            said,
-        )
+        found = KERNEL.match(said)
         if found and found[2] in (None, found[1]):
             end = stopped.tokens[first].span.start + found.end()
             after = first
@@ -70,12 +73,14 @@ def kernels(stopped: Stopped) -> Iterator[Rewrite]:
 
 def calls(stopped: Stopped) -> Iterator[Rewrite]:
     """`conv(3, relu)`, `dropout(0.2)`, `se(8)`, `pool()`."""
-    op, index = stopped.at(-1), stopped.index
-    if stopped.token.text != "(" or op.type not in OPS:
+    word, index = stopped.at(-1), stopped.index
+    if stopped.token.text != "(":
         return
+    kind = word.type if word.type in OPS else _meant(word.text, stopped.may_at(-1))
     end = stopped.close(index, "(", ")")
-    if end is None:
+    if kind is None or end is None:
         return
+    op = word._replace(type=kind, text=keywords()[kind])
     commas, depth = [], 0
     for number in range(index + 1, end):
         text = stopped.tokens[number].text
@@ -93,6 +98,8 @@ def calls(stopped: Stopped) -> Iterator[Rewrite]:
     if op.type == "LINEAR" and inner.isdecimal():
         inner = f"-> {inner}"
         changes = (*changes[:1], Change(index + 1, index + 2, inner), *changes[1:])
+    if kind != word.type:
+        changes = (Change(index - 1, index, op.text), *changes)
     help = f"write `{op.text} {inner}`".replace(" `", " `") if inner else f"write `{op.text}`"
     yield Rewrite(
         "call",
@@ -104,13 +111,33 @@ def calls(stopped: Stopped) -> Iterator[Rewrite]:
     )
 
 
+def _meant(word: str, may: set[str]) -> str | None:
+    """The kind of the op that a word means, where it may stand."""
+    words = {keywords()[kind]: kind for kind in OPS if kind in may}
+    return words.get(suggest(word, words) or "")
+
+
+def bare(stopped: Stopped) -> Iterator[Rewrite]:
+    """`pool 7x7`; `conv 3x3 relu stride`."""
+    index, token, before = stopped.index, stopped.token, stopped.at(-1)
+    if before.type == "POOL" and token.type in ("KERNEL", "INT"):
+        message = "a `pool` goes over the whole map and takes no window"
+        help = "leave it out; `avgpool 2x2` has a window"
+        yield Rewrite(
+            "pool", message, token.span, (Change(index, index + 1, ""),), help, "leave it out"
+        )
+    if before.type == "STRIDE" and stopped.may_at(-1) >= {"NAME", "CONV"}:
+        message = "an op that takes the stage's stride says `strided`"
+        change = Change(index - 1, index, "strided")
+        yield Rewrite("bare", message, before.span, (change,), "write `strided`", "write `strided`")
+
+
 def strides(stopped: Stopped) -> Iterator[Rewrite]:
     """`conv 3x3 relu stride 2`, `conv 3x3 s=2`, `conv 3x3 / 2`."""
     index, token = stopped.index, stopped.token
     first = index
-    if token.text == "=" and stopped.at(-1).text in ("s", "strides"):
-        first -= 1
-    elif token.type in ("INT", "COMMA") and stopped.at(-1).text in ("s", "strides"):
+    named = stopped.at(-1).text in ("s", "strides")
+    if named and (token.text == "=" or token.type in ("INT", "COMMA")):
         first -= 1
     elif token.type not in ("STRIDE", "SLASH", "EQUAL") and token.text != "@":
         return
@@ -274,4 +301,4 @@ def repeats(stopped: Stopped) -> Iterator[Rewrite]:
     )
 
 
-HABITS = (kernels, calls, strides, widths, lets, functions, repeats)
+HABITS = (kernels, calls, bare, strides, widths, lets, functions, repeats)

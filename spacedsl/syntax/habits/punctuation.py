@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from spacedsl.diagnostics import suggest
 from spacedsl.syntax.habits.characters import QUOTES
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
 from spacedsl.syntax.words import fixed, keywords
 from spacedsl.text import Span
+from spacedsl.vocabulary import leaves_out
 
 LISTED = ("INT", "FLOAT", "NAME", "KERNEL", "QUANTITY", "STRING", "COMMA", "__ANON_2", "STEP")
 """What a list of values is made of."""
@@ -85,6 +87,20 @@ def separators(stopped: Stopped) -> Iterator[Rewrite]:
             yield _comma(stopped, index + by)
 
 
+def joined(stopped: Stopped) -> Iterator[Rewrite]:
+    """`3 or 5`, `15ms and 25ms`; `- >`."""
+    for by in (0, -1):
+        token, number = stopped.at(by), stopped.index + by
+        if token.text.lower() in ("or", "and", "&") and not stopped.is_first(by):
+            message = f"`{token.text}` does not separate values"
+            change, help = Change(number, number + 1, ","), "write `,` between values"
+            yield Rewrite("or", message, token.span, (change,), help, "write `,`")
+    index = stopped.index
+    if stopped.token.text == "-" and stopped.at(1).text == ">":
+        change, at = Change(index, index + 2, "->"), stopped.span(index, index + 2)
+        yield Rewrite("arrow", "an arrow is one sign", at, (change,), "write `->`", "write `->`")
+
+
 def missing(stopped: Stopped) -> Iterator[Rewrite]:
     """`kernel 3 5`, `limits 15ms 20ms`: values side by side."""
     token, before, index = stopped.token, stopped.at(-1), stopped.index
@@ -98,9 +114,9 @@ def missing(stopped: Stopped) -> Iterator[Rewrite]:
     ):
         yield _missing_comma(stopped, index)
     amount = ("QUANTITY", "INT")
-    if token.type in amount and before.type == "NAME" and stopped.at(-2).type in amount:
-        if "COMMA" in stopped.may_at(-1):
-            yield _missing_comma(stopped, index - 1)
+    around = token.type in amount and stopped.at(-2).type in amount
+    if around and before.type == "NAME" and "COMMA" in stopped.may_at(-1):
+        yield _missing_comma(stopped, index - 1)
 
 
 def _missing_comma(stopped: Stopped, number: int) -> Rewrite:
@@ -124,7 +140,7 @@ def _comma(stopped: Stopped, number: int) -> Rewrite:
 
 def assignments(stopped: Stopped) -> Iterator[Rewrite]:
     """`key: value`, `key = value`, `key <= value`, `name: {`, `name = {`."""
-    token, index = stopped.token, stopped.index
+    index = stopped.index
     signs = "".join(stopped.at(by).text for by in range(3) if by == 0 or stopped.touches(by))
     sign = next(
         (s for s in (":=", "==", "<=", "=>", ":", "=", "<", "->") if signs.startswith(s)), ""
@@ -136,6 +152,7 @@ def assignments(stopped: Stopped) -> Iterator[Rewrite]:
     if sign == "->" and stopped.at(-1).type not in HOLDERS[:5]:
         return
     at = stopped.span(index, after)
+    yield from _renamed(stopped, index, after)
     key, value = stopped.at(-1).text, stopped.tokens[min(after, len(stopped.tokens) - 1)].text
     side = f"write `{key} {value}`" if key and value and value not in "[({" else "leave it out"
     what = "a key and its values stand side by side"
@@ -152,6 +169,21 @@ def assignments(stopped: Stopped) -> Iterator[Rewrite]:
         if text != sign:
             change = Change(index, after, text)
             yield Rewrite(f"assignment{text}", message, at, (change,), help, title)
+
+
+def _renamed(stopped: Stopped, index: int, after: int) -> Iterator[Rewrite]:
+    """A sign behind a key of another name: `num_layers = 2`, `act=relu`."""
+    name, may = stopped.at(-1), stopped.may_at(-1)
+    if name.type != "NAME":
+        return
+    words = {text: kind for kind, text in keywords().items() if kind in may}
+    meant = suggest(name.text, words)
+    if meant is None and not (leaves_out(name.text) and "CONV" in may):
+        return
+    help = f"write `{meant}`" if meant else "leave it out"
+    at, change = name.span, Change(index - 1, after, meant or "")
+    message = f"unknown key `{name.text}`"
+    yield Rewrite("renamed", message, at, (change,), help, help, code="unknown-key")
 
 
 def brackets(stopped: Stopped) -> Iterator[Rewrite]:
@@ -257,13 +289,13 @@ def unquoted(stopped: Stopped) -> Iterator[Rewrite]:
     index = stopped.index
     if "STRING" not in stopped.may or stopped.token.type in ("STRING", "RBRACE", "$END"):
         return
-    key = stopped.at(-1).type in keywords()
-    if not key or stopped.at(1).type == "STRING":
+    key = stopped.at(-1).type in keywords() and not stopped.is_first(0)
+    if not key or stopped.at(1).type == "STRING" or stopped.token.type == "QUANTITY":
         return
     ends = [index + 1]
     while ends[-1] < stopped.line_end(index) and _goes_on(stopped, ends[-1]):
         ends.append(ends[-1] + 1)
-    text = stopped.shown(index, ends[-1]).strip("<>")
+    text = stopped.shown(index, ends[-1]).strip("<>:= ")
     if stopped.at(-1).type == "USE" and not text.endswith(".space"):
         text = text.replace(".", "/").rstrip(";") + ".space"
     word = stopped.at(-1).text
@@ -284,4 +316,4 @@ def _goes_on(stopped: Stopped, number: int) -> bool:
     return touches or (token.type not in (*keywords(), *fixed(), "STRING") and token.text != ";")
 
 
-HABITS = (comments, separators, missing, assignments, brackets, quotes, unclosed, unquoted)
+HABITS = (comments, separators, joined, missing, assignments, brackets, quotes, unclosed, unquoted)
