@@ -105,9 +105,9 @@ def _range(node: Node, report: Report) -> list[Value]:
     if step == 0:
         raise report.fail("step-zero", "a range with step 0 never ends", node, "use step 1 or more")
     if last < first:
-        ends = f"{tokens[1].text}..{tokens[0].text}"
+        turned = f"{tokens[1].text}..{tokens[0].text}"
         message = f"the range {tokens[0].text}..{tokens[1].text} is empty"
-        fixes = [(f"write {ends}", tokens[0].span.to(tokens[1].span), ends)]
+        fixes = [(f"write {turned}", tokens[0].span.to(tokens[1].span), turned)]
         raise report.fail("empty-range", message, node, "write the smaller end first", fixes)
     if (last - first) % step != 0:
         reached = float(first + (last - first) // step * step)

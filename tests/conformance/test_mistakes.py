@@ -55,8 +55,8 @@ def mistakes() -> list[Mistake]:
             if (line and not line.startswith("# ")) or " | " in line:
                 columns = [plain(c) for c in f"{line} ".split(" | ")]
                 columns[-1] = columns[-1].removesuffix(" ")
-                help = columns[5] if len(columns) > 5 else ""
-                found.append(Mistake(path.stem, *columns[:5], help))
+                was, now, code, at, mended, *help = columns
+                found.append(Mistake(path.stem, was, now, code, at, mended, "".join(help)))
     return found
 
 

@@ -136,7 +136,7 @@ def notations(stopped: Stopped) -> Iterator[Rewrite]:
                 continue
             text = short_amount(value) if "QUANTITY" in may else _digits(value)
             if "/" in said and stopped.at(by - 1).text in ("depth", "width", "kernel"):
-                continue
+                text = said.replace("/", ", ")
             if text is None:
                 text = _digits(Fraction(round(value * 100), 100))
                 about = True
