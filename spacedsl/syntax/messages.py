@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spacedsl.diagnostics import Diagnostic, Fix, Label, place, suggest
-from spacedsl.syntax.machine import END
-from spacedsl.syntax.rewrite import Stopped
+from spacedsl.syntax.machine import END, reach
+from spacedsl.syntax.rewrite import FOREIGN, Stopped
 from spacedsl.syntax.tree import Token
 from spacedsl.syntax.words import expected, fixed, keywords, units
 from spacedsl.text import Source, Span
@@ -237,9 +237,16 @@ def misspelt(stopped: Stopped) -> tuple[int, str] | None:
         if token.type == "NAME" or (by == 0 and token.type in keywords()):
             words = {keywords()[k]: k for k in sorted(stopped.may_at(by)) if k in keywords()}
             word = suggest(token.text, words)
-            if word is not None:
+            if word is not None and _goes_on(stopped, by, words[word]):
                 return stopped.index + by, words[word]
     return None
+
+
+def _goes_on(stopped: Stopped, by: int, kind: str) -> bool:
+    """Whether what follows fits behind a word of this kind, or is another mistake."""
+    following = stopped.at(by + 1).type
+    states = stopped.runs[stopped.index + by]
+    return following in FOREIGN or reach(states, [kind, following]) == 2
 
 
 def _is_unknown_key(stopped: Stopped) -> bool:
