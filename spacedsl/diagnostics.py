@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from spacedsl.text import Source, Span
+from spacedsl.vocabulary import bare, has_meaning, synonyms
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +93,41 @@ MAX_CANDIDATES = 500
 
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that `word` was probably meant to be."""
-    close = difflib.get_close_matches(word, list(islice(known, MAX_CANDIDATES)), n=1, cutoff=0.6)
-    return close[0] if close else None
+    """The known word that `word` was probably meant to be: the same but for case and signs, the
+    language's word for what it says elsewhere, or one misspelt. Never a word of another meaning
+    that only looks like it."""
+    listed = list(islice(known, MAX_CANDIDATES))
+    alike = {bare(k): k for k in listed[::-1]}
+    if bare(word) in alike:
+        return alike[bare(word)]
+    same = next((s for s in synonyms(word) if s in listed), None)
+    if same is not None or has_meaning(word):
+        return same
+    close = difflib.get_close_matches(word.lower(), alike, n=3, cutoff=0.6)
+    return next((alike[c] for c in close if _is_misspelt(bare(word), c)), None)
+
+
+def _is_misspelt(word: str, meant: str) -> bool:
+    """Whether few letters differ. Other digits are another name: `stage2` is not `stage1`."""
+    digits, others = ("".join(c for c in w if c.isdecimal()) for w in (word, meant))
+    doubled = word.startswith(meant) and digits.startswith(others) and digits != others
+    if (digits != others and not doubled) or min(len(word), len(meant)) < 3:
+        return False
+    return _distance(word, meant) <= min(3, max(1, (len(meant) + 1) // 3))
+
+
+def _distance(one: str, other: str) -> int:
+    """How many letters are left out, put in, replaced or swapped with the next."""
+    rows = [list(range(len(other) + 1))]
+    for i, a in enumerate(one, 1):
+        row = [i]
+        for j, b in enumerate(other, 1):
+            cost = min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                cost = min(cost, rows[-2][j - 2] + 1)
+            row.append(cost)
+        rows.append(row)
+    return rows[-1][-1]
 
 
 def one_of(words: Sequence[str]) -> str:

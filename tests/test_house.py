@@ -22,11 +22,12 @@ STDLIB = sys.stdlib_module_names
 
 ALLOWED = {
     "text": set(),
-    "diagnostics": {"text"},
-    "syntax": {"syntax", "text", "diagnostics"},
+    "vocabulary": set(),
+    "diagnostics": {"text", "vocabulary"},
+    "syntax": {"syntax", "text", "diagnostics", "vocabulary"},
     "ir": {"ir"},
     "passes": {"passes", "ir"},
-    "lang": {"lang", "syntax", "ir", "passes", "text", "diagnostics", "files"},
+    "lang": {"lang", "syntax", "ir", "passes", "text", "diagnostics", "vocabulary", "files"},
     "search": {"search", "ir", "passes", "diagnostics"},
     "lsp": {
         "lsp",
@@ -46,6 +47,7 @@ ALLOWED = {
 
 THIRD_PARTY = {
     "text": set(),
+    "vocabulary": set(),
     "diagnostics": set(),
     "syntax": {"lark"},
     "ir": {"pydantic"},

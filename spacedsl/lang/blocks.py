@@ -29,12 +29,15 @@ from spacedsl.ir.block import (
 )
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, names_in
 from spacedsl.ir.identity import inlined
+from spacedsl.lang.bodytext import check_body, check_squeeze
+from spacedsl.lang.kernels import MAX_KERNEL, check_kernel, kernel_parameters
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import number, whole
+from spacedsl.syntax.messages import is_op, no_op
 from spacedsl.syntax.tree import Node, Token
+from spacedsl.vocabulary import advice
 
 SIZES = ("cin", "cout")
-MAX_KERNEL = 31
 MAX_CLASSES = 1_000_000
 MAX_PARAMS = 8
 MAX_NAMES = 64
@@ -69,7 +72,9 @@ class Modifiers:
         word = token.text
         repeated = word in self.flags or (self.stride != 1 and self._is_stride(op, word))
         if repeated or (self._is_act(word, params) and len(self.acts) == ACTS[op] > 0):
-            raise report.fail("duplicate-modifier", f"one `{op}` cannot take `{word}` too", token)
+            message = f"one `{op}` cannot take `{word}` too"
+            fixes = [("leave it out", report.with_blank(token.span), "")]
+            raise report.fail("duplicate-modifier", message, token, "leave one of them out", fixes)
         if word == "strided" and word in FLAGS[op]:
             self.stride = "stage"
         elif self._is_stride(op, word):
@@ -78,10 +83,13 @@ class Modifiers:
             self.flags.add(word)
         elif self._is_act(word, params) and ACTS[op]:
             self.acts.append(word)
+        elif (report.is_first(token) or is_op(word)) and not self._is_act(word, params):
+            raise report.depends((no_op(report.source, token),))
         else:
             strides = ("s2",) if "strided" in FLAGS[op] else ()
             acts = (*ACTIVATIONS, *params) if ACTS[op] else ()
-            raise report.unknown("modifier", token, (*FLAGS[op], *strides, *acts))
+            known = acts if advice(word) else (*FLAGS[op], *strides, *acts)
+            raise report.unknown("modifier", token, known)
 
     @staticmethod
     def _is_stride(op: str, word: str) -> bool:
@@ -129,6 +137,7 @@ def _check_uses(block: Block, nodes: tuple[Node, ...], report: Report) -> None:
     """Every parameter is used, and as one kind of thing, which its default is too."""
     acts = _activations(block)
     numbers = _numbers(block)
+    kernels = kernel_parameters(block)
     for param, node in zip(block.params, nodes, strict=True):
         name, kind = param.name, parameter_kind(block, param.name)
         if name not in acts | numbers:
@@ -138,6 +147,11 @@ def _check_uses(block: Block, nodes: tuple[Node, ...], report: Report) -> None:
         elif param.default is not None and not is_of_kind(param.default, kind):
             message = f"`{name}` takes {KINDS[kind]}, not {param.default}"
             report.error("bad-value", message, node)
+        elif param.default is not None and name in kernels:
+            try:
+                check_kernel(param.default, node.tokens()[-1], name, kernels[name], report)
+            except Abandon:
+                continue
 
 
 def _activations(block: Block) -> set[str]:
@@ -213,7 +227,10 @@ def _body(node: Node, params: tuple[str, ...], report: Report) -> Block:
     ops = _ops(node, known, params, report)
     if len(list(walk(ops))) > MAX_OPS:
         raise report.fail("too-large", f"a body of more than {MAX_OPS} ops", node)
-    return Block(lets=tuple(lets), ops=ops)
+    block = Block(lets=tuple(lets), ops=ops)
+    if not report.found:
+        check_body(block, node, report)
+    return block
 
 
 OPS = (
@@ -253,9 +270,11 @@ def _op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -
         case "linear":
             return Linear(classes=whole(node.token("INT"), report, "classes", 1, MAX_CLASSES))
         case "dropout":
-            rate = number(node.token("INT", "FLOAT"), report)
+            token = node.token("INT", "FLOAT")
+            rate = number(token, report)
             if not 0 <= rate < 1:
-                raise report.fail("bad-value", f"dropout {rate} is not from 0 to below 1", node)
+                message = f"dropout {rate} is not from 0 to below 1"
+                raise report.fail("bad-value", message, token, "write a share, as 0.2")
             return Dropout(rate=float(rate))
         case "optional":
             name = node.token("NAME")
@@ -273,9 +292,11 @@ def _sized_op(node: Node, known: list[str], params: tuple[str, ...], report: Rep
     norm, bias, elide = "nonorm" not in words.flags, "bias" in words.flags, "elide" in words.flags
     if node.rule == "se":
         squeeze = _expr(node.children[1], known, report)
+        check_squeeze(squeeze, node.children[1], report)
         acts = [*words.acts, *("relu", "hsigmoid")[len(words.acts) :]]
         return Se(squeeze=squeeze, act=acts[0], gate=acts[1])
-    kernel = _kernel(node.get("kernel"), known, report)
+    odd = node.rule in ("conv", "dwconv")
+    kernel = _kernel(node.get("kernel"), known, report, odd=odd)
     if node.rule == "conv":
         to = node.first("to")
         width = _expr(to.children[1], known, report) if to else COUT
@@ -318,14 +339,17 @@ def _shortcut(node: Node, known: list[str], params: tuple[str, ...], report: Rep
     return Shortcut(kind="body", body=PROJECTION, act=words.act)
 
 
-def _kernel(node: Node, known: list[str], report: Report) -> Expr:
+def _kernel(node: Node, known: list[str], report: Report, *, odd: bool) -> Expr:
     token = node.token("KERNEL", "NAME")
     if token.type == "NAME":
         return _ref(token, known, report)
     height, _, width = token.text.partition("x")
     if height != width:
         raise report.fail("bad-value", f"only square kernels, not {token.text}", token)
-    return Num(value=whole(Token("INT", height, token.span), report, "kernel", 1, MAX_KERNEL))
+    size = whole(Token("INT", height, token.span), report, "kernel", 1, MAX_KERNEL)
+    if odd:
+        check_kernel(size, token, "kernel", 1, report)
+    return Num(value=size)
 
 
 def _ref(token: Token, known: list[str], report: Report) -> Ref:

@@ -11,12 +11,13 @@ from spacedsl.ir.block import op_sizes
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8
 from spacedsl.ir.identity import inlined
 from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.lang.misfits import NotStrided, Shrinking, report_misfit
 from spacedsl.lang.report import Report
 from spacedsl.passes.bind import BindError, Site, output_size
 from spacedsl.syntax.tree import Node
 
 if TYPE_CHECKING:
-    from spacedsl.lang.page import Loader
+    from spacedsl.lang.page import Page
 
 MAX_SITES = 200_000
 """Different blocks of a stage: what exact passes over a space have to visit."""
@@ -26,12 +27,12 @@ MAX_CHECKS = 12_000
 """Blocks of a page and of what it uses that are bound to see if they fit: about half a second."""
 
 
-def check_bodies(space: Space, node: Node, report: Report, loader: Loader) -> None:
+def check_bodies(space: Space, node: Node, report: Report, page: Page) -> None:
     """Bind every block at the extremes of what may come in and go out of its stage. What fits at
     the largest resolution fits at every other: there, fewer sizes are equal by being 1."""
     nodes = {n.token("NAME").text: n for n in node.all("stage")}
     before: tuple[int, ...] = (space.channels,)
-    size = space.resolutions[-1]
+    size, loader = space.resolutions[-1], page.loader
     if loader.checks <= MAX_CHECKS:  # else it is known already, and counting takes time too
         loader.checks += _count_checks(space)
     if loader.checks > MAX_CHECKS:
@@ -46,8 +47,7 @@ def check_bodies(space: Space, node: Node, report: Report, loader: Loader) -> No
         try:
             size = _check_stage(stage, before, size)
         except BindError as error:
-            message = f"stage `{stage.name}`: {error}"
-            report.error("bad-body", message, nodes[stage.name].token("NAME"))
+            report_misfit(error, stage, node, report, page)
             report.raise_if_any()
         before = stage.widths or before
 
@@ -85,7 +85,7 @@ def _check_stage(stage: Stage, before: tuple[int, ...], size: int) -> int:
     if stage.depths[-1] > 1:
         after = _check_blocks(stage, stage.widths or before, out, 1)
         if after != out:
-            raise BindError(f"blocks after the first change the size too: {size}, {out}, {after}")
+            raise Shrinking(f"blocks after the first change the size too: {size}, {out}, {after}")
     return out
 
 
@@ -100,7 +100,7 @@ def _check_blocks(stage: Stage, cins: tuple[int, ...], size: int, stride: int) -
             out = output_size(Site(choice, cin, width, size, stride, settings))
             if stride > 1 and out == size > 1:
                 name = choice.block.name or "the body"
-                raise BindError(f"no op of {name} is `strided`, but the stride is {stride}")
+                raise NotStrided(f"no op of {name} is `strided`, but the stride is {stride}")
             sizes.add(out)
     if len(sizes) > 1:
         raise BindError(f"blocks come out at different sizes: {_sizes(sizes)}")

@@ -45,12 +45,15 @@ def check_language(page: Page, report: Report) -> None:
     if not said and page.whole and not page.broken_at:
         empty = Node("start", (), Span(0, 0))
         message = "an empty page" if not page.tree.all() else "the page does not say its language"
-        report.error("no-language", message, empty, f"begin with `language {LANGUAGE}`")
+        fixes = [("put it in", Span(0, 0), f"language {LANGUAGE}\n")]
+        report.error("no-language", message, empty, f"begin with `language {LANGUAGE}`", fixes)
     for node in nodes:
         version = node.token("INT")
         if version.text != str(LANGUAGE):
             message = f"language {version.text[:12]} is not known to this spacedsl"
-            report.error("language-version", message, version, f"write `language {LANGUAGE}`")
+            fixes = [(f"write {LANGUAGE}", version.span, str(LANGUAGE))]
+            help = f"write `language {LANGUAGE}`"
+            report.error("language-version", message, version, help, fixes)
     for node in nodes[1:]:
         report.error("duplicate-key", "the language is said twice", node)
     if nodes and page.tree.all()[0] is not said[0]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from spacedsl.diagnostics import place
@@ -10,15 +11,13 @@ from spacedsl.ir.covers import subnet_mismatch
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
 from spacedsl.lang.members import not_a_member
+from spacedsl.lang.model_settings import setting_said, short_said
 from spacedsl.lang.report import Report
-from spacedsl.lang.values import number, whole
+from spacedsl.lang.values import whole
 from spacedsl.syntax.tree import Node, Token
 
 if TYPE_CHECKING:
     from spacedsl.lang.page import Page
-
-SHORT = {"k": "kernel", "e": "expand"}
-"""Settings written short: `k3` is kernel 3, `e0.5` is expand 0.5; others are `name=value`."""
 
 MAX_WIDTH = 65_536
 MAX_RESOLUTION = 4_096
@@ -54,9 +53,26 @@ def _check_member(
         where = node.token("INT")
     elif found.stage not in nodes:
         where = node.token("NAME")
+    elif found.stage in nodes:
+        where = _misfit(nodes[found.stage], found.key, found.reason) or where
     of = node.get("of").token("NAME")
     at = place(report.source, where.span)
     report.found.append(not_a_member(found, subnet.of.name, of, at, page))
+
+
+def _misfit(stage: Node, key: str, reason: str) -> Node | Token | None:
+    """The block or the setting of a model's stage whose value is not one of its space's."""
+    said = re.match(r"\S+ (\S+) is not one of", reason)
+    if said is None:
+        return None
+    for block in stage.all("model_block"):
+        if key == "width" and block.token("INT").text == said[1]:
+            return block.token("INT")
+        for setting in block.all("setting"):
+            name, value = short_said(setting)
+            if name == key and value == said[1]:
+                return setting
+    return None
 
 
 def _stage_nodes(node: Node, space: Space, report: Report) -> dict[str, Node]:
@@ -110,7 +126,7 @@ def _block(node: Node, choice: BlockChoice, report: Report) -> SubnetBlock:
     given: dict[str, Value] = {}
     known = [a.name for a in choice.numeric]
     for setting in node.all("setting"):
-        name, value = _setting(setting, known, report)
+        name, value = setting_said(setting, known, report)
         if name in given:
             raise report.fail("duplicate-key", f"{name} is set twice", setting)
         given[name] = value
@@ -122,21 +138,3 @@ def _block(node: Node, choice: BlockChoice, report: Report) -> SubnetBlock:
         width=whole(node.token("INT"), report, "width", 1, MAX_WIDTH),
         settings=tuple(Setting(name=name, value=given[name]) for name in known),
     )
-
-
-def _setting(node: Node, known: list[str], report: Report) -> tuple[str, Value]:
-    tokens = node.tokens("NAME", "SETTING", "INT", "FLOAT")
-    word = tokens[0]
-    if len(tokens) == 2:
-        name = word.text
-        value: Value = tokens[1].text if tokens[1].type == "NAME" else number(tokens[1], report)
-    else:
-        name, digits = SHORT.get(word.text[0], ""), word.text[1:]
-        if not name or not digits.replace(".", "", 1).isdecimal():
-            help = "write k3 for kernel 3, e4 for expand 4, or name=value"
-            raise report.fail("bad-setting", f"`{word.text}` is not a setting", word, help)
-        value = number(Token("FLOAT", digits, word.span), report)
-    if name not in known:
-        listed = f"it has: {', '.join(known)}" if known else "it has none"
-        raise report.fail("unknown-setting", f"this block has no {name}", word, listed)
-    return name, value

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import resources
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from spacedsl.diagnostics import Diagnostic, SpaceError, fault, place, suggest
 from spacedsl.files import read_bounded
@@ -20,6 +20,7 @@ from spacedsl.lang.items import check_language, collect_items, note_broken
 from spacedsl.lang.memo import Found, Memo
 from spacedsl.lang.report import Abandon, Report, Seen
 from spacedsl.lang.targets import lower_target
+from spacedsl.lang.uses import check_unused_page, missing_page, said_path
 from spacedsl.syntax.parser import MAX_CHARACTERS, parse_any
 from spacedsl.syntax.tree import Node, Token, leaves
 from spacedsl.text import Source
@@ -201,6 +202,8 @@ class Page:
             return pages[0]
         if not all(p.whole for p in (self, *self.uses)):
             raise report.depends(self.all_errors())
+        if rule == "block":
+            check_unused_page(self, name, report)
         raise report.unknown(what, name, self._known(name.text, rule, also))
 
     def _known(self, name: str, rule: str, also: Iterable[str]) -> Iterator[str]:
@@ -321,11 +324,7 @@ class Loader:
         page.uses = tuple(uses)
 
     def _use(self, page: Page, token: Token, report: Report) -> Page:
-        wanted = token.text[1:-1]
-        pure = PurePosixPath(wanted)
-        if pure.is_absolute() or pure.suffix != SUFFIX or "\\" in wanted or "\0" in wanted:
-            message = f"`use` takes a relative path that ends in {SUFFIX}"
-            raise report.fail("bad-use", message, token)
+        wanted = said_path(token, report)
         path = page.find_file(wanted)
         if path is not None:
             if path.resolve() in self._loading:
@@ -335,8 +334,7 @@ class Loader:
                 return self.open(path, _shown(path, page), wanted)
             except SpaceError as error:
                 raise report.depends(error.diagnostics) from None
-        help = "looked beside this page and in the library"
-        raise report.fail("missing-use", f"there is no page {wanted}", token, help)
+        raise missing_page(page, token, report)
 
     def beside(self, page: Page, name: str) -> Iterator[Page]:
         """The pages NAME.space beside `page`, then in the library."""

@@ -10,17 +10,19 @@ from spacedsl.lang.blocks import (
     ACTS,
     FLAGS,
     MAX_CLASSES,
-    MAX_KERNEL,
     MAX_NAMES,
     MAX_OPS,
     MAX_PARAMS,
     OPS,
     SHORTCUTS,
 )
+from spacedsl.lang.choices import MAX_BLOCKS, MAX_SETTINGS
 from spacedsl.lang.explanations import explained, explanation
-from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH, SHORT
+from spacedsl.lang.kernels import MAX_KERNEL
+from spacedsl.lang.model_settings import SHORT
+from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
 from spacedsl.lang.page import MAX_CHAIN, MAX_USES, library
-from spacedsl.lang.spaces import MAX_BLOCKS, MAX_DEPTH, MAX_SETTINGS, MAX_STAGES, MAX_STRIDE
+from spacedsl.lang.spaces import MAX_DEPTH, MAX_STAGES, MAX_STRIDE
 from spacedsl.lang.tables import shipped
 from spacedsl.lang.targets import UNITS_MS
 from spacedsl.lang.values import MAX_DIGITS, MAX_VALUES

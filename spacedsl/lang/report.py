@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from spacedsl.diagnostics import Diagnostic, Fix, SpaceError, order, place, suggest
+from spacedsl.diagnostics import Diagnostic, Fix, Label, SpaceError, order, place, suggest
 from spacedsl.syntax.tree import Node, Token
-from spacedsl.text import Source
+from spacedsl.text import Source, Span
+from spacedsl.vocabulary import advice, leaves_out
 
 
 class Abandon(Exception):
     """This item is already reported; its caller goes on with the next one."""
 
+
+Mend = tuple[str, Span, str]
+"""A fix: what it does, and what it puts instead of what."""
 
 PAGE_WIDE = ("block", "space")
 """What a name means all over a page; other names belong to an item."""
@@ -32,13 +36,32 @@ class Report:
         self._seen: Seen = {}
         self._seen_in_page: Seen = {} if seen is None else seen
 
-    def error(self, code: str, message: str, at: Node | Token, help: str | None = None) -> None:
-        """Note an error at a node or token and go on."""
-        self.found.append(Diagnostic(code, message, place(self.source, at.span), help))
+    def error(
+        self,
+        code: str,
+        message: str,
+        at: Node | Token,
+        help: str | None = None,
+        fixes: Iterable[Mend] = (),
+        labels: Iterable[tuple[str, Node | Token]] = (),
+    ) -> None:
+        """Note an error at a node or token and go on. `labels`: what else has to do with it."""
+        shown = tuple(Fix(title, place(self.source, span), text) for title, span, text in fixes)
+        notes = tuple(Label(place(self.source, other.span), said) for said, other in labels)
+        where = place(self.source, at.span)
+        self.found.append(Diagnostic(code, message, where, help, notes, shown))
 
-    def fail(self, code: str, message: str, at: Node | Token, help: str | None = None) -> Abandon:
+    def fail(
+        self,
+        code: str,
+        message: str,
+        at: Node | Token,
+        help: str | None = None,
+        fixes: Iterable[Mend] = (),
+        labels: Iterable[tuple[str, Node | Token]] = (),
+    ) -> Abandon:
         """Note an error; to be raised, so that nothing is built on what is wrong."""
-        self.error(code, message, at, help)
+        self.error(code, message, at, help, fixes, labels)
         return Abandon()
 
     def unknown(self, what: str, name: Token, known: Iterable[str]) -> Abandon:
@@ -50,14 +73,32 @@ class Report:
             seen[key] = self._unknown(what, name, listed)
         return self.depends((seen[key],))
 
+    def once(self, key: tuple[str, str], error: Diagnostic) -> Abandon:
+        """Note an error of the whole page; the first of its key stands for all."""
+        return self.depends((self._seen_in_page.setdefault(key, error),))
+
     def _unknown(self, what: str, name: Token, known: list[str]) -> Diagnostic:
         where = place(self.source, name.span)
         close = suggest(name.text, known)
+        said = advice(name.text) if what in ("modifier", "activation") else None
         listed = f"known: {', '.join(known)}" if known else None
-        help = f"did you mean `{close}`?" if close else listed
+        help = f"did you mean `{close}`?" if close else "; ".join(filter(None, (said, listed)))
         fixes = (Fix(f"write `{close}`", where, close),) if close else ()
+        if close is None and what == "modifier" and leaves_out(name.text):
+            help, cut = said or "", place(self.source, self.with_blank(name.span))
+            fixes = (Fix("leave it out", cut, ""),)
         message = f"unknown {what} `{name.text}`"
-        return Diagnostic(f"unknown-{what}", message, where, help, fixes=fixes)
+        return Diagnostic(f"unknown-{what}", message, where, help or None, fixes=fixes)
+
+    def with_blank(self, span: Span) -> Span:
+        """A word and the blank before it."""
+        before = self.source.text[: span.start]
+        return Span(len(before.rstrip()), span.end)
+
+    def is_first(self, token: Token) -> bool:
+        """Whether a token is the first on its line."""
+        before = self.source.text[: token.span.start]
+        return not before.rpartition("\n")[2].strip()
 
     def depends(self, causes: Iterable[Diagnostic]) -> Abandon:
         """Note that what is reported already is why this cannot be built."""

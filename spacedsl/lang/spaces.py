@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from math import prod
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from spacedsl.diagnostics import Diagnostic, place
-from spacedsl.ir.block import ACTIVATIONS, Block, Value
 from spacedsl.ir.covers import Mismatch, mismatches
 from spacedsl.ir.expr import names_in
-from spacedsl.ir.identity import block_identity, op_names
-from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
-from spacedsl.lang.blocks import KINDS, OPS, Kind, is_of_kind, lower_inline, parameter_kind
+from spacedsl.ir.identity import op_names
+from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.lang.blocks import OPS, lower_inline
 from spacedsl.lang.bodies import check_bodies
+from spacedsl.lang.choices import choices_of, listed
 from spacedsl.lang.limits import check_limit, lower_limit
 from spacedsl.lang.members import not_a_member
 from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.tables import table_said
-from spacedsl.lang.values import value_list, whole, whole_list
+from spacedsl.lang.values import whole, whole_list
 from spacedsl.syntax.tree import Node, Token
 
 if TYPE_CHECKING:
@@ -27,9 +26,7 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 64
 MAX_STRIDE = 8
-MAX_SETTINGS = 1_024
 MAX_STAGES = 64
-MAX_BLOCKS = 64
 KEYS = ("width", "window", "depth", "stride", "shared")
 
 
@@ -41,7 +38,8 @@ def lower_space(node: Node, page: Page, report: Report) -> Space:
     parent = _parent(node, page, report)
     for rule in ("input", "quality", "limit", "blocks"):
         for again in node.all(rule)[1:]:
-            report.error("duplicate-key", f"`{rule}` is said twice", again)
+            said = [("it is said here first", node.get(rule))]
+            report.error("duplicate-key", f"`{rule}` is said twice", again, "keep one", (), said)
     channels, resolutions = _input(node, parent, report)
     stages = tuple(_stages(node, kind, parent, page, report))
     report.raise_if_any()
@@ -66,7 +64,7 @@ def lower_space(node: Node, page: Page, report: Report) -> Space:
             report.found.append(_not_a_member(found, parent, node, page, report))
     report.raise_if_any()
     if parent is None:
-        check_bodies(space, node, report, page.loader)
+        check_bodies(space, node, report, page)
     report.raise_if_any()
     check_limit(space, node, report)
     report.raise_if_any()
@@ -100,100 +98,6 @@ def _input(node: Node, parent: Space | None, report: Report) -> tuple[int, tuple
     return channels, resolutions
 
 
-def _listed(node: Node) -> tuple[Node, ...]:
-    """The choices that a page lists for all of its elastic stages."""
-    blocks = node.first("blocks")
-    return blocks.all("choice") if blocks else ()
-
-
-def _choices(
-    nodes: Sequence[Node], inherited: Stage | None, page: Page, report: Report
-) -> tuple[BlockChoice, ...]:
-    if len(nodes) > MAX_BLOCKS:
-        raise report.fail("too-large", f"more than {MAX_BLOCKS} block types", nodes[MAX_BLOCKS])
-    choices: list[BlockChoice] = []
-    for node in nodes:
-        try:
-            choice = _choice(node, inherited, page, report)
-        except Abandon:
-            continue
-        name = node.token("NAME")
-        if block_identity(choice) in map(block_identity, choices):
-            report.error("duplicate-block", f"block `{name.text}` is listed twice", name)
-        elif name.text in [c.block.name for c in choices]:
-            message = f"two block types of one stage are called `{name.text}`"
-            help = "models say a block type by its name: define one of them under another name"
-            report.error("duplicate-block", message, name, help)
-        else:
-            choices.append(choice)
-    return tuple(choices)
-
-
-def _choice(node: Node, inherited: Stage | None, page: Page, report: Report) -> BlockChoice:
-    name = node.token("NAME")
-    base = _inherited_choice(name.text, inherited)
-    if base is None or page.knows_block(name.text):
-        offered = [c.block.name for c in inherited.choices] if inherited else []
-        block = page.find(name, "block", "block", report, also=offered)
-        if not isinstance(block, Block):
-            raise TypeError(name.text)
-        if base is not None and base.block == block.model_copy(
-            update={"source": base.block.source}
-        ):
-            block = base.block
-        else:
-            base = None
-    else:
-        block = base.block
-    given: dict[str, tuple[Value, ...]] = {}
-    kinds = {p.name: parameter_kind(block, p.name) for p in block.params}
-    for arg in node.all("arg"):
-        key = arg.token("NAME")
-        if key.text not in kinds:
-            raise report.unknown("parameter", key, kinds)
-        if key.text in given:
-            raise report.fail("duplicate-key", f"`{key.text}` is said twice", key)
-        given[key.text] = _arg_values(arg.get("values"), kinds[key.text], key, report)
-    args: list[Arg] = []
-    for param in block.params:
-        values = given.get(param.name)
-        if values is None and base is not None:
-            values = base.values(param.name)
-        if values is None and param.default is not None:
-            values = (param.default,)
-        if values is None:
-            message = f"block `{name.text}` is not told its {param.name}"
-            raise report.fail("missing-parameter", message, name)
-        args.append(Arg(name=param.name, values=values))
-    combinations = prod(len(a.values) for a in args)
-    if combinations > MAX_SETTINGS:
-        message = f"{combinations} combinations of settings, more than {MAX_SETTINGS}"
-        raise report.fail("too-large", message, name)
-    return BlockChoice(block=block, args=tuple(args))
-
-
-def _inherited_choice(name: str, inherited: Stage | None) -> BlockChoice | None:
-    found = [c for c in (inherited.choices if inherited else ()) if c.block.name == name]
-    return found[0] if len(found) == 1 else None
-
-
-def _arg_values(node: Node, kind: Kind, key: Token, report: Report) -> tuple[Value, ...]:
-    values = value_list(node, report)
-    if kind == "activation":
-        if len(values) > 1:
-            help = "list the block once per activation, under two names"
-            raise report.fail("bad-value", "a block type has one activation", node, help)
-        token = node.tokens()[0] if node.tokens() else key
-        if values[0] not in ACTIVATIONS:
-            raise report.unknown("activation", token, ACTIVATIONS)
-    else:
-        for value in values:
-            if not is_of_kind(value, kind):
-                message = f"`{key.text}` takes {KINDS[kind]}, not {value}"
-                raise report.fail("bad-value", message, node)
-    return values
-
-
 def _stages(
     node: Node,
     kind: Literal["hyperspace", "space"],
@@ -219,7 +123,7 @@ def _stages(
     if parent is None:
         if not said:
             report.error("no-stages", "a page of no stages", node.token("NAME"))
-        choices = _choices(_listed(node), None, page, report)
+        choices = choices_of(listed(node), None, page, report)
         for child in said.values():
             try:
                 yield _fresh_stage(child, kind, choices, page, report)
@@ -237,7 +141,17 @@ def _keys(node: Node, report: Report) -> dict[str, Node]:
     keys: dict[str, Node] = {}
     for child in node.all(*KEYS):
         if child.rule in keys:
-            raise report.fail("duplicate-key", f"`{child.rule}` is said twice", child)
+            message, first = f"`{child.rule}` is said twice", keys[child.rule]
+            before = node.children[node.children.index(first) - 1]
+            if child.rule == "stride" and isinstance(before, Node) and before.rule in OPS:
+                help = "an op that takes the stage's stride says `strided`"
+                fixes = [("write `strided`", first.span, "strided")]
+                said = [("this is the stage's stride", child)]
+                message = f"`{first.tokens()[0].text}` is no word of an op"
+                raise report.fail("duplicate-key", message, first, help, fixes, said)
+            fixes = [("leave this one out", report.with_blank(child.span), "")]
+            said = [("it is said here first", first)]
+            raise report.fail("duplicate-key", message, child, "keep one of them", fixes, said)
         keys[child.rule] = child
     return keys
 
@@ -256,7 +170,7 @@ def _fresh_stage(
     if node.all(*OPS):
         own: tuple[BlockChoice, ...] = (BlockChoice(block=lower_inline(node, report)),)
     elif node.all("choice"):
-        own = _choices(node.all("choice"), None, page, report)
+        own = choices_of(node.all("choice"), None, page, report)
     else:
         own = choices if elastic else ()
     if not own:
@@ -300,13 +214,13 @@ def _narrowed(
     """The parent's stage with what the page says of it; `owner` is the page's item."""
     at = node.token("NAME") if node else owner.token("NAME")
     keys = _keys(node, report) if node else {}
-    listed = _listed(owner) if stage.elastic else ()
-    said = (node.all("choice") if node else ()) or listed
+    for_all = listed(owner) if stage.elastic else ()
+    said = (node.all("choice") if node else ()) or for_all
     choices = stage.choices
     if node is not None and node.all(*OPS):
         choices = (BlockChoice(block=lower_inline(node, report)),)
     elif said:
-        choices = _choices(said, stage, page, report)
+        choices = choices_of(said, stage, page, report)
         if not choices:
             raise Abandon
     widths = _widths(keys, report) or stage.widths
@@ -354,7 +268,8 @@ def _window(keys: dict[str, Node], widths: tuple[int, ...], default: int, report
     window = whole(token, report, "window", 1, MAX_WIDTH)
     if window > len(widths):
         message = f"a window of {window} is larger than the list of {len(widths)} widths"
-        raise report.fail("window-too-large", message, token, f"write at most {len(widths)}")
+        fixes = [(f"write {len(widths)}", token.span, str(len(widths)))] if widths else []
+        raise report.fail("window-too-large", message, token, f"write at most {len(widths)}", fixes)
     return window
 
 

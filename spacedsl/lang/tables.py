@@ -6,7 +6,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spacedsl.diagnostics import Diagnostic, one_of, place, suggest
+from spacedsl.diagnostics import Diagnostic, Fix, one_of, place, suggest
+from spacedsl.ir.target import PROFILE
 from spacedsl.syntax.tree import Token
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ def missing_table(token: Token, page: Page) -> Diagnostic | None:
     known = shipped()
     if said in known:
         return None
+    if said == PROFILE:
+        fix = Fix("leave out the quotes", where, PROFILE)
+        help = "`latency profile` without quotes is what was measured on this device"
+        return Diagnostic("table-missing", f"no table is named `{said}`", where, help, fixes=(fix,))
     close = suggest(said, known)
     help = f"did you mean `{close}`?" if close else f"{one_of(known)}, or a path to a .json file"
     return Diagnostic("table-missing", f"no table is named `{said}`", where, help)

@@ -7,8 +7,9 @@ from fractions import Fraction
 
 from spacedsl.ir.block import Value
 from spacedsl.ir.expr import exact
-from spacedsl.lang.report import Report
+from spacedsl.lang.report import Abandon, Report
 from spacedsl.syntax.tree import Node, Token
+from spacedsl.text import Span
 
 MAX_DIGITS = 9
 MAX_VALUES = 128
@@ -30,42 +31,69 @@ def whole(token: Token, report: Report, what: str, least: int, most: int) -> int
     """A whole number within bounds, or a reported error."""
     value = number(token, report)
     if not isinstance(value, int) or not least <= value <= most:
-        message = f"{what} {token.text} is not a whole number from {least} to {most}"
-        raise report.fail("bad-value", message, token)
+        raise _not_whole(value, token, report, (what, least, most))
     return value
 
 
-def value_list(node: Node, report: Report) -> tuple[Value, ...]:
-    """Values of a `values` node, ascending, each once. Reports empty ranges, step 0, huge ranges,
-    duplicates and mixtures of numbers and names."""
-    found: list[Value] = []
-    for child in node.children:
+def _not_whole(
+    value: Value, at: Node | Token, report: Report, wanted: tuple[str, int, int]
+) -> Abandon:
+    what, least, most = wanted
+    message = f"{what} {_plain(value)} is not a whole number from {least} to {most}"
+    token = at if isinstance(at, Token) else at.tokens("INT", "FLOAT")[0]
+    if value == 0 and least == 1:
+        fixes = [("write 1", token.span, "1")]
+        return report.fail("bad-value", message, token, "write 1 or more", fixes)
+    return report.fail("bad-value", message, token)
+
+
+def values_said(node: Node, report: Report) -> list[tuple[Value, Node | Token]]:
+    """Every value of a `values` node with what says it, in the text's order. Reports empty ranges,
+    step 0, huge ranges, duplicates and mixtures of numbers and names."""
+    found: list[tuple[Value, Node | Token]] = []
+    seen: set[Value] = set()
+    for i, child in enumerate(node.children):
+        said: list[Value] = []
         if isinstance(child, Node):
-            found += _range(child, report)
+            said += _range(child, report)
         elif child.type == "NAME":
-            found.append(child.text)
+            said.append(child.text)
         elif child.type in ("INT", "FLOAT"):
-            found.append(number(child, report))
-        if len(found) > MAX_VALUES:
+            said.append(number(child, report))
+        if len(found) + len(said) > MAX_VALUES:
             raise report.fail("too-large", f"more than {MAX_VALUES} values", node)
-    names = [v for v in found if isinstance(v, str)]
-    numbers = [v for v in found if not isinstance(v, str)]
-    if names and numbers:
+        twice = next((value for value in said if value in seen), None)
+        if twice is not None:
+            cut = Span(node.children[i - 1].span.start, child.span.end)
+            fixes = [("leave it out", cut, "")] if len(said) == 1 else []
+            raise report.fail("duplicate-value", f"{twice} is listed twice", child, None, fixes)
+        seen.update(said)
+        found += [(value, child) for value in said]
+    kinds = {isinstance(value, str) for value, _ in found}
+    if len(kinds) > 1:
         raise report.fail("bad-value", "numbers and names in one list", node)
-    if len(set(found)) < len(found):
-        twice = next(v for v in found if found.count(v) > 1)
-        raise report.fail("duplicate-value", f"{twice} is listed twice", node)
-    return tuple(names) if names else tuple(sorted(numbers))
+    return found
+
+
+def value_list(node: Node, report: Report) -> tuple[Value, ...]:
+    """Values of a `values` node, ascending, each once. Reports what `values_said` does."""
+    return ordered(values_said(node, report))
+
+
+def ordered(said: list[tuple[Value, Node | Token]]) -> tuple[Value, ...]:
+    """Values as the IR has them: numbers ascending, names as they stand."""
+    values = [value for value, _ in said]
+    names = [v for v in values if isinstance(v, str)]
+    return tuple(names) if names else tuple(sorted(v for v in values if not isinstance(v, str)))
 
 
 def whole_list(node: Node, report: Report, what: str, least: int, most: int) -> tuple[int, ...]:
     """A list of whole numbers within bounds."""
-    values = value_list(node, report)
-    for value in values:
+    said = values_said(node, report)
+    for value, at in said:
         if not isinstance(value, int) or not least <= value <= most:
-            message = f"{what} {value} is not a whole number from {least} to {most}"
-            raise report.fail("bad-value", message, node)
-    return tuple(v for v in values if isinstance(v, int))
+            raise _not_whole(value, at, report, (what, least, most))
+    return tuple(v for v in ordered(said) if isinstance(v, int))
 
 
 def _range(node: Node, report: Report) -> list[Value]:
@@ -77,14 +105,18 @@ def _range(node: Node, report: Report) -> list[Value]:
     if step == 0:
         raise report.fail("step-zero", "a range with step 0 never ends", node, "use step 1 or more")
     if last < first:
+        turned = f"{tokens[1].text}..{tokens[0].text}"
         message = f"the range {tokens[0].text}..{tokens[1].text} is empty"
-        raise report.fail("empty-range", message, node, "write the smaller end first")
+        fixes = [(f"write {turned}", tokens[0].span.to(tokens[1].span), turned)]
+        raise report.fail("empty-range", message, node, "write the smaller end first", fixes)
     if (last - first) % step != 0:
-        end = first + (last - first) // step * step
-        message = (
-            f"step {tokens[2].text if len(tokens) == 3 else 1} does not reach {tokens[1].text}"
-        )
-        raise report.fail("bad-range", message, node, f"end the range at {float(end):g}")
+        reached = float(first + (last - first) // step * step)
+        ends = [f"{reached:g}", f"{reached + float(step):g}"]
+        said = tokens[2].text if len(tokens) == 3 else 1
+        message = f"step {said} does not reach {tokens[1].text}"
+        help = f"end the range at {ends[0]} or {ends[1]}"
+        fixes = [(f"end it at {end}", tokens[1].span, end) for end in ends]
+        raise report.fail("bad-range", message, node, help, fixes)
     count = (last - first) // step + 1
     if count > MAX_VALUES:
         raise report.fail(

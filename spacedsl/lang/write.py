@@ -25,7 +25,7 @@ from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet, SubnetBlock
 from spacedsl.lang.items import LANGUAGE
 from spacedsl.lang.limits import written
-from spacedsl.lang.models import SHORT
+from spacedsl.lang.model_settings import SHORT
 from spacedsl.lang.values import shown
 from spacedsl.syntax.printer import format_text
 from spacedsl.text import Source

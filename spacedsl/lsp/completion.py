@@ -12,7 +12,7 @@ from spacedsl.ir.block import ACTIVATIONS, Block
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.blocks import ACTS, FLAGS, KINDS, parameter_kind
-from spacedsl.lang.models import SHORT
+from spacedsl.lang.model_settings import SHORT
 from spacedsl.lang.origin import Level
 from spacedsl.lang.page import SUFFIX, Page, library
 from spacedsl.lang.values import shown

@@ -12,7 +12,7 @@ from spacedsl.lang.page import Page
 from spacedsl.lsp.project import path_of, shown_path
 from spacedsl.text import Source, Span
 
-UNNECESSARY = ("unused-parameter", "duplicate-value", "duplicate-modifier")
+UNNECESSARY = ("unused-parameter", "unused-name", "duplicate-value", "duplicate-modifier")
 """Codes of text that could as well go; editors fade it."""
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
 from spacedsl.diagnostics import SpaceError
-from spacedsl.lang.models import SHORT
+from spacedsl.lang.model_settings import SHORT
 from spacedsl.lang.origin import Level, levels
 from spacedsl.lang.page import Page
 from spacedsl.lsp.cursor import Path, enclosing

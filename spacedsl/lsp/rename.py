@@ -9,7 +9,7 @@ from typing import NamedTuple
 from spacedsl.diagnostics import fault
 from spacedsl.ir.block import ACTIVATIONS
 from spacedsl.lang.blocks import SIZES, has_meaning
-from spacedsl.lang.models import SHORT
+from spacedsl.lang.model_settings import SHORT
 from spacedsl.lang.page import Page
 from spacedsl.lsp.cursor import at, tokens_of
 from spacedsl.lsp.names import ITEMS, Name, local, meaning

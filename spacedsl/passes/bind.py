@@ -70,6 +70,18 @@ class BindError(ValueError):
     """A body does not fit the sizes it is bound to; the message names op and sizes."""
 
 
+class WidthError(BindError):
+    """A body ends at another width than its stage's."""
+
+
+class ShortcutError(BindError):
+    """A shortcut does not meet its main path: `width` where their widths differ."""
+
+    def __init__(self, message: str, *, width: bool) -> None:
+        super().__init__(message)
+        self.width = width
+
+
 def layers(bound: tuple[Bound, ...]) -> Iterator[Layer]:
     """All layers in execution order, residuals flattened: main path, shortcut, add."""
     for item in bound:
@@ -128,7 +140,7 @@ def bind_block(site: Site) -> tuple[Bound, ...]:
     if cout != (site.cout or site.cin) and not _ends_in_classifier(site):
         if not site.cout:
             raise BindError(f"the body ends at {cout} channels; say `width {cout}`")
-        raise BindError(f"the body ends at {cout} channels, the stage's width is {site.cout}")
+        raise WidthError(f"the body ends at {cout} channels, the stage's width is {site.cout}")
     return bound
 
 
@@ -283,9 +295,10 @@ def _bind_shortcut(
     else:
         shortcut, width, height = _bind_ops(op.body, scope, cin, size)
         if (width, height) != end:
-            raise BindError(
+            raise ShortcutError(
                 f"the shortcut ends at {width} channels of {height} x {height}, "
-                f"the main path at {cout} of {out_size} x {out_size}"
+                f"the main path at {cout} of {out_size} x {out_size}",
+                width=width != cout,
             )
     add = Layer("add", cout, cout, out_size, out_size, act=act)
     return (Residual(main, shortcut, add),)

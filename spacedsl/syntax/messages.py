@@ -6,27 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spacedsl.diagnostics import Diagnostic, Fix, Label, place, suggest
-from spacedsl.syntax.machine import END, accepted
+from spacedsl.syntax.machine import END, reach
+from spacedsl.syntax.rewrite import FOREIGN, Stopped
 from spacedsl.syntax.tree import Token
-from spacedsl.syntax.words import expected, keywords, units
+from spacedsl.syntax.words import expected, fixed, keywords, units
 from spacedsl.text import Source, Span
+from spacedsl.vocabulary import advice, leaves_out, synonyms
 
-VALUES = ("INT", "FLOAT", "STRING", "KERNEL")
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """Token `index` does not fit `states`; `before` are the states before the token before it."""
-
-    source: Source
-    tokens: Sequence[Token]
-    index: int
-    states: list[int]
-    before: list[int]
-
-    @property
-    def token(self) -> Token:
-        return self.tokens[self.index]
+VALUES = ("INT", "FLOAT", "STRING", "KERNEL", "QUANTITY")
+DECLARING = ("BLOCK", "HYPERSPACE", "__ANON_1", "MODEL", "TARGET", "OF", "ELASTIC")
+"""Words that a name follows."""
+MISSING = ("COMMA", "LPAR", "RPAR", "EQUAL", "__ANON_0", "X", "AT", "OF", "LBRACE")
+"""Signs and words whose absence is said as such."""
+UNFINISHED = ("SE", "SHORTCUT", "DROPOUT", "AVGPOOL", "MAXPOOL", "LINEAR")
+"""Ops that lack something if another word follows them."""
+PARAMETERS = ("kernel", "expand", "act", "ratio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,42 +34,70 @@ class Edit:
 
 def explain(stopped: Stopped, edit: Edit | None) -> Diagnostic:
     """The error at a token that does not fit; `edit` would mend it."""
-    token, source = stopped.token, stopped.source
     word = misspelt(stopped)
     if word is not None:
-        at, kind = word
-        meant, wrong = keywords()[kind], stopped.tokens[at]
-        where = place(source, wrong.span)
-        return Diagnostic(
-            "unknown-key",
-            f"unknown key `{wrong.text}`",
-            where,
-            help=f"did you mean `{meant}`?",
-            fixes=(Fix(f"write `{meant}`", where, meant),),
-        )
+        return _misspelt(stopped, *word)
     if edit == Edit(stopped.index - 1, ("LBRACE",), stopped.index - 1):
-        return _missing_brace(source, stopped.tokens[edit.at])
-    may = accepted(stopped.states)
-    if token.type in keywords() and "NAME" in may:
-        message = f"`{token.text}` is a word of the language and cannot be a name"
-        where = place(source, token.span)
-        return Diagnostic("reserved-word", message, where, help="choose another name")
+        return _missing(stopped, stopped.tokens[edit.at], "LBRACE")
+    may, token = stopped.may, stopped.token
+    if token.type in keywords() and "NAME" in may and not _is_unfinished(stopped):
+        return _reserved(stopped)
     if "QUANTITY" in may and token.type in ("INT", "FLOAT"):
         return _no_unit(stopped)
     if _is_unknown_key(stopped):
-        key = stopped.tokens[stopped.index - 1]
-        help = f"expected {expected(accepted(stopped.before))}"
-        return Diagnostic(
-            "unknown-key", f"unknown key `{key.text}`", place(source, key.span), help=help
-        )
-    return _unexpected(stopped, may)
+        return _unknown_key(stopped)
+    if may == {"EQUAL"} and token.type in ("ROUND8", "LPAR"):
+        return _missing(stopped, token, "EQUAL")
+    if may == {"EQUAL"} and stopped.at(-1).type == "NAME":
+        return no_op(stopped.source, stopped.at(-1))
+    op = stopped.at(-1)
+    if token.type in VALUES and op.type == "NAME" and stopped.is_first(-1) and "CONV" in may:
+        return no_op(stopped.source, op)
+    if token.type == "NAME" and "CONV" in may and "NAME" not in may:
+        return no_op(stopped.source, token)
+    if edit is not None and edit.at == edit.to == stopped.index and edit.inserted[0] in MISSING:
+        return _missing(stopped, token, edit.inserted[0])
+    if _is_unfinished(stopped):
+        return _unfinished(stopped)
+    return _unexpected(stopped)
+
+
+def _misspelt(stopped: Stopped, at: int, kind: str) -> Diagnostic:
+    meant, wrong = keywords()[kind], stopped.tokens[at]
+    where = place(stopped.source, wrong.span)
+    help = f"did you mean `{meant}`?"
+    fixes = (Fix(f"write `{meant}`", where, meant),)
+    what = "word" if wrong.type in keywords() else "key"
+    return Diagnostic("unknown-key", f"unknown {what} `{wrong.text}`", where, help, fixes=fixes)
+
+
+def _reserved(stopped: Stopped) -> Diagnostic:
+    """A word of the language where a name may stand."""
+    token = stopped.token
+    where = place(stopped.source, token.span)
+    before = stopped.at(-1)
+    named = before.type in DECLARING or stopped.at(1).text in ("{", "=")
+    in_list = (
+        before.text in ("(", ",") and "=" not in stopped.at(1).text and ")" in stopped.at(1).text
+    )
+    if named or in_list:
+        message = f"`{token.text}` is a word of the language and cannot be a name"
+        return Diagnostic("reserved-word", message, where, help="choose another name")
+    message = f"`{token.text}` does not stand here, it is a word of the language"
+    help = f"expected {expected(stopped.may)}"
+    if before.type == "LIMIT":
+        message = f"a limit is not on `{token.text}`"
+        help = "it is on `flops`, `params` or `memory`; a target says its latencies: `limits 15ms`"
+    elif stopped.at(1).type in VALUES and "RBRACE" in stopped.may:
+        message = f"`{token.text}` is a word of the language and no parameter of a block"
+        help = "in these braces stand the block's parameters with their values"
+    return Diagnostic("reserved-word", message, where, help)
 
 
 def _no_unit(stopped: Stopped) -> Diagnostic:
     """A number where a quantity is read: without a unit, or with one that is not known."""
-    number, source = stopped.token, stopped.source
-    after = stopped.tokens[stopped.index + 1]
-    attached = after.type == "NAME" and after.span.start == number.span.end
+    number, source, after = stopped.token, stopped.source, stopped.at(1)
+    attached = after.type == "NAME" and stopped.touches(1)
     word = after.text if attached else ""
     where = place(source, number.span.to(after.span) if attached else number.span)
     close = suggest(word, units()) if word else "ms"
@@ -87,14 +109,99 @@ def _no_unit(stopped: Stopped) -> Diagnostic:
     return Diagnostic("unknown-unit", message, where, f"did you mean `{meant}`?", fixes=fixes)
 
 
-def _missing_brace(source: Source, token: Token) -> Diagnostic:
-    start = Span(token.span.start, token.span.start)
-    fix = Fix("put in `{`", place(source, start), "{ ")
-    message = f"a `{{` is missing before `{token.text}`"
-    return Diagnostic("syntax", message, place(source, token.span), fixes=(fix,))
+def _missing(stopped: Stopped, token: Token, kind: str) -> Diagnostic:
+    """A sign or word that is missing before a token."""
+    source, sign = stopped.source, fixed()[kind]
+    start, text = token.span.start, f"{sign} "
+    message, where = f"a `{sign}` is missing before `{token.text}`", place(source, token.span)
+    if token is stopped.token and stopped.is_first(0) and stopped.index > 0:
+        before = stopped.at(-1)
+        start, text = before.span.end, sign if sign in ",)" else f" {sign}"
+        message, where = f"a `{sign}` is missing after `{before.text}`", place(source, before.span)
+    fix = Fix(f"put in `{sign}`", place(source, Span(start, start)), text)
+    return Diagnostic("syntax", message, where, f"put in `{sign}`", fixes=(fix,))
 
 
-def _unexpected(stopped: Stopped, may: set[str]) -> Diagnostic:
+def _unknown_key(stopped: Stopped) -> Diagnostic:
+    key, may = stopped.at(-1), stopped.may_at(-1)
+    where = place(stopped.source, key.span)
+    help = f"expected {expected(may)}"
+    if key.text in PARAMETERS or set(synonyms(key.text)) & set(PARAMETERS):
+        value = stopped.token.text
+        help = f"a parameter stands in the braces of its block: `mbv2 {{ {key.text} {value} }}`"
+    return Diagnostic("unknown-key", f"unknown key `{key.text}`", where, help)
+
+
+OPS = {
+    "conv": "conv 3x3 -> 32 relu",
+    "dwconv": "dwconv 3x3 relu",
+    "se": "se round8(cin / 4)",
+    "maxpool": "maxpool 3x3",
+    "avgpool": "avgpool 2x2",
+    "pool": "pool",
+    "linear": "linear -> 1000",
+    "dropout": "dropout 0.2",
+    "shortcut": "shortcut identity",
+}
+"""The ops of a body, each as an example."""
+
+
+def is_op(word: str) -> bool:
+    """Whether a word names an op elsewhere."""
+    return any(same in OPS for same in synonyms(word))
+
+
+def no_op(source: Source, name: Token) -> Diagnostic:
+    """The error of a word that stands where an op does and is none."""
+    where = place(source, name.span)
+    close = suggest(name.text, OPS)
+    help = f"ops are {', '.join(OPS)}"
+    fixes: tuple[Fix, ...] = ()
+    more = source.text[name.span.end :].partition("\n")[0].strip()[:1] not in ("", "#", "}")
+    if close is not None and more:
+        help = f"did you mean `{close}`?"
+        fixes = (Fix(f"write `{close}`", where, close),)
+    elif close is not None:
+        help = f"did you mean `{OPS[close]}`?"
+        if close in ("pool", "shortcut"):
+            fixes = (Fix(f"write `{OPS[close]}`", where, OPS[close]),)
+    elif leaves_out(name.text):
+        help = advice(name.text) or help
+        start = len(source.text[: name.span.start].rstrip())
+        fixes = (Fix("leave it out", place(source, Span(start, name.span.end)), ""),)
+    elif advice(name.text):
+        help = f"{advice(name.text)}; {help}"
+    return Diagnostic("unknown-op", f"there is no op `{name.text}`", where, help, fixes=fixes)
+
+
+def _is_unfinished(stopped: Stopped) -> bool:
+    """Whether what stands before the token lacks something, and the token begins a new line or
+    ends a body."""
+    if stopped.at(-1).type in UNFINISHED and stopped.token.type in keywords():
+        return True
+    starts = stopped.may & {"RBRACE", "LANGUAGE"} or stopped.at(-1).type in DECLARING
+    ends = stopped.token.text in ("}", ")") or stopped.is_first(0) or stopped.token.type == END
+    return stopped.index > 0 and not starts and ends
+
+
+def _unfinished(stopped: Stopped) -> Diagnostic:
+    before, source = stopped.at(-1), stopped.source
+    message = f"something is missing after `{before.text}`"
+    help = f"expected {expected(stopped.may)}"
+    examples = {
+        "SE": "say the width it squeezes to: `se round8(cin / 4)`",
+        "SHORTCUT": "say which: `shortcut projected`, or `shortcut identity` where sizes are kept",
+        "DROPOUT": "say the rate: `dropout 0.2`",
+        "USE": 'say which page: `use "std/blocks.space"`',
+        "AVGPOOL": "say the window: `avgpool 2x2`; a `pool` goes over the whole map",
+        "MAXPOOL": "say the window: `maxpool 3x3`",
+    }
+    return Diagnostic(
+        "syntax", message, place(source, before.span), examples.get(before.type, help)
+    )
+
+
+def _unexpected(stopped: Stopped) -> Diagnostic:
     token, source = stopped.token, stopped.source
     labels: tuple[Label, ...] = ()
     if token.type == END:
@@ -108,7 +215,7 @@ def _unexpected(stopped: Stopped, may: set[str]) -> Diagnostic:
         message = f"unexpected character {token.text!r}"
     else:
         message = f"unexpected `{token.text}`"
-    help = f"expected {expected(may)}"
+    help = f"expected {expected(stopped.may)}"
     return Diagnostic("syntax", message, place(source, token.span), help=help, labels=labels)
 
 
@@ -123,20 +230,28 @@ def _last_open(tokens: Sequence[Token]) -> Token | None:
 
 
 def misspelt(stopped: Stopped) -> tuple[int, str] | None:
-    """A name at the error or just before it that is close to a word which fits in its place: its
-    index and the kind of that word."""
-    for at, states in ((stopped.index, stopped.states), (stopped.index - 1, stopped.before)):
-        if at >= 0 and stopped.tokens[at].type == "NAME":
-            words = {keywords()[k]: k for k in sorted(accepted(states)) if k in keywords()}
-            word = suggest(stopped.tokens[at].text, words)
-            if word is not None:
-                return at, words[word]
+    """A word at the error, or a name just before it, that is close to a word which fits in its
+    place: its index and the kind of that word."""
+    for by in (0, -1):
+        token = stopped.at(by)
+        if token.type == "NAME" or (by == 0 and token.type in keywords()):
+            words = {keywords()[k]: k for k in sorted(stopped.may_at(by)) if k in keywords()}
+            word = suggest(token.text, words)
+            if word is not None and _goes_on(stopped, by, words[word]):
+                return stopped.index + by, words[word]
     return None
+
+
+def _goes_on(stopped: Stopped, by: int, kind: str) -> bool:
+    """Whether what follows fits behind a word of this kind, or is another mistake."""
+    following = stopped.at(by + 1).type
+    states = stopped.runs[stopped.index + by]
+    return following in FOREIGN or reach(states, [kind, following]) == 2
 
 
 def _is_unknown_key(stopped: Stopped) -> bool:
     """A name followed by a value, where keys are read."""
     if stopped.index == 0 or stopped.token.type not in VALUES:
         return False
-    name = stopped.tokens[stopped.index - 1]
-    return name.type == "NAME" and bool(accepted(stopped.before) & {"WIDTH", "INPUT"})
+    keys = stopped.may_at(-1) & {"WIDTH", "INPUT", "DEVICE"}
+    return stopped.at(-1).type == "NAME" and bool(keys)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from spacedsl.diagnostics import Diagnostic, Fix, Label, SpaceError, order, place
 from spacedsl.syntax.brackets import Repair, repair
+from spacedsl.syntax.foreign import merge_conflict, no_page
 from spacedsl.syntax.lexer import MAX_TOKENS, significant
 from spacedsl.syntax.machine import Machine
 from spacedsl.syntax.recovery import Recovered, Recovery
@@ -53,7 +54,11 @@ def parse_any(source: Source) -> Parsed:
     if deep is not None:
         return _refused(deep)
     tree = _straight(tokens)
-    return Parsed(tree) if tree is not None else _recovered(source, tokens)
+    if tree is not None:
+        return Parsed(tree)
+    conflict = merge_conflict(source)
+    error = conflict or no_page(source, tokens)
+    return _refused(error) if error is not None else _recovered(source, tokens)
 
 
 def _refused(error: Diagnostic) -> Parsed:

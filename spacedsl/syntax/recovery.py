@@ -11,16 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from spacedsl.diagnostics import Diagnostic
-from spacedsl.syntax.machine import END, Machine, accepted, advance, fits, reach
-from spacedsl.syntax.messages import Edit, Stopped, explain, misspelt
+from spacedsl.diagnostics import Diagnostic, order
+from spacedsl.syntax.habits import meant
+from spacedsl.syntax.machine import END, Machine, advance, fits, reach
+from spacedsl.syntax.messages import Edit, explain, misspelt
+from spacedsl.syntax.rewrite import FOREIGN, LOOK, Change, Put, Rewrite, Stopped, folded, read_as
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.syntax.words import fixed
 from spacedsl.text import Source, Span
 
 MAX_ERRORS = 20
-LOOK = 40
-"""How many tokens an edit is judged by."""
+MAX_REWRITES = 300
+KEPT = 24
+"""How many tokens back a change can begin."""
 ENOUGH = 4
 """How many tokens must fit after an edit."""
 OPENING, CLOSING = "LBRACE", "RBRACE"
@@ -44,9 +47,11 @@ class Recovery:
         self.tokens = list(tokens)
         self.kinds = [t.type for t in tokens]
         self.machine = Machine()
-        self.before = Machine()
+        self.runs: dict[int, Machine] = {}
         self.index = 0
         self.errors: list[Diagnostic] = []
+        self.rewrites: list[Rewrite] = []
+        self.changed: dict[int, tuple[Put, ...]] = {}
         self.broken: list[tuple[Token, ...]] = []
 
     def run(self) -> Recovered:
@@ -58,7 +63,8 @@ class Recovery:
         if not isinstance(root, Node):
             raise TypeError("the tables of the grammar changed")
         tree = Node(root.rule, (*root.children, self.tokens[-1]), root.span)
-        return Recovered(tree, tuple(self.errors), tuple(self.broken))
+        errors = [*self.errors, *folded(self.source, self.rewrites, self.changed)]
+        return Recovered(tree, tuple(sorted(errors, key=order)), tuple(self.broken))
 
     def up_to_end(self) -> Machine:
         """Read all but the end of the page: the run, where more could be written."""
@@ -71,7 +77,8 @@ class Recovery:
         before = Machine(self.machine.states, self.machine.values)
         if not self.machine.feed(token):
             return False
-        self.before = before
+        self.runs[self.index] = before
+        self.runs.pop(self.index - KEPT, None)
         self.index += 1
         return True
 
@@ -80,14 +87,16 @@ class Recovery:
             self.broken.append(self._statement(self.machine, self.index))
             self.index = len(self.tokens) - 1
         else:
-            stopped = Stopped(
-                self.source, self.tokens, self.index, self.machine.states, self.before.states
-            )
-            edit = self._best_edit(stopped)
-            self.errors.append(explain(stopped, edit))
+            stopped = self._stopped()
+            got, rewrite = meant(stopped) if len(self.rewrites) < MAX_REWRITES else (0, None)
+            edit, reached = self._best_edit(stopped)
+            if rewrite is not None and (rewrite.sure or self._is_likelier(got, reached)):
+                self._rewrite(rewrite)
+                return
+            self._note(explain(stopped, edit))
             if edit is not None and self.kinds[self.index] != END:
                 back = edit.at < self.index
-                holder = self.before if back else self.machine
+                holder = self.runs[edit.at] if back else self.machine
                 self.broken.append(self._statement(holder, self.index - back))
                 self._apply(edit)
                 return
@@ -96,6 +105,65 @@ class Recovery:
             self._finish()
         else:
             self._panic()
+
+    def _note(self, error: Diagnostic) -> None:
+        """Note an error, unless it is where the last one was."""
+        last = self.errors[-1].place if self.errors else None
+        if error.place is None or error.place != last:
+            self.errors.append(error)
+
+    def _is_likelier(self, got: int, reached: int) -> bool:
+        """Whether a rewrite that lets the page be read up to token `got` is likelier than an edit
+        that lets it be read up to `reached`."""
+        far = min(self.index + LOOK, len(self.kinds)) - ENOUGH
+        return got >= min(reached, far) or self.kinds[got] in FOREIGN
+
+    def _stopped(self) -> Stopped:
+        runs = {at: run.states for at, run in self.runs.items()}
+        return Stopped(
+            self.source, self.tokens, self.index, {**runs, self.index: self.machine.states}
+        )
+
+    def _rewrite(self, rewrite: Rewrite) -> None:
+        """Read on with the changes made, from the first of them."""
+        puts: list[Put] = []
+        for change in sorted(rewrite.changes, reverse=True):
+            first, after, text = self._joined(change)
+            new = read_as(self.source, self.tokens, Change(first, after, text))
+            start = self.tokens[first].span.start
+            end = self.tokens[after - 1].span.end if after > first else start
+            puts.append(Put(Span(start, end), text))
+            self.tokens[first:after] = new
+            self.kinds[first:after] = [t.type for t in new]
+            begin = first
+        number = len(self.rewrites)
+        for key, earlier in self.changed.items():
+            kept = tuple(p for p in earlier if not any(_covers(n.span, p.span) for n in puts))
+            self.changed[key] = kept
+        self.rewrites.append(rewrite)
+        self.changed[number] = tuple(puts)
+        if begin < self.index or begin in self.runs:
+            self.machine = self.runs[begin].copy()
+        self.runs = {at: run for at, run in self.runs.items() if at < begin}
+        self.index = begin
+        self.broken.append(self._statement(self.machine, begin))
+
+    def _joined(self, change: Change) -> Change:
+        """A change that takes all of what an earlier one put in, not a part of it."""
+        first, after, text = change
+        made = {put.span for puts in self.changed.values() for put in puts}
+        while first < after and first - 1 in self.runs and self._is_made(first, made):
+            first -= 1
+            text = f"{self.tokens[first].text} {text}"
+        while first < after and self._is_made(after, made):
+            text = f"{text} {self.tokens[after].text}"
+            after += 1
+        return Change(first, after, text)
+
+    def _is_made(self, at: int, made: set[Span]) -> bool:
+        """Whether tokens `at - 1` and `at` were put in together."""
+        span = self.tokens[at].span
+        return self.tokens[at - 1].span == span and span in made
 
     def _statement(self, machine: Machine, index: int) -> tuple[Token, ...]:
         """The first words of the statement of the page that `machine` reads, before token
@@ -108,37 +176,39 @@ class Recovery:
 
     # ---- edits ----------------------------------------------------------------------------------
 
-    def _best_edit(self, stopped: Stopped) -> Edit | None:
-        """The edit that lets the most tokens fit, if they are enough; a word spelt right first."""
+    def _best_edit(self, stopped: Stopped) -> tuple[Edit | None, int]:
+        """The edit that lets the most tokens fit, if they are enough, and the number of the first
+        one that does not fit then; a word spelt right first."""
         word = misspelt(stopped)
         if word is not None:
-            return Edit(word[0], (word[1],), word[0] + 1)
+            return Edit(word[0], (word[1],), word[0] + 1), 0
         best, found = ENOUGH - 1, None
         for edit in self._candidates(stopped):
-            states = stopped.states if edit.at == self.index else stopped.before
+            states = stopped.runs[edit.at]
             ahead = [*edit.inserted, *self.kinds[edit.to : edit.to + LOOK]]
             count = reach(states, ahead) - len(edit.inserted)
             count = LOOK if edit.to + count >= len(self.kinds) else count
             if count > best:
                 best, found = count, edit
-        return found
+        return found, found.to + best if found else 0
 
     def _candidates(self, stopped: Stopped) -> Iterator[Edit]:
         """The likeliest first."""
         i = self.index
-        may = sorted(accepted(stopped.states) - {END})
-        before = sorted(accepted(stopped.before) - {END}) if i > 0 else []
+        may = sorted(stopped.may - {END})
+        before = sorted(stopped.may_at(-1) - {END})
         yield Edit(i, (), i + 1)
         yield from (Edit(i, (kind,), i) for kind in may)
         yield from (Edit(i - 1, (kind,), i - 1) for kind in before)
         yield from (Edit(i, (kind,), i + 1) for kind in may)
-        if i > 0:
+        if i - 1 in self.runs:
             yield Edit(i - 1, (), i)
         yield from (Edit(i - 1, (kind,), i) for kind in before)
 
     def _apply(self, edit: Edit) -> None:
         if edit.at < self.index:
-            self.machine = self.before.copy()
+            self.machine = self.runs[edit.at].copy()
+        self.runs = {}
         replaced = self.tokens[edit.at]
         for kind in edit.inserted:
             if edit.at < edit.to:
@@ -153,6 +223,7 @@ class Recovery:
 
     def _panic(self) -> None:
         """Drop what is unfinished and skip to where something may go on."""
+        self.runs = {}
         opened = self._opened()
         depth, line = 0, -1
         for at in range(self.index, len(self.tokens)):
@@ -204,6 +275,11 @@ class Recovery:
                 self.machine.cut(len(self.machine.values) - 1)
         self.machine.feed(end)
         self.index = len(self.tokens)
+
+
+def _covers(span: Span, other: Span) -> bool:
+    """Whether a change of `span` takes the place of one of `other`."""
+    return span.start < span.end and span.start <= other.start and other.end <= span.end
 
 
 def _tokens(values: Sequence[object]) -> list[Token]:

@@ -40,7 +40,17 @@ def units() -> tuple[str, ...]:
     return tuple(listed[1].split("|")) if listed else ()
 
 
+OPERATORS = ("PLUS", "MINUS", "STAR", "SLASH")
+OPS = ("CONV", "DWCONV", "SE", "MAXPOOL", "AVGPOOL", "POOL", "LINEAR", "DROPOUT", "SHORTCUT")
+
+
 def expected(kinds: Iterable[str]) -> str:
-    """What could stand there, as a list."""
-    found = sorted({READABLE.get(k) or f"`{fixed()[k]}`" for k in kinds})
+    """What could stand there, as a list: ops and operators by an example."""
+    known = set(kinds)
+    found: list[str] = []
+    for group, said in ((OPERATORS, "an operator such as `*`"), (OPS, "an op such as `conv`")):
+        if known >= set(group):
+            known -= {*group, "OPTIONAL"}
+            found.append(said)
+    found = sorted({*found, *(READABLE.get(k) or f"`{fixed()[k]}`" for k in known)})
     return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} or {found[-1]}"

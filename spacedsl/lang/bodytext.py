@@ -1,0 +1,69 @@
+"""What is wrong with a body whatever its sizes, and where in its text an error of sizes stands."""
+
+from __future__ import annotations
+
+from spacedsl.ir.block import Block, op_sizes
+from spacedsl.ir.expr import Expr, Num, names_in
+from spacedsl.lang.report import Report
+from spacedsl.syntax.tree import Node, Token
+from spacedsl.text import Span
+
+SIZED = ("conv", "dwconv", "maxpool", "avgpool")
+"""Ops that can take a stride."""
+
+
+def check_body(block: Block, node: Node, report: Report) -> None:
+    """Report sizes that are never used, and two ops that both take the stage's stride."""
+    used = {name for expr in op_sizes(block.ops) for name in names_in(expr)}
+    used |= {name for let in block.lets for name in names_in(let.value)}
+    for let in node.all("let"):
+        name = let.token("NAME")
+        if name.text not in used:
+            end = _line_end(report.source.text, let.span.end)
+            fixes = [("leave it out", Span(let.span.start, end), "")]
+            message = f"`{name.text}` is never used"
+            report.error("unused-name", message, name, "use it in an op, or leave it out", fixes)
+    strided = [token for op in node.all(*SIZED) for token in [modifier(op, "strided")] if token]
+    if len(strided) > 1 and not any(modifier(op, "elide") for op in node.all(*SIZED)):
+        fixes = [("leave it out", report.with_blank(strided[1].span), "")]
+        said = [("this op takes the stage's stride too", strided[0])]
+        message = "two ops of one body are `strided`: the size would be divided twice"
+        help = "write it on one of them"
+        report.error("duplicate-modifier", message, strided[1], help, fixes, said)
+
+
+def check_squeeze(squeeze: Expr, at: Node | Token, report: Report) -> None:
+    """Report a ratio where `se` takes a width. Raises `Abandon`."""
+    if isinstance(squeeze, Num) and not float(squeeze.value).is_integer():
+        meant = f"round8(cin * {squeeze.value:g})"
+        fixes = [(f"write `{meant}`", at.span, meant)]
+        message = f"`se` squeezes to a width, not to a ratio as {squeeze.value:g}"
+        raise report.fail("bad-value", message, at, f"write `se {meant}`", fixes)
+
+
+def _line_end(text: str, at: int) -> int:
+    """The start of the next word, on this line or after it."""
+    rest = text[at:]
+    return at + len(rest) - len(rest.lstrip())
+
+
+def modifier(op: Node, word: str) -> Token | None:
+    """A modifier of an op."""
+    found = (m.token("NAME") for m in op.all("modifier"))
+    return next((token for token in found if token.text == word), None)
+
+
+def own_stride(body: Node) -> Token | None:
+    """The first stride of its own that an op of a body has: `s2`."""
+    for op in body.all(*SIZED):
+        for found in op.all("modifier"):
+            token = found.token("NAME")
+            if token.text[0] == "s" and token.text[1:].isdecimal() and token.text != "s1":
+                return token
+    return None
+
+
+def last_width(body: Node) -> Node | None:
+    """What says the width that a body ends with: the `-> width` of its last convolution."""
+    convs = body.all("conv")
+    return (convs[-1].first("to") or convs[-1]) if convs else None

@@ -1,0 +1,156 @@
+"""Lower the block types of a stage: which blocks, and what values their parameters have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING
+
+from spacedsl.ir.block import ACTIVATIONS, Block, Value
+from spacedsl.ir.identity import block_identity
+from spacedsl.ir.space import Arg, BlockChoice, Stage
+from spacedsl.lang.blocks import KINDS, Kind, is_of_kind, parameter_kind
+from spacedsl.lang.kernels import check_kernel, kernel_parameters
+from spacedsl.lang.report import Abandon, Report
+from spacedsl.lang.values import ordered, shown, values_said
+from spacedsl.syntax.habits.ops import GLUED
+from spacedsl.syntax.tree import Node, Token
+
+if TYPE_CHECKING:
+    from spacedsl.lang.page import Page
+
+MAX_SETTINGS = 1_024
+MAX_BLOCKS = 64
+
+
+def listed(node: Node) -> tuple[Node, ...]:
+    """The choices that a page lists for all of its elastic stages."""
+    blocks = node.first("blocks")
+    return blocks.all("choice") if blocks else ()
+
+
+def choices_of(
+    nodes: Sequence[Node], inherited: Stage | None, page: Page, report: Report
+) -> tuple[BlockChoice, ...]:
+    """Block types with their settings, as a stage or a page lists them."""
+    if len(nodes) > MAX_BLOCKS:
+        raise report.fail("too-large", f"more than {MAX_BLOCKS} block types", nodes[MAX_BLOCKS])
+    for node in nodes:
+        _check_op(node.token("NAME"), page, report)
+    choices: list[BlockChoice] = []
+    for i, node in enumerate(nodes):
+        if not node.all("arg") and _is_unknown(nodes[i + 1 : i + 2], inherited, page):
+            continue  # what this one lacks stands behind a word that is none
+        try:
+            choice = _choice(node, inherited, page, report)
+        except Abandon:
+            continue
+        name = node.token("NAME")
+        if block_identity(choice) in map(block_identity, choices):
+            report.error("duplicate-block", f"block `{name.text}` is listed twice", name)
+        elif name.text in [c.block.name for c in choices]:
+            message = f"two block types of one stage are called `{name.text}`"
+            help = "models say a block type by its name: define one of them under another name"
+            report.error("duplicate-block", message, name, help)
+        else:
+            choices.append(choice)
+    return tuple(choices)
+
+
+def _is_unknown(nodes: Sequence[Node], inherited: Stage | None, page: Page) -> bool:
+    """Whether a choice names no block but has its settings."""
+    names = [node.token("NAME").text for node in nodes if node.all("arg")]
+    offered = [c.block.name for c in inherited.choices] if inherited else []
+    return any(name not in offered and not page.knows_block(name) for name in names)
+
+
+def _check_op(name: Token, page: Page, report: Report) -> None:
+    """Raises `Abandon` where what stands for a block type is an op written as one word."""
+    found = re.fullmatch(GLUED, name.text, re.IGNORECASE)
+    if found and not page.knows_block(name.text):
+        meant = f"{found[1].lower()} {found[2]}x{found[2]}"
+        fixes = [(f"write `{meant}`", name.span, meant)]
+        message = f"`{name.text}` is two words here"
+        raise report.fail("notation", message, name, f"write `{meant}`", fixes)
+
+
+def _choice(node: Node, inherited: Stage | None, page: Page, report: Report) -> BlockChoice:
+    name = node.token("NAME")
+    base = _inherited_choice(name.text, inherited)
+    if base is None or page.knows_block(name.text):
+        offered = [c.block.name for c in inherited.choices] if inherited else []
+        block = page.find(name, "block", "block", report, also=offered)
+        if not isinstance(block, Block):
+            raise TypeError(name.text)
+        if base is not None and base.block == block.model_copy(
+            update={"source": base.block.source}
+        ):
+            block = base.block
+        else:
+            base = None
+    else:
+        block = base.block
+    given: dict[str, tuple[Value, ...]] = {}
+    kinds = {p.name: parameter_kind(block, p.name) for p in block.params}
+    kernels = kernel_parameters(block)
+    for arg in node.all("arg"):
+        key = arg.token("NAME")
+        if key.text not in kinds:
+            raise report.unknown("parameter", key, kinds)
+        if key.text in given:
+            raise report.fail("duplicate-key", f"`{key.text}` is said twice", key)
+        least = kernels.get(key.text)
+        given[key.text] = _arg_values(arg.get("values"), kinds[key.text], key, least, report)
+    args: list[Arg] = []
+    for param in block.params:
+        values = given.get(param.name)
+        if values is None and base is not None:
+            values = base.values(param.name)
+        if values is None and param.default is not None:
+            values = (param.default,)
+        if values is None:
+            message = f"block `{name.text}` is not told its {param.name}"
+            told = [f"{n} {_shown(given, n)}" for n in kinds if n == param.name or n in given]
+            help = f"write `{name.text} {{ {'  '.join(told)} }}`"
+            raise report.fail("missing-parameter", message, name, help)
+        args.append(Arg(name=param.name, values=values))
+    combinations = prod(len(a.values) for a in args)
+    if combinations > MAX_SETTINGS:
+        message = f"{combinations} combinations of settings, more than {MAX_SETTINGS}"
+        raise report.fail("too-large", message, name)
+    return BlockChoice(block=block, args=tuple(args))
+
+
+def _shown(given: dict[str, tuple[Value, ...]], name: str) -> str:
+    return shown(given[name]) if name in given else "..."
+
+
+def _inherited_choice(name: str, inherited: Stage | None) -> BlockChoice | None:
+    found = [c for c in (inherited.choices if inherited else ()) if c.block.name == name]
+    return found[0] if len(found) == 1 else None
+
+
+def _arg_values(
+    node: Node, kind: Kind, key: Token, least: int | None, report: Report
+) -> tuple[Value, ...]:
+    """The values of one parameter; `least`: of a kernel, how small it may be."""
+    said = values_said(node, report)
+    if kind == "activation":
+        if len(said) > 1:
+            help = "list the block once per activation, under two names"
+            raise report.fail("bad-value", "a block type has one activation", node, help)
+        token = node.tokens()[0] if node.tokens() else key
+        if said[0][0] not in ACTIVATIONS:
+            raise report.unknown("activation", token, ACTIVATIONS)
+    else:
+        for value, at in said:
+            if not is_of_kind(value, kind):
+                shown = at if isinstance(at, Token) else at.tokens()[0]
+                message = f"`{key.text}` takes {KINDS[kind]}, not {value}"
+                digits = re.fullmatch(r"[a-z]([0-9]+)", str(value)) if kind == "number" else None
+                fixes = [(f"write {digits[1]}", shown.span, digits[1])] if digits else []
+                raise report.fail("bad-value", message, shown, None, fixes)
+            if least is not None:
+                check_kernel(value, at, key.text, least, report)
+    return ordered(said)

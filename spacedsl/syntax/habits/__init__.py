@@ -1,0 +1,35 @@
+"""Habits of other languages: how something is written there, and how it is written here.
+
+A habit looks at where the page stopped making sense and offers rewrites. Which of them is meant,
+if any, is for the grammar to say: the one that lets most of the page be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from spacedsl.syntax.habits import characters, declarations, numbers, ops, punctuation, ranges
+from spacedsl.syntax.rewrite import Rewrite, Stopped, gets_to
+
+Habit = Callable[[Stopped], Iterator[Rewrite]]
+
+HABITS: tuple[Habit, ...] = (
+    *characters.HABITS,
+    *declarations.HABITS,
+    *ops.HABITS,
+    *ranges.HABITS,
+    *numbers.HABITS,
+    *punctuation.HABITS,
+)
+"""The likeliest first: of two that let as much be read, the first is said."""
+
+
+def meant(stopped: Stopped) -> tuple[int, Rewrite | None]:
+    """What was probably meant where the page stopped, and the number of the first token that does
+    not fit then."""
+    best, found = 0, None
+    for habit in HABITS:
+        for rewrite in habit(stopped):
+            got = gets_to(stopped, rewrite)
+            if got > best:
+                best, found = got, rewrite
+    return best, found

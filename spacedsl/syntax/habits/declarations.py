@@ -1,0 +1,249 @@
+"""Declarations as they are written elsewhere: imports, parents, stages, blocks, models."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
+
+ITEMS = ("BLOCK", "HYPERSPACE", "__ANON_1", "MODEL", "TARGET")
+IMPORTS = ("import", "include", "require", "using", "load", "from", "uses", "with")
+PARENTS = ("extends", "inherits", "from", "in", "is", "under", "implements", "isa", "<")
+TYPES = ("int", "float", "str", "list", "tuple", "bool", "number", "any", "activation")
+
+
+def imports(stopped: Stopped) -> Iterator[Rewrite]:
+    """`import "x.space"`, `from std.blocks import *`."""
+    index, word = stopped.index, stopped.token
+    if word.text.lower() not in IMPORTS or "USE" not in stopped.may:
+        return
+    after = stopped.line_end(index)
+    said = stopped.shown(index, after)
+    found = re.match(r"\w+\s*\(?\s*[\"'<]?([\w./-]+)", said)
+    if found is None:
+        return
+    path = found[1]
+    if not path.endswith(".space"):
+        path = f"{path.replace('.', '/')}.space"
+    message = f"`{word.text}` is no word of the language"
+    change, help = Change(index, after, f'use "{path}"'), f'write `use "{path}"`'
+    yield Rewrite("import", message, word.span, (change,), help, "write `use`")
+
+
+def parents(stopped: Stopped) -> Iterator[Rewrite]:
+    """`space a extends b`, `space a (b)`, `model a in b`."""
+    index, word = stopped.index, stopped.token
+    if "OF" not in stopped.may:
+        return
+    if word.text.lower() in PARENTS and stopped.at(1).type == "NAME":
+        parent = stopped.at(1).text
+        message = f"`{word.text}` names no parent here"
+        change = Change(index, index + 1, "of")
+        yield Rewrite("parent", message, word.span, (change,), f"write `of {parent}`", "write `of`")
+    if word.text == "(" and stopped.at(2).text == ")":
+        parent = stopped.at(1).text
+        message = "brackets name no parent here"
+        change = Change(index, index + 3, f"of {parent}")
+        at = stopped.span(index, index + 3)
+        yield Rewrite("parent", message, at, (change,), f"write `of {parent}`", "write `of`")
+
+
+def names(stopped: Stopped) -> Iterator[Rewrite]:
+    """`hyperspace 4pixel`, `hyperspace "mine"`: names that are none."""
+    index, token = stopped.index, stopped.token
+    declares = stopped.at(-1).type in (*ITEMS, "OF", "ELASTIC")
+    if not declares or token.type not in ("INT", "FLOAT", "KERNEL", "QUANTITY", "SETTING"):
+        return
+    after = index + 1
+    while (
+        stopped.tokens[after].span.start == stopped.tokens[after - 1].span.end
+        and stopped.tokens[after].type != "LBRACE"
+    ):
+        after += 1
+    said = stopped.shown(index, after)
+    word = stopped.at(-1).text
+    name = re.sub(r"[^A-Za-z0-9_-]", "-", f"{'stage' if word == 'elastic' else 'n'}{said}")
+    message = f"the name `{said}` begins with a digit"
+    help = f"a name begins with a letter, as `{name}`"
+    change = Change(index, after, name)
+    at = stopped.span(index, after)
+    yield Rewrite("digit", message, at, (change,), help, f"write `{name}`", code="bad-name")
+
+
+def stages(stopped: Stopped) -> Iterator[Rewrite]:
+    """`stage stage1 {`, `stage 1 {`, `stage1 elastic {`, `stage1 { elastic true ... }`."""
+    index, token, before = stopped.index, stopped.token, stopped.at(-1)
+    if (
+        before.text.lower() in ("stage", "layer", "section", "def", "class")
+        and token.type == "NAME"
+    ):
+        change = Change(index - 1, index, "")
+        help = f"a stage begins with its name: `{token.text} {{`"
+        message = f"`{before.text}` does not stand before a stage's name"
+        yield Rewrite("stage", message, before.span, (change,), help, "leave it out")
+    if before.type == "NAME" and token.type == "INT" and stopped.at(1).text == "{":
+        meant = f"{before.text}{token.text}"
+        message = f"`{before.text} {token.text}` is no name"
+        at = stopped.span(index - 1, index + 1)
+        change = Change(index - 1, index + 1, meant)
+        yield Rewrite("stage", message, at, (change,), f"write `{meant}`", f"write `{meant}`")
+    if token.type == "BLOCK" and stopped.at(1).type == "NAME" and "NAME" in stopped.may:
+        change = Change(index, index + 1, "")
+        message = "`block` does not stand before a block's name in a list"
+        yield Rewrite("block", message, token.span, (change,), "leave it out", "leave it out")
+    if token.type != "ELASTIC":
+        return
+    if before.type == "NAME":
+        text = f"elastic {before.text}"
+        at, change = token.span, Change(index - 1, index + 1, text)
+        help = f"write `{text}`"
+        yield Rewrite(
+            "elastic", "`elastic` stands before the stage's name", at, (change,), help, help
+        )
+    opened = _opened(stopped)
+    if opened is None:
+        return
+    after = index + 1
+    while stopped.tokens[after].text.lower() in (":", "=", "true", "yes", "1", ",", ";"):
+        after += 1
+    name = stopped.tokens[opened - 1]
+    end = after - (stopped.tokens[after - 1].text in (",", ";"))
+    said = stopped.shown(index, end)
+    help = f"write `elastic {name.text} {{`"
+    puts = [Put(stopped.span(opened - 1, opened), f"elastic {name.text}")]
+    if "false" in stopped.tokens[after].text.lower():
+        after += 1
+        puts, help = [], "a stage without `elastic` is not elastic: leave it out"
+    cut = stopped.tokens[after].span.start
+    puts.append(Put(stopped.span(index, after)._replace(end=cut), ""))
+    yield Rewrite(
+        "elastic",
+        f"`{said}` does not stand in a stage, `elastic` stands before its name",
+        stopped.span(index, end),
+        (Change(index, after, ""),),
+        help,
+        "move it",
+        tuple(puts),
+    )
+
+
+def _opened(stopped: Stopped) -> int | None:
+    depth = 0
+    for number in range(stopped.index - 1, max(0, stopped.index - 200), -1):
+        text = stopped.tokens[number].text
+        depth += (text == "}") - (text == "{")
+        if depth < 0:
+            return number if stopped.tokens[number - 1].type == "NAME" else None
+    return None
+
+
+def lists(stopped: Stopped) -> Iterator[Rewrite]:
+    """`blocks mbv2, fused`, `block b kernel, expand {`, `mbv2 kernel 3 expand 4`."""
+    index, before = stopped.index, stopped.at(-1)
+    after = index
+    while after < len(stopped.tokens) - 1 and stopped.tokens[after].type in ("NAME", "COMMA"):
+        after += 1
+    if after == index:
+        return
+    listed = [t.text for t in stopped.tokens[index:after] if t.type == "NAME"]
+    at = stopped.span(index, after)
+    if before.type == "BLOCKS":
+        text = f"{{ {' '.join(listed)} }}"
+        message = "`blocks` takes its list in `{` and `}`"
+        change = Change(index, after, text)
+        yield Rewrite("list", message, at, (change,), f"write `blocks {text}`", "put it in braces")
+    if stopped.at(-2).type == "BLOCK" and stopped.tokens[after].text == "{":
+        text = f"({', '.join(listed)})"
+        message = "a block's parameters stand in `(` and `)`"
+        change = Change(index, after, text)
+        help = f"write `{before.text}{text}`"
+        yield Rewrite("list", message, at, (change,), help, "put them in brackets")
+
+
+def parameters(stopped: Stopped) -> Iterator[Rewrite]:
+    """`block b(int k)`, `block b(k: int)`, `block b(k = 3, 5)`."""
+    index, token, before = stopped.index, stopped.token, stopped.at(-1)
+    types = [t for t in (before, stopped.at(1)) if t.text.lower() in TYPES]
+    if (
+        token.type == "NAME"
+        and before in types
+        and stopped.may_at(-1) == {"NAME"} | (stopped.may_at(-1) & {"RPAR"})
+    ):
+        change = Change(index - 1, index, "")
+        message = f"a parameter has no type, as `{before.text}`"
+        yield Rewrite(
+            "type", message, before.span, (change,), f"write `{token.text}`", "leave it out"
+        )
+    if token.text == ":" and stopped.at(1) in types and before.type == "NAME":
+        change = Change(index, index + 2, "")
+        at = stopped.span(index, index + 2)
+        message = f"a parameter has no type, as `{stopped.at(1).text}`"
+        yield Rewrite("type", message, at, (change,), f"write `{before.text}`", "leave it out")
+    kinds = [t.type for t in stopped.tokens[max(0, index - 24) : index]]
+    listed = "LPAR" in kinds[-1 - kinds[::-1].index("LBRACE") if "LBRACE" in kinds else 0 :]
+    if token.type in ("INT", "FLOAT") and before.text == "," and listed and stopped.may == {"NAME"}:
+        after = index + 1
+        while (
+            stopped.tokens[after].type in ("INT", "FLOAT", "COMMA")
+            and stopped.tokens[after + 1].type != "NAME"
+        ):
+            after += 1
+        said = stopped.shown(index, after)
+        yield Rewrite(
+            "default",
+            f"a parameter has one default, so `{said}` does not stand here",
+            stopped.span(index, after),
+            (Change(index - 1, after, ""),),
+            "a stage lists the values to choose from: `mbv2 { kernel 3, 5 }`",
+            "leave them out",
+        )
+
+
+def models(stopped: Stopped) -> Iterator[Rewrite]:
+    """`model m of s @ 224`, `16x2`, `16*3`, `resolution 224`."""
+    index, token = stopped.index, stopped.token
+    if "AT" in stopped.may:
+        word = token.text.lower()
+        if word in ("@", "resolution", "res", "size", "for", "on", "input", "x", "px"):
+            change = Change(index, index + 1, "at")
+            message = f"`{token.text}` says no resolution here"
+            yield Rewrite("at", message, token.span, (change,), "write `at`", "write `at`")
+        if token.type == "INT":
+            change = Change(index, index, "at")
+            message = f"an `at` is missing before `{token.text}`"
+            help = f"write `at {token.text}`"
+            yield Rewrite("at", message, token.span, (change,), help, "put in `at`", code="syntax")
+    times = re.fullmatch(r"([0-9]+)x([1-9])", token.text)
+    if (
+        times
+        and token.type == "KERNEL"
+        and "INT" in stopped.may
+        and "SETTING" not in stopped.may_at(-2)
+    ):
+        text = " ".join([times[1]] * int(times[2]))
+        message = f"`{token.text}` is no block"
+        change = Change(index, index + 1, text)
+        help = f"every block is written: `{text}`"
+        yield Rewrite("times", message, token.span, (change,), help, f"write `{text}`")
+
+
+def versions(stopped: Stopped) -> Iterator[Rewrite]:
+    """`language 1.0`, `language v1`, `version 1`, `stride 2.0`."""
+    index, token = stopped.index, stopped.token
+    if "INT" in stopped.may:
+        whole = re.fullmatch(r"v?([0-9]+)(\.0+)?", token.text, re.IGNORECASE)
+        if whole and token.type in ("FLOAT", "NAME", "SETTING"):
+            change = Change(index, index + 1, whole[1])
+            message = f"`{token.text}` is no whole number"
+            help = f"write `{whole[1]}`"
+            yield Rewrite("whole", message, token.span, (change,), help, help)
+    if token.text.lower() in ("version", "lang", "syntax") and "LANGUAGE" in stopped.may:
+        change = Change(index, index + 1, "language")
+        message = f"`{token.text}` is no word of the language"
+        yield Rewrite(
+            "version", message, token.span, (change,), "write `language 1`", "write `language`"
+        )
+
+
+HABITS = (imports, parents, names, stages, lists, parameters, models, versions)

@@ -1,0 +1,310 @@
+"""Numbers and units as they are written elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from fractions import Fraction
+
+from spacedsl.syntax.rewrite import Change, Rewrite, Stopped
+
+NUMBERS = ("INT", "FLOAT")
+TIMES = {
+    "us": "us usec usecs microsecond microseconds",
+    "ms": "ms msec msecs millis millisecond milliseconds",
+    "s": "s sec secs second seconds",
+}
+SCALES = {
+    "": "flops flop macs mac madds params b byte bytes ops",
+    "K": "k kb kflops kparams thousand kmacs",
+    "M": "m mb mflops mflop mmacs mmac mmadds mparams million mio mil mops",
+    "G": "g gb gflops gflop gmacs gmac gmadds billion bn b",
+}
+BINARY = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+PARTS = r"x|[0-9]+|x[0-9]+(x[0-9]+)*|[0-9]+x[0-9]+|\*"
+PLAIN = (
+    "px",
+    "p",
+    "pixel",
+    "pixels",
+    "ch",
+    "c",
+    "channels",
+    "x",
+    "k",
+    "cores",
+    "threads",
+    "layers",
+)
+"""What needs no unit: sizes in pixels, channels, factors."""
+
+
+def amounts(stopped: Stopped) -> Iterator[Rewrite]:
+    """`900 M`, `900MFLOPs`, `2MB`, `15 ms`, `15msec`: a number and its unit, read before."""
+    for by in (-2, -1, 0):
+        number, unit = stopped.at(by), stopped.at(by + 1)
+        if number.type not in NUMBERS or unit.type not in ("NAME", "SETTING", "X"):
+            continue
+        first = stopped.index + by
+        words = [unit.text]
+        if stopped.at(by + 2).type == "NAME" and not stopped.is_first(by + 2):
+            words.append(stopped.at(by + 2).text)
+        if stopped.is_first(by + 1):
+            continue
+        if "QUANTITY" in stopped.may_at(by):
+            yield from _amount(stopped, first, number.text, words)
+        elif unit.text.lower() in PLAIN and (stopped.touches(by + 1) or len(unit.text) > 1):
+            said = stopped.shown(first, first + 2)
+            yield Rewrite(
+                "plain",
+                f"`{said}` has a unit that needs none",
+                stopped.span(first, first + 2),
+                (Change(first, first + 2, number.text),),
+                f"write `{number.text}`",
+                "leave out the unit",
+            )
+
+
+def _amount(stopped: Stopped, first: int, number: str, words: list[str]) -> Iterator[Rewrite]:
+    for count in range(len(words), 0, -1):
+        after = first + 1 + count
+        meant = quantity(number, "".join(words[:count]), _is_time(stopped, first))
+        if meant is not None:
+            said = " ".join(stopped.shown(first, after).split())
+            help = f"a number and its unit are one word: write `{meant}`"
+            change = Change(first, after, meant)
+            message = f"`{said}` is no amount"
+            at = stopped.span(first, after)
+            yield Rewrite(
+                "amount", message, at, (change,), help, f"write `{meant}`", code="unknown-unit"
+            )
+
+
+def _is_time(stopped: Stopped, first: int) -> bool:
+    """Whether a time is read there: a target's limits, its anchor."""
+    before = [t.type for t in stopped.tokens[max(0, first - 12) : first]]
+    keys = [kind for kind in before if kind in ("LIMIT", "LIMITS", "ANCHOR")]
+    return not keys or keys[-1] != "LIMIT"
+
+
+def quantity(number: str, unit: str, time: bool) -> str | None:
+    """A quantity as it is written here; None where the unit is none of this kind."""
+    word = unit.lower().rstrip(".")
+    for short, known in (TIMES if time else SCALES).items():
+        if word in known.split():
+            return f"{number}{short}"
+    if not time and word in BINARY:
+        return _digits(Fraction(number) * BINARY[word])
+    power = re.fullmatch(r"e([+-]?[0-9]{1,2})", word)
+    if power:
+        amount = Fraction(number) * Fraction(10) ** int(power[1])
+        return _digits(amount) and (f"{_digits(amount)}ms" if time else short_amount(amount))
+    return None
+
+
+def short_amount(amount: Fraction) -> str | None:
+    """A whole amount with K, M or G where that is shorter."""
+    if amount.denominator != 1:
+        return None
+    for letter, scale in (("G", 10**9), ("M", 10**6), ("K", 10**3)):
+        if amount >= scale and (amount * 1000 / scale).denominator == 1:
+            return f"{_digits(amount / scale)}{letter}"
+    return str(amount)
+
+
+def _digits(value: Fraction) -> str | None:
+    """A number in at most six decimals; None where it needs more."""
+    if 10**6 % value.denominator:
+        return None
+    return f"{(Decimal(value.numerator) / value.denominator).normalize():f}"
+
+
+def notations(stopped: Stopped) -> Iterator[Rewrite]:
+    """`50%`, `1/2`, `.5`, `5.`, `1e-1`, `1_000`, `16*2`, `2.0` where a whole number stands."""
+    for by in (-2, -1, 0):
+        first = stopped.index + by
+        for width in range(5, 0, -1):
+            if first < 0 or first + width >= len(stopped.tokens) or width < max(1, -by):
+                continue
+            if first not in stopped.runs:
+                continue
+            said = stopped.shown(first, first + width)
+            value, may = _value(said), stopped.may_at(by)
+            apart = re.search(r"[0-9] [0-9]", said) and "QUANTITY" not in may
+            if value is None or "\n" in said or apart:
+                continue
+            text = short_amount(value) if "QUANTITY" in may else _digits(value)
+            if "/" in said and stopped.at(by - 1).text in ("depth", "width", "kernel"):
+                text = said.replace("/", ", ")
+            if text is None:
+                text = _digits(Fraction(round(value * 100), 100))
+                about = True
+            else:
+                about = False
+            word = "is about" if about else "is written"
+            yield Rewrite(
+                "number",
+                f"`{said}` is no number here",
+                stopped.span(first, first + width),
+                (Change(first, first + width, text or "1"),),
+                f"it {word} `{text}`",
+                f"write `{text}`",
+            )
+
+
+def _value(said: str) -> Fraction | None:
+    """What a number in another notation is worth."""
+    plain = re.fullmatch(r"\+?([0-9]{0,15}(?:\.[0-9]*)?)(?:[eE]([+-]?[0-9]{1,2}))?", said)
+    if plain and re.search(r"[0-9]", plain[1]) and plain[0] != "":
+        base = Fraction(plain[1].rstrip(".") or "0") if plain[1] != "." else None
+        return None if base is None else base * Fraction(10) ** int(plain[2] or 0)
+    percent = re.fullmatch(r"([0-9]{1,5}(?:\.[0-9]+)?)\s*%", said)
+    if percent:
+        return Fraction(percent[1]) / 100
+    grouped = re.fullmatch(r"[0-9]{1,3}(?:([,_' ])[0-9]{3})(?:\1[0-9]{3})*", said)
+    if grouped:
+        return Fraction(re.sub(r"[^0-9]", "", said))
+    sum_ = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]+)?)\s*([*/+])\s*([0-9]{1,6}(?:\.[0-9]+)?)", said)
+    if sum_ and not (sum_[2] == "/" and Fraction(sum_[3]) == 0):
+        left, right = Fraction(sum_[1]), Fraction(sum_[3])
+        return {"*": left * right, "/": left / right if right else None, "+": left + right}[sum_[2]]
+    return None
+
+
+def squares(stopped: Stopped) -> Iterator[Rewrite]:
+    """`kernel 3x3`, `stride 2x2`, `input 3x224`, `3x224x224`, `3 x 224 x 224`, `at 224x224`."""
+    if stopped.at(-1).type == "INPUT" and stopped.token.text in ("(", "["):
+        first, closing = stopped.index, {"(": ")", "[": "]"}[stopped.token.text]
+        end = stopped.close(first, stopped.token.text, closing)
+        listed = re.findall("[0-9]+", stopped.shown(first, end)) if end else []
+        if end and len(listed) > 1 and ".." not in stopped.shown(first, end):
+            said = stopped.shown(first, end + 1)
+            yield from _square(stopped, first, end + 1, said, [int(n[:9]) for n in listed])
+    for by in (0, -1):
+        sign, number = stopped.at(by), stopped.index + by
+        if sign.text in ("by", "@", "X", "*") and stopped.at(by - 2).type == "INPUT":
+            message = f"`{sign.text}` is not how sizes are joined"
+            change = Change(number, number + 1, "x")
+            yield Rewrite("times", message, sign.span, (change,), "write `x`", "write `x`")
+    for by in (-5, -4, -3, -2, -1, 0):
+        first = stopped.index + by
+        if first not in stopped.runs or stopped.at(by).type not in ("INT", "KERNEL"):
+            continue
+        after = first + 1
+        part = PARTS if stopped.at(by - 1).type != "INPUT" else f"{PARTS}|,"
+        while after < len(stopped.tokens) - 1 and "\n" not in stopped.between(after - 1, after):
+            if not re.fullmatch(part, stopped.tokens[after].text):
+                break
+            after += 1
+        said = stopped.shown(first, after)
+        sizes = re.fullmatch(r"[0-9]+(\s*[x*,]\s*[0-9]+)+", said)
+        if not sizes or after <= stopped.index:
+            continue
+        found = [int(n[:9]) for n in re.findall("[0-9]+", said)]
+        yield from _square(stopped, first, after, said, found)
+
+
+def _square(
+    stopped: Stopped, first: int, after: int, said: str, sizes: list[int]
+) -> Iterator[Rewrite]:
+    at = stopped.span(first, after)
+    is_input = stopped.at(first - 1 - stopped.index).type == "INPUT"
+    if is_input and len(sizes) in (2, 3):
+        channels, *rest = sizes if sizes[0] <= 4 or sizes[-1] > 4 else sizes[::-1]
+        text, square = f"{channels} x {rest[0]}", len(set(rest)) == 1
+        if not square:
+            yield Rewrite(
+                "square",
+                f"an image of {rest[0]} x {rest[1]} is not square",
+                at,
+                (Change(first, after, text),),
+                "images are square here: write `channels x resolution`",
+                puts=(),
+            )
+            return
+        help = f"write channels x resolution, with blanks: `{text}`"
+        message = f"`{said}` is no input"
+        yield Rewrite("square", message, at, (Change(first, after, text),), help, f"write `{text}`")
+    elif len(sizes) == 2 and len(set(sizes)) == 1 and "," not in said:
+        text = str(sizes[0])
+        message = f"`{said}` is one number here: kernels, strides and images are square"
+        change = Change(first, after, text)
+        yield Rewrite("square", message, at, (change,), f"write `{text}`", f"write `{text}`")
+    elif len(sizes) == 2 and "*" not in said and "," not in said:
+        yield Rewrite(
+            "square",
+            f"`{said}` is not square",
+            at,
+            (Change(first, after, str(sizes[0])),),
+            "kernels, strides and images are square here: write one number",
+            puts=(),
+        )
+
+
+def swapped(stopped: Stopped) -> Iterator[Rewrite]:
+    """`limit 900M flops`."""
+    index, token, name = stopped.index, stopped.token, stopped.at(1)
+    if stopped.at(-1).type == "LIMIT" and token.type in ("QUANTITY", "INT") and name.type == "NAME":
+        meant = f"{name.text} {token.text}"
+        change, at = Change(index, index + 2, meant), stopped.span(index, index + 2)
+        message = "a limit says first what it is on"
+        help = f"write `limit {meant}`"
+        yield Rewrite("swapped", message, at, (change,), help, f"write `{meant}`")
+    said = stopped.at(-1).text in ("flops", "params", "memory") and stopped.is_first(-1)
+    if said and "LIMIT" in stopped.may_at(-1):
+        first = index - 1
+        change = Change(first, index, f"limit {stopped.at(-1).text}")
+        message = f"`{stopped.at(-1).text}` is no key"
+        help = f"write `limit {stopped.at(-1).text} {token.text}`"
+        at = stopped.at(-1).span
+        yield Rewrite("limit", message, at, (change,), help, "put in `limit`", code="unknown-key")
+
+
+def unitless(stopped: Stopped) -> Iterator[Rewrite]:
+    """`limits 15, 25`."""
+    token, index = stopped.token, stopped.index
+    alone = not stopped.touches(1) or stopped.at(1).type not in ("NAME", "UNKNOWN", "SETTING")
+    if token.type in NUMBERS and "QUANTITY" in stopped.may and alone:
+        meant = f"{token.text}ms"
+        change = Change(index, index + 1, meant)
+        help = f"write `{meant}` for milliseconds"
+        message = f"{token.text} has no unit"
+        yield Rewrite(
+            "unit", message, token.span, (change,), help, f"write `{meant}`", code="unknown-unit"
+        )
+
+
+def negatives(stopped: Stopped) -> Iterator[Rewrite]:
+    """`width -16`."""
+    if stopped.token.text == "-" and stopped.at(1).type in NUMBERS and "INT" in stopped.may:
+        first = stopped.index
+        said = stopped.shown(first, first + 2)
+        change = Change(first, first + 2, stopped.at(1).text)
+        message = f"`{said}` is negative"
+        help = "sizes and settings are never below 0"
+        yield Rewrite("negative", message, stopped.span(first, first + 2), (change,), help, puts=())
+
+
+def several(stopped: Stopped) -> Iterator[Rewrite]:
+    """`stride 1, 2`, `window 2..3`: a list where one number stands."""
+    if stopped.token.text not in (",", "..") or stopped.at(-1).type != "INT":
+        return
+    key = stopped.at(-2).text
+    after = stopped.index + 1
+    while stopped.tokens[after].type in (*NUMBERS, "COMMA", "__ANON_2", "STEP"):
+        after += 1
+    if after > stopped.index + 1:
+        first = stopped.index
+        yield Rewrite(
+            "several",
+            f"`{key}` takes one number, not several",
+            stopped.span(first - 1, after),
+            (Change(first, after, ""),),
+            f"write one of them, as `{key} {stopped.at(-1).text}`",
+            puts=(),
+            code="bad-value",
+        )
+
+
+HABITS = (amounts, swapped, unitless, squares, notations, negatives, several)

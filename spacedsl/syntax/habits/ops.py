@@ -1,0 +1,304 @@
+"""Ops of a body as they are written elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from spacedsl.diagnostics import suggest
+from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
+from spacedsl.syntax.words import keywords
+from spacedsl.text import Span
+
+KERNELLED = ("CONV", "DWCONV", "MAXPOOL", "AVGPOOL")
+OPS = (*KERNELLED, "SE", "POOL", "LINEAR", "DROPOUT", "GLUEDCUT")
+GLUED = r"(conv|dwconv|maxpool|avgpool)-?_?([0-9]+)(?:x([0-9]+))?"
+KERNEL = re.compile(
+    r"(?:(?:k|kernel|kernel_size|ks)\s*[= :]\s*)?"
+    r"([0-9]+)(?:\s*[xX*,]\s*([0-9]+))?(?![\w.])"
+)
+WORDS = ("let", "var", "const", "val", "set", "def", "auto", "int", "float")
+ROUNDING = (
+    "round",
+    "make_divisible",
+    "_make_divisible",
+    "make-divisible",
+    "round_to_8",
+    "int",
+    "ceil",
+    "floor",
+)
+
+
+def kernels(stopped: Stopped) -> Iterator[Rewrite]:
+    """`conv 3`, `conv 3 x 3`, `conv 3*3`, `conv k=3`, `conv kernel 3`, `conv3x3`."""
+    index = stopped.index
+    for by in (0, -1, -2):
+        op = stopped.at(by - 1)
+        if op.type not in KERNELLED or index + by - 1 not in stopped.runs:
+            continue
+        first = index + by
+        said = stopped.shown(first, min(first + 4, len(stopped.tokens) - 1))
+        found = KERNEL.match(said)
+        if found and found[2] in (None, found[1]):
+            end = stopped.tokens[first].span.start + found.end()
+            after = first
+            while stopped.tokens[after].span.start < end and after < len(stopped.tokens) - 1:
+                after += 1
+            meant = f"{found[1]}x{found[1]}"
+            if after > index:
+                yield Rewrite(
+                    "kernel",
+                    f"`{found[0].strip()}` is no kernel",
+                    stopped.span(first, after),
+                    (Change(first, after, meant),),
+                    f"write `{op.text} {meant}`",
+                    f"write `{meant}`",
+                )
+    for by in (0, -1):
+        word = stopped.at(by)
+        glued = re.fullmatch(GLUED, word.text, re.IGNORECASE) if word.type == "NAME" else None
+        if glued and glued[3] in (None, glued[2]):
+            number = index + by
+            meant = f"{glued[1].lower()} {glued[2]}x{glued[2]}"
+            yield Rewrite(
+                "glued",
+                f"`{word.text}` is two words here",
+                word.span,
+                (Change(number, number + 1, meant),),
+                f"write `{meant}`",
+                f"write `{meant}`",
+            )
+
+
+def calls(stopped: Stopped) -> Iterator[Rewrite]:
+    """`conv(3, relu)`, `dropout(0.2)`, `se(8)`, `pool()`."""
+    word, index = stopped.at(-1), stopped.index
+    if stopped.token.text != "(":
+        return
+    kind = word.type if word.type in OPS else _meant(word.text, stopped.may_at(-1))
+    end = stopped.close(index, "(", ")")
+    if kind is None or end is None:
+        return
+    op = word._replace(type=kind, text=keywords()[kind])
+    commas, depth = [], 0
+    for number in range(index + 1, end):
+        text = stopped.tokens[number].text
+        depth += (text == "(") - (text == ")")
+        if text == "," and depth == 0:
+            commas.append(Change(number, number + 1, ""))
+    changes = (Change(index, index + 1, ""), *commas, Change(end, end + 1, ""))
+    inner = (
+        " ".join(stopped.shown(index + 1, end).replace(",", " ").split()) if end > index + 1 else ""
+    )
+    if op.type in KERNELLED and re.match(r"[0-9]+( |$)", inner):
+        kernel = inner.split()[0]
+        inner = inner.replace(kernel, f"{kernel}x{kernel}", 1)
+        changes = (*changes[:1], Change(index + 1, index + 2, f"{kernel}x{kernel}"), *changes[1:])
+    if op.type == "LINEAR" and inner.isdecimal():
+        inner = f"-> {inner}"
+        changes = (*changes[:1], Change(index + 1, index + 2, inner), *changes[1:])
+    if kind != word.type:
+        changes = (Change(index - 1, index, op.text), *changes)
+    help = f"write `{op.text} {inner}`".replace(" `", " `") if inner else f"write `{op.text}`"
+    yield Rewrite(
+        "call",
+        f"what `{op.text}` takes stands behind it, without brackets and commas",
+        stopped.token.span,
+        changes,
+        help,
+        "leave them out",
+    )
+
+
+def _meant(word: str, may: set[str]) -> str | None:
+    """The kind of the op that a word means, where it may stand."""
+    words = {keywords()[kind]: kind for kind in OPS if kind in may}
+    return words.get(suggest(word, words) or "")
+
+
+def bare(stopped: Stopped) -> Iterator[Rewrite]:
+    """`pool 7x7`; `conv 3x3 relu stride`."""
+    index, token, before = stopped.index, stopped.token, stopped.at(-1)
+    if before.type == "POOL" and token.type in ("KERNEL", "INT"):
+        message = "a `pool` goes over the whole map and takes no window"
+        help = "leave it out; `avgpool 2x2` has a window"
+        yield Rewrite(
+            "pool", message, token.span, (Change(index, index + 1, ""),), help, "leave it out"
+        )
+    if before.type == "STRIDE" and stopped.may_at(-1) >= {"NAME", "CONV"}:
+        message = "an op that takes the stage's stride says `strided`"
+        change = Change(index - 1, index, "strided")
+        yield Rewrite("bare", message, before.span, (change,), "write `strided`", "write `strided`")
+
+
+def strides(stopped: Stopped) -> Iterator[Rewrite]:
+    """`conv 3x3 relu stride 2`, `conv 3x3 s=2`, `conv 3x3 / 2`."""
+    index, token = stopped.index, stopped.token
+    first = index
+    named = stopped.at(-1).text in ("s", "strides")
+    if named and (token.text == "=" or token.type in ("INT", "COMMA")):
+        first -= 1
+    elif token.type not in ("STRIDE", "SLASH", "EQUAL") and token.text != "@":
+        return
+    after = first + 1
+    while stopped.tokens[after].text in ("=", ":"):
+        after += 1
+    number = stopped.tokens[after]
+    size = re.fullmatch(r"([1-8])(x\1)?", number.text)
+    if not size or not stopped.may_at(first - index) >= {"NAME", "CONV"}:
+        return
+    stride, after = size[1], after + 1
+    here = stopped.span(first, after)
+    said = " ".join(stopped.shown(first, after).split())
+    own = f"s{stride}"
+    yield Rewrite(
+        "stride",
+        f"`{said}` is no word of an op",
+        here,
+        (Change(first, after, "strided"),),
+        f"write `strided` on the op that takes the stage's stride, or `{own}` for its own stride",
+        "write `strided`",
+        also=((f"write `{own}`", (Put(here, own),)),),
+    )
+
+
+def widths(stopped: Stopped) -> Iterator[Rewrite]:
+    """`conv 3x3 32`, `conv 3x3 width 32`, `linear 10`, `dwconv k -> 32`."""
+    index, token = stopped.index, stopped.token
+    if token.type == "INT" and "__ANON_0" in stopped.may and not stopped.is_first(0):
+        change = Change(index, index + 1, f"-> {token.text}")
+        message = f"`{token.text}` is no word of an op"
+        help = f"the width that an op goes to has an arrow: `-> {token.text}`"
+        yield Rewrite("width", message, token.span, (change,), help, f"write `-> {token.text}`")
+    if token.type == "__ANON_0":
+        line = [t.type for t in stopped.tokens[max(0, index - 6) : index]]
+        ops = [kind for kind in line if kind in OPS]
+        if ops and ops[-1] != "CONV":
+            op = next(t.text for t in reversed(stopped.tokens[:index]) if t.type == ops[-1])
+            for after in range(index + 2, min(index + 8, len(stopped.tokens))):
+                yield Rewrite(
+                    "arrow",
+                    f"`{op}` keeps the number of channels and takes no `->`",
+                    stopped.span(index, after),
+                    (Change(index, after, ""),),
+                    "leave it out: a `conv 1x1 -> width` after it changes the width",
+                    "leave it out",
+                )
+
+
+def lets(stopped: Stopped) -> Iterator[Rewrite]:
+    """`let mid = ...`; `mid = ...` after an op."""
+    index, word = stopped.index, stopped.at(-1)
+    if word.text in WORDS and stopped.token.type == "NAME" and stopped.at(1).text == "=":
+        change = Change(index - 1, index, "")
+        message = f"`{word.text}` does not stand before a size"
+        help = f"write `{stopped.token.text} = ...`"
+        yield Rewrite("let", message, word.span, (change,), help, "leave it out")
+    if stopped.token.text != "=" or word.type != "NAME" or not stopped.is_first(-1):
+        return
+    opened = _body_start(stopped)
+    after = stopped.line_end(index)
+    if opened is None or stopped.at(1).type in ("LBRACE", "RBRACE"):
+        return
+    first = index - 1
+    text = stopped.shown(first, after)
+    column = stopped.source.position(word.span.start)[1]
+    start = stopped.tokens[opened + 1].span.start
+    end = stopped.tokens[after].span.start
+    puts = (
+        Put(Span(start, start), f"{text}\n{' ' * (column - 1)}"),
+        Put(Span(word.span.start, end), ""),
+    )
+    yield Rewrite(
+        "late",
+        f"`{word.text}` is said after the first op of its body",
+        stopped.span(first, after),
+        (Change(first, after, ""),),
+        "sizes stand first in a body, before its ops",
+        "move it up",
+        puts,
+        code="misplaced",
+    )
+
+
+def _body_start(stopped: Stopped) -> int | None:
+    """The number of the bracket that opened the body of a block which is read here."""
+    depth = 0
+    for number in range(stopped.index - 1, max(-1, stopped.index - 400), -1):
+        text = stopped.tokens[number].text
+        depth += (text == "}") - (text == "{")
+        if depth < 0:
+            return number
+    return None
+
+
+def functions(stopped: Stopped) -> Iterator[Rewrite]:
+    """`round(x)`, `make_divisible(x, 8)`, `max(a, b)`; `cin // 4`."""
+    index, name = stopped.index, stopped.at(-1)
+    if stopped.token.text == "/" and stopped.at(-1).text == "/" and stopped.touches(0):
+        change = Change(index - 1, index + 1, "/")
+        number = stopped.at(1).type in ("INT", "FLOAT", "LPAR")
+        if number:
+            at = stopped.span(index - 1, index + 1)
+            help = "write `/`; round8(...) makes a whole number of it"
+            yield Rewrite("divide", "`//` is no sign here", at, (change,), help, "write `/`")
+    if stopped.token.text != "(" or name.type != "NAME":
+        return
+    end = stopped.close(index, "(", ")")
+    if end is None or "ROUND8" not in stopped.may_at(-1):
+        return
+    tail = re.search(r",\s*(divisor\s*=\s*)?8\s*\)$", stopped.shown(index, end + 1))
+    if name.text.lower() in ROUNDING:
+        drop = end - (4 if tail and tail[1] else 2)
+        cut = (Change(drop, end, ""),) if tail else ()
+        yield Rewrite(
+            "function",
+            f"there is no function `{name.text}`",
+            name.span,
+            (Change(index - 1, index, "round8"), *cut),
+            "write `round8(...)`, which rounds to a multiple of 8; it is the only function",
+            "write `round8`",
+        )
+    else:
+        yield Rewrite(
+            "function",
+            f"there is no function `{name.text}`",
+            name.span,
+            (Change(index - 1, end + 1, "8"),),
+            "sizes are made with + - * / and round8(...)",
+            puts=(),
+        )
+
+
+def repeats(stopped: Stopped) -> Iterator[Rewrite]:
+    """`repeat 2 { conv ... }`, `for ... { ... }`."""
+    index, word = stopped.index, stopped.at(-1)
+    if word.text.lower() not in ("repeat", "loop", "for", "times", "stack", "sequential"):
+        return
+    opening = next(
+        (
+            n
+            for n in range(index, index + 8)
+            if n < len(stopped.tokens) and stopped.tokens[n].text == "{"
+        ),
+        None,
+    )
+    end = stopped.close(opening, "{", "}") if opening is not None else None
+    if opening is None or end is None or end == opening + 1:
+        return
+    count = next((int(t.text[:3]) for t in stopped.tokens[index:opening] if t.type == "INT"), 1)
+    body = stopped.shown(opening + 1, end)
+    column = stopped.source.position(word.span.start)[1]
+    text = f"\n{' ' * (column - 1)}".join([body] * min(count, 16))
+    yield Rewrite(
+        "repeat",
+        f"there is no `{word.text}`: a body is written out",
+        stopped.span(index - 1, opening),
+        (Change(index - 1, end + 1, text),),
+        "write its ops again; how often a whole block stands in a stage is the stage's `depth`",
+        "write it out",
+    )
+
+
+HABITS = (kernels, calls, bare, strides, widths, lets, functions, repeats)

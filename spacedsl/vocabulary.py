@@ -1,0 +1,124 @@
+"""The field's other words for what the language says, and words for what it does not say.
+
+A misspelt word is judged by its letters only if it is none of these: `gelu` is one letter from
+`relu` and another function."""
+
+from __future__ import annotations
+
+from functools import cache
+
+_SAME = """
+swish: silu swish1 swishact
+hswish: hardswish hardswishact hsilu hardsilu hswishact
+hsigmoid: hardsigmoid
+sigmoid: logistic sigm
+relu: rectifier reluact
+relu6: relu6act
+nonorm: nobn nobatchnorm withoutbn withoutnorm nobatchnormalization
+bias: withbias usebias
+strided: downsample stride strides stride2 s
+elide: skipifsame
+width: channels filters outchannels planes outplanes ch units features outputchannels nfilters
+depth: layers numlayers nlayers numblocks nblocks repeat repeats reps n repetitions num
+stride: strides subsample downsampling
+window: windows windowsize
+input: resolution imagesize inputsize img image imgsize inputshape inputresolution res resolutions
+limit: constraint constraints budget max atmost
+quality: accuracy qualitytable accuracytable
+blocks: blocktypes ops candidates blockchoices operators
+kernel: kernelsize ks k kernels filtersize
+expand: expansion expandratio expansionratio t expandfactor er e mult multiplier
+act: activation actlayer actfn nonlinearity activations
+flops: macs madds multadds flop multiplyadds mult-adds fmas
+params: parameters param weights numparams nparams modelsize size
+memory: mem ram memoryusage peakmemory sram activationmemory
+conv: conv2d convolution convolution2d convbn convbnrelu convbnact
+dwconv: depthwise depthwiseconv dwconv2d depthwiseconv2d dw dwise depthwiseconvolution convdw
+linear: fc dense fullyconnected classifier gemm
+pool: gap globalavgpool globalpool globalaveragepool adaptiveavgpool2d adaptiveavgpool
+maxpool: maxpool2d maxpooling
+avgpool: avgpool2d averagepool averagepooling
+se: squeezeexcite squeezeexcitation seblock seblocks sqex squeezeandexcitation selayer semodule
+dropout: dropout2d drop
+shortcut: residual skip skipconnection skipconnect identityskip
+identity: id same
+projected: projection proj conv1x1 project
+cin: inchannels inc inplanes inp channelsin inputchannels inchs infeatures inwidth
+cout: outchannels outc oup outplanes channelsout outputchannels outchs outfeatures outwidth
+fused: fusedmbconv fusedmb fusedib fusedmbv
+mbv2: invertedresidual ib mobilenetv2 invertedbottleneck
+mbv3: mobilenetv3
+model: network net architecture arch subnet
+space: searchspace subspace
+hyperspace: hyper supernet supernetwork superspace
+block: cell module def function
+use: import include require using
+language: lang version
+device: hardware platform machine
+runtime: backend engine framework
+threads: numthreads nthreads cores numcores
+types: dtype dtypes precision quantization quantisation datatypes datatype
+limits: deadlines budgets latencies limitsms
+elastic: variable searchable dynamic
+step: by increment
+"""
+
+_NO_ACTIVATION = """gelu mish elu selu prelu leakyrelu lrelu celu tanh softmax softplus hardtanh glu
+quickgelu geluapprox rrelu softsign logsoftmax hardmish htanh swiglu geglu relu2 squaredrelu htanh
+leaky"""
+_NO_OP = """concat cat concatenate upsample interpolate deconv transposeconv convtranspose
+convtranspose2d attention mhsa selfattention gconv groupconv groupedconv grouped groups dilated
+dilation padding pad shuffle channelshuffle reshape permute split slice lstm gru rnn embedding mlp
+layerscale droppath stochasticdepth shift sepconv separableconv xception"""
+_NORMS = """bn batchnorm norm batchnorm2d batchnormalization normalization syncbn bn2d layernorm ln
+gn groupnorm instancenorm withbn withnorm"""
+_NOTHING = """none noact noactivation null nothing off nobias flatten noop passthrough same
+samepadding act activation"""
+
+_HERE = """relu relu6 hswish swish hsigmoid sigmoid strided nonorm bias elide stacked identity
+projected none flops params memory kernel expand act cin cout"""
+
+
+def bare(word: str) -> str:
+    """A word without case and without signs in it."""
+    return word.lower().replace("-", "").replace("_", "").replace(".", "")
+
+
+@cache
+def _synonyms() -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for line in _SAME.strip().splitlines():
+        here, _, others = line.partition(":")
+        for other in others.split():
+            key = bare(other)
+            found[key] = (*found.get(key, ()), here)
+    return found
+
+
+def synonyms(word: str) -> tuple[str, ...]:
+    """The language's words for what `word` says elsewhere."""
+    return _synonyms().get(bare(word), ())
+
+
+def has_meaning(word: str) -> bool:
+    """Whether a word has a meaning of its own, here or elsewhere, so that it is no misspelling."""
+    return word in _HERE.split() or bare(word) in _synonyms() or advice(word) is not None
+
+
+def leaves_out(word: str) -> bool:
+    """Whether what a word says elsewhere is said here by saying nothing."""
+    return bare(word) in [*_NORMS.split(), *_NOTHING.split()]
+
+
+def advice(word: str) -> str | None:
+    """What is done here about a word that has no counterpart."""
+    key = bare(word)
+    if key in _NORMS.split():
+        return "a convolution has batch norm unless it says `nonorm`: leave it out"
+    if key in _NOTHING.split():
+        return "what is not written is not there: leave it out"
+    if key in _NO_ACTIVATION.split():
+        return "the language does not have this activation"
+    if key in _NO_OP.split():
+        return "the language does not have this operator"
+    return None
