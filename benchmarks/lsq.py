@@ -41,7 +41,7 @@ from spacedsl_runtime.quant.lsq import ACT_MAX
 from spacedsl_runtime.train import loop
 from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.loop import Job, train
-from spacedsl_runtime.train.optimise import SHARE
+from spacedsl_runtime.train.optimise import SHARE, optimiser_of
 from spacedsl_runtime.train.quantise import fp32_settings
 from spacedsl_runtime.train.recipe import Recipe, qat_recipe_for, recipe_for
 from spacedsl_runtime.train.run import CHECKPOINT
@@ -125,7 +125,7 @@ def raw_rule() -> Iterator[None]:
         found.param_groups[2][SHARE] = RAW_RATE / recipe.lr
         return found
 
-    usual: Callable[[nn.Module, Recipe], SGD] = loop.optimiser_of
+    usual: Callable[[nn.Module, Recipe], SGD] = optimiser_of
     with (
         patch.object(loop, "optimiser_of", optimiser),
         patch.object(fused, "activation_gradient", with_batch),

@@ -117,7 +117,7 @@ def quantised(plan: Plan, recipe: Recipe, images: Tensor, rounds: int) -> dict[s
                 seconds[name].append(took)
     operators: dict[str, int] = {}
     for name, each in ways.items():
-        with _Counter() as counter:
+        with _Counter() as counter:  # type: ignore[no-untyped-call]
             each.step(0)
         operators[name] = counter.count
     memory = {name: each.memory() for name, each in ways.items()}
@@ -194,7 +194,7 @@ def straight_through() -> Iterator[None]:
         yield
 
 
-class _Counter(TorchDispatchMode):
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts what torch dispatches below autograd."""
 
     count = 0

@@ -151,7 +151,7 @@ def test_fused_gradients_are_those_of_straight_through_estimates(
         active = lsq.straight_through(scale, scale.clamp(lsq.SCALE_FLOOR, ceiling))
         return straight_activation(x, active, beta)
 
-    pairs = [
+    pairs: list[tuple[Fake, Fake, tuple[Tensor, ...]]] = [
         (straight, lambda x, s, b: fake_activation(x, s, b, ceiling), (x, scale, beta)),
         (
             lambda x, s: straight(x, s, x.new_zeros(())),

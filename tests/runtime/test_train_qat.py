@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from spacedsl_runtime import load_checkpoint, load_supernet, read_plan
 from spacedsl_runtime.elastic.supernet import Supernet
 from spacedsl_runtime.errors import CheckpointError, DivergedError, RecipeError, RunError
+from spacedsl_runtime.quant.fake import ActivationQuantiser
 from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.train.losses import adaptive_alpha_divergence, kl_divergence
 from spacedsl_runtime.train.optimise import optimiser_of, set_rate
@@ -141,7 +142,9 @@ def test_a_scale_moves_by_a_share_of_itself_however_small_its_gradient() -> None
     recipe = Recipe(steps=2, batch=8, lr=0.1, warmup=0, weight_decay=1e-4, quantiser_lr=0.01)
     optimiser = optimiser_of(qat, recipe)
     scales = [p for n, p in qat.named_parameters() if n.endswith(".scale")]
-    offset = next(q for q in qat.edges.values() if not q.fixed)
+    offset = next(
+        q for q in qat.edges.values() if isinstance(q, ActivationQuantiser) and not q.fixed
+    )
     steady, torn = scales[: len(scales) // 2], scales[len(scales) // 2 :]
     before = [float(p.detach()) for p in scales]
     for step in range(30):
