@@ -28,7 +28,7 @@ from spacedsl.ir.block import (
     walk,
 )
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, names_in
-from spacedsl.ir.identity import inlined
+from spacedsl.ir.inline import inlined
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import number, whole
 from spacedsl.syntax.tree import Node, Token

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spacedsl.ir.block import op_sizes
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8
-from spacedsl.ir.identity import inlined
+from spacedsl.ir.inline import inlined
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.lang.report import Report
 from spacedsl.passes.bind import BindError, Site, output_size

@@ -25,6 +25,7 @@ from spacedsl.ir.block import (
 )
 from spacedsl.ir.expr import EvaluationError, Exact, evaluate, evaluate_size, exact
 from spacedsl.ir.sampling import smallest
+from spacedsl.ir.settings import canonical_settings
 from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.ir.subnet import Subnet, SubnetBlock
 
@@ -300,9 +301,8 @@ def output_size(site: Site) -> int:
 
 
 def site_of(choice: BlockChoice, block: SubnetBlock, cin: int, size: int, stride: int) -> Site:
-    """The site of one subnet block."""
-    settings = tuple((s.name, s.value) for s in block.settings)
-    return Site(choice, cin, block.width, size, stride, settings)
+    """The site of one subnet block; settings that mean nothing there are at their least."""
+    return Site(choice, cin, block.width, size, stride, canonical_settings(choice, block))
 
 
 def subnet_sites(subnet: Subnet) -> tuple[tuple[Site, ...], ...]:
