@@ -8,6 +8,7 @@ from typing import Literal
 from spacedsl.ir.block import (
     ACTIVATIONS,
     COUT,
+    MAX_KERNEL,
     PROJECTION,
     Block,
     Conv,
@@ -34,7 +35,6 @@ from spacedsl.lang.values import number, whole
 from spacedsl.syntax.tree import Node, Token
 
 SIZES = ("cin", "cout")
-MAX_KERNEL = 31
 MAX_CLASSES = 1_000_000
 MAX_PARAMS = 8
 MAX_NAMES = 64
