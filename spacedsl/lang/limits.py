@@ -70,7 +70,7 @@ def _check_any(space: Space, limit: Limit, node: Node, report: Report) -> None:
         message = (
             f"the least {cost} of a network of `{space.name}` is {least:,}, more than {most:,}"
         )
-        help = f"raise the limit, {_short(most)}, or let the space have smaller networks"
+        help = "raise the limit, or let the space have smaller networks"
         report.error("over-limit", message, node.first("limit") or node.token("NAME"), help)
 
 
