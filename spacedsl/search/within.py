@@ -18,13 +18,13 @@ Alternatives = tuple[tuple[tuple[Stage, ...], ...], ...]
 
 
 class Within:
-    """Of a hyperspace with a limit. Sums are negated, (4, widths): FLOPs, parameters, weights and
-    memory by the width that goes out of some stages, or comes into them."""
+    """Of a hyperspace with a limit. Sums are negated, (3, widths): FLOPs, parameters and memory by
+    the width that goes out of some stages, or comes into them."""
 
     def __init__(self, hyper: Space, alternatives: Alternatives) -> None:
         if hyper.limit is None:
             raise ValueError(f"{hyper.name} has no limit")
-        said = hyper.limit.flops, hyper.limit.params, None, hyper.limit.memory
+        said = hyper.limit.flops, hyper.limit.params, hyper.limit.memory
         self._most = np.array([np.inf if most is None else most for most in said])
         self._alternatives = alternatives
         self._stages = list(walk(hyper, hyper.resolutions[-1]))
@@ -49,14 +49,14 @@ class Within:
         one of those of window `window` of the elastic stage right before it."""
         chosen = dict(zip(self._elastic[-len(genes) :], genes, strict=True))
         steps = list(self._steps_of(chosen, min(chosen), len(self._stages), window))
-        state: Floats = np.zeros((4, steps[-1].shape[2]))
+        state: Floats = np.zeros((3, steps[-1].shape[2]))
         for step in reversed(steps):
             state = joined(step, state[:, None]).min(axis=2)
         return state
 
     def over(self, heads: Sequence[Floats], tails: Sequence[Floats]) -> NDArray[np.bool_]:
         """(heads, tails): whether the space of a head and a tail has a network that costs more."""
-        left, right = np.stack(heads, axis=1), np.stack(tails, axis=1)  # (4, N, C)
+        left, right = np.stack(heads, axis=1), np.stack(tails, axis=1)  # (3, N, C)
         found = np.zeros((left.shape[1], right.shape[1]), dtype=bool)
         for c in range(left.shape[2]):
             sums = joined(left[:, :, None, c], right[:, None, :, c])
@@ -80,7 +80,7 @@ class Within:
 
     @staticmethod
     def _through(steps: Iterator[Floats]) -> Floats:
-        state: Floats = np.zeros((4, 1))
+        state: Floats = np.zeros((3, 1))
         for step in steps:
             state = joined(state[:, :, None], step).min(axis=1)
         return state
@@ -97,5 +97,5 @@ class Within:
 
 
 def _greatest(sites: Sequence[Site]) -> Floats:
-    """Greatest costs, negated, as `transitions` minimises."""
-    return costs(sites)[1::2]
+    """Greatest FLOPs, parameters and memory, negated, as `transitions` minimises."""
+    return costs(sites)[[1, 3, 7]]
