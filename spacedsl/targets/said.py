@@ -32,7 +32,7 @@ def said_errors(page: Page) -> tuple[Diagnostic, ...]:
 def elsewhere(target: Target) -> list[str]:
     """A warning where a page describes a device, but takes the latencies of this machine."""
     if not target.measured or HERE in target.device.lower():
-        return None
+        return []
     return [
         f'target `{target.name}` describes "{target.device}", but `latency profile` is what the '
         f"machine that runs spacedsl measures; say `{HERE}` in `device`, or name a table or the "
