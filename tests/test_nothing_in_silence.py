@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from spacedsl.bridges.timm import read_stacks
 from spacedsl.bridges.timm_network import Frame, network

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from spacedsl.ir.block import ACTIVATIONS
+from spacedsl.ir.block import ACTIVATIONS, MAX_KERNEL
 from spacedsl.lang.blocks import (
     ACTS,
     FLAGS,
     MAX_CLASSES,
-    MAX_KERNEL,
     MAX_NAMES,
     MAX_OPS,
     MAX_PARAMS,

@@ -109,8 +109,8 @@ def _one_change(base: Page, ours: Page, theirs: Page, common: list[str]) -> bool
 
 
 def merged(base: Page, ours: Page, theirs: Page) -> tuple[Page | None, str]:
-    pages = (Source("p", text_of(page)) for page in (base, ours, theirs))
-    found = merge_pages(*pages, _merge_text)
+    old, mine, other = (Source("p", text_of(page)) for page in (base, ours, theirs))
+    found = merge_pages(old, mine, other, _merge_text)
     assert ("<<<<<<< ours" in found.text) == found.conflict
     return (None if found.conflict else page_of(found.text)), found.text
 
