@@ -61,6 +61,8 @@ def merge_pages(base: Source, ours: Source, theirs: Source, merge_text: MergeTex
 def merge_lines(base: str, ours: str, theirs: str, merge_text: MergeText) -> tuple[str, bool]:
     """As `merge_text`, but a conflict also where lines that both sides moved or changed come out
     as neither side wrote them."""
+    if theirs in (base, ours) or ours == base:
+        return (theirs if ours == base else ours), False
     text, conflict = merge_text(base, ours, theirs)
     sides = (t.splitlines() for t in (base, ours, theirs, text))
     if conflict or not unfaithful(*sides):

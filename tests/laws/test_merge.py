@@ -8,7 +8,7 @@ import re
 from itertools import permutations
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacedsl.cli.git import _merge_text
@@ -133,15 +133,15 @@ def check(seed: int) -> bool:
 
 
 @given(st.integers(0, 2**32))
-@example(0)
+@settings(max_examples=60)
 def test_no_edit_is_lost(seed: int) -> None:
     check(seed)
 
 
 def test_many_pairs_merge() -> None:
     """A merge that refuses everything loses nothing either: about as many as may merge do."""
-    clean = sum(check(seed) for seed in range(200))
-    assert clean > 30
+    clean = sum(check(seed) for seed in range(100))
+    assert clean > 15
 
 
 BASE = {"s1": "width 8", "s2": "width 16", "s3": "width 24"}
