@@ -36,7 +36,7 @@ def open_page(spec: str | Path) -> tuple[Page, str | None]:
 
 def _locate(spec: str) -> tuple[Path, str, str]:
     """Path, how to show it, and the item asked for ("" for none)."""
-    where, _, item = spec.partition("#")
+    where, item = split_item(spec)
     path = Path(where)
     if path.is_file() or path.name != where or path.suffix == SUFFIX:
         return path, where, item
@@ -48,6 +48,14 @@ def _locate(spec: str) -> tuple[Path, str, str]:
     close = suggest(where, [p.stem for p in library().rglob(f"*{SUFFIX}")])
     help = f"did you mean `{close}`?" if close else "see the library's pages in spaces/"
     raise fault("cannot-read", message, help=help)
+
+
+def split_item(spec: str) -> tuple[str, str]:
+    """`PATH#ITEM` in two, "" for no item; a path may have `#` too."""
+    where, sign, item = spec.rpartition("#")
+    if not sign or Path(spec).is_file() or "/" in item:
+        return spec, ""
+    return where, item
 
 
 def load(spec: str | Path) -> Item:
@@ -99,7 +107,28 @@ def examine(spec: str | Path) -> tuple[Page | None, tuple[Diagnostic, ...]]:
         page = Loader().open(path, shown)
     except SpaceError as error:
         return None, error.diagnostics
-    return page, check_page(page)
+    return page, page_errors(page)
+
+
+def page_errors(page: Page) -> tuple[Diagnostic, ...]:
+    """Every error of a page: what the language says of it, and what targets say of its targets."""
+    from spacedsl.targets.said import said_errors
+
+    return check_page(page) + said_errors(page)
+
+
+def page_warnings(page: Page) -> tuple[str, ...]:
+    """What a page without errors says that is easily not what was meant."""
+    from spacedsl.lang.limits import limit_warnings
+    from spacedsl.targets.said import elsewhere
+
+    found: list[str] = []
+    for item in map(page.get, page.names):
+        if isinstance(item, Space):
+            found += limit_warnings(item)
+        elif isinstance(item, Target):
+            found += elsewhere(item)
+    return tuple(found)
 
 
 def sample(space: Space, count: int = 1, seed: int = 0) -> list[Subnet]:

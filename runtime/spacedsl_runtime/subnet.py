@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from spacedsl_runtime.errors import SubnetError
 from spacedsl_runtime.plan import Number, Plan, Stage
 from spacedsl_runtime.reader import Mismatch, build, check_stamp, read_json
+from spacedsl_runtime.settings import Settings, shared_groups
 
 FORMAT = "spacedsl-subnet"
 VERSION = 1
@@ -59,7 +60,8 @@ def _extreme(plan: Plan, resolution: int | None, end: int, name: str) -> Subnet:
 
 def sample(plan: Plan, rng: random.Random, resolution: int | None = None) -> Subnet:
     """A random subnet: uniform over all declared resolutions (unless given), then per stage a
-    uniform window and depth, per block uniform width and settings (shared ones drawn once)."""
+    uniform window and depth, per block a uniform width and uniform settings of those that are
+    different blocks (shared ones drawn once)."""
     chosen = resolution or rng.choice(plan.resolutions)
     cin = rng.choice(plan.stages[0].first.cin) if plan.kind == "bkd" else None
     stages = tuple(_random_stage(stage, rng) for stage in plan.stages)
@@ -70,10 +72,18 @@ def _random_stage(stage: Stage, rng: random.Random) -> tuple[Block, ...]:
     widths: Sequence[int] = rng.choice(stage.windows) if stage.widths else (0,)
     depth = rng.choice(stage.depths)
     width_of = _drawer(rng, widths, "width" in stage.shared)
+    settings_of = _settings_drawer(stage, rng)
+    return tuple(Block(width_of(), settings_of()) for _ in range(depth))
+
+
+def _settings_drawer(stage: Stage, rng: random.Random) -> Callable[[], Settings]:
+    """Draws the settings of a block; where all combinations are different, value by value."""
+    groups = shared_groups(stage)
+    if groups is not None:
+        group = rng.choice(groups)
+        return lambda: rng.choice(group)
     value_of = [(p.name, _drawer(rng, p.values, p.name in stage.shared)) for p in stage.params]
-    return tuple(
-        Block(width_of(), tuple((name, draw()) for name, draw in value_of)) for _ in range(depth)
-    )
+    return lambda: tuple((name, draw()) for name, draw in value_of)
 
 
 T = TypeVar("T")

@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import product
 from pathlib import Path
 
 from spacedsl import api
+from spacedsl.ir.settings import combinations
 from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
 from spacedsl.lang.page import library
@@ -132,12 +132,10 @@ def _places(space: Space) -> Iterator[tuple[int, int]]:
 
 
 def _variants(space: Space) -> Iterator[tuple[int, tuple[Setting, ...]]]:
-    """Every block type with every setting, as the position of its choice and its settings."""
+    """Every block type, as the position of its choice, with its different settings."""
     for position, choice in enumerate(space.stages[BODY].choices):
-        names = [arg.name for arg in choice.numeric]
-        for values in product(*(arg.values for arg in choice.numeric)):
-            pairs = zip(names, values, strict=True)
-            yield position, tuple(Setting(name=n, value=v) for n, v in pairs)
+        for chosen in combinations(choice):
+            yield position, tuple(Setting(name=n, value=v) for n, v in chosen)
 
 
 def _name(choice: BlockChoice, settings: tuple[Setting, ...]) -> str:

@@ -9,6 +9,7 @@ widths."""
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from spacedsl.bridges.config import Entry
 from spacedsl.bridges.settings import Part, member
@@ -142,7 +143,14 @@ def _resnet(
     return space.model_copy(update={"stages": tuple(stages)})
 
 
-KEYS = ("ks", "e", "d", "w", "wid", "r", "image_size")
+MOBILE, RESNET = ("ks", "e", "d"), ("e", "d", "w")
+"""What settings of either family say, besides the resolution."""
+
+PIXELS = ("r", "image_size")
+UNSAID = ("wid",)
+"""What Once-for-All writes without a value."""
+
+KEYS = tuple(dict.fromkeys((*MOBILE, *RESNET, *UNSAID, *PIXELS)))
 
 
 def setting_subnet(
@@ -150,16 +158,30 @@ def setting_subnet(
 ) -> Subnet:
     """The subnet of a setting, of `space` or else of the baseline that its lists fit. `resolution`
     where the setting says none. Raises `SpaceError`."""
-    table = setting.table(KEYS)
-    said = [table[key] for key in ("r", "image_size") if key in table]
-    pixels = said[0].items()[0].whole() if said else resolution
+    table = {k: entry for k, entry in setting.table(KEYS).items() if entry.value is not None}
+    setting = replace(setting, value=table)
+    said = [entry for key in PIXELS if key in table for entry in table[key].items()]
+    for entry in said[1:]:
+        if entry.whole() != said[0].whole():
+            raise entry.fail(f"{entry.whole()} px, but {said[0].path} is {said[0].whole()}")
+    pixels = said[0].whole() if said else resolution
     if pixels is None:
         raise fault("missing-option", "the setting does not say its resolution", "e.g. --at 224")
     if "w" in table:
         parts_space = space or baseline("resnet50")
+        _only(table, RESNET, parts_space)
         return member(parts_space, pixels, _resnet_parts(setting, parts_space), name)
     found = space or baseline(_family(setting))
+    _only(table, MOBILE, found)
     return member(found, pixels, _mobile_parts(setting, found), name)
+
+
+def _only(table: dict[str, Entry], known: tuple[str, ...], space: Space) -> None:
+    """Raises `SpaceError` for a key that says what the space has no choice of."""
+    for key, entry in table.items():
+        if key not in (*known, *PIXELS):
+            help = f"its settings say {', '.join(known)} and the resolution"
+            raise entry.fail(f"{space.name} has nothing that `{key}` chooses", help)
 
 
 def _family(setting: Entry) -> str:

@@ -41,7 +41,7 @@ class Given:
 
 def given(text: str) -> Given:
     """A path, PATH#ITEM, or the thing itself. Raises `SpaceError`."""
-    where, _, item = text.partition("#")
+    where, _, item = text.rpartition("#") if "#" in text else (text, "", "")
     for path, name in ((text, ""), (where, item)):
         if _is_file(path):
             return Given(decode(read_bounded(Path(path), MAX_BYTES), path), name, True)

@@ -25,6 +25,13 @@ class Part:
 def member(space: Space, resolution: int, parts: tuple[Part, ...], name: str) -> Subnet:
     """The member of `space`, of one block type per stage. What no setting says takes the space's
     least value. Raises `SpaceError` where it is none."""
+    for declared, part in zip(space.stages, parts, strict=True):
+        known = [arg.name for arg in declared.choices[0].numeric]
+        for said in dict.fromkeys(key for one in part.settings for key in one):
+            if said not in known:
+                message = f"{space.name} has no {said} to choose in {declared.name}"
+                help = f"its blocks have {', '.join(known) or 'nothing to choose'}: leave it out"
+                raise fault("bad-import", message, help)
     stages = tuple(map(_stage, space.stages, parts))
     subnet = Subnet(name=name, of=space, resolution=resolution, stages=stages)
     found = subnet_mismatch(space, subnet)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
+from typing import Literal
 
 from spacedsl.bridges.timm import Said, Stack
 from spacedsl.diagnostics import fault
@@ -18,15 +19,20 @@ PAGE = "std/timm.space"
 """The page of the library that says timm's blocks."""
 
 
+SeOf = Literal["expanded", "input"]
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """What block strings do not say: width of the stem's conv 3x3 and of the last conv 1x1 after
     the pool, the network's default activation, resolution in pixels, classes. The defaults are
-    MobileNetV3's (Howard et al., ICCV 2019, Table 1)."""
+    MobileNetV3's (Howard et al., ICCV 2019, Table 1). `se`: the width that SE's ratio is of, as
+    timm's `se_from_exp`: that after the expansion, or the block's input (FBNetV3, EfficientNet)."""
 
     stem: int = 16
     head: int = 1280
     act: str = "hswish"
+    se: SeOf = "expanded"
     resolution: int = 224
     classes: int = 1000
 
@@ -39,7 +45,7 @@ def network(stacks: tuple[Stack, ...], frame: Frame, name: str) -> Subnet:
     for number, stack in enumerate(stacks):
         for turn, run in enumerate(_runs(stack, frame)):
             suffix = f"-{turn + 1}" if turn else ""
-            block = page.get(_block_name(run[0]))
+            block = page.get(_block_name(run[0], frame))
             if not isinstance(block, Block):
                 raise TypeError(block)
             stages.append(_stage(f"stage{number}{suffix}", block, run, frame))
@@ -76,11 +82,15 @@ def _head(frame: Frame) -> Stage:
     return Stage(name="head", choices=(BlockChoice(block=body),), widths=(frame.head,), window=1)
 
 
+EXPANDING = ("ir", "er")
+"""Kinds with a width after the expansion; `-se-in` blocks squeeze to a ratio of the input's."""
+
+
 def _runs(stack: Stack, frame: Frame) -> list[list[Said]]:
     """A stack cut where its block type or activation changes: a stage has one of each."""
 
     def key(said: Said) -> tuple[str, str]:
-        return _block_name(said), said.act or frame.act
+        return _block_name(said, frame), said.act or frame.act
 
     runs = [list(group) for _, group in groupby(stack, key)]
     for run in runs:
@@ -92,8 +102,10 @@ def _runs(stack: Stack, frame: Frame) -> list[list[Said]]:
 MAX_DEPTH = 64
 
 
-def _block_name(said: Said) -> str:
+def _block_name(said: Said, frame: Frame) -> str:
     name = said.kind + ("-se" if said.ratio else "")
+    if said.ratio and frame.se == "input" and said.kind in EXPANDING:
+        name += "-in"
     if said.kind == "cn":
         return "cn-skip" if said.skip else "cn"
     return name if said.skip or said.kind == "dsa" else f"{name}-noskip"

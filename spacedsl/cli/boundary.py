@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -62,8 +63,14 @@ def emit(payload: dict[str, Any], diagnostics: Iterable[Diagnostic] = ()) -> Non
 
 
 def print_json(value: object) -> None:
-    """JSON on standard output, in any encoding."""
-    print(json.dumps(value, indent=2))
+    """JSON on standard output, in any encoding. Counts of subnets are exact, of any length."""
+    most = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        text = json.dumps(value, indent=2)
+    finally:
+        sys.set_int_max_str_digits(most)
+    print(text)
 
 
 def report(diagnostics: Iterable[Diagnostic], format: StrEnum) -> None:
@@ -83,7 +90,7 @@ def report(diagnostics: Iterable[Diagnostic], format: StrEnum) -> None:
 
 def format_asked(args: Sequence[str]) -> Findings:
     """The output format that a command line asks for, right or wrong as it may be."""
-    for word, value in zip(args, [*args[1:], ""], strict=True):
+    for word, value in zip_longest(args, args[1:], fillvalue=""):
         chosen = value if word == "--format" else word.removeprefix("--format=")
         if word.startswith("--format") and chosen in Findings.__members__:
             return Findings(chosen)

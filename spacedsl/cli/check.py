@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +12,19 @@ import typer
 from spacedsl import api
 from spacedsl.cli.boundary import DIFFERS, ERROR, FINDINGS, Findings, emit, report
 from spacedsl.cli.gate import Checked, Of, checked, open_gate
-from spacedsl.diagnostics import Diagnostic, fault
+from spacedsl.cli.pages import STDIN, read_stdin
+from spacedsl.diagnostics import Diagnostic, SpaceError, fault
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.page import Page
+from spacedsl.lang.page import SUFFIX, Loader, Page
 from spacedsl.passes.network import subnet_identity
 
 
 def check(
-    files: list[Path] = typer.Argument(..., help="Pages to check."),
+    files: list[str] = typer.Argument(
+        ..., help="Pages to check; a folder for those in it, - for standard input."
+    ),
     target: str | None = typer.Option(None, "--target", help="Also latencies on this target."),
     max_latency: str | None = typer.Option(
         None, "--max-latency", help="The most that is allowed there, e.g. 15ms; exit 1 above it."
@@ -31,7 +36,7 @@ def check(
 ) -> None:
     """Check pages: syntax, names, membership, that every block body fits its sizes, and latencies.
     Nothing is measured for that: a target of this machine has to be profiled before."""
-    examined = [(file, *api.examine(file)) for file in files]
+    examined = [(name, *_examined(name)) for file in files for name in _named(file)]
     found = list(dict.fromkeys(d for _, _, errors in examined for d in errors))
     pages = {str(file): page for file, page, _ in examined if page is not None}
     timed = {} if found else _timed(pages, target, max_latency, of)
@@ -40,12 +45,13 @@ def check(
     if found or format in (Findings.sarif, Findings.github):
         report([*found, *slow], format)
         raise typer.Exit(code)
+    warned = [warning for page in pages.values() for warning in api.page_warnings(page)]
     if format is Findings.json:
         listed = [
             {"file": file, "items": _items(page, timed.get(file, []))}
             for file, page in pages.items()
         ]
-        emit({"files": listed}, slow)
+        emit({"files": listed, "warnings": warned}, slow)
         raise typer.Exit(code)
     for file, page in pages.items():
         latencies = timed.get(file, [])
@@ -58,8 +64,37 @@ def check(
                 f"  {latency.item}{which}: {latency.latency_ms:.4g} ms on {latency.target} "
                 f"({latency.coverage}), at most {latency.max_ms:g} ms"
             )
+    for warning in warned:
+        print(f"warning: {warning}", file=sys.stderr)
     report(slow, format)
     raise typer.Exit(code)
+
+
+def _named(file: str) -> Iterator[str]:
+    """The pages that a word of the command line names. Raises `SpaceError` where a folder has
+    none; folders whose name begins with a dot are not looked into."""
+    folder = Path(file)
+    if file == STDIN or not folder.is_dir():
+        yield file
+        return
+    found = [
+        path
+        for path in sorted(folder.rglob(f"*{SUFFIX}"))
+        if path.is_file() and not any(p[0] == "." for p in path.relative_to(folder).parts)
+    ]
+    if not found:
+        raise fault("empty-folder", f"there is no page (*{SUFFIX}) in {folder}")
+    yield from map(str, found)
+
+
+def _examined(name: str) -> tuple[Page | None, tuple[Diagnostic, ...]]:
+    if name != STDIN:
+        return api.examine(name)
+    try:
+        page = Loader().open_source(read_stdin(), Path())
+    except SpaceError as error:
+        return None, error.diagnostics
+    return page, api.page_errors(page)
 
 
 Timed = list[tuple[Checked, Diagnostic | None]]

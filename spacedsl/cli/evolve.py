@@ -142,7 +142,7 @@ def _check_files(
     check_out(out)
     others = {
         "journal": journal,
-        "hyperspace": Path(hyper.partition("#")[0]),
+        "hyperspace": Path(api.split_item(hyper)[0]),
         **{f"target {target}": Path(target) for target in targets},
     }
     for what, other in others.items():

@@ -50,12 +50,14 @@ class _Facts(Frozen):
 
 class ModelFacts(_Facts):
     """A model: FLOPs are multiply-accumulates, `resolution` in pixels, `memory` the bytes of 8-bit
-    activations that are alive at a time."""
+    activations that are alive at a time. `weights` are those of the deployed network, biases and
+    norms included; `params` has three LSQ+ scalars per convolution too."""
 
     kind: Literal["model"]
     resolution: int
     flops: int
     params: int
+    weights: int
     memory: int
     subnets: Literal[1]
     latency: Latency | None = None
@@ -68,6 +70,7 @@ class SpaceFacts(_Facts):
     resolutions: list[int]
     flops: Bounds
     params: Bounds
+    weights: Bounds
     memory: Bounds
     subnets: int
     spaces: int

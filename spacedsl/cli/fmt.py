@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from pathlib import Path
 
 import typer
 
 from spacedsl.cli.boundary import DIFFERS, FINDINGS, Findings, emit, report
+from spacedsl.cli.pages import STDIN, read_stdin
 from spacedsl.diagnostics import Diagnostic, SpaceError, place
 from spacedsl.files import write_atomic
-from spacedsl.lang.page import MAX_BYTES, decode, read_source
+from spacedsl.lang.page import read_source
 from spacedsl.syntax.printer import format_text
 from spacedsl.text import Source, Span
 
@@ -31,11 +31,11 @@ def fmt(
             print(_diff(source, text), end="")
         if check or diff:
             continue
-        if source.name == "-":
+        if source.name == STDIN:
             print(text, end="")
         elif source.text != text:
             write_atomic(Path(source.name), text)
-    if "-" not in files or check:
+    if STDIN not in files or check:
         _report(changed, files, format, silent=not check or diff)
     if changed and (check or diff):
         raise typer.Exit(DIFFERS)
@@ -73,9 +73,7 @@ def _unformatted(source: Source) -> Diagnostic:
 
 
 def _read(name: str) -> Source:
-    if name == "-":
-        return decode(sys.stdin.buffer.read(MAX_BYTES + 1), "-")
-    return read_source(Path(name))
+    return read_stdin() if name == STDIN else read_source(Path(name))
 
 
 def _diff(source: Source, text: str) -> str:

@@ -14,7 +14,7 @@ from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import write_atomic
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.merge import merge_pages
+from spacedsl.lang.merge import merge_lines, merge_pages
 from spacedsl.lang.page import Loader, Page, read_source
 from spacedsl.lang.resolve import resolved_text
 from spacedsl.syntax.printer import format_text
@@ -30,14 +30,20 @@ HEADERS = r"^((hyperspace|space|model|block|target)[ \t].*)$"
 
 
 def _settings() -> dict[str, str]:
-    """git's settings. Where spacedsl fails or is gone, a diff shows the text as it is."""
+    """git's settings. Where spacedsl fails or is gone, a diff shows the text as it is, and a merge
+    is git's own: it leaves ordinary conflict markers."""
     command = f'"{sys.executable}" -m spacedsl git'
     shown = f'{command} textconv "$1" 2>/dev/null || cat "$1"'
+    merged = (  # a Python without spacedsl exits 1 as a conflict does, but writes no markers
+        f'{command} merge "$@"; code=$?; [ $code -eq 0 ] && return 0; '
+        f"[ $code -eq {DIFFERS} ] && grep -q '^<<<<<<< ' \"$2\" && return {DIFFERS}; "
+        'git merge-file -L ours -L base -L theirs "$2" "$1" "$3"'
+    )
     return {
         "diff.space.textconv": f"show() {{ {shown}; }}; show",
         "diff.space.xfuncname": HEADERS,
         "merge.space.name": "spacedsl: stage by stage",
-        "merge.space.driver": f"{command} merge %O %A %B %P",
+        "merge.space.driver": f"join() {{ {merged}; }}; join %O %A %B %P",
     }
 
 
@@ -149,7 +155,7 @@ def merge(
         merged = merge_pages(old, mine, other, _merge_text)
         text, conflict = merged.text, merged.conflict
     except SpaceError:
-        text, conflict = _merge_text(old.text, mine.text, other.text)
+        text, conflict = merge_lines(old.text, mine.text, other.text, _merge_text)
     write_atomic(ours, text)
     if conflict:
         raise typer.Exit(DIFFERS)

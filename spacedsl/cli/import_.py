@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from spacedsl.bridges.timm_network import Frame
 
 
+class SeOf(StrEnum):
+    """The width that SE's ratio is of."""
+
+    expanded = "expanded"
+    input = "input"
+
+
 class From(StrEnum):
     """Notations."""
 
@@ -31,6 +39,12 @@ class From(StrEnum):
     attentivenas = "attentivenas"
     timm = "timm"
     json = "json"
+
+
+SE_NOTE = (
+    "strings do not say what SE's ratio is of: taken of the expanded width, as in MobileNetV3; "
+    "FBNetV3 and EfficientNet take it of the block's input: --se input"
+)
 
 
 def import_code(
@@ -44,6 +58,9 @@ def import_code(
     stem: int | None = typer.Option(None, "--stem", min=1, max=65536, help="timm: width (16)."),
     head: int | None = typer.Option(None, "--head", min=1, max=65536, help="timm: width (1280)."),
     act: str | None = typer.Option(None, "--act", help="timm: default activation (hswish)."),
+    se: SeOf | None = typer.Option(
+        None, "--se", help="timm: SE's ratio is of the `expanded` width (default) or the `input`'s."
+    ),
     out: Path | None = typer.Option(None, "--out", help="Where to write the page."),
     format: Format = FORMAT,
 ) -> None:
@@ -54,7 +71,7 @@ def import_code(
 
     found = given(code)
     kind = notation.value if notation else recognised(found)
-    frame = _frame(kind, at, stem, head, act)
+    frame = _frame(kind, at, stem, head, act, se)
     if kind == "code":
         text = found.source.text.strip()
         item = _of_code(text, of, name)
@@ -64,6 +81,8 @@ def import_code(
         space = api.load_space(of) if of else None
         item = read(found, kind, space, frame, name, at=at)
     page = _page(item, out.parent if out is not None else Path(), of, _origin(code))
+    if kind == "timm" and se is None and "_se" in found.source.text:
+        print(f"note: {SE_NOTE}", file=sys.stderr)
     if out is not None:
         write_atomic(out, page)
     if format is Format.json:
@@ -92,14 +111,21 @@ def _is_found(model: Subnet) -> bool:
         return False
 
 
-def _frame(kind: str, at: int | None, stem: int | None, head: int | None, act: str | None) -> Frame:
+def _frame(
+    kind: str,
+    at: int | None,
+    stem: int | None,
+    head: int | None,
+    act: str | None,
+    se: SeOf | None,
+) -> Frame:
     from spacedsl.bridges.timm_network import Frame
 
-    if kind != "timm" and (stem, head, act) != (None, None, None):
-        raise fault("bad-option", "--stem, --head and --act are for block strings of timm")
+    if kind != "timm" and (stem, head, act, se) != (None, None, None, None):
+        raise fault("bad-option", "--stem, --head, --act and --se are for block strings of timm")
     if act is not None and act not in ACTIVATIONS:
         raise fault("bad-option", f"--act {act[:40]}: not one of {', '.join(ACTIVATIONS)}")
-    said = {"stem": stem, "head": head, "act": act, "resolution": at}
+    said = {"stem": stem, "head": head, "act": act, "se": se and se.value, "resolution": at}
     return Frame(**{key: value for key, value in said.items() if value is not None})  # type: ignore[arg-type]
 
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from spacedsl.api import split_item
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.page import Loader
+from spacedsl.lang.page import MAX_BYTES, Loader, decode
 from spacedsl.lang.write import write
 from spacedsl.text import Source
+
+STDIN = "-"
+"""A page on standard input."""
+
+
+def read_stdin() -> Source:
+    """The page on standard input. Raises `SpaceError` where it is not UTF-8 or too large."""
+    return decode(sys.stdin.buffer.read(MAX_BYTES + 1), STDIN)
 
 
 def check_out(out: Path) -> None:
@@ -26,7 +36,7 @@ def page_in(
     """The page of `item` for `folder`. It has a `use` of `origin`, the page that defines what
     `item` is `of`, where the name alone would not find the same from there."""
     page = write(item, comments=comments)
-    path = Path((origin or "").partition("#")[0])
+    path = Path(split_item(origin or "")[0])
     if _reads_as(page, folder, item) or not path.is_file():
         return page
     use = Path(os.path.relpath(path, folder)).as_posix()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -10,9 +11,17 @@ from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.pages import page_in
 from spacedsl.files import write_atomic
+from spacedsl.ir.subnet import Subnet
+from spacedsl.lang.items import LANGUAGE
 from spacedsl.lang.write import write
 from spacedsl.passes.cost import subnet_cost
 from spacedsl.passes.network import subnet_identity
+
+
+def _page(models: Sequence[Subnet]) -> str:
+    """One page of many models, each laid out on its own: it may be longer than one that is read."""
+    head, *rest = map(write, models)
+    return head + "".join(text.removeprefix(f"language {LANGUAGE}\n") for text in rest)
 
 
 def sample(
@@ -41,6 +50,6 @@ def sample(
         ]
         emit({"models": entries})
     elif out is None:
-        print(write(*models), end="")
+        print(_page(models), end="")
     else:
         print(f"{len(models)} models in {out}")

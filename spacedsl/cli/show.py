@@ -25,6 +25,8 @@ from spacedsl.passes.cost import subnet_cost
 from spacedsl.passes.memory import subnet_memory
 from spacedsl.passes.network import subnet_identity
 
+SCALARS = "weights and three LSQ+ scalars per convolution"
+
 
 def show(
     page: str = typer.Argument(..., help="A page, PAGE#ITEM, or a name of the library."),
@@ -112,6 +114,7 @@ def _facts(item: Item, page: str) -> ModelFacts | SpaceFacts:
             resolution=item.resolution,
             flops=cost.flops,
             params=cost.params,
+            weights=cost.weights,
             memory=subnet_memory(item),
             subnets=1,
             code=_code_or_none(item),
@@ -128,6 +131,7 @@ def _facts(item: Item, page: str) -> ModelFacts | SpaceFacts:
             resolutions=list(item.resolutions),
             flops=Bounds(min=ranges.flops.least, max=ranges.flops.greatest),
             params=Bounds(min=ranges.params.least, max=ranges.params.greatest),
+            weights=Bounds(min=ranges.weights.least, max=ranges.weights.greatest),
             memory=Bounds(min=ranges.memory.least, max=ranges.memory.greatest),
             subnets=count_subnets(item),
             spaces=count_spaces(item),
@@ -159,13 +163,15 @@ def _print(facts: dict[str, Any]) -> None:
     if facts["kind"] == "model":
         print(f"  input    {facts['resolution']} px")
         print(f"  FLOPs    {amount(facts['flops'])} (multiply-accumulates)")
-        print(f"  params   {amount(facts['params'])}")
+        print(f"  params   {amount(facts['params'])} ({SCALARS})")
+        print(f"  weights  {amount(facts['weights'])} (of the deployed network)")
         print(f"  memory   {amount(facts['memory'])} (bytes of activations in INT8)")
     else:
         print(f"  input    {shown(tuple(facts['resolutions']))} px")
         for name, key, note in (
             ("FLOPs", "flops", " (multiply-accumulates)"),
-            ("params", "params", ""),
+            ("params", "params", f" ({SCALARS})"),
+            ("weights", "weights", " (of the deployed network)"),
             ("memory", "memory", " (bytes of activations in INT8)"),
         ):
             print(f"  {name:<8} {amount(facts[key]['min'])} to {amount(facts[key]['max'])}{note}")

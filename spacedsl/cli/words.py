@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 
 def amount(value: float) -> str:
     """163479488 -> 163.5M."""
@@ -12,5 +14,8 @@ def amount(value: float) -> str:
 
 
 def count(value: int) -> str:
-    """A large count: exact below 10^9, 1.62e+47 beyond."""
-    return f"{value:,}" if value < 10**9 else f"{value:.3e}"
+    """A large count: exact below 10^9, 1.620e+47 beyond, which no float need hold."""
+    if value < 10**9:
+        return f"{value:,}"
+    digits, _, power = f"{Decimal(value):.3e}".partition("e+")
+    return f"{digits}e+{power:0>2}"

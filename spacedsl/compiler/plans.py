@@ -19,7 +19,7 @@ from spacedsl.ir.identity import space_identity
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.lang.write import write
-from spacedsl.passes.network import subnet_identity
+from spacedsl.passes.network import map_output, subnet_identity
 from spacedsl.targets.rules import Rules
 
 FORMAT: Final = 1
@@ -75,8 +75,19 @@ def origin_of(subnet: Subnet) -> Origin:
 
 
 def network_plan(subnet: Subnet) -> NetworkPlan:
-    """The network plan of a model. Raises `BindError`."""
+    """The network plan of a model. Raises `BindError`, `SpaceError` for one without a head."""
+    need_head(subnet)
     return NetworkPlan(origin=origin_of(subnet), graph=lower(subnet))
+
+
+def need_head(subnet: Subnet) -> None:
+    """Raises `SpaceError` for a network that ends in a map: files and losses are of logits."""
+    ends = map_output(subnet)
+    if ends is not None:
+        width, size = ends
+        message = f"`{subnet.name}` ends in a map of {width} x {size} x {size}, not in logits"
+        help = "end it in a head, e.g. `head { pool  linear -> 1000 }`"
+        raise fault("no-head", message, help)
 
 
 def int8_plan(network: NetworkPlan, rules: Rules, target: Target | None = None) -> Int8Plan:

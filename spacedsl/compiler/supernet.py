@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import prod
 
 from spacedsl.compiler.int8 import GATE, GATE_OFFSET, SHIFT, SIGMOID
+from spacedsl.compiler.plans import need_head
 from spacedsl.compiler.supernet_bodies import (
     Image,
     depends_on_channels,
@@ -28,6 +29,7 @@ from spacedsl.compiler.supernet_schema import (
 from spacedsl.diagnostics import fault
 from spacedsl.ir.block import Linear, walk
 from spacedsl.ir.identity import block_identity, space_identity
+from spacedsl.ir.sampling import smallest
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet, SubnetBlock
 from spacedsl.ir.target import Target
@@ -38,12 +40,14 @@ from spacedsl.targets.rules import rules_of
 
 def supernet_plan(space: Space, target: Target | None = None) -> SupernetPlan:
     """The plan of a space's weight-sharing supernet, for QAT with the 8-bit tensors of `target`.
-    Raises `SpaceError` for a hyperspace and for an activation that the target lacks in 8 bits,
+    Raises `SpaceError` for a hyperspace, for a space without a head and for an activation that the
+    target lacks in 8 bits,
     `BindError` where a body does not fit."""
     for stage in space.stages:
         if len(stage.choices) > 1 or stage.window < len(stage.widths):
             message = f"{space.name}, {stage.name}: several block types or windows"
             raise fault("not-a-space", message, "a supernet has one; name a space, or find one")
+    need_head(smallest(space, space.resolutions[-1]).model_copy(update={"name": space.name}))
     cins: tuple[int, ...] = (Image(space.channels),)
     stages: list[PlanStage] = []
     for stage in space.stages:

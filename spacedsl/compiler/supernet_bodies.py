@@ -37,7 +37,7 @@ from spacedsl.ir.block import (
     Value,
 )
 from spacedsl.ir.expr import EvaluationError, Expr, evaluate_size, exact, names_in
-from spacedsl.ir.identity import inlined
+from spacedsl.ir.inline import inlined
 from spacedsl.ir.space import BlockChoice, Stage
 from spacedsl.passes.bind import BindError
 

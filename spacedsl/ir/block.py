@@ -11,6 +11,9 @@ from spacedsl.ir.expr import Expr, Frozen, Num, Ref
 
 ACTIVATIONS = ("relu", "relu6", "hswish", "swish", "hsigmoid", "sigmoid")
 
+MAX_KERNEL = 31
+"""The largest window of a convolution or a pool."""
+
 Value = int | float | str
 """A choice: a number (kernel, expand, ...) or the name of an activation."""
 

@@ -1,15 +1,27 @@
 """Inclusion: is every subnet of B a subnet of A, and if not, which one is not.
 
 Stages choose independently, so A covers B exactly if every stage of A covers that of B. Two block
-types are the same if their normal forms are (`block_identity`)."""
+types are the same if their normal forms are (`block_identity`). Settings are the same where they
+say the same (see `settings`)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
+from spacedsl.ir.block import Value
 from spacedsl.ir.identity import block_identity, normal_ops
 from spacedsl.ir.sampling import smallest
+from spacedsl.ir.settings import (
+    Settings,
+    by_shared,
+    form_of,
+    forms,
+    has_optional,
+    mentioned,
+    pairs,
+)
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
 
@@ -55,8 +67,12 @@ def mismatches(outer: Space, inner: Space) -> tuple[Mismatch, ...]:
 
 _Difference = tuple[str, str, SubnetStage]
 
+_Said = tuple[Settings, ...]
+"""The settings that blocks have, one after the other."""
 
-def _stage_mismatch(outer: Stage, inner: Stage) -> _Difference | None:
+
+def _stage_mismatch(outer: Stage, inner: Stage, said: _Said = ()) -> _Difference | None:
+    """`said`: the settings of the blocks of the one subnet that `inner` holds, if it does."""
     if outer.stride != inner.stride:
         return "stride", f"stride {inner.stride} instead of {outer.stride}", _example(inner)
     for depth in inner.depths:
@@ -65,8 +81,8 @@ def _stage_mismatch(outer: Stage, inner: Stage) -> _Difference | None:
             return "depth", reason, _example(inner, depth=depth)
     return (
         _width_mismatch(outer, inner)
-        or _choice_mismatch(outer, inner)
-        or _shared_mismatch(outer, inner)
+        or _choice_mismatch(outer, inner, said)
+        or _shared_mismatch(outer, inner, said)
     )
 
 
@@ -90,7 +106,7 @@ def _width_mismatch(outer: Stage, inner: Stage) -> _Difference | None:
     return None
 
 
-def _choice_mismatch(outer: Stage, inner: Stage) -> _Difference | None:
+def _choice_mismatch(outer: Stage, inner: Stage, said: _Said) -> _Difference | None:
     known = {block_identity(choice): choice for choice in outer.choices}
     for position, choice in enumerate(inner.choices):
         same = known.get(block_identity(choice))
@@ -101,30 +117,50 @@ def _choice_mismatch(outer: Stage, inner: Stage) -> _Difference | None:
                 listed = ", ".join(n or "its own body" for n in names)
                 reason = f"block {name or 'body'} is not one of: {listed}"
             return "block", reason, _example(inner, choice=position)
-        allowed = _canonical_values(same)
-        for arg, values in zip(choice.numeric, _values_in_order(choice), strict=True):
-            for value in values[1]:
-                if value not in allowed[values[0]]:
-                    reason = f"{arg.name} {value} is not one of {_listed(allowed[values[0]])}"
-                    settings = {arg.name: value}
-                    return arg.name, reason, _example(inner, choice=position, settings=settings)
+        different = _settings_mismatch(same, choice, said)
+        if different is not None:
+            name, reason, settings = different
+            return name, reason, _example(inner, choice=position, settings=(settings,))
     return None
 
 
-def _values_in_order(choice: BlockChoice) -> list[tuple[str, tuple[int | float | str, ...]]]:
-    renamed = _canonical_names(choice)
-    return [(renamed[a.name], a.values) for a in choice.numeric]
+def _settings_mismatch(
+    outer: BlockChoice, inner: BlockChoice, said: _Said
+) -> tuple[str, str, Mapping[str, Value]] | None:
+    """A parameter of `inner` with a value that is none of `outer`'s, and settings that show it."""
+    names, theirs = _canonical_names(inner), _canonical_names(outer)
+    allowed = {theirs[arg.name]: arg.values for arg in outer.numeric}
+    for arg in inner.numeric:
+        values = allowed[names[arg.name]]
+        for value in arg.values:
+            if value in values:
+                continue
+            settings = _telling(outer, inner, said, arg.name, value)
+            if settings is not None:
+                return arg.name, f"{arg.name} {value} is not one of {_listed(values)}", settings
+    return None
 
 
-def _canonical_values(choice: BlockChoice) -> dict[str, tuple[int | float | str, ...]]:
-    return dict(_values_in_order(choice))
+def _telling(
+    outer: BlockChoice, inner: BlockChoice, said: _Said, name: str, value: Value
+) -> Mapping[str, Value] | None:
+    """Settings of `inner` in which `name` has `value` and that say what `outer` cannot."""
+    if not has_optional(inner.block):
+        return {name: value}
+    known = set(forms(outer).values())
+    for found in said or forms(inner):
+        chosen = dict(found)
+        tells = chosen[name] == value and name in mentioned(inner.block, chosen)
+        if tells and form_of(inner, found) not in known:
+            return chosen
+    return None
 
 
 def _canonical_names(choice: BlockChoice) -> Mapping[str, str]:
     return normal_ops(choice)[1]
 
 
-def _shared_mismatch(outer: Stage, inner: Stage) -> _Difference | None:
+def _shared_mismatch(outer: Stage, inner: Stage, said: _Said) -> _Difference | None:
     """What `outer` shares between blocks and `inner` does not. Block types are already matched."""
     depth = max(inner.depths)
     if depth == 1:
@@ -137,16 +173,87 @@ def _shared_mismatch(outer: Stage, inner: Stage) -> _Difference | None:
                 return "shared", f"width {reason}", _example(inner, depth=depth, widths=ends)
     known = {block_identity(choice): choice for choice in outer.choices}
     for position, choice in enumerate(inner.choices):
-        theirs = _canonical_names(known[block_identity(choice)])
-        shared = {theirs[name] for name in outer.shared if name in theirs}
-        names = _canonical_names(choice)
-        for arg in choice.numeric:
-            free = arg.name not in inner.shared and len(arg.values) > 1
-            if free and names[arg.name] in shared:
-                last = {arg.name: arg.values[-1]}
-                example = _example(inner, choice=position, depth=depth, settings=last, once=True)
-                return "shared", f"{arg.name} {reason}", example
+        same = known[block_identity(choice)]
+        apart = _apart(outer, same, inner, choice, said)
+        if apart:
+            name = _differing(outer, same, choice, apart)
+            example = _example(inner, choice=position, depth=depth, settings=apart)
+            return "shared", f"{name} {reason}", example
     return None
+
+
+def _apart(
+    outer: Stage, same: BlockChoice, inner: Stage, choice: BlockChoice, said: _Said
+) -> Sequence[Mapping[str, Value]]:
+    """Settings of blocks that one stage of `inner` may have, but none of `outer`, as they differ in
+    what is shared there; none where there are no such."""
+    depth = max(inner.depths)
+    if has_optional(choice.block):
+        return _apart_by_form(by_shared(outer, same), inner, choice, said)
+    theirs, names = _canonical_names(same), _canonical_names(choice)
+    shared = {theirs[name] for name in outer.shared if name in theirs}
+    for arg in choice.numeric:
+        free = arg.name not in inner.shared and len(arg.values) > 1
+        if free and names[arg.name] in shared:
+            first, last = ({arg.name: arg.values[end]} for end in (0, -1))
+            return [*[first] * (depth - 1), last]
+    return ()
+
+
+def _apart_by_form(
+    groups: Mapping[Settings, Mapping[str, Settings]],
+    inner: Stage,
+    choice: BlockChoice,
+    said: _Said,
+) -> Sequence[Mapping[str, Value]]:
+    """As `_apart`; `groups`: the blocks that each choice of what is shared allows in `outer`."""
+    keys = [frozenset(group) for group in groups.values()]
+
+    def allowing(form: str) -> frozenset[int]:
+        return frozenset(i for i, group in enumerate(keys) if form in group)
+
+    if said:
+        left = frozenset(range(len(keys))).intersection(
+            *(allowing(form_of(choice, chosen)) for chosen in said)
+        )
+        return () if left else [dict(chosen) for chosen in said]
+    for blocks in by_shared(inner, choice).values():
+        kinds = {allowing(form): chosen for form, chosen in blocks.items()}
+        found = _conflict(kinds, max(inner.depths))
+        if found:
+            return [dict(chosen) for chosen in found]
+    return ()
+
+
+def _conflict(kinds: Mapping[frozenset[int], Settings], depth: int) -> _Said:
+    """The fewest blocks, at most `depth`, that nothing allows together; none where there are no
+    such. `kinds`: what allows some block alone."""
+    reached: dict[frozenset[int], _Said] = {allowed: (c,) for allowed, c in kinds.items()}
+    last = dict(reached)
+    for _ in range(depth - 1):
+        fresh: dict[frozenset[int], _Said] = {}
+        for (allowed, blocks), (more, chosen) in product(last.items(), kinds.items()):
+            both = allowed & more
+            if not both:
+                return (*blocks, chosen)
+            if both not in reached:
+                fresh.setdefault(both, (*blocks, chosen))
+        reached |= fresh
+        last = fresh
+    return ()
+
+
+def _differing(
+    outer: Stage, same: BlockChoice, choice: BlockChoice, blocks: Iterable[Mapping[str, Value]]
+) -> str:
+    """A parameter that `outer` shares and that differs between blocks."""
+    theirs, names = _canonical_names(same), _canonical_names(choice)
+    shared = {theirs[name] for name in outer.shared if name in theirs}
+    there = [
+        {n: v for n, v in said.items() if n in mentioned(choice.block, said)} for said in blocks
+    ]
+    own = [name for name in names if names[name] in shared]
+    return next((n for n in own if len({s[n] for s in there if n in s}) > 1), own[0])
 
 
 def _example(
@@ -155,17 +262,15 @@ def _example(
     choice: int = 0,
     depth: int | None = None,
     widths: tuple[int, ...] = (),
-    settings: dict[str, int | float | str] | None = None,
-    once: bool = False,
+    settings: Sequence[Mapping[str, Value]] = (),
 ) -> SubnetStage:
-    """A subnet's stage that shows the difference; `once`: `settings` in the last block only."""
+    """A subnet's stage that shows the difference; `settings` of its blocks, the last ones of all
+    that follow."""
     count = depth or stage.depths[0]
     numeric = stage.choices[choice].numeric
     blocks: list[SubnetBlock] = []
     for i in range(count):
-        applied = settings or {}
-        if once and i < count - 1:
-            applied = {}
+        applied = settings[min(i, len(settings) - 1)] if settings else {}
         width = widths[min(i, len(widths) - 1)] if widths else (stage.widths or (0,))[0]
         chosen = tuple(
             Setting(name=a.name, value=applied.get(a.name, a.values[0])) for a in numeric
@@ -185,7 +290,8 @@ def subnet_mismatch(outer: Space, subnet: Subnet) -> Mismatch | None:
     else:
         for position, stage in enumerate(outer.stages):
             narrowed = _as_stage(subnet, position)
-            difference = _stage_mismatch(stage, narrowed)
+            said = tuple(map(pairs, subnet.stages[position].blocks))
+            difference = _stage_mismatch(stage, narrowed, said)
             if difference is not None:
                 found.append((narrowed.name, difference[0], difference[1]))
     if not found:

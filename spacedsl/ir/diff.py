@@ -7,10 +7,12 @@ from typing import Any
 
 from spacedsl.ir.block import Value
 from spacedsl.ir.identity import block_identity, normal_ops, stage_identity
+from spacedsl.ir.settings import canonical_settings, form_of, mentioned, pairs, used_values
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet, SubnetBlock
 
 Side = tuple[Value, ...] | None
+Blocks = tuple[SubnetBlock, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +110,11 @@ def _diff_choices(name: str, a: Stage, b: Stage) -> list[Change]:
 
 def _diff_args(name: str, a: BlockChoice, b: BlockChoice) -> list[Change]:
     names, others = normal_ops(a)[1], normal_ops(b)[1]
-    theirs = {others[arg.name]: arg.values for arg in b.numeric}
+    theirs = {others[key]: values for key, values in used_values(b).items()}
     changes: list[Change] = []
-    for arg in a.numeric:
-        key = f"{_label(a)} {arg.name}"
-        changes += _changed(name, key, arg.values, theirs[names[arg.name]])
+    for key, values in used_values(a).items():
+        after = theirs[names[key]]
+        changes += _changed(name, f"{_label(a)} {key}", values or None, after or None)
     return changes
 
 
@@ -128,13 +130,23 @@ def diff_subnets(a: Subnet, b: Subnet) -> tuple[Change, ...]:
             changes += [Change(name, "block", (_label(ours),), (_label(others),))]
         changes += _changed(name, "depth", (len(mine.blocks),), (len(theirs.blocks),))
         for i in range(max(len(mine.blocks), len(theirs.blocks))):
-            changes += _changed(
-                name, f"block {i + 1}", _side(mine.blocks, i), _side(theirs.blocks, i)
-            )
+            if not _same(ours, mine.blocks, others, theirs.blocks, i):
+                sides = _side(ours, mine.blocks, i), _side(others, theirs.blocks, i)
+                changes += _changed(name, f"block {i + 1}", *sides)
     return tuple(changes)
 
 
-def _side(blocks: tuple[SubnetBlock, ...], i: int) -> Side:
+def _side(choice: BlockChoice, blocks: Blocks, i: int) -> Side:
+    """The width and the settings that mean something."""
     if i >= len(blocks):
         return None
-    return (blocks[i].width, *(f"{s.name[0]}{s.value}" for s in blocks[i].settings))
+    said = canonical_settings(choice, blocks[i])
+    there = mentioned(choice.block, dict(said))
+    return (blocks[i].width, *(f"{n[0]}{v}" for n, v in said if n in there))
+
+
+def _same(a: BlockChoice, mine: Blocks, b: BlockChoice, theirs: Blocks, i: int) -> bool:
+    """Whether two networks have the same block at a place, however its settings are said."""
+    if i >= min(len(mine), len(theirs)) or mine[i].width != theirs[i].width:
+        return False
+    return form_of(a, pairs(mine[i])) == form_of(b, pairs(theirs[i]))

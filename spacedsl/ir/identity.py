@@ -13,8 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from spacedsl.ir.block import ACTIVATIONS, Block, DwConv, Linear, Op, Optional, Shortcut, walk
-from spacedsl.ir.expr import Expr, Num, Ref, names_in, substitute
+from spacedsl.ir.block import ACTIVATIONS, Block, Op, Optional, walk
+from spacedsl.ir.expr import Ref, names_in
+from spacedsl.ir.inline import inlined, op_form, substitute_ops
+from spacedsl.ir.settings import used_values
 from spacedsl.ir.space import BlockChoice, Space, Stage
 
 HASH_VERSION = 1
@@ -25,31 +27,6 @@ def digest(value: object) -> str:
     """SHA-256 of the compact, key-sorted JSON of `value`, in hexadecimal."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def inlined(block: Block) -> tuple[Op, ...]:
-    """The ops of `block` with its lets substituted."""
-    env: dict[str, Expr] = {}
-    for let in block.lets:
-        env[let.name] = substitute(let.value, env)
-    return _substitute_ops(block.ops, env)
-
-
-def _substitute_ops(ops: tuple[Op, ...], env: Mapping[str, Expr]) -> tuple[Op, ...]:
-    return tuple(_substitute_op(op, env) for op in ops)
-
-
-def _substitute_op(op: Op, env: Mapping[str, Expr]) -> Op:
-    update: dict[str, object] = {}
-    for field in ("kernel", "width", "squeeze"):
-        if hasattr(op, field):
-            update[field] = substitute(getattr(op, field), env)
-    if isinstance(op, Shortcut | Optional):
-        update["body"] = _substitute_ops(op.body, env)
-    if isinstance(op, Optional):
-        named = env.get(op.param)
-        update["param"] = named.name if isinstance(named, Ref) else op.param
-    return op.model_copy(update=update)
 
 
 def op_names(ops: tuple[Op, ...]) -> list[str]:
@@ -90,22 +67,8 @@ def _normal_ops(
 ) -> tuple[Any, Mapping[str, str]]:
     ops = inlined(block)
     renamed = {n: f"p{i}" for i, n in enumerate(n for n in op_names(ops) if n in numbers)}
-    ops = _substitute_ops(ops, {name: Ref(name=new) for name, new in renamed.items()})
-    return [_op_form(op, dict(acts)) for op in ops], renamed
-
-
-def _op_form(op: Op, acts: Mapping[str, str]) -> dict[str, Any]:
-    form = op.model_dump(mode="json", exclude={"body"})
-    for field in ("act", "gate"):
-        if form.get(field) is not None:
-            form[field] = acts.get(form[field], form[field])
-    if isinstance(op, Shortcut | Optional):
-        form["body"] = [_op_form(inner, acts) for inner in op.body]
-    if isinstance(op, Linear):
-        del form["classes"]
-    if isinstance(op, DwConv) and op.kernel == Num(value=3):
-        form["stacked"] = False
-    return form
+    ops = substitute_ops(ops, {name: Ref(name=new) for name, new in renamed.items()})
+    return [op_form(op, dict(acts)) for op in ops], renamed
 
 
 def block_identity(choice: BlockChoice) -> str:
@@ -122,11 +85,14 @@ def _type_identity(block: Block, acts: tuple[tuple[str, str], ...], numbers: fro
 
 @lru_cache(maxsize=4096)
 def choice_identity(choice: BlockChoice) -> str:
-    """A block choice with its values; the canonical order of choices is the order of these.
+    """A block choice with its values; the canonical order of choices is the order of these. Values
+    that mean nothing in any block stay out.
 
     It refines `block_identity`: what hashes alike is found under the same keys in tables."""
     form, renamed = normal_ops(choice)
-    values = sorted([renamed[a.name], list(a.values)] for a in choice.args if a.name in renamed)
+    used = used_values(choice)
+    said = [(renamed[a.name], used[a.name]) for a in choice.numeric if a.name in renamed]
+    values = sorted([name, list(values)] for name, values in said if values)
     return digest([HASH_VERSION, "choice", form, values])
 
 
@@ -151,9 +117,9 @@ def _shared_form(stage: Stage) -> Iterator[str]:
     if "width" in stage.shared and len(stage.widths) > 1:
         yield "width"
     for choice in stage.choices:
-        renamed = normal_ops(choice)[1]
+        renamed, used = normal_ops(choice)[1], used_values(choice)
         for arg in choice.numeric:
-            open_choice = arg.name in renamed and len(arg.values) > 1
+            open_choice = arg.name in renamed and len(used[arg.name]) > 1
             if arg.name in stage.shared and open_choice:
                 yield f"{choice_identity(choice)} {renamed[arg.name]}"
 

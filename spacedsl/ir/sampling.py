@@ -1,4 +1,4 @@
-"""Members of a space: the smallest, the largest and uniformly random subnets."""
+"""Members of a space: the smallest, the largest and random subnets, in canonical form."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from spacedsl.ir.space import Arg, Space, Stage
+from spacedsl.ir.settings import Settings, are_free, canonical, canonical_stage, shared_groups
+from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import (
     Setting,
     Subnet,
@@ -33,14 +34,16 @@ def largest(space: Space, resolution: int | None = None) -> Subnet:
     stages = tuple(
         SubnetStage(blocks=(largest_block(s, s.choices[0]),) * s.depths[-1]) for s in space.stages
     )
-    return Subnet(
+    found = Subnet(
         name="largest", of=space, resolution=resolution or space.resolutions[-1], stages=stages
     )
+    return canonical(found)
 
 
 def random_subnet(space: Space, rng: random.Random, name: str = "random") -> Subnet:
     """A random member: uniform resolution, then per stage a uniform block type, window and depth,
-    then per block uniform width and settings (what is shared is drawn once)."""
+    then per block a uniform width and uniform settings of those that are different blocks (what
+    is shared is drawn once, uniform over what shows in some block)."""
     return Subnet(
         name=name,
         of=space,
@@ -68,19 +71,30 @@ def _random_stage(stage: Stage, rng: random.Random) -> SubnetStage:
     choice = rng.randrange(len(stage.choices))
     widths: Sequence[int] = rng.choice(stage.windows) if stage.widths else (0,)
     depth = rng.choice(stage.depths)
-    numeric = stage.choices[choice].numeric
     width_of = _drawer(rng, widths, shared="width" in stage.shared)
-    value_of: list[tuple[Arg, Callable[[], int | float | str]]] = [
-        (arg, _drawer(rng, arg.values, shared=arg.name in stage.shared)) for arg in numeric
-    ]
+    settings_of = _settings_drawer(stage, stage.choices[choice], rng)
     blocks = tuple(
         SubnetBlock(
             width=width_of(),
-            settings=tuple(Setting(name=arg.name, value=draw()) for arg, draw in value_of),
+            settings=tuple(Setting(name=name, value=value) for name, value in settings_of()),
         )
         for _ in range(depth)
     )
-    return SubnetStage(choice=choice, blocks=blocks)
+    return canonical_stage(stage, SubnetStage(choice=choice, blocks=blocks))
+
+
+def _settings_drawer(
+    stage: Stage, choice: BlockChoice, rng: random.Random
+) -> Callable[[], Settings]:
+    """Draws the settings of a block; where all combinations are different, value by value."""
+    if not are_free(choice):
+        group = rng.choice(shared_groups(stage, choice))
+        return lambda: rng.choice(group)
+    value_of = [
+        (arg.name, _drawer(rng, arg.values, shared=arg.name in stage.shared))
+        for arg in choice.numeric
+    ]
+    return lambda: tuple((name, draw()) for name, draw in value_of)
 
 
 T = TypeVar("T")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from math import prod
 
+from spacedsl.ir.settings import are_free, by_shared
 from spacedsl.ir.space import BlockChoice, Space, Stage
 
 
@@ -29,9 +31,39 @@ def _widths(stage: Stage, depth: int) -> int:
 
 
 def _settings(stage: Stage, choice: BlockChoice, depth: int) -> int:
-    return prod(
-        len(arg.values) ** (1 if arg.name in stage.shared else depth) for arg in choice.numeric
-    )
+    """Different sequences of settings of `depth` blocks."""
+    if are_free(choice):
+        return prod(
+            len(arg.values) ** (1 if arg.name in stage.shared else depth) for arg in choice.numeric
+        )
+    return _sequences(_supports(stage, choice), depth)
+
+
+def _supports(stage: Stage, choice: BlockChoice) -> Counter[int]:
+    """Of every different block, the choices of what is shared that allow it, as a set of bits;
+    how many blocks have each."""
+    found: dict[str, int] = {}
+    for i, group in enumerate(by_shared(stage, choice).values()):
+        for form in group:
+            found[form] = found.get(form, 0) | 1 << i
+    return Counter(found.values())
+
+
+def _sequences(supports: Counter[int], depth: int) -> int:
+    """How many sequences of `depth` blocks some one choice of what is shared allows. Counted by
+    what exactly allows all of them, from the most choices down: blocks that these allow, less the
+    sequences that more of them allow."""
+    closed = set(supports)
+    fresh = set(supports)
+    while fresh:
+        fresh = {a & b for a in fresh for b in supports if a & b} - closed
+        closed |= fresh
+    exact: dict[int, int] = {}
+    for allowing in sorted(closed, key=int.bit_count, reverse=True):
+        blocks = sum(n for s, n in supports.items() if s & allowing == allowing)
+        more = sum(n for s, n in exact.items() if s & allowing == allowing)
+        exact[allowing] = blocks**depth - more
+    return sum(exact.values())
 
 
 def count_subnets(space: Space) -> int:

@@ -8,6 +8,7 @@ from typing import Literal
 from spacedsl.ir.block import (
     ACTIVATIONS,
     COUT,
+    MAX_KERNEL,
     PROJECTION,
     Block,
     Conv,
@@ -28,9 +29,9 @@ from spacedsl.ir.block import (
     walk,
 )
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, names_in
-from spacedsl.ir.identity import inlined
+from spacedsl.ir.inline import inlined
 from spacedsl.lang.bodytext import check_body, check_squeeze
-from spacedsl.lang.kernels import MAX_KERNEL, check_kernel, kernel_parameters
+from spacedsl.lang.kernels import check_kernel, kernel_parameters
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import number, whole
 from spacedsl.syntax.messages import is_op, no_op

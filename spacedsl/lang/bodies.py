@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from spacedsl.ir.block import op_sizes
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8
-from spacedsl.ir.identity import inlined
+from spacedsl.ir.inline import inlined
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.lang.misfits import NotStrided, Shrinking, report_misfit
 from spacedsl.lang.report import Report
@@ -97,8 +98,9 @@ def _check_blocks(stage: Stage, cins: tuple[int, ...], size: int, stride: int) -
         lists = [cins, stage.widths or (0,), *_numeric(choice)]
         for cin, width, *values in _samples(lists) if _is_whole(choice) else product(*lists):
             settings = tuple(zip(names, values, strict=True))
-            out = output_size(Site(choice, cin, width, size, stride, settings))
-            if stride > 1 and out == size > 1:
+            site = Site(choice, cin, width, size, stride, settings)
+            out = output_size(site)
+            if stride > 1 and size > 1 and out == output_size(replace(site, stride=1)):
                 name = choice.block.name or "the body"
                 raise NotStrided(f"no op of {name} is `strided`, but the stride is {stride}")
             sizes.add(out)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from spacedsl.diagnostics import Diagnostic, SpaceError, order
+from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
 from spacedsl.lang.page import Page
+from spacedsl.lang.tables import missing_table
 from spacedsl.lang.targets import target_errors
 
 MAX_ERRORS = 100
@@ -23,6 +25,10 @@ def check_page(page: Page) -> tuple[Diagnostic, ...]:
             continue
         if isinstance(item, Target):
             found += target_errors(page.items[name], page)
+        if isinstance(item, Space):
+            said = page.items[name].first("quality")
+            missing = missing_table(said.token("STRING"), page) if said else None
+            found += [missing] if missing else []
     own = page.source.name
     ordered = sorted(dict.fromkeys(found), key=lambda d: _rank(d, own))
     more = len(ordered) - MAX_ERRORS

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from spacedsl.ir.block import Block, Conv, DwConv, Value
+from spacedsl.ir.block import MAX_KERNEL, Block, Conv, DwConv, Value
 from spacedsl.ir.expr import Ref
 from spacedsl.lang.report import Report
 from spacedsl.syntax.tree import Node, Token
-
-MAX_KERNEL = 31
 
 
 def kernel_parameters(block: Block) -> dict[str, int]:

@@ -43,8 +43,12 @@ def _amount(token: Token, report: Report) -> int:
 
 
 def check_limit(space: Space, node: Node, report: Report) -> None:
-    """Report where a space's largest network costs more than its limit."""
-    if space.limit is None or space.kind == "hyperspace":
+    """Report where a space's largest network costs more than its limit, or every network of a
+    hyperspace does."""
+    if space.limit is None:
+        return
+    if space.kind == "hyperspace":
+        _check_any(space, space.limit, node, report)
         return
     from spacedsl.passes.extremes import cost_range  # numpy, which other pages need not wait for
 
@@ -56,6 +60,38 @@ def check_limit(space: Space, node: Node, report: Report) -> None:
             message = f"a network of `{space.name}` has {greatest:,} {unit}, more than {most:,}"
             at = node.first("limit") or node.token("NAME")
             report.error("over-limit", message, at, "narrow the space, or raise the limit")
+
+
+def _check_any(space: Space, limit: Limit, node: Node, report: Report) -> None:
+    """Report a limit that no network of a hyperspace keeps."""
+    from spacedsl.passes.extremes import least_costs
+
+    for cost, least, most in _over(limit, least_costs(space)):
+        message = (
+            f"the least {cost} of a network of `{space.name}` is {least:,}, more than {most:,}"
+        )
+        help = "raise the limit, or let the space have smaller networks"
+        report.error("over-limit", message, node.first("limit") or node.token("NAME"), help)
+
+
+def limit_warnings(space: Space) -> list[str]:
+    """Where a hyperspace has networks within its limit, but no space all of whose networks are,
+    which is what searches look for."""
+    from spacedsl.passes.extremes import least_greatest
+
+    if space.limit is None or space.kind == "space":
+        return []
+    return [
+        f"every space of `{space.name}` has a network of {least:,} {cost} or more, so none keeps "
+        f"the limit of {most:,}"
+        for cost, least, most in _over(space.limit, least_greatest(space))
+    ]
+
+
+def _over(limit: Limit, costs: tuple[int, ...]) -> list[tuple[str, int, int]]:
+    """The costs (in the order of `COSTS`) that are over the limit, with what it allows."""
+    said = [(cost, found, getattr(limit, cost)) for cost, found in zip(COSTS, costs, strict=True)]
+    return [(cost, found, most) for cost, found, most in said if most is not None and found > most]
 
 
 def written(limit: Limit) -> str:

@@ -2,24 +2,26 @@
 
 Canonical text is cut into parts with keys: the head of an item, each of its stages and keys, its
 end. Parts that only one side changed are taken from it; of parts that both changed, `merge_text`
-decides."""
+decides. The order of parts is content too (see `merge_order`): nothing that one side wrote is ever
+lost without a conflict."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from spacedsl.lang.merge_order import ordered, unfaithful
 from spacedsl.syntax.parser import parse
 from spacedsl.syntax.printer import format_text
 from spacedsl.syntax.tree import Node, leaves
 from spacedsl.text import Source
 
-Key = tuple[str, ...]
+Key = tuple[str, str, int]
+"""The rule of a statement, its name, and how many of its kind stand before it."""
+
 OPENED = ("space", "model", "blocks")
 """What is cut into its statements; a block's body is one part, since its order is its meaning."""
-
-AGAIN = "again"
-"""Marks what the language refuses to hold twice."""
 
 MergeText = Callable[[str, str, str], tuple[str, bool]]
 """Base, ours and theirs to the merged text, and whether that holds a conflict."""
@@ -31,72 +33,131 @@ class Merged:
     conflict: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A statement's text. Of one that is cut further, `parts` stand between `head` and `tail`."""
+
+    text: str
+    head: str = ""
+    parts: _Parts | None = None
+    tail: str = ""
+
+
+_Parts = dict[Key, _Part]
+
+
 def merge_pages(base: Source, ours: Source, theirs: Source, merge_text: MergeText) -> Merged:
     """`ours` with what `theirs` changed since `base`. Raises `SpaceError` where a page does not
     parse; the merged text may still be wrong in meaning, as any merge may."""
-    old, mine, other = _parts(base), _parts(ours), _parts(theirs)
-    parts: list[str] = []
-    conflict = False
-    for key in _order(list(old), list(mine), list(other)):
-        text, clash = _merge_part(old.get(key), mine.get(key), other.get(key), merge_text)
-        parts.append(text)
-        conflict |= clash
-    text = "".join(parts)
-    return Merged(text if conflict else format_text(Source(ours.name, text)), conflict)
+
+    def checked(base: str, ours: str, theirs: str) -> tuple[str, bool]:
+        return merge_lines(base, ours, theirs, merge_text)
+
+    old, mine, other = map(_page, (base, ours, theirs))
+    found = _merge_part(old, mine, other, checked, apart=True)
+    return found if found.conflict else Merged(format_text(Source(ours.name, found.text)), False)
+
+
+def merge_lines(base: str, ours: str, theirs: str, merge_text: MergeText) -> tuple[str, bool]:
+    """As `merge_text`, but a conflict also where lines that both sides moved or changed come out
+    as neither side wrote them."""
+    if theirs in (base, ours) or ours == base:
+        return (theirs if ours == base else ours), False
+    text, conflict = merge_text(base, ours, theirs)
+    sides = (t.splitlines() for t in (base, ours, theirs, text))
+    if conflict or not unfaithful(*sides):
+        return text, conflict
+    return _both(ours, theirs), True
+
+
+def _both(ours: str, theirs: str) -> str:
+    """Both sides between the markers of a conflict, as git writes them."""
+    return f"<<<<<<< ours\n{_ended(ours)}=======\n{_ended(theirs)}>>>>>>> theirs\n"
+
+
+def _ended(text: str) -> str:
+    return text if not text or text.endswith("\n") else f"{text}\n"
 
 
 def _merge_part(
-    base: str | None, ours: str | None, theirs: str | None, merge_text: MergeText
-) -> tuple[str, bool]:
+    base: _Part | None,
+    ours: _Part | None,
+    theirs: _Part | None,
+    merge_text: MergeText,
+    *,
+    apart: bool = False,
+) -> Merged:
+    """`apart`: whether the parts of this part are items, whose order says nothing."""
     if theirs in (base, ours):
-        return ours or "", False
+        return Merged(ours.text if ours else "", False)
     if ours == base:
-        return theirs or "", False
-    return merge_text(base or "", ours or "", theirs or "")
+        return Merged(theirs.text if theirs else "", False)
+    if base and ours and theirs and base.parts and ours.parts and theirs.parts:
+        heads = merge_text(base.head, ours.head, theirs.head)
+        inner = _merge_parts(base.parts, ours.parts, theirs.parts, merge_text, apart=apart)
+        tails = merge_text(base.tail, ours.tail, theirs.tail)
+        text = heads[0] + inner.text + tails[0]
+        return Merged(text, heads[1] or inner.conflict or tails[1])
+    return Merged(*merge_text(*(part.text if part else "" for part in (base, ours, theirs))))
 
 
-def _order(base: list[Key], ours: list[Key], theirs: list[Key]) -> list[Key]:
-    """Our order, with what only the others have after what it follows there. What one side left
-    out is in the list too; its text decides."""
-    order = list(ours)
-    for keys in (theirs, base):
-        for position, key in enumerate(keys):
-            if key not in order:
-                before = [k for k in keys[:position] if k in order]
-                order.insert(order.index(before[-1]) + 1 if before else 0, key)
-    return order
+def _merge_parts(
+    base: _Parts, ours: _Parts, theirs: _Parts, merge_text: MergeText, *, apart: bool
+) -> Merged:
+    order = ordered(list(base), list(ours), list(theirs), apart=apart)
+    if order is None:
+        return Merged(_clash(list(ours.values()), list(theirs.values())), True)
+    found = [
+        _merge_part(base.get(key), ours.get(key), theirs.get(key), merge_text) for key in order
+    ]
+    return Merged("".join(part.text for part in found), any(part.conflict for part in found))
 
 
-def _parts(source: Source) -> dict[Key, str]:
-    """The parts of a page's canonical text, in order; joined they are that text."""
+def _clash(ours: list[_Part], theirs: list[_Part]) -> str:
+    """Both sides' parts between markers, what they begin and end with in common outside."""
+    most = min(len(ours), len(theirs))
+    start = next((i for i in range(most) if ours[i] != theirs[i]), most)
+    end = next((i for i in range(most - start) if ours[-1 - i] != theirs[-1 - i]), most - start)
+    before, after = ours[:start], ours[len(ours) - end :]
+    mine, other = (side[start : len(side) - end] for side in (ours, theirs))
+    return _joined(before) + _both(_joined(mine), _joined(other)) + _joined(after)
+
+
+def _joined(parts: list[_Part]) -> str:
+    return "".join(part.text for part in parts)
+
+
+def _page(source: Source) -> _Part:
+    """The whole page as a part: its canonical text, cut."""
     text = format_text(source)
-    cuts: list[tuple[Key, int]] = []
     canonical = Source(source.name, text)
-    for node in parse(canonical).all():
-        _cut(node, (), canonical, cuts)
-    parts: dict[Key, str] = {}
-    start = 0
-    for key, end in cuts:
-        again = sum(k[: len(key)] == key and set(k[len(key) :]) <= {AGAIN} for k in parts)
-        parts[*key, *[AGAIN] * again] = text[start:end]
-        start = end
-    parts["end",] = text[start:]
-    return parts
+    parts, end = _cut(parse(canonical).all(), canonical, 0)
+    return _Part(text, "", parts, text[end:])
 
 
-def _cut(node: Node, above: Key, source: Source, cuts: list[tuple[Key, int]]) -> None:
-    """Keys of the parts of a statement and the offsets where they end."""
-    key = (*above, node.rule, _name(node))
+def _cut(nodes: tuple[Node, ...], source: Source, start: int) -> tuple[_Parts, int]:
+    """The parts of some statements, from `start` on, and the offset where they end."""
+    parts: _Parts = {}
+    seen: Counter[tuple[str, str]] = Counter()
+    for node in nodes:
+        said = node.rule, _name(node)
+        part, start = _part(node, source, start)
+        parts[*said, seen[said]] = part
+        seen[said] += 1
+    return parts, start
+
+
+def _part(node: Node, source: Source, start: int) -> tuple[_Part, int]:
     first, last = (source.position(offset)[0] for offset in (node.span.start, node.span.end))
+    end = _line_end(source, last)
+    text = source.text[start:end]
     if node.rule not in OPENED or first == last:
-        cuts.append((key, _line_end(source, last)))
-        return
-    head, *_ = (t for t in node.tokens() if t.text == "{")
-    cuts.append((key, _line_end(source, source.position(head.span.end)[0])))
-    for inner in node.all():
-        if inner.span.start > head.span.start:
-            _cut(inner, key, source, cuts)
-    cuts.append(((*key, "}"), _line_end(source, last)))
+        return _Part(text), end
+    brace = next(t for t in node.tokens() if t.text == "{")
+    head = _line_end(source, source.position(brace.span.end)[0])
+    inner = tuple(n for n in node.all() if n.span.start > brace.span.start)
+    parts, tail = _cut(inner, source, head)
+    return _Part(text, source.text[start:head], parts, source.text[tail:end]), end
 
 
 def _line_end(source: Source, line: int) -> int:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from spacedsl.diagnostics import place
 from spacedsl.ir.block import Value
 from spacedsl.ir.covers import subnet_mismatch
+from spacedsl.ir.settings import canonical, mentioned
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
 from spacedsl.lang.members import not_a_member
 from spacedsl.lang.model_settings import setting_said, short_said
 from spacedsl.lang.report import Report
-from spacedsl.lang.values import whole
+from spacedsl.lang.values import shown, whole
 from spacedsl.syntax.tree import Node, Token
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ MAX_RESOLUTION = 4_096
 
 
 def lower_model(node: Node, page: Page, report: Report) -> Subnet:
-    """A `model` definition, checked to be a member of its space."""
+    """A `model` definition, checked to be a member of its space, in canonical form."""
     of = node.get("of").token("NAME")
     space = page.find(of, "space", "space", report)
     if not isinstance(space, Space):
@@ -39,7 +40,7 @@ def lower_model(node: Node, page: Page, report: Report) -> Subnet:
     resolution = whole(node.token("INT"), report, "resolution", 1, MAX_RESOLUTION)
     subnet = Subnet(name=node.token("NAME").text, of=space, resolution=resolution, stages=stages)
     _check_member(subnet, nodes, node, page, report)
-    return subnet
+    return subnet if report.found else canonical(subnet)
 
 
 def _check_member(
@@ -130,10 +131,15 @@ def _block(node: Node, choice: BlockChoice, report: Report) -> SubnetBlock:
         if name in given:
             raise report.fail("duplicate-key", f"{name} is set twice", setting)
         given[name] = value
+    least = {arg.name: arg.values[0] for arg in choice.numeric}
+    there = mentioned(choice.block, least | given)
     for arg in choice.numeric:
-        if arg.name not in given and len(arg.values) > 1:
+        if arg.name not in given and len(arg.values) > 1 and arg.name in there:
             raise report.fail("missing-setting", f"this block does not say its {arg.name}", node)
-        given.setdefault(arg.name, arg.values[0])
+        value = given.setdefault(arg.name, arg.values[0])
+        if value not in arg.values and arg.name not in there:
+            message = f"{arg.name} {value} is not one of {shown(arg.values)}"
+            raise report.fail("not-a-member", message, node)
     return SubnetBlock(
         width=whole(node.token("INT"), report, "width", 1, MAX_WIDTH),
         settings=tuple(Setting(name=name, value=given[name]) for name in known),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from spacedsl.ir.block import ACTIVATIONS
+from spacedsl.ir.block import ACTIVATIONS, MAX_KERNEL
 from spacedsl.lang.blocks import (
     ACTS,
     FLAGS,
@@ -18,7 +18,6 @@ from spacedsl.lang.blocks import (
 )
 from spacedsl.lang.choices import MAX_BLOCKS, MAX_SETTINGS
 from spacedsl.lang.explanations import explained, explanation
-from spacedsl.lang.kernels import MAX_KERNEL
 from spacedsl.lang.model_settings import SHORT
 from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
 from spacedsl.lang.page import MAX_CHAIN, MAX_USES, library

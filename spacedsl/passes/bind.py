@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from spacedsl.ir.block import (
+    MAX_KERNEL,
     Conv,
     Dropout,
     DwConv,
@@ -23,8 +24,9 @@ from spacedsl.ir.block import (
     Stride,
     Value,
 )
-from spacedsl.ir.expr import EvaluationError, Exact, evaluate, evaluate_size, exact
+from spacedsl.ir.expr import EvaluationError, Exact, Expr, evaluate, evaluate_size, exact
 from spacedsl.ir.sampling import smallest
+from spacedsl.ir.settings import canonical_settings
 from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.ir.subnet import Subnet, SubnetBlock
 
@@ -201,7 +203,7 @@ def _bind_op(
             layer = _conv_layer("conv", op, scope, (cin, cout), size, stride)
             return (layer,), cout, layer.out_size
         case DwConv():
-            kernel = evaluate_size(op.kernel, scope.env)
+            kernel = _kernel(op.kernel, scope)
             stride = scope.step(op.stride)
             if not op.stacked:
                 layer = _conv_layer("dwconv", op, scope, (cin, cin), size, stride)
@@ -218,7 +220,7 @@ def _bind_op(
             stride = scope.step(op.stride)
             if op.elide and stride == 1:
                 return (), cin, size
-            kernel = evaluate_size(op.kernel, scope.env)
+            kernel = _kernel(op.kernel, scope)
             out = _strided(size, stride)
             return (Layer(op.op, cin, cin, size, out, kernel=kernel, stride=stride),), cin, out
         case GlobalPool():
@@ -232,6 +234,13 @@ def _bind_op(
             return (Layer("dropout", cin, cin, size, size, rate=op.rate),), cin, size
 
 
+def _kernel(kernel: Expr, scope: _Scope) -> int:
+    size = evaluate_size(kernel, scope.env)
+    if size > MAX_KERNEL:
+        raise BindError(f"a kernel of {size} is larger than {MAX_KERNEL}")
+    return size
+
+
 def _conv_layer(
     kind: Literal["conv", "dwconv"],
     op: Conv | DwConv,
@@ -240,7 +249,7 @@ def _conv_layer(
     size: int,
     stride: int,
 ) -> Layer:
-    kernel = evaluate_size(op.kernel, scope.env)
+    kernel = _kernel(op.kernel, scope)
     if kernel % 2 == 0:
         raise BindError(f'a {kernel}x{kernel} convolution has no "same" padding; use an odd kernel')
     return Layer(
@@ -313,9 +322,8 @@ def output_size(site: Site) -> int:
 
 
 def site_of(choice: BlockChoice, block: SubnetBlock, cin: int, size: int, stride: int) -> Site:
-    """The site of one subnet block."""
-    settings = tuple((s.name, s.value) for s in block.settings)
-    return Site(choice, cin, block.width, size, stride, settings)
+    """The site of one subnet block; settings that mean nothing there are at their least."""
+    return Site(choice, cin, block.width, size, stride, canonical_settings(choice, block))
 
 
 def subnet_sites(subnet: Subnet) -> tuple[tuple[Site, ...], ...]:

@@ -15,13 +15,16 @@ published tables count them, and so does `params`."""
 @dataclass(frozen=True, slots=True)
 class Cost:
     """`flops`: multiply-accumulates of convolutions and linear layers, the published tables'
-    count. `params`: weights, biases, two per normalised channel and the LSQ+ scalars."""
+    count. `params`: weights, biases, two per normalised channel and the LSQ+ scalars; `weights`:
+    the same without these scalars, which a deployed network has in its scales."""
 
     flops: int = 0
     params: int = 0
+    weights: int = 0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(self.flops + other.flops, self.params + other.params)
+        flops, params = self.flops + other.flops, self.params + other.params
+        return Cost(flops, params, self.weights + other.weights)
 
 
 def layer_cost(layer: Layer) -> Cost:
@@ -30,16 +33,20 @@ def layer_cost(layer: Layer) -> Cost:
         case "conv" | "dwconv":
             fan_in = layer.cin if layer.kind == "conv" else 1
             weights = fan_in * layer.cout * layer.kernel**2
-            extra = (2 * layer.norm + layer.bias) * layer.cout + SCALES_PER_CONV
-            return Cost(weights * layer.out_size**2, weights + extra)
+            extra = (2 * layer.norm + layer.bias) * layer.cout
+            return _cost(weights * layer.out_size**2, weights + extra, 1)
         case "se":
             weights = 2 * layer.cin * layer.squeeze
-            return Cost(weights, weights + layer.squeeze + layer.cin + 2 * SCALES_PER_CONV)
+            return _cost(weights, weights + layer.squeeze + layer.cin, 2)
         case "linear":
             weights = layer.cin * layer.cout
-            return Cost(weights, weights + layer.cout + SCALES_PER_CONV)
+            return _cost(weights, weights + layer.cout, 1)
         case _:
             return Cost()
+
+
+def _cost(flops: int, weights: int, convs: int) -> Cost:
+    return Cost(flops, weights + convs * SCALES_PER_CONV, weights)
 
 
 def bound_cost(bound: tuple[Bound, ...]) -> Cost:

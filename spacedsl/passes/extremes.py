@@ -34,15 +34,17 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class CostRange:
-    """FLOPs (multiply-accumulates), parameters and bytes of activations (see `memory`)."""
+    """FLOPs (multiply-accumulates), parameters, those of them that are weights (see `cost`) and
+    bytes of activations (see `memory`)."""
 
     flops: Range
     params: Range
+    weights: Range
     memory: Range
 
     def __or__(self, other: CostRange) -> CostRange:
-        memory = self.memory | other.memory
-        return CostRange(self.flops | other.flops, self.params | other.params, memory)
+        weights, memory = self.weights | other.weights, self.memory | other.memory
+        return CostRange(self.flops | other.flops, self.params | other.params, weights, memory)
 
 
 _Settings = tuple[tuple[Value, ...], ...]
@@ -63,25 +65,57 @@ def cost_range(space: Space) -> CostRange:
 
 def _range_at(space: Space, resolution: int) -> CostRange:
     least = minima(space, resolution, costs, joined)
-    return CostRange(*(Range(int(least[i]), -int(least[i + 1])) for i in (0, 2, 4)))
+    return CostRange(*(Range(int(least[i]), -int(least[i + 1])) for i in (0, 2, 4, 6)))
+
+
+def least_costs(space: Space) -> tuple[int, int, int]:
+    """The least FLOPs, parameters and memory of any network: that of the narrowest widths."""
+    least = minima(_narrowest(space), space.resolutions[0], costs, joined)
+    return int(least[0]), int(least[2]), int(least[6])
+
+
+def least_greatest(space: Space) -> tuple[int, int, int]:
+    """FLOPs, parameters and memory that the largest network of every space of a hyperspace has at
+    least: those of narrowest windows, each stage's block type the one that costs least there."""
+
+    def greatest(sites: Sequence[Site]) -> Floats:
+        return costs(sites)[1::2]
+
+    state: Floats = np.zeros((4, 1))  # negated, by the width that comes out
+    for stage, cins, size in walk(_narrowest(space), space.resolutions[-1]):
+        alone = (stage.model_copy(update={"choices": (choice,)}) for choice in stage.choices)
+        steps = np.max([transitions(s, cins, size, greatest, joined) for s in alone], axis=0)
+        state = joined(state[:, :, None], steps).min(axis=1)
+    flops, params, _, memory = (-state.min(axis=1)).tolist()
+    return int(flops), int(params), int(memory)
+
+
+def _narrowest(space: Space) -> Space:
+    """The space of each elastic stage's narrowest window."""
+    stages = tuple(
+        s.model_copy(update={"widths": s.widths[: s.window]}) if s.elastic and s.widths else s
+        for s in space.stages
+    )
+    return space.model_copy(update={"stages": stages})
 
 
 def costs(sites: Sequence[Site]) -> Floats:
-    """Least and greatest FLOPs, parameters and memory in turn, the greatest negated. float64 holds
-    them exactly to 2**53."""
+    """Least and greatest FLOPs, parameters, weights and memory in turn, the greatest negated.
+    float64 holds them exactly to 2**53."""
     rows = []
     for site in sites:
         bound = site.bind()
         cost, memory = bound_cost(bound), bound_memory(site, bound)
-        rows.append((cost.flops, -cost.flops, cost.params, -cost.params, memory, -memory))
+        sums = cost.flops, cost.params, cost.weights, memory
+        rows.append(tuple(signed for amount in sums for signed in (amount, -amount)))
     return np.array(rows, dtype=np.float64).T
 
 
 def joined(first: Floats, then: Floats) -> Floats:
-    """Rows of `costs`, all or each second one, of one part and of the next: sums, but the memory of
-    the part that needs most."""
+    """Rows of `costs`, all or each second one, of one part and of the next: sums, but the memory,
+    which stands last, of the part that needs most."""
     found = first + then
-    memory = slice(len(found) * 2 // 3, None)
+    memory = slice(len(found) * 3 // 4, None)
     more = np.abs(first[memory]) >= np.abs(then[memory])
     found[memory] = np.where(more, first[memory], then[memory])
     return found

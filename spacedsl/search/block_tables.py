@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spacedsl.ir.settings import Settings
 from spacedsl.passes.bind import Site
 from spacedsl.search.protocols import (
     Coverage,
@@ -18,7 +19,7 @@ from spacedsl.search.protocols import (
     QualityModel,
     StageLoss,
 )
-from spacedsl.search.stage_facts import Settings, StageFacts, Upstream
+from spacedsl.search.stage_facts import StageFacts, Upstream
 
 Pair = tuple[int, int]
 """Channels in, channels out."""

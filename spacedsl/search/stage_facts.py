@@ -11,17 +11,15 @@ import numpy as np
 from spacedsl.diagnostics import fault
 from spacedsl.ir.block import Value
 from spacedsl.ir.identity import choice_identity, normal_ops, stage_identity
+from spacedsl.ir.settings import Settings, are_free, shared_groups
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.search.draws import WIDTH, Draws
 from spacedsl.search.protocols import Floats, Ints
 
-Settings = tuple[tuple[str, Value], ...]
-"""Numeric settings of a block by name, in the order of the block's parameters."""
-
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A numeric parameter that a subnet chooses, in canonical order."""
+    """A numeric parameter that a subnet chooses on its own, in canonical order."""
 
     name: str
     values: tuple[Value, ...]
@@ -31,7 +29,9 @@ class Slot:
 @dataclass(frozen=True)
 class StageFacts:
     """An elastic stage of a space: one block type, one width window. `combos`: the K settings a
-    block may have, the last slot running fastest."""
+    block may have; `groups`: their positions, per choice of what all blocks share. Where every
+    combination is another block, `slots` are what is chosen, the last one running fastest in
+    `combos`; else there are none."""
 
     name: str
     identity: str
@@ -43,6 +43,7 @@ class StageFacts:
     shared_width: bool
     slots: tuple[Slot, ...]
     combos: tuple[Settings, ...]
+    groups: tuple[tuple[int, ...], ...]
 
     @property
     def deepest(self) -> int:
@@ -68,9 +69,21 @@ class StageFacts:
     def combo_index(self, number: int, block: int, draws: Draws) -> Ints:
         """(n,) positions in `combos` of the settings of block `block` (from 0)."""
         index: Ints = np.zeros(draws.count, dtype=np.int64)
+        if not self.slots and len(self.combos) > 1:
+            return self._grouped_index(number, block, draws)
         for trait, slot in enumerate(self.slots, WIDTH + 1):
             count = len(slot.values)
             index = index * count + draws.trait(number, block, trait, count, shared=slot.shared)
+        return index
+
+    def _grouped_index(self, number: int, block: int, draws: Draws) -> Ints:
+        """As `combo_index`: a group, then one of its combos."""
+        count = len(self.groups)
+        chosen = draws.trait(number, block, WIDTH + 1, count, shared=True)
+        index: Ints = np.zeros(draws.count, dtype=np.int64)
+        for i, group in enumerate(self.groups):
+            within = draws.trait(number, block, WIDTH + 2, len(group), shared=False)
+            index = np.where(chosen == i, np.array(group)[within], index)
         return index
 
 
@@ -78,7 +91,8 @@ class StageFacts:
 def stage_facts(stage: Stage) -> StageFacts:
     """The facts of an elastic stage with one block type and one window."""
     choice = stage.choices[0]
-    slots = _slots(stage, choice)
+    slots = _slots(stage, choice) if are_free(choice) else ()
+    combos = _combos(choice, slots) if are_free(choice) else _different(stage, choice)
     return StageFacts(
         name=stage.name,
         identity=stage_identity(stage),
@@ -89,12 +103,18 @@ def stage_facts(stage: Stage) -> StageFacts:
         stride=stage.stride,
         shared_width=_shares(stage, "width"),
         slots=slots,
-        combos=_combos(choice, slots),
+        combos=combos,
+        groups=_groups(stage, combos),
     )
 
 
+def _roles(choice: BlockChoice) -> dict[str, int]:
+    """Where each numeric parameter stands in canonical order."""
+    return {name: int(new[1:]) for name, new in normal_ops(choice)[1].items()}
+
+
 def _slots(stage: Stage, choice: BlockChoice) -> tuple[Slot, ...]:
-    role = {name: int(new[1:]) for name, new in normal_ops(choice)[1].items()}
+    role = _roles(choice)
     chosen = [a for a in choice.numeric if a.name in role and len(a.values) > 1]
     chosen.sort(key=lambda a: role[a.name])
     return tuple(Slot(a.name, a.values, _shares(stage, a.name)) for a in chosen)
@@ -111,6 +131,25 @@ def _combos(choice: BlockChoice, slots: tuple[Slot, ...]) -> tuple[Settings, ...
         chosen = {slot.name: value for slot, value in zip(slots, values, strict=True)}
         combos.append(tuple((a.name, chosen.get(a.name, a.values[0])) for a in choice.numeric))
     return tuple(combos)
+
+
+def _different(stage: Stage, choice: BlockChoice) -> tuple[Settings, ...]:
+    """The settings that are different blocks, in canonical order."""
+    role = _roles(choice)
+
+    def order(combo: Settings) -> list[Value]:
+        return [value for name, value in sorted(combo, key=lambda s: role[s[0]])]
+
+    return tuple(sorted({c for g in shared_groups(stage, choice) for c in g}, key=order))
+
+
+def _groups(stage: Stage, combos: tuple[Settings, ...]) -> tuple[tuple[int, ...], ...]:
+    """Positions in `combos` by what all blocks of a stage share."""
+    groups: dict[Settings, list[int]] = {}
+    for k, combo in enumerate(combos):
+        shared = tuple(s for s in combo if _shares(stage, s[0]))
+        groups.setdefault(shared, []).append(k)
+    return tuple(map(tuple, groups.values()))
 
 
 @dataclass(frozen=True, slots=True)

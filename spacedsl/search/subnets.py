@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from spacedsl.diagnostics import fault
+from spacedsl.ir.settings import canonical_stage
 from spacedsl.ir.space import Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
 
@@ -277,7 +278,8 @@ Pool = Sequence[int | float | str]
 def _stage(
     stage: Stage, depth: int, gene: Callable[[Gene, Pool], int | float | str]
 ) -> SubnetStage:
-    """A stage of `depth` blocks of which `gene` says every value, shared ones once."""
+    """A stage of `depth` blocks of which `gene` says every value, shared ones once; in canonical
+    form, so that one network is one subnet."""
     pools: dict[str, Pool] = {"": stage.windows[0]} if stage.widths else {}
     pools |= {arg.name: arg.values for arg in stage.choices[0].numeric}
     shared = {"" if name == "width" else name for name in stage.shared}
@@ -288,7 +290,7 @@ def _stage(
         width = found.pop("", 0)
         settings = tuple(Setting(name=name, value=value) for name, value in found.items())
         blocks.append(SubnetBlock(width=int(width), settings=settings))
-    return SubnetStage(blocks=tuple(blocks))
+    return canonical_stage(stage, SubnetStage(blocks=tuple(blocks)))
 
 
 def _value(block: SubnetBlock, name: str) -> int | float | str:

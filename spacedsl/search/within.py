@@ -98,4 +98,4 @@ class Within:
 
 def _greatest(sites: Sequence[Site]) -> Floats:
     """Greatest FLOPs, parameters and memory, negated, as `transitions` minimises."""
-    return costs(sites)[[1, 3, 5]]
+    return costs(sites)[[1, 3, 7]]

@@ -158,6 +158,59 @@ def test_the_diff_survives_the_end_of_spacedsl(repository: Repository) -> None:
     assert "+  stage1 { fused  width 16, 24 }" in repository.git("diff")
 
 
+ENDS = {
+    "no Python": None,
+    "no spacedsl": "#!/bin/sh\necho 'No module named spacedsl' >&2\nexit 1\n",
+    "killed": "#!/bin/sh\nkill -9 $$\n",
+    "a defect": "#!/bin/sh\nexit 2\n",
+}
+"""What may stand where the environment's Python stood."""
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_the_merge_survives_the_end_of_spacedsl(repository: Repository, end: str) -> None:
+    """Markers, or a merge: never one side alone."""
+    program, key = repository.folder / "python", "merge.space.driver"
+    if ENDS[end] is not None:
+        program.write_text(ENDS[end] or "")
+        program.chmod(0o755)
+    command = repository.git("config", "--local", key).strip()
+    repository.git("config", "--local", key, command.replace(sys.executable, str(program)))
+    repository.git("config", "--local", "core.excludesFile", "/dev/null")
+    repository.branches(PAGE.replace("8, 16", "16, 24"), PAGE.replace("8, 16", "24, 32"))
+    repository.git("merge", "-q", "other", code=1)
+    text = repository.page.read_text()
+    assert text.index("<<<<<<<") < text.index("16, 24") < text.index("24, 32")
+    assert repository.git("diff", "--name-only", "--diff-filter=U") == "pages/s.space\n"
+    repository.git("reset", "-q", "--hard")
+    repository.git("checkout", "-q", "-b", "third", "other~1")
+    repository.commit(PAGE.replace("40, 48", "32, 40"))
+    repository.git("merge", "-q", "other")
+    assert "24, 32" in repository.page.read_text()
+    assert "32, 40" in repository.page.read_text()
+
+
+def test_a_swap_and_an_edit_of_a_space_of_its_own(repository: Repository) -> None:
+    base = """language 1
+
+space s {
+  input 3 x 32
+  stem { conv 3x3  width 8 }
+  one { conv 3x3  width 8 }
+  two { conv 1x1  width 8 }
+  three { conv 3x3  width 8 }
+  head { pool  linear -> 10 }
+}
+"""
+    one, two = "  one { conv 3x3  width 8 }\n", "  two { conv 1x1  width 8 }\n"
+    swapped = base.replace(one + two, two + one)
+    repository.commit(base)
+    repository.branches(base.replace("three { conv 3x3", "three { conv 5x5"), swapped)
+    repository.git("merge", "-q", "other")
+    expected = swapped.replace("three { conv 3x3", "three { conv 5x5")
+    assert repository.page.read_text() == expected
+
+
 def test_uninstall_leaves_nothing(repository: Repository) -> None:
     repository.spacedsl("git", "uninstall")
     assert "space" not in repository.git("config", "--local", "--list")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +15,7 @@ from spacedsl.compiler.graph import lower
 from spacedsl.compiler.supernet import bkd_plans, subnet_data, supernet_plan
 from spacedsl.compiler.supernet_schema import json_text
 from spacedsl.ir.sampling import largest, random_subnet, smallest
+from spacedsl.ir.size import count_subnets
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.bind import layers, site_of, subnet_sites
@@ -24,7 +26,7 @@ from spacedsl_runtime.subnet import largest as runtime_largest
 from spacedsl_runtime.subnet import smallest as runtime_smallest
 from tests.laws.strategies import RANDOMS, members
 from tests.runtime.support import HYPERSPACES, ONE_SPACES, bkd_json, plan_json, plan_of
-from tests.support import library_space
+from tests.support import item_of, library_space
 
 SKIPPED = ("name", "at", "part", "inner")
 WEIGHTED = ("conv", "dwconv", "linear")
@@ -120,3 +122,31 @@ def test_compiler_and_runtime_draw_alike() -> None:
     assert theirs.resolution == ours.resolution
     assert sum(len(s.blocks) for s in theirs.stages) > 0
     assert supernet_plan(space).hash == plan.hash
+
+
+@pytest.mark.parametrize("shared", ["", "shared first"])
+def test_compiler_and_runtime_draw_no_setting_that_means_nothing(shared: str) -> None:
+    space = item_of(ABSENT.replace("SHARED", shared), "s")
+    assert isinstance(space, Space)
+    plan = read_plan(json.loads(json_text(supernet_plan(space))), "supernet")
+    rng, tries = random.Random(0), 2000
+    theirs = Counter(
+        tuple(tuple((s.name, s.value) for s in block.settings) for block in drawn.stages[1].blocks)
+        for drawn in (random_subnet(space, rng) for _ in range(tries))
+    )
+    ours = Counter(
+        tuple(block.settings for block in sample(plan, rng).stages[1]) for _ in range(tries)
+    )
+    assert len(ours) == count_subnets(space)
+    assert ours.keys() == theirs.keys()
+    for drawn, count in ours.items():
+        assert abs(count - theirs[drawn]) < 0.35 * max(count, theirs[drawn])
+
+
+ABSENT = """language 1
+block b(first, start) { optional first { dwconv start }  conv 1x1 relu }
+space s { input 3 x 32
+  stem { conv 3x3 relu strided width 8 stride 2 }
+  elastic a { b { first 0, 1 start 3, 5 } width 8 depth 1..2 SHARED }
+  head { pool linear -> 10 } }
+"""

@@ -183,12 +183,7 @@ def _block(latency: Floats, loss: Floats, kept: Ints, s: Complexes, w: Complexes
 
 def shared_groups(facts: StageFacts) -> list[Ints]:
     """Settings by what all blocks of a stage share: positions in `combos` of each group."""
-    shared = [slot.name for slot in facts.slots if slot.shared]
-    groups: dict[tuple[object, ...], list[int]] = {}
-    for k, combo in enumerate(facts.combos):
-        chosen = dict(combo)
-        groups.setdefault(tuple(chosen[name] for name in shared), []).append(k)
-    return [np.array(group) for group in groups.values()]
+    return [np.array(group) for group in facts.groups]
 
 
 def rows_operator(rows: Sequence[tuple[Floats, Floats]], grid: Grid) -> StageOperator:

@@ -1,0 +1,216 @@
+"""What was wrong without a word: refused, or right."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from spacedsl.bridges.timm import read_stacks
+from spacedsl.bridges.timm_network import Frame, network
+from spacedsl.cli.app import app
+from spacedsl.cli.words import count
+from spacedsl.passes.cost import SCALES_PER_CONV, subnet_cost
+from spacedsl.passes.network import subnet_identity
+from spacedsl.text import Source
+from tests.support import item_of, library_model
+
+
+def run(*words: str, stdin: str = "") -> Result:
+    return CliRunner().invoke(app, list(words), input=stdin)
+
+
+def written(folder: Path, text: str, name: str = "page.space") -> str:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"language 1\n{text}", encoding="utf-8")
+    return str(path)
+
+
+STEM = "stem { conv 3x3 relu strided  width 16  stride 2 }"
+HEADLESS = f"space s {{ input 3 x 32\n{STEM} }}\nmodel net of s at 32 {{ stem {{ 16 }} }}\n"
+WHOLE = f"space s {{ input 3 x 32\n{STEM}\nhead {{ pool  linear -> 10 }} }}\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("export", "#net", "--format", "onnx", "--out", "net.onnx"),
+        ("export", "#net", "--format", "tflite", "--fp32", "--out", "net.tflite"),
+        ("compile", "#net", "--out", "plans"),
+        ("compile", "#s", "--out", "plans"),
+    ],
+)
+def test_no_file_is_written_of_a_network_without_a_head(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = written(tmp_path, HEADLESS)
+    result = run(*(page + word if word[0] == "#" else word for word in words))
+    assert result.exit_code == 2
+    assert "error[no-head]" in result.stderr
+    assert "16 x 16 x 16" in result.stderr
+    assert not list(tmp_path.glob("net.*"))
+
+
+TARGET = 'target t {{ device "{}" {} limits 15ms }}\n'
+PLAIN = "a CPU, ONNX Runtime"
+REFUSED = [
+    (WHOLE.replace("input", 'quality "nowhere"\ninput'), "table-missing", '"nowhere"'),
+    (TARGET.format(PLAIN, 'runtime "tensorrt" latency "onnxw"'), "unknown-runtime", "runtime"),
+    (TARGET.format("an abacus", 'latency "onnxw"'), "unknown-runtime", "device"),
+    (TARGET.format(PLAIN, 'types fp16 latency "onnxw"'), "unknown-types", "types"),
+    (TARGET.format(PLAIN, 'rules fast latency "onnxw"'), "unknown-rule", "rules"),
+    (
+        WHOLE.replace("space s {", "hyperspace s { limit params 10").replace(
+            "head", "elastic a { conv 1x1  width 8, 16  window 1 }\nhead"
+        ),
+        "over-limit",
+        "limit",
+    ),
+    (WHOLE.replace("strided", "s2").replace("stride 2", "stride 8"), "bad-body", "stem"),
+    (
+        "block b(k) { dwconv k strided  conv 1x1 }\n"
+        + WHOLE.replace("head", "a { b { k 33 }  width 8 }\nhead"),
+        "bad-body",
+        "a {",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "at"), REFUSED)
+def test_check_refuses_what_could_not_work(text: str, code: str, at: str, tmp_path: Path) -> None:
+    page = written(tmp_path, text)
+    result = run("check", page, "--format", "json")
+    assert result.exit_code == 2
+    (found,) = json.loads(result.stdout)["diagnostics"]
+    assert found["code"] == code
+    line = f"language 1\n{text}".splitlines()[found["place"]["line"] - 1]
+    assert line[found["place"]["column"] - 1 :].startswith(at)
+
+
+def test_check_warns_of_latencies_of_another_device(tmp_path: Path) -> None:
+    page = written(tmp_path, TARGET.format("Raspberry Pi 5, ONNX Runtime", "latency profile"))
+    result = run("check", page)
+    assert result.exit_code == 0
+    assert "warning: target `t` describes" in result.stderr
+    assert len(json.loads(run("check", page, "--format", "json").stdout)["warnings"]) == 1
+    here = written(tmp_path, TARGET.format("this machine, ONNX Runtime", "latency profile"))
+    assert run("check", here).stderr == ""
+
+
+def test_folders_standard_input_and_odd_paths(tmp_path: Path) -> None:
+    folder = tmp_path / "d#1"
+    page = written(folder, WHOLE, "deep/e.space")
+    written(folder, "nonsense", ".hidden/f.space")
+    result = run("check", str(folder), "--format", "json")
+    assert [file["file"] for file in json.loads(result.stdout)["files"]] == [page]
+    written(folder, "nonsense", "g.space")
+    assert run("check", str(folder)).exit_code == 2
+    assert run("show", page).stdout == run("show", f"{page}#s").stdout
+    assert "error[no-item]" in run("show", f"{page}#t").stderr
+    assert run("check", "-", stdin=f"language 1\n{WHOLE}").stdout == "-: ok (space s)\n"
+    assert "-:2:1: error[syntax]" in run("check", "-", stdin="language 1\nnonsense").stderr
+
+
+def test_counts_of_any_length(tmp_path: Path) -> None:
+    assert [count(n) for n in (999_999_999, 10**9, 1234567 * 10**41)] == [
+        "999,999,999",
+        "1.000e+09",
+        "1.235e+47",
+    ]
+    stage = "elastic s{} {{ dw {{ k 3, 5  f 0, 1 }}  width 1..8  depth 1..64 }}"
+    stages = "\n".join(stage.format(i) for i in range(60))
+    block = "block dw(k, f) { optional f { dwconv k }  conv 1x1 }\n"
+    page = written(tmp_path, block + WHOLE.replace("head", f"{stages}\nhead"))
+    exact = math.prod([sum(24**d for d in range(1, 65))] * 60)
+    found = run("show", page, "--format", "json").stdout
+    digits = found.partition('"subnets": ')[2].partition(",")[0]
+    assert len(digits) > sys.get_int_max_str_digits()
+    assert count(exact).endswith(f"e+{len(digits) - 1}")
+    sys.set_int_max_str_digits(0)
+    try:
+        assert int(digits) == exact
+    finally:
+        sys.set_int_max_str_digits(sys.int_info.default_max_str_digits)
+
+
+def test_parameters_both_ways() -> None:
+    model = library_model("models/tiny-a0")
+    facts = json.loads(run("show", "tiny-a0", "--format", "json").stdout)
+    cost = subnet_cost(model)
+    assert (facts["params"], facts["weights"]) == (cost.params, cost.weights)
+    assert facts["weights"] < facts["params"]
+    assert (facts["params"] - facts["weights"]) % SCALES_PER_CONV == 0
+    space = json.loads(run("show", "tiny-a", "--format", "json").stdout)
+    assert space["weights"]["min"] < space["params"]["min"]
+    assert space["weights"]["min"] <= facts["weights"] <= space["weights"]["max"]
+    shown = run("show", "tiny-a0").stdout
+    assert "three LSQ+ scalars per convolution" in shown
+    assert "weights  28.25K (of the deployed network)" in shown
+
+
+def test_many_samples_are_one_page() -> None:
+    result = run("sample", "tiny-a", "-n", "3")
+    models = result.stdout.count("\nmodel ")
+    assert (result.exit_code, models, result.stdout.count("language 1")) == (0, 3, 1)
+    assert run("check", "-", stdin=result.stdout).exit_code == 0
+    assert run("fmt", "--check", "-", stdin=result.stdout).exit_code == 0
+
+
+SETTINGS = [
+    '{"ks": 7, "e": 0.35, "d": 2, "w": 0, "r": 224}',
+    '{"ks": 3, "e": 4, "d": 2, "w": 1, "r": 224}',
+    '{"ks": 3, "e": 4, "d": 2, "wid": 1, "r": 224}',
+    '{"ks": 3, "e": 4, "d": 2, "r": 224, "image_size": 192}',
+]
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_no_key_of_a_setting_is_dropped(setting: str) -> None:
+    of = "resnet50" if "0.35" in setting else "mobilenetv3"
+    result = run("import", setting, "--of", of)
+    assert result.exit_code == 2
+    assert "error[bad-import]" in result.stderr
+
+
+def test_a_setting_of_once_for_all_as_it_is_written() -> None:
+    said = '{"wid": null, "ks": 3, "e": 4, "d": 2, "r": 224, "image_size": 224}'
+    assert run("import", said, "--of", "mobilenetv3").exit_code == 0
+
+
+FBNET_V3 = """
+[['ds_r2_k3_s1_e1_c16'],
+ ['ir_r1_k5_s2_e4_c24', 'ir_r3_k5_s1_e2_c24'],
+ ['ir_r1_k5_s2_e5_c40_se0.25', 'ir_r4_k5_s1_e3_c40_se0.25'],
+ ['ir_r1_k5_s2_e5_c72', 'ir_r4_k3_s1_e3_c72'],
+ ['ir_r1_k3_s1_e5_c120_se0.25', 'ir_r5_k5_s1_e3_c120_se0.25'],
+ ['ir_r1_k3_s2_e6_c184_se0.25', 'ir_r5_k5_s1_e4_c184_se0.25', 'ir_r1_k5_s1_e6_c224_se0.25'],
+ ['cn_r1_k1_s1_c1344']]
+"""
+
+
+def test_se_of_fbnet_is_of_the_input(tmp_path: Path) -> None:
+    """8.6 million parameters, as the network is published."""
+    net = network(read_stacks(Source("arch", FBNET_V3)), Frame(head=1984, se="input"), "net")
+    assert subnet_cost(net).params == pytest.approx(8.6e6, rel=0.005)
+    arch = tmp_path / "arch.txt"
+    arch.write_text(FBNET_V3)
+    asked = ["import", str(arch), "--name", "net", "--head", "1984"]
+    result = run(*asked, "--se", "input")
+    found = item_of(result.stdout, "net")
+    assert subnet_identity(found) == subnet_identity(net)  # type: ignore[arg-type]
+    assert "--se input" in run(*asked).stderr
+
+
+def test_no_words_at_all() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "spacedsl"], capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr
+    assert "Usage:" in done.stdout + done.stderr
