@@ -84,7 +84,7 @@ def _value(hint: Any, data: object, where: str, more: bool) -> Any:
 
 
 def _tuple(args: tuple[Any, ...], data: object, where: str, more: bool) -> tuple[Any, ...]:
-    if not isinstance(data, list):
+    if not isinstance(data, list | tuple):
         raise Mismatch(f"{where}: not a list")
     if args[-1] is Ellipsis:
         return tuple(_value(args[0], v, f"{where}[{i}]", more) for i, v in enumerate(data))

@@ -15,6 +15,7 @@ from spacedsl.analysis.cases import Part
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.limits import parse_seconds
 from spacedsl.cli.options import TARGET
+from spacedsl.cli.progress import progress
 
 if TYPE_CHECKING:
     from spacedsl.analysis.measured import Report
@@ -41,7 +42,7 @@ def analyze(
     parts = list(dict.fromkeys(part or Part))
     if out is not None:
         make_folder(out)
-    with _bar(found.name, quiet=format is Format.json) as report:
+    with _bar(found.name, len(parts), quiet=format is Format.json) as report:
         analysis = analyse(found, parts, seconds, report)
     if out is not None and not write_folder(analysis, out):
         print("no pictures: they need `pip install 'spacedsl[plot]'`", file=sys.stderr)
@@ -52,19 +53,13 @@ def analyze(
 
 
 @contextmanager
-def _bar(name: str, *, quiet: bool) -> Iterator[Report]:
-    """A bar on standard error, one task per part."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn(f"analyzing {name}: {{task.description}}"), BarColumn())
-    console = Console(stderr=True, quiet=quiet)
-    with Progress(*columns, TimeElapsedColumn(), console=console) as bar:
-        tasks = {}
+def _bar(name: str, parts: int, *, quiet: bool) -> Iterator[Report]:
+    """What shows how much of all parts is done."""
+    with progress(f"analyzing {name}", parts, quiet=quiet) as bar:
+        done: dict[Part, float] = {}
 
         def report(part: Part, share: float) -> None:
-            if part not in tasks:
-                tasks[part] = bar.add_task(part.value, total=1.0)
-            bar.update(tasks[part], completed=share)
+            done[part] = share
+            bar(sum(done.values()), part.value)
 
         yield report

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
 from spacedsl import api
+from spacedsl.cli.progress import progress
 
 if TYPE_CHECKING:
     from spacedsl.ir.space import Space
@@ -20,17 +18,10 @@ if TYPE_CHECKING:
 @contextmanager
 def profile_bar(name: str, budget_s: float, *, quiet: bool) -> Iterator[Report]:
     """A bar on standard error with what is measured so far."""
-    columns = (
-        TextColumn(f"profiling {name}"),
-        BarColumn(),
-        TextColumn("{task.fields[nets]} networks, {task.fields[kernels]:,} kernels"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True, quiet=quiet)) as bar:
-        task = bar.add_task("profile", total=budget_s, nets=0, kernels=0)
+    with progress(f"profiling {name}", budget_s, quiet=quiet) as bar:
 
         def show(seconds: float, nets: int, kernels: int) -> None:
-            bar.update(task, completed=min(seconds, budget_s), nets=nets, kernels=kernels)
+            bar(min(seconds, budget_s), f"{nets:,} networks", f"{kernels:,} kernels")
 
         yield show
 

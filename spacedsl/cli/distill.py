@@ -16,6 +16,7 @@ from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.distillation import BATCH, EPOCHS, LSQ_EPOCHS, SAMPLES, Asked, Job, prepare
 from spacedsl.cli.runs import counting_bar, need_training, runtime_faults, warned
 from spacedsl.diagnostics import fault
+from spacedsl.files import check_folder
 from spacedsl.ir.space import Space
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def distill(
     from spacedsl.tables.files import DISTILLED, save_table
 
     need_training()
+    check_folder(out)
     space = hyperspace(hyper)
     chosen = _executor(executor, jobs, ray)
     kept = (

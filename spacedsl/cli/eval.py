@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from spacedsl.cli.boundary import FORMAT, Format, emit
-from spacedsl.cli.runs import counting_bar, runtime_faults
+from spacedsl.cli.runs import counting_bar, runtime_faults, warned
+from spacedsl.cli.words import listed
 from spacedsl.diagnostics import fault
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def evaluate(
         opened = open_data(data)
         _check(file, deployed, opened)
         total = len(opened.test.labels)
-        unreadable = Unreadables(unreadable_limit(total), _warn)
+        unreadable = Unreadables(unreadable_limit(total), warned)
         with counting_bar("evaluating", total, quiet=format is Format.json) as advance:
             found = accuracy(file, deployed, opened, unreadable, advance)
     if format is Format.json:
@@ -112,10 +112,6 @@ def _check(file: Path, deployed: Deployed, data: Data) -> None:
         message = f"{file} takes {deployed.channels} channels, {data.spec} has {data.channels}"
         raise fault("wrong-data", message)
     if deployed.labels and deployed.labels != data.labels:
-        theirs, mine = ", ".join(deployed.labels[:5]), ", ".join(data.labels[:5])
-        message = f"{file} tells apart {theirs}, ...; {data.spec} has {mine}, ..."
+        message = f"{file} tells apart {listed(deployed.labels)}; {data.spec} has "
+        message += listed(data.labels)
         raise fault("wrong-data", message)
-
-
-def _warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)

@@ -23,9 +23,9 @@ from spacedsl.cli.options import (
     TARGETS,
     Definition,
 )
-from spacedsl.cli.pages import check_out, page_in
+from spacedsl.cli.pages import page_in
 from spacedsl.diagnostics import SpaceError, fault
-from spacedsl.files import write_atomic
+from spacedsl.files import check_writable, write_atomic
 from spacedsl.ir.covers import mismatch
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
@@ -96,7 +96,7 @@ def evolve(
     scorers = {n: search_scorer(t) if exact else t for n, t in tables.items()}
     opened = joined(scorers, combine)
     name = _name(out, space)
-    with progress_bar(quiet=format is Format.json) as progress:
+    with progress_bar(cycles, quiet=format is Format.json) as progress:
         found = search(
             space, opened, population, sample, cycles, seed, journal, resume, progress, name
         )
@@ -137,9 +137,11 @@ def _check_files(
     out: Path | None, journal: Path | None, hyper: str, targets: Sequence[str]
 ) -> None:
     """What would fail or destroy something after the search fails before it."""
+    if journal is not None:
+        check_writable(journal)
     if out is None:
         return
-    check_out(out)
+    check_writable(out)
     others = {
         "journal": journal,
         "hyperspace": Path(hyper.partition("#")[0]),

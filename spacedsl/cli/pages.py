@@ -6,18 +6,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from spacedsl.diagnostics import SpaceError, fault
+from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.page import Loader
 from spacedsl.lang.write import write
 from spacedsl.text import Source
-
-
-def check_out(out: Path) -> None:
-    """Raises `SpaceError` where a page could not be written to `out` later on."""
-    if out.is_dir() or not out.parent.is_dir():
-        raise fault("cannot-write", f"cannot write {out}: it or its folder is not there to write")
 
 
 def page_in(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -17,9 +16,9 @@ from spacedsl.cli.front import Deployment, measured, plot, print_front, write_fr
 from spacedsl.cli.limits import parse_limits
 from spacedsl.cli.options import LIMITS, TARGET
 from spacedsl.cli.pages import page_in
-from spacedsl.cli.runs import counting_bar, need_training, runtime_faults
+from spacedsl.cli.runs import counting_bar, need_training, runtime_faults, warned
 from spacedsl.diagnostics import fault
-from spacedsl.files import write_atomic
+from spacedsl.files import check_folder, write_atomic
 from spacedsl.ir.for_data import for_data
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
@@ -72,6 +71,7 @@ def search(
     from spacedsl.targets.subnet_latency import SubnetLatency
 
     need_training()
+    check_folder(out)
     quiet = format is Format.json
     space = _trained(run)
     device = open_device(_ready(target, space, quiet=quiet))
@@ -87,7 +87,7 @@ def search(
             raise fault("uncovered", f"{device.target.name} does not know {listed}")
         range_ms = (known.least_ms, known.greatest_ms)
         require_limits(space, asked, range_ms)
-        out = _folder(out)
+        out.mkdir(parents=True, exist_ok=True)
         header = {
             **chooser.identity,
             "target": device.target.name,
@@ -170,20 +170,8 @@ def _chooser(
     if threads is not None:
         torch.set_num_threads(threads)
     plan = read_plan(json.loads(json_text(supernet_plan(space, target))), "supernet")
-    unreadable = Unreadables(unreadable_limit(images or IMAGES), _warn)
+    unreadable = Unreadables(unreadable_limit(images or IMAGES), warned)
     return open_chooser(run, plan, data, images, unreadable, torch.device("cpu"))
-
-
-def _warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)
-
-
-def _folder(out: Path) -> Path:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise fault("cannot-write", f"cannot write {out}: {error.strerror or error}") from None
-    return out
 
 
 Valuing = Callable[[Sequence[Subnet]], list[float]]

@@ -15,6 +15,7 @@ from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.runs import need_training, runtime_faults, training_bar
 from spacedsl.diagnostics import fault
+from spacedsl.files import check_folder
 
 if TYPE_CHECKING:
     from spacedsl_runtime.train.evaluate import Score
@@ -100,6 +101,7 @@ def train(
     FP32 training's settings unless said. Several processes: `torchrun --nproc-per-node N -m
     spacedsl train ...`."""
     need_training()
+    check_folder(out)
     if qat != (target is not None):
         raise fault("bad-option", "--qat and --target go together", "say both, or neither")
     plan, name = _plan(space, target)
@@ -197,13 +199,19 @@ def _lost(scores: tuple[Score, ...], fp32: Path) -> dict[str, dict[str, float]]:
     return found
 
 
+def change_in_points(lost: float) -> str:
+    """What quantising did to an accuracy, in percentage points."""
+    if abs(lost) < 0.005:
+        return "nothing lost"
+    return f"{'lost' if lost > 0 else 'gained'} {abs(lost):.2f} points"
+
+
 def _print(scores: tuple[Score, ...], lost: dict[str, dict[str, float]], folder: Path) -> None:
     for score in scores:
         line = f"{score.name:<9} at {score.subnet.resolution:>3}: top-1 {score.top1:.2%}"
         if score.name in lost:
             points = lost[score.name]
-            line += (
-                f" INT8, {points['fp32_top1']:.2%} FP32, lost {points['lost_points']:.2f} points"
-            )
+            change = change_in_points(points["lost_points"])
+            line += f" INT8, {points['fp32_top1']:.2%} FP32, {change}"
         print(line)
     print(f"{scores[0].images:,} images; batch norm re-calibrated; weights and metrics in {folder}")

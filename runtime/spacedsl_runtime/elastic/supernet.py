@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -23,7 +21,7 @@ from spacedsl_runtime.elastic.interpreter import add, run
 from spacedsl_runtime.elastic.modules import initialise, module_of
 from spacedsl_runtime.elastic.static import build_static
 from spacedsl_runtime.errors import PlanError, SubnetError
-from spacedsl_runtime.plan import Plan, Stage, read_plan, walk
+from spacedsl_runtime.plan import Plan, Source, Stage, read_plan, walk
 from spacedsl_runtime.program import Layer, Program, program_of
 from spacedsl_runtime.subnet import Subnet
 
@@ -130,7 +128,7 @@ def check_images(x: Tensor, channels: int, subnet: Subnet) -> None:
 
 
 def load_supernet(
-    plan: Plan | Path | str | Mapping[str, Any],
+    plan: Plan | Source,
     channels: int | None = None,
     classes: int | None = None,
     seed: int = 0,

@@ -20,7 +20,7 @@ import torch.distributed as dist
 import torch.distributed.nn.functional
 from torch import Tensor, nn
 
-from spacedsl_runtime.errors import RecipeError
+from spacedsl_runtime.errors import RecipeError, RunError
 
 PATIENCE = timedelta(hours=6)
 """Others wait this long while the first process evaluates."""
@@ -56,26 +56,40 @@ def world_of(device: str) -> Iterator[tuple[World, torch.device]]:
         dist.destroy_process_group()
 
 
+@contextmanager
+def _together() -> Iterator[None]:
+    """What only all processes can do: raises `RunError` where one of them is gone."""
+    try:
+        yield
+    except RuntimeError:
+        message = "another process of this training has ended"
+        raise RunError(message, "its own message, above or below, says why") from None
+
+
 def wait(world: World) -> None:
-    """Until all processes are here."""
+    """Until all processes are here. Raises `RunError`."""
     if world.size > 1:
-        dist.barrier()
+        with _together():
+            dist.barrier()
 
 
 def share(model: nn.Module, world: World) -> None:
-    """Give all processes the first one's parameters."""
+    """Give all processes the first one's parameters. Raises `RunError`."""
     if world.size > 1:
-        for parameter in model.parameters():
-            dist.broadcast(parameter.data, 0)
+        with _together():
+            for parameter in model.parameters():
+                dist.broadcast(parameter.data, 0)
 
 
 def average(model: nn.Module, losses: Tensor, world: World) -> Tensor:
-    """Replace the gradients by their means over all processes; returns the mean losses (paths,)."""
+    """Replace the gradients by their means over all processes; returns the mean losses (paths,).
+    Raises `RunError`."""
     if world.size == 1:
         return losses
     parts: Sequence[Tensor] = [p.grad for p in model.parameters() if p.grad is not None]
     flat = torch.cat([losses, *(g.flatten() for g in parts)])
-    dist.all_reduce(flat)
+    with _together():
+        dist.all_reduce(flat)
     flat /= world.size
     position = len(losses)
     for grad in parts:
