@@ -147,7 +147,9 @@ def test_by_flag_the_difference_is_reported(trained: tuple[str, ...], tmp_path: 
     assert "of 3 images" in result.stdout
     same = [*trained[:4], "--target", "vnni", *trained[6:], "--report-difference"]
     assert "the same tensors in 8 bits: no difference" in run(*same).stdout
-    assert json.loads(run(*trained[:4], *trained[6:], "--format", "json").stdout)["difference"] is None
+    assert (
+        json.loads(run(*trained[:4], *trained[6:], "--format", "json").stdout)["difference"] is None
+    )
 
 
 @pytest.mark.parametrize(

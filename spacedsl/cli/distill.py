@@ -14,7 +14,7 @@ import typer
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.distillation import BATCH, EPOCHS, LSQ_EPOCHS, SAMPLES, Asked, Job, prepare
-from spacedsl.cli.runs import counting_bar, need_training, runtime_faults, warned
+from spacedsl.cli.runs import check_same_space, counting_bar, need_training, runtime_faults, warned
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_folder
 from spacedsl.ir.space import Space
@@ -112,7 +112,8 @@ def distill(
     with runtime_faults():
         from spacedsl_runtime.train.run import holds_run
 
-        holds_run(out, resume)
+        if holds_run(out, resume):
+            check_same_space(out, space)
         import torch
 
         from spacedsl_runtime.distill import results

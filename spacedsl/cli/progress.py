@@ -40,7 +40,7 @@ def progress(what: str, total: float, unit: str = "", *, quiet: bool) -> Iterato
     line = Line(what, total, unit)
     console = Console(stderr=True)
     terminal = console.is_terminal and not console.is_dumb_terminal
-    shown = _on_terminal(line, console) if terminal else _in_log(line, LOG_SECONDS, console)
+    shown = _on_terminal(line, console) if terminal else _in_log(line, console)
     with shown as show:
         yield show
 
@@ -134,7 +134,7 @@ def _on_terminal(line: Line, console: Console) -> Iterator[Show]:
 
 
 @contextmanager
-def _in_log(line: Line, seconds: float, console: Console) -> Iterator[Show]:
+def _in_log(line: Line, console: Console) -> Iterator[Show]:
     written: tuple[float, float] | None = None
 
     def write() -> None:
@@ -146,7 +146,7 @@ def _in_log(line: Line, seconds: float, console: Console) -> Iterator[Show]:
     def show(done: float, *said: str) -> None:
         line.update(done, *said)
         since = written[0] if written else line.began[0] if line.began else 0.0
-        if line.clock() - since >= seconds:
+        if line.clock() - since >= LOG_SECONDS:
             write()
 
     try:

@@ -6,10 +6,14 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spacedsl.cli.progress import progress
+from spacedsl.cli.words import listed
 from spacedsl.diagnostics import fault
+from spacedsl.ir.identity import space_identity
+from spacedsl.ir.space import Space
 from spacedsl_runtime.errors import SpacedslError
 
 if TYPE_CHECKING:
@@ -38,6 +42,23 @@ def need_training() -> None:
 def warned(message: str) -> None:
     """A warning on standard error."""
     print(f"warning: {message}", file=sys.stderr)
+
+
+def check_same_space(folder: Path, space: Space) -> None:
+    """Raises `SpaceError` where a folder's run is of another space, saying what changed."""
+    from spacedsl import api
+    from spacedsl.cli.diff import change_words
+    from spacedsl.ir.diff import diff_spaces
+
+    page = folder / "resolved.space"
+    if not page.is_file():
+        return
+    before = api.load_space(page)
+    if space_identity(before) == space_identity(space):
+        return
+    changes = listed([change_words(c) for c in diff_spaces(before, space)])
+    message = f"{folder} holds a run of another space than {space.name} now is: {changes}"
+    raise fault("bad-run", message, "name the page of that run, or choose another folder")
 
 
 @contextmanager

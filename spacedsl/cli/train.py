@@ -13,9 +13,10 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
-from spacedsl.cli.runs import need_training, runtime_faults, training_bar
+from spacedsl.cli.runs import check_same_space, need_training, runtime_faults, training_bar
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_folder
+from spacedsl.ir.space import Space
 
 if TYPE_CHECKING:
     from spacedsl_runtime.train.evaluate import Score
@@ -104,14 +105,16 @@ def train(
     check_folder(out)
     if qat != (target is not None):
         raise fault("bad-option", "--qat and --target go together", "say both, or neither")
-    plan, name = _plan(space, target)
+    found = _space(space)
+    plan, name = _plan(found, target), found.name
     with runtime_faults():
         from spacedsl_runtime.train.quantise import QAT_FOLDER, fp32_settings
         from spacedsl_runtime.train.run import holds_run
 
         folder = out / QAT_FOLDER if qat else out
         before = fp32_settings(out) if qat else None
-        holds_run(folder, resume)
+        if holds_run(folder, resume):
+            check_same_space(folder, found)
         from spacedsl.compiler.integer_model import preprocess_for
         from spacedsl_runtime.data.sources import open_data
         from spacedsl_runtime.train.batches import Normalise
@@ -166,24 +169,29 @@ def train(
             return
         lost = _lost(scores, out) if qat else {}
     if format is Format.json:
-        found = {s.name: s.to_json() | lost.get(s.name, {}) for s in scores}
-        emit({"space": name, "steps": recipe.steps, "out": str(folder), "subnets": found})
+        subnets = {s.name: s.to_json() | lost.get(s.name, {}) for s in scores}
+        emit({"space": name, "steps": recipe.steps, "out": str(folder), "subnets": subnets})
     else:
         _print(scores, lost, folder)
 
 
-def _plan(spec: str, target: str | None) -> tuple[dict[str, Any], str]:
-    """The supernet's plan as the runtime reads it, and the space's name."""
-    from spacedsl.compiler.supernet import supernet_plan
-    from spacedsl.compiler.supernet_schema import json_text
-
+def _space(spec: str) -> Space:
+    """The space of a page. Raises `SpaceError` for anything else."""
     space = api.load_space(spec)
     if space.kind != "space":
         message = f"{spec} is a {space.kind}: it has no one supernet"
         raise fault("wrong-kind", message, "name a space of it, or find one with `spacedsl evolve`")
+    return space
+
+
+def _plan(space: Space, target: str | None) -> dict[str, Any]:
+    """The supernet's plan as the runtime reads it."""
+    from spacedsl.compiler.supernet import supernet_plan
+    from spacedsl.compiler.supernet_schema import json_text
+
     device = api.load_target(target) if target else None
     plan: dict[str, Any] = json.loads(json_text(supernet_plan(space, device)))
-    return plan, space.name
+    return plan
 
 
 def _lost(scores: tuple[Score, ...], fp32: Path) -> dict[str, dict[str, float]]:
