@@ -160,7 +160,7 @@ def test_by_flag_the_difference_is_reported(trained: tuple[str, ...], tmp_path: 
         (np.zeros((0, 3, 32, 32), np.float32), "holds no images"),
         (np.full((1, 3, 32, 32), np.nan, np.float32), "not finite"),
         (np.array([{}]), "is no .npy file of images"),
-        (None, "is no .npy file of images: No such file"),
+        (None, "x.npy: No such file"),
     ],
 )
 def test_bad_images(

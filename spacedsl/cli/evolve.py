@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -148,7 +149,7 @@ def _check_files(
         **{f"target {target}": Path(target) for target in targets},
     }
     for what, other in others.items():
-        if other is not None and out.resolve() == other.resolve():
+        if other is not None and realpath(out) == realpath(other):
             raise fault("same-file", f"--out would overwrite the {what} {other}")
 
 

@@ -209,7 +209,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             raise fault("bad-integer-model", f"{path} is larger than {MAX_BYTES >> 30} GB")
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise ValueError("an array is compressed")
-        return {m.filename.removesuffix(".npy"): _array(stored.read(m)) for m in members}
+        return {m.filename.removesuffix(".npy"): array_of(stored.read(m)) for m in members}
 
 
 @contextmanager
@@ -222,7 +222,8 @@ def _unzipped(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
         raise ValueError(str(error)) from None
 
 
-def _array(data: bytes) -> np.ndarray:
+def array_of(data: bytes) -> np.ndarray:
+    """The array of an `.npy` file, of a simple type. Raises `ValueError`, `EOFError`."""
     buffer = io.BytesIO(data)
     if np.lib.format.read_magic(buffer) != (1, 0):
         raise ValueError("an array of another version")

@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from spacedsl.compiler.stamp import without_prefix
 from spacedsl.compiler.tflite_build import IDENTIFIER
 from spacedsl.diagnostics import fault
+from spacedsl.files import read_bounded
+
+MAX_BYTES = 2 << 30
+"""Of a file, which a FlatBuffer cannot exceed."""
 
 MAX_METADATA = 256
 """Entries of metadata that are looked at."""
@@ -26,7 +30,7 @@ class Session:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            data = model if isinstance(model, bytes) else model.read_bytes()
+            data = model if isinstance(model, bytes) else read_bounded(model, MAX_BYTES)
             self.interpreter = Interpreter(model_content=data, num_threads=threads)
             self.interpreter.allocate_tensors()
         except (ValueError, RuntimeError, OSError) as error:
