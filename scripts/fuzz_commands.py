@@ -85,7 +85,8 @@ TEXTS = (
     "-1",
     "0",
 )
-TEXTS += ("tiny", "tiny-a", "vnni", "onnxw-151122-023231", "onnxw", "seqnet-vnni-a0", "A" * 300)
+TEXTS += ("A" * 300, "tiny-a#tiny-a", "spaces", "d2222", "{}", "null")
+KNOWN = ("tiny", "tiny-a", "tiny-a0", "vnni", "onnxw", "onnxw-151122-023231", "seqnet-vnni-a0")
 NUMBERS = ("0", "1", "2", "-1", "7", "1e3", "0.5", "nan", "inf", "-inf", "x", "", "1" * 40)
 
 
@@ -210,13 +211,15 @@ def value(rng: random.Random, zoo: Zoo, scratch: Path, name: str, kind: Any) -> 
     """A word for an option or argument, often one that could be meant."""
     choices = [str(c.value) for c in kind] if isinstance(kind, EnumType) else []
     likely = WORDS.get(name)
-    if likely and rng.random() < 0.6:
+    if likely and rng.random() < 0.8:
         return rng.choice(likely).replace("{}", zoo.path(rng, scratch))
     if choices and rng.random() < 0.9:
         return rng.choice(choices)
     if kind in (int, float):
-        return rng.choice(NUMBERS)
-    return zoo.path(rng, scratch) if rng.random() < 0.65 else rng.choice(TEXTS)
+        return rng.choice(NUMBERS[1:3] if rng.random() < 0.7 else NUMBERS)
+    if rng.random() < 0.3:
+        return rng.choice(KNOWN)
+    return zoo.path(rng, scratch) if rng.random() < 0.8 else rng.choice(TEXTS)
 
 
 def command_line(seed: int, commands: dict[str, Any], zoo: Zoo, scratch: Path) -> list[str]:
@@ -231,7 +234,7 @@ def command_line(seed: int, commands: dict[str, Any], zoo: Zoo, scratch: Path) -
     words = name.split()
     for param in commands[name].params:
         needed = param.required or param.param_type_name == "argument"
-        if "--help" in param.opts or rng.random() > (0.97 if needed else 0.2):
+        if "--help" in param.opts or rng.random() > (0.98 if needed else 0.12):
             continue
         kind = param.type_descriptor.annotation if param.name != "help" else bool
         times = rng.choice((1, 1, 1, 2, 3)) if getattr(param, "multiple", False) else 1

@@ -91,7 +91,7 @@ def tensor_bytes(tensors: Mapping[str, Tensor]) -> Iterator[bytes | memoryview]:
     """Names, types, shapes and values of tensors, for their checksum."""
     for name, tensor in sorted(tensors.items()):
         yield f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode()
-        yield memoryview(tensor.contiguous().flatten().view(torch.uint8).numpy())
+        yield tensor.contiguous().flatten().view(torch.uint8).numpy().data
 
 
 def read_checkpoint(path: Path | str) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -125,7 +125,8 @@ def _defect(error: Exception) -> Diagnostic:
 def _format_of(chosen: object) -> StrEnum:
     """How a command prints, from its option `--format`, which may be said several times."""
     said = chosen if isinstance(chosen, list) else [chosen]
-    known = (Findings(word) for word in said if word in Findings.__members__)
+    words = (str(word) for word in said)
+    known = (Findings(word) for word in words if word in Findings.__members__)
     return next(known, Findings.text)
 
 

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -138,7 +139,8 @@ def test_integer_models(tmp_path: Path) -> None:
             continue
         assert found.header == model.header, place
         for name, weights in model.weights.items():
-            assert all((a == b).all() for a, b in zip(found.weights[name], weights, strict=True))
+            pairs = zip(found.weights[name], weights, strict=True)
+            assert all(np.array_equal(a, b) for a, b in pairs)
     assert refused > 2 * FLIPS
 
 

@@ -72,7 +72,7 @@ def test_recalibration_with_a_last_batch_of_one_image(quantised: bool, last: int
     found, first = (recalibrate(model.extract(smallest), batches[:n]) for n in (2, 1))
     kinds = (nn.BatchNorm2d, ElasticNorm)
     norms = [[m for m in net.modules() if isinstance(m, kinds)] for net in (found, first)]
-    same = [torch.equal(a.running_var, b.running_var) for a, b in zip(*norms, strict=True)]  # type: ignore[arg-type]
+    same = [torch.equal(a.running_var, b.running_var) for a, b in zip(*norms, strict=True)]
     assert not same[0]
     assert any(same) == (last == 1)
     assert not any(m.training for m in found.modules())

@@ -23,16 +23,7 @@ def recalibrate(module: M, batches: Iterable[Tensor]) -> M:
     norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d | ElasticNorm)]
     modes = {m: m.training for m in module.modules()}
     momenta = [norm.momentum for norm in norms]
-    seen = dict.fromkeys(norms, 0)
-
-    def before(norm: nn.Module, inputs: tuple[Tensor]) -> None:
-        x = inputs[0]
-        norm.training = several_values(x)
-        if norm.training:
-            seen[norm] += 1
-            norm.momentum = 1 / seen[norm]  # a cumulative average
-
-    hooks = [norm.register_forward_pre_hook(before) for norm in norms]
+    hooks = [norm.register_forward_pre_hook(_Counting(norm)) for norm in norms]
     module.eval()
     try:
         with torch.no_grad():
@@ -48,3 +39,17 @@ def recalibrate(module: M, batches: Iterable[Tensor]) -> M:
         for part, training in modes.items():
             part.training = training
     return module
+
+
+class _Counting:
+    """What runs before a norm does: it averages over all batches so far, but for those of one
+    value."""
+
+    def __init__(self, norm: nn.BatchNorm2d | ElasticNorm) -> None:
+        self.norm, self.seen = norm, 0
+
+    def __call__(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self.norm.training = several_values(inputs[0])
+        if self.norm.training:
+            self.seen += 1
+            self.norm.momentum = 1 / self.seen

@@ -180,8 +180,9 @@ def read_about(folder: Path, format: str = FORMAT, version: int = VERSION) -> di
     check_stamp(found, format, version, lambda message: RunError(f"{path}: {message}"))
     found = unsealed(found, path, RunError)
     files = found.get("files")
-    for name in (PAGE, PLAN) if isinstance(files, dict) else ():
-        if name in files and checksum_of(folder / name) != files[name]:
+    known = files if isinstance(files, dict) else {}
+    for name in (PAGE, PLAN):
+        if name in known and checksum_of(folder / name) != known[name]:
             raise RunError(damaged(folder / name))
     return found
 
