@@ -28,6 +28,7 @@ from spacedsl_runtime.data.split import Unreadables
 from spacedsl_runtime.distill import loop
 from spacedsl_runtime.distill.features import FeatureCache
 from spacedsl_runtime.distill.loop import BkdJob
+from spacedsl_runtime.distill.results import save_failure
 from spacedsl_runtime.distill.table import Row
 from spacedsl_runtime.distill.teacher import open_teacher
 from spacedsl_runtime.plan import read_plan
