@@ -139,8 +139,10 @@ def test_integer_models(tmp_path: Path) -> None:
             continue
         assert found.header == model.header, place
         for name, weights in model.weights.items():
-            pairs = zip(found.weights[name], weights, strict=True)
-            assert all(np.array_equal(a, b) for a, b in pairs)
+            other = found.weights[name]
+            assert np.array_equal(other.weight, weights.weight)
+            assert np.array_equal(other.scale, weights.scale)
+            assert np.array_equal(other.bias, weights.bias)
     assert refused > 2 * FLIPS
 
 

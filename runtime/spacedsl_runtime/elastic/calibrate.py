@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import torch
@@ -23,7 +23,7 @@ def recalibrate(module: M, batches: Iterable[Tensor]) -> M:
     norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d | ElasticNorm)]
     modes = {m: m.training for m in module.modules()}
     momenta = [norm.momentum for norm in norms]
-    hooks = [norm.register_forward_pre_hook(_Counting(norm)) for norm in norms]
+    hooks = [norm.register_forward_pre_hook(_counting(norm)) for norm in norms]
     module.eval()
     try:
         with torch.no_grad():
@@ -41,15 +41,17 @@ def recalibrate(module: M, batches: Iterable[Tensor]) -> M:
     return module
 
 
-class _Counting:
-    """What runs before a norm does: it averages over all batches so far, but for those of one
-    value."""
+def _counting(
+    norm: nn.BatchNorm2d | ElasticNorm,
+) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+    """What runs before a norm does: it averages over all batches so far that have a variance."""
+    seen = 0
 
-    def __init__(self, norm: nn.BatchNorm2d | ElasticNorm) -> None:
-        self.norm, self.seen = norm, 0
+    def before(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        nonlocal seen
+        norm.training = several_values(inputs[0])
+        if norm.training:
+            seen += 1
+            norm.momentum = 1 / seen
 
-    def __call__(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self.norm.training = several_values(inputs[0])
-        if self.norm.training:
-            self.seen += 1
-            self.norm.momentum = 1 / self.seen
+    return before
