@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from spacedsl.cli import progress as module
-from spacedsl.cli.progress import Line, fitted, progress
+from spacedsl.cli.progress import Line, counting, fitted, progress
 from spacedsl.cli.train import change_in_points
 from spacedsl.cli.words import listed, wrapped
 
@@ -53,7 +53,7 @@ def test_a_log_gets_whole_lines_now_and_then(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LOG_SECONDS", 0.0)
-    with progress("searching", 2000, "spaces", quiet=False) as show:
+    with counting("searching", 2000, "spaces", quiet=False) as show:
         for done in (500, 1000, 2000):
             show(done, "best 1.5")
     lines = capsys.readouterr().err.splitlines()
@@ -63,11 +63,11 @@ def test_a_log_gets_whole_lines_now_and_then(
 
 
 def test_a_short_run_is_one_line_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress("evaluating", 3, "images", quiet=False) as show:
+    with counting("evaluating", 3, "images", quiet=False) as show:
         for done in range(4):
             show(done)
     assert capsys.readouterr().err == "evaluating: 3/3 images\n"
-    with pytest.raises(ValueError, match="no"), progress("training", 9, "steps", quiet=False):
+    with pytest.raises(ValueError, match="no"), counting("training", 9, "steps", quiet=False):
         raise ValueError("no")
     assert capsys.readouterr().err == ""
 
@@ -77,9 +77,16 @@ def test_one_process_of_a_training_speaks(
     rank: str, lines: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RANK", rank)
-    with progress("training", 3, "steps", quiet=False) as show:
+    with counting("training", 3, "steps", quiet=False) as show:
         show(3)
     assert len(capsys.readouterr().err.splitlines()) == lines
+
+
+def test_what_takes_long_says_so_beforehand(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress("profiling cpu", "once, about 5 minutes") as show:
+        show(1.0, "60 networks")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["profiling cpu: once, about 5 minutes", "profiling cpu: 100%, 60 networks"]
 
 
 def test_words() -> None:

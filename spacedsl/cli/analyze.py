@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
@@ -16,9 +13,6 @@ from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.limits import parse_seconds
 from spacedsl.cli.options import TARGET
 from spacedsl.cli.progress import progress
-
-if TYPE_CHECKING:
-    from spacedsl.analysis.measured import Report
 
 
 def analyze(
@@ -42,7 +36,12 @@ def analyze(
     parts = list(dict.fromkeys(part or Part))
     if out is not None:
         make_folder(out)
-    with _bar(found.name, len(parts), quiet=format is Format.json) as report:
+    note = f"INT8 and FP32 networks, about {seconds / 60:.2g} minutes"
+    with progress(f"analyzing {found.name}", note) as show:
+
+        def report(part: Part, share: float) -> None:
+            show((parts.index(part) + share) / len(parts), part.value)
+
         analysis = analyse(found, parts, seconds, report)
     if out is not None and not write_folder(analysis, out):
         print("no pictures: they need `pip install 'spacedsl[plot]'`", file=sys.stderr)
@@ -50,16 +49,3 @@ def analyze(
         emit(as_json(analysis))
     else:
         print(as_text(analysis), end="")
-
-
-@contextmanager
-def _bar(name: str, parts: int, *, quiet: bool) -> Iterator[Report]:
-    """What shows how much of all parts is done."""
-    with progress(f"analyzing {name}", parts, quiet=quiet) as bar:
-        done: dict[Part, float] = {}
-
-        def report(part: Part, share: float) -> None:
-            done[part] = share
-            bar(sum(done.values()), part.value)
-
-        yield report

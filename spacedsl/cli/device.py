@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from spacedsl import api
-from spacedsl.cli.progress import progress
+from spacedsl.cli.progress import counting
 
 if TYPE_CHECKING:
     from spacedsl.ir.space import Space
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @contextmanager
 def profile_bar(name: str, budget_s: float, *, quiet: bool) -> Iterator[Report]:
     """A bar on standard error with what is measured so far."""
-    with progress(f"profiling {name}", budget_s, quiet=quiet) as bar:
+    with counting(f"profiling {name}", budget_s, quiet=quiet) as bar:
 
         def show(seconds: float, nets: int, kernels: int) -> None:
             bar(min(seconds, budget_s), f"{nets:,} networks", f"{kernels:,} kernels")

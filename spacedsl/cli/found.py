@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from spacedsl.cli.progress import progress
+from spacedsl.cli.progress import counting
 from spacedsl.cli.words import wrapped
 from spacedsl.search.combined import CombinedScore, CombinedScorer, pareto
 from spacedsl.search.compare import UNCERTAINTIES, Compared, Comparison, StageSensitivity
@@ -26,7 +26,7 @@ LABEL_COLUMNS, CELL_COLUMNS = 18, 9
 @contextmanager
 def progress_bar(cycles: int, *, quiet: bool) -> Iterator[Callable[[Reached], None]]:
     """A bar on standard error with the best score so far."""
-    with progress("searching", cycles, "spaces", quiet=quiet) as bar:
+    with counting("searching", cycles, "spaces", quiet=quiet) as bar:
 
         def show(reached: Reached) -> None:
             bar(reached.done, f"best Q-T score {reached.best.score:.6f}")

@@ -4,6 +4,7 @@ log."""
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +30,15 @@ class Show(Protocol):
 
 
 @contextmanager
-def progress(what: str, total: float, unit: str = "", *, quiet: bool) -> Iterator[Show]:
+def progress(what: str, note: str) -> Iterator[Callable[[float, str], None]]:
+    """Says that `what` begins and how; yields what takes the share that is done, and a note."""
+    print(f"{what}: {note}", file=sys.stderr, flush=True)
+    with counting(what, 1.0, quiet=False) as show:
+        yield show
+
+
+@contextmanager
+def counting(what: str, total: float, unit: str = "", *, quiet: bool) -> Iterator[Show]:
     """Yields what shows how much of `total` is done: counts of a `unit`, a share where that is "".
     Of several processes of one training only the first one shows anything."""
     if quiet or not first_process():

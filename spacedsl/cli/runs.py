@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spacedsl.cli.progress import progress
+from spacedsl.cli.progress import counting
 from spacedsl.cli.words import listed
 from spacedsl.diagnostics import fault
 from spacedsl.ir.identity import space_identity
@@ -66,7 +66,7 @@ def training_bar(
     steps: int, *, quiet: bool
 ) -> Iterator[tuple[Callable[[Reached], None], Callable[[str], None]]]:
     """What shows how far a training is, and what prints a warning."""
-    with progress("training", steps, "steps", quiet=quiet) as bar:
+    with counting("training", steps, "steps", quiet=quiet) as bar:
 
         def show(reached: Reached) -> None:
             scores = (f"{s.name} {s.top1:.1%}" for s in reached.scores[:2])
@@ -79,6 +79,6 @@ def training_bar(
 @contextmanager
 def counting_bar(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
     """What shows how many of `total` are done."""
-    with progress(what, total, "done", quiet=quiet) as bar:
+    with counting(what, total, "done", quiet=quiet) as bar:
         bar(0)
         yield bar
