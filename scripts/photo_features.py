@@ -113,7 +113,7 @@ def main() -> None:
     page.write_text(smaller((ROOT / "spaces" / "onnxw.space").read_text()))
     words = ["distill", "--hyper", str(page), "--data", f"photos:{out / 'photos'}"]
     words += ["--teacher", "lite0", "--out", str(out / "bkd"), "--resume", *SETTINGS.split()]
-    subprocess.run([sys.executable, "-m", "spacedsl", *words], check=True)  # noqa: S603  ours
+    subprocess.run([sys.executable, "-m", "spacedsl", *words], check=True)
     space = api.load_space(str(page))
     print_table(losses(out, space), space)
 

@@ -74,9 +74,9 @@ def load_space(spec: str | Path) -> Space:
     return found
 
 
-def load_target(spec: str) -> Target:
+def load_target(spec: str | Path) -> Target:
     """A target by name (a page in the library's `targets/`) or by path. Raises `SpaceError`."""
-    folder = library() / "targets"
+    folder, spec = library() / "targets", str(spec)
     path = Path(spec) if spec.endswith(SUFFIX) else folder / f"{spec}{SUFFIX}"
     if not path.is_file() and not spec.endswith(SUFFIX):
         known = ", ".join(sorted(p.stem for p in folder.glob(f"*{SUFFIX}")))
@@ -139,7 +139,7 @@ def sample(space: Space, count: int = 1, seed: int = 0) -> list[Subnet]:
 
 def score(
     space: Space,
-    target: str | Target,
+    target: str | Path | Target,
     limits_ms: Sequence[float] | None = None,
     quality: str | None = None,
     seed: int = 0,
@@ -148,6 +148,6 @@ def score(
     `SpaceError`."""
     from spacedsl.targets.scorers import Request, open_scorer
 
-    found = load_target(target) if isinstance(target, str) else target
+    found = target if isinstance(target, Target) else load_target(target)
     request = Request(limits_ms=tuple(limits_ms or ()), quality=quality, seed=seed)
     return open_scorer(space, found, request).score(space)

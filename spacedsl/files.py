@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
 
-from spacedsl.diagnostics import fault
+from spacedsl.diagnostics import SpaceError, fault
 
 
 def read_bounded(path: Path, limit: int) -> bytes:
@@ -22,6 +23,45 @@ def read_bounded(path: Path, limit: int) -> bytes:
     return data
 
 
+def check_writable(path: Path) -> None:
+    """Raises `SpaceError` where `write_atomic` could not write `path`: for before the work whose
+    result it is to be. Nothing is left of the attempt."""
+    try:
+        target = path.resolve()
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not target.exists() or target.is_file():
+            _attempt(target.parent)
+        elif not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _unwritable(path, error) from None
+
+
+def check_folder(path: Path) -> None:
+    """As `check_writable` for a folder, which need not be there, nor those above it."""
+    try:
+        target = path.resolve()
+        while not target.exists():
+            target = target.parent
+        if not target.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        _attempt(target)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _unwritable(path, error) from None
+
+
+def _attempt(folder: Path) -> None:
+    handle, name = tempfile.mkstemp(dir=folder, prefix=".spacedsl.")
+    os.close(handle)
+    Path(name).unlink()
+
+
+def _unwritable(path: Path, error: Exception) -> SpaceError:
+    why = getattr(error, "strerror", None) or error
+    return fault("cannot-write", f"cannot write {path}: {why}")
+
+
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Replace `path` by `content` (text as UTF-8), keeping its permissions. After a crash or a full
     disk the old file is still there. What is no file (a pipe, a device) is written to. Raises
@@ -33,9 +73,8 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             target.write_bytes(data)
         else:
             _replace(target, data)
-    except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError
-        why = getattr(error, "strerror", None) or error
-        raise fault("cannot-write", f"cannot write {path}: {why}") from None
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name with a zero
+        raise _unwritable(path, error) from None
 
 
 def _replace(target: Path, data: bytes) -> None:

@@ -184,7 +184,7 @@ def test_pictures_are_drawn(device: MadeUp, tmp_path: Path) -> None:
 def test_budgets_and_parts_that_make_no_sense(tmp_path: Path) -> None:
     asked: dict[str, tuple[str, ...]] = {
         "is no time to measure": ("--budget", "soon"),
-        "cannot make the folder": ("--out", str(tmp_path / "file" / "folder")),
+        "Not a directory": ("--out", str(tmp_path / "file" / "folder")),
     }
     (tmp_path / "file").write_text("")
     for message, words in asked.items():

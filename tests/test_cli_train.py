@@ -160,7 +160,7 @@ def test_train_refuses_what_does_not_fit(trained: Path, tmp_path: Path) -> None:
     refused("bad-option", "ema 1 is not within", page, *common, "--ema", "1")
     refused("bad-option", "both epochs and steps", page, *common, "--epochs", "1", "--steps", "1")
     refused("bad-data", "unknown data", page, "--data", "mnist", "--out", out)
-    refused("bad-run", "cannot write", page, "--data", "digits", "--out", f"{page}/run")
+    refused("cannot-write", "Not a directory", page, "--data", "digits", "--out", f"{page}/run")
     assert not Path(out).exists()
     held = ("--data", "digits", "--out", str(trained / "run"))
     refused("bad-run", "holds a run already", page, *held)

@@ -133,7 +133,7 @@ def test_another_set_of_8_bit_tensors_is_refused(trained: tuple[str, ...], tmp_p
 
 
 def test_by_flag_the_difference_is_reported(trained: tuple[str, ...], tmp_path: Path) -> None:
-    found = json.loads(run(*trained, "--report-difference", "--json").stdout)
+    found = json.loads(run(*trained, "--report-difference", "--format", "json").stdout)
     measured = found["difference"]
     assert found["file"] == str(tmp_path / "a.onnx")
     assert (measured["trained_for"], measured["exported_for"]) == ("onnxruntime", "other")
@@ -147,7 +147,9 @@ def test_by_flag_the_difference_is_reported(trained: tuple[str, ...], tmp_path: 
     assert "of 3 images" in result.stdout
     same = [*trained[:4], "--target", "vnni", *trained[6:], "--report-difference"]
     assert "the same tensors in 8 bits: no difference" in run(*same).stdout
-    assert json.loads(run(*trained[:4], *trained[6:], "--json").stdout)["difference"] is None
+    assert (
+        json.loads(run(*trained[:4], *trained[6:], "--format", "json").stdout)["difference"] is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -158,7 +160,7 @@ def test_by_flag_the_difference_is_reported(trained: tuple[str, ...], tmp_path: 
         (np.zeros((0, 3, 32, 32), np.float32), "holds no images"),
         (np.full((1, 3, 32, 32), np.nan, np.float32), "not finite"),
         (np.array([{}]), "is no .npy file of images"),
-        (None, "is no .npy file of images: No such file"),
+        (None, "x.npy: No such file"),
     ],
 )
 def test_bad_images(

@@ -12,6 +12,7 @@ from spacedsl.lang.resolve import resolved_text
 from spacedsl.syntax.printer import format_text
 from spacedsl.text import Source
 from tests.support import SPACES, item_of
+from tests.test_cli import run
 
 
 @pytest.mark.parametrize(
@@ -58,3 +59,9 @@ def test_the_flat_page_of_a_space_without_the_block_that_shared() -> None:
     flat = item_of(resolved_text(space), "s")
     assert isinstance(flat, Space)
     assert space_identity(flat) == space_identity(space)
+
+
+def test_what_never_ends_is_read_within_bounds() -> None:
+    result = run("which", "/dev/zero")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error[too-large]: /dev/zero is larger than")

@@ -73,7 +73,11 @@ REFUSED = [
         "over-limit",
         "limit",
     ),
-    (WHOLE.replace("strided", "s2").replace("stride 2", "stride 8"), "bad-body", "conv 3x3 relu s2"),
+    (
+        WHOLE.replace("strided", "s2").replace("stride 2", "stride 8"),
+        "bad-body",
+        "conv 3x3 relu s2",
+    ),
     (
         "block b(k) { dwconv k strided  conv 1x1 }\n"
         + WHOLE.replace("head", "a { b { k 33 }  width 8 }\nhead"),

@@ -1,12 +1,13 @@
 """Checkpoints: safetensors with a JSON header, replaced whole.
 
 They know their space and, in QAT, their 8-bit tensors. Tensors: `model.*`, of a training also
-`momentum.*` and `ema.*` (`train/state.py`), and `extra.*`."""
+`momentum.*` and `ema.*` (`train/state.py`), and `extra.*`. The header has a checksum of itself and
+of every tensor."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from spacedsl_runtime.checksum import KEY, checksum, damaged
 from spacedsl_runtime.elastic.supernet import ElasticStages
-from spacedsl_runtime.errors import CheckpointError
+from spacedsl_runtime.errors import CheckpointError, shown
 from spacedsl_runtime.files import write_atomic
 from spacedsl_runtime.plan import Rules
 from spacedsl_runtime.quant.qat import QatSupernet
 
 FORMAT = "spacedsl-checkpoint"
-VERSION = 2
+VERSION = 3
 HEADER = "spacedsl"
 """The key of the JSON in the file's metadata."""
 
@@ -69,19 +71,32 @@ def write_checkpoint(
         "page": model.plan.page,
         **more,
     }
+    plain = {n: t.detach().cpu().contiguous() for n, t in tensors.items()}
     try:
-        text = json.dumps(header)
+        text = json.dumps({**header, KEY: _checksum(header, plain)})
     except (TypeError, ValueError) as error:
         raise CheckpointError(
             f"{path}: what goes with the weights is no plain JSON: {error}"
         ) from None
-    data = save({n: t.detach().cpu().contiguous() for n, t in tensors.items()}, {HEADER: text})
+    data = save(plain, {HEADER: text})
     help = f"{INTACT}; {len(data):,} bytes are needed"
     write_atomic(path, lambda file: file.write(data), lambda why: CheckpointError(why, help))
 
 
+def _checksum(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    return checksum([json.dumps(header).encode(), *tensor_bytes(tensors)])
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor]) -> Iterator[bytes | memoryview]:
+    """Names, types, shapes and values of tensors, for their checksum."""
+    for name, tensor in sorted(tensors.items()):
+        yield f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode()
+        yield tensor.contiguous().flatten().view(torch.uint8).numpy().data
+
+
 def read_checkpoint(path: Path | str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Header and tensors of a checkpoint. Raises `CheckpointError`."""
+    """Header and tensors of a checkpoint. Raises `CheckpointError`, also for one that is not as it
+    was written."""
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get(HEADER, "null"))
@@ -96,6 +111,8 @@ def read_checkpoint(path: Path | str) -> tuple[dict[str, Any], dict[str, Tensor]
         raise CheckpointError(
             f"{path} has version {header.get('version')!r}; this runtime reads version {VERSION}"
         )
+    if header.pop(KEY, None) != _checksum(header, tensors):
+        raise CheckpointError(damaged(path), "take a copy of it, or train again")
     return header, tensors
 
 
@@ -133,9 +150,10 @@ def check_identity(path: Path | str, header: Mapping[str, Any], model: Model) ->
 
 
 def _differs(path: Path | str, theirs: Mapping[str, Any], mine: Mapping[str, Any], key: str) -> str:
+    have, want = (shown(values.get(key)) for values in (theirs, mine))
     message = (
-        f"{path} is of {theirs.get('name')}, {key} {theirs.get(key)}; "
-        f"the model is of {mine['name']}, {key} {mine.get(key)}"
+        f"{path} is of {theirs.get('name')}, {key} {have}; the model is of {mine['name']}, "
+        f"{key} {want}"
     )
     if key == "kind" and mine[key] == QAT:
         message += ": load the weights into its supernet, then start QAT"

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
+HASH = re.compile(r"[0-9a-f]{64}")
+
+
+def shown(value: object) -> str:
+    """A value in a message: of a hash its first 16 digits, which tell it from any other."""
+    text = str(value)
+    return text[:16] if HASH.fullmatch(text) else text
+
 
 class SpacedslError(ValueError):
     """Base of every error that the runtime raises on purpose. `code` is stable; `help` says what to

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -14,19 +14,19 @@ from spacedsl_runtime.errors import SpacedslError
 def write_atomic(
     path: Path | str, write: Callable[[IO[bytes]], object], mistake: Callable[[str], SpacedslError]
 ) -> None:
-    """What `write` puts into a file, in place of `path`; `mistake` makes the error from its
-    message."""
+    """What `write` puts into a file, in place of `path`, with the permissions that a new file gets
+    here; `mistake` makes the error from its message."""
     target = Path(path)
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with beside.open("xb") as file:
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).replace(target)
+            beside.replace(target)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            beside.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise mistake(f"cannot write {path}: {error.strerror or error}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from spacedsl_runtime.errors import PlanError, SubnetError
 from spacedsl_runtime.reader import Mismatch, build, check_stamp, read_json
@@ -235,13 +235,27 @@ class Plan:
     stages: tuple[Stage, ...] = field(repr=False)
 
 
-def read_plan(source: Path | str | Mapping[str, Any], kind: str) -> Plan:
-    """A plan from a file, or from its JSON object. Raises `PlanError` for one that is missing,
-    damaged, or of another format, version or kind."""
-    if isinstance(source, Mapping):
+@runtime_checkable
+class Compiled(Protocol):
+    """A plan as the compiler has it (`spacedsl.compiler.supernet.supernet_plan`)."""
+
+    def model_dump(self, *, mode: str) -> dict[str, Any]:
+        """Its fields, as the file has them where `mode` is `json`."""
+
+
+Source = Path | str | Mapping[str, Any] | Compiled
+"""A plan's file, its JSON object, or what that is made of."""
+
+
+def read_plan(source: Source, kind: str) -> Plan:
+    """A plan from wherever it is. Raises `PlanError` for one that is missing, damaged, or of
+    another format, version or kind."""
+    if isinstance(source, Path | str):
+        data, name = read_json(Path(source), PlanError), str(source)
+    elif isinstance(source, Mapping):
         data, name = dict(source), "the plan"
     else:
-        data, name = read_json(Path(source), PlanError), str(source)
+        data, name = source.model_dump(mode="json"), "the plan"
 
     def refuse(message: str) -> PlanError:
         return PlanError(f"{name}: {message}; compile the page again")

@@ -20,9 +20,11 @@ T = TypeVar("T")
 def read_json(path: Path, mistake: Callable[[str], SpacedslError]) -> dict[str, Any]:
     """The JSON object in a file; `mistake` makes the error from its message."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+        if len(text) > MAX_BYTES:
             raise mistake(f"{path} is larger than {MAX_BYTES >> 20} MB")
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(text.decode())
     except OSError as error:
         raise mistake(f"cannot read {path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
@@ -84,7 +86,7 @@ def _value(hint: Any, data: object, where: str, more: bool) -> Any:
 
 
 def _tuple(args: tuple[Any, ...], data: object, where: str, more: bool) -> tuple[Any, ...]:
-    if not isinstance(data, list):
+    if not isinstance(data, list | tuple):
         raise Mismatch(f"{where}: not a list")
     if args[-1] is Ellipsis:
         return tuple(_value(args[0], v, f"{where}[{i}]", more) for i, v in enumerate(data))

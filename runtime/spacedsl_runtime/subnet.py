@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from spacedsl_runtime.errors import SubnetError
+from spacedsl_runtime.errors import SubnetError, shown
 from spacedsl_runtime.plan import Number, Plan, Stage
 from spacedsl_runtime.reader import Mismatch, build, check_stamp, read_json
 from spacedsl_runtime.settings import Settings, shared_groups
@@ -187,7 +187,9 @@ def read_subnet(source: Path | str | Mapping[str, Any], plan: Plan) -> Subnet:
     except Mismatch as error:
         raise refuse(str(error)) from None
     if found.space != plan.hash:
-        raise refuse(f"a subnet of space {found.space}, the plan {plan.name} is {plan.hash}")
+        raise refuse(
+            f"a subnet of space {shown(found.space)}, the plan {plan.name} is {shown(plan.hash)}"
+        )
     stages = tuple(
         tuple(Block(b.width, b.settings) for b in stage.blocks) for stage in found.stages
     )

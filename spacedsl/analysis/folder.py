@@ -9,17 +9,13 @@ from pathlib import Path
 from spacedsl.analysis.analyse import Analysis
 from spacedsl.analysis.cases import Part
 from spacedsl.analysis.report import as_csv, as_text, tastes_csv
-from spacedsl.diagnostics import fault
-from spacedsl.files import write_atomic
+from spacedsl.files import check_folder, write_atomic
 
 
 def make_folder(out: Path) -> None:
     """Raises `SpaceError` where `out` is no folder and cannot become one."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        why = error.strerror or error
-        raise fault("cannot-write", f"cannot make the folder {out}: {why}") from None
+    check_folder(out)
+    out.mkdir(parents=True, exist_ok=True)
 
 
 def write_folder(analysis: Analysis, out: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -142,14 +143,16 @@ def _line(row: Row) -> str:
 def _likes(analysis: Analysis) -> Iterator[str]:
     if analysis.reference is not None:
         of = "whole models" if analysis.part(Part.models) else "everything measured"
-        yield f"The usual gain, the geometric mean of {of}: {analysis.reference:.2f} times as fast."
-        yield (
+        yield from _paragraph(
+            f"The usual gain, the geometric mean of {of}: {analysis.reference:.2f} times as fast."
+        )
+        yield from _paragraph(
             f"Liked is what gains {MARGIN:g} times that or takes no time, disliked what gains "
             f"{MARGIN:g} times less or is slower in INT8: geometric means over shapes, by their "
             f"95 % intervals. Speed-ups known worse than to {TOLERANCE:.0%} are noisy."
         )
     elif analysis.tastes:
-        yield (
+        yield from _paragraph(
             f"Liked is what does {MARGIN:g} times the usual multiply-accumulates per time, "
             f"disliked what does {MARGIN:g} times less; usual is the mean of the block types at "
             "that shape."
@@ -159,6 +162,14 @@ def _likes(analysis: Analysis) -> Iterator[str]:
         if found:
             yield f"{analysis.target.name} {said}"
             yield from (f"  {_taste(t)}" for t in found)
+
+
+TERMINAL = 80
+"""Of a terminal that no one has made wider, which would break a longer line within a word."""
+
+
+def _paragraph(text: str) -> list[str]:
+    return textwrap.wrap(text, TERMINAL)
 
 
 def _taste(taste: Taste) -> str:

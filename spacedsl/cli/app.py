@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -11,7 +12,7 @@ from typing import Any
 import typer
 
 from spacedsl import __version__
-from spacedsl.cli.boundary import Commands, guarded
+from spacedsl.cli.boundary import INTERRUPTED, Commands, guarded
 
 GARBAGE = 50_000
 """New objects after which garbage is looked for. A page's trees hold none, and are as large."""
@@ -94,5 +95,10 @@ def __getattr__(name: str) -> Any:
 def main() -> None:
     """Entry point of the console script."""
     gc.set_threshold(GARBAGE)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files need not be text
+        sys.stdout.reconfigure(errors="backslashreplace")
     first = sys.argv[1] if len(sys.argv) > 1 else ""
-    application((first,) if first in COMMANDS else COMMANDS)()
+    try:
+        application((first,) if first in COMMANDS else COMMANDS)()
+    except KeyboardInterrupt:  # before a command began
+        sys.exit(INTERRUPTED)

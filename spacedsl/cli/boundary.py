@@ -1,6 +1,7 @@
 """Where commands meet people: output formats, errors, exit codes.
 
-Exit codes: 0 fine, 1 differs or not formatted, 2 error, 130 interrupted."""
+Exit codes: 0 fine, 1 differs or not formatted, 2 error, 130 interrupted. Where nobody reads the
+output any more (`| head`), a command ends, says nothing and exits 0."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import zip_longest
 from pathlib import Path
@@ -128,26 +129,56 @@ def _defect(error: Exception) -> Diagnostic:
     return Diagnostic("internal", message, help="this is a defect of spacedsl; please report it")
 
 
+def _format_of(chosen: object) -> StrEnum:
+    """How a command prints, from its option `--format`, which may be said several times."""
+    said = chosen if isinstance(chosen, list) else [chosen]
+    words = (str(word) for word in said)
+    known = (Findings(word) for word in words if word in Findings.__members__)
+    return next(known, Findings.text)
+
+
+def discard_output() -> None:
+    """Let nothing be written to a pipe that nobody reads: not what is still held either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+KEEPS = {"profile": "what was measured is kept, and the same command goes on from there"}
+"""What an interrupted command leaves, where no option says so."""
+
+
+def _how_to_go_on(name: str, asked: Mapping[str, Any]) -> str:
+    """After `interrupted`: what is kept of a command's work, and how to go on with it."""
+    if name in KEEPS:
+        return f"; {KEEPS[name]}"
+    if "resume" not in asked:
+        return ""
+    if "journal" in asked and asked["journal"] is None:
+        return "; nothing is kept of a search without --journal FILE"
+    return "; the same command with --resume goes on from the last state that was written"
+
+
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
     """A command whose expected failures become diagnostics and exit code 2."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        chosen = kwargs.get("format", Format.text)
-        format = chosen if isinstance(chosen, Format | Findings) else Format.text
+        format = _format_of(kwargs.get("format"))
         try:
-            return command(*args, **kwargs)
+            found = command(*args, **kwargs)
+            sys.stdout.flush()
+            return found
         except SpaceError as error:
             report(error.diagnostics, format)
         except BindError as error:
             report([Diagnostic("bad-body", str(error))], format)
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            discard_output()
+            raise typer.Exit from None
         except OSError as error:
             name = f"{error.filename}: " if error.filename else ""
             report([Diagnostic("io", f"{name}{error.strerror or error}")], format)
         except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
+            print(f"interrupted{_how_to_go_on(command.__name__, kwargs)}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
         except typer.Exit:
             raise

@@ -9,7 +9,7 @@ import typer
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.diagnostics import fault
-from spacedsl.files import write_atomic
+from spacedsl.files import check_folder, write_atomic
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
@@ -27,6 +27,7 @@ def compile_page(
     --target, NAME.int8.json; a space to NAME.supernet.json, for quantisation-aware training with
     --target; a hyperspace to one NAME.STAGE.BLOCK.bkd.json per elastic stage and block type, for
     LSQ+ with --target."""
+    check_folder(out)
     item = api.load(page)
     device = api.load_target(target) if target else None
     if isinstance(item, Subnet):
@@ -35,10 +36,7 @@ def compile_page(
         plans = space_plans(item, device)
     else:
         raise fault("wrong-kind", f"{page} is not a hyperspace, a space or a model")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise fault("cannot-write", f"cannot write {out}: {error.strerror or error}") from None
+    out.mkdir(parents=True, exist_ok=True)
     for name, text in plans.items():
         write_atomic(out / name, text)
     written = [str(out / name) for name in plans]

@@ -49,7 +49,7 @@ def diff(
         print(f"{a} and {b} say the same ({hashes[0][:16]})")
     else:
         print(f"- {a}\n+ {b}")
-        for line in _lines(changes):
+        for line in change_lines(changes):
             print(line)
         for effect in effects(pair, tuple(targets)):
             print(f"  {effect.line}")
@@ -85,7 +85,8 @@ def _effects_json(found: tuple[Effect, ...]) -> dict[str, Any]:
     return {**plain, "latency": latency}
 
 
-def _lines(changes: tuple[Change, ...]) -> list[str]:
+def change_lines(changes: tuple[Change, ...]) -> list[str]:
+    """Changes as text, under the names of their stages."""
     lines: list[str] = []
     stage: str | None = None
     for change in changes:
@@ -95,6 +96,11 @@ def _lines(changes: tuple[Change, ...]) -> list[str]:
         indent = "    " if change.stage else "  "
         lines.append(f"{indent}{change.key}: {_sides(change)}")
     return lines
+
+
+def change_words(change: Change) -> str:
+    """A change on one line, with its stage."""
+    return f"{f'{change.stage} ' if change.stage else ''}{change.key}: {_sides(change)}"
 
 
 def _sides(change: Change) -> str:

@@ -18,9 +18,10 @@ from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision, preci
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import DECODER, Decoding, tell
 from spacedsl.cli.distillation import BATCH, EPOCHS, LSQ_EPOCHS, SAMPLES, Asked, Job, prepare
-from spacedsl.cli.runs import counting_bar, need_training, runtime_faults, warned
+from spacedsl.cli.runs import check_same_space, counting_bar, need_training, runtime_faults, warned
 from spacedsl.cli.summary import LOG, Log, command, need_logs, say_next, took
 from spacedsl.diagnostics import fault
+from spacedsl.files import check_folder
 from spacedsl.ir.space import Space
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def distill(
     from spacedsl.tables.files import DISTILLED, save_table
 
     need_training()
+    check_folder(out)
     logs, began = need_logs(log), time.monotonic()
     space = hyperspace(hyper)
     chosen = _executor(executor, jobs, ray)
@@ -124,7 +126,8 @@ def distill(
     with runtime_faults():
         from spacedsl_runtime.train.run import holds_run
 
-        holds_run(out, resume)
+        if holds_run(out, resume):
+            check_same_space(out, space)
         import torch
 
         from spacedsl_runtime.distill import results
@@ -163,16 +166,17 @@ def distill(
                 cache.clear()
             path, table = out / DISTILLED, fit_run(out, space)
             save_table(table, path)
-    count = table.source.rows
     evolve = ("evolve", "--hyper", hyper, "--target", target, "--quality", out)
     then = command(*evolve, "--out", "best.space")
+    _tell(path, table.source.rows, [job.name for job in todo], began, then, format)
+
+
+def _tell(path: Path, rows: int, jobs: list[str], began: float, then: str, format: Format) -> None:
     if format is Format.json:
-        names = [j.name for j in todo]
-        emit({"quality": str(path), "rows": count, "jobs": names, "next": then})
-    else:
-        jobs_done = f"fitted to {count:,} sub-stages of {len(todo)} jobs"
-        print(f"{path}: {jobs_done} in {took(began)}")
-        say_next(then)
+        emit({"quality": str(path), "rows": rows, "jobs": jobs, "next": then})
+        return
+    print(f"{path}: fitted to {rows:,} sub-stages of {len(jobs)} jobs in {took(began)}")
+    say_next(then)
 
 
 def hyperspace(spec: str) -> Space:

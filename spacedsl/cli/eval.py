@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,7 +10,8 @@ import typer
 
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import tell
-from spacedsl.cli.runs import counting_bar, runtime_faults
+from spacedsl.cli.runs import counting_bar, runtime_faults, warned
+from spacedsl.cli.words import listed
 from spacedsl.diagnostics import fault
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def evaluate(
         tell(opened, quiet=True)
         _check(file, deployed, opened)
         total = len(opened.test.labels)
-        unreadable = Unreadables(unreadable_limit(total), _warn)
+        unreadable = Unreadables(unreadable_limit(total), warned)
         with counting_bar("evaluating", total, quiet=format is Format.json) as advance:
             found = accuracy(file, deployed, opened, unreadable, advance)
     if format is Format.json:
@@ -114,10 +114,6 @@ def _check(file: Path, deployed: Deployed, data: Data) -> None:
         message = f"{file} takes {deployed.channels} channels, {data.spec} has {data.channels}"
         raise fault("wrong-data", message)
     if deployed.labels and deployed.labels != data.labels:
-        theirs, mine = ", ".join(deployed.labels[:5]), ", ".join(data.labels[:5])
-        message = f"{file} tells apart {theirs}, ...; {data.spec} has {mine}, ..."
+        message = f"{file} tells apart {listed(deployed.labels)}; {data.spec} has "
+        message += listed(data.labels)
         raise fault("wrong-data", message)
-
-
-def _warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,9 +24,9 @@ from spacedsl.cli.options import (
     TARGETS,
     Definition,
 )
-from spacedsl.cli.pages import check_out, page_in
+from spacedsl.cli.pages import page_in
 from spacedsl.diagnostics import SpaceError, fault
-from spacedsl.files import write_atomic
+from spacedsl.files import check_writable, write_atomic
 from spacedsl.ir.covers import mismatch
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
@@ -96,7 +97,7 @@ def evolve(
     scorers = {n: search_scorer(t) if exact else t for n, t in tables.items()}
     opened = joined(scorers, combine)
     name = _name(out, space)
-    with progress_bar(quiet=format is Format.json) as progress:
+    with progress_bar(cycles, quiet=format is Format.json) as progress:
         found = search(
             space, opened, population, sample, cycles, seed, journal, resume, progress, name
         )
@@ -137,16 +138,18 @@ def _check_files(
     out: Path | None, journal: Path | None, hyper: str, targets: Sequence[str]
 ) -> None:
     """What would fail or destroy something after the search fails before it."""
+    if journal is not None:
+        check_writable(journal)
     if out is None:
         return
-    check_out(out)
+    check_writable(out)
     others = {
         "journal": journal,
         "hyperspace": Path(api.split_item(hyper)[0]),
         **{f"target {target}": Path(target) for target in targets},
     }
     for what, other in others.items():
-        if other is not None and out.resolve() == other.resolve():
+        if other is not None and realpath(out) == realpath(other):
             raise fault("same-file", f"--out would overwrite the {what} {other}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,24 +13,33 @@ import typer
 from spacedsl import api
 from spacedsl.cli.boundary import emit
 from spacedsl.diagnostics import fault
-from spacedsl.files import write_atomic
+from spacedsl.files import check_writable, write_atomic
 from spacedsl.ir.subnet import Subnet
 
 if TYPE_CHECKING:
     from spacedsl.compiler.retarget import Difference
 
 
-class Artifact(StrEnum):
-    """File formats."""
+class Said(StrEnum):
+    """What `--format` means here: the file's format, and how the command prints what it did."""
 
     onnx = "onnx"
     tflite = "tflite"
+    text = "text"
+    json = "json"
+
+
+PRINTED = (Said.text, Said.json)
 
 
 def export(
     model: str = typer.Argument(..., help="A model: a page, PAGE#ITEM, or a library name."),
-    artifact: Artifact = typer.Option(Artifact.onnx, "--format", help="The file's format."),
     out: Path = typer.Option(..., "--out", help="The file to write."),
+    format: list[Said] | None = typer.Option(
+        None,
+        "--format",
+        help="The file's format (onnx, tflite), else by the ending of --out; json: print JSON.",
+    ),
     fp32: bool = typer.Option(False, "--fp32", help="The float network instead of INT8."),
     target: str | None = typer.Option(None, "--target", help="Use this target's rules."),
     weights: Path | None = typer.Option(
@@ -42,21 +52,20 @@ def export(
     images: Path | None = typer.Option(
         None, "--images", help="Preprocessed images for that (.npy, float32 NCHW); else random."
     ),
-    json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Export a model for deployment. Without --weights they are random: good for
     measuring speed and size, not for predictions."""
     from spacedsl.compiler.export import FILES, comparison_images, seeded, trained_model
     from spacedsl.targets.machine import this_machine
 
-    files = FILES[artifact.value]
+    check_writable(out)
+    artifact = _artifact(format or [], out)
+    files = FILES[artifact]
     files.need()
     subnet = api.load(model)
     if not isinstance(subnet, Subnet):
         help = "`spacedsl sample` draws models of a space"
         raise fault("wrong-kind", f"{model} is not a model", help)
-    if not out.absolute().parent.is_dir():
-        raise fault("cannot-write", f"cannot write {out}: {out.parent} is not a directory")
     device = api.load_target(target) if target else None
     if weights is not None and fp32:
         raise fault("bad-option", f"{weights} holds integers: --fp32 cannot be made of it")
@@ -67,7 +76,7 @@ def export(
     found = None
     if weights is not None:
         compare = comparison_images(subnet, images, seed) if report_difference else None
-        trained = trained_model(subnet, weights, artifact.value, device, compare)
+        trained = trained_model(subnet, weights, artifact, device, compare)
         found, data = trained.difference, files.integers(trained.model)
     else:
         net = seeded(subnet, seed)
@@ -75,12 +84,12 @@ def export(
     write_atomic(out, data)
     kind = "FP32" if fp32 else "INT8"
     warnings = () if fp32 else this_machine().warnings
-    if json:
+    if Said.json in (format or ()):
         emit(
             {
                 "file": str(out),
                 "model": subnet.name,
-                "format": artifact.value,
+                "format": artifact,
                 "precision": kind.lower(),
                 "bytes": len(data),
                 "weights": None if weights is None else str(weights),
@@ -90,11 +99,21 @@ def export(
         )
         return
     known = "untrained" if weights is None else f"weights of {weights}"
-    print(f"{out}: {subnet.name}, {kind} {artifact.value}, {len(data) / 1e6:.1f} MB, {known}")
+    print(f"{out}: {subnet.name}, {kind} {artifact}, {len(data) / 1e6:.1f} MB, {known}")
     if report_difference:
         print(_said(found))
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
+
+
+def _artifact(said: Sequence[Said], out: Path) -> str:
+    """The file's format. Raises `SpaceError` where two are said."""
+    named = {word.value for word in said if word not in PRINTED}
+    if len(named) > 1:
+        message = "--format names two formats of a file"
+        raise fault("bad-option", message, "write one file at a time")
+    usual = "tflite" if out.suffix == ".tflite" else "onnx"
+    return named.pop() if named else usual
 
 
 def _said(found: Difference | None) -> str:

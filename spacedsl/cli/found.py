@@ -8,9 +8,10 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from spacedsl.cli.progress import counting
+from spacedsl.cli.words import wrapped
 from spacedsl.search.combined import CombinedScore, CombinedScorer, pareto
 from spacedsl.search.compare import UNCERTAINTIES, Compared, Comparison, StageSensitivity
 from spacedsl.search.evolve import Found
@@ -23,22 +24,12 @@ LABEL_COLUMNS, CELL_COLUMNS = 18, 9
 
 
 @contextmanager
-def progress_bar(*, quiet: bool) -> Iterator[Callable[[Reached], None]]:
+def progress_bar(cycles: int, *, quiet: bool) -> Iterator[Callable[[Reached], None]]:
     """A bar on standard error with the best score so far."""
-    console = Console(stderr=True, quiet=quiet)
-    columns = (
-        TextColumn("searching"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("spaces, best Q-T score {task.fields[best]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("search", visible=False, best="-")
+    with counting("searching", cycles, "spaces", quiet=quiet) as bar:
 
         def show(reached: Reached) -> None:
-            best = f"{reached.best.score:.6f}"
-            bar.update(task, completed=reached.done, total=reached.cycles, best=best, visible=True)
+            bar(reached.done, f"best Q-T score {reached.best.score:.6f}")
 
         yield show
 
@@ -189,15 +180,17 @@ def print_doubts(doubts: Sequence[StageSensitivity]) -> None:
     asked = [d for d in doubts if d.rival is not None]
     if not asked:
         return
-    print(
+    head = (
         "Some losses are transferred from another table. Block types that survive an error of "
         f"{UNCERTAINTIES:g} standard uncertainties:"
     )
+    print(wrapped(head))
     for doubt in asked:
         verdict = "survives" if doubt.survives else "does not survive"
         how = "transferred; rival" if doubt.transferred else "rival, transferred:"
         scores = f"score {doubt.score:.6f} against {doubt.rival_score:.6f}"
-        print(
+        line = (
             f"  {doubt.stage}: {doubt.block} {verdict} ({how} {doubt.rival}, {scores}, "
             f"uncertainty {doubt.uncertainty:.3f})"
         )
+        print(wrapped(line, "    "))

@@ -11,7 +11,7 @@ import typer
 
 from spacedsl.cli.boundary import DIFFERS, FORMAT, Format, emit, guarded
 from spacedsl.diagnostics import SpaceError, fault
-from spacedsl.files import write_atomic
+from spacedsl.files import read_bounded, write_atomic
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.merge import merge_lines, merge_pages
@@ -106,6 +106,10 @@ def uninstall(format: Format = FORMAT) -> None:
         print("git treats .space pages as any text again")
 
 
+MAX_BYTES = 256 << 20
+"""Of a file that git shows as it is."""
+
+
 @git.command("textconv", hidden=True)
 @guarded
 def textconv(file: Path = typer.Argument(...)) -> None:
@@ -113,7 +117,7 @@ def textconv(file: Path = typer.Argument(...)) -> None:
     try:
         text = _readable(read_source(file), _folder(file)).encode()
     except SpaceError:
-        text = file.read_bytes()
+        text = read_bounded(file, MAX_BYTES)
     sys.stdout.buffer.write(text)
 
 

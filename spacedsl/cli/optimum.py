@@ -15,9 +15,9 @@ from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.limits import parse_limits
 from spacedsl.cli.options import BEST, COMBINE, LIMITS, QUALITY, SAMPLES, SCORER, TARGETS
-from spacedsl.cli.pages import check_out, page_in
+from spacedsl.cli.pages import page_in
 from spacedsl.diagnostics import fault
-from spacedsl.files import write_atomic
+from spacedsl.files import check_writable, write_atomic
 from spacedsl.ir.identity import space_identity
 from spacedsl.lang.write import write
 from spacedsl.search.combine import Combine
@@ -62,7 +62,9 @@ def optimum(
     from spacedsl.targets.scorers import Request, open_scorers
 
     if out is not None:
-        check_out(out)
+        check_writable(out)
+    if journal is not None:
+        check_writable(journal)
     if resume and journal is None:
         raise fault("no-journal", "there is no journal to resume from", "say --journal FILE")
     space = api.load_space(hyper)

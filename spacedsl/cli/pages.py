@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spacedsl.api import split_item
-from spacedsl.diagnostics import SpaceError, fault
+from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.page import MAX_BYTES, Loader, decode
@@ -22,12 +22,6 @@ STDIN = "-"
 def read_stdin() -> Source:
     """The page on standard input. Raises `SpaceError` where it is not UTF-8 or too large."""
     return decode(sys.stdin.buffer.read(MAX_BYTES + 1), STDIN)
-
-
-def check_out(out: Path) -> None:
-    """Raises `SpaceError` where a page could not be written to `out` later on."""
-    if out.is_dir() or not out.parent.is_dir():
-        raise fault("cannot-write", f"cannot write {out}: it or its folder is not there to write")
 
 
 def page_in(

@@ -1,49 +1,165 @@
-"""Progress of what takes long, on standard error: a bar on a terminal, elsewhere a line now and
-then, so that a log or a pipe says what goes on too."""
+"""How far a command is, on standard error: one line that fits a terminal, lines now and then in a
+log."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
-LINE_S = 15.0
-"""Seconds between two lines."""
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.live import Live
 
-Show = Callable[[float, str], None]
-"""Takes the share that is done and a note on it."""
+LOG_SECONDS = 30.0
+"""Between two lines of a log; the last state is always written."""
+
+LEAST_BAR, LONGEST_BAR = 8, 40
+"""Columns. A bar takes what the words leave."""
+
+
+class Show(Protocol):
+    """Told how much is done, and what else is known, the most important first."""
+
+    def __call__(self, done: float, *said: str) -> None:
+        """Show it."""
 
 
 @contextmanager
-def progress(what: str, note: str) -> Iterator[Show]:
-    """Says that `what` begins, then how far it is."""
-    if sys.stderr.isatty():
-        with _bar(what, note) as show:
-            yield show
+def progress(what: str, note: str) -> Iterator[Callable[[float, str], None]]:
+    """Says that `what` begins and how; yields what takes the share that is done, and a note."""
+    print(f"{what}: {note}", file=sys.stderr, flush=True)
+    with counting(what, 1.0, quiet=False) as show:
+        yield show
+
+
+@contextmanager
+def counting(what: str, total: float, unit: str = "", *, quiet: bool) -> Iterator[Show]:
+    """Yields what shows how much of `total` is done: counts of a `unit`, a share where that is "".
+    Of several processes of one training only the first one shows anything."""
+    if quiet or not first_process():
+        yield lambda done, *said: None
         return
-    _line(f"{what}: {note}")
-    last = time.monotonic()
+    from rich.console import Console
 
-    def said(share: float, note: str) -> None:
-        nonlocal last
-        if time.monotonic() - last >= LINE_S:
-            last = time.monotonic()
-            _line(f"{what}: {share:.0%}, {note}")
+    line = Line(what, total, unit)
+    console = Console(stderr=True)
+    terminal = console.is_terminal and not console.is_dumb_terminal
+    shown = _on_terminal(line, console) if terminal else _in_log(line, console)
+    with shown as show:
+        yield show
 
-    yield said
+
+def first_process() -> bool:
+    """Is this the process of a training that speaks for all (torchrun says which)?"""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@dataclass
+class Line:
+    """What is shown. `began`: time, and what was done then."""
+
+    what: str
+    total: float
+    unit: str
+    clock: Callable[[], float] = time.monotonic
+    done: float = 0.0
+    said: Sequence[str] = ()
+    began: tuple[float, float] | None = field(default=None, repr=False)
+
+    def update(self, done: float, *said: str) -> None:
+        """Something more is done."""
+        if self.began is None:
+            self.began = (self.clock(), done)
+        self.done, self.said = done, said
+
+    @property
+    def share(self) -> float:
+        """Done, of 1."""
+        return min(1.0, self.done / self.total) if self.total else 1.0
+
+    def parts(self) -> list[str]:
+        """Amount done, time left, and what was said."""
+        unit = f" {self.unit}" if self.unit else ""
+        amount = f"{self.done:,.0f}/{self.total:,.0f}{unit}" if unit else f"{self.share:.0%}"
+        left = self._left()
+        return [amount, *([f"{left} left"] if left else []), *filter(None, self.said)]
+
+    def _left(self) -> str:
+        began, first = self.began or (0.0, 0.0)
+        if not first < self.done < self.total:
+            return ""
+        seconds = (self.clock() - began) * (self.total - self.done) / (self.done - first)
+        minutes, seconds = divmod(round(seconds), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours}:{minutes:02}:{seconds:02}"
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """One line of the terminal's width."""
+        from rich.text import Text
+
+        glyphs = ("#", "-") if options.ascii_only else ("━", "╌")
+        text = fitted(self.what, self.share, self.parts(), options.max_width, glyphs)
+        yield Text(text, no_wrap=True, overflow="crop")
+
+
+def fitted(
+    what: str, share: float, parts: Sequence[str], width: int, glyphs: tuple[str, str] = ("#", "-")
+) -> str:
+    """`what`, a bar and all parts in at most `width` columns. No part is ever cut: the bar is left
+    out, then the last parts."""
+    kept = [what[:width], *parts]
+    while len(kept) > 1 and len("  ".join(kept)) > width:
+        kept.pop()
+    room = min(LONGEST_BAR, width - len("  ".join(kept)) - 2)
+    if room >= LEAST_BAR:
+        filled = round(share * room)
+        kept.insert(1, glyphs[0] * filled + glyphs[1] * (room - filled))
+    return "  ".join(kept)
 
 
 @contextmanager
-def _bar(what: str, note: str) -> Iterator[Show]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+def _on_terminal(line: Line, console: Console) -> Iterator[Show]:
+    from rich.live import Live
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task(what, total=1.0, note=note)
-        yield lambda share, note: bar.update(task, completed=min(share, 1.0), note=note)
+    live: Live | None = None
+
+    def show(done: float, *said: str) -> None:
+        nonlocal live
+        line.update(done, *said)
+        if live is None:  # what fails before anything is done shows no bar
+            live = Live(line, console=console, refresh_per_second=4)
+            live.start()
+
+    try:
+        yield show
+    finally:
+        if live is not None:
+            live.stop()
 
 
-def _line(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+@contextmanager
+def _in_log(line: Line, console: Console) -> Iterator[Show]:
+    written: tuple[float, float] | None = None
+
+    def write() -> None:
+        nonlocal written
+        written = (line.clock(), line.done)
+        console.file.write(f"{line.what}: {', '.join(line.parts())}\n")
+        console.file.flush()
+
+    def show(done: float, *said: str) -> None:
+        line.update(done, *said)
+        since = written[0] if written else line.began[0] if line.began else 0.0
+        if line.clock() - since >= LOG_SECONDS:
+            write()
+
+    try:
+        yield show
+    finally:
+        if line.began is not None and (written is None or written[1] != line.done):
+            write()

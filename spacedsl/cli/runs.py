@@ -6,9 +6,14 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spacedsl.cli.progress import counting
+from spacedsl.cli.words import listed
 from spacedsl.diagnostics import fault
+from spacedsl.ir.identity import space_identity
+from spacedsl.ir.space import Space
 from spacedsl_runtime.errors import SpacedslError
 
 if TYPE_CHECKING:
@@ -39,65 +44,41 @@ def warned(message: str) -> None:
     print(f"warning: {message}", file=sys.stderr)
 
 
+def check_same_space(folder: Path, space: Space) -> None:
+    """Raises `SpaceError` where a folder's run is of another space, saying what changed."""
+    from spacedsl import api
+    from spacedsl.cli.diff import change_words
+    from spacedsl.ir.diff import diff_spaces
+
+    page = folder / "resolved.space"
+    if not page.is_file():
+        return
+    before = api.load_space(page)
+    if space_identity(before) == space_identity(space):
+        return
+    changes = listed([change_words(c) for c in diff_spaces(before, space)])
+    message = f"{folder} holds a run of another space than {space.name} now is: {changes}"
+    raise fault("bad-run", message, "name the page of that run, or choose another folder")
+
+
 @contextmanager
 def training_bar(
     steps: int, *, quiet: bool
 ) -> Iterator[tuple[Callable[[Reached], None], Callable[[str], None]]]:
-    """A bar on standard error; what shows how far a training is, and what prints a warning."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True, quiet=quiet)
-    columns = (
-        TextColumn("training"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(
-            "steps, loss {task.fields[loss]}, {task.fields[speed]} images/s{task.fields[top1]}"
-        ),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("train", total=steps, visible=False, loss="-", speed="-", top1="")
+    """What shows how far a training is, and what prints a warning."""
+    with counting("training", steps, "steps", quiet=quiet) as bar:
 
         def show(reached: Reached) -> None:
-            scores = "".join(f", {s.name} {s.top1:.1%}" for s in reached.scores[:2])
-            bar.update(
-                task,
-                completed=reached.step,
-                loss=f"{reached.loss:.3f}",
-                speed=f"{reached.images_per_second:,.0f}",
-                top1=scores,
-                visible=True,
-            )
+            scores = (f"{s.name} {s.top1:.1%}" for s in reached.scores[:2])
+            speed = f"{reached.images_per_second:,.0f} images/s"
+            bar(reached.step, f"loss {reached.loss:.3f}", *scores, speed)
 
-        def warn(message: str) -> None:
-            bar.console.print(f"warning: {message}", markup=False, highlight=False)
-            if quiet:
-                print(f"warning: {message}", file=sys.stderr)
-
-        yield show, warn
+        yield show, warned
 
 
 @contextmanager
 def counting_bar(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error; what says how many are done."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True, quiet=quiet)) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)
+    """What shows how many of `total` are done."""
+    with counting(what, total, "done", quiet=quiet) as bar:
+        bar(0)
+        yield bar

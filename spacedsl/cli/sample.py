@@ -10,7 +10,7 @@ import typer
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.pages import page_in
-from spacedsl.files import write_atomic
+from spacedsl.files import check_folder, write_atomic
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.items import LANGUAGE
 from spacedsl.lang.write import write
@@ -32,7 +32,10 @@ def sample(
     format: Format = FORMAT,
 ) -> None:
     """Write random models of a space: one page on standard output, or a page each in --out."""
-    models = api.sample(api.load_space(space), count, seed)
+    found = api.load_space(space)
+    if out is not None:
+        check_folder(out)
+    models = api.sample(found, count, seed)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         for model in models:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -20,10 +19,10 @@ from spacedsl.cli.front import Deployment, measured, plot, print_front, write_fr
 from spacedsl.cli.limits import parse_limits
 from spacedsl.cli.options import LIMITS, TARGET
 from spacedsl.cli.pages import page_in
-from spacedsl.cli.runs import counting_bar, need_training, runtime_faults
+from spacedsl.cli.runs import counting_bar, need_training, runtime_faults, warned
 from spacedsl.cli.summary import command, say_next, took
 from spacedsl.diagnostics import fault
-from spacedsl.files import write_atomic
+from spacedsl.files import check_folder, write_atomic
 from spacedsl.ir.for_data import for_data
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
@@ -80,6 +79,7 @@ def search(
     from spacedsl.targets.subnet_latency import SubnetLatency
 
     need_training()
+    check_folder(out)
     began = time.monotonic()
     quiet = format is Format.json
     space = _trained(run)
@@ -97,7 +97,7 @@ def search(
             raise fault("uncovered", f"{device.target.name} does not know {listed}")
         range_ms = (known.least_ms, known.greatest_ms)
         require_limits(space, asked, range_ms)
-        out = _folder(out)
+        out.mkdir(parents=True, exist_ok=True)
         header = {
             **chooser.identity,
             "target": device.target.name,
@@ -188,7 +188,7 @@ def _chooser(
     if threads is not None:
         torch.set_num_threads(threads)
     plan = read_plan(json.loads(json_text(supernet_plan(space, target))), "supernet")
-    unreadable = Unreadables(unreadable_limit(images or IMAGES), _warn)
+    unreadable = Unreadables(unreadable_limit(images or IMAGES), warned)
     here = device_of(where.value)
     return open_chooser(run, plan, data, images, unreadable, here, kept_bytes)
 
@@ -200,18 +200,6 @@ def _kernels(where: Device) -> Iterator[None]:
 
     with kernels(device_of(where.value), precision_of(None, where, quantised=True), True):
         yield
-
-
-def _warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)
-
-
-def _folder(out: Path) -> Path:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise fault("cannot-write", f"cannot write {out}: {error.strerror or error}") from None
-    return out
 
 
 Valuing = Callable[[Sequence[Subnet]], list[float]]

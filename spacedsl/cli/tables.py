@@ -9,6 +9,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit, guarded
+from spacedsl.files import check_writable
 
 if TYPE_CHECKING:
     from spacedsl.tables.verify import Report
@@ -75,6 +76,7 @@ def fit(
     from spacedsl.tables.files import save_table
     from spacedsl.tables.fit import fit_directory
 
+    check_writable(out)
     space = api.load_space(hyper)
     if is_run(directory):
         table = fit_run(directory, space)

@@ -12,9 +12,9 @@ import typer
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Commands, Format, emit, guarded
 from spacedsl.cli.limits import parse_seconds
-from spacedsl.cli.pages import check_out
 from spacedsl.cli.progress import progress
 from spacedsl.diagnostics import Diagnostic, SpaceError, fault, render
+from spacedsl.files import check_writable
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
@@ -294,7 +294,7 @@ def export(
         message = "nothing to write is named"
         raise fault("missing-option", message, "--out PAGE.space, or --nn-meter FOLDER")
     if out is not None:
-        check_out(out)
+        check_writable(out)
     found = _measured(name)
     device = open_device(found)
     if not isinstance(device.latency, ProfiledLatency):

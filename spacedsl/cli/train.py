@@ -16,9 +16,11 @@ from spacedsl import api
 from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision, precision_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import DECODER, Decoding, tell
-from spacedsl.cli.runs import need_training, runtime_faults, training_bar
+from spacedsl.cli.runs import check_same_space, need_training, runtime_faults, training_bar
 from spacedsl.cli.summary import LOG, Log, command, need_logs, say_next, took
 from spacedsl.diagnostics import fault
+from spacedsl.files import check_folder
+from spacedsl.ir.space import Space
 
 if TYPE_CHECKING:
     from spacedsl_runtime.train.evaluate import Score
@@ -123,10 +125,12 @@ def train(
     FP32 training's settings unless said. Several processes: `torchrun --nproc-per-node N -m
     spacedsl train ...`."""
     need_training()
+    check_folder(out)
     if qat != (target is not None):
         raise fault("bad-option", "--qat and --target go together", "say both, or neither")
     logs, began = need_logs(log), time.monotonic()
-    plan, name = _plan(space, target)
+    found = _space(space)
+    plan, name = _plan(found, target), found.name
     with runtime_faults():
         from spacedsl_runtime.train.quantise import (
             QAT_FOLDER,
@@ -138,7 +142,10 @@ def train(
 
         folder = out / QAT_FOLDER if qat else out
         before = fp32_settings(out) if qat else None
-        known = settings_of(folder, "run", "") if holds_run(folder, resume) else before or {}
+        begun = holds_run(folder, resume)
+        if begun:
+            check_same_space(folder, found)
+        known = settings_of(folder, "run", "") if begun else before or {}
         from spacedsl.compiler.integer_model import preprocess_for
         from spacedsl_runtime.data.sources import open_data
         from spacedsl_runtime.train.batches import Normalise
@@ -204,10 +211,10 @@ def train(
     if qat:
         then = command("search", out, "--target", target, "--out", out / "models")
     if format is Format.json:
-        found = {s.name: s.to_json() | lost.get(s.name, {}) for s in scores}
+        subnets = {s.name: s.to_json() | lost.get(s.name, {}) for s in scores}
         done = {"space": name, "steps": recipe.steps, "out": str(folder), "next": then}
         said = {"scales_moved": moved} if moved else {}
-        emit({**done, "subnets": found, **said})
+        emit({**done, "subnets": subnets, **said})
     else:
         _print(scores, lost, folder)
         if moved:
@@ -216,18 +223,23 @@ def train(
         say_next(then)
 
 
-def _plan(spec: str, target: str | None) -> tuple[dict[str, Any], str]:
-    """The supernet's plan as the runtime reads it, and the space's name."""
-    from spacedsl.compiler.supernet import supernet_plan
-    from spacedsl.compiler.supernet_schema import json_text
-
+def _space(spec: str) -> Space:
+    """The space of a page. Raises `SpaceError` for anything else."""
     space = api.load_space(spec)
     if space.kind != "space":
         message = f"{spec} is a {space.kind}: it has no one supernet"
         raise fault("wrong-kind", message, "name a space of it, or find one with `spacedsl evolve`")
+    return space
+
+
+def _plan(space: Space, target: str | None) -> dict[str, Any]:
+    """The supernet's plan as the runtime reads it."""
+    from spacedsl.compiler.supernet import supernet_plan
+    from spacedsl.compiler.supernet_schema import json_text
+
     device = api.load_target(target) if target else None
     plan: dict[str, Any] = json.loads(json_text(supernet_plan(space, device)))
-    return plan, space.name
+    return plan
 
 
 def _lost(scores: tuple[Score, ...], fp32: Path) -> dict[str, dict[str, float]]:
@@ -243,13 +255,19 @@ def _lost(scores: tuple[Score, ...], fp32: Path) -> dict[str, dict[str, float]]:
     return found
 
 
+def change_in_points(lost: float) -> str:
+    """What quantising did to an accuracy, in percentage points."""
+    if abs(lost) < 0.005:
+        return "nothing lost"
+    return f"{'lost' if lost > 0 else 'gained'} {abs(lost):.2f} points"
+
+
 def _print(scores: tuple[Score, ...], lost: dict[str, dict[str, float]], folder: Path) -> None:
     for score in scores:
         line = f"{score.name:<9} at {score.subnet.resolution:>3}: top-1 {score.top1:.2%}"
         if score.name in lost:
             points = lost[score.name]
-            line += (
-                f" INT8, {points['fp32_top1']:.2%} FP32, lost {points['lost_points']:.2f} points"
-            )
+            change = change_in_points(points["lost_points"])
+            line += f" INT8, {points['fp32_top1']:.2%} FP32, {change}"
         print(line)
     print(f"{scores[0].images:,} images; batch norm re-calibrated; weights and metrics in {folder}")

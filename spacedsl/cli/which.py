@@ -12,6 +12,7 @@ import typer
 
 from spacedsl.cli.boundary import DIFFERS, FORMAT, Format, emit
 from spacedsl.diagnostics import SpaceError, fault
+from spacedsl.files import read_bounded
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
@@ -50,12 +51,7 @@ def which(
 
 def _stamps(file: Path) -> dict[str, str]:
     """Hashes in an artifact, by the key they stand under."""
-    try:
-        if file.stat().st_size > MAX_BYTES:
-            raise fault("too-large", f"{file} is larger than {MAX_BYTES >> 20} MB")
-        data = file.read_bytes()
-    except OSError as error:
-        raise fault("cannot-read", f"cannot read {file}: {error.strerror or error}") from None
+    data = read_bounded(file, MAX_BYTES)
     if file.suffix == SUFFIX:
         return dict(_hashes(file, Loader()))
     if file.suffix == ".onnx":
@@ -114,7 +110,7 @@ def _pages(folders: list[Path], beside: Path) -> dict[str, list[str]]:
     paths += sorted(beside.glob(f"*{SUFFIX}"))
     found: dict[str, list[str]] = {}
     loader = Loader()
-    for path in dict.fromkeys(p.resolve() for p in paths[:MAX_PAGES]):
+    for path in dict.fromkeys(p.resolve() for p in paths[:MAX_PAGES] if p.is_file()):
         for name, digest in _hashes(path, loader):
             found.setdefault(digest, []).append(f"{_shown(path)}#{name}")
     return found

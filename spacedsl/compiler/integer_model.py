@@ -1,16 +1,19 @@
 """The integer model: an INT8 plan with its numbers. What training hands to the emitters.
 
 On disk an uncompressed `.npz` (no pickle): `header`, JSON as bytes, and for each weighted node
-`NODE/weight` int8, `NODE/scale` float32, `NODE/bias` int32."""
+`NODE/weight` int8, `NODE/scale` float32, `NODE/bias` int32. The archive has a CRC-32 of each, which
+is verified when it is read."""
 
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import IO, Final, Literal
 
 import numpy as np
 from pydantic import ValidationError
@@ -197,15 +200,30 @@ def load_model(path: Path) -> IntegerModel:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an `.npz`, of simple types, none larger than the file says. numpy's own reader
-    takes what a header claims before it looks."""
-    with path.open("rb") as file, zipfile.ZipFile(file) as stored:
-        if sum(member.file_size for member in stored.infolist()) > MAX_BYTES:
+    """The arrays of an uncompressed `.npz`, of simple types, none larger than the file says; the
+    checksum of each is compared. numpy's own reader takes what a header claims before it looks.
+    Raises `OSError`, `ValueError` and `BadZipFile`."""
+    with path.open("rb") as file, _unzipped(file) as stored:
+        members = stored.infolist()
+        if sum(member.file_size for member in members) > MAX_BYTES:
             raise fault("bad-integer-model", f"{path} is larger than {MAX_BYTES >> 30} GB")
-        return {m.removesuffix(".npy"): _array(stored.read(m)) for m in stored.namelist()}
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise ValueError("an array is compressed")
+        return {m.filename.removesuffix(".npy"): array_of(stored.read(m)) for m in members}
 
 
-def _array(data: bytes) -> np.ndarray:
+@contextmanager
+def _unzipped(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
+    """An open archive. What its reader knows no way to read is a `ValueError` too."""
+    try:
+        with zipfile.ZipFile(file) as stored:
+            yield stored
+    except (RuntimeError, OverflowError, TypeError, struct.error) as error:
+        raise ValueError(str(error)) from None
+
+
+def array_of(data: bytes) -> np.ndarray:
+    """The array of an `.npy` file, of a simple type. Raises `ValueError`, `EOFError`."""
     buffer = io.BytesIO(data)
     if np.lib.format.read_magic(buffer) != (1, 0):
         raise ValueError("an array of another version")

@@ -110,11 +110,12 @@ def load_plan(path: Path, kind: type[Plan]) -> Plan:
     """Read a plan. Raises `SpaceError` for a file that is missing, large, truncated, of another
     version or of another kind."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise fault("plan-large", f"{path} is larger than {MAX_BYTES >> 20} MB")
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise fault("plan-missing", f"{path}: {error.strerror or error}") from None
+    if len(data) > MAX_BYTES:
+        raise fault("plan-large", f"{path} is larger than {MAX_BYTES >> 20} MB")
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:

@@ -15,8 +15,10 @@ from spacedsl.compiler.fold import IntWeights, move_bias
 from spacedsl.compiler.graph import Shape
 from spacedsl.compiler.int8 import Int8Node, quantise_graph
 from spacedsl.compiler.integer_model import (
+    MAX_BYTES,
     IntegerModel,
     Quantiser,
+    array_of,
     check_model,
     choose_quantiser,
 )
@@ -24,6 +26,7 @@ from spacedsl.compiler.parameters import Floats
 from spacedsl.compiler.plans import Int8Plan
 from spacedsl.compiler.reference import Steps, logits, quantise, real_values, run_node
 from spacedsl.diagnostics import fault
+from spacedsl.files import read_bounded
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.target import Target
 from spacedsl.targets.rules import Rules
@@ -151,13 +154,13 @@ def difference(model: IntegerModel, found: Moved, images: Floats) -> Difference:
 
 def load_images(path: Path, shape: Shape) -> Floats:
     """Images (N, C, H, W), preprocessed, from a `.npy` file of float32. Raises `SpaceError`."""
+    data = read_bounded(path, MAX_BYTES)
     try:
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise fault("bad-images", f"{path} is no .npy file of images: {reason}") from None
-    if not isinstance(found, np.ndarray) or found.dtype != np.float32 or found.shape[1:] != shape:
-        have = f"{found.dtype} {found.shape}" if isinstance(found, np.ndarray) else "an archive"
+        found = array_of(data)
+    except (ValueError, EOFError) as error:
+        raise fault("bad-images", f"{path} is no .npy file of images: {error}") from None
+    if found.dtype != np.float32 or found.shape[1:] != shape:
+        have = f"{found.dtype} {found.shape}"
         raise fault("bad-images", f"{path} holds {have}, the model takes float32 (N, *{shape})")
     if not len(found) or not np.isfinite(found).all():
         raise fault("bad-images", f"{path} holds no images, or numbers that are not finite")

@@ -266,9 +266,11 @@ def _laid_out(value: object, depth: int, room: int) -> str:
 def load_supernet_plan(path: Path) -> SupernetPlan:
     """Read and check a plan. Raises `SpaceError`."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
             raise fault("plan-large", f"{path} is larger than {MAX_BYTES >> 20} MB")
-        return SupernetPlan.model_validate_json(path.read_bytes())
+        return SupernetPlan.model_validate_json(data)
     except OSError as error:
         raise fault("plan-missing", f"{path}: {error.strerror or error}") from None
     except ValidationError as error:

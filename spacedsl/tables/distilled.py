@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -18,6 +20,7 @@ from spacedsl.passes.bind import stage_sizes
 from spacedsl.tables.fit_quality import fit_quality
 from spacedsl.tables.rows import MAX_FILE_BYTES, SubstageRows, elastic_stage
 from spacedsl.tables.schema import Source, TableFile
+from spacedsl_runtime.checksum import unsealed
 
 ABOUT = "run.json"
 JOB = re.compile(r"stage([1-9][0-9]?) ([0-9]{1,2}) .*")
@@ -174,7 +177,12 @@ Read = TypeVar("Read", bound=BaseModel)
 
 def _read(path: Path, model: type[Read]) -> Read:
     try:
-        return model.model_validate_json(read_bounded(path, MAX_FILE_BYTES))
+        data = json.loads(read_bounded(path, MAX_FILE_BYTES))
+    except (ValueError, RecursionError) as error:
+        raise fault("table-row", f"{path} is damaged: {error}") from None
+    found = data if isinstance(data, dict) else {}
+    try:
+        return model.model_validate(unsealed(found, path, partial(fault, "table-row")))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from spacedsl.compiler.stamp import without_prefix
 from spacedsl.compiler.tflite_build import IDENTIFIER
 from spacedsl.diagnostics import fault
+from spacedsl.files import read_bounded
 from spacedsl.targets.quiet import quiet_library
+
+MAX_BYTES = 2 << 30
+"""Of a file, which a FlatBuffer cannot exceed."""
 
 MAX_METADATA = 256
 """Entries of metadata that are looked at."""
@@ -27,7 +31,7 @@ class Session:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            data = model if isinstance(model, bytes) else model.read_bytes()
+            data = model if isinstance(model, bytes) else read_bounded(model, MAX_BYTES)
             with quiet_library():
                 self.interpreter = Interpreter(model_content=data, num_threads=threads)
                 self.interpreter.allocate_tensors()

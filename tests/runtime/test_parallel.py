@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.test_data import write_fashion
+from tests.runtime.test_single_values import SMALL
 from tests.runtime.training import PAGE
 from tests.support import ROOT
 
@@ -92,7 +93,14 @@ def environment() -> dict[str, str]:
 
 def torchrun(*words: str) -> str:
     """What two processes print."""
-    result = subprocess.run(
+    result = launched(*words)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def launched(*words: str) -> subprocess.CompletedProcess[str]:
+    """Two processes, ended."""
+    return subprocess.run(
         [*TORCHRUN, *words],
         capture_output=True,
         text=True,
@@ -100,8 +108,6 @@ def torchrun(*words: str) -> str:
         timeout=200,
         check=False,
     )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
 
 
 @pytest.mark.parametrize("kind", ["fp32", "qat"])
@@ -132,3 +138,18 @@ def test_the_command_trains_with_two_processes(tmp_path: Path) -> None:
     )
     assert alone.returncode == 0, alone.stderr
     assert "processes is 2, this run's is 1" in alone.stderr
+    again = launched(*words, *options[:-2], "--lr", "0.07", "--resume")
+    assert again.returncode != 0
+    assert "this run's is 0.07" in again.stderr, again.stderr
+    assert "defect of spacedsl" not in again.stderr
+    assert "error[internal]" not in again.stderr
+    bars = [line for line in again.stderr.splitlines() if line.startswith("training")]
+    assert len(bars) <= 1, bars
+
+
+def test_one_image_for_each_process(tmp_path: Path) -> None:
+    page, out = tmp_path / "mini.space", tmp_path / "run"
+    page.write_text(SMALL)
+    write_fashion(tmp_path, 64, 16)
+    words = ("-m", "spacedsl", "train", str(page), "--data", f"fashion-mnist:{tmp_path}")
+    torchrun(*words, "--steps", "2", "--batch", "2", "--out", str(out))

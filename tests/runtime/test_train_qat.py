@@ -223,7 +223,7 @@ def test_other_settings_and_other_fp32_weights_are_refused(
         run(qat_job(fp32, whole, quantiser_lr=0.01), resume=True)
     other = tmp_path / "other"
     run(job(other, steps=30, lr=0.2, batch=32, holdout=20, seed=1))
-    with pytest.raises(RunError, match='fp32 is "'):
+    with pytest.raises(RunError, match="the FP32 checkpoint changed since"):
         run(qat_job(other, whole, seed=0), resume=True)
 
 

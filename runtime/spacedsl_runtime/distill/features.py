@@ -1,12 +1,13 @@
 """The teacher's maps of training steps, computed by one job and kept on disk for the others.
 
 All jobs of a distillation see the same views at the same resolution in the same step, so the maps
-of a step are the same for all of them, and what is read back is what was computed, to the bit.
-Evaluation's maps are kept too. The steps that fit into the limit are kept, from the first on."""
+of a step are the same for all of them, and what is read back is what was computed, to the bit:
+each file has checksums. Evaluation's maps are kept too. The steps that fit into the limit are kept,
+from the first on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from spacedsl_runtime.checkpoint import tensor_bytes
+from spacedsl_runtime.checksum import checksum
 from spacedsl_runtime.errors import RunError
 from spacedsl_runtime.files import write_atomic
 
@@ -37,9 +40,12 @@ class FeatureCache:
             return None
         try:
             with safe_open(path, "pt") as file:
-                return [file.get_tensor(str(i)) for i in wanted]
+                tensors = {str(i): file.get_tensor(str(i)) for i in wanted}
+                known = file.metadata() or {}
         except (SafetensorError, OSError):
             return None
+        intact = all(known.get(name) == check for name, check in _checksums(tensors).items())
+        return list(tensors.values()) if intact else None
 
     def get(self, name: str, wanted: Sequence[int], compute: Callable[[], Maps]) -> Maps:
         """The maps at boundaries `wanted`: read, or computed and kept."""
@@ -57,7 +63,7 @@ class FeatureCache:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if self._held() + size <= self.limit:
-                data = save(tensors)
+                data = save(tensors, _checksums(tensors))
                 write_atomic(self._path(name), lambda file: file.write(data), RunError)
         except (OSError, RunError):  # a full disk: it is a cache
             return
@@ -74,3 +80,7 @@ class FeatureCache:
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.safetensors"
+
+
+def _checksums(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    return {name: checksum(tensor_bytes({name: t})) for name, t in tensors.items()}

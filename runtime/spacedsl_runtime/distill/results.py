@@ -7,6 +7,7 @@
     jobs/NAME/       its losses for TensorBoard, where that is installed
 
 A job's file is its journal entry: written whole when it ends, and never again once it ended well.
+All JSON here has checksums, `run.json` that of the page too.
 So jobs can be killed, retried and run in any order; a directory is gone on with under the same
 settings only, by one process at a time."""
 
@@ -20,21 +21,24 @@ from pathlib import Path
 from typing import Any
 
 from spacedsl_runtime.board import Boards, Warn
+from spacedsl_runtime.checksum import sealed, unsealed
 from spacedsl_runtime.errors import RunError
 from spacedsl_runtime.files import write_atomic
-from spacedsl_runtime.reader import check_stamp, read_json
+from spacedsl_runtime.reader import read_json
 from spacedsl_runtime.train.run import (
     ABOUT,
     PAGE,
     cannot_write,
+    checksum_of,
     differences,
     holds_run,
     lock,
+    read_about,
     versions,
 )
 
 FORMAT = "spacedsl-distillation"
-VERSION = 1
+VERSION = 2
 
 LOCK = "lock"
 """An empty file that the process that writes a directory holds."""
@@ -65,14 +69,9 @@ def begin(
 ) -> None:
     """Say in a held directory what was asked for, or check that it is to be gone on with. `warn`
     gets what differs besides the settings. Raises `RunError`."""
-    path = folder / ABOUT
     if holds_run(folder, resume):
-        found = read_json(path, RunError)
-        check_stamp(found, FORMAT, VERSION, lambda message: RunError(f"{path}: {message}"))
-        theirs = found.get("settings")
-        if isinstance(theirs, dict):
-            theirs = {"precision": "fp32"} | theirs  # what runs before it was a setting had
-        differing = differences(theirs, json.loads(json.dumps(settings)))
+        found = read_about(folder, FORMAT, VERSION)
+        differing = differences(found.get("settings"), json.loads(json.dumps(settings)))
         if differing:
             message = f"{folder} is another run: {'; '.join(differing)}"
             raise RunError(message, "go on with the run's settings, or choose another folder")
@@ -82,7 +81,8 @@ def begin(
         return
     stamp = {"format": FORMAT, "version": VERSION}
     _write(folder / PAGE, page.encode())
-    _write(path, _json({**stamp, "settings": settings, **about, "versions": versions()}))
+    rest = {"versions": versions(), "files": {PAGE: checksum_of(folder / PAGE)}}
+    _write(folder / ABOUT, _json({**stamp, "settings": settings, **about, **rest}))
 
 
 def finished(folder: Path, name: str) -> list[dict[str, Any]] | None:
@@ -90,10 +90,18 @@ def finished(folder: Path, name: str) -> list[dict[str, Any]] | None:
     path = _path(folder, name, "json")
     if not path.exists():
         return None
-    found = read_json(path, RunError)
+    found = unsealed(read_json(path, RunError), path, damaged_job)
     if found.get("job") != name or not isinstance(found.get("rows", []), list):
-        raise RunError(f"{path} is not the result of {name}", "remove it to run the job again")
+        raise RunError(f"{path} is not the result of {name}", AGAIN)
     return found.get("rows")
+
+
+AGAIN = "remove it to run the job again"
+
+
+def damaged_job(message: str) -> RunError:
+    """The error of a job's file that is not as it was written."""
+    return RunError(message, AGAIN)
 
 
 def save_rows(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -127,7 +135,7 @@ def _path(folder: Path, name: str, suffix: str) -> Path:
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    return json.dumps(sealed(value), separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -17,7 +13,7 @@ from spacedsl_runtime.elastic.modules import initialise
 from spacedsl_runtime.elastic.static import build_static
 from spacedsl_runtime.elastic.supernet import ElasticStages
 from spacedsl_runtime.errors import PlanError, SubnetError
-from spacedsl_runtime.plan import Plan, read_plan
+from spacedsl_runtime.plan import Plan, Source, read_plan
 from spacedsl_runtime.subnet import Subnet
 
 
@@ -67,7 +63,7 @@ def projection(weight: Tensor) -> nn.Conv2d:
 
 
 def load_bkd_stage(
-    plan: Plan | Path | str | Mapping[str, Any], teacher_in: int, teacher_out: int, seed: int = 0
+    plan: Plan | Source, teacher_in: int, teacher_out: int, seed: int = 0
 ) -> BkdStage:
     """The stage of a BKD plan between a teacher's widths, He-initialised, channels last. Raises
     `PlanError`."""

@@ -22,7 +22,8 @@ MOMENTUM = 0.1
 
 class ElasticNorm(nn.Module):
     """Batch norm over the leading channels. Running statistics are shared by all subnets, so one
-    subnet's must be re-calibrated before it is evaluated (`recalibrate`)."""
+    subnet's must be re-calibrated before it is evaluated (`recalibrate`). A batch of one value per
+    channel (an image on a map of 1 x 1) has no variance: the running statistics serve then."""
 
     running_mean: Tensor
     running_var: Tensor
@@ -44,10 +45,15 @@ class ElasticNorm(nn.Module):
             leading(self.running_var, c),
             leading(self.weight, c),
             leading(self.bias, c),
-            self.training,
+            self.training and several_values(x),
             self.momentum,
             EPSILON,
         )
+
+
+def several_values(x: Tensor) -> bool:
+    """Has x (N, C, H, W) more than one value per channel, whose variance is known then?"""
+    return x.shape[0] * x.shape[2] * x.shape[3] > 1
 
 
 class ElasticConv(nn.Module):

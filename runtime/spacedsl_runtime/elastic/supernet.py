@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -25,7 +23,7 @@ from spacedsl_runtime.elastic.modules import ElasticNorm, initialise, module_of
 from spacedsl_runtime.elastic.recompute import recomputed
 from spacedsl_runtime.elastic.static import build_static
 from spacedsl_runtime.errors import PlanError, SubnetError
-from spacedsl_runtime.plan import Plan, Stage, read_plan, walk
+from spacedsl_runtime.plan import Plan, Source, Stage, read_plan, walk
 from spacedsl_runtime.program import Layer, Program, blocks_of, program_of
 from spacedsl_runtime.subnet import Subnet
 
@@ -154,7 +152,7 @@ def check_images(x: Tensor, channels: int, subnet: Subnet) -> None:
 
 
 def load_supernet(
-    plan: Plan | Path | str | Mapping[str, Any],
+    plan: Plan | Source,
     channels: int | None = None,
     classes: int | None = None,
     seed: int = 0,

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from spacedsl_runtime.errors import DeployError, PlanError
+from spacedsl_runtime.errors import DeployError, PlanError, shown
 from spacedsl_runtime.files import write_atomic
 from spacedsl_runtime.plan import Fixed
 from spacedsl_runtime.quant.extracted import QatSubnet
@@ -199,8 +199,9 @@ def _check(net: QatSubnet, plan: _Plan) -> None:
     origin, rules = plan.origin, net.rules
     if origin.space_hash != net.plan.hash:
         raise DeployError(
-            f"the INT8 plan is of {origin.model} of {origin.space}, space {origin.space_hash}; "
-            f"the weights are of {net.plan.name}, space {net.plan.hash}"
+            f"the INT8 plan is of {origin.model} of {origin.space}, space "
+            f"{shown(origin.space_hash)}; "
+            f"the weights are of {net.plan.name}, space {shown(net.plan.hash)}"
         )
     mine, theirs = dict(rules.acts), dict(plan.rules.acts)
     for act, rewrite in mine.items():

@@ -13,7 +13,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from spacedsl_runtime.elastic.functional import global_pool, pool2d, to_channels_last
-from spacedsl_runtime.elastic.modules import EPSILON, ElasticConv, ElasticLinear, ElasticNorm
+from spacedsl_runtime.elastic.modules import (
+    EPSILON,
+    ElasticConv,
+    ElasticLinear,
+    ElasticNorm,
+    several_values,
+)
 from spacedsl_runtime.elastic.recompute import recomputed
 from spacedsl_runtime.errors import SubnetError
 from spacedsl_runtime.program import Layer
@@ -202,11 +208,19 @@ class Quantised(nn.Module):
         y = _convolve(node, value_of(x), weight)
         y = y if bias is None else y + _channels(bias)
         if norm is not None and ranges is not None:
-            c = y.shape[1]
-            y = F.batch_norm(y, None, None, norm.weight[:c], norm.bias[:c], True, 0.0, EPSILON)
+            y = _by_batch(norm, y)
         elif norm is not None:
             y = norm(y)
         return y + node.offset if node.offset else y
+
+
+def _by_batch(norm: ElasticNorm, y: Tensor) -> Tensor:
+    """y (N, C, H, W) normalised by its own statistics, which are not kept."""
+    c = y.shape[1]
+    if not several_values(y):
+        running = norm.running_mean[:c], norm.running_var[:c]
+        return F.batch_norm(y, *running, norm.weight[:c], norm.bias[:c], False, 0.0, EPSILON)
+    return F.batch_norm(y, None, None, norm.weight[:c], norm.bias[:c], True, 0.0, EPSILON)
 
 
 def _started(quantisers: nn.ModuleDict, key: str | None, node: Node) -> nn.Module:

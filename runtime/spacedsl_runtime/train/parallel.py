@@ -20,6 +20,7 @@ import torch.distributed as dist
 import torch.distributed.nn.functional
 from torch import Tensor, nn
 
+from spacedsl_runtime.errors import RunError
 from spacedsl_runtime.train.device import device_of
 
 PATIENCE = timedelta(hours=6)
@@ -59,23 +60,36 @@ def world_of(device: str) -> Iterator[tuple[World, torch.device]]:
         dist.destroy_process_group()
 
 
+@contextmanager
+def _together() -> Iterator[None]:
+    """What only all processes can do: raises `RunError` where one of them is gone."""
+    try:
+        yield
+    except RuntimeError:
+        message = "another process of this training has ended"
+        raise RunError(message, "its own message, above or below, says why") from None
+
+
 def wait(world: World) -> None:
-    """Until all processes are here."""
+    """Until all processes are here. Raises `RunError`."""
     if world.size > 1:
-        dist.barrier()
+        with _together():
+            dist.barrier()
 
 
 def share(model: nn.Module, world: World) -> None:
-    """Give all processes the first one's parameters."""
+    """Give all processes the first one's parameters. Raises `RunError`."""
     if world.size > 1:
-        for parameter in model.parameters():
-            dist.broadcast(parameter.data, 0)
+        with _together():
+            for parameter in model.parameters():
+                dist.broadcast(parameter.data, 0)
 
 
 def add_up(values: Tensor, world: World) -> None:
-    """Replace `values` by their sums over all processes."""
+    """Replace `values` by their sums over all processes. Raises `RunError`."""
     if world.size > 1:
-        dist.all_reduce(values)
+        with _together():
+            dist.all_reduce(values)
 
 
 BUCKET = 1 << 22
@@ -83,16 +97,18 @@ BUCKET = 1 << 22
 
 
 def average(model: nn.Module, losses: Tensor, world: World) -> Tensor:
-    """Replace the gradients by their means over all processes; returns the mean losses (paths,)."""
+    """Replace the gradients by their means over all processes; returns the mean losses (paths,).
+    Raises `RunError`."""
     if world.size == 1:
         return losses
     parts = [losses, *(p.grad for p in model.parameters() if p.grad is not None)]
-    travelling = [_sent(bucket) for bucket in _buckets(parts)]
-    for bucket, flat, arrived in travelling:
-        arrived.wait()
-        means = torch.split(flat.div_(world.size), [part.numel() for part in bucket])
-        for part, mean in zip(bucket, means, strict=True):
-            part.copy_(mean.view(part.shape))
+    with _together():
+        travelling = [_sent(bucket) for bucket in _buckets(parts)]
+        for bucket, flat, arrived in travelling:
+            arrived.wait()
+            means = torch.split(flat.div_(world.size), [part.numel() for part in bucket])
+            for part, mean in zip(bucket, means, strict=True):
+                part.copy_(mean.view(part.shape))
     return losses
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -12,11 +11,10 @@ from torch import Tensor
 
 from spacedsl_runtime.checkpoint import check_rules, part, quantisers_of, said
 from spacedsl_runtime.elastic.supernet import Supernet
-from spacedsl_runtime.errors import RunError
+from spacedsl_runtime.errors import RunError, shown
 from spacedsl_runtime.plan import Plan, read_plan
 from spacedsl_runtime.quant.qat import QatSupernet, rules_of
-from spacedsl_runtime.reader import check_stamp, read_json
-from spacedsl_runtime.train.run import ABOUT, CHECKPOINT, FORMAT, METRICS, PLAN, VERSION
+from spacedsl_runtime.train.run import ABOUT, CHECKPOINT, PLAN, read_about, read_metrics
 from spacedsl_runtime.train.seeds import Use, choices
 from spacedsl_runtime.train.state import load_weights, read_training
 
@@ -45,9 +43,7 @@ def settings_of(folder: Path, what: str, help: str) -> dict[str, Any]:
     path = folder / ABOUT
     if not path.is_file():
         raise RunError(f"{folder} holds no {what}", help)
-    found = read_json(path, RunError)
-    check_stamp(found, FORMAT, VERSION, lambda message: RunError(f"{path}: {message}"))
-    settings = found.get("settings")
+    settings = read_about(folder).get("settings")
     if not isinstance(settings, dict):
         raise RunError(f"{path} has no settings")
     return settings
@@ -59,7 +55,8 @@ def fp32_stamp(folder: Path, hash: str) -> str:
     settings = fp32_settings(folder)
     if settings.get("hash") != hash:
         raise RunError(
-            f"{folder} holds a training of space {settings.get('hash')}; the page is {hash}",
+            f"{folder} holds a training of space {shown(settings.get('hash'))}; the page is "
+            f"{shown(hash)}",
             "name the page of that training, or another folder",
         )
     finished(folder, settings, "FP32 training")
@@ -89,7 +86,7 @@ def fp32_scores(folder: Path) -> dict[str, dict[str, Any]]:
     """The scores of a training's end, by the words for the subnet; none where it was ended before
     it wrote them."""
     steps = fp32_settings(folder).get("steps")
-    entries = map(json.loads, (folder / METRICS).read_bytes().splitlines())
+    entries = read_metrics(folder)
     ends = [entry["scores"] for entry in entries if "scores" in entry and entry["step"] == steps]
     return {score["subnet"]: score for score in ends[-1].values()} if ends else {}
 
@@ -97,8 +94,7 @@ def fp32_scores(folder: Path) -> dict[str, dict[str, Any]]:
 def scales_moved(folder: Path) -> dict[str, float]:
     """How far the scales of a QAT run have moved, by its last metrics that say so: `median` and
     `largest` share of what they were."""
-    entries = map(json.loads, (folder / METRICS).read_bytes().splitlines())
-    found = [entry["scales_moved"] for entry in entries if "scales_moved" in entry]
+    found = [e["scales_moved"] for e in read_metrics(folder) if "scales_moved" in e]
     return dict(found[-1]) if found else {}
 
 

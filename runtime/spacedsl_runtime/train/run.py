@@ -6,6 +6,7 @@
     metrics.jsonl    one JSON object a line
     checkpoint.safetensors
 
+`run.json`, which has the checksums of page and plan, and every line of metrics have a checksum.
 A directory holds one run. Going on with it is asked for (`resume`) and needs the same settings;
 metrics after the checkpoint are then cut off, since they are measured again."""
 
@@ -24,13 +25,14 @@ from types import TracebackType
 from typing import IO, Any
 
 from spacedsl_runtime.board import Boards
-from spacedsl_runtime.errors import RunError
+from spacedsl_runtime.checksum import checksum, damaged, sealed, unsealed
+from spacedsl_runtime.errors import HASH, RunError, shown
 from spacedsl_runtime.files import write_atomic
 from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.reader import check_stamp, read_json
 
 FORMAT = "spacedsl-run"
-VERSION = 1
+VERSION = 2
 
 PAGE, PLAN, ABOUT = "resolved.space", "plan.json", "run.json"
 METRICS, CHECKPOINT = "metrics.jsonl", "checkpoint.safetensors"
@@ -107,12 +109,13 @@ class Run(AbstractContextManager["Run"]):
             path = self.folder / METRICS
             raise RunError(f"{path} has {size} bytes, {log_bytes} at the checkpoint: it was edited")
         self._log.truncate(log_bytes)
+        read_metrics(self.folder)
         self._log.seek(log_bytes)
 
     def log(self, entry: Mapping[str, Any]) -> None:
         """Write one line of metrics, and show its numbers where they are shown besides."""
         try:
-            self._log.write(json.dumps(entry, allow_nan=False).encode() + b"\n")
+            self._log.write(json.dumps(sealed(entry), allow_nan=False).encode() + b"\n")
             self._log.flush()
         except OSError as error:
             raise cannot_write(self.folder / METRICS, error) from None
@@ -152,7 +155,44 @@ def _describe(folder: Path, description: Description) -> None:
     """`run.json` comes last: a directory without it holds no run."""
     _write(folder / PAGE, description.plan.page.encode())
     _write(folder / PLAN, _json(description.plan_json))
-    _write(folder / ABOUT, _json(_about(description)))
+    files = {name: checksum_of(folder / name) for name in (PAGE, PLAN)}
+    _write(folder / ABOUT, _json(sealed({**_about(description), "files": files})))
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """What a run has logged. Raises `RunError` for a line that is not as it was written."""
+    path, found = folder / METRICS, []
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        where = f"{path}:{number}"
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            raise RunError(damaged(where)) from None
+        found.append(unsealed(entry if isinstance(entry, dict) else {}, where, RunError))
+    return found
+
+
+def read_about(folder: Path, format: str = FORMAT, version: int = VERSION) -> dict[str, Any]:
+    """What a directory's `run.json` says. Raises `RunError` where it, or a file that it has the
+    checksum of, is not as it was written."""
+    path = folder / ABOUT
+    found = read_json(path, RunError)
+    check_stamp(found, format, version, lambda message: RunError(f"{path}: {message}"))
+    found = unsealed(found, path, RunError)
+    files = found.get("files")
+    known = files if isinstance(files, dict) else {}
+    for name in (PAGE, PLAN):
+        if name in known and checksum_of(folder / name) != known[name]:
+            raise RunError(damaged(folder / name))
+    return found
+
+
+def checksum_of(path: Path) -> str:
+    """Of a file. Raises `RunError`."""
+    try:
+        return checksum([path.read_bytes()])
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror or error}") from None
 
 
 def _about(description: Description) -> dict[str, Any]:
@@ -179,19 +219,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-BEFORE = {"micro_batch": 0, "precision": "fp32"}
-"""Settings that runs begun by earlier versions do not name, with the values they had."""
-
-
 def _compare(folder: Path, description: Description, warn: Callable[[str], None]) -> None:
-    path = folder / ABOUT
-    found = read_json(path, RunError)
-    check_stamp(found, FORMAT, VERSION, lambda message: RunError(f"{path}: {message}"))
-    mine = _about(description)
-    theirs = found.get("settings")
-    if isinstance(theirs, dict):
-        theirs = BEFORE | {key: value for key, value in theirs.items() if key != "processes"}
-    differing = differences(theirs, json.loads(_json(mine))["settings"])
+    found, mine = read_about(folder), _about(description)
+    differing = differences(found.get("settings"), json.loads(_json(mine))["settings"])
     if differing:
         message = f"{folder} is another run: {'; '.join(differing)}"
         raise RunError(message, "go on with the run's settings, or choose another folder")
@@ -209,13 +239,30 @@ def differences(theirs: object, mine: object) -> list[str]:
     if not (isinstance(theirs, dict) and isinstance(mine, dict)):
         return ["its settings are missing"]
     return [
-        f"{key} is {_shown(theirs.get(key))}, this run's is {_shown(mine.get(key))}"
+        _difference(key, theirs.get(key), mine.get(key))
         for key in sorted(theirs.keys() | mine.keys())
         if theirs.get(key) != mine.get(key)
     ]
 
 
-def _shown(value: object) -> str:
+HASHED = {
+    "hash": "the space",
+    "hyperspace": "the hyperspace",
+    "data": "the data (names, labels or bytes of images)",
+    "fp32": "the FP32 checkpoint",
+    "teacher": "the teacher",
+}
+"""What settings stand for that are hashes."""
+
+
+def _difference(key: str, theirs: object, mine: object) -> str:
+    if all(HASH.fullmatch(str(value)) for value in (theirs, mine)):
+        what = HASHED.get(key, key)
+        return f"{what} changed since: {shown(theirs)} then, {shown(mine)} now"
+    return f"{key} is {_said(theirs)}, this run's is {_said(mine)}"
+
+
+def _said(value: object) -> str:
     return "missing" if value is None else json.dumps(value)
 
 

@@ -1,0 +1,102 @@
+"""How commands behave in a shell: closed pipes, Ctrl-C, files that cannot be written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+SPACEDSL = (sys.executable, "-m", "spacedsl")
+EVOLVE = ("evolve", "--hyper", "onnxw", "--target", "vnni", "--samples", "500")
+
+
+def started(*words: str, **more: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+        [*SPACEDSL, *words], cwd=ROOT, stderr=subprocess.PIPE, text=True, **more
+    )
+
+
+@pytest.mark.parametrize("count", ["1", "300"])
+def test_a_closed_pipe_ends_quietly(count: str) -> None:
+    """Whether the output is more than a pipe holds, or still held when the command ends."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = started("sample", "tiny-a", "-n", count, "--format", "json", stdout=writer)
+    os.close(writer)
+    _, said = process.communicate(timeout=120)
+    assert (process.returncode, said) == (0, "")
+
+
+def interrupted(process: subprocess.Popen[str], ready: Path) -> str:
+    """What is said after Ctrl-C, which comes when `ready` has grown."""
+    end = time.monotonic() + 120
+    while not (ready.exists() and ready.stat().st_size > 2000):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    return said.splitlines()[-1]
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    journal = tmp_path / "e.journal"
+    words = (*EVOLVE, "--journal", str(journal), "--out", str(tmp_path / "found.space"))
+    said = interrupted(started(*words, stdout=subprocess.DEVNULL), journal)
+    assert said == (
+        "interrupted; the same command with --resume goes on from the last state that was written"
+    )
+    again = (*words, "--cycles", "20", "--population", "5", "--sample", "2")
+    refused = subprocess.run([*SPACEDSL, *again], cwd=ROOT, capture_output=True, check=False)
+    assert refused.returncode == 2, "the journal is that of the interrupted search"
+
+
+NOT_WRITABLE = {
+    "evolve": (*EVOLVE, "--out", "{}/no/found.space"),
+    "evolve journal": (*EVOLVE, "--journal", "{}/no/e.journal"),
+    "evolve folder": (*EVOLVE, "--out", "{}"),
+    "optimum": ("optimum", "--hyper", "onnxw", "--target", "vnni", "--out", "{}/no/o.space"),
+    "tables fit": ("tables", "fit", "{}", "--hyper", "onnxw", "--out", "{}/no/t.json"),
+    "export": ("export", "seqnet-vnni-a0", "--out", "{}/no/a.onnx"),
+    "compile": ("compile", "tiny", "--out", "{}/file/plans"),
+    "sample": ("sample", "vnni", "-n", "100000", "--out", "{}/file/models"),
+    "train": ("train", "tiny-a", "--data", "digits", "--out", "{}/file/run"),
+    "distill": (
+        *("distill", "--hyper", "tiny", "--data", "digits", "--teacher", "checkpoint:none"),
+        *("--out", "{}/file/run"),
+    ),
+    "search": ("search", "{}", "--target", "vnni", "--out", "{}/file/models"),
+    "proc": (*EVOLVE, "--out", "/proc/found.space"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_WRITABLE)
+def test_what_cannot_be_written_is_said_before_the_work(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    words = [word.format(tmp_path) for word in NOT_WRITABLE[name]]
+    done = subprocess.run(
+        [*SPACEDSL, *words], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error[cannot-write]: cannot write "), done.stderr
+    assert done.stdout == ""
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_name_that_is_no_text(tmp_path: Path) -> None:
+    page = os.fsencode(tmp_path) + b"/no\xfftext.space"
+    Path(os.fsdecode(page)).write_text("language 1\n")
+    for format in (b"text", b"json"):
+        command = [*map(os.fsencode, SPACEDSL), b"check", page, b"--format", format]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+        assert b"internal" not in done.stdout + done.stderr
+        assert b"udcff" in done.stdout + done.stderr
