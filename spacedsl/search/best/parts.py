@@ -13,11 +13,15 @@ import numpy as np
 from spacedsl.search.best.line import Line
 from spacedsl.search.cache import ByteCache
 from spacedsl.search.candidate import Gene, Genotype
-from spacedsl.search.exact.front import Front
+from spacedsl.search.exact.front import Front, unbeaten
 from spacedsl.search.protocols import Floats, Ints
 
 PART_BYTES = 384 << 20
 """Memory for parts."""
+
+PAIR = 2
+"""Stages of a part. Where several best networks are asked for, a part is one stage: what two stages
+must keep then is too much."""
 
 MULTIPLIERS = np.concatenate([[0.0], np.geomspace(1e-2, 1e2, 64)])
 """In units of the spread of losses over the greatest limit; the optimum's is about 1."""
@@ -50,7 +54,8 @@ class Parts:
 
     def __init__(self, line: Line, multipliers: Floats) -> None:
         self.line, self.multipliers = line, multipliers
-        self.count = (line.stages + 1) // 2
+        self.span = PAIR if line.layers == 1 else 1
+        self.count = -(-line.stages // self.span)
         self._kept: ByteCache[Part] = ByteCache(PART_BYTES, lambda p: p.nbytes)
 
     def of(self, genotype: Genotype) -> list[Part]:
@@ -63,25 +68,25 @@ class Parts:
 
     def _genes(self, i: int, genotype: Genotype) -> tuple[tuple[Gene, ...], tuple[int, int]]:
         """The genes of a part, and which of the widths come in: from, to."""
-        before = 2 * i - 1
+        before = self.span * i - 1
         window = (0, 1)
         if i and self.line.carries[before]:
             widths = self.line.window(before, genotype[before])
             window = (widths.start, widths.stop)
-        return genotype[2 * i : 2 * i + 2], window
+        return genotype[self.span * i : self.span * (i + 1)], window
 
     def _made(self, i: int, genes: tuple[Gene, ...], window: tuple[int, int]) -> Part:
-        line, last = self.line, 2 * i + len(genes) - 1
+        line, last = self.line, self.span * i + len(genes) - 1
         rows: list[tuple[Floats, Floats, Ints]] = []
         outs: list[list[int]] = []
         for r in range(len(line.resolutions)):
             for cin in range(*window):
                 found = [
-                    pruned(*_summed(ways), line.layers) for ways in self._ways(i, genes, (r, cin))
+                    _pruned(*_summed(ways), line.layers) for ways in self._ways(i, genes, (r, cin))
                 ]
                 if not line.carries[last]:
                     merged = (np.concatenate(a) for a in zip(*found, strict=True))
-                    found = [pruned(*merged, line.layers)]
+                    found = [_pruned(*merged, line.layers)]
                 outs.append([len(ms) for ms, _, _ in found])
                 rows += found
         shape = (len(line.resolutions), window[1] - window[0], len(outs[0]))
@@ -113,16 +118,17 @@ class Parts:
         """Per width out, what leads there at (resolution, width in): numbered from 0 through all
         combinations of all widths out, the number of the first one beside each pair of fronts."""
         (r, cin), number = at, 0
-        first = self.line.front(2 * i, genes[0]).fronts[r][cin]
+        stage = self.span * i
+        first = self.line.front(stage, genes[0]).fronts[r][cin]
         if len(genes) == 1:
             found: list[list[tuple[int, Front, Front | None]]] = []
             for front in first:
                 found.append([(number, front, None)])
                 number += len(front.ms)
             return found
-        then = self.line.front(2 * i + 1, genes[1]).fronts[r]
-        start = self.line.window(2 * i, genes[0]).start
-        carries = self.line.carries[2 * i]
+        then = self.line.front(stage + 1, genes[1]).fronts[r]
+        start = self.line.window(stage, genes[0]).start
+        carries = self.line.carries[stage]
         found = [[] for _ in then[0]]
         for out, ways in enumerate(found):
             for middle, front in enumerate(first):
@@ -160,26 +166,6 @@ def _summed(ways: list[tuple[int, Front, Front | None]]) -> tuple[Floats, Floats
     return np.concatenate(ms), np.concatenate(loss), np.concatenate(way)
 
 
-def pruned(ms: Floats, loss: Floats, way: Ints, layers: int) -> tuple[Floats, Floats, Ints]:
-    """By rising latency, those that fewer than `layers` others beat or equal; perhaps a few more
-    where latencies are equal."""
-    order = np.argsort(ms)
-    if layers == 1:
-        falling = loss[order]
-        new = np.ones(len(order), dtype=bool)
-        new[1:] = falling[1:] < np.minimum.accumulate(falling)[:-1]
-        order = order[new]
-        return ms[order], loss[order], way[order]
-    left = np.arange(len(order))
-    values = loss[order]
-    kept = []
-    for _ in range(layers):
-        if not len(left):
-            break
-        found = values[left]
-        new = np.ones(len(left), dtype=bool)
-        new[1:] = found[1:] < np.minimum.accumulate(found)[:-1]
-        kept.append(left[new])
-        left = left[~new]
-    at = order[np.sort(np.concatenate(kept))] if kept else order
+def _pruned(ms: Floats, loss: Floats, way: Ints, layers: int) -> tuple[Floats, Floats, Ints]:
+    at = unbeaten(ms, loss, layers)
     return ms[at], loss[at], way[at]
