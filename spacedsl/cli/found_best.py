@@ -102,7 +102,7 @@ def best_result_json(
     return {
         "space": found.space.name,
         "hash": found.best.hash,
-        **_score_json(result, place),
+        **score_json(result, place),
         "spaces_scored": len(found.history),
         "exhausted": found.exhausted,
         "found_at": found.best.index,
@@ -118,7 +118,8 @@ def best_result_json(
     }
 
 
-def _score_json(result: QTScore | CombinedScore, place: Place) -> dict[str, Any]:
+def score_json(result: QTScore | CombinedScore, place: Place) -> dict[str, Any]:
+    """A score on one target or on several, as plain data."""
     scores = by_target(result)
     if not isinstance(result, CombinedScore):
         return best_json(scores[""], *place)
@@ -129,7 +130,7 @@ def _score_json(result: QTScore | CombinedScore, place: Place) -> dict[str, Any]
 
 
 def _compared_json(compared: Compared, place: Place) -> dict[str, Any]:
-    score = _score_json(compared.result, place)
+    score = score_json(compared.result, place)
     limits = {"limits": score["limits"]}
     return {"name": compared.name, "hash": compared.hash, "score": compared.result.score, **limits}
 
