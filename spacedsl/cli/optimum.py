@@ -68,8 +68,8 @@ def optimum(
     resume: bool = typer.Option(False, "--resume", help="Go on from the journal."),
     format: Format = FORMAT,
 ) -> None:
-    """The best spaces of a whole hyperspace, with a certificate: by their best networks, or by exact
-    Q-T scores."""
+    """The best spaces of a whole hyperspace, with a certificate: by their best networks, or by
+    exact Q-T scores."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a process per core, before numpy starts
 
     from rich.console import Console

@@ -100,7 +100,8 @@ class Chains:
                 cins = stage.widths[:1] or cins
             sizes = out_sizes
         return tuple(
-            _gap(parts, (len(resolutions), width)) for parts, width in zip(found, widths, strict=True)
+            _gap(parts, (len(resolutions), width))
+            for parts, width in zip(found, widths, strict=True)
         )
 
     def _out_sizes(self, stage: Stage, cin: int, sizes: tuple[int, ...]) -> tuple[int, ...]:

@@ -238,9 +238,7 @@ class _Search:
             tables=digest(scorer.identity),
         )
 
-    def _ranked(
-        self, genotype: Genotype, scorer: BestScorer | CombinedScorer, name: str
-    ) -> Ranked:
+    def _ranked(self, genotype: Genotype, scorer: BestScorer | CombinedScorer, name: str) -> Ranked:
         space = self.genome.to_space(genotype, name)
         result, score = scorer.score(space), self.scores[genotype]
         if result.score != score:
