@@ -86,7 +86,8 @@ class Chains:
     def gaps(self, space: Space, resolutions: tuple[int, ...]) -> tuple[Gap, ...]:
         """What stands before, between and after the elastic stages: one more than there are of
         them, each by the width that comes in, of an elastic stage's whole width list."""
-        sizes, cins = resolutions, (space.channels,)
+        sizes = resolutions
+        cins: tuple[int, ...] = (space.channels,)
         found: list[list[tuple[FixedPart, ...]]] = [[]]
         widths = [1]
         for stage in space.stages:

@@ -116,7 +116,8 @@ class _Best:
     def _settle(self, asked: Ints) -> None:
         """Find the best of (space, limit, resolution), (I, 3)."""
         window = np.full(len(asked), WINDOW * self._engine.spread)
-        items = Items(*asked.T, window)
+        space, limit, r = asked.T
+        items = Items(space, limit, r, window)
         while len(items):
             open_ = [self._take(paths) for paths in self._query.paths(items)]
             items = Items(*map(np.concatenate, zip(*open_, strict=True)))
