@@ -16,6 +16,8 @@ from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.write import write
+from spacedsl.search.best import completions
+from spacedsl.search.best.line import Line
 from spacedsl.search.best.optimum import best_optimum
 from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.candidate import Genome
@@ -219,3 +221,26 @@ def test_calibrated_scores_are_in_percent() -> None:
     value = Percent().value(np.array([network.loss]), network.subnet.resolution)
     assert network.value == value[0]
     assert FakeQuality().valuation.unit == "1/loss"
+
+
+def test_what_is_too_large_is_said_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A coarser grid bounds less tightly, which is all it changes; too little memory is an error."""
+    hyper = load(SMALL)
+    plain = best_optimum(by_best(hyper))
+    line = by_best(hyper).engine.line
+    for steps in (4_096, 1_024, 256):
+        monkeypatch.setattr(completions, "BYTES", needed(line) * steps)
+        assert completions.grid_steps(line) == steps
+        found = best_optimum(by_best(hyper))
+        assert found.complete
+        assert found.best == plain.best
+    monkeypatch.setattr(completions, "BYTES", needed(line) * 255)
+    with pytest.raises(SpaceError, match="would take") as caught:
+        best_optimum(by_best(hyper))
+    assert caught.value.diagnostics[0].code == "not-searchable"
+
+
+def needed(line: Line) -> int:
+    """Bytes for a step of the grid."""
+    rows = sum(len(line.genes(stage)) * line.incoming(stage) for stage in range(line.stages))
+    return 4 * len(line.resolutions) * rows
