@@ -224,7 +224,7 @@ def test_calibrated_scores_are_in_percent() -> None:
 
 
 def test_what_is_too_large_is_said_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A coarser grid bounds less tightly, which is all it changes; too little memory is an error."""
+    """A coarser grid bounds less tightly, which is all it changes; too little memory fails."""
     hyper = load(SMALL)
     plain = best_optimum(by_best(hyper))
     line = by_best(hyper).engine.line
