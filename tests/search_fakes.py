@@ -15,9 +15,17 @@ from spacedsl.lang.page import Loader
 from spacedsl.passes.bind import Site
 from spacedsl.passes.cost import site_cost
 from spacedsl.search.candidate import Genome, Genotype
-from spacedsl.search.protocols import Coverage, Floats, Ints, Prediction, StageLoss
+from spacedsl.search.protocols import (
+    Coverage,
+    Floats,
+    Ints,
+    Prediction,
+    StageLoss,
+    Valuation,
+)
 from spacedsl.search.qt_score import ModelScorer, RowsScorer
 from spacedsl.search.score import LimitScore
+from spacedsl.search.valuation import InverseLoss
 from spacedsl.text import Source
 
 RESOLUTIONS = (32, 64)
@@ -149,6 +157,7 @@ class FakeQuality:
     lacks: str = ""
     doubtful: Mapping[str, float] = field(default_factory=dict)
     hole: int = -1
+    valuation: Valuation = field(default_factory=InverseLoss)
 
     def stage(self, number: int, choice: BlockChoice) -> StageLoss | None:
         """As `QualityModel.stage`."""

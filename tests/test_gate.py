@@ -12,7 +12,7 @@ from spacedsl import api
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.search.exact.best import best_subnets
+from spacedsl.search.best.scorer import BestScorer
 from spacedsl.targets.device import open_device
 from spacedsl.targets.latency import model_latency
 from spacedsl.targets.scorers import Request, open_scorer
@@ -68,9 +68,9 @@ def test_of_a_space_the_slowest_the_fastest_or_the_best_network_counts() -> None
 
 
 def least_loss(space: Space) -> Subnet:
-    scorer = open_scorer(space, api.load_target("vnni"), Request(limits_ms=(1000.0,)))
-    ((_, found),) = best_subnets(scorer, space, 1)
-    return found[0].subnet
+    request = Request(limits_ms=(1000.0,), definition="best")
+    ((found,),) = BestScorer(open_scorer(space, api.load_target("vnni"), request)).top(space, 1)
+    return found.subnet
 
 
 def test_findings_have_a_place_for_sarif_and_github() -> None:

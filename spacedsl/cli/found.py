@@ -24,19 +24,17 @@ LABEL_COLUMNS, CELL_COLUMNS = 18, 9
 
 
 @contextmanager
-def progress_bar(cycles: int, *, quiet: bool) -> Iterator[Callable[[Reached], None]]:
+def progress_bar(what: str, cycles: int, *, quiet: bool) -> Iterator[Callable[[Reached], None]]:
     """A bar on standard error with the best score so far."""
     with counting("searching", cycles, "spaces", quiet=quiet) as bar:
 
         def show(reached: Reached) -> None:
-            bar(reached.done, f"best Q-T score {reached.best.score:.6f}")
+            bar(reached.done, f"best {what} {reached.best.score:.6f}")
 
         yield show
 
 
-def result_json(
-    found: Found, comparison: Comparison, doubts: Sequence[StageSensitivity], page: str
-) -> dict[str, Any]:
+def result_json(found: Found, comparison: Comparison) -> dict[str, Any]:
     """Plain data without time or path."""
     return {
         "space": found.space.name,
@@ -50,8 +48,6 @@ def result_json(
             "reference": _compared_json(comparison.reference) if comparison.reference else None,
             "random": [_compared_json(r) for r in comparison.random],
         },
-        "sensitivity": [_doubt_json(d) for d in doubts],
-        "page": page,
     }
 
 
@@ -108,7 +104,8 @@ def _compared_json(compared: Compared) -> dict[str, Any]:
     }
 
 
-def _doubt_json(doubt: StageSensitivity) -> dict[str, Any]:
+def doubt_json(doubt: StageSensitivity) -> dict[str, Any]:
+    """Plain data."""
     return {
         "stage": doubt.stage,
         "block": doubt.block,

@@ -102,13 +102,13 @@ def _latency(item: Space | Subnet, gate: Gate) -> tuple[float, str]:
 
 
 def _best(space: Space, gate: Gate, greatest_ms: float) -> Subnet:
-    """The subnet of the least loss by the space's quality table."""
-    from spacedsl.search.exact.best import best_subnets
+    """The best subnet by the space's quality table."""
+    from spacedsl.search.best.scorer import BestScorer
     from spacedsl.targets.scorers import Request, open_scorer
 
-    scorer = open_scorer(space, gate.device.target, Request(limits_ms=(greatest_ms,)))
-    ((_, found),) = best_subnets(scorer, space, 1)
-    return found[0].subnet
+    request = Request(limits_ms=(greatest_ms,), definition="best")
+    ((found,),) = BestScorer(open_scorer(space, gate.device.target, request)).top(space, 1)
+    return found.subnet
 
 
 def _too_slow(found: Checked, page: Page) -> Diagnostic:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,25 @@ class StageLoss(Protocol):
         table's own run)."""
 
 
+Unit = Literal["1/loss", "top-1"]
+"""What scores are in: the inverse of a loss, or ImageNet-style accuracy in percent."""
+
+
+class Valuation(Protocol):
+    """What a network is worth, given the sum of its stages' losses and its resolution."""
+
+    @property
+    def unit(self) -> Unit:
+        """What `value` is in: "1/loss", or "top-1" in percent."""
+
+    def value(self, loss: Floats, resolution: int) -> Floats:
+        """Worth of networks with these sums of losses, same shape, at `resolution` in pixels;
+        strictly decreasing in the loss."""
+
+    def sd(self, loss: Floats, resolution: int) -> Floats | None:
+        """Standard deviation of `value` in points, same shape; None where it is not known."""
+
+
 class QualityModel(Protocol):
     """NSR losses of sub-stages, from one block-wise distillation."""
 
@@ -92,6 +111,10 @@ class QualityModel(Protocol):
     @property
     def identity(self) -> str:
         """Content hash of the table."""
+
+    @property
+    def valuation(self) -> Valuation:
+        """What the losses are worth."""
 
     def stage(self, number: int, choice: BlockChoice) -> StageLoss | None:
         """The losses of elastic stage `number` (from 1) with this block type, or None."""

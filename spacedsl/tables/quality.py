@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from spacedsl.ir.identity import digest
 from spacedsl.ir.space import BlockChoice
-from spacedsl.search.protocols import StageLoss
+from spacedsl.search.protocols import StageLoss, Valuation
+from spacedsl.search.valuation import InverseLoss
 from spacedsl.tables.blocks import family
 from spacedsl.tables.schema import QualityData, StageLossData
 from spacedsl.tables.solve import Floats, Ints
@@ -208,6 +209,11 @@ class FittedQuality:
     def identity(self) -> str:
         """Content hash of the fitted losses."""
         return digest(self.data.model_dump(mode="json"))
+
+    @property
+    def valuation(self) -> Valuation:
+        """What the losses are worth: no more than their inverse, without a calibration."""
+        return InverseLoss()
 
     def stage(self, number: int, choice: BlockChoice) -> FittedStageLoss | None:
         """The losses of elastic stage `number` (from 1) with this block type, or None."""

@@ -1,0 +1,26 @@
+"""What a network is worth by the sum of its stages' losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spacedsl.search.protocols import Floats, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class InverseLoss:
+    """1 / loss, where a table of losses knows nothing of accuracies: good for comparing networks,
+    without a unit that means anything outside the table."""
+
+    @property
+    def unit(self) -> Unit:
+        """No percentage."""
+        return "1/loss"
+
+    def value(self, loss: Floats, resolution: int) -> Floats:
+        """As `Valuation.value`; the same at every resolution."""
+        return 1.0 / loss
+
+    def sd(self, loss: Floats, resolution: int) -> Floats | None:
+        """Not known."""
+        return None
