@@ -44,9 +44,15 @@ def benchmark_space(name: str) -> Space:
     return found
 
 
-def benchmark_subnet(code: str, space: Space | None, name: str) -> Subnet:
-    """The network that `code` says, of `space` or of the benchmark's own. Raises `SpaceError`,
-    also where it is none of the space's."""
+Known = set[tuple[int, str]]
+"""Positions of stages and what codes say of them: those that are in the space."""
+
+
+def benchmark_subnet(
+    code: str, space: Space | None, name: str, known: Known | None = None
+) -> Subnet:
+    """The network that `code` says, of `space` or of the benchmark's own. Who reads many keeps
+    what is `known` to be in the space. Raises `SpaceError`, also where it is none of the space's."""
     kind = benchmark_of(code)
     if kind is None:
         raise fault("bad-code", f"{code[:80]} is not the code of a benchmark's network")
@@ -62,10 +68,15 @@ def benchmark_subnet(code: str, space: Space | None, name: str) -> Subnet:
         for i, stage in enumerate(space.stages)
     )
     subnet = Subnet(name=name, of=space, resolution=space.resolutions[-1], stages=stages)
+    if known is not None and known >= said.items():
+        return subnet
     found = subnet_mismatch(space, subnet)
     if found is not None:
         where = f"{found.stage}: " if found.stage else ""
-        raise fault("not-a-member", f"{code[:80]} is not one of {space.name}'s: {where}{found.reason}")
+        message = f"{code[:80]} is not one of {space.name}'s: {where}{found.reason}"
+        raise fault("not-a-member", message)
+    if known is not None:
+        known.update(said.items())
     return subnet
 
 
