@@ -142,7 +142,7 @@ def _require_rows(count: int, space: Space) -> None:
 def _choose(designs: Sequence[Design], accuracy: Floats, weight: Floats, seen: Ints) -> Chosen:
     """The fit to the rows `seen`, of the form, ceiling and penalty that do best within them."""
     y = accuracy[seen]
-    w = weight[seen] * np.sqrt(100.0 - y)
+    w = weight[seen] * (100.0 - y)  # the logarithm makes little of the errors of poor networks
     top, spread = float(y.max()), float(y.std()) or 1.0
     ceilings = sorted({round(min(top + a * spread, 100.0), DIGITS) for a in ABOVE})
     targets = np.log(np.array(ceilings)[None, :] - y[:, None])

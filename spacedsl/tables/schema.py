@@ -41,7 +41,8 @@ class Source(_Table):
 
 class PanelData(_Table):
     """Units of one family, settings, stride and size: `value[i]` belongs to channels
-    `pairs[pairs][0][i]` in and `[1][i]` out; `interpolated` lists those in no row."""
+    `pairs[pairs][0][i]` in and `[1][i]` out (0: a head without a width); `interpolated` lists those
+    in no row."""
 
     family: int
     settings: tuple[float, ...]
@@ -69,7 +70,8 @@ class LatencyData(_Table):
         _need(self.coefficients.keys() == self.limits.keys(), "coefficients and limits differ")
         _need(min(self.coefficients.values(), default=0.0) >= 0, "a coefficient is negative")
         for cins, couts in self.pairs:
-            _need(len(cins) == len(couts) and min(cins + couts, default=0) > 0, "bad channel pairs")
+            _need(len(cins) == len(couts) > 0, "bad channel pairs")
+            _need(min(cins) > 0 and min(couts) >= 0, "bad channel pairs")
         for panel in self.panels:
             _need(0 <= panel.family < len(self.families), "no such family")
             _need(0 <= panel.pairs < len(self.pairs), "no such channel pairs")
