@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 V = TypeVar("V")
 
@@ -20,6 +20,10 @@ class ByteCache(Generic[V]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def items(self) -> list[tuple[Any, V]]:
+        """What is held, the least recently used first."""
+        return list(self._values.items())
 
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
         """The value of `key`, made where it is not held."""

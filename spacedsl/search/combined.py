@@ -88,7 +88,8 @@ class CombinedScorer:
 
     def by_target(self, limits: Sequence[LimitScore]) -> tuple[float, ...]:
         """A space's score on each target, from its scores under all limits."""
-        return tuple(math.fsum(x.score for x in limits[some]) for some in self._slices)
+        parts = zip(self.parts.values(), self._slices, strict=True)
+        return tuple(part.total(limits[some]) for part, some in parts)
 
     def total(self, limits: Sequence[LimitScore]) -> float:
         """A space's score from those under all limits."""

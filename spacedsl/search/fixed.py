@@ -4,7 +4,7 @@ Stem, stages that are not elastic, and head are taken as small as they can be (f
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +14,7 @@ from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import smallest_block
 from spacedsl.passes.bind import Site, output_size, site_of
 from spacedsl.search.block_tables import Place
-from spacedsl.search.protocols import Coverage, LatencyModel
+from spacedsl.search.protocols import Coverage, Floats, LatencyModel
 from spacedsl.search.stage_facts import Upstream
 
 
@@ -46,6 +46,15 @@ class Chain:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The parts that are not elastic between two elastic stages, or at an end: latency in ms,
+    (R, W), at each resolution by the width that comes in, and what is not covered, in words."""
+
+    ms: Floats
+    missing: tuple[str, ...]
+
+
 @dataclass
 class Chains:
     """Walks spaces from the input on; remembers what it asked."""
@@ -74,6 +83,26 @@ class Chains:
             cin = stage.widths[0] if stage.widths else cin
         return Chain(resolutions, tuple(places), tuple(fixed))
 
+    def gaps(self, space: Space, resolutions: tuple[int, ...]) -> tuple[Gap, ...]:
+        """What stands before, between and after the elastic stages: one more than there are of
+        them, each by the width that comes in, of an elastic stage's whole width list."""
+        sizes, cins = resolutions, (space.channels,)
+        found: list[list[tuple[FixedPart, ...]]] = [[]]
+        widths = [1]
+        for stage in space.stages:
+            out_sizes = self._out_sizes(stage, cins[0], sizes)
+            if stage.elastic:
+                found.append([])
+                widths.append(len(stage.widths))
+                cins = stage.widths
+            else:
+                found[-1].append(tuple(self._part(stage, cin, sizes) for cin in cins))
+                cins = stage.widths[:1] or cins
+            sizes = out_sizes
+        return tuple(
+            _gap(parts, (len(resolutions), width)) for parts, width in zip(found, widths, strict=True)
+        )
+
     def _out_sizes(self, stage: Stage, cin: int, sizes: tuple[int, ...]) -> tuple[int, ...]:
         key = (stage_identity(stage), cin, sizes)
         if key not in self._heights:
@@ -94,6 +123,16 @@ class Chains:
             ms = tuple(block_ms.reshape(len(sizes), -1).sum(axis=1).tolist())
             self._fixed[key] = FixedPart(stage.name, ms, coverage, missing)
         return self._fixed[key]
+
+
+def _gap(parts: Sequence[tuple[FixedPart, ...]], shape: tuple[int, int]) -> Gap:
+    """Of stages in turn, each by the width that comes into it; after one with widths of its own
+    there is one width."""
+    ms = np.zeros(shape)
+    for part in parts:
+        ms += np.array([found.ms for found in part]).T
+    missing = (f"{f.name}: latency of {site}" for part in parts for f in part for site in f.missing)
+    return Gap(ms, tuple(dict.fromkeys(missing)))
 
 
 def smallest_sites(stage: Stage, choice: BlockChoice, cin: int, size: int) -> tuple[Site, ...]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import sys
+import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from spacedsl.diagnostics import fault
 from spacedsl.search.candidate import Genotype
 from spacedsl.search.score import LimitScore
 
-FORMAT = 1
+FORMAT = 2
 """Changes with the journal's form and with anything that would give other candidates or scores."""
 
 MAX_LINE_BYTES = 1 << 16
@@ -41,13 +43,40 @@ class Evaluated:
     limits: tuple[LimitScore, ...]
 
 
-def _line(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+SEALS = {
+    b"}": (b',"checksum":"%08x"}', re.compile(rb'(.*),"checksum":"([0-9a-f]{8})"\}\n', re.DOTALL)),
+    b"]": (b',"%08x"]', re.compile(rb'(.*),"([0-9a-f]{8})"\]\n', re.DOTALL)),
+}
+"""How the JSON of a line ends -> the end that has its checksum, and what reads that."""
+
+
+def sealed(value: Mapping[str, object] | list[object]) -> bytes:
+    """A line of a journal: an object or a list as JSON, its checksum last."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    return text[:-1] + SEALS[text[-1:]][0] % zlib.crc32(text) + b"\n"
+
+
+def unsealed(line: bytes) -> Any:
+    """What `sealed` made a line of. Raises `ValueError` where the line is another one."""
+    end = line[-2:-1]
+    found = SEALS[end][1].fullmatch(line) if end in SEALS else None
+    if found is None:
+        raise ValueError("it has no checksum")
+    text = found[1] + end
+    if zlib.crc32(text) != int(found[2], 16):
+        raise ValueError("its checksum is wrong")
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+    if sealed(value) != line:
+        raise ValueError("it is not as it was written")
+    return value
 
 
 def encode(record: Evaluated) -> bytes:
     """One line of the journal."""
-    return _line(
+    return sealed(
         {
             "index": record.index,
             "genes": record.genotype,
@@ -71,7 +100,7 @@ class Sums(Protocol):
 def decode(line: bytes, scorer: Sums) -> Evaluated:
     """The record of a line. Raises `ValueError` where it is none."""
     try:
-        value = json.loads(line)
+        value = unsealed(line)
         record = Evaluated(
             index=value["index"],
             genotype=tuple((block, window) for block, window in value["genes"]),
@@ -84,7 +113,7 @@ def decode(line: bytes, scorer: Sums) -> Evaluated:
                 )
             ),
         )
-    except (TypeError, KeyError, RecursionError) as error:
+    except (TypeError, KeyError) as error:
         raise ValueError(str(error)) from None
     if not all(math.isfinite(s) for s in (record.score, *(x.score for x in record.limits))):
         raise ValueError("a score is not a number")
@@ -92,8 +121,6 @@ def decode(line: bytes, scorer: Sums) -> Evaluated:
         raise ValueError("the score is not that of its parts")
     if not all(type(x.missing) is int for x in record.limits):
         raise ValueError("a number of missing subnets is no whole number")
-    if encode(record) != line:
-        raise ValueError("it is not as it was written")
     return record
 
 
@@ -166,7 +193,7 @@ class Journal(AbstractContextManager["Journal"]):
     def _read(self, header: dict[str, object], scorer: Sums) -> None:
         whole = 0
         records: list[Evaluated] = []
-        expected = _line(header)
+        expected = sealed(header)
         number = 0
         while line := self._file.readline(MAX_LINE_BYTES):
             number += 1
@@ -200,8 +227,8 @@ class Journal(AbstractContextManager["Journal"]):
 
     def _check_header(self, line: bytes, header: dict[str, Any]) -> None:
         try:
-            found = json.loads(line)
-        except (ValueError, RecursionError):
+            found = unsealed(line)
+        except ValueError:
             found = None
         if not isinstance(found, dict) or "journal" not in found:
             raise self._malformed(1, "it is not the header of a journal")

@@ -42,8 +42,9 @@ class ModelScorer(Scorer):
         best: int | None = None,
         seed: int = 0,
         definition: Definition = "qt",
+        weights: Sequence[float] = (),
     ) -> None:
-        chosen = score_settings(limits_ms, samples, best, seed, definition)
+        chosen = score_settings(limits_ms, samples, best, seed, definition, weights)
         super().__init__(hyper, latency, quality.resolutions, chosen)
         self.quality = quality
         self._tables = BlockTables(latency, quality)
@@ -96,8 +97,9 @@ class RowsScorer(Scorer):
         best: int | None = None,
         seed: int = 0,
         definition: Definition = "qt",
+        weights: Sequence[float] = (),
     ) -> None:
-        chosen = score_settings(limits_ms, samples, best, seed, definition)
+        chosen = score_settings(limits_ms, samples, best, seed, definition, weights)
         super().__init__(hyper, latency, rows.resolutions, chosen)
         self.rows = rows
         self._whole = tuple(

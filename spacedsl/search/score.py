@@ -13,11 +13,12 @@ from spacedsl.diagnostics import fault
 from spacedsl.search.fixed import Chain
 from spacedsl.search.protocols import Coverage, Floats
 
-Definition = Literal["qt", "authors"]
-"""`qt`: section 5a. `authors`: what the method's public code computes, for comparison."""
+Definition = Literal["best", "qt", "authors"]
+"""`best`: of all subnets, nothing drawn (see `best`). `qt`: the paper's stand-in for it, section 5a.
+`authors`: what the method's public code computes, for comparison."""
 
-SAMPLES = {"qt": 5_000, "authors": 100_000}
-BEST = {"qt": 20, "authors": 50}
+SAMPLES = {"best": 0, "qt": 5_000, "authors": 100_000}
+BEST = {"best": 1, "qt": 20, "authors": 50}
 
 SHARE = 0.08
 """The authors' t, of their 0.08 to 0.1: below this share of subnets under a limit they penalise."""
@@ -39,13 +40,20 @@ class LimitScore:
 @dataclass(frozen=True, slots=True)
 class ScoreSettings:
     """How to score: latency limits in ms, `samples` random subnets (per limit in `authors`), of
-    which the `best` count, and the seed they are drawn with."""
+    which the `best` count, and the seed they are drawn with; in `best` none is drawn. `weights`: what
+    the score under each limit is multiplied with."""
 
     limits_ms: tuple[float, ...]
     samples: int
     best: int
     seed: int
     definition: Definition
+    weights: tuple[float, ...]
+
+    def total(self, limits: Sequence[LimitScore]) -> float:
+        """A space's score from those under each limit."""
+        pairs = zip(self.weights, limits, strict=True)
+        return math.fsum(weight * limit.score for weight, limit in pairs)
 
 
 def score_settings(
@@ -54,8 +62,9 @@ def score_settings(
     best: int | None,
     seed: int,
     definition: Definition,
+    weights: Sequence[float] = (),
 ) -> ScoreSettings:
-    """Checked settings; None stands for the definition's own number."""
+    """Checked settings; None stands for the definition's own number, no weights for 1 each."""
     limits = tuple(float(limit) for limit in limits_ms)
     if not limits:
         raise fault("bad-limits", "no latency limit is given", "for example --limits 8,10,15ms")
@@ -65,16 +74,29 @@ def score_settings(
     if len(set(limits)) < len(limits):
         raise fault("bad-limits", "a latency limit is given twice")
     if definition not in SAMPLES:
-        raise fault("bad-definition", f"there is no definition `{definition}`", "qt or authors")
+        raise fault("bad-definition", f"there is no definition `{definition}`", "best, qt or authors")
+    if definition == "best" and samples is not None:
+        message = "the definition best draws no samples: it is of all subnets"
+        raise fault("bad-option", message, "leave --samples out, or say --definition qt")
+    if weights and definition != "best":
+        message = f"weights are of the definition best, not of {definition}"
+        raise fault("bad-option", message, "leave --weights out, or say --definition best")
+    if weights and len(weights) != len(limits):
+        message = f"{len(weights)} weights for {len(limits)} latency limits"
+        raise fault("bad-option", message, "give one weight per limit")
+    for weight in weights:
+        if not (math.isfinite(weight) and weight > 0):
+            raise fault("bad-option", f"{weight:g} is no weight", "weights are greater than 0")
     chosen = ScoreSettings(
         limits,
         SAMPLES[definition] if samples is None else samples,
         BEST[definition] if best is None else best,
         seed,
         definition,
+        tuple(map(float, weights)) or (1.0,) * len(limits),
     )
-    for name, value, least in (("samples", chosen.samples, 1), ("best", chosen.best, 1)):
-        if not least <= value <= 10_000_000:
+    for name, value in (("samples", samples), ("best", best)):
+        if value is not None and not 1 <= value <= 10_000_000:
             raise fault("bad-option", f"{name} {value} is not in 1..10,000,000")
     if seed < 0:
         raise fault("bad-option", f"seed {seed} is negative")

@@ -5,7 +5,6 @@ kept between spaces; a space's score is then a sum of vectors."""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
@@ -21,7 +20,7 @@ from spacedsl.search.block_tables import Place
 from spacedsl.search.cache import ByteCache
 from spacedsl.search.candidate import Genome, Genotype, canonical_choices, narrowed
 from spacedsl.search.draws import Draws
-from spacedsl.search.fixed import Chain, Chains
+from spacedsl.search.fixed import Chain, Chains, Gap
 from spacedsl.search.protocols import Floats, Ints, LatencyModel
 from spacedsl.search.score import (
     LimitScore,
@@ -114,6 +113,11 @@ class Scorer(ABC):
             raise fault("no-resolution", message, f"they know {known or 'none in common'}")
         return self._chains.walk(space, resolutions)
 
+    def gaps(self, space: Space) -> tuple[Gap, ...]:
+        """What is not elastic before, between and after the elastic stages, at the resolutions of
+        `chain`."""
+        return self._chains.gaps(space, self.chain(space).resolutions)
+
     def score(self, space: Space, shifts: Shifts | None = None) -> QTScore:
         """The Q-T score of a space; losses of shifted stages are raised (and floored at 0). Raises
         `SpaceError` where a table does not cover what the space needs."""
@@ -135,7 +139,7 @@ class Scorer(ABC):
             accuracy = 1.0 / loss
             limits = tuple(limit_score(latency_ms, accuracy, t, best) for t in chosen.limits_ms)
         return QTScore(
-            score=math.fsum(s.score for s in limits),
+            score=self.total(limits),
             limits=limits,
             chain=chain,
             coverage=coverage_shares(counts.tolist()),
@@ -150,8 +154,8 @@ class Scorer(ABC):
         return (self.score(genome.to_space(g, "candidate")).limits for g in genotypes)
 
     def total(self, limits: Sequence[LimitScore]) -> float:
-        """Q-T(A) from the scores under each limit."""
-        return math.fsum(limit.score for limit in limits)
+        """A space's score from those under each limit."""
+        return self.settings.total(limits)
 
     def _sums(
         self,

@@ -37,6 +37,11 @@ class Within:
         state = self._through(self._steps_of(chosen, 0, len(self._stages), 0))
         return bool((-state.min(axis=1) <= self._most).all())
 
+    def exceeds(self, genes: Sequence[Gene]) -> bool:
+        """Whether some network of every space that begins with `genes` costs more already before
+        the next elastic stage."""
+        return bool((-self.head(genes).min(axis=1) > self._most).any())
+
     def head(self, genes: Sequence[Gene]) -> Floats:
         """From the input to the elastic stage of the last of `genes`, by the width that goes out;
         without genes, up to the first elastic stage."""

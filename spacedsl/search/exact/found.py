@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from spacedsl.ir.space import Space
 from spacedsl.search.combined import CombinedScore
 from spacedsl.search.exact.score import ExactScore
+from spacedsl.search.score import QTScore
 
 RIVALS = 5
 """Spaces after the best ones that a certificate lists."""
@@ -31,15 +32,14 @@ class Ranked:
     """A space at full detail, and its score at the detail of searches."""
 
     space: Space
-    result: ExactScore | CombinedScore
+    result: QTScore | CombinedScore
     searched: float
 
     @property
     def error(self) -> float:
         """How far the score may be off; on several targets what is off on all of them."""
-        if isinstance(self.result, ExactScore):
-            return self.result.error
-        return math.fsum(p.error for _, p in self.result.parts if isinstance(p, ExactScore))
+        parts = [self.result] if isinstance(self.result, QTScore) else [part for _, part in self.result.parts]
+        return math.fsum(p.error for p in parts if isinstance(p, ExactScore))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ class Optimum:
     stopped, left `open`; `complete`: these are the best spaces. `deviation`: the largest difference
     between scores of the search and those at full detail, as a share of the best score, of the
     `rescored` spaces and of some that the evolution scored. `evolution`: the score that aging
-    evolution ended with after `cycles` spaces. `tables`: a hash of all that scores depend on."""
+    evolution ended with after `cycles` spaces, None where there
+    was none. `tables`: a hash of all that scores depend on."""
 
     best: tuple[Ranked, ...]
     rivals: tuple[Ranked, ...]
@@ -63,7 +64,7 @@ class Optimum:
     size: int
     rescored: int
     complete: bool
-    evolution: float
+    evolution: float | None
     cycles: int
     tables: str
 
@@ -73,7 +74,7 @@ class Optimum:
         return self.best[0].space
 
     @property
-    def result(self) -> ExactScore | CombinedScore:
+    def result(self) -> QTScore | CombinedScore:
         """Its score."""
         return self.best[0].result
 

@@ -17,6 +17,10 @@ from spacedsl.search.protocols import Floats, Ints, StageLoss
 from spacedsl.search.stage_facts import StageFacts
 
 
+FINER = 16
+"""Into how many blocks those by rising latency are split at first, and what blocks shrink by."""
+
+
 @dataclass(frozen=True, slots=True)
 class Front:
     """N configurations by rising latency: `ms` and `loss` (the sum before the link, inside a
@@ -29,21 +33,32 @@ class Front:
 
 
 def layered(found: Front, layers: int) -> Front:
-    """Those that fewer than `layers` others beat or equal: the first `layers` Pareto fronts, which
-    may hold some more."""
-    order = np.lexsort((found.loss, found.ms))
-    loss, left = found.loss[order], np.arange(len(order))
-    kept = []
-    for _ in range(layers):
-        if not len(left):
-            break
-        values = loss[left]
-        better = np.ones(len(left), dtype=bool)
-        better[1:] = values[1:] < np.minimum.accumulate(values)[:-1]
-        kept.append(left[better])
-        left = left[~better]
-    at = order[np.sort(np.concatenate(kept))] if kept else order
+    """Those that fewer than `layers` others beat or equal, and perhaps some more."""
+    at = unbeaten(found.ms, found.loss, layers)
     return Front(found.ms[at], found.loss[at], found.blocks[at])
+
+
+def unbeaten(ms: Floats, loss: Floats, layers: int) -> Ints:
+    """By rising latency, where those stand that fewer than `layers` others beat or equal, and
+    perhaps some more."""
+    order = np.argsort(ms, kind="stable")
+    values = loss[order]
+    if layers == 1:
+        new = np.ones(len(order), dtype=bool)
+        new[1:] = values[1:] < np.minimum.accumulate(values)[:-1]
+        return order[new]
+    size = len(order)
+    while size > layers:  # in ever smaller blocks: what `layers` of the blocks before beat
+        size = max(layers, min(size, len(order)) // FINER)
+        kept, best = [], np.full(layers, np.inf)
+        for start in range(0, len(order), size):
+            block = values[start : start + size]
+            kept.append(block < best.max())
+            both = np.concatenate([best, block])
+            best = np.partition(both, layers - 1)[:layers]
+        some = np.concatenate(kept)
+        order, values = order[some], values[some]
+    return order
 
 
 def stage_fronts(

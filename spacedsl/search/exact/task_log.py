@@ -3,7 +3,6 @@ that says of which search. Locked while it is open."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -14,9 +13,9 @@ from typing import IO, Any, Protocol, TypeVar
 
 from spacedsl.diagnostics import fault
 from spacedsl.search.exact.executors import Executor
-from spacedsl.search.journal import Header, differences, hold
+from spacedsl.search.journal import Header, differences, hold, sealed, unsealed
 
-FORMAT = 3
+FORMAT = 4
 
 
 class TaskLog(AbstractContextManager["TaskLog"]):
@@ -49,10 +48,10 @@ class TaskLog(AbstractContextManager["TaskLog"]):
 
     def append(self, key: str, value: object) -> None:
         """One finished piece of work."""
-        self._write(_line([key, value]))
+        self._write(sealed([key, value]))
 
     def _read(self, identity: Header) -> dict[str, Any]:
-        header = _line(identity)
+        header = sealed(identity)
         self._file.seek(0)
         try:
             lines = self._file.read().splitlines(keepends=True)
@@ -69,21 +68,21 @@ class TaskLog(AbstractContextManager["TaskLog"]):
         held: dict[str, Any] = {}
         for number, line in enumerate(whole[1:], 2):
             try:
-                key, value = json.loads(line)
+                key, value = unsealed(line)
                 held[str(key)] = value
-            except (ValueError, TypeError, RecursionError) as error:
+            except (ValueError, TypeError) as error:
                 raise self.malformed(number, str(error)) from None
         return held
 
     def _other(self, line: bytes, identity: Header) -> Exception:
         """The error of a journal with another header."""
         try:
-            found = json.loads(line)
-        except (ValueError, RecursionError):
+            found = unsealed(line)
+        except ValueError:
             found = None
         message = f"{self.path} is not the journal of this search"
         if isinstance(found, dict) and self.kind in found:
-            message += f": {'; '.join(differences(found, json.loads(_line(identity))))}"
+            message += f": {'; '.join(differences(found, unsealed(sealed(identity))))}"
         help = "search with the journal's options, or write another journal"
         return fault("journal-differs", message, help)
 
@@ -156,6 +155,3 @@ class Pieces:
         except (KeyError, TypeError, ValueError) as error:
             raise self.log.malformed(key, str(error)) from None
 
-
-def _line(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode() + b"\n"

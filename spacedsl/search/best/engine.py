@@ -1,0 +1,173 @@
+"""The K best networks of spaces of a hyperspace under latency limits.
+
+Losses are sums over stages; what a sum is worth depends on the resolution, so networks of different
+resolutions are compared by their worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
+
+import numpy as np
+
+from spacedsl.diagnostics import fault
+from spacedsl.ir.space import Space
+from spacedsl.search.best.line import Line
+from spacedsl.search.best.parts import MULTIPLIERS, Parts
+from spacedsl.search.best.query import Items, Paths, Query
+from spacedsl.search.candidate import Genotype
+from spacedsl.search.protocols import Floats, Ints
+from spacedsl.search.qt_score import ModelScorer
+from spacedsl.search.scorer import Shifts
+
+AT_ONCE = 64
+"""Spaces that are looked at together."""
+
+WINDOW, WIDER = 2e-3, 3.0
+"""The first window, of the spread of losses, and what a window grows by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One of the best networks: position of its resolution, latency in ms, loss, worth, and the
+    blocks of each elastic stage as a `Front` has them."""
+
+    r: int
+    ms: float
+    loss: float
+    value: float
+    blocks: tuple[tuple[int, ...], ...]
+
+
+class Engine:
+    """`count`: how many best networks count."""
+
+    def __init__(self, scorer: ModelScorer, hyper: Space, count: int) -> None:
+        self.line = Line(scorer, hyper, count)
+        self.count = count
+        self.limits_ms: Floats = np.array(scorer.limits_ms)
+        self.valuation = scorer.quality.valuation
+        self.spread = self._stage_spread()
+        self.parts = Parts(self.line, MULTIPLIERS * (self.spread / self.limits_ms.max()))
+
+    def shifted(self, shifts: Shifts) -> Engine:
+        """The same with losses of some stages raised, but not below 0."""
+        other = copy(self)
+        other.line = self.line.shifted(shifts)
+        other.parts = Parts(other.line, self.parts.multipliers)
+        return other
+
+    def _stage_spread(self) -> float:
+        """About how far apart losses are."""
+        found = 0.0
+        for stage in range(self.line.stages):
+            fronts = self.line.front(stage, self.line.genes(stage)[0]).fronts
+            losses = np.concatenate([f.loss for rows in fronts for row in rows for f in row])
+            found += float(losses.max() - losses.min())
+        return found or 1.0
+
+    def value(self, loss: Floats, r: Ints) -> Floats:
+        """What losses are worth at resolutions (positions), same shape; -inf where the loss is
+        inf."""
+        found = np.full(loss.shape, -np.inf)
+        for i, resolution in enumerate(self.line.resolutions):
+            at = (r == i) & np.isfinite(loss)
+            found[at] = self.valuation.value(loss[at], resolution)
+        if np.isnan(found).any():
+            raise fault("bad-table", "a loss is worth no number", "the tables are damaged")
+        return found
+
+    def values(self, genotypes: Sequence[Genotype]) -> Floats:
+        """(N, T, K) what the best networks under each limit are worth, best first; -inf where there
+        are no more."""
+        runs = (genotypes[i : i + AT_ONCE] for i in range(0, len(genotypes), AT_ONCE))
+        found = [_Best(self, run).values for run in runs]
+        return np.concatenate(found) if found else np.empty((0, len(self.limits_ms), self.count))
+
+    def best(self, genotype: Genotype) -> list[list[Way]]:
+        """Under each limit the best networks of a space, best first."""
+        return _Best(self, [genotype]).ways(genotype)
+
+
+class _Best:
+    """The best networks of some spaces. Arrays (N, T, K): their worth, and the lot of paths and
+    place in it that they were found at."""
+
+    def __init__(self, engine: Engine, genotypes: Sequence[Genotype]) -> None:
+        self._engine = engine
+        parts, limits_ms = engine.parts, engine.limits_ms
+        spaces = [parts.of(genotype) for genotype in genotypes]
+        self._query = Query(spaces, engine.line.first_ms, limits_ms, parts.multipliers, engine.count == 1)
+        lower = self._query.bounds.lower  # (N, T, R)
+        shape = (*lower.shape[:2], engine.count)
+        self.values = np.full(shape, -np.inf)
+        self._lots: list[Paths] = []
+        self._found = np.full((*shape, 2), -1)
+        every = np.broadcast_to(np.arange(lower.shape[2]), lower.shape)
+        upper = engine.value(lower, every)
+        first = upper == upper.max(axis=2, keepdims=True)
+        self._settle(np.argwhere(first & np.isfinite(upper)))
+        rest = np.argwhere(~first & (upper > self.values[:, :, -1:]))
+        self._settle(rest)
+
+    def _settle(self, asked: Ints) -> None:
+        """Find the best of (space, limit, resolution), (I, 3)."""
+        window = np.full(len(asked), WINDOW * self._engine.spread)
+        items = Items(*asked.T, window)
+        while len(items):
+            open_ = [self._take(paths) for paths in self._query.paths(items)]
+            items = Items(*map(np.concatenate, zip(*open_, strict=True)))
+
+    def _take(self, paths: Paths) -> tuple[Ints, Ints, Ints, Floats]:
+        """Take in what was found, and what must be looked at again, with a wider window."""
+        items, count = paths.items, self._engine.count
+        order = np.lexsort((paths.loss, paths.item))
+        first = np.searchsorted(paths.item[order], np.arange(len(items)))
+        rank = np.arange(len(order)) - first[paths.item[order]]
+        order, rank = order[rank < count], rank[rank < count]
+        best = np.full((len(items), count), -1)
+        best[paths.item[order], rank] = order
+        loss = np.where(best < 0, np.inf, paths.loss[best]) if len(order) else best + np.inf
+        r = np.broadcast_to(items.r[:, None], loss.shape)
+        most = self._query.bounds.lower[items.space, items.limit, items.r] + items.window
+        done = paths.whole | (loss[:, -1] <= most)
+        known = self.values[items.space, items.limit, -1]
+        done |= self._engine.value(most, items.r) <= known
+        self._merge(items[done], self._engine.value(loss, r)[done], best[done])
+        self._lots.append(paths)
+        again = items[~done]
+        return again.space, again.limit, again.r, again.window * WIDER
+
+    def _merge(self, items: Items, values: Floats, best: Ints) -> None:
+        """Of each item its best networks, (I, K): worth, and place in this lot of paths."""
+        found = np.stack([np.full_like(best, len(self._lots)), best], axis=2)
+        for r in np.unique(items.r):  # so that no (space, limit) stands there twice
+            some = items.r == r
+            at = items.space[some], items.limit[some]
+            every = np.concatenate([self.values[at], values[some]], axis=1)
+            order = np.argsort(-every, axis=1, kind="stable")[:, : self._engine.count]
+            self.values[at] = np.take_along_axis(every, order, axis=1)
+            places = np.concatenate([self._found[at], found[some]], axis=1)
+            self._found[at] = np.take_along_axis(places, order[..., None], axis=1)
+
+    def ways(self, genotype: Genotype) -> list[list[Way]]:
+        """The best networks of the only space, per limit."""
+        return [
+            [
+                self._way(genotype, int(lot), int(at), float(value))
+                for value, (lot, at) in zip(values, found, strict=True)
+                if np.isfinite(value)
+            ]
+            for values, found in zip(self.values[0], self._found[0], strict=True)
+        ]
+
+    def _way(self, genotype: Genotype, lot: int, at: int, value: float) -> Way:
+        paths, engine = self._lots[lot], self._engine
+        r = int(paths.items.r[paths.item[at]])
+        blocks: list[tuple[int, ...]] = []
+        for i, (width, point) in enumerate(paths.trail[at].tolist()):
+            way = self._query.way(i, point)
+            for found in engine.parts.blocks(i, genotype, (r, width), way):
+                blocks.append(tuple(b for b in found.tolist() if b >= 0))
+        return Way(r, float(paths.ms[at]), float(paths.loss[at]), value, tuple(blocks))

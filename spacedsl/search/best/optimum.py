@@ -1,0 +1,259 @@
+"""The spaces of a hyperspace whose best networks are best, with a certificate: best first.
+
+A node is a choice of genes for the first elastic stages. What its spaces can score at most follows
+from the ways through these stages and the least loss that can follow (see `completions`). The node
+with the greatest bound is always looked at next; a node of all stages is a space, and is scored. As
+soon as no bound exceeds the best score, no other space is better."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spacedsl.diagnostics import fault
+from spacedsl.ir.identity import digest, space_identity
+from spacedsl.search.best.line import Line, StageFront
+from spacedsl.search.best.prefixes import Prefixes
+from spacedsl.search.best.scorer import BestScorer
+from spacedsl.search.candidate import Gene, Genotype
+from spacedsl.search.combine import Combine
+from spacedsl.search.combined import CombinedScorer, combined
+from spacedsl.search.exact.executors import Executor, serial
+from spacedsl.search.exact.found import RIVALS, Optimum, Progress, Ranked, named
+from spacedsl.search.exact.task_log import TaskLog
+
+PRECISION = 1e-9
+"""Of the best score: what is not better by more counts as not better. Rounding is far below."""
+
+AT_ONCE = 32
+"""Spaces that are scored together."""
+
+BELOW, OVER = "bound not above the best score", "over the limit"
+
+
+def best_optimum(
+    scorer: BestScorer | CombinedScorer,
+    executor: Executor = serial,
+    journal: Path | None = None,
+    resume: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    name: str = "optimum",
+    top: int = 1,
+    seconds: float = math.inf,
+) -> Optimum:
+    """The best `top` spaces of the scorer's hyperspace. With a `journal`, every finished piece of
+    work is written there; `resume` goes on from it. After about `seconds` the search stops and says
+    how large the gap still is. Raises `SpaceError`."""
+    parts = scorer.parts if isinstance(scorer, CombinedScorer) else {"": scorer}
+    targets = [part for part in parts.values() if isinstance(part, BestScorer)]
+    if len(targets) < len(parts):
+        raise ValueError("an optimum by best needs scorers by best")
+    end = time.monotonic() + seconds
+    scorer.require(scorer.hyper)
+    identity = {**scorer.identity, "precision": PRECISION, "top": top}
+    with TaskLog(journal, identity, resume, "optimum by best") if journal else nullcontext() as log:
+        for target in targets:
+            _prepare(target.engine.line, executor)
+        combine = scorer.combine if isinstance(scorer, CombinedScorer) else Combine.sum
+        search = _Search([Prefixes(t.engine) for t in targets], targets, combine, top, log)
+        search.run(end, progress)
+        return search.certified(scorer, name)
+
+
+def _prepare(line: Line, executor: Executor) -> None:
+    """The fronts of all genes of all stages."""
+    work = [(stage, gene) for stage in range(line.stages) for gene in line.genes(stage)]
+    for (stage, gene), front in zip(work, executor(_front, line, work), strict=True):
+        line.put(stage, gene, front)
+
+
+def _front(line: Line, item: tuple[int, Gene]) -> StageFront:
+    return line.front(*item)
+
+
+@dataclass
+class _Search:
+    """What is known so far. In the `heap`: the bound, negated, and the genes. `best`: the scores of
+    the best spaces, the least first. `over`, `below`: spaces that were left out, by the rule."""
+
+    prefixes: Sequence[Prefixes]
+    targets: Sequence[BestScorer]
+    combine: Combine
+    top: int
+    log: TaskLog | None
+    heap: list[tuple[float, Genotype]] = field(default_factory=lambda: [(-math.inf, ())])
+    scores: dict[Genotype, float] = field(default_factory=dict)
+    best: list[float] = field(default_factory=list)
+    over: int = 0
+    below: int = 0
+    nodes: int = 0
+    finished: bool = False
+
+    def __post_init__(self) -> None:
+        self.line = self.prefixes[0].line
+        self.genome = self.line.genome
+
+    @property
+    def least(self) -> float:
+        """A space must score more to be among the best."""
+        if len(self.best) < self.top:
+            return -math.inf
+        return self.best[0] + PRECISION * abs(self.best[0])
+
+    @property
+    def bound(self) -> float:
+        """No space that is still open scores more."""
+        return -self.heap[0][0] if self.heap else -math.inf
+
+    def run(self, end: float, progress: Callable[[Progress], None] | None) -> None:
+        """Until the best are known, or time is up."""
+        while self.heap and self.bound > self.least:
+            if time.monotonic() > end:
+                return
+            _, genes = heapq.heappop(self.heap)
+            if len(genes) < self.line.stages:
+                self._branch(genes)
+            else:
+                self._score(genes)
+            if progress is not None:
+                most = max(self.best, default=0.0)
+                decided = len(self.scores) + self.over + self.below
+                of, bound = self.nodes + len(self.heap), max(self.bound, most)
+                progress(Progress("nodes", self.nodes, of, decided, most, bound))
+        self.finished = True
+
+    def _branch(self, genes: Genotype) -> None:
+        """Bound the spaces that begin with `genes`, by the next gene."""
+        self.nodes += 1
+        children = [(*genes, gene) for gene in self.line.genes(len(genes))]
+        key = f"bounds {_spelled(genes)}"
+        bounds = self._logged(key, lambda: self._bounds(genes), len(children))
+        size = self._size(len(genes) + 1)
+        for child, bound in zip(children, bounds, strict=True):
+            if self._exceeds(child):
+                self.over += size
+            elif bound <= self.least:
+                self.below += size
+            else:
+                heapq.heappush(self.heap, (-bound, child))
+
+    def _exceeds(self, genes: Genotype) -> bool:
+        """Whether it is known that all spaces that begin so exceed the hyperspace's limit."""
+        within = self.genome.within
+        if within is None:
+            return False
+        whole = len(genes) == self.line.stages
+        return not within.keeps(genes) if whole else within.exceeds(genes)
+
+    def _bounds(self, genes: Genotype) -> list[float]:
+        each = []
+        for prefixes, target in zip(self.prefixes, self.targets, strict=True):
+            values = prefixes.bounds(genes)
+            weights = np.array(target.settings.weights)
+            each.append((np.where(np.isfinite(values), values, 0.0) * weights).sum(axis=1).tolist())
+        return [combined(scores, self.combine) for scores in zip(*each, strict=True)]
+
+    def _score(self, genotype: Genotype) -> None:
+        """Score a space, and with it those whose turn would be next."""
+        lot = [genotype]
+        while len(lot) < AT_ONCE and self.heap and self.bound > self.least:
+            if len(self.heap[0][1]) < self.line.stages:
+                break
+            lot.append(heapq.heappop(self.heap)[1])
+        key = f"scores {_spelled(genotype)}"
+        scores = self._logged(key, lambda: self._scores(lot), len(lot))
+        for genes, score in zip(lot, scores, strict=True):
+            self.scores[genes] = score
+            heapq.heappush(self.best, score)
+            if len(self.best) > self.top:
+                heapq.heappop(self.best)
+
+    def _scores(self, genotypes: list[Genotype]) -> list[float]:
+        each = [
+            [target.total(limits) for limits in target.limits(self.genome, genotypes)]
+            for target in self.targets
+        ]
+        return [combined(scores, self.combine) for scores in zip(*each, strict=True)]
+
+    def _logged(self, key: str, work: Callable[[], list[float]], count: int) -> list[float]:
+        """What the journal holds of a piece of work, or what it comes to."""
+        if self.log is None:
+            return work()
+        if key in self.log.held:
+            return self._numbers(key, self.log.held[key], count)
+        found = work()
+        self.log.append(key, found)
+        return found
+
+    def _numbers(self, key: str, value: Any, count: int) -> list[float]:
+        if not isinstance(value, list) or len(value) != count:
+            raise self._malformed(key, f"not {count} numbers")
+        if not all(type(x) is float and math.isfinite(x) for x in value):
+            raise self._malformed(key, "not all of it is numbers")
+        return list(value)
+
+    def _malformed(self, key: str, why: str) -> Exception:
+        return AssertionError(why) if self.log is None else self.log.malformed(key, why)
+
+    def _size(self, stages: int) -> int:
+        """Spaces that begin with the same genes in so many stages."""
+        return prod(blocks * windows for blocks, windows in self.genome.shape[stages:])
+
+    def certified(self, scorer: BestScorer | CombinedScorer, name: str) -> Optimum:
+        """The best spaces, scored once more, and how every space was decided."""
+        if not self.scores:
+            raise self._nothing()
+        order = sorted(self.scores, key=lambda g: (-self.scores[g], g))[: self.top + RIVALS]
+        ranked = [self._ranked(genotype, scorer, name) for genotype in order]
+        ranked.sort(key=lambda r: (-r.result.score, space_identity(r.space)))
+        best = ranked[0].result.score
+        left = sum(self._size(len(genes)) for _, genes in self.heap)
+        below, open_ = (self.below + left, 0) if self.finished else (self.below, left)
+        pruned = {BELOW: below} if self.genome.within is None else {OVER: self.over, BELOW: below}
+        if len(self.scores) + sum(pruned.values()) + open_ != self.genome.size:
+            raise AssertionError("every space is decided once")
+        return Optimum(
+            best=tuple(named(r, name, i) for i, r in enumerate(ranked[: self.top])),
+            rivals=tuple(ranked[self.top :]),
+            bound=best + PRECISION * abs(best) if self.finished else max(best, self.bound),
+            precision=PRECISION,
+            deviation=0.0,
+            enumerated=len(self.scores),
+            pruned=pruned,
+            open=open_,
+            size=self.genome.size,
+            rescored=len(ranked),
+            complete=self.finished,
+            evolution=None,
+            cycles=0,
+            tables=digest(scorer.identity),
+        )
+
+    def _ranked(
+        self, genotype: Genotype, scorer: BestScorer | CombinedScorer, name: str
+    ) -> Ranked:
+        space = self.genome.to_space(genotype, name)
+        result, score = scorer.score(space), self.scores[genotype]
+        if result.score != score:
+            why = f"its space scores {result.score!r}, not {score!r}"
+            raise self._malformed(f"scores {_spelled(genotype)}", why)
+        return Ranked(space, result, score)
+
+    def _nothing(self) -> Exception:
+        if self.finished:
+            return self.genome.unkept()
+        message = "time was up before any space was scored"
+        return fault("bad-option", message, "give the search more --minutes")
+
+
+def _spelled(genes: Genotype) -> str:
+    return " ".join(f"{block}.{window}" for block, window in genes)

@@ -1,0 +1,244 @@
+"""The networks of the least loss under latency limits, of many spaces at once, exactly.
+
+Every network is a path: one configuration per part, whose widths fit. For a space, a resolution and
+a limit (an item), `loss + m ms - m limit` with the best multiplier m bounds what a path can lose,
+and also what it can lose if it goes through a given configuration. So all paths are followed whose
+bound is at most a little above that of the item: if they hold as many networks under the limit as
+are asked for, and these lose no more than that, no other network is better; if not, the little
+grows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spacedsl.search.best.parts import Part
+from spacedsl.search.protocols import Floats, Ints
+
+ROUNDING = 1e-12
+"""Of a latency: what sums in another order may differ by."""
+
+PATHS = 1 << 22
+"""Paths that are followed at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Part i of the N spaces of a query, different ones once: their configurations one after the
+    other, where those of (space, resolution, width in, width out) are, (N, R, C, W) each, and the
+    least sums (N, R, C, W, M) and latencies (N, R, C, W)."""
+
+    ms: Floats
+    loss: Floats
+    way: Ints
+    start: Ints
+    stop: Ints
+    least: Floats
+    least_ms: Floats
+
+
+def column(parts: Sequence[Part]) -> Column:
+    """The same part of several spaces."""
+    place: dict[int, int] = {}
+    for part in parts:
+        place.setdefault(id(part), len(place))
+    different = list({id(part): part for part in parts}.values())
+    at = np.array([place[id(part)] for part in parts])
+    offsets = np.cumsum([0, *(len(part.ms) for part in different)])[:-1]
+    shape = different[0].least_ms.shape
+    begin = np.stack([part.begin + o for part, o in zip(different, offsets, strict=True)])[at]
+    return Column(
+        ms=np.concatenate([part.ms for part in different]),
+        loss=np.concatenate([part.loss for part in different]),
+        way=np.concatenate([part.way for part in different]),
+        start=begin[:, :-1].reshape(-1, *shape),
+        stop=begin[:, 1:].reshape(-1, *shape),
+        least=np.stack([part.least for part in different])[at],
+        least_ms=np.stack([part.least_ms for part in different])[at],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What is known of N spaces before any path is followed: `lower` (N, T, R), no network under a
+    limit loses less; inf where there is none. `chosen` (N, T, R): the multiplier of the bound.
+    `before`, `after`: per part, and after the last, the least sums of the parts before it and from
+    it on, (N, R, C, M); `after_ms`: the least latency from it on, (N, R, C)."""
+
+    lower: Floats
+    chosen: Ints
+    before: list[Floats]
+    after: list[Floats]
+    after_ms: list[Floats]
+
+
+def bounds(
+    columns: Sequence[Column], first_ms: Floats, limits_ms: Floats, multipliers: Floats
+) -> Bounds:
+    """By Lagrange's relaxation; `first_ms` (R,): the latency before the first part."""
+    n, r = columns[0].start.shape[:2]
+    after = [np.zeros((n, r, 1, len(multipliers)))]
+    after_ms = [np.zeros((n, r, 1))]
+    for part in reversed(columns):
+        after.append((part.least + after[-1][:, :, None]).min(axis=3))
+        after_ms.append((part.least_ms + after_ms[-1][:, :, None]).min(axis=3))
+    after.reverse()
+    after_ms.reverse()
+    start = first_ms[:, None] * multipliers
+    before = [np.broadcast_to(start[:, None], (n, r, 1, len(multipliers)))]
+    for part in columns[:-1]:
+        before.append((before[-1][:, :, :, None] + part.least).min(axis=2))
+    total = after[0][:, :, 0] + start  # (N, R, M)
+    sums = total[:, None] - (limits_ms[:, None] * multipliers)[:, None]  # (N, T, R, M)
+    chosen = sums.argmax(axis=3)
+    lower = np.take_along_axis(sums, chosen[..., None], axis=3)[..., 0]
+    least = (after_ms[0][:, None, :, 0] + first_ms) * (1 - ROUNDING)
+    lower = np.where(least <= limits_ms[:, None], lower, np.inf)
+    return Bounds(lower, chosen, before, after, after_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """I questions: of which space, limit and resolution (positions), and how far above its bound
+    a path's may be."""
+
+    space: Ints
+    limit: Ints
+    r: Ints
+    window: Floats
+
+    def __len__(self) -> int:
+        return len(self.space)
+
+    def __getitem__(self, some: NDArray[np.bool_] | Ints | slice) -> Items:
+        return Items(self.space[some], self.limit[some], self.r[some], self.window[some])
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """P networks under the limits of some items: `item`, `ms`, `loss`, (P,) each, and `trail`, (P,
+    parts, 2): of every part the width that comes in and the configuration. `whole`: of which items
+    there are no others, (I,)."""
+
+    items: Items
+    item: Ints
+    ms: Floats
+    loss: Floats
+    trail: Ints
+    whole: NDArray[np.bool_]
+
+
+class Query:
+    """Paths of some spaces. `single`: only one best network is asked for, so the last part of a path
+    is the best that still keeps the limit."""
+
+    def __init__(
+        self,
+        spaces: Sequence[Sequence[Part]],
+        first_ms: Floats,
+        limits_ms: Floats,
+        multipliers: Floats,
+        single: bool,
+    ) -> None:
+        self.columns = [column(parts) for parts in zip(*spaces, strict=True)]
+        self.first_ms, self.limits_ms, self.multipliers = first_ms, limits_ms, multipliers
+        self.single = single
+        self.bounds = bounds(self.columns, first_ms, limits_ms, multipliers)
+
+    def paths(self, items: Items) -> list[Paths]:
+        """Every path of every item within its window, in several lots where they are many."""
+        try:
+            return [self._paths(items)]
+        except _Many:
+            half = len(items) // 2
+            return [*self.paths(items[:half]), *self.paths(items[half:])]
+
+    def _paths(self, items: Items) -> Paths:
+        known, limit_ms = self.bounds, self.limits_ms[items.limit]
+        m = known.chosen[items.space, items.limit, items.r]
+        price = self.multipliers[m]
+        most = known.lower[items.space, items.limit, items.r] + items.window + price * limit_ms
+        enough = limit_ms * (1 + ROUNDING)
+        whole = np.ones(len(items), dtype=bool)
+        at = np.arange(len(items))
+        ms, loss = self.first_ms[items.r], np.zeros(len(items))
+        width = np.zeros(len(items), dtype=np.int64)
+        trail = np.empty((len(items), 0, 2), dtype=np.int64)
+        for i, part in enumerate(self.columns):
+            if self.single and i == len(self.columns) - 1:
+                cells = items.space[at], items.r[at], width, np.zeros_like(at)
+                chosen = _last(part, cells, ms, limit_ms[at])
+                path = np.flatnonzero(chosen >= 0)
+                chosen, at = chosen[path], at[path]
+                step = np.stack([width[path], chosen], axis=1)
+                trail = np.concatenate([trail[path], step[:, None]], axis=1)
+                ms, loss = ms[path] + part.ms[chosen], loss[path] + part.loss[chosen]
+                break
+            wide, outs = part.start.shape[2:]
+            # of each item, width in and width out: configurations that a good path may go through
+            cells, where = np.unique(at * wide + width, return_inverse=True)
+            item, cin = np.divmod(np.repeat(cells, outs), wide)
+            out = np.tile(np.arange(outs), len(cells))
+            space, r, choice = items.space[item], items.r[item], m[item]
+            best = known.before[i][space, r, cin, choice]
+            rest = known.after[i + 1][space, r, out, choice]
+            good = best + part.least[space, r, cin, out, choice] + rest <= most[item]
+            whole[item[~good]] = False
+            group, point = _ranges(
+                part.start[space, r, cin, out], np.where(good, part.stop[space, r, cin, out], 0)
+            )
+            price_here = price[item][group]
+            reduced = part.loss[point] + price_here * part.ms[point] + rest[group]
+            good = reduced <= (most[item] - best)[group]
+            whole[item[group[~good]]] = False
+            group, point, reduced = group[good], point[good], reduced[good]
+            later_ms = part.ms[point] + known.after_ms[i + 1][space, r, out][group]
+            which, out = group // outs, out[group]
+            # every path goes on by each of them
+            first = np.searchsorted(which, np.arange(len(cells) + 1))
+            start, stop = first[where], first[where + 1]
+            if int((stop - start).sum()) > PATHS and len(items) > 1:
+                raise _Many
+            path, chosen = _ranges(start, stop)
+            owner = at[path]
+            good = loss[path] + price[owner] * ms[path] + reduced[chosen] <= most[owner]
+            whole[owner[~good]] = False
+            good &= ms[path] + later_ms[chosen] <= enough[owner]
+            path, chosen, at = path[good], chosen[good], owner[good]
+            step = np.stack([width[path], point[chosen]], axis=1)
+            trail = np.concatenate([trail[path], step[:, None]], axis=1)
+            ms, loss = ms[path] + part.ms[point[chosen]], loss[path] + part.loss[point[chosen]]
+            width = out[chosen]
+        fast = np.flatnonzero(ms <= limit_ms[at])
+        return Paths(items, at[fast], ms[fast], loss[fast], trail[fast], whole)
+
+    def way(self, i: int, point: int) -> int:
+        """How the configuration of a part is numbered in `Part.way`."""
+        return int(self.columns[i].way[point])
+
+
+def _last(part: Column, cells: tuple[Ints, Ints, Ints, Ints], ms: Floats, limit_ms: Floats) -> Ints:
+    """(P,) the slowest configuration of a front that keeps the limit after each path, which is the
+    best one; -1 where none does."""
+    low, high = part.start[cells] - 1, part.stop[cells] - 1
+    first = low.copy()
+    while (low < high).any():
+        middle = (low + high + 1) // 2
+        fast = ms + part.ms[middle] <= limit_ms
+        low, high = np.where(fast, middle, low), np.where(fast, high, middle - 1)
+    return np.where(low == first, -1, low)
+
+
+class _Many(Exception):
+    """More paths than are followed at a time."""
+
+
+def _ranges(start: Ints, stop: Ints) -> tuple[Ints, Ints]:
+    """For ranges in turn: of each of their numbers, which range it is of, and the number."""
+    count = np.maximum(stop - start, 0)
+    which = np.repeat(np.arange(len(start)), count)
+    ends = np.cumsum(count)
+    return which, np.arange(len(which)) - (ends - count)[which] + start[which]

@@ -1,0 +1,105 @@
+"""Every network of a small space, block by block: what searches for the best are checked against."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import product
+
+import numpy as np
+
+from spacedsl.ir.space import Space, Stage
+from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
+from spacedsl.passes.bind import Site, output_size, site_of
+from spacedsl.search.protocols import Floats, LatencyModel, QualityModel
+
+
+Blocks = tuple[SubnetBlock, ...]
+Sums = tuple[float, float, int, int]
+
+
+@cache
+def members(stage: Stage) -> tuple[Blocks, ...]:
+    """Everything that an elastic stage of a space may be; of another stage the smallest."""
+    choice = stage.choices[0]
+    if not stage.elastic:
+        return ((smallest_block(stage, choice),) * stage.depths[0],)
+    lists = [[Setting(name=a.name, value=v) for v in a.values] for a in choice.numeric]
+    blocks = [SubnetBlock(width=w, settings=s) for w in stage.widths for s in product(*lists)]
+    found = []
+    for depth in stage.depths:
+        for chosen in product(blocks, repeat=depth):
+            said = [
+                {"width": b.width, **{s.name: s.value for s in b.settings}}  # shared alike
+                for b in chosen
+            ]
+            if all(len({s[name] for s in said}) == 1 for name in stage.shared if depth > 1):
+                found.append(chosen)
+    return tuple(found)
+
+
+class Everything:
+    """The networks of a space: `ms`, `loss` and `resolution`, (N,) each, numbered as `subnet`
+    does."""
+
+    def __init__(self, space: Space, latency: LatencyModel, quality: QualityModel) -> None:
+        self.space, self._latency, self._quality = space, latency, quality
+        self._ms: dict[Site, float] = {}
+        self._losses: dict[object, float] = {}
+        self.stages = [members(stage) for stage in space.stages]
+        known = set(latency.resolutions) & set(quality.resolutions)
+        self.resolutions = [r for r in space.resolutions if r in known]
+        found: list[tuple[float, float, int]] = []
+        for r in self.resolutions:
+            state = [(0.0, 0.0, space.channels, r)]
+            for position, alternatives in enumerate(self.stages):
+                pairs = product(state, alternatives)
+                state = [self._after(position, r, sums, blocks) for sums, blocks in pairs]
+            found += [(ms, loss, r) for ms, loss, _, _ in state]
+        table = np.array(found)
+        self.ms, self.loss = table[:, 0], table[:, 1]
+        self.resolution = table[:, 2].astype(int)
+
+    def subnet(self, index: int) -> Subnet:
+        """One network."""
+        counts = [len(self.resolutions), *(len(stage) for stage in self.stages)]
+        at = np.unravel_index(index, counts)
+        stages = tuple(
+            SubnetStage(blocks=every[i]) for every, i in zip(self.stages, at[1:], strict=True)
+        )
+        resolution = self.resolutions[at[0]]
+        return Subnet(name="one", of=self.space, resolution=resolution, stages=stages)
+
+    def _after(self, position: int, r: int, sums: Sums, blocks: Blocks) -> Sums:
+        """Latency, loss, channels and pixels after one more stage."""
+        ms, loss, cin, size = sums
+        stage = self.space.stages[position]
+        if stage.elastic:
+            loss += self._loss(position, r, cin, blocks)
+        for i, block in enumerate(blocks):
+            site = site_of(stage.choices[0], block, cin, size, stage.stride if i == 0 else 1)
+            if site not in self._ms:
+                self._ms[site] = float(self._latency.predict([site]).ms[0])
+            ms += self._ms[site]
+            size, cin = output_size(site), block.width or cin
+        return ms, loss, cin, size
+
+    def _loss(self, position: int, r: int, cin: int, blocks: Blocks) -> float:
+        key = position, r, cin, blocks
+        if key not in self._losses:
+            number = self.space.elastic.index(position) + 1
+            model = self._quality.stage(number, self.space.stages[position].choices[0])
+            if model is None:
+                raise LookupError(number)
+            total = model.base(r, len(blocks), np.array([cin]))
+            for i, block in enumerate(blocks):
+                named = {s.name: np.array([float(s.value)]) for s in block.settings}
+                at = np.array([cin]), np.array([block.width])
+                total = total + model.terms(r, len(blocks), i, *at, named)
+                cin = block.width
+            self._losses[key] = float(model.link(total)[0])
+        return self._losses[key]
+
+
+def best(values: Floats, ms: Floats, limit: float, count: int) -> Floats:
+    """The `count` greatest of those that keep a limit, greatest first."""
+    return np.sort(values[ms <= limit])[::-1][:count]

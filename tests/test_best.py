@@ -1,0 +1,118 @@
+"""Scores by the best networks of a space, against all of its networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from math import fsum
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spacedsl.diagnostics import SpaceError
+from spacedsl.ir.covers import mismatch
+from spacedsl.passes.network import subnet_identity
+from spacedsl.search.best.scorer import BestScorer
+from spacedsl.search.candidate import Genome
+from spacedsl.search.combine import Combine
+from spacedsl.search.combined import CombinedScorer
+from spacedsl.search.compare import random_genotypes
+from spacedsl.search.protocols import Floats, Unit
+from spacedsl.search.qt_score import ModelScorer
+from spacedsl.search.stream import Stream
+from spacedsl.targets.latency import model_latency
+from tests.every_network import Everything, best
+from tests.search_fakes import FakeLatency, FakeQuality, load, page, rows_scorer, toy
+from tests.test_exact_score import FIXED, SHARED, SMALL
+
+CARRIED = page(
+    blocks="\n    mbv2 { kernel 3, 5  expand 4 }",
+    stage1="width 16..48 step 16  window 2  depth 1..2  stride 2",
+    stage2="width 32..64 step 16  window 2  depth 1",
+    middle="between { conv 1x1 relu }",
+)
+"""A body that keeps the width stands between two elastic stages."""
+
+PAGES = [SMALL, SHARED, FIXED]
+
+
+@dataclass(frozen=True)
+class Percent:
+    """A made-up calibration: what a loss is worth depends on the resolution, and falls below 0."""
+
+    @property
+    def unit(self) -> Unit:
+        """As `Valuation.unit`."""
+        return "top-1"
+
+    def value(self, loss: Floats, resolution: int) -> Floats:
+        """As `Valuation.value`."""
+        return 80.0 - 20.0 * np.exp(0.3 * (loss - 2.0)) - 300.0 / resolution
+
+    def sd(self, loss: Floats, resolution: int) -> Floats:
+        """As `Valuation.sd`."""
+        return np.full(loss.shape, 0.5)
+
+
+VALUATIONS = {"1/loss": FakeQuality(), "top-1": FakeQuality(valuation=Percent())}
+
+
+@cache
+def every(text: str, seed: int) -> tuple[Genome, tuple[tuple[int, int], ...], Everything]:
+    """A space of a hyperspace, and all of its networks."""
+    genome = Genome(load(text))
+    (genotype,) = random_genotypes(genome, 1, Stream(seed))
+    space = genome.to_space(genotype, "one")
+    return genome, genotype, Everything(space, FakeLatency(), FakeQuality())
+
+
+def worth(networks: Everything, quality: FakeQuality) -> Floats:
+    """What each network is worth."""
+    found = np.empty(len(networks.loss))
+    for r in networks.resolutions:
+        at = networks.resolution == r
+        found[at] = quality.valuation.value(networks.loss[at], r)
+    return found
+
+
+def scorer_of(text: str, quality: FakeQuality, **options: object) -> BestScorer:
+    latency = FakeLatency()
+    return BestScorer(ModelScorer(load(text), latency, quality, definition="best", **options))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", PAGES)
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 1),
+    count=st.sampled_from([1, 3, 20]),
+    limits=st.lists(st.sampled_from([0.3, 0.9, 1.2, 1.7, 2.2, 9.0]), min_size=1, unique=True),
+    unit=st.sampled_from(sorted(VALUATIONS)),
+)
+def test_no_network_is_better(
+    text: str, seed: int, count: int, limits: list[float], unit: str
+) -> None:
+    genome, genotype, networks = every(text, seed)
+    quality = VALUATIONS[unit]
+    values = worth(networks, quality)
+    scorer = scorer_of(text, quality, limits_ms=limits, best=count)
+    wanted = [best(values, networks.ms, limit, count) for limit in limits]
+    (found,) = scorer.limits(genome, [genotype])
+    assert [x.score for x in found] == pytest.approx([w.sum() / count for w in wanted], rel=1e-12)
+    assert [x.missing for x in found] == [count - len(w) for w in wanted]
+    result = scorer.score(networks.space)
+    assert result.limits == found
+    assert result.score == fsum(x.score for x in found)
+    assert result.unit == unit
+    for limit, some, best_ones in zip(limits, result.networks, wanted, strict=True):
+        assert [n.value for n in some] == pytest.approx(best_ones.tolist(), rel=1e-12)
+        assert len({(n.subnet.resolution, n.subnet.stages) for n in some}) == len(some)
+        for network in some:
+            assert mismatch(networks.space, network.subnet.of) is None
+            parts = model_latency(network.subnet, FakeLatency())
+            assert network.latency_ms == fsum(part.ms for part in parts)  # as `show` says
+            assert network.latency_ms <= limit * (1 + 1e-12)
+            value = quality.valuation.value(np.array([network.loss]), network.subnet.resolution)
+            assert value[0] == network.value
+            assert network.sd == (None if unit == "1/loss" else 0.5)
