@@ -6,7 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spacedsl import api
 from spacedsl.cli.boundary import Format, emit
+from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def fit_accuracies(
 
 
 def _facts(data: AccuracyData) -> dict[str, object]:
-    names = ("networks", "repeated", "form", "ceiling", "penalty", "r2", "tau", "sd")
+    names = ("networks", "repeated", "form", "ceiling", "penalty", "r2", "tau", "sd", "optimism")
     return {name: getattr(data, name) for name in names}
 
 
@@ -53,8 +55,9 @@ def _print(data: AccuracyData, rows: int, out: Path) -> None:
     print(f"form      {form}, top-1 = {data.ceiling:.2f} - exp(sum), ridge {data.penalty:g}")
     print(
         f"held out  R2 {data.r2:.3f} (top-1), Kendall's tau {data.tau:.3f}, "
-        f"error {data.sd:.2f} points (standard deviation)"
+        f"error {data.sd:.2f} points (standard deviation);"
     )
+    print(f"          those predicted best were {data.optimism:.2f} points worse than predicted")
 
 
 def verify_accuracies(
@@ -102,14 +105,25 @@ def fit_latencies(
 
 
 def calibrate_table(
-    table: str, path: Path, hyper: Space, columns: tuple[str, str | None], out: Path, format: Format
+    name: str,
+    path: Path,
+    hyper: str | None,
+    columns: tuple[str, str | None],
+    out: Path | None,
+    format: Format,
 ) -> None:
-    """Calibrate the NSR losses of a table by accuracies."""
+    """Calibrate the NSR losses of a table by accuracies; without `out` in its own file."""
+    from spacedsl.lang.tables import shipped
     from spacedsl.tables.calibrate import calibrated
-    from spacedsl.tables.files import load_table, save_table
+    from spacedsl.tables.files import load_table, save_table, table_path
     from spacedsl.tables.networks import read_accuracies
 
-    found = calibrated(load_table(table), read_accuracies(path, hyper, *columns))
+    if out is None and name in shipped():
+        help = "the file to write; a hyperspace's page names it under `quality`"
+        raise fault("missing-option", f"{name} comes with the package: say --out FILE", help)
+    table, out = load_table(name), out or table_path(name)
+    space = api.load_space(hyper or table.source.hyperspace)
+    found = calibrated(table, read_accuracies(path, space, *columns))
     save_table(found, out)
     if found.calibration is None:
         raise AssertionError("it was just calibrated")
@@ -125,6 +139,6 @@ def print_calibration(data: CalibrationData, out: Path) -> None:
     print(f"fit       log(100 - top1) = {data.a:.3f} + {data.b:.3f} log(loss)")
     print(f"          + {data.c:.3f} log({data.r_max} / resolution)")
     print(
-        f"error     {data.left_out:.2f} points for a model that was left out; the best of many "
-        f"predictions is {data.optimism:.2f} too good"
+        f"error     {data.left_out:.2f} points for a model that was left out (root of the mean "
+        "square)"
     )

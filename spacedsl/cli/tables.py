@@ -151,8 +151,10 @@ def fit(
 def calibrate(
     table: str = typer.Argument(..., help="A table of NSR losses, by name or path."),
     accuracies: Path = typer.Option(..., "--accuracies", help="A CSV of pages and accuracies."),
-    hyper: str = HYPER,
-    out: Path = typer.Option(..., "--out", help="The file to write."),
+    hyper: str | None = typer.Option(
+        None, "--hyper", help="The hyperspace of the pages; else the one the table is of."
+    ),
+    out: Path | None = typer.Option(None, "--out", help="The file to write; else the table's."),
     column: str | None = COLUMN,
     weight_column: str | None = WEIGHTS,
     format: Format = FORMAT,
@@ -162,7 +164,7 @@ def calibrate(
     from spacedsl.cli.table_networks import calibrate_table
 
     columns = (column or TOP1, weight_column)
-    calibrate_table(table, accuracies, api.load_space(hyper), columns, out, format)
+    calibrate_table(table, accuracies, hyper, columns, out, format)
 
 
 def _print(report: Report) -> None:

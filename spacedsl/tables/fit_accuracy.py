@@ -49,6 +49,9 @@ ABOVE = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.0, 4.0)
 BINS = 5
 """Parts by predicted accuracy whose errors are told apart."""
 
+BEST_PART, FEWEST_BEST = 100, 5
+"""The best networks by prediction: one in so many, but at least so many."""
+
 LEAST_LOSS = 0.01
 """The least sum of a stage, which is a loss and so positive."""
 
@@ -128,6 +131,7 @@ def fit_accuracy(networks: Sequence[Network], space: Space) -> AccuracyData:
         r2=round(r_squared(accuracy, predicted), 4),
         tau=round(kendall_tau(accuracy, predicted), 4),
         sd=round(float(np.sqrt(np.mean((predicted - accuracy) ** 2))), 4),
+        optimism=_optimism(accuracy, predicted),
     )
 
 
@@ -176,6 +180,12 @@ def _errors(logs: Floats, error: Floats) -> tuple[tuple[float, ...], tuple[float
             float(np.sqrt(np.mean(error[some] ** 2))), 4
         )
     return tuple(found), tuple(found.values())
+
+
+def _optimism(accuracy: Floats, predicted: Floats) -> float:
+    """By how many points the held-out networks of the best predictions are worse than those."""
+    best = np.argsort(-predicted, kind="stable")[: max(len(predicted) // BEST_PART, FEWEST_BEST)]
+    return round(max(float((predicted - accuracy)[best].mean()), 0.0), 4)
 
 
 def _stages(chosen: Chosen, states: States) -> tuple[tuple[StageAccuracyData, ...], float]:

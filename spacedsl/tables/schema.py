@@ -155,18 +155,19 @@ class QualityData(_Table):
 
 class CalibrationData(_Table):
     """From NSR losses to accuracies: `log(100 - top1) = a + b log(loss) + c log(r_max / r)`, for
-    top-1 in percent and resolutions in pixels. `residual_sd` is of that logarithm; `left_out` the
-    error (root of the mean square, in points) of models that the fit had not seen, `optimism` by
-    how many points the best of many predictions is too good. `prior`: the mean and the standard
-    deviation that `c` was shrunk to."""
+    top-1 in percent and resolutions in pixels. `residual_sd` is of that logarithm, `left_out_sd`
+    that of models that the fit had not seen and `left_out` the same in points (roots of mean
+    squares). `optimism`: by how many points the best of many predictions is too good, None where
+    nobody estimated it. `prior`: the mean and the standard deviation that `c` was shrunk to."""
 
     a: float
     b: float
     c: float
     r_max: int
     residual_sd: float
+    left_out_sd: float
     left_out: float
-    optimism: float
+    optimism: float | None = None
     prior: tuple[float, float]
     models: tuple[str, ...]
     note: str = ""
@@ -210,7 +211,8 @@ class AccuracyData(_Table):
     `form`: whether the blocks of a stage count together or each at its position; `ceiling`, `form`
     and `penalty` (of the ridge) were chosen by cross-validation. `errors`: standard deviations in
     points by predicted logarithm of `ceiling - top1`. `networks` were fitted, `repeated` of them
-    trained more than once; `r2`, `tau` and `sd` (points) are those of held-out rows."""
+    trained more than once; `r2`, `tau` and `sd` (points) are those of held-out rows, `optimism` is
+    by how many points those of them that were predicted best were predicted too good."""
 
     resolutions: tuple[int, ...]
     stages: tuple[StageAccuracyData, ...]
@@ -224,6 +226,7 @@ class AccuracyData(_Table):
     r2: float
     tau: float
     sd: float
+    optimism: float
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -26,8 +26,8 @@ class CalibratedLoss:
         return 100.0 - self._error(loss, resolution)
 
     def sd(self, loss: Floats, resolution: int) -> Floats | None:
-        """As `Valuation.sd`: the residual's, carried over to points."""
-        return self._error(loss, resolution) * self.data.residual_sd
+        """As `Valuation.sd`: that of models that the calibration had not seen."""
+        return self._error(loss, resolution) * self.data.left_out_sd
 
     def _error(self, loss: Floats, resolution: int) -> Floats:
         """100 - top-1."""
