@@ -29,7 +29,9 @@ from spacedsl.passes.network import subnet_identity
 def show(
     page: str = typer.Argument(..., help="A page, PAGE#ITEM, or a name of the library."),
     target: str | None = typer.Option(None, "--target", help="A model's latency on this target."),
-    code: bool = typer.Option(False, "--code", help="Only its code: the method's authors', or its benchmark's."),
+    code: bool = typer.Option(
+        False, "--code", help="Only its code: the method's authors', or its benchmark's."
+    ),
     resolved: bool = typer.Option(
         False, "--resolved", help="Only the flat page: nothing used, nothing inherited."
     ),

@@ -82,9 +82,7 @@ class StageAccuracy:
         return 0.0
 
 
-def interpolated(
-    grid: Floats, axes: Sequence[Sequence[float]], given: Sequence[Floats]
-) -> Floats:
+def interpolated(grid: Floats, axes: Sequence[Sequence[float]], given: Sequence[Floats]) -> Floats:
     """(N,) values between the points of `grid`, linearly along each axis; NaN outside. `given`:
     (N,) coordinates per axis."""
     missing = np.zeros(len(given[0]), dtype=bool)

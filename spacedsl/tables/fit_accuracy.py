@@ -93,7 +93,7 @@ def merged(networks: Sequence[Network], states: States) -> tuple[list[Network], 
         found.append(((key[0], text), replace(same[0], value=mean, weight=sum(weights))))
     if wrong:
         listed = "".join(f"\n    {one}" for one in wrong[:8])
-        message = f"{len(wrong)} networks are there several times, more than {APART:g} points apart"
+        message = f"networks that are there several times, more than {APART:g} points apart"
         raise fault("table-row", f"{message}:{listed}", "leave the wrong rows out")
     found.sort(key=lambda item: repr(item[0]))
     repeated = sum(len(same) > 1 for same in groups.values())

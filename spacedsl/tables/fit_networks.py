@@ -145,7 +145,9 @@ def verify_accuracies(networks: Sequence[Network], model: QualityModel) -> Accur
     none, or does not cover a network."""
     if model.valuation.unit != "top-1":
         message = "the quality table predicts no accuracies"
-        raise fault("table-part", message, "`spacedsl tables calibrate` or `tables fit --accuracies`")
+        raise fault(
+            "table-part", message, "`spacedsl tables calibrate` or `tables fit --accuracies`"
+        )
     measured = np.array([n.value for n in networks])
     predicted: Floats = network_values([n.subnet for n in networks], model)
     return AccuracyReport(

@@ -26,7 +26,9 @@ def network_losses(subnets: Sequence[Subnet], model: QualityModel) -> Floats:
             key = (number, id(choice), subnet.resolution, cin, stage)
             if key not in known:
                 loss = model.stage(number, choice)
-                known[key] = np.nan if loss is None else _stage_loss(loss, subnet.resolution, cin, stage)
+                known[key] = (
+                    np.nan if loss is None else _stage_loss(loss, subnet.resolution, cin, stage)
+                )
             sums[i] += known[key]
     return sums
 

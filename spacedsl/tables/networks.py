@@ -116,7 +116,7 @@ def _rows(
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(heads):
-                yield line, f"{len(cells)} columns instead of {len(heads)}"
+                yield line, f"the number of cells is {len(cells)}, not {len(heads)}"
                 continue
             if empty and not cells[at].strip():
                 continue
