@@ -239,7 +239,7 @@ def test_valued_subnets_of_a_search_are_a_source(tmp_path: Path) -> None:
     found = read_accuracies(path, space)
     assert [n.subnet.stages for n in found] == [m.stages for m in models]
     assert [n.value for n in found] == pytest.approx([50.0 + i for i in range(40)])
-    with pytest.raises(SpaceError, match="line 2: .*name the space that was trained"):
+    with pytest.raises(SpaceError, match=r"line 2: .*name the space that was trained"):
         read_accuracies(path, library_space("tiny"))
 
 

@@ -52,7 +52,7 @@ def benchmark_subnet(
     code: str, space: Space | None, name: str, known: Known | None = None
 ) -> Subnet:
     """The network that `code` says, of `space` or of the benchmark's own. Who reads many keeps
-    what is `known` to be in the space. Raises `SpaceError`, also where it is none of the space's."""
+    what is `known` to be in the space. Raises `SpaceError`, also where it is none of them."""
     kind = benchmark_of(code)
     if kind is None:
         raise fault("bad-code", f"{code[:80]} is not the code of a benchmark's network")

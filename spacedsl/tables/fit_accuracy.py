@@ -20,7 +20,6 @@ from spacedsl.tables.designs import (
     Block,
     Canonical,
     Design,
-    Form,
     States,
     block_features,
     depth_features,
