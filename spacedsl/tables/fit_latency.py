@@ -120,7 +120,9 @@ def _fit_prior(
     rows = np.stack([system.totals(column) for column in matrix.T], axis=1)
     prior = fit_prior(kernels, rows, target)
     ms = np.array([prior.kernel_ms(kernel) for kernel in kernels])
-    unknown = sorted({kernels[i].kind for i in np.flatnonzero(np.isnan(ms))})
+    unknown = sorted(
+        {kernel.kind for kernel, each in zip(kernels, ms, strict=True) if np.isnan(each)}
+    )
     if unknown:
         message = f"no latencies can be fitted to kernels of kind {', '.join(unknown)}"
         raise fault("table-row", message, "leave the blocks that have them out of the hyperspace")
