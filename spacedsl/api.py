@@ -18,7 +18,7 @@ from spacedsl.lang.write import write
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from spacedsl.search.qt_score import QTScore
+    from spacedsl.search.score import Definition, QTScore
 
 __all__ = ["check", "load", "load_space", "load_target", "open_page", "sample", "score", "write"]
 
@@ -114,11 +114,15 @@ def score(
     limits_ms: Sequence[float] | None = None,
     quality: str | None = None,
     seed: int = 0,
+    definition: Definition = "best",
 ) -> QTScore:
-    """The Q-T score of a space on a target (Sec. 4.1), by consistent chains. Raises
-    `SpaceError`."""
+    """The score of a space on a target: by its best networks (a `BestScore`), or by another
+    definition, `qt` being the paper's Q-T score (Sec. 4.1). Raises `SpaceError`."""
+    from spacedsl.search.best.scorer import BestScorer
     from spacedsl.targets.scorers import Request, open_scorer
 
     found = load_target(target) if isinstance(target, str) else target
-    request = Request(limits_ms=tuple(limits_ms or ()), quality=quality, seed=seed)
-    return open_scorer(space, found, request).score(space)
+    limits = tuple(limits_ms or ())
+    request = Request(limits_ms=limits, quality=quality, seed=seed, definition=definition)
+    tables = open_scorer(space, found, request)
+    return BestScorer(tables).score(space) if definition == "best" else tables.score(space)

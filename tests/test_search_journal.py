@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import pytest
 
 from spacedsl.diagnostics import SpaceError
 from spacedsl.search.evolve import Found, evolve
-from spacedsl.search.journal import Journal, decode, encode
+from spacedsl.search.journal import Journal, decode, encode, sealed
 from tests.search_fakes import CountingScorer, load, model_scorer, page, toy
 
 CYCLES = 31
@@ -55,6 +56,7 @@ def test_one_line_per_space(whole: tuple[bytes, Found]) -> None:
         "seed",
         "population",
         "sample",
+        "checksum",
     }
     assert len(lines) == 1 + CYCLES
     for line, record in zip(lines[1:], found.history, strict=True):
@@ -200,14 +202,17 @@ def test_damaged_journals_are_refused_and_kept(
         (b'"index":4', b'"index":7', "index 7 where 4 comes"),
         (b'"score":', b'"score":1,"score":', "not as it was written"),
         (b'"score":', b'"score":NaN,"more":', "not a line"),
+        (b'"score":', b'"score":1', "not that of its parts"),
         (b'"missing":[', b'"missing":[9,', "not a line"),
     ],
 )
 def test_edited_lines_are_refused(
     old: bytes, new: bytes, why: str, whole: tuple[bytes, Found], tmp_path: Path
 ) -> None:
+    """Even with a checksum that fits."""
     lines = whole[0].splitlines(keepends=True)
-    lines[5] = lines[5].replace(old, new)
+    text = lines[5].partition(b',"checksum"')[0].replace(old, new) + b"}"
+    lines[5] = text[:-1] + b',"checksum":"%08x"}\n' % zlib.crc32(text)
     path = tmp_path / "j"
     path.write_bytes(b"".join(lines))
     with pytest.raises(SpaceError, match=why) as caught:
@@ -215,11 +220,27 @@ def test_edited_lines_are_refused(
     assert code(caught) == "bad-journal"
 
 
+@pytest.mark.parametrize("number", [0, 1, 5, -1])
+def test_a_changed_digit_is_seen(number: int, whole: tuple[bytes, Found], tmp_path: Path) -> None:
+    """In whatever line, at every place where a digit stands."""
+    lines = whole[0].splitlines(keepends=True)
+    path = tmp_path / "j"
+    line = lines[number]
+    for at in [i for i, byte in enumerate(line) if byte in b"0123456789"][::7]:
+        digit = b"%d" % ((int(line[at : at + 1]) + 1) % 10)
+        changed = line[:at] + digit + line[at + 1 :]
+        path.write_bytes(b"".join(changed if part is line else part for part in lines))
+        with pytest.raises(SpaceError) as caught:
+            search(path, resume=True)
+        assert code(caught) in ("bad-journal", "journal-differs")
+
+
 def test_lines_of_other_spaces_are_refused(whole: tuple[bytes, Found], tmp_path: Path) -> None:
     lines = whole[0].splitlines(keepends=True)
     record = json.loads(lines[5])
     record["hash"] = "0" * 64
-    lines[5] = json.dumps(record, separators=(",", ":")).encode() + b"\n"
+    del record["checksum"]
+    lines[5] = sealed(record)
     path = tmp_path / "j"
     path.write_bytes(b"".join(lines))
     with pytest.raises(SpaceError, match=":6: holds space 000000000000") as caught:
@@ -230,7 +251,7 @@ def test_lines_of_other_spaces_are_refused(whole: tuple[bytes, Found], tmp_path:
 def test_two_searches_do_not_share_a_journal(whole: tuple[bytes, Found], tmp_path: Path) -> None:
     path = tmp_path / "j"
     path.write_bytes(whole[0])
-    header = {k: v for k, v in json.loads(whole[0].splitlines()[0]).items() if k != "journal"}
+    header = {k: v for k, v in json.loads(whole[0].splitlines()[0]).items() if k not in ("journal", "checksum")}
     with Journal(path, header, model_scorer(toy()), resume=True) as journal:
         assert len(journal.records) == CYCLES
         with pytest.raises(SpaceError, match="another search") as caught:

@@ -1,4 +1,4 @@
-"""spacedsl evolve: search a hyperspace for the space with the best Q-T score."""
+"""spacedsl evolve: search a hyperspace for the space with the best networks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
-from spacedsl.cli.limits import parse_limits
+from spacedsl.cli.limits import parse_limits, parse_weights
 from spacedsl.cli.options import (
     BEST,
     COMBINE,
@@ -21,7 +21,9 @@ from spacedsl.cli.options import (
     SAMPLES,
     SCORER,
     TARGETS,
+    WEIGHTS,
     Definition,
+    require_definition,
 )
 from spacedsl.cli.pages import check_out, page_in
 from spacedsl.diagnostics import SpaceError, fault
@@ -50,6 +52,7 @@ def evolve(
     definition: Definition = DEFINITION,
     samples: int | None = SAMPLES,
     best: int | None = BEST,
+    weights: str | None = WEIGHTS,
     population: int = typer.Option(500, "--population", min=1, help="Spaces alive at a time."),
     sample: int = typer.Option(125, "--sample", min=1, help="Spaces that compete to be parent."),
     cycles: int = typer.Option(5000, "--cycles", min=1, help="Spaces scored in all."),
@@ -57,10 +60,14 @@ def evolve(
     journal: Path | None = typer.Option(None, "--journal", help="Log every score, to resume from."),
     resume: bool = typer.Option(False, "--resume", help="Go on from the journal."),
     exact: bool = EXACT,
+    models: Path | None = typer.Option(
+        None, "--models", help="best: a folder for the best network under each limit."
+    ),
     format: Format = FORMAT,
 ) -> None:
     """Search a hyperspace by aging evolution (the method's Sec. 4.2); write the best space."""
     from spacedsl.cli.found import (
+        doubt_json,
         front_json,
         full_json,
         print_comparison,
@@ -70,7 +77,16 @@ def evolve(
         progress_bar,
         result_json,
     )
+    from spacedsl.cli.found_best import (
+        best_result_json,
+        by_target,
+        print_best,
+        print_calls,
+        write_models,
+    )
     from spacedsl.cli.several import joined, ready_targets
+    from spacedsl.search.best.calls import calls
+    from spacedsl.search.best.scorer import BestScorer
     from spacedsl.search.combined import CombinedScorer
     from spacedsl.search.compare import compare, sensitivity
     from spacedsl.search.evolve import evolve as search
@@ -79,8 +95,14 @@ def evolve(
     from spacedsl.search.qt_score import ModelScorer
     from spacedsl.targets.scorers import Request, open_scorers
 
+    require_definition(definition, scorer, samples, exact=exact)
+    if models is not None and definition is not Definition.best:
+        message = "--models belongs to --definition best: other definitions find no networks"
+        raise fault("bad-option", message, "leave it out, or leave --definition out")
     space = _hyperspace(hyper)
     _check_files(out, journal, hyper, targets)
+    if models is not None and models.exists() and not models.is_dir():
+        raise fault("cannot-write", f"cannot write to {models}: it is no folder")
     devices = ready_targets(targets, space, limits, quiet=format is Format.json)
     reference = next(filter(None, (_reference(device, space) for device in devices)), None)
     request = Request(
@@ -91,12 +113,15 @@ def evolve(
         samples=samples,
         best=best,
         seed=seed,
+        weights=parse_weights(weights),
     )
     tables = open_scorers(space, devices, request)
-    scorers = {n: search_scorer(t) if exact else t for n, t in tables.items()}
+    by_best = definition is Definition.best
+    kinds = {n: BestScorer(t) if by_best else t for n, t in tables.items()}
+    scorers = {n: search_scorer(t) if exact else kinds[n] for n, t in tables.items()}
     opened = joined(scorers, combine)
     name = _name(out, space)
-    with progress_bar(quiet=format is Format.json) as progress:
+    with progress_bar("score" if by_best else "Q-T score", quiet=format is Format.json) as progress:
         found = search(
             space, opened, population, sample, cycles, seed, journal, resume, progress, name
         )
@@ -107,17 +132,36 @@ def evolve(
     elif format is Format.text:
         print(page)
     comparison = compare(opened, found.space, reference, seed=seed)
+    best_scores = by_target(comparison.found.result, devices[0].name)
+    if models is not None:
+        origin = out
+        if origin is None:
+            models.mkdir(parents=True, exist_ok=True)
+            origin = models / f"{name}.space"
+            write_atomic(origin, page_in(models, found.space, hyper, comments))
+        write_models(models, found.space, best_scores, str(origin))
     first = tables[devices[0].name]
     known = first.quality if isinstance(first, ModelScorer) else None
     doubts = sensitivity(opened, known, found.space) if known else ()
     front = front_json(found, opened) if isinstance(opened, CombinedScorer) else []
     finer = {n: ExactScorer(t).score(found.space) for n, t in tables.items()} if exact else {}
+    called = calls(opened, found.space) if by_best else ()
     if format is Format.json:
         several = {"pareto": front} if front else {}
         detail = {"full_detail": full_json(finer)} if finer else {}
+        if by_best:
+            folder = out.parent if out else Path()
+            data = best_result_json(found, comparison, called, (folder, out and str(out)))
+            doubted = {"sensitivity": [doubt_json(d) for d in doubts], "page": page}
+            emit({**data, **doubted, **several})
+            return
         emit({**result_json(found, comparison, doubts, page), **several, **detail})
         return
-    print_comparison(comparison)
+    if by_best:
+        print_best(comparison)
+        print_calls(called)
+    else:
+        print_comparison(comparison)
     print_full(finer)
     print_front(front)
     print_doubts(doubts)
@@ -183,10 +227,13 @@ def _comments(
     seed: int,
 ) -> list[str]:
     """How the space was found: what is needed to find it again, and no time or path."""
+    from spacedsl.search.best.scorer import BestScorer
     from spacedsl.search.scorer import Scorer
 
     parts = [scorer] if isinstance(scorer, Scorer) else list(scorer.parts.values())
-    chosen, total = parts[0].settings, f"Q-T score {found.score:.6f}"
+    chosen = parts[0].settings
+    by_best = chosen.definition == "best"
+    total = f"{'Score' if by_best else 'Q-T score'} {found.score:.6f}"
     lines = [
         f"{len(found.history):,} spaces scored; population {population}, sample {sample}, "
         f"seed {seed}."
@@ -194,14 +241,18 @@ def _comments(
     if not isinstance(scorer, Scorer):
         lines.append(f"{total}: {scorer.combine.value} of {len(parts)} targets' scores.")
     for target, part in zip(targets, parts, strict=True):
-        limits = ", ".join(f"{t:g}" for t in part.limits_ms)
+        limits = _listed(part.limits_ms)
         where = total if len(parts) == 1 else target.name
         lines.append(
             f"{where} over limits {limits} ms: scorer {part.name}, definition {chosen.definition},"
         )
-    lines.append(
-        f"{chosen.samples:,} subnets per space{_expected(parts[0].identity)}, best {chosen.best}."
-    )
+    if by_best:
+        unit = parts[0].unit if isinstance(parts[0], BestScorer) else ""
+        weights = "" if set(chosen.weights) == {1.0} else f", weights {_listed(chosen.weights)}"
+        lines.append(f"{unit} of the best {chosen.best} of all networks per limit{weights}.")
+    else:
+        drawn = f"{chosen.samples:,} subnets per space{_expected(parts[0].identity)}"
+        lines.append(f"{drawn}, best {chosen.best}.")
     lines += [
         f"hyperspace {str(part.identity['hyperspace'])[:16]}  "
         f"latency {str(part.identity['latency'])[:16]}  "
@@ -212,6 +263,10 @@ def _comments(
     where = f"Found by aging evolution in {scorer.hyper.name} for "
     more = [f"and {target.name}: {target.device}." for target in others]
     return [f"{where}{first.name}: {first.device}.", *more, *lines]
+
+
+def _listed(numbers: Sequence[float]) -> str:
+    return ", ".join(f"{number:g}" for number in numbers)
 
 
 def _expected(identity: dict[str, object]) -> str:

@@ -23,14 +23,14 @@ LABEL_COLUMNS, CELL_COLUMNS = 18, 9
 
 
 @contextmanager
-def progress_bar(*, quiet: bool) -> Iterator[Callable[[Reached], None]]:
+def progress_bar(what: str, *, quiet: bool) -> Iterator[Callable[[Reached], None]]:
     """A bar on standard error with the best score so far."""
     console = Console(stderr=True, quiet=quiet)
     columns = (
         TextColumn("searching"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("spaces, best Q-T score {task.fields[best]}"),
+        TextColumn(f"spaces, best {what} {{task.fields[best]}}"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console) as bar:
@@ -59,7 +59,7 @@ def result_json(
             "reference": _compared_json(comparison.reference) if comparison.reference else None,
             "random": [_compared_json(r) for r in comparison.random],
         },
-        "sensitivity": [_doubt_json(d) for d in doubts],
+        "sensitivity": [doubt_json(d) for d in doubts],
         "page": page,
     }
 
@@ -117,7 +117,8 @@ def _compared_json(compared: Compared) -> dict[str, Any]:
     }
 
 
-def _doubt_json(doubt: StageSensitivity) -> dict[str, Any]:
+def doubt_json(doubt: StageSensitivity) -> dict[str, Any]:
+    """Plain data."""
     return {
         "stage": doubt.stage,
         "block": doubt.block,

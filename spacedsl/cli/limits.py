@@ -25,6 +25,15 @@ def parse_limits(text: str | None) -> tuple[float, ...]:
     return found
 
 
+def parse_weights(text: str | None) -> tuple[float, ...]:
+    """Weights of limits in turn, `1,1,2`; empty where none are given. Raises `SpaceError`."""
+    words = [] if text is None else [word.strip() for word in text.split(",")]
+    if not all(re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", word) for word in words):
+        message = f"`{text}` is not a list of weights"
+        raise fault("bad-option", message, "write one number per limit, e.g. 1,1,1,2,2")
+    return tuple(map(float, words))
+
+
 def parse_seconds(text: str) -> float:
     """`5m`, `90s`, `300`, `1h` in seconds. Raises `SpaceError`."""
     parts = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|)", text)

@@ -6,12 +6,14 @@ from enum import StrEnum
 
 import typer
 
+from spacedsl.diagnostics import fault
 from spacedsl.search.combine import Combine
 
 
 class Definition(StrEnum):
     """Which formula a score follows."""
 
+    best = "best"
     qt = "qt"
     authors = "authors"
 
@@ -24,7 +26,28 @@ COMBINE = typer.Option(Combine.sum, "--combine", help="Several targets: sum or w
 LIMITS = typer.Option(None, "--limits", help="Latency limits, e.g. 8,10,15ms; else the target's.")
 QUALITY = typer.Option(None, "--quality", help="A quality table; else the hyperspace's.")
 SCORER = typer.Option("model", "--scorer", help="model, or rows:DIR for a directory of tables.")
-DEFINITION = typer.Option(Definition.qt, "--definition", help="authors: for comparison only.")
-SAMPLES = typer.Option(None, "--samples", min=1, help="Subnets per space (5,000).")
-BEST = typer.Option(None, "--best", min=1, help="How many of the best count (20).")
-EXACT = typer.Option(False, "--exact", help="The expectation over subnets: no sampling, no seed.")
+DEFINITION = typer.Option(
+    Definition.best,
+    "--definition",
+    help="best: the best networks there are; qt: the paper's sampled Q-T score; authors: their code's.",
+)
+SAMPLES = typer.Option(None, "--samples", min=1, help="qt: subnets per space (5,000).")
+BEST = typer.Option(None, "--best", min=1, help="How many of the best count (1; qt: 20).")
+WEIGHTS = typer.Option(None, "--weights", help="best: a weight per limit, e.g. 1,1,2.")
+EXACT = typer.Option(False, "--exact", help="qt: the expectation over subnets, no sampling.")
+
+
+def require_definition(
+    definition: Definition, scorer: str, samples: int | None, *, exact: bool
+) -> None:
+    """Raises `SpaceError` where options belong to another definition."""
+    if definition is not Definition.best:
+        if exact and definition is not Definition.qt:
+            message = "an exact score is of the definition qt"
+            raise fault("bad-option", message, "leave --exact out, or say --definition qt")
+        return
+    given = {"--scorer rows": scorer != "model", "--samples": samples is not None, "--exact": exact}
+    for option, said in given.items():
+        if said:
+            message = f"{option} belongs to --definition qt, and this score's definition is best"
+            raise fault("bad-option", message, f"say --definition qt, or leave {option} out")

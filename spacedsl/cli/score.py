@@ -1,4 +1,4 @@
-"""spacedsl score: the Q-T score of a space."""
+"""spacedsl score: what a space is worth under latency limits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
-from spacedsl.cli.limits import parse_limits
+from spacedsl.cli.limits import parse_limits, parse_weights
 from spacedsl.cli.options import (
     BEST,
     COMBINE,
@@ -19,7 +19,9 @@ from spacedsl.cli.options import (
     SAMPLES,
     SCORER,
     TARGETS,
+    WEIGHTS,
     Definition,
+    require_definition,
 )
 from spacedsl.diagnostics import fault
 from spacedsl.ir.identity import space_identity
@@ -40,21 +42,26 @@ def score(
     definition: Definition = DEFINITION,
     samples: int | None = SAMPLES,
     best: int | None = BEST,
+    weights: str | None = WEIGHTS,
     seed: int = typer.Option(0, "--seed", min=0, help="Seed of the subnets that are sampled."),
     exact: bool = EXACT,
     top: int = typer.Option(
-        0, "--top", min=0, max=100, help="With --exact: the best subnets under each limit."
+        0, "--top", min=0, max=100, help="List so many of the best networks under each limit."
     ),
     format: Format = FORMAT,
 ) -> None:
-    """Q-T score: how good a space's best INT8 subnets are under latency limits."""
+    """How good a space's best INT8 networks are under latency limits."""
+    from spacedsl.cli.best import best_facts
     from spacedsl.cli.exact import exact_facts
     from spacedsl.cli.several import ready_targets
+    from spacedsl.search.best.scorer import BestScorer
     from spacedsl.search.combined import combined
     from spacedsl.targets.scorers import Request, open_scorers
 
-    if top and not exact:
-        raise fault("bad-option", "--top needs --exact", "`spacedsl sample` draws models")
+    require_definition(definition, scorer, samples, exact=exact)
+    if top and definition is not Definition.best and not exact:
+        help = "leave --definition out, or say --definition qt --exact"
+        raise fault("bad-option", "a sampled score knows no best networks to list", help)
     found = api.load_space(space)
     if found.kind == "hyperspace" and any(len(s.choices) > 1 for s in found.stages):
         help = "`spacedsl evolve` searches a hyperspace"
@@ -69,9 +76,12 @@ def score(
         samples=samples,
         best=best,
         seed=seed,
+        weights=parse_weights(weights),
     )
     for name, opened in open_scorers(found, ready, request).items():
-        if exact:
+        if definition is Definition.best:
+            shown.append(best_facts(found, BestScorer(opened), name, top, space))
+        elif exact:
             shown.append(exact_facts(found, opened, name, top, space))
         else:
             shown.append(_sampled(found, opened, name))

@@ -66,8 +66,11 @@ def compare(
     too, so its fresh score is the fairer one. A reference need not be one of the hyperspace's."""
     fresh = scorer.reseeded(scorer.settings.seed + FRESH)
 
+    drawn_none = scorer.settings.definition == "best"
+
     def compared(space: Space) -> Compared:
-        score, again = scorer.score(space), fresh.score(space).score
+        score = scorer.score(space)
+        again = score.score if drawn_none else fresh.score(space).score
         return Compared(space.name, space_identity(space), score, again)
 
     genome = Genome(scorer.hyper)

@@ -21,15 +21,17 @@ ROWS = "rows:"
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to score by on any target. `limits_ms` empty: the target's; `quality` None: the
-    hyperspace's; `scorer`: "model" or "rows:DIR"; `samples`, `best` None: the definition's own."""
+    hyperspace's; `scorer`: "model" or "rows:DIR"; `samples`, `best` None: the definition's own;
+    `weights` empty: 1 for each limit."""
 
     limits_ms: tuple[float, ...] = ()
     quality: str | None = None
     scorer: str = "model"
-    definition: Definition = "qt"
+    definition: Definition = "best"
     samples: int | None = None
     best: int | None = None
     seed: int = 0
+    weights: tuple[float, ...] = ()
 
 
 def open_scorer(space: Space, target: Target, request: Request) -> ModelScorer | RowsScorer:
@@ -39,9 +41,11 @@ def open_scorer(space: Space, target: Target, request: Request) -> ModelScorer |
     device = open_device(target)
     latency, limits = device.latency, request.limits_ms or device.limits_ms
     options = (request.samples, request.best, request.seed, request.definition)
+    if request.weights and request.scorer != "model":
+        raise fault("bad-option", "weights are of the definition best", "leave --weights out")
     if request.scorer == "model":
         quality = load_quality(quality_name(space, request.quality))
-        return ModelScorer(hyper, latency, quality, limits, *options)
+        return ModelScorer(hyper, latency, quality, limits, *options, request.weights)
     if not request.scorer.startswith(ROWS):
         help = "write model, or rows:DIR with a directory of tables"
         raise fault("bad-option", f"there is no scorer `{request.scorer}`", help)

@@ -167,6 +167,10 @@ class Branch:
         """The tails of a family."""
         return [(family.gene, *genes) for genes in self._rest]
 
+    def size(self, family: Family) -> int:
+        """How many spaces a family has."""
+        return len(self.heads[family.window]) * len(self._rest)
+
     def genotype(self, family: Family, head: int, tail: int) -> Genotype:
         """A space by its numbers."""
         return (*self.heads[family.window][head], family.gene, *self._rest[tail])

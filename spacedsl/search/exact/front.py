@@ -41,7 +41,7 @@ def layered(found: Front, layers: int) -> Front:
 def unbeaten(ms: Floats, loss: Floats, layers: int) -> Ints:
     """By rising latency, where those stand that fewer than `layers` others beat or equal, and
     perhaps some more."""
-    order = np.argsort(ms, kind="stable")
+    order = _ascending(ms, loss)
     values = loss[order]
     if layers == 1:
         new = np.ones(len(order), dtype=bool)
@@ -58,6 +58,19 @@ def unbeaten(ms: Floats, loss: Floats, layers: int) -> Ints:
             best = np.partition(both, layers - 1)[:layers]
         some = np.concatenate(kept)
         order, values = order[some], values[some]
+    return order
+
+
+def _ascending(ms: Floats, loss: Floats) -> Ints:
+    """By rising latency, of equals by rising loss, then in turn: numpy's fastest sort leaves the
+    order of equals open, so these are sorted once more."""
+    order = np.argsort(ms)
+    sorted_ms = ms[order]
+    equal = np.flatnonzero(sorted_ms[1:] == sorted_ms[:-1])
+    if len(equal):
+        at = np.union1d(equal, equal + 1)
+        some = order[at]
+        order[at] = some[np.lexsort((some, loss[some], ms[some]))]
     return order
 
 
@@ -82,8 +95,8 @@ def stage_fronts(
                     for v in range(count)
                 ]
                 for w in range(count):
-                    ways = [_joined(first[v], rest[v][w]) for v in range(count) if rest[v][w]]
-                    best = layered(_stacked(ways), layers)
+                    ways = [(first[v], then) for v in range(count) if (then := rest[v][w])]
+                    best = _followed(ways, layers)
                     loss = losses.link(best.loss + base)
                     parts[c][w].append(Front(best.ms, loss, _padded(best.blocks, facts.deepest)))
     return [[layered(_stacked(found), layers) for found in row] for row in parts]
@@ -113,8 +126,8 @@ def _rest(
                 )
                 for x in to
             }
-            ways = [[_joined(step[x], rest[x][w]) for x in to if rest[x][w]] for w in range(count)]
-            found.append([layered(_stacked(w), layers) if w else None for w in ways])
+            ways = [[(step[x], then) for x in to if (then := rest[x][w])] for w in range(count)]
+            found.append([_followed(w, layers) if w else None for w in ways])
         rest = found
     return rest
 
@@ -125,17 +138,25 @@ def _block(ms: Floats, terms: Floats, at: tuple[int, int], kept: Ints) -> Front:
     return Front(ms[kept], terms[kept], (width * settings + kept)[:, None])
 
 
-def _joined(first: Front, then: Front | None) -> Front:
-    """Every configuration of one followed by every one of the other."""
-    if then is None:
-        raise AssertionError("something follows")
-    n, m = len(first.ms), len(then.ms)
-    blocks = [np.repeat(first.blocks, m, axis=0), np.tile(then.blocks, (n, 1))]
-    return Front(
-        np.add.outer(first.ms, then.ms).ravel(),
-        np.add.outer(first.loss, then.loss).ravel(),
-        np.concatenate(blocks, axis=1),
-    )
+def _followed(ways: Sequence[tuple[Front, Front]], layers: int) -> Front:
+    """What `layered` leaves of every configuration of the first of a way followed by every one of
+    the second."""
+    ms = np.concatenate([np.add.outer(a.ms, b.ms).ravel() for a, b in ways])
+    loss = np.concatenate([np.add.outer(a.loss, b.loss).ravel() for a, b in ways])
+    at = unbeaten(ms, loss, layers)
+    sizes = np.array([(len(a.ms), len(b.ms)) for a, b in ways])
+    starts, first, then = _starts(sizes.prod(axis=1)), _starts(sizes[:, 0]), _starts(sizes[:, 1])
+    way = np.searchsorted(starts, at, side="right") - 1
+    i, j = np.divmod(at - starts[way], sizes[way, 1])
+    blocks = [
+        np.concatenate([a.blocks for a, _ in ways])[first[way] + i],
+        np.concatenate([b.blocks for _, b in ways])[then[way] + j],
+    ]
+    return Front(ms[at], loss[at], np.concatenate(blocks, axis=1))
+
+
+def _starts(counts: Ints) -> Ints:
+    return np.cumsum(counts) - counts
 
 
 def _stacked(parts: Sequence[Front]) -> Front:
@@ -147,4 +168,6 @@ def _stacked(parts: Sequence[Front]) -> Front:
 
 
 def _padded(blocks: Ints, depth: int) -> Ints:
-    return np.pad(blocks, ((0, 0), (0, depth - blocks.shape[1])), constant_values=-1)
+    padded = np.full((len(blocks), depth), -1, dtype=blocks.dtype)
+    padded[:, : blocks.shape[1]] = blocks
+    return padded

@@ -18,6 +18,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from spacedsl.diagnostics import fault
 from spacedsl.ir.identity import digest, space_identity
 from spacedsl.search.candidate import Genotype
 from spacedsl.search.combine import Combine
@@ -163,12 +164,20 @@ class _Search:
         """Whether all were."""
         work = list(enumerate(self.branch.families))
         for i, found in self._pieces("family", Branch.bounded, Bounded.decoded, work):
+            self._require_balance(i, found)
             self.families[i] = found
             self._pruned += sum(found.pruned)
             if found.scored:
                 self.best.take(found.scored)
             self._show("bounds", len(self.families), len(work))
         return len(self.families) == len(work)
+
+    def _require_balance(self, number: int, found: Bounded) -> None:
+        """Every space of a family is pruned, scored or left open, once."""
+        spaces = self.branch.size(self.branch.families[number])
+        rest = len(found.heads) if found.scored is None else found.scored.spaces
+        if min(found.pruned) < 0 or sum(found.pruned) + rest != spaces:
+            raise _unbalanced(f"family {number} has {spaces:,} spaces, its counts another sum")
 
     def score_leaves(self) -> bool:
         """Whether all were that had to be."""
@@ -179,6 +188,8 @@ class _Search:
             some = range(done, min(done + ROUND, leaves.pieces))
             items = [(i, _Piece(_genotypes(self.branch, leaves, i), least)) for i in some]
             for i, scored in self._pieces("leaves", _score, Scored.decoded, items):
+                if scored.spaces != len(items[i - some.start][1].genotypes):
+                    raise _unbalanced(f"piece {i} scores another number of spaces than it has")
                 self.best.take(scored)
                 done = i + 1
                 self.bound = leaves.bound(done) * (1 + self.best.precision)
@@ -244,6 +255,11 @@ def _certified(
         cycles=len(history),
         tables=digest(scorer.identity),
     )
+
+
+def _unbalanced(why: str) -> Exception:
+    message = f"the journal is not one of this search: {why}"
+    return fault("bad-journal", message, "remove it and search anew")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,160 @@
+"""What a search by the best networks ends with: the closing table, how sure each stage's choice is,
+and a page per limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from spacedsl.cli.best import UNCALIBRATED, best_json, scored
+from spacedsl.cli.pages import page_in
+from spacedsl.files import write_atomic
+from spacedsl.ir.space import Space
+from spacedsl.search.best.calls import Call
+from spacedsl.search.best.score import BestScore, Network
+from spacedsl.search.combined import CombinedScore
+from spacedsl.search.compare import Compared, Comparison
+from spacedsl.search.evolve import Found
+from spacedsl.search.protocols import Unit
+from spacedsl.search.score import QTScore
+
+
+def by_target(result: QTScore | CombinedScore, only: str = "") -> dict[str, BestScore]:
+    """The score on each target; `only`: what a single one is called."""
+    parts = result.parts if isinstance(result, CombinedScore) else ((only, result),)
+    return {name: part for name, part in parts if isinstance(part, BestScore)}
+
+
+def write_models(
+    folder: Path, space: Space, scores: Mapping[str, BestScore], origin: str | None
+) -> list[Path]:
+    """Write the best network under every limit as a page into `folder`, which is made where it is
+    not there; `origin`: the page that defines the space. Returns the pages' paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for target, result in scores.items():
+        for networks in result.networks:
+            for network in networks[:1]:
+                subnet = network.subnet
+                if len(scores) > 1:
+                    name = subnet.name.replace(space.name, f"{space.name}-{target}", 1)
+                    subnet = subnet.model_copy(update={"name": name})
+                path = folder / f"{subnet.name}.space"
+                write_atomic(path, page_in(folder, subnet, origin))
+                written.append(path)
+    return written
+
+
+def print_best(comparison: Comparison) -> None:
+    """The closing table: per limit the best network of each space, what it is worth, its latency
+    and its resolution."""
+    rows = [("found", comparison.found)]
+    if comparison.reference is not None:
+        rows.append((f"published {comparison.reference.name}", comparison.reference))
+    if comparison.random_best is not None:
+        count = len(comparison.random)
+        rows.append((f"best of {count} random", comparison.random_best))
+    scores = [(label, list(by_target(compared.result).items())) for label, compared in rows]
+    unit = scores[0][1][0][1].unit
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("best networks")
+    for name in ("limit", "top-1 %" if unit == "top-1" else "1/loss", "latency", "image"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for i, (target, result) in enumerate(scores[0][1]):
+        for t, limit in enumerate(result.limits):
+            said = f"{target} {limit.limit_ms:g} ms" if len(scores[0][1]) > 1 else ""
+            for k, (label, parts) in enumerate(scores):
+                cells = _cells(parts[i][1].networks[t], unit)
+                table.add_row(label, said or f"{limit.limit_ms:g} ms", *cells)
+            table.add_section()
+    Console(width=100).print(table)
+    for label, compared in rows:
+        print(f"{label}: {scored(compared.result.score, unit)}")
+    if unit == "1/loss":
+        print(UNCALIBRATED)
+
+
+def _cells(networks: Sequence[Network], unit: Unit) -> tuple[str, str, str]:
+    if not networks:
+        return "none", "", ""
+    first = networks[0]
+    if unit == "1/loss":
+        value = f"{first.value:.4f}"
+    else:
+        value = f"{first.value:.2f}" + ("" if first.sd is None else f" ± {first.sd:.2f}")
+    return value, f"{first.latency_ms:.3f} ms", f"{first.subnet.resolution} px"
+
+
+Place = tuple[Path, str | None]
+"""The folder that pages are read from, and the page of the found space there, if it is written."""
+
+
+def best_result_json(
+    found: Found, comparison: Comparison, calls: Sequence[Call], place: Place
+) -> dict[str, Any]:
+    """Plain data without time or path."""
+    result, reference = comparison.found.result, comparison.reference
+    return {
+        "space": found.space.name,
+        "hash": found.best.hash,
+        **score_json(result, place),
+        "spaces_scored": len(found.history),
+        "exhausted": found.exhausted,
+        "found_at": found.best.index,
+        "comparison": {
+            "found": _compared_json(comparison.found, place),
+            "reference": _compared_json(reference, (place[0], None)) if reference else None,
+            "random": [
+                {"name": r.name, "hash": r.hash, "score": r.result.score}
+                for r in comparison.random
+            ],
+        },
+        "stages": [_call_json(call) for call in calls],
+    }
+
+
+def score_json(result: QTScore | CombinedScore, place: Place) -> dict[str, Any]:
+    """A score on one target or on several, as plain data."""
+    scores = by_target(result)
+    if not isinstance(result, CombinedScore):
+        return best_json(scores[""], *place)
+    parts = [{"target": name, **best_json(score, *place)} for name, score in scores.items()]
+    limits = [{"target": part["target"], **limit} for part in parts for limit in part["limits"]]
+    whole = {"score": result.score, "combine": result.combine.value, "definition": "best"}
+    return {**whole, "limits": limits, "targets": parts}
+
+
+def _compared_json(compared: Compared, place: Place) -> dict[str, Any]:
+    score = score_json(compared.result, place)
+    limits = {"limits": score["limits"]}
+    return {"name": compared.name, "hash": compared.hash, "score": compared.result.score, **limits}
+
+
+def print_calls(calls: Sequence[Call]) -> None:
+    """A line per stage: whether its block type is clearly the best one."""
+    asked = [call for call in calls if call.rival is not None]
+    if asked:
+        print("how sure the choice of each stage is, the others as found:")
+    for call in asked:
+        share = f"{call.share:.2%}"
+        if call.clear:
+            said = f"{call.block} is clearly better than {call.rival}, the next best ({share})"
+        else:
+            said = f"{call.block} or {call.rival}: too close to call ({share} apart)"
+        print(f"  {call.stage}: {said}")
+
+
+def _call_json(call: Call) -> dict[str, Any]:
+    return {
+        "stage": call.stage,
+        "block": call.block,
+        "rival": call.rival,
+        "score": call.score,
+        "rival_score": call.rival_score,
+        "clear": call.clear,
+    }

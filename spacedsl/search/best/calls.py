@@ -1,0 +1,81 @@
+"""Whether a found space's block types are clearly the best, or too close to call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spacedsl.ir.space import Space, Stage
+from spacedsl.search.best.score import BestScore
+from spacedsl.search.best.scorer import BestScorer
+from spacedsl.search.candidate import Genome
+from spacedsl.search.combined import CombinedScorer
+
+CLOSE = 0.01
+"""Of a score in 1/loss: what tables of losses cannot tell apart (0.3 to 0.45 points of top-1 are
+left unexplained, which is 1 to 2 % of a loss)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An elastic stage: its block type, the best other one (None: there is none) in any window with
+    the other stages as found, and the scores with either. `clear`: they differ by more than the
+    uncertainty of what networks are worth."""
+
+    stage: str
+    block: str
+    rival: str | None
+    score: float
+    rival_score: float
+    clear: bool
+
+    @property
+    def share(self) -> float:
+        """By what share of the score the rival is worse."""
+        return (self.score - self.rival_score) / abs(self.score) if self.score else 0.0
+
+
+def calls(scorer: BestScorer | CombinedScorer, space: Space) -> tuple[Call, ...]:
+    """One per elastic stage of a space of the scorer's hyperspace. Raises `SpaceError`."""
+    genome = Genome(scorer.hyper)
+    genotype, score = genome.from_space(space), scorer.score(space).score
+    doubt = _doubt(scorer, space, score)
+    found = []
+    for place, (own, window) in enumerate(genotype):
+        alternatives = genome.alternatives[place]
+        others = [
+            (*genotype[:place], (block, w), *genotype[place + 1 :])
+            for block, windows in enumerate(alternatives)
+            for w in range(len(windows))
+            if block != own
+        ]
+        others = [other for other in others if genome.keeps(other)]
+        totals = [scorer.total(limits) for limits in scorer.limits(genome, others)]
+        rival, best = None, 0.0
+        if totals:
+            best = max(totals)
+            rival = _block(alternatives[others[totals.index(best)][place][0]][0])
+        stage = alternatives[own][window]
+        clear = score - best > doubt
+        found.append(Call(stage.name, _block(stage), rival, score, best, clear))
+    return tuple(found)
+
+
+def _doubt(scorer: BestScorer | CombinedScorer, space: Space, score: float) -> float:
+    """How much of a score is uncertain: one standard deviation of every network's worth, which err
+    alike; where that is not known, `CLOSE`."""
+    result = scorer.score(space)
+    parts = [result] if isinstance(result, BestScore) else [p for _, p in result.parts]
+    found = 0.0
+    for part in parts:
+        if not isinstance(part, BestScore):
+            raise TypeError("a score by the best networks")
+        weights = zip(part.settings.weights, part.networks, strict=True)
+        sds = [(weight, n.sd) for weight, networks in weights for n in networks[:1]]
+        if any(sd is None for _, sd in sds):
+            return CLOSE * abs(score)
+        found += sum(weight * sd for weight, sd in sds if sd is not None)
+    return found
+
+
+def _block(stage: Stage) -> str:
+    return stage.choices[0].block.name or "body"
