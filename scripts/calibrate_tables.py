@@ -11,9 +11,12 @@ from collections.abc import Collection, Mapping
 
 from spacedsl import api
 from spacedsl.lang.tables import FOLDER
+from spacedsl.search.best.scorer import BestScorer
+from spacedsl.search.qt_score import ModelScorer
 from spacedsl.tables.calibrate import Points, calibrations, fit, left_out, points_of
-from spacedsl.tables.files import load_table, save_table
+from spacedsl.tables.files import load_latency, load_table, save_table
 from spacedsl.tables.networks import Network, member_of
+from spacedsl.tables.quality import FittedQuality
 from spacedsl.tables.schema import CalibrationData, TableFile
 
 INT8_TOP1 = {
@@ -36,6 +39,19 @@ INT8_TOP1 = {
 
 OTHER_NETWORKS = ("seqnet-vnni-a4", "seqnet-pixel4-a0")
 """By their FLOPs, the published encodings of these are not the networks of the paper's tables."""
+
+MEASURED_MS = {
+    "onnxw": {
+        "seqnet-vnni-a1": 8.8,
+        "seqnet-vnni-a2": 14.1,
+        "seqnet-vnni-a3": 18.9,
+    },
+    "mobilew": {"seqnet-pixel4-a2": 19.4, "seqnet-pixel4-a3": 30.8, "seqnet-pixel4-a4": 36.0},
+}
+"""INT8 latencies in milliseconds of the same tables, where the table's agree with them."""
+
+SPACES = {"onnxw": "vnni", "mobilew": "pixel4"}
+"""The published space that the networks are of."""
 
 R_MAX = 224
 NOTE = "published SEQnets, onnxw and mobilew together; see README.md beside this file"
@@ -65,10 +81,32 @@ def report(skipped: Collection[str]) -> list[Points]:
     return tables
 
 
-def calibrate(optimism: float | None) -> None:
+def optimism(data: Mapping[str, CalibrationData]) -> float:
+    """By how many points the best network of a published space is predicted better than the one
+    that its authors found best at the same latency and trained."""
+    above: list[float] = []
+    for name, models in MEASURED_MS.items():
+        quality = load_table(name).quality
+        if quality is None:
+            raise ValueError(f"{name} has no NSR losses")
+        space, limits = api.load_space(SPACES[name]), sorted(models.values())
+        model = FittedQuality(quality, data[name])
+        inner = ModelScorer(space, load_latency(name), model, limits, best=1, definition="best")
+        found = BestScorer(inner).top(space, 1)
+        for (which, ms), networks in zip(models.items(), found, strict=True):
+            more = networks[0].value - INT8_TOP1[name][which]
+            print(f"  {which}: within {ms:g} ms the best is predicted {more:+.2f} points better")
+            above.append(more)
+    return sum(above) / len(above)
+
+
+def calibrate() -> None:
     """Calibrate the shipped tables; hyper has onnxw's losses."""
     report(())
-    onnxw, mobilew = calibrations(report(OTHER_NETWORKS), optimism, NOTE)
+    tables = report(OTHER_NETWORKS)
+    more = round(optimism(dict(zip(INT8_TOP1, calibrations(tables, None), strict=True))), 2)
+    print(f"optimism {more:.2f} points")
+    onnxw, mobilew = calibrations(tables, more, NOTE)
     for name, data in (("onnxw", onnxw), ("mobilew", mobilew), ("hyper", onnxw)):
         save_table(_with(load_table(name), data), FOLDER / f"{name}.json")
 
@@ -78,4 +116,4 @@ def _with(table: TableFile, data: CalibrationData) -> TableFile:
 
 
 if __name__ == "__main__":
-    calibrate(None)
+    calibrate()

@@ -29,6 +29,11 @@ class CalibratedLoss:
         """As `Valuation.sd`: that of models that the calibration had not seen."""
         return self._error(loss, resolution) * self.data.left_out_sd
 
+    @property
+    def optimism(self) -> float | None:
+        """As `Valuation.optimism`."""
+        return self.data.optimism
+
     def _error(self, loss: Floats, resolution: int) -> Floats:
         """100 - top-1."""
         data = self.data
@@ -56,3 +61,8 @@ class LinkedAccuracy:
     def sd(self, loss: Floats, resolution: int) -> Floats | None:
         """As `Valuation.sd`: the error of held-out networks of about this accuracy."""
         return np.interp(loss - self.data.shift, *self.data.errors)
+
+    @property
+    def optimism(self) -> float | None:
+        """As `Valuation.optimism`: what the best of the held-out networks fell short of."""
+        return self.data.optimism
