@@ -47,7 +47,12 @@ def main(directory: Path) -> None:
             networks = [found[0] for found in BestScorer(inner).top(space, 1)]
             chosen = np.array([network.value for network in networks])
             points = chosen - network_values([network.subnet for network in networks], judge)
-            print(name, "  ".join(f"{limit:g} ms {p:+.2f}" for limit, p in zip(limits, points)))
+            print(
+                name,
+                "  ".join(
+                    f"{limit:g} ms {p:+.2f}" for limit, p in zip(limits, points, strict=True)
+                ),
+            )
             lost += points.tolist()
     print(f"mean {np.mean(lost):.2f} points")
 
