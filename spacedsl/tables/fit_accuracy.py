@@ -160,9 +160,9 @@ def _choose(designs: Sequence[Design], accuracy: Floats, weight: Floats, seen: I
             total = np.einsum("nf,pft->pnt", matrix[test], x) + intercept[:, None, :]
             error = np.array(ceilings) - np.exp(total) - y[test][None, :, None]
             errors += np.einsum("n,pnt->pt", weight[seen][test], error**2)
-        p, c = np.unravel_index(int(errors.argmin()), errors.shape)
+        p, c = divmod(int(errors.argmin()), len(ceilings))
         if best is None or errors[p, c] < best[0]:
-            best = (float(errors[p, c]), one, int(p), int(c))
+            best = (float(errors[p, c]), one, p, c)
     if best is None:
         raise AssertionError("there is a form")
     _, one, p, c = best
