@@ -3,7 +3,7 @@
     python -m benchmarks.contradiction --target cpu --target litert SPACE... [--seconds 120]
 
 For every target: the subnet of the least loss of each space under each of its limits, as its
-latency model and the hyperspace's quality table have them (`score --exact --top 1`), then all
+latency model and the hyperspace's quality table have them (`score --top 1`), then all
 of them measured there interleaved, by `target verify`'s measurer. 1/loss stands for accuracy as in
 scores; higher is better."""
 
@@ -13,19 +13,20 @@ import argparse
 
 from spacedsl import api
 from spacedsl.ir.space import Space
-from spacedsl.search.exact.best import Best, best_subnets
+from spacedsl.search.best.score import Network
+from spacedsl.search.best.scorer import BestScorer
 from spacedsl.targets.device import open_device
 from spacedsl.targets.scorers import Request, open_scorer
 from spacedsl.targets.verify import Checked, verify
 
-Under = dict[tuple[float, str], Best]
+Under = dict[tuple[float, str], Network]
 """By limit in ms and space."""
 
 
 def best_of(space: Space, target: str) -> Under:
     """The best subnet of a space under each limit of a target."""
-    scorer = open_scorer(space, api.load_target(target), Request())
-    found = best_subnets(scorer, space, 1)
+    scorer = BestScorer(open_scorer(space, api.load_target(target), Request()))
+    found = zip(scorer.limits_ms, scorer.top(space, 1), strict=True)
     return {(limit, space.name): best[0] for limit, best in found if best}
 
 
@@ -47,11 +48,11 @@ def compare(target: str, spaces: list[Space], seconds: float) -> None:
     print(f"\n{result.rounds} rounds, {result.repeatable} of {len(models)} repeat within 3 %")
 
 
-def cell(found: Best | None, checked: Checked | None) -> str:
+def cell(found: Network | None, checked: Checked | None) -> str:
     """A subnet's 1/loss and measured latency."""
     if found is None or checked is None:
         return "none"
-    return f"{found.accuracy:.4f}, {checked.measured_ms:.2f}"
+    return f"{found.value:.4f}, {checked.measured_ms:.2f}"
 
 
 def main() -> None:

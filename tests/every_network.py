@@ -1,4 +1,4 @@
-"""Every network of a small space, block by block: what searches for the best are checked against."""
+"""Every network of a small space, block by block: what searches for the best must find."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from spacedsl.ir.space import Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
 from spacedsl.passes.bind import Site, output_size, site_of
 from spacedsl.search.protocols import Floats, LatencyModel, QualityModel
-
 
 Blocks = tuple[SubnetBlock, ...]
 Sums = tuple[float, float, int, int]

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.covers import mismatch
-from spacedsl.passes.network import subnet_identity
 from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.candidate import Genome
 from spacedsl.search.combine import Combine
@@ -31,7 +30,7 @@ CARRIED = page(
     blocks="\n    mbv2 { kernel 3, 5  expand 4 }",
     stage1="width 16..48 step 16  window 2  depth 1..2  stride 2",
     stage2="width 32..64 step 16  window 2  depth 1",
-    middle="between { conv 1x1 relu }",
+    middle="between { maxpool 3x3 }",
 )
 """A body that keeps the width stands between two elastic stages."""
 
@@ -121,3 +120,77 @@ def test_no_network_is_better(
             value = quality.valuation.value(np.array([network.loss]), network.subnet.resolution)
             assert value[0] == network.value
             assert network.sd == (None if unit == "1/loss" else 0.5)
+
+
+@pytest.mark.parametrize("text", [CARRIED, FIXED])
+def test_what_stands_between_sees_the_width_that_comes(text: str) -> None:
+    """As in the networks themselves, block by block; many spaces at once score as each alone."""
+    hyper = load(text)
+    scorer = scorer_of(text, FakeQuality(), limits_ms=(1.2, 1.7, 9.0))
+    genome = Genome(hyper)
+    genotypes = random_genotypes(genome, 6, Stream(3))
+    together = list(scorer.limits(genome, genotypes))
+    for genotype, found in zip(genotypes, together, strict=True):
+        space = genome.to_space(genotype, "any")
+        networks = Everything(space, FakeLatency(), FakeQuality())
+        values = 1.0 / networks.loss
+        wanted = [best(values, networks.ms, limit, 1) for limit in scorer.limits_ms]
+        assert [x.score for x in found] == pytest.approx([w.sum() for w in wanted], rel=1e-12)
+        assert list(scorer.limits(genome, [genotype])) == [found]
+        assert scorer.score(space).limits == found
+
+
+def test_weights_and_targets() -> None:
+    """Weights multiply what limits add; several targets make a sum or the worst."""
+    genome, genotype, networks = every(SMALL, 0)
+    plain = scorer_of(SMALL, FakeQuality(), limits_ms=(1.5, 3.0))
+    heavy = scorer_of(SMALL, FakeQuality(), limits_ms=(1.5, 3.0), weights=(1.0, 2.5))
+    (limits,) = plain.limits(genome, [genotype])
+    assert heavy.score(networks.space).score == fsum([limits[0].score, 2.5 * limits[1].score])
+    assert heavy.identity != plain.identity
+    parts = {"a": plain, "b": heavy}
+    scores = [part.score(networks.space).score for part in parts.values()]
+    for combine, wanted in ((Combine.sum, fsum(scores)), (Combine.worst, min(scores))):
+        joined = CombinedScorer(parts, combine)
+        (found,) = joined.limits(genome, [genotype])
+        assert joined.total(found) == joined.score(networks.space).score == wanted
+
+
+def test_raised_losses_count_as_in_a_table_that_has_them() -> None:
+    genome, genotype, networks = every(SMALL, 0)
+    scorer = scorer_of(SMALL, FakeQuality(), limits_ms=(1.5, 3.0))
+    plain = scorer.score(networks.space)
+    for warm in (False, True):  # one space alone, and among those of the hyperspace
+        if warm:
+            list(scorer.limits(genome, [genotype]))
+        raised = scorer.score(networks.space, {2: 0.25})
+        for before, after in zip(plain.networks, raised.networks, strict=True):
+            assert after[0].loss == pytest.approx(before[0].loss + 0.25, rel=1e-12)
+        assert scorer.score(networks.space, {2: 0.0}) == plain
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"samples": 100}, "draws no samples"),
+        ({"weights": (1.0,)}, "1 weights for 2 latency limits"),
+        ({"weights": (1.0, -1.0)}, "-1 is no weight"),
+        ({"best": 0}, "best 0 is not in"),
+    ],
+)
+def test_wrong_settings_are_refused(options: dict[str, object], why: str) -> None:
+    with pytest.raises(SpaceError, match=why):
+        scorer_of(SMALL, FakeQuality(), limits_ms=(1.5, 3.0), **options)
+    with pytest.raises(SpaceError, match="do not chain"):
+        BestScorer(rows_scorer(toy()))
+
+
+def test_a_loss_that_is_no_number_is_an_error() -> None:
+    @dataclass(frozen=True)
+    class Nothing(Percent):
+        def value(self, loss: Floats, resolution: int) -> Floats:
+            return np.full(loss.shape, np.nan)
+
+    scorer = scorer_of(SMALL, FakeQuality(valuation=Nothing()), limits_ms=(3.0,))
+    with pytest.raises(SpaceError, match="worth no number"):
+        scorer.score(every(SMALL, 0)[2].space)

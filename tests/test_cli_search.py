@@ -35,8 +35,8 @@ def page(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("scorer", ["model", pytest.param("rows", marks=needs_shared)])
 def test_a_narrowed_hyperspace_is_searched_as_itself(page: Path, scorer: str) -> None:
     out = page.parent / "best.space"
-    chosen = "model" if scorer == "model" else f"rows:{LUT / 'onnxw'}"
-    result = run("evolve", "--hyper", str(page), "--out", str(out), "--scorer", chosen, *QUICK)
+    rows = ("--definition", "qt", "--scorer", f"rows:{LUT / 'onnxw'}") if scorer == "rows" else ()
+    result = run("evolve", "--hyper", str(page), "--out", str(out), *rows, *QUICK)
     assert result.exit_code == 0, result.output
     assert "# Found by aging evolution in narrow for vnni" in out.read_text()
     assert "space best of narrow {" in out.read_text()

@@ -291,6 +291,7 @@ def test_command(tmp_path: Path) -> None:
     page_file, out = tmp_path / "part.space", tmp_path / "best.space"
     page_file.write_text(write(part_of_onnxw(3, 1)))
     call = ["optimum", "--hyper", str(page_file), "--target", "vnni", "--jobs", "1"]
+    call += ["--definition", "qt"]
     call += ["--format", "json", "--top", "2", "--journal", str(tmp_path / "journal")]
     runner = CliRunner()
     ended = runner.invoke(app, [*call, "--out", str(out)])

@@ -312,7 +312,7 @@ def test_details_are_ordered() -> None:
 
 def test_command() -> None:
     runner = CliRunner()
-    call = ["score", "vnni", "--target", "vnni", "--exact"]
+    call = ["score", "vnni", "--target", "vnni", "--definition", "qt", "--exact"]
     first, second = (runner.invoke(app, [*call, "--format", "json"]) for _ in range(2))
     assert first.exit_code == 0, first.output
     assert first.stdout == second.stdout
@@ -321,8 +321,10 @@ def test_command() -> None:
     text = runner.invoke(app, call)
     assert f"exact Q-T score {data['score']:.6f}" in text.stdout
     assert isinstance(ExactScore, type)
-    refused = runner.invoke(app, [*call, "--definition", "authors"])
-    assert refused.exit_code == 2
+    for definition, why in (("authors", "of the definition qt"), ("best", "--exact belongs")):
+        refused = runner.invoke(app, [*call, "--definition", definition])
+        assert refused.exit_code == 2
+        assert why in refused.stderr
 
 
 def test_evolution_follows_no_noise(tmp_path: Path) -> None:

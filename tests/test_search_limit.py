@@ -142,7 +142,8 @@ def test_a_found_space_keeps_it(tmp_path: Path) -> None:
     )
     hyper.write_text(page_)
     call = ["evolve", "--hyper", str(hyper), "--target", "vnni", "--out", str(out)]
-    few = ["--population", "8", "--sample", "4", "--cycles", "12", "--samples", "200"]
+    few = ["--population", "8", "--sample", "4", "--cycles", "12"]
+    few += ["--definition", "qt", "--samples", "200"]
     ran = CliRunner().invoke(app, [*call, *few, "--format", "json"])
     assert ran.exit_code == 0, ran.output
     found = api.load_space(out)

@@ -80,8 +80,10 @@ def test_pareto_is_what_nothing_beats() -> None:
     assert combined([3.0, 1.0, 2.0], Combine.worst) == 1.0
 
 
-def test_score_command() -> None:
-    runner, call = CliRunner(), ["score", "vnni", "--format", "json"]
+@pytest.mark.parametrize("definition", ["best", "qt"])
+def test_score_command(definition: str) -> None:
+    runner = CliRunner()
+    call = ["score", "vnni", "--definition", definition, "--format", "json"]
     alone = [json.loads(runner.invoke(app, [*call, *t]).stdout) for t in (VNNI, PIXEL4)]
     for combine, wanted in (("sum", sum), ("worst", min)):
         ran = runner.invoke(app, [*call, *VNNI, *PIXEL4, "--combine", combine])
@@ -139,12 +141,13 @@ def _optimum(text: str, limits: Sequence[tuple[float, ...]], combine: Combine) -
     return optimum(CombinedScorer(searching, combine), cycles=6, exhaustive=0), wanted
 
 
-def test_optimum_command(tmp_path: Path) -> None:
+@pytest.mark.parametrize("definition", ["best", "qt"])
+def test_optimum_command(definition: str, tmp_path: Path) -> None:
     """Two targets in one certificate, and both on the page."""
     part, out = tmp_path / "part.space", tmp_path / "both.space"
     part.write_text(write(part_of_onnxw(3, 1)))
     call = ["optimum", "--hyper", str(part), "--combine", "worst", "--jobs", "1"]
-    call += ["--out", str(out), "--format", "json"]
+    call += ["--definition", definition, "--out", str(out), "--format", "json"]
     ran = CliRunner().invoke(app, [*call, *VNNI, *PIXEL4])
     assert ran.exit_code == 0, ran.output
     data = json.loads(ran.stdout)
@@ -158,7 +161,8 @@ def test_optimum_command(tmp_path: Path) -> None:
 def test_evolve_command(tmp_path: Path) -> None:
     """The front is of what was scored, and the page says both targets."""
     out = tmp_path / "both.space"
-    call = ["evolve", "--hyper", "hyper", *VNNI, *PIXEL4, "--out", str(out), "--samples", "200"]
+    call = ["evolve", "--hyper", "hyper", *VNNI, *PIXEL4, "--out", str(out)]
+    call += ["--definition", "qt", "--samples", "200"]
     few = ["--population", "10", "--sample", "4", "--cycles", "20", "--format", "json"]
     ran = CliRunner().invoke(app, [*call, *few])
     assert ran.exit_code == 0, ran.output

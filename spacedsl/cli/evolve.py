@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,9 @@ from spacedsl.syntax.lexer import is_name
 
 if TYPE_CHECKING:
     from spacedsl.search.combined import CombinedScorer
+    from spacedsl.search.compare import Comparison
     from spacedsl.search.evolve import Found
+    from spacedsl.search.qt_score import ModelScorer, RowsScorer
     from spacedsl.search.scorer import Scorer
 
 
@@ -66,43 +69,19 @@ def evolve(
     format: Format = FORMAT,
 ) -> None:
     """Search a hyperspace by aging evolution (the method's Sec. 4.2); write the best space."""
-    from spacedsl.cli.found import (
-        doubt_json,
-        front_json,
-        full_json,
-        print_comparison,
-        print_doubts,
-        print_front,
-        print_full,
-        progress_bar,
-        result_json,
-    )
-    from spacedsl.cli.found_best import (
-        best_result_json,
-        by_target,
-        print_best,
-        print_calls,
-        write_models,
-    )
+    from spacedsl.cli.found import progress_bar
     from spacedsl.cli.several import joined, ready_targets
-    from spacedsl.search.best.calls import calls
     from spacedsl.search.best.scorer import BestScorer
-    from spacedsl.search.combined import CombinedScorer
-    from spacedsl.search.compare import compare, sensitivity
+    from spacedsl.search.compare import compare
     from spacedsl.search.evolve import evolve as search
-    from spacedsl.search.exact.scorer import ExactScorer
     from spacedsl.search.exact.searching import search_scorer
-    from spacedsl.search.qt_score import ModelScorer
     from spacedsl.targets.scorers import Request, open_scorers
 
     require_definition(definition, scorer, samples, exact=exact)
-    if models is not None and definition is not Definition.best:
-        message = "--models belongs to --definition best: other definitions find no networks"
-        raise fault("bad-option", message, "leave it out, or leave --definition out")
+    by_best = definition is Definition.best
+    _check_models(models, by_best=by_best)
     space = _hyperspace(hyper)
     _check_files(out, journal, hyper, targets)
-    if models is not None and models.exists() and not models.is_dir():
-        raise fault("cannot-write", f"cannot write to {models}: it is no folder")
     devices = ready_targets(targets, space, limits, quiet=format is Format.json)
     reference = next(filter(None, (_reference(device, space) for device in devices)), None)
     request = Request(
@@ -116,7 +95,6 @@ def evolve(
         weights=parse_weights(weights),
     )
     tables = open_scorers(space, devices, request)
-    by_best = definition is Definition.best
     kinds = {n: BestScorer(t) if by_best else t for n, t in tables.items()}
     scorers = {n: search_scorer(t) if exact else kinds[n] for n, t in tables.items()}
     opened = joined(scorers, combine)
@@ -132,39 +110,84 @@ def evolve(
     elif format is Format.text:
         print(page)
     comparison = compare(opened, found.space, reference, seed=seed)
-    best_scores = by_target(comparison.found.result, devices[0].name)
+    outcome = Outcome(found, opened, comparison, page, out)
     if models is not None:
-        origin = out
-        if origin is None:
-            models.mkdir(parents=True, exist_ok=True)
-            origin = models / f"{name}.space"
-            write_atomic(origin, page_in(models, found.space, hyper, comments))
-        write_models(models, found.space, best_scores, str(origin))
-    first = tables[devices[0].name]
+        _write_models(models, outcome, hyper, comments)
+    _show(outcome, tables, format, exact=exact)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a search ended with; `page`: the found space's, written to `out` where one is given."""
+
+    found: Found
+    scorer: Scorer | CombinedScorer
+    comparison: Comparison
+    page: str
+    out: Path | None
+
+
+def _show(
+    outcome: Outcome,
+    tables: Mapping[str, ModelScorer | RowsScorer],
+    format: Format,
+    *,
+    exact: bool,
+) -> None:
+    """Print the result, as a table or as JSON."""
+    from spacedsl.cli import found as shown
+    from spacedsl.cli.found_best import best_json_of, print_best_of
+    from spacedsl.search.combined import CombinedScorer
+    from spacedsl.search.compare import sensitivity
+    from spacedsl.search.exact.scorer import ExactScorer
+    from spacedsl.search.qt_score import ModelScorer
+
+    found, scorer, comparison = outcome.found, outcome.scorer, outcome.comparison
+    by_best = scorer.settings.definition == "best"
+    first = next(iter(tables.values()))
     known = first.quality if isinstance(first, ModelScorer) else None
-    doubts = sensitivity(opened, known, found.space) if known else ()
-    front = front_json(found, opened) if isinstance(opened, CombinedScorer) else []
+    doubts = sensitivity(scorer, known, found.space) if known else ()
+    front = shown.front_json(found, scorer) if isinstance(scorer, CombinedScorer) else []
     finer = {n: ExactScorer(t).score(found.space) for n, t in tables.items()} if exact else {}
-    called = calls(opened, found.space) if by_best else ()
     if format is Format.json:
         several = {"pareto": front} if front else {}
-        detail = {"full_detail": full_json(finer)} if finer else {}
+        detail = {"full_detail": shown.full_json(finer)} if finer else {}
         if by_best:
-            folder = out.parent if out else Path()
-            data = best_result_json(found, comparison, called, (folder, out and str(out)))
-            doubted = {"sensitivity": [doubt_json(d) for d in doubts], "page": page}
-            emit({**data, **doubted, **several})
-            return
-        emit({**result_json(found, comparison, doubts, page), **several, **detail})
+            data = best_json_of(found, scorer, comparison, outcome.out)
+        else:
+            data = shown.result_json(found, comparison)
+        doubted = {"sensitivity": [shown.doubt_json(d) for d in doubts], "page": outcome.page}
+        emit({**data, **doubted, **several, **detail})
         return
     if by_best:
-        print_best(comparison)
-        print_calls(called)
+        print_best_of(found, scorer, comparison)
     else:
-        print_comparison(comparison)
-    print_full(finer)
-    print_front(front)
-    print_doubts(doubts)
+        shown.print_comparison(comparison)
+    shown.print_full(finer)
+    shown.print_front(front)
+    shown.print_doubts(doubts)
+
+
+def _write_models(folder: Path, outcome: Outcome, hyper: str, comments: Sequence[str]) -> None:
+    """The best networks' pages; without --out the space's page too, which they are of."""
+    from spacedsl.cli.found_best import by_target, write_models
+
+    folder.mkdir(parents=True, exist_ok=True)
+    space, origin = outcome.found.space, outcome.out
+    if origin is None:
+        origin = folder / f"{space.name}.space"
+        write_atomic(origin, page_in(folder, space, hyper, comments))
+    write_models(folder, space, by_target(outcome.comparison.found.result), str(origin))
+
+
+def _check_models(models: Path | None, *, by_best: bool) -> None:
+    if models is None:
+        return
+    if not by_best:
+        message = "--models belongs to --definition best: other definitions find no networks"
+        raise fault("bad-option", message, "leave it out, or leave --definition out")
+    if models.exists() and not models.is_dir():
+        raise fault("cannot-write", f"cannot write to {models}: it is no folder")
 
 
 def _hyperspace(spec: str) -> Space:

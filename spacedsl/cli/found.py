@@ -43,9 +43,7 @@ def progress_bar(what: str, *, quiet: bool) -> Iterator[Callable[[Reached], None
         yield show
 
 
-def result_json(
-    found: Found, comparison: Comparison, doubts: Sequence[StageSensitivity], page: str
-) -> dict[str, Any]:
+def result_json(found: Found, comparison: Comparison) -> dict[str, Any]:
     """Plain data without time or path."""
     return {
         "space": found.space.name,
@@ -59,8 +57,6 @@ def result_json(
             "reference": _compared_json(comparison.reference) if comparison.reference else None,
             "random": [_compared_json(r) for r in comparison.random],
         },
-        "sensitivity": [doubt_json(d) for d in doubts],
-        "page": page,
     }
 
 

@@ -15,28 +15,27 @@ from spacedsl.cli.best import UNCALIBRATED, best_json, scored
 from spacedsl.cli.pages import page_in
 from spacedsl.files import write_atomic
 from spacedsl.ir.space import Space
-from spacedsl.search.best.calls import Call
+from spacedsl.search.best.calls import Call, calls
 from spacedsl.search.best.score import BestScore, Network
-from spacedsl.search.combined import CombinedScore
+from spacedsl.search.combined import CombinedScore, CombinedScorer
 from spacedsl.search.compare import Compared, Comparison
 from spacedsl.search.evolve import Found
 from spacedsl.search.protocols import Unit
 from spacedsl.search.score import QTScore
+from spacedsl.search.scorer import Scorer
 
 
-def by_target(result: QTScore | CombinedScore, only: str = "") -> dict[str, BestScore]:
-    """The score on each target; `only`: what a single one is called."""
-    parts = result.parts if isinstance(result, CombinedScore) else ((only, result),)
+def by_target(result: QTScore | CombinedScore) -> dict[str, BestScore]:
+    """The score on each target; a single one has no name. Empty for another definition."""
+    parts = result.parts if isinstance(result, CombinedScore) else (("", result),)
     return {name: part for name, part in parts if isinstance(part, BestScore)}
 
 
 def write_models(
     folder: Path, space: Space, scores: Mapping[str, BestScore], origin: str | None
-) -> list[Path]:
-    """Write the best network under every limit as a page into `folder`, which is made where it is
-    not there; `origin`: the page that defines the space. Returns the pages' paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
+) -> None:
+    """Write the best network under every limit as a page into `folder`; `origin`: the page that
+    defines the space."""
     for target, result in scores.items():
         for networks in result.networks:
             for network in networks[:1]:
@@ -44,10 +43,7 @@ def write_models(
                 if len(scores) > 1:
                     name = subnet.name.replace(space.name, f"{space.name}-{target}", 1)
                     subnet = subnet.model_copy(update={"name": name})
-                path = folder / f"{subnet.name}.space"
-                write_atomic(path, page_in(folder, subnet, origin))
-                written.append(path)
-    return written
+                write_atomic(folder / f"{subnet.name}.space", page_in(folder, subnet, origin))
 
 
 def print_best(comparison: Comparison) -> None:
@@ -68,7 +64,7 @@ def print_best(comparison: Comparison) -> None:
     for i, (target, result) in enumerate(scores[0][1]):
         for t, limit in enumerate(result.limits):
             said = f"{target} {limit.limit_ms:g} ms" if len(scores[0][1]) > 1 else ""
-            for k, (label, parts) in enumerate(scores):
+            for label, parts in scores:
                 cells = _cells(parts[i][1].networks[t], unit)
                 table.add_row(label, said or f"{limit.limit_ms:g} ms", *cells)
             table.add_section()
@@ -90,14 +86,21 @@ def _cells(networks: Sequence[Network], unit: Unit) -> tuple[str, str, str]:
     return value, f"{first.latency_ms:.3f} ms", f"{first.subnet.resolution} px"
 
 
+def print_best_of(found: Found, scorer: Scorer | CombinedScorer, comparison: Comparison) -> None:
+    """The closing table, and how sure the choice of each stage is."""
+    print_best(comparison)
+    print_calls(calls(scorer, found.space))
+
+
 Place = tuple[Path, str | None]
 """The folder that pages are read from, and the page of the found space there, if it is written."""
 
 
-def best_result_json(
-    found: Found, comparison: Comparison, calls: Sequence[Call], place: Place
+def best_json_of(
+    found: Found, scorer: Scorer | CombinedScorer, comparison: Comparison, out: Path | None
 ) -> dict[str, Any]:
-    """Plain data without time or path."""
+    """Plain data without time or path; `out`: the found space's page."""
+    place = (out.parent, str(out)) if out else (Path(), None)
     result, reference = comparison.found.result, comparison.reference
     return {
         "space": found.space.name,
@@ -110,11 +113,10 @@ def best_result_json(
             "found": _compared_json(comparison.found, place),
             "reference": _compared_json(reference, (place[0], None)) if reference else None,
             "random": [
-                {"name": r.name, "hash": r.hash, "score": r.result.score}
-                for r in comparison.random
+                {"name": r.name, "hash": r.hash, "score": r.result.score} for r in comparison.random
             ],
         },
-        "stages": [_call_json(call) for call in calls],
+        "stages": [_call_json(call) for call in calls(scorer, found.space)],
     }
 
 
@@ -135,9 +137,9 @@ def _compared_json(compared: Compared, place: Place) -> dict[str, Any]:
     return {"name": compared.name, "hash": compared.hash, "score": compared.result.score, **limits}
 
 
-def print_calls(calls: Sequence[Call]) -> None:
+def print_calls(found: Sequence[Call]) -> None:
     """A line per stage: whether its block type is clearly the best one."""
-    asked = [call for call in calls if call.rival is not None]
+    asked = [call for call in found if call.rival is not None]
     if asked:
         print("how sure the choice of each stage is, the others as found:")
     for call in asked:

@@ -68,8 +68,8 @@ def optimum(
     resume: bool = typer.Option(False, "--resume", help="Go on from the journal."),
     format: Format = FORMAT,
 ) -> None:
-    """The best spaces of a whole hyperspace, with a certificate: by their best networks, or by exact
-    Q-T scores."""
+    """The best spaces of a whole hyperspace, with a certificate: by their best networks, or by
+    exact Q-T scores."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a process per core, before numpy starts
 
     from rich.console import Console
@@ -99,7 +99,7 @@ def optimum(
         scorer=scorer,
         samples=samples,
         best=best,
-        definition=definition.value,
+        definition="best" if by_best else "qt",
         weights=parse_weights(weights),
     )
     tables = open_scorers(space, devices, request)
@@ -118,17 +118,10 @@ def optimum(
             )
 
         executor = Ray(ray, jobs or None) if ray else Processes(jobs or os.cpu_count() or 1)
-        search = best_optimum if by_best else optimum_by_qt
-        found = search(
-            opened,
-            executor,
-            journal,
-            resume,
-            show,
-            name=out.stem if out is not None and is_name(out.stem) else "optimum",
-            top=top,
-            seconds=math.inf if minutes is None else 60 * minutes,
-        )
+        name = out.stem if out is not None and is_name(out.stem) else "optimum"
+        seconds = math.inf if minutes is None else 60 * minutes
+        options = (executor, journal, resume, show, name, top, seconds)
+        found = best_optimum(opened, *options) if by_best else optimum_by_qt(opened, *options)
     comments = _comments(found, scorers)
     page = page_in(out.parent if out else Path(), found.space, hyper, comments)
     if out is not None:

@@ -29,7 +29,7 @@ SCORER = typer.Option("model", "--scorer", help="model, or rows:DIR for a direct
 DEFINITION = typer.Option(
     Definition.best,
     "--definition",
-    help="best: the best networks there are; qt: the paper's sampled Q-T score; authors: their code's.",
+    help="best: the best networks there are; qt: the paper's Q-T score; authors: their code's.",
 )
 SAMPLES = typer.Option(None, "--samples", min=1, help="qt: subnets per space (5,000).")
 BEST = typer.Option(None, "--best", min=1, help="How many of the best count (1; qt: 20).")

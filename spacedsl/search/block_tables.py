@@ -114,7 +114,7 @@ class BlockTables:
             other = pairs(False, self._latencies(facts, place.out_sizes, 1))
             other_loss = pairs(False, self._terms(facts, place, losses, later))
         else:
-            other = np.empty((len(widths), len(widths), *first.shape[2:]))
+            other = np.zeros((len(widths), len(widths), *first.shape[2:]))
             other_loss = np.empty((len(widths), len(widths), *first_loss.shape[2:4], 0, 0))
         base = self._bases(facts, place, losses).grid(upstream, (0,))
         return StageTables(

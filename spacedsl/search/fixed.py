@@ -86,7 +86,8 @@ class Chains:
     def gaps(self, space: Space, resolutions: tuple[int, ...]) -> tuple[Gap, ...]:
         """What stands before, between and after the elastic stages: one more than there are of
         them, each by the width that comes in, of an elastic stage's whole width list."""
-        sizes, cins = resolutions, (space.channels,)
+        sizes = resolutions
+        cins: tuple[int, ...] = (space.channels,)
         found: list[list[tuple[FixedPart, ...]]] = [[]]
         widths = [1]
         for stage in space.stages:
@@ -100,7 +101,8 @@ class Chains:
                 cins = stage.widths[:1] or cins
             sizes = out_sizes
         return tuple(
-            _gap(parts, (len(resolutions), width)) for parts, width in zip(found, widths, strict=True)
+            _gap(parts, (len(resolutions), width))
+            for parts, width in zip(found, widths, strict=True)
         )
 
     def _out_sizes(self, stage: Stage, cin: int, sizes: tuple[int, ...]) -> tuple[int, ...]:

@@ -14,8 +14,8 @@ from spacedsl.search.fixed import Chain
 from spacedsl.search.protocols import Coverage, Floats
 
 Definition = Literal["best", "qt", "authors"]
-"""`best`: of all subnets, nothing drawn (see `best`). `qt`: the paper's stand-in for it, section 5a.
-`authors`: what the method's public code computes, for comparison."""
+"""`best`: of all subnets, nothing drawn (see `best`). `qt`: the paper's stand-in for it (section
+5a). `authors`: what the method's public code computes, for comparison."""
 
 SAMPLES = {"best": 0, "qt": 5_000, "authors": 100_000}
 BEST = {"best": 1, "qt": 20, "authors": 50}
@@ -40,8 +40,8 @@ class LimitScore:
 @dataclass(frozen=True, slots=True)
 class ScoreSettings:
     """How to score: latency limits in ms, `samples` random subnets (per limit in `authors`), of
-    which the `best` count, and the seed they are drawn with; in `best` none is drawn. `weights`: what
-    the score under each limit is multiplied with."""
+    which the `best` count, and the seed they are drawn with; in `best` none is drawn. `weights`:
+    what the score under each limit is multiplied with."""
 
     limits_ms: tuple[float, ...]
     samples: int
@@ -74,7 +74,9 @@ def score_settings(
     if len(set(limits)) < len(limits):
         raise fault("bad-limits", "a latency limit is given twice")
     if definition not in SAMPLES:
-        raise fault("bad-definition", f"there is no definition `{definition}`", "best, qt or authors")
+        raise fault(
+            "bad-definition", f"there is no definition `{definition}`", "best, qt or authors"
+        )
     if definition == "best" and samples is not None:
         message = "the definition best draws no samples: it is of all subnets"
         raise fault("bad-option", message, "leave --samples out, or say --definition qt")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from spacedsl.ir.space import Space, Stage
 from spacedsl.search.best.score import BestScore
-from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.candidate import Genome
-from spacedsl.search.combined import CombinedScorer
+from spacedsl.search.combined import CombinedScore, CombinedScorer
+from spacedsl.search.scorer import Scorer
 
 CLOSE = 0.01
 """Of a score in 1/loss: what tables of losses cannot tell apart (0.3 to 0.45 points of top-1 are
@@ -34,7 +34,7 @@ class Call:
         return (self.score - self.rival_score) / abs(self.score) if self.score else 0.0
 
 
-def calls(scorer: BestScorer | CombinedScorer, space: Space) -> tuple[Call, ...]:
+def calls(scorer: Scorer | CombinedScorer, space: Space) -> tuple[Call, ...]:
     """One per elastic stage of a space of the scorer's hyperspace. Raises `SpaceError`."""
     genome = Genome(scorer.hyper)
     genotype, score = genome.from_space(space), scorer.score(space).score
@@ -60,11 +60,11 @@ def calls(scorer: BestScorer | CombinedScorer, space: Space) -> tuple[Call, ...]
     return tuple(found)
 
 
-def _doubt(scorer: BestScorer | CombinedScorer, space: Space, score: float) -> float:
+def _doubt(scorer: Scorer | CombinedScorer, space: Space, score: float) -> float:
     """How much of a score is uncertain: one standard deviation of every network's worth, which err
     alike; where that is not known, `CLOSE`."""
     result = scorer.score(space)
-    parts = [result] if isinstance(result, BestScore) else [p for _, p in result.parts]
+    parts = [p for _, p in result.parts] if isinstance(result, CombinedScore) else [result]
     found = 0.0
     for part in parts:
         if not isinstance(part, BestScore):

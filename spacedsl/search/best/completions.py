@@ -38,8 +38,8 @@ class Completions:
         self._any.reverse()
 
     def _gene(self, stage: int, gene: Gene, after: Floats) -> Floats:
-        """(R, C, STEPS + 1) with one gene in a stage; `after` (R, W, STEPS + 1): what follows by all
-        widths of the stage."""
+        """(R, C, STEPS + 1) with one gene in a stage; `after` (R, W, STEPS + 1): what follows, by
+        all widths of the stage."""
         line = self.line
         start = line.window(stage, gene).start if line.carries[stage] else 0
         fronts = line.front(stage, gene).fronts

@@ -98,7 +98,9 @@ class _Best:
         self._engine = engine
         parts, limits_ms = engine.parts, engine.limits_ms
         spaces = [parts.of(genotype) for genotype in genotypes]
-        self._query = Query(spaces, engine.line.first_ms, limits_ms, parts.multipliers, engine.count == 1)
+        self._query = Query(
+            spaces, engine.line.first_ms, limits_ms, parts.multipliers, engine.count == 1
+        )
         lower = self._query.bounds.lower  # (N, T, R)
         shape = (*lower.shape[:2], engine.count)
         self.values = np.full(shape, -np.inf)
@@ -114,7 +116,8 @@ class _Best:
     def _settle(self, asked: Ints) -> None:
         """Find the best of (space, limit, resolution), (I, 3)."""
         window = np.full(len(asked), WINDOW * self._engine.spread)
-        items = Items(*asked.T, window)
+        space, limit, r = asked.T
+        items = Items(space, limit, r, window)
         while len(items):
             open_ = [self._take(paths) for paths in self._query.paths(items)]
             items = Items(*map(np.concatenate, zip(*open_, strict=True)))
@@ -168,6 +171,6 @@ class _Best:
         blocks: list[tuple[int, ...]] = []
         for i, (width, point) in enumerate(paths.trail[at].tolist()):
             way = self._query.way(i, point)
-            for found in engine.parts.blocks(i, genotype, (r, width), way):
-                blocks.append(tuple(b for b in found.tolist() if b >= 0))
+            stages = engine.parts.blocks(i, genotype, (r, width), way)
+            blocks += [tuple(b for b in found.tolist() if b >= 0) for found in stages]
         return Way(r, float(paths.ms[at]), float(paths.loss[at]), value, tuple(blocks))

@@ -123,4 +123,3 @@ class Line:
 
 def _later(front: Front, ms: float) -> Front:
     return Front(front.ms + ms, front.loss, front.blocks.astype(np.int16))
-

@@ -30,6 +30,7 @@ from spacedsl.search.combined import CombinedScorer, combined
 from spacedsl.search.exact.executors import Executor, serial
 from spacedsl.search.exact.found import RIVALS, Optimum, Progress, Ranked, named
 from spacedsl.search.exact.task_log import TaskLog
+from spacedsl.search.scorer import Scorer
 
 PRECISION = 1e-9
 """Of the best score: what is not better by more counts as not better. Rounding is far below."""
@@ -41,7 +42,7 @@ BELOW, OVER = "bound not above the best score", "over the limit"
 
 
 def best_optimum(
-    scorer: BestScorer | CombinedScorer,
+    scorer: Scorer | CombinedScorer,
     executor: Executor = serial,
     journal: Path | None = None,
     resume: bool = False,
@@ -208,7 +209,7 @@ class _Search:
         """Spaces that begin with the same genes in so many stages."""
         return prod(blocks * windows for blocks, windows in self.genome.shape[stages:])
 
-    def certified(self, scorer: BestScorer | CombinedScorer, name: str) -> Optimum:
+    def certified(self, scorer: Scorer | CombinedScorer, name: str) -> Optimum:
         """The best spaces, scored once more, and how every space was decided."""
         if not self.scores:
             raise self._nothing()
@@ -238,9 +239,7 @@ class _Search:
             tables=digest(scorer.identity),
         )
 
-    def _ranked(
-        self, genotype: Genotype, scorer: BestScorer | CombinedScorer, name: str
-    ) -> Ranked:
+    def _ranked(self, genotype: Genotype, scorer: Scorer | CombinedScorer, name: str) -> Ranked:
         space = self.genome.to_space(genotype, name)
         result, score = scorer.score(space), self.scores[genotype]
         if result.score != score:

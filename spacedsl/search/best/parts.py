@@ -85,8 +85,8 @@ class Parts:
                     _pruned(*_summed(ways), line.layers) for ways in self._ways(i, genes, (r, cin))
                 ]
                 if not line.carries[last]:
-                    merged = (np.concatenate(a) for a in zip(*found, strict=True))
-                    found = [_pruned(*merged, line.layers)]
+                    ms, loss, way = (np.concatenate(a) for a in zip(*found, strict=True))
+                    found = [_pruned(ms, loss, way, line.layers)]
                 outs.append([len(ms) for ms, _, _ in found])
                 rows += found
         shape = (len(line.resolutions), window[1] - window[0], len(outs[0]))

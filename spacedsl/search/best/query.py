@@ -132,8 +132,8 @@ class Paths:
 
 
 class Query:
-    """Paths of some spaces. `single`: only one best network is asked for, so the last part of a path
-    is the best that still keeps the limit."""
+    """Paths of some spaces. `single`: only one best network is asked for, so the last part of a
+    path is the best that still keeps the limit."""
 
     def __init__(
         self,
@@ -161,75 +161,105 @@ class Query:
         m = known.chosen[items.space, items.limit, items.r]
         price = self.multipliers[m]
         most = known.lower[items.space, items.limit, items.r] + items.window + price * limit_ms
-        enough = limit_ms * (1 + ROUNDING)
-        whole = np.ones(len(items), dtype=bool)
-        at = np.arange(len(items))
-        ms, loss = self.first_ms[items.r], np.zeros(len(items))
-        width = np.zeros(len(items), dtype=np.int64)
-        trail = np.empty((len(items), 0, 2), dtype=np.int64)
+        state = _State(
+            at=np.arange(len(items)),
+            width=np.zeros(len(items), dtype=np.int64),
+            ms=self.first_ms[items.r],
+            loss=np.zeros(len(items)),
+            trail=np.empty((len(items), 0, 2), dtype=np.int64),
+        )
+        search = _Search(items, limit_ms, m, price, most, np.ones(len(items), dtype=bool))
+        last = len(self.columns) - 1
         for i, part in enumerate(self.columns):
-            if self.single and i == len(self.columns) - 1:
-                cells = items.space[at], items.r[at], width, np.zeros_like(at)
-                chosen = _last(part, cells, ms, limit_ms[at])
-                path = np.flatnonzero(chosen >= 0)
-                chosen, at = chosen[path], at[path]
-                step = np.stack([width[path], chosen], axis=1)
-                trail = np.concatenate([trail[path], step[:, None]], axis=1)
-                ms, loss = ms[path] + part.ms[chosen], loss[path] + part.loss[chosen]
-                break
-            wide, outs = part.start.shape[2:]
-            # of each item, width in and width out: configurations that a good path may go through
-            cells, where = np.unique(at * wide + width, return_inverse=True)
-            item, cin = np.divmod(np.repeat(cells, outs), wide)
-            out = np.tile(np.arange(outs), len(cells))
-            space, r, choice = items.space[item], items.r[item], m[item]
-            best = known.before[i][space, r, cin, choice]
-            rest = known.after[i + 1][space, r, out, choice]
-            good = best + part.least[space, r, cin, out, choice] + rest <= most[item]
-            whole[item[~good]] = False
-            group, point = _ranges(
-                part.start[space, r, cin, out], np.where(good, part.stop[space, r, cin, out], 0)
-            )
-            price_here = price[item][group]
-            reduced = part.loss[point] + price_here * part.ms[point] + rest[group]
-            good = reduced <= (most[item] - best)[group]
-            whole[item[group[~good]]] = False
-            group, point, reduced = group[good], point[good], reduced[good]
-            later_ms = part.ms[point] + known.after_ms[i + 1][space, r, out][group]
-            which, out = group // outs, out[group]
-            # every path goes on by each of them
-            first = np.searchsorted(which, np.arange(len(cells) + 1))
-            start, stop = first[where], first[where + 1]
-            if int((stop - start).sum()) > PATHS and len(items) > 1:
-                raise _Many
-            path, chosen = _ranges(start, stop)
-            owner = at[path]
-            good = loss[path] + price[owner] * ms[path] + reduced[chosen] <= most[owner]
-            whole[owner[~good]] = False
-            good &= ms[path] + later_ms[chosen] <= enough[owner]
-            path, chosen, at = path[good], chosen[good], owner[good]
-            step = np.stack([width[path], point[chosen]], axis=1)
-            trail = np.concatenate([trail[path], step[:, None]], axis=1)
-            ms, loss = ms[path] + part.ms[point[chosen]], loss[path] + part.loss[point[chosen]]
-            width = out[chosen]
-        fast = np.flatnonzero(ms <= limit_ms[at])
-        return Paths(items, at[fast], ms[fast], loss[fast], trail[fast], whole)
+            if self.single and i == last:
+                state = search.ended(part, state)
+            else:
+                state = self._extended(i, search, state)
+        fast = np.flatnonzero(state.ms <= limit_ms[state.at])
+        found = (state.at[fast], state.ms[fast], state.loss[fast], state.trail[fast])
+        return Paths(items, *found, search.whole)
+
+    def _extended(self, i: int, search: _Search, state: _State) -> _State:
+        """Paths that go on by a configuration of part i; marks items that are not whole."""
+        known, part, items, most = self.bounds, self.columns[i], search.items, search.most
+        wide, outs = part.start.shape[2:]
+        # of each item, width in and width out: configurations that a good path may go through
+        cells, where = np.unique(state.at * wide + state.width, return_inverse=True)
+        item, cin = np.divmod(np.repeat(cells, outs), wide)
+        out = np.tile(np.arange(outs), len(cells))
+        space, r, m = items.space[item], items.r[item], search.multiplier[item]
+        best = known.before[i][space, r, cin, m]
+        rest = known.after[i + 1][space, r, out, m]
+        good = best + part.least[space, r, cin, out, m] + rest <= most[item]
+        search.whole[item[~good]] = False
+        stop = np.where(good, part.stop[space, r, cin, out], 0)
+        group, point = _ranges(part.start[space, r, cin, out], stop)
+        reduced = part.loss[point] + search.price[item][group] * part.ms[point] + rest[group]
+        good = reduced <= (most[item] - best)[group]
+        search.whole[item[group[~good]]] = False
+        group, point, reduced = group[good], point[good], reduced[good]
+        later_ms = part.ms[point] + known.after_ms[i + 1][space, r, out][group]
+        which, out = group // outs, out[group]
+        # every path goes on by each of them
+        first = np.searchsorted(which, np.arange(len(cells) + 1))
+        start, stop = first[where], first[where + 1]
+        if int((stop - start).sum()) > PATHS and len(items) > 1:
+            raise _Many
+        path, chosen = _ranges(start, stop)
+        owner, ms = state.at[path], state.ms[path]
+        good = state.loss[path] + search.price[owner] * ms + reduced[chosen] <= most[owner]
+        search.whole[owner[~good]] = False
+        good &= ms + later_ms[chosen] <= search.limit_ms[owner] * (1 + ROUNDING)
+        return state.then(part, path[good], point[chosen[good]], out[chosen[good]])
 
     def way(self, i: int, point: int) -> int:
         """How the configuration of a part is numbered in `Part.way`."""
         return int(self.columns[i].way[point])
 
 
-def _last(part: Column, cells: tuple[Ints, Ints, Ints, Ints], ms: Floats, limit_ms: Floats) -> Ints:
-    """(P,) the slowest configuration of a front that keeps the limit after each path, which is the
-    best one; -1 where none does."""
-    low, high = part.start[cells] - 1, part.stop[cells] - 1
-    first = low.copy()
-    while (low < high).any():
-        middle = (low + high + 1) // 2
-        fast = ms + part.ms[middle] <= limit_ms
-        low, high = np.where(fast, middle, low), np.where(fast, high, middle - 1)
-    return np.where(low == first, -1, low)
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The beginnings of paths: item, width that goes out, latency, loss, (P,) each, and trail."""
+
+    at: Ints
+    width: Ints
+    ms: Floats
+    loss: Floats
+    trail: Ints
+
+    def then(self, part: Column, path: Ints, point: Ints, out: Ints) -> _State:
+        """Some paths, each with one configuration more."""
+        step = np.stack([self.width[path], point], axis=1)
+        trail = np.concatenate([self.trail[path], step[:, None]], axis=1)
+        ms, loss = self.ms[path] + part.ms[point], self.loss[path] + part.loss[point]
+        return _State(self.at[path], out, ms, loss, trail)
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """Of each item: limit in ms, multiplier and its price, how much `loss + price ms` may be, and
+    whether no path was left out because of that."""
+
+    items: Items
+    limit_ms: Floats
+    multiplier: Ints
+    price: Floats
+    most: Floats
+    whole: NDArray[np.bool_]
+
+    def ended(self, part: Column, state: _State) -> _State:
+        """Every path with the slowest configuration of the last part that keeps the limit, which is
+        the best one."""
+        none = np.zeros_like(state.at)
+        cells = self.items.space[state.at], self.items.r[state.at], state.width, none
+        low, high = part.start[cells] - 1, part.stop[cells] - 1
+        first, limit_ms = low.copy(), self.limit_ms[state.at]
+        while (low < high).any():
+            middle = (low + high + 1) // 2
+            fast = state.ms + part.ms[middle] <= limit_ms
+            low, high = np.where(fast, middle, low), np.where(fast, high, middle - 1)
+        path = np.flatnonzero(low > first)
+        return state.then(part, path, low[path], none[path])
 
 
 class _Many(Exception):

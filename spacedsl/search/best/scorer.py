@@ -147,7 +147,9 @@ class BestScorer(Scorer):
         ms = iter(self.latency.predict([s for stage in sites for s in stage]).ms.tolist())
         latency_ms = fsum(fsum(next(ms) for _ in stage) for stage in sites)
         sd = engine.valuation.sd(np.array([way.loss]), resolution)
-        return Network(subnet, latency_ms, way.loss, way.value, None if sd is None else float(sd[0]))
+        return Network(
+            subnet, latency_ms, way.loss, way.value, None if sd is None else float(sd[0])
+        )
 
 
 def _name(space: Space, limit: float, place: int) -> str:

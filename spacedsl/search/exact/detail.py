@@ -11,6 +11,7 @@ from spacedsl.search.combined import CombinedScore, CombinedScorer
 from spacedsl.search.exact.score import ExactScore
 from spacedsl.search.exact.scorer import ExactScorer
 from spacedsl.search.journal import Evaluated
+from spacedsl.search.scorer import Scorer
 
 Full = Callable[[Space], ExactScore | CombinedScore]
 """Scores a space at full detail."""
@@ -57,7 +58,7 @@ def _enumerated(result: ExactScore | CombinedScore) -> bool:
     return any(isinstance(part, ExactScore) and part.method == "enumerated" for part in parts)
 
 
-def exact_parts(scorer: ExactScorer | CombinedScorer) -> dict[str, ExactScorer]:
+def exact_parts(scorer: Scorer | CombinedScorer) -> dict[str, ExactScorer]:
     """Those of the targets."""
     parts = scorer.parts if isinstance(scorer, CombinedScorer) else {"": scorer}
     exact = {n: p for n, p in parts.items() if isinstance(p, ExactScorer) and p.searching}
@@ -66,7 +67,7 @@ def exact_parts(scorer: ExactScorer | CombinedScorer) -> dict[str, ExactScorer]:
     return exact
 
 
-def at_full_detail(scorer: ExactScorer | CombinedScorer) -> Full:
+def at_full_detail(scorer: Scorer | CombinedScorer) -> Full:
     """What scores spaces as `score --exact` does; it keeps the stages that it has seen."""
     parts = {name: ExactScorer(part.inner) for name, part in exact_parts(scorer).items()}
     if isinstance(scorer, CombinedScorer):

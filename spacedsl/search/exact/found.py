@@ -38,7 +38,11 @@ class Ranked:
     @property
     def error(self) -> float:
         """How far the score may be off; on several targets what is off on all of them."""
-        parts = [self.result] if isinstance(self.result, QTScore) else [part for _, part in self.result.parts]
+        parts = (
+            [self.result]
+            if isinstance(self.result, QTScore)
+            else [part for _, part in self.result.parts]
+        )
         return math.fsum(p.error for p in parts if isinstance(p, ExactScore))
 
 

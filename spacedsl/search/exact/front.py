@@ -16,7 +16,6 @@ from spacedsl.search.exact.operators import shared_groups
 from spacedsl.search.protocols import Floats, Ints, StageLoss
 from spacedsl.search.stage_facts import StageFacts
 
-
 FINER = 16
 """Into how many blocks those by rising latency are split at first, and what blocks shrink by."""
 

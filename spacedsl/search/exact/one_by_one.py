@@ -12,9 +12,9 @@ from spacedsl.search.combined import CombinedScorer
 from spacedsl.search.exact.detail import Full, Trust
 from spacedsl.search.exact.found import RIVALS, Optimum, Progress, Ranked, named
 from spacedsl.search.exact.joint import Joint
-from spacedsl.search.exact.scorer import ExactScorer
 from spacedsl.search.exact.task_log import Pieces
 from spacedsl.search.journal import Evaluated
+from spacedsl.search.scorer import Scorer
 
 EXHAUSTIVE = 20_000
 """Hyperspaces of at most so many spaces are scored one by one where a search cannot be trusted."""
@@ -53,7 +53,7 @@ class Everything:
 
 
 def one_by_one(
-    scorer: ExactScorer | CombinedScorer,
+    scorer: Scorer | CombinedScorer,
     joint: Joint,
     everything: Everything,
     pieces: Pieces,

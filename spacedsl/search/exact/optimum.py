@@ -33,9 +33,9 @@ from spacedsl.search.exact.joint import Joint
 from spacedsl.search.exact.leaves import ROUND, Leaves
 from spacedsl.search.exact.one_by_one import EXHAUSTIVE, Everything, one_by_one
 from spacedsl.search.exact.pairs import PRECISION, Pairs
-from spacedsl.search.exact.scorer import ExactScorer
 from spacedsl.search.exact.task_log import Pieces, TaskLog
 from spacedsl.search.journal import Evaluated
+from spacedsl.search.scorer import Scorer
 from spacedsl.search.stream import Stream
 
 BEATEN = 100
@@ -93,7 +93,7 @@ class _Best:
 
 
 def optimum(
-    scorer: ExactScorer | CombinedScorer,
+    scorer: Scorer | CombinedScorer,
     executor: Executor = serial,
     journal: Path | None = None,
     resume: bool = False,
@@ -214,7 +214,7 @@ class _Search:
 
 
 def _certified(
-    scorer: ExactScorer | CombinedScorer,
+    scorer: Scorer | CombinedScorer,
     full: Full,
     search: _Search,
     history: Sequence[Evaluated],

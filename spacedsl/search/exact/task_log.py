@@ -154,4 +154,3 @@ class Pieces:
             return decode(self.log.held[key])
         except (KeyError, TypeError, ValueError) as error:
             raise self.log.malformed(key, str(error)) from None
-
