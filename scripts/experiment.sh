@@ -40,7 +40,7 @@ tables() {
 # evolve NAME OPTION...: a space of the hyperspace
 evolve() {
   once "$1" spacedsl evolve --hyper fashion --target cpu --quality "$out/bkd" --limits "$LIMITS" \
-    --out "$out/$1.space" "${@:2}"
+    --definition qt --out "$out/$1.space" "${@:2}"
 }
 
 # lanes FUNCTION FUNCTION: two at a time; what they print is in FUNCTION.log

@@ -55,7 +55,7 @@ def score_of(folder: Path, space: str, limits_ms: list[float]) -> float:
     words = [
         *(sys.executable, "-m", "spacedsl", "score", str(folder / f"{space}.space")),
         *("--target", "cpu", "--quality", str(folder / "bkd"), "--limits", limits),
-        *("--exact", "--format", "json"),
+        *("--definition", "qt", "--exact", "--format", "json"),
     ]
     found = subprocess.run(words, capture_output=True, text=True, check=True)  # noqa: S603
     return float(json.loads(found.stdout)["score"])

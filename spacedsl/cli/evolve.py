@@ -234,11 +234,26 @@ def _save(out: Path, page: str) -> None:
 
 
 def _reference(target: Target, hyper: Space) -> Space | None:
-    """The target's published space, where it is one of the hyperspace searched."""
+    """The target's published space, where it is one of the hyperspace searched and keeps its
+    limit."""
     if target.reference is None:
         return None
     reference = api.load_space(target.reference)
-    return reference if mismatch(hyper, reference) is None else None
+    if mismatch(hyper, reference) is not None or not _keeps(hyper, reference):
+        return None
+    return reference
+
+
+def _keeps(hyper: Space, space: Space) -> bool:
+    """Whether every network of a space keeps a hyperspace's limit."""
+    if hyper.limit is None:
+        return True
+    from spacedsl.passes.extremes import cost_range
+
+    costs = cost_range(space)
+    said = ((hyper.limit.flops, costs.flops), (hyper.limit.params, costs.params))
+    said = (*said, (hyper.limit.memory, costs.memory))
+    return all(most is None or cost.greatest <= most for most, cost in said)
 
 
 def _comments(

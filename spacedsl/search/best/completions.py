@@ -1,20 +1,28 @@
 """What can still follow in a hyperspace: for every latency that is left, the least loss of all
 elastic stages from one on, whatever genes they have.
 
-Latencies are rounded down to a grid, so the losses are at most the true ones: a bound."""
+Latencies are rounded down to a grid, and losses to single precision, so the losses are at most the
+true ones: a bound."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from spacedsl.diagnostics import fault
 from spacedsl.search.best.line import Line
 from spacedsl.search.candidate import Gene
 from spacedsl.search.protocols import Floats, Ints
 
-STEPS = 4_096
-"""Steps of the grid up to the greatest limit."""
+Singles = NDArray[np.float32]
+
+STEPS, FEWEST = 4_096, 256
+"""Steps of the grid up to the greatest limit, and the fewest where there is no memory for more."""
+
+BYTES = 512 << 20
+"""Memory for what can follow."""
 
 ROUNDING = 1e-12
 """Of a latency: what sums in another order may differ by."""
@@ -25,46 +33,62 @@ class Completions:
     b steps that are left."""
 
     def __init__(self, line: Line, most_ms: float) -> None:
-        self.line, self.step_ms = line, most_ms / STEPS
-        self._any: list[Floats] = []
-        self._by_gene: list[Floats] = []
-        after = np.zeros((len(line.resolutions), 1, STEPS + 1))
+        self.line, self.steps = line, grid_steps(line)
+        self.step_ms = most_ms / self.steps
+        self._by_gene: list[Singles] = []
+        after: Singles = np.zeros((len(line.resolutions), 1, self.steps + 1), dtype=np.float32)
         for stage in reversed(range(line.stages)):
             found = [self._gene(stage, gene, after) for gene in line.genes(stage)]
             self._by_gene.append(np.stack(found))
             after = self._by_gene[-1].min(axis=0)
-            self._any.append(after)
         self._by_gene.reverse()
-        self._any.reverse()
 
-    def _gene(self, stage: int, gene: Gene, after: Floats) -> Floats:
-        """(R, C, STEPS + 1) with one gene in a stage; `after` (R, W, STEPS + 1): what follows, by
+    def _gene(self, stage: int, gene: Gene, after: Singles) -> Singles:
+        """(R, C, steps + 1) with one gene in a stage; `after` (R, W, steps + 1): what follows, by
         all widths of the stage."""
-        line = self.line
+        line, most = self.line, self.steps
         start = line.window(stage, gene).start if line.carries[stage] else 0
         fronts = line.front(stage, gene).fronts
-        found = np.full((len(fronts), len(fronts[0]), STEPS + 1), np.inf)
+        found = np.full((len(fronts), len(fronts[0]), most + 1), np.inf)
         for r, rows in enumerate(fronts):
             for c, row in enumerate(rows):
                 least = found[r, c]
                 for w, front in enumerate(row):
-                    rest = after[r, start + w if line.carries[stage] else 0]
+                    rest = after[r, start + w if line.carries[stage] else 0].astype(np.float64)
                     steps = np.floor(front.ms / self.step_ms).astype(np.int64)
                     for k, loss in zip(steps.tolist(), front.loss.tolist(), strict=True):
-                        if k <= STEPS:
-                            np.minimum(least[k:], loss + rest[: STEPS + 1 - k], out=least[k:])
-        return found
+                        if k <= most:
+                            np.minimum(least[k:], loss + rest[: most + 1 - k], out=least[k:])
+        down = np.nextafter(found.astype(np.float32), np.float32(-np.inf))
+        return np.where(np.isinf(found), np.float32(np.inf), down)
 
     def left(self, ms: Floats) -> Ints:
         """Steps within latencies in ms; -1 where there is nothing left."""
         steps = np.floor(ms * (1 + ROUNDING) / self.step_ms).astype(np.int64)
-        return np.clip(steps, -1, STEPS)
+        return np.clip(steps, -1, self.steps)
 
     def follow(self, stage: int, r: int, cin: int, steps: Ints) -> Floats:
         """(genes, *steps): the least loss from a stage on after width `cin` (of all that may come
         in), for each gene of it; inf where nothing is that fast."""
         known = self._by_gene[stage][:, r, cin]
         return np.where(steps < 0, np.inf, known[:, np.maximum(steps, 0)])
+
+
+def grid_steps(line: Line) -> int:
+    """As many as there is memory for. Raises `SpaceError` where there is not enough."""
+    genes = sum(len(line.genes(stage)) * line.incoming(stage) for stage in range(line.stages))
+    each = 4 * len(line.resolutions) * genes
+    steps = STEPS
+    while steps > FEWEST and steps * each > BYTES:
+        steps //= 2
+    if steps * each > BYTES:
+        message = (
+            f"what can follow in `{line.genome.hyper.name}` would take {steps * each / 1e9:.1f} "
+            f"GB, and an optimum takes at most {BYTES / 1e9:.1f}"
+        )
+        help = "offer fewer blocks, widths or resolutions, or search it with `spacedsl evolve`"
+        raise fault("not-searchable", message, help)
+    return steps
 
 
 def windows(line: Line, genes: Sequence[Gene]) -> slice:

@@ -21,6 +21,7 @@ import numpy as np
 
 from spacedsl.diagnostics import fault
 from spacedsl.ir.identity import digest, space_identity
+from spacedsl.search.best.completions import grid_steps
 from spacedsl.search.best.line import Line, StageFront
 from spacedsl.search.best.prefixes import Prefixes
 from spacedsl.search.best.scorer import BestScorer
@@ -63,6 +64,7 @@ def best_optimum(
     identity = {**scorer.identity, "precision": PRECISION, "top": top}
     with TaskLog(journal, identity, resume, "optimum by best") if journal else nullcontext() as log:
         for target in targets:
+            grid_steps(target.engine.line)  # what is too large is said before the work
             _prepare(target.engine.line, executor)
         combine = scorer.combine if isinstance(scorer, CombinedScorer) else Combine.sum
         search = _Search([Prefixes(t.engine) for t in targets], targets, combine, top, log)

@@ -66,7 +66,7 @@ class Halves:
         self._places = scorer.chain(scorer.hyper).places
         if not halves_exist(scorer):
             message = f"`{scorer.hyper.name}` has a fixed stage between elastic ones"
-            raise fault("not-searchable", message, "use `spacedsl evolve` without --exact")
+            raise fault("not-searchable", message, "leave --definition qt, or --exact, out")
         self.stages = len(self.genome.shape)
         self.cut = self.stages // 2
         self.resolutions = len(self._places[0].resolutions)

@@ -69,7 +69,7 @@ class ExactScorer(Scorer):
     def __init__(self, inner: ModelScorer | RowsScorer, searching: bool = False) -> None:
         if inner.settings.definition != "qt":
             message = "an exact score is of the definition qt"
-            raise fault("bad-option", message, "leave --definition or --exact out")
+            raise fault("bad-option", message, "say --definition qt, or leave --exact out")
         super().__init__(inner.hyper, inner.latency, inner._known, inner.settings)
         self.name = inner.name
         self.inner, self.searching = inner, searching
