@@ -189,9 +189,9 @@ def _network(said: str, kind: str, folder: Path, space: Space, known: Known) -> 
         if kind == "page":
             return _of_page(said, folder, space)
         if benchmark_of(said) is not None:
-            return benchmark_subnet(said, space, "network", known)
+            return benchmark_subnet(said, space, said, known)
         if is_model_code(said):
-            return subnet_from_code(said, space, "network")
+            return subnet_from_code(said, space, said)
     except SpaceError as error:
         raise ValueError(error.diagnostics[0].message) from None
     raise ValueError(f"{said[:40]!r} is no code of a network")
