@@ -109,8 +109,13 @@ def test_processes_journals_and_stops_change_nothing(tmp_path: Path) -> None:
     with pytest.raises(SpaceError, match="not the journal of this search"):
         best_optimum(by_best(hyper, count=2), serial, path, resume=True)
     path.unlink()
-    with pytest.raises(SpaceError, match="time was up"):
-        best_optimum(by_best(hyper), serial, path, seconds=0.0)
+    stopped = best_optimum(by_best(hyper), serial, path, seconds=0.0)
+    assert not stopped.complete
+    assert stopped.enumerated == 1
+    assert stopped.open + stopped.enumerated == stopped.size
+    assert stopped.result.score <= plain.result.score <= stopped.bound
+    assert best_optimum(by_best(hyper), serial, path, resume=True) == plain
+    assert path.read_bytes() == whole
 
 
 def test_a_journal_cannot_lie(tmp_path: Path) -> None:

@@ -102,7 +102,11 @@ def whole(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    files = [p for p in folder.rglob("*") if p.is_file() and p.name != "run.json"]
+    files = [
+        p
+        for p in folder.rglob("*")
+        if p.is_file() and p.name != "run.json" and not p.name.startswith("events.")
+    ]
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
 
 

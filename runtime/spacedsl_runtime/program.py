@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Literal
 
 from spacedsl_runtime.errors import SubnetError
@@ -80,6 +81,12 @@ def flat(program: Program) -> Iterator[Step]:
             yield from flat(step.main)
             yield from flat(step.shortcut)
         yield step
+
+
+def blocks_of(program: Program) -> Iterator[Program]:
+    """The steps of each block, in order."""
+    for _, steps in groupby(program, lambda step: step.at[:2]):
+        yield tuple(steps)
 
 
 def se_layers(layer: Layer) -> tuple[Layer, Layer]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from spacedsl import api
+from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision, precision_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.datasets import DECODER, Decoding, tell
 from spacedsl.cli.distillation import BATCH, EPOCHS, LSQ_EPOCHS, SAMPLES, Asked, Job, prepare
 from spacedsl.cli.runs import counting_bar, need_training, runtime_faults, warned
+from spacedsl.cli.summary import LOG, Log, command, need_logs, say_next, took
 from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space
 
@@ -74,9 +79,16 @@ def distill(
     jobs: int | None = typer.Option(None, "--jobs", min=1, max=1024, help="Jobs at a time."),
     ray: str | None = typer.Option(None, "--ray", help="A Ray cluster's address, or local."),
     threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="Of each process."),
+    device: Device = DEVICE,
+    precision: Precision | None = PRECISION,
+    workers: int | None = typer.Option(
+        None, "--workers", min=0, max=256, help="Processes that read images (as cores allow)."
+    ),
     cache_gb: float = typer.Option(
         2.0, "--cache-gb", min=0, help="Keep up to so much of the teacher's maps in --out; 0: none."
     ),
+    decoder: Decoding | None = DECODER,
+    log: list[Log] = LOG,
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
     format: Format = FORMAT,
 ) -> None:
@@ -86,6 +98,7 @@ def distill(
     from spacedsl.tables.files import DISTILLED, save_table
 
     need_training()
+    logs, began = need_logs(log), time.monotonic()
     space = hyperspace(hyper)
     chosen = _executor(executor, jobs, ray)
     kept = (
@@ -105,6 +118,7 @@ def distill(
         definition=nsr.value,
         samples=samples,
         seed=seed,
+        precision=precision_of(precision, device, quantised=not fp32),
         cache=kept,
     )
     with runtime_faults():
@@ -115,12 +129,18 @@ def distill(
 
         from spacedsl_runtime.distill import results
         from spacedsl_runtime.distill.jobs import Setting, Sources, open_sources
+        from spacedsl_runtime.train.batches import usual_workers
 
         per_process = threads or (None if chosen is Executor.serial else 1)
         if per_process is not None:
             torch.set_num_threads(per_process)
-        sources = Sources(data, teacher, seed)
-        opened = open_sources(sources, warned)
+        opened = open_sources(
+            Sources(data, teacher, seed, decoder and decoder.value), warned, device.value
+        )
+        tell(opened.data, quiet=format is Format.json)
+        sources = Sources(data, teacher, seed, opened.data.decoder)
+        usual = usual_workers(opened.data, device.value, jobs or 1)
+        asked = replace(asked, workers=usual if workers is None else workers)
         todo, settings = prepare(space, asked, opened)
         about = {
             "command": ["spacedsl", *sys.argv[1:]],
@@ -129,11 +149,12 @@ def distill(
             "target": asked.target and asked.target.name,
             "threads": torch.get_num_threads(),
         }
-        setting = Setting(sources, opened.data.hash, opened.teacher.hash, per_process)
-        away = None if chosen is Executor.serial else _away(chosen, jobs, ray)
+        hashes = opened.data.hash, opened.teacher.hash
+        setting = Setting(sources, *hashes, per_process, device.value)
+        away = None if chosen is Executor.serial else _away(chosen, jobs, ray, device)
         with results.held(out):
             results.begin(out, todo[0].task.plan.page, settings, about, resume, warned)
-            run = _Run(todo, out, format is Format.json)
+            run = _Run(todo, out, format is Format.json, logs)
             if away is None:
                 run.here(opened)
             else:
@@ -143,10 +164,15 @@ def distill(
             path, table = out / DISTILLED, fit_run(out, space)
             save_table(table, path)
     count = table.source.rows
+    evolve = ("evolve", "--hyper", hyper, "--target", target, "--quality", out)
+    then = command(*evolve, "--out", "best.space")
     if format is Format.json:
-        emit({"quality": str(path), "rows": count, "jobs": [j.name for j in todo]})
+        names = [j.name for j in todo]
+        emit({"quality": str(path), "rows": count, "jobs": names, "next": then})
     else:
-        print(f"{path}: fitted to {count:,} sub-stages of {len(todo)} jobs")
+        jobs_done = f"fitted to {count:,} sub-stages of {len(todo)} jobs"
+        print(f"{path}: {jobs_done} in {took(began)}")
+        say_next(then)
 
 
 def hyperspace(spec: str) -> Space:
@@ -167,21 +193,21 @@ def _executor(asked: Executor | None, jobs: int | None, ray: str | None) -> Exec
     return Executor.processes if (jobs or 1) > 1 else Executor.serial
 
 
-def _away(chosen: Executor, jobs: int | None, ray: str | None) -> Any:
+def _away(chosen: Executor, jobs: int | None, ray: str | None, device: Device) -> Any:
     from spacedsl.search.exact.executors import LOCAL, Processes, Ray
 
     if chosen is Executor.processes:
         return Processes(jobs or os.cpu_count() or 1)
-    return Ray(ray or LOCAL, jobs)
+    return Ray(ray or LOCAL, jobs, gpus=int(device is Device.cuda))
 
 
 class _Run:
     """Runs the jobs that have not ended well. Raises `SpaceError` in the end where some failed."""
 
-    def __init__(self, jobs: list[Job], out: Path, quiet: bool) -> None:
+    def __init__(self, jobs: list[Job], out: Path, quiet: bool, logs: tuple[str, ...]) -> None:
         from spacedsl_runtime.distill.results import finished
 
-        self.out, self.quiet = out, quiet
+        self.out, self.quiet, self.logs = out, quiet, logs
         self.missing = [job for job in jobs if finished(out, job.name) is None]
         self.count = len(jobs)
         self.of = sum(job.task.steps for job in jobs)
@@ -223,7 +249,7 @@ class _Run:
         from spacedsl_runtime.distill.results import save_failure, save_metrics, save_rows
 
         self.done += job.task.steps
-        save_metrics(self.out, job.name, outcome.metrics)
+        save_metrics(self.out, job.name, outcome.metrics, self.logs, warned)
         if outcome.failed:
             self.failed[job.name] = outcome.failed
             warned(f"{job.name}: {outcome.failed}")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from spacedsl_runtime.distill.loss import Definition
     from spacedsl_runtime.distill.teacher import Part
     from spacedsl_runtime.plan import Plan
+    from spacedsl_runtime.train.recipe import Precision
 
 EPOCHS, LSQ_EPOCHS, BATCH, SAMPLES = 5, 1, 64, 100
 EDGE_LR, LR = 0.005, 0.01
@@ -43,8 +44,11 @@ class Asked:
     definition: Definition = "teacher"
     samples: int = SAMPLES
     seed: int = 0
+    precision: Precision = "fp32"
     cache: tuple[Path, int] | None = None
     """Where the teacher's maps are kept, and how many bytes of them. It changes no result."""
+    workers: int = 0
+    """Processes that read images for each job."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ def prepare(space: Space, asked: Asked, opened: Opened) -> tuple[list[Job], dict
     settings = {
         "hyperspace": jobs[0].task.plan.hash,
         "data": opened.data.hash,
+        "decoder": opened.data.decoder,
         "teacher": opened.teacher.hash,
         "steps": steps,
         "lsq_steps": lsq_steps,
@@ -85,6 +90,7 @@ def prepare(space: Space, asked: Asked, opened: Opened) -> tuple[list[Job], dict
         "nsr": asked.definition,
         "samples": asked.samples,
         "seed": asked.seed,
+        "precision": asked.precision,
         "resolutions": resolutions,
     }
     return jobs, settings
@@ -118,7 +124,9 @@ def _jobs(
     cache = FeatureCache(*asked.cache, used) if asked.cache else None
 
     def recipe(count: int, lr: float) -> Recipe:
-        return Recipe(count, asked.batch, lr, 0, WEIGHT_DECAY, seed=asked.seed)
+        return Recipe(
+            count, asked.batch, lr, 0, WEIGHT_DECAY, seed=asked.seed, precision=asked.precision
+        )
 
     for number, choice, plan in _plans(space, asked.target):
         usual = EDGE_LR if number in (1, len(space.elastic)) else LR
@@ -134,6 +142,7 @@ def _jobs(
             recipe(lsq_steps, lsq_rate) if lsq_steps else None,
             asked.definition,
             cache,
+            asked.workers,
         )
         yield Job(number, choice, f"stage{number} {choice} {plan.stages[0].block}", task)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.datasets import tell
 from spacedsl.cli.runs import counting_bar, runtime_faults
 from spacedsl.diagnostics import fault
 
@@ -25,7 +26,7 @@ def evaluate(
         ..., metavar="FILE", help="An .onnx or .tflite file of `spacedsl export`."
     ),
     data: str = typer.Option(
-        ..., "--data", help="digits, fashion-mnist[:DIR] or imagefolder:PATH."
+        ..., "--data", help="digits, fashion-mnist[:DIR], imagefolder:PATH, webdataset:WHERE."
     ),
     threads: int = typer.Option(1, "--threads", min=1, max=1024, help="Threads inside an op."),
     format: Format = FORMAT,
@@ -39,6 +40,7 @@ def evaluate(
         from spacedsl_runtime.data.split import Unreadables, unreadable_limit
 
         opened = open_data(data)
+        tell(opened, quiet=True)
         _check(file, deployed, opened)
         total = len(opened.test.labels)
         unreadable = Unreadables(unreadable_limit(total), _warn)

@@ -250,10 +250,10 @@ def _keeps(hyper: Space, space: Space) -> bool:
         return True
     from spacedsl.passes.extremes import cost_range
 
-    costs = cost_range(space)
-    said = ((hyper.limit.flops, costs.flops), (hyper.limit.params, costs.params))
-    said = (*said, (hyper.limit.memory, costs.memory))
-    return all(most is None or cost.greatest <= most for most, cost in said)
+    limit, costs = hyper.limit, cost_range(space)
+    most = (limit.flops, limit.params, limit.memory)
+    greatest = (costs.flops.greatest, costs.params.greatest, costs.memory.greatest)
+    return all(m is None or g <= m for m, g in zip(most, greatest, strict=True))
 
 
 def _comments(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from spacedsl import api
+from spacedsl.cli.accelerator import DEVICE, Device, precision_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.distillation import SAMPLES, Asked, Job, prepare
 from spacedsl.cli.runs import counting_bar, need_training, runtime_faults, warned
@@ -56,13 +57,21 @@ def plan(
     qat_steps: int | None = typer.Option(None, "--qat-steps", min=1, help="`train --qat --steps`."),
     batch: int | None = typer.Option(None, "--batch", min=1, help="`train --batch`."),
     threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="CPU threads."),
+    device: Device = DEVICE,
     format: Format = FORMAT,
 ) -> None:
     """Say beforehand what distill, evolve, train, train --qat and search will cost: steps, images,
     time measured on a few real batches, disk and memory."""
     need_training()
-    found, device = api.load_space(space), api.load_target(target)
-    asked = Asked(data, teacher or "", device, steps=bkd_steps, samples=samples)
+    found, target_page = api.load_space(space), api.load_target(target)
+    asked = Asked(
+        data,
+        teacher or "",
+        target_page,
+        steps=bkd_steps,
+        samples=samples,
+        precision=precision_of(None, device, quantised=True),
+    )
     quiet = format is Format.json
     with runtime_faults():
         import torch
@@ -74,7 +83,7 @@ def plan(
             torch.set_num_threads(threads)
         costs: list[Step] = []
         if teacher is not None and found.elastic:
-            opened = open_sources(Sources(data, teacher, 0), warned)
+            opened = open_sources(Sources(data, teacher, 0), warned, device.value)
             costs.append(_distilling(found, asked, opened, jobs, quiet=quiet))
         if found.kind == "hyperspace":
             from spacedsl.search.evolve import CYCLES
@@ -83,7 +92,8 @@ def plan(
             costs.append(Step("evolve", CYCLES, 0, None, 0, _memory(), note))
         whole = open_data(data)
         if whole.classes:
-            costs += _training(found, device, whole, (steps, qat_steps, batch), quiet=quiet)
+            asked_of = (steps, qat_steps, batch)
+            costs += _training(found, target_page, whole, asked_of, device, quiet=quiet)
     if format is Format.json:
         emit({"space": found.name, "steps": [asdict(step) for step in costs]})
     else:
@@ -117,6 +127,7 @@ def _training(
     target: Target,
     data: Data,
     asked: tuple[int | None, int | None, int | None],
+    device: Device,
     *,
     quiet: bool,
 ) -> Iterator[Step]:
@@ -126,19 +137,20 @@ def _training(
     from spacedsl_runtime.measure.supernets import time_supernet
     from spacedsl_runtime.plan import read_plan
     from spacedsl_runtime.train.batches import Normalise
+    from spacedsl_runtime.train.device import device_of
     from spacedsl_runtime.train.recipe import qat_recipe_for, recipe_for
 
     steps, qat_steps, batch = asked
-    recipe = recipe_for(data, steps=steps, batch=batch)
+    recipe = recipe_for(data, steps=steps, batch=batch, precision=precision_of(None, device))
     qat = qat_recipe_for(data, vars(recipe), steps=qat_steps)
-    usual = preprocess_for(data.channels)
+    usual, here = preprocess_for(data.channels), device_of(device.value)
     timed = []
     spaces = _spaces(space)
     with counting_bar("timing supernets", len(spaces), quiet=quiet) as done:
         for i, one in enumerate(spaces):
             plan = read_plan(json.loads(json_text(supernet_plan(one, target))), "supernet")
             normalise = Normalise(usual.mean, usual.std)
-            timed.append(time_supernet(plan, data, recipe, normalise, warned))
+            timed.append(time_supernet(plan, data, recipe, normalise, warned, here))
             done(i + 1)
     count, memory = len(timed), _memory()
     note = f"mean of {count} random spaces" if count > 1 else ""

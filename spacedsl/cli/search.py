@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from spacedsl import api
+from spacedsl.cli.accelerator import DEVICE, Device, precision_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.datasets import tell
 from spacedsl.cli.front import Deployment, measured, plot, print_front, write_front
 from spacedsl.cli.limits import parse_limits
 from spacedsl.cli.options import LIMITS, TARGET
 from spacedsl.cli.pages import page_in
 from spacedsl.cli.runs import counting_bar, need_training, runtime_faults
+from spacedsl.cli.summary import command, say_next, took
 from spacedsl.diagnostics import fault
 from spacedsl.files import write_atomic
 from spacedsl.ir.for_data import for_data
@@ -58,6 +62,10 @@ def search(
         0.0, "--measure", min=0, help="Time the files here for this many seconds; 0: do not."
     ),
     threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="Torch's threads."),
+    where: Device = DEVICE,
+    cache_gb: float = typer.Option(
+        8.0, "--cache-gb", min=0, help="Keep up to so much of decoded images (in TMPDIR)."
+    ),
     resume: bool = typer.Option(False, "--resume", help="Go on with the search in --out."),
     format: Format = FORMAT,
 ) -> None:
@@ -72,6 +80,7 @@ def search(
     from spacedsl.targets.subnet_latency import SubnetLatency
 
     need_training()
+    began = time.monotonic()
     quiet = format is Format.json
     space = _trained(run)
     device = open_device(_ready(target, space, quiet=quiet))
@@ -79,8 +88,9 @@ def search(
     FILES[suffix].need()
     asked = parse_limits(limits) or device.limits_ms
     plan = Plan(population, rounds, window, seed)
-    with runtime_faults():
-        chooser = _chooser(run, space, device.target, data, images, threads)
+    with runtime_faults(), _kernels(where):
+        kept = int(cache_gb * 1e9)
+        chooser = _chooser(run, space, device.target, data, images, threads, where, kept)
         known = latency_range(space, device.latency)
         if known.least_ms is None or known.greatest_ms is None:
             listed = "; ".join(map(str, known.missing[:20]))
@@ -98,6 +108,7 @@ def search(
             "window": window,
             "seed": seed,
         }
+        tell(chooser.data, quiet=quiet, holdout=chooser.identity["images"])
         with TaskLog(out / JOURNAL, header, resume, "subnets") as log:
             found = _searched(
                 lambda value: search_subnets(
@@ -119,11 +130,15 @@ def search(
     if measure:
         front = measured(out, front, device.target, measure)
     drawn = plot(out, front)
+    then = command("eval", out / deployed[-1].file, "--data", chooser.data.spec)
     if format is Format.json:
-        emit({**front, "plot": drawn, "valued": len(log.held), "out": str(out)})
+        valued = len(log.held)
+        emit({**front, "plot": drawn, "valued": valued, "out": str(out), "next": then})
         return
     print_front(front)
     print(f"{len(log.held):,} subnets valued; pages and files in {out}{_drawn(drawn)}")
+    print(f"took {took(began)}")
+    say_next(then)
 
 
 def _drawn(drawn: str | None) -> str:
@@ -158,6 +173,8 @@ def _chooser(
     data: str | None,
     images: int | None,
     threads: int | None,
+    where: Device,
+    kept_bytes: int,
 ) -> Chooser:
     import torch
 
@@ -166,12 +183,23 @@ def _chooser(
     from spacedsl_runtime.data.split import Unreadables, unreadable_limit
     from spacedsl_runtime.plan import read_plan
     from spacedsl_runtime.train.choose import IMAGES, open_chooser
+    from spacedsl_runtime.train.device import device_of
 
     if threads is not None:
         torch.set_num_threads(threads)
     plan = read_plan(json.loads(json_text(supernet_plan(space, target))), "supernet")
     unreadable = Unreadables(unreadable_limit(images or IMAGES), _warn)
-    return open_chooser(run, plan, data, images, unreadable, torch.device("cpu"))
+    here = device_of(where.value)
+    return open_chooser(run, plan, data, images, unreadable, here, kept_bytes)
+
+
+@contextmanager
+def _kernels(where: Device) -> Iterator[None]:
+    """Those that give the same accuracies each time."""
+    from spacedsl_runtime.train.device import device_of, kernels
+
+    with kernels(device_of(where.value), precision_of(None, where, quantised=True), True):
+        yield
 
 
 def _warn(message: str) -> None:

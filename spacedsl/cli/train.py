@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from spacedsl import api
+from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision, precision_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.datasets import DECODER, Decoding, tell
 from spacedsl.cli.runs import need_training, runtime_faults, training_bar
+from spacedsl.cli.summary import LOG, Log, command, need_logs, say_next, took
 from spacedsl.diagnostics import fault
 
 if TYPE_CHECKING:
@@ -33,17 +37,10 @@ class Divergence(StrEnum):
     alpha = "alpha"
 
 
-class Device(StrEnum):
-    """Where to train."""
-
-    cpu = "cpu"
-    cuda = "cuda"
-
-
 def train(
     space: str = typer.Argument(..., help="A space: a page, PAGE#ITEM, or a library name."),
     data: str = typer.Option(
-        ..., "--data", help="digits, fashion-mnist[:DIR] or imagefolder:PATH."
+        ..., "--data", help="digits, fashion-mnist[:DIR], imagefolder:PATH, webdataset:WHERE."
     ),
     out: Path = typer.Option(..., "--out", help="The run directory."),
     qat: bool = typer.Option(False, "--qat", help="LSQ+ from the FP32 training in --out."),
@@ -55,7 +52,11 @@ def train(
         None, "--lr", min=0, help="Peak learning rate; QAT: a tenth of the FP32 training's."
     ),
     quantiser_lr: float | None = typer.Option(
-        None, "--quantiser-lr", min=0, help="Peak learning rate of QAT's scales and offsets (1e-4)."
+        None,
+        "--quantiser-lr",
+        min=0,
+        max=0.5,
+        help="Share by which QAT's scales move a step (1e-3).",
     ),
     warmup: float | None = typer.Option(None, "--warmup", min=0, help="Warm-up in epochs."),
     weight_decay: float | None = typer.Option(None, "--weight-decay", min=0, help="On weights."),
@@ -90,9 +91,31 @@ def train(
     save_every: int | None = typer.Option(
         None, "--save-every", min=1, help="Steps between checkpoints (an epoch, at most 500)."
     ),
-    device: Device = typer.Option(Device.cpu, "--device", help="Where to train."),
+    micro_batch: int | None = typer.Option(
+        None,
+        "--micro-batch",
+        min=0,
+        help="Images at once, gradients added up; batch norms see these (0: the whole batch).",
+    ),
+    recompute: bool = typer.Option(
+        False, "--recompute", help="Keep no activations within blocks: less memory, more time."
+    ),
+    device: Device = DEVICE,
+    precision: Precision | None = PRECISION,
+    deterministic: bool = typer.Option(
+        True,
+        "--deterministic/--no-deterministic",
+        help="On CUDA: the same bytes each time on one kind of card.",
+    ),
     threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="CPU threads."),
-    workers: int = typer.Option(0, "--workers", min=0, max=256, help="Processes that read images."),
+    workers: int | None = typer.Option(
+        None, "--workers", min=0, max=256, help="Processes that read images (as cores allow)."
+    ),
+    decoder: Decoding | None = DECODER,
+    cache_gb: float = typer.Option(
+        8.0, "--cache-gb", min=0, help="Keep up to so much of decoded test images (in TMPDIR)."
+    ),
+    log: list[Log] = LOG,
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
     format: Format = FORMAT,
 ) -> None:
@@ -102,14 +125,20 @@ def train(
     need_training()
     if qat != (target is not None):
         raise fault("bad-option", "--qat and --target go together", "say both, or neither")
+    logs, began = need_logs(log), time.monotonic()
     plan, name = _plan(space, target)
     with runtime_faults():
-        from spacedsl_runtime.train.quantise import QAT_FOLDER, fp32_settings
+        from spacedsl_runtime.train.quantise import (
+            QAT_FOLDER,
+            fp32_settings,
+            scales_moved,
+            settings_of,
+        )
         from spacedsl_runtime.train.run import holds_run
 
         folder = out / QAT_FOLDER if qat else out
         before = fp32_settings(out) if qat else None
-        holds_run(folder, resume)
+        known = settings_of(folder, "run", "") if holds_run(folder, resume) else before or {}
         from spacedsl.compiler.integer_model import preprocess_for
         from spacedsl_runtime.data.sources import open_data
         from spacedsl_runtime.train.batches import Normalise
@@ -122,7 +151,7 @@ def train(
             training_part,
         )
 
-        opened = open_data(data)
+        opened = open_data(data, decoder.value if decoder else known.get("decoder"))
         given: dict[str, Any] = {
             "epochs": epochs,
             "steps": steps,
@@ -137,12 +166,15 @@ def train(
             "random_subnets": random_subnets,
             "distill": distill,
             "distill_loss": distill_loss and distill_loss.value,
+            "micro_batch": micro_batch,
+            "precision": precision_of(precision, device, quantised=qat),
             "holdout": holdout,
             "seed": seed,
         }
         made = recipe_for if before is None else partial(qat_recipe_for, fp32=before)
         recipe = made(opened, **given)
         per_epoch = steps_per_epoch(training_part(opened, recipe.holdout), recipe.batch)
+        tell(opened, quiet=format is Format.json, holdout=recipe.holdout)
         usual = preprocess_for(opened.channels)
         job = Job(
             plan_json=plan,
@@ -155,19 +187,33 @@ def train(
             device=device.value,
             workers=workers,
             threads=threads,
+            recompute=recompute,
+            deterministic=deterministic,
             command=("spacedsl", *sys.argv[1:]),
             fp32=out if qat else None,
+            logs=logs,
+            kept_bytes=int(cache_gb * 1e9),
         )
         with training_bar(recipe.steps, quiet=format is Format.json) as (show, warn):
             scores = run(job, resume, show, warn)
         if not scores:  # not the process that evaluates
             return
         lost = _lost(scores, out) if qat else {}
+        moved = scales_moved(folder) if qat else {}
+    then = command("train", space, "--data", data, "--out", out, "--qat", "--target", "cpu")
+    if qat:
+        then = command("search", out, "--target", target, "--out", out / "models")
     if format is Format.json:
         found = {s.name: s.to_json() | lost.get(s.name, {}) for s in scores}
-        emit({"space": name, "steps": recipe.steps, "out": str(folder), "subnets": found})
+        done = {"space": name, "steps": recipe.steps, "out": str(folder), "next": then}
+        said = {"scales_moved": moved} if moved else {}
+        emit({**done, "subnets": found, **said})
     else:
         _print(scores, lost, folder)
+        if moved:
+            print(f"scales moved by {moved['median']:.2%}, at most {moved['largest']:.2%}")
+        print(f"{recipe.steps:,} steps of {recipe.batch:,} images; this took {took(began)}")
+        say_next(then)
 
 
 def _plan(spec: str, target: str | None) -> tuple[dict[str, Any], str]:

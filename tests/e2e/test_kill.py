@@ -13,31 +13,39 @@ import pytest
 
 SEARCH = (
     *(sys.executable, "-m", "spacedsl", "evolve", "--hyper", "onnxw", "--target", "vnni"),
-    *("--population", "60", "--sample", "20", "--cycles", "400", "--seed", "3", "--format", "json"),
+    *("--population", "60", "--sample", "20", "--seed", "3", "--format", "json"),
 )
+CYCLES = {"best": "120", "qt": "400"}
 
 
-def command(folder: Path, *more: str) -> list[str]:
+def command(definition: str, folder: Path, *more: str) -> list[str]:
     files = ("--out", str(folder / "found.space"), "--journal", str(folder / "journal.jsonl"))
-    return [*SEARCH, *files, *more]
+    options = ("--definition", definition, "--cycles", CYCLES[definition])
+    return [*SEARCH, *options, *files, *more]
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What an undisturbed run leaves behind."""
-    folder = tmp_path_factory.mktemp("whole")
-    result = subprocess.run(command(folder), capture_output=True, check=True)
-    files = {p.name: p.read_bytes() for p in folder.iterdir()}
-    return {**files, "stdout": result.stdout}
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bytes]]:
+    """What undisturbed runs leave behind, by definition."""
+    found = {}
+    for definition in CYCLES:
+        folder = tmp_path_factory.mktemp(definition)
+        result = subprocess.run(command(definition, folder), capture_output=True, check=True)
+        files = {p.name: p.read_bytes() for p in folder.iterdir()}
+        found[definition] = {**files, "stdout": result.stdout}
+    return found
 
 
-@pytest.mark.parametrize("lines", [1, 30, 61, 250, 399])
+@pytest.mark.parametrize(
+    ("definition", "lines"),
+    [("best", 1), ("best", 90), ("qt", 1), ("qt", 30), ("qt", 61), ("qt", 250), ("qt", 399)],
+)
 def test_killed_and_resumed_ends_in_the_same_bytes(
-    lines: int, whole: dict[str, bytes], tmp_path: Path
+    definition: str, lines: int, whole: dict[str, dict[str, bytes]], tmp_path: Path
 ) -> None:
-    journal = tmp_path / "journal.jsonl"
+    journal, wanted = tmp_path / "journal.jsonl", whole[definition]
     with subprocess.Popen(
-        command(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command(definition, tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as running:
         deadline = time.monotonic() + 120
         while running.poll() is None and time.monotonic() < deadline:
@@ -47,14 +55,15 @@ def test_killed_and_resumed_ends_in_the_same_bytes(
         if running.poll() is None:
             os.kill(running.pid, signal.SIGKILL)
     before = journal.read_bytes()
-    assert whole["journal.jsonl"].startswith(before[: before.rfind(b"\n") + 1])
-    result = subprocess.run(command(tmp_path, "--resume"), capture_output=True, check=True)
-    assert result.stdout == whole["stdout"]
-    assert journal.read_bytes() == whole["journal.jsonl"]
-    assert (tmp_path / "found.space").read_bytes() == whole["found.space"]
+    assert wanted["journal.jsonl"].startswith(before[: before.rfind(b"\n") + 1])
+    again = command(definition, tmp_path, "--resume")
+    result = subprocess.run(again, capture_output=True, check=True)
+    assert result.stdout == wanted["stdout"]
+    assert journal.read_bytes() == wanted["journal.jsonl"]
+    assert (tmp_path / "found.space").read_bytes() == wanted["found.space"]
 
 
-def test_nothing_that_is_written_holds_a_path(whole: dict[str, bytes]) -> None:
-    text = b"".join(whole.values()).decode()
+def test_nothing_that_is_written_holds_a_path(whole: dict[str, dict[str, bytes]]) -> None:
+    text = b"".join(data for files in whole.values() for data in files.values()).decode()
     for path in (sys.prefix, "/tmp", "journal.jsonl", "found.space", str(Path.home())):
         assert path not in text

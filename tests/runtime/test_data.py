@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from spacedsl_runtime.data.decode import whole
 from spacedsl_runtime.data.idx import MAX_BYTES, read_idx
 from spacedsl_runtime.data.sources import FASHION_MNIST, open_data
 from spacedsl_runtime.data.split import Bytes, Files, Unreadables, unreadable_limit
@@ -232,7 +233,8 @@ def test_an_image_that_claims_too_many_pixels_is_unreadable(tmp_path: Path) -> N
 def test_views_have_the_size_asked_for() -> None:
     rng = np.random.default_rng(0)
     for extent in ((50, 20), (20, 50), (3, 200), (1, 1)):
-        image = Image.fromarray(rng.integers(0, 256, (extent[1], extent[0], 3), np.uint8))
+        noise = rng.integers(0, 256, (extent[1], extent[0], 3), np.uint8)
+        image = whole(Image.fromarray(noise))
         for augment in ("photo", "shift", "shift-flip"):
             for seed in range(5):
                 view = training_view(image, 16, augment, np.random.default_rng(seed))
@@ -245,7 +247,7 @@ def test_views_have_the_size_asked_for() -> None:
 def test_photos_are_cropped_in_their_centre_and_others_are_not() -> None:
     pixels = np.zeros((64, 64), np.uint8)
     pixels[:3] = 255
-    image = Image.fromarray(pixels)
+    image = whole(Image.fromarray(pixels))
     assert np.asarray(plain_view(image, 64, "shift"))[0].max() == 255
     assert np.asarray(plain_view(image, 64, "photo")).max() == 0
 
@@ -253,7 +255,7 @@ def test_photos_are_cropped_in_their_centre_and_others_are_not() -> None:
 def test_only_clothes_are_mirrored() -> None:
     pixels = np.zeros((8, 8), np.uint8)
     pixels[:, 5:] = 255
-    image = Image.fromarray(pixels)
+    image = whole(Image.fromarray(pixels))
 
     def mirrored(augment: str) -> int:
         views = [

@@ -27,7 +27,7 @@ from spacedsl_runtime.plan import read_plan
 from spacedsl_runtime.train.recipe import Recipe
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.quant.qat import QatSupernet
-from spacedsl_runtime.train.loop import sandwich, train_step
+from spacedsl_runtime.train.step import sandwich, train_step
 from spacedsl_runtime.train.optimise import optimiser_of
 from spacedsl_runtime.train.parallel import World, world_of
 from spacedsl_runtime.train.state import State
@@ -49,7 +49,7 @@ def step(x, y, world):
     twin = copy.deepcopy(model)
     state = State(twin, optimiser_of(twin, RECIPE))
     losses = train_step(state, x, y, subnets, RECIPE, 0.1, world)
-    return twin, torch.tensor(losses)
+    return twin, losses
 
 def after(part, world):
     return step(images[part::2], labels[part::2], world)
@@ -68,12 +68,18 @@ with world_of("cpu") as (world, device):
     assert torch.equal(others[0], others[1])
     whole, losses = step(images.repeat(2, 1, 1, 1), labels.repeat(2), World())
     half, shared = step(images, labels, world)  # batch norms see the same statistics
-    torch.testing.assert_close(losses, shared)
-    moved = 0
+    moved, off, way = 0, 0.0, 0.0
     for p, q, before in zip(whole.parameters(), half.parameters(), model.parameters(), strict=True):
-        torch.testing.assert_close(p, q, rtol=1e-3, atol=1e-4)
+        if sys.argv[1] == "fp32":
+            torch.testing.assert_close(p, q, rtol=1e-3, atol=1e-4)
         moved += not torch.equal(q, before)
+        off += float((p - q).detach().square().sum())
+        way += float((q - before).detach().square().sum())
     assert moved > len(list(model.parameters())) / 2
+    # In 8 bits a value at a tie may round the other way, and others after it.
+    share, near = (0.2, 0.01) if sys.argv[1] == "qat" else (0.001, 1e-5)
+    assert off < share**2 * way, (off, way)
+    torch.testing.assert_close(losses, shared, rtol=near, atol=1e-5)
 threads = [open(f"/proc/self/task/{t}/comm").read() for t in os.listdir("/proc/self/task")]
 assert not any("gloo" in name for name in threads), "they would outlive the interpreter"
 """
@@ -114,5 +120,15 @@ def test_the_command_trains_with_two_processes(tmp_path: Path) -> None:
     for folder, more in ((out, ()), (out / "qat", ("--qat", "--target", "cpu"))):
         found = json.loads(torchrun(*words, *options, *more))
         assert found["subnets"]["largest"]["images"] == 16
-        assert json.loads((folder / "run.json").read_text())["settings"]["processes"] == 2
+        assert json.loads((folder / "run.json").read_text())["processes"] == 2
     assert set(found["subnets"]["largest"]) >= {"fp32_top1", "lost_points"}
+    alone = subprocess.run(
+        [sys.executable, *words, *options, "--resume"],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=200,
+        check=False,
+    )
+    assert alone.returncode == 0, alone.stderr
+    assert "processes is 2, this run's is 1" in alone.stderr

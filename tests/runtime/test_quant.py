@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -13,29 +15,46 @@ from spacedsl.compiler import fold as compiler_fold
 from spacedsl.compiler import parameters
 from spacedsl.compiler.int8 import QMAX
 from spacedsl_runtime.elastic.modules import EPSILON
+from spacedsl_runtime.plan import Fixed
 from spacedsl_runtime.quant import lsq
 from spacedsl_runtime.quant.fake import ActivationQuantiser, WeightQuantiser
 from spacedsl_runtime.quant.fold import BIAS_MAX, Norm, fold
+from spacedsl_runtime.quant.fused import fake_activation, fake_fixed, fake_joined, fake_weight
 from tests.test_compiler_fold import check_sound
 
 SEEDS = st.integers(0, 2**16)
+
+Fake = Callable[..., Tensor]
 
 
 def noise(seed: int, *shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def fake_activation(x: Tensor, scale: Tensor, beta: Tensor) -> Tensor:
+def straight_activation(x: Tensor, scale: Tensor, beta: Tensor) -> Tensor:
+    """By straight-through estimates, operation by operation."""
     steps, step = lsq.activation_steps(x, scale, beta)
     return steps * step
+
+
+def straight_weight(weight: Tensor, scale: Tensor) -> Tensor:
+    steps, step = lsq.weight_steps(weight, scale)
+    return steps * step
+
+
+ACTIVATIONS = pytest.mark.parametrize("fake_activation", [straight_activation, fake_activation])
+"""Both ways to quantise: for evaluation and frozen norms, and for training."""
 
 
 def leaf(value: float) -> Tensor:
     return torch.tensor(value, dtype=torch.float64, requires_grad=True)
 
 
+@ACTIVATIONS
 @given(SEEDS, st.floats(0.01, 0.05), st.floats(-6, 1))
-def test_activations_are_what_the_integer_runtime_makes(seed: int, s: float, beta: float) -> None:
+def test_activations_are_what_the_integer_runtime_makes(
+    fake_activation: Fake, seed: int, s: float, beta: float
+) -> None:
     x = noise(seed, 2, 3, 5, 5) * 3
     scale = torch.tensor(s)
     found = fake_activation(x, scale, torch.tensor(beta))
@@ -45,8 +64,9 @@ def test_activations_are_what_the_integer_runtime_makes(seed: int, s: float, bet
     assert np.array_equal(found.numpy(), (steps - zero).astype(np.float32) * step)
 
 
+@ACTIVATIONS
 @given(SEEDS)
-def test_activation_gradients_are_the_closed_forms(seed: int) -> None:
+def test_activation_gradients_are_the_closed_forms(fake_activation: Fake, seed: int) -> None:
     x = (noise(seed, 1, 400) * 3).double().requires_grad_()
     s, beta = leaf(0.013), leaf(-1.0)
     torch.autograd.backward(fake_activation(x, s, beta).sum())
@@ -66,12 +86,12 @@ def test_activation_gradients_are_the_closed_forms(seed: int) -> None:
     assert torch.isclose(s.grad, d_s, rtol=1e-6)  # `factor` is exact, 0.013 and its inverse not
 
 
+@pytest.mark.parametrize("quantised", [straight_weight, fake_weight])
 @given(SEEDS)
-def test_weight_gradients_are_the_closed_forms(seed: int) -> None:
+def test_weight_gradients_are_the_closed_forms(quantised: Fake, seed: int) -> None:
     w = noise(seed, 8, 4, 3, 3).double().requires_grad_()
     s = leaf(0.015)
-    steps, step = lsq.weight_steps(w, s)
-    torch.autograd.backward((steps * step).sum())
+    torch.autograd.backward(quantised(w, s).sum())
     v = w.detach() / 0.015
     inside = v.round().abs() <= 127
     d_s = torch.where(inside, v.round() - v, v.sign() * 127).sum()
@@ -81,10 +101,13 @@ def test_weight_gradients_are_the_closed_forms(seed: int) -> None:
     assert torch.isclose(s.grad, d_s / np.sqrt(w.numel() * 127))
 
 
-def test_where_everything_clips_the_gradient_is_the_finite_difference() -> None:
+@ACTIVATIONS
+def test_where_everything_clips_the_gradient_is_the_finite_difference(
+    fake_activation: Fake,
+) -> None:
     """No rounding is in the way there, so the straight-through estimate is exact."""
     x = torch.full((1, 7), 50.0, dtype=torch.float64)
-    factor = lsq.gradient_scale(7, 255)
+    factor = lsq.activation_gradient(x)
 
     def top(s: float, beta: float) -> Tensor:
         s_, b_ = torch.tensor(s, dtype=torch.float64), torch.tensor(beta, dtype=torch.float64)
@@ -101,11 +124,79 @@ def test_where_everything_clips_the_gradient_is_the_finite_difference() -> None:
     assert torch.isclose(beta.grad, d_beta * factor, rtol=1e-3)
 
 
-def test_an_offset_beyond_the_grid_still_learns() -> None:
+@ACTIVATIONS
+def test_an_offset_beyond_the_grid_still_learns(fake_activation: Fake) -> None:
     x, s, beta = torch.full((1, 4), -9.0).double(), leaf(0.1), leaf(2.0)
     torch.autograd.backward(fake_activation(x, s, beta).sum())
     assert beta.grad is not None
     assert beta.grad > 0
+
+
+def gradients(run: Fake, *leaves: Tensor) -> tuple[Tensor, ...]:
+    """Values, and gradients of a loss that weighs every value differently."""
+    found = run(*leaves)
+    weighed = (found * torch.linspace(-1, 2, found.numel()).view(found.shape)).sum()
+    return found, *torch.autograd.grad(weighed, leaves)
+
+
+@given(SEEDS, st.floats(0.001, 0.1), st.floats(-8, 8), st.sampled_from([None, 0.02]))
+def test_fused_gradients_are_those_of_straight_through_estimates(
+    seed: int, s: float, offset: float, ceiling: float | None
+) -> None:
+    """In float64, beyond all bounds too: offsets off the grid, scales above their ceiling."""
+    x = (noise(seed, 3, 4, 5, 5) * 4).double().requires_grad_()
+    scale, beta = leaf(s), leaf(offset)
+
+    def straight(x: Tensor, scale: Tensor, beta: Tensor) -> Tensor:
+        active = lsq.straight_through(scale, scale.clamp(lsq.SCALE_FLOOR, ceiling))
+        return straight_activation(x, active, beta)
+
+    pairs = [
+        (straight, lambda x, s, b: fake_activation(x, s, b, ceiling), (x, scale, beta)),
+        (
+            lambda x, s: straight(x, s, x.new_zeros(())),
+            lambda x, s: fake_activation(x, s, None, ceiling),
+            (x, scale),
+        ),
+        (straight_weight, fake_weight, (x, scale)),
+    ]
+    for slow, fused, leaves in pairs:
+        for a, b in zip(gradients(slow, *leaves), gradients(fused, *leaves), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+
+
+@given(SEEDS, st.sampled_from([torch.add, torch.mul]), st.booleans())
+def test_sums_and_products_have_the_same_gradients(seed: int, join: Fake, spread: bool) -> None:
+    """Of two maps, or of a map and a gate of one value per channel."""
+    a = noise(seed, 3, 4, 5, 5).double().requires_grad_()
+    b = noise(seed + 1, 3, 4, *((1, 1) if spread else (5, 5))).double().requires_grad_()
+    leaves = (a, b, leaf(0.006), leaf(-0.7))
+    slow = gradients(lambda a, b, s, o: straight_activation(join(a, b), s, o), *leaves)
+    fused = gradients(lambda *leaves: fake_joined(join, *leaves), *leaves)
+    for x, y in zip(slow, fused, strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-9, atol=1e-9)
+
+
+@given(SEEDS)
+def test_fixed_quantisers_pass_gradients_within_their_range(seed: int) -> None:
+    x = (noise(seed, 2, 3, 6, 6) * 5).double().requires_grad_()
+    gate = Fixed(6 / 255, 1 / 255, 0)
+    found, slope = gradients(lambda x: fake_fixed(x, gate, 3.0), x)
+    plain, wanted = gradients(torch.nn.functional.hardsigmoid, x)
+    assert (found - plain).abs().max() <= 0.501 / 255
+    edge = ((x.abs() - 3).abs() < 6 / 255).detach()
+    torch.testing.assert_close(slope.masked_fill(edge, 0), wanted.masked_fill(edge, 0))
+
+
+@given(SEEDS)
+def test_the_gradient_scale_does_not_count_the_batch(seed: int) -> None:
+    """A loss that is a mean over images has the same gradients for twice the same images."""
+    x, found = noise(seed, 4, 3, 5, 5) * 2, []
+    for images in (x, torch.cat([x, x])):
+        scale, beta = leaf(0.01), leaf(-0.5)
+        y = fake_activation(images.double(), scale, beta).square().flatten(1).sum(1).mean()
+        found.append(torch.stack(torch.autograd.grad(y, (scale, beta))))
+    torch.testing.assert_close(*found)
 
 
 @given(SEEDS)
@@ -115,8 +206,7 @@ def test_the_first_weight_scale_clips_nothing(seed: int) -> None:
     quantiser = WeightQuantiser(w)
     integers = lsq.quantise_weight(w, quantiser.scale)
     assert integers.abs().max() == 127
-    steps, step = quantiser(w)
-    assert (steps * step - w).abs().max() <= quantiser.scale * 0.5001
+    assert (quantiser(w) - w).abs().max() <= quantiser.scale * 0.5001
 
 
 @given(SEEDS, st.booleans())
@@ -128,8 +218,7 @@ def test_a_started_quantiser_holds_its_range(seed: int, fixed: bool) -> None:
     assert 0 <= zero <= 255
     assert zero == 0 or not fixed
     wanted = x.clamp_min(0) if fixed else x
-    steps, step = quantiser(x)
-    assert (steps * step - wanted).abs().max() <= scale * 1.001
+    assert (quantiser(x) - wanted).abs().max() <= scale * 1.001
     ActivationQuantiser().start(torch.zeros(2, 2))
 
 

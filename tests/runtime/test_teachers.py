@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from spacedsl.ir.space import Space
+from spacedsl_runtime.data.decode import whole
 from spacedsl_runtime.data.views import plain_view, to_array
 from spacedsl_runtime.distill.efficientnet_lite import SCALES, EfficientNetLite, load_lite
 from spacedsl_runtime.distill.teacher import Boundary, Part, Teacher, cut, open_teacher
@@ -51,7 +52,7 @@ def test_lite0_knows_a_palace_and_a_daisy(lite0: Teacher) -> None:
 
     for name, label in (("china.jpg", 698), ("flower.jpg", 985)):
         photo = Image.fromarray(load_sample_image(name))
-        view = torch.tensor(to_array(plain_view(photo, 224, "photo")))[None]
+        view = torch.tensor(to_array(plain_view(whole(photo), 224, "photo")))[None]
         logits = lite0.network(lite0.normalise(view))
         assert int(logits.argmax()) == label
 

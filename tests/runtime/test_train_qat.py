@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -17,8 +18,14 @@ from spacedsl_runtime.elastic.supernet import Supernet
 from spacedsl_runtime.errors import CheckpointError, DivergedError, RecipeError, RunError
 from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.train.losses import adaptive_alpha_divergence, kl_divergence
-from spacedsl_runtime.train.optimise import optimiser_of
-from spacedsl_runtime.train.quantise import QAT_FOLDER, fp32_scores, fp32_settings, fp32_stamp
+from spacedsl_runtime.train.optimise import optimiser_of, set_rate
+from spacedsl_runtime.train.quantise import (
+    QAT_FOLDER,
+    fp32_scores,
+    fp32_settings,
+    fp32_stamp,
+    scales_moved,
+)
 from spacedsl_runtime.train.recipe import Recipe, held_out, qat_recipe_for, training_part
 from spacedsl_runtime.train.run import ABOUT, CHECKPOINT, METRICS, PLAN
 from tests.runtime.training import (
@@ -99,16 +106,57 @@ def test_it_starts_from_the_trained_weights(fp32: Path, tmp_path: Path) -> None:
         assert abs(score.top1 - known[score.words]["top1"]) <= 0.15
 
 
-def test_weights_and_quantisers_learn_at_rates_of_their_own(fp32: Path, tmp_path: Path) -> None:
-    plan = read_plan(mini_json(PAGE, "cpu"), "supernet")
-    qat = QatSupernet(load_supernet(plan, 1, 10))
+def test_metrics_say_how_far_scales_moved(fp32: Path, whole: Path, tmp_path: Path) -> None:
+    begun, ended = weights(whole), {}
+    for name in [n for n in begun if n.startswith("begun.")]:
+        ended[name] = abs(float(begun[f"model.{name.removeprefix('begun.')}"] / begun[name]) - 1)
+    moved = scales_moved(whole)
+    assert moved["largest"] == pytest.approx(max(ended.values()), rel=1e-3)
+    assert 0 < moved["median"] < moved["largest"] < 6 * 0.001
+    assert moved["median"] == pytest.approx(float(np.median(list(ended.values()))), rel=0.5)
+    run(qat_job(fp32, tmp_path / "frozen", quantiser_lr=0.0))
+    assert scales_moved(tmp_path / "frozen") == {"median": 0.0, "largest": 0.0}
+    assert scales_moved(fp32) == {}
+
+
+def started_mini() -> QatSupernet:
+    qat = QatSupernet(load_supernet(read_plan(mini_json(PAGE, "cpu"), "supernet"), 1, 10))
     shapes = qat.covering(random.Random(0))
     qat.start(shapes, [torch.randn(4, 1, s.resolution, s.resolution) for s in shapes])
+    return qat
+
+
+def test_weights_and_quantisers_learn_at_rates_of_their_own() -> None:
+    qat = started_mini()
     recipe = Recipe(steps=2, batch=8, lr=0.1, warmup=0, weight_decay=1e-4, quantiser_lr=0.001)
     _, others, quantisers = optimiser_of(qat, recipe).param_groups
     assert quantisers["weight_decay"] == others["weight_decay"] == 0
-    assert 0.1 * quantisers["share"] == pytest.approx(0.001)
     assert {id(p) for p in quantisers["params"]} == {id(p) for p in qat.quantiser_parameters()}
+
+
+def test_a_scale_moves_by_a_share_of_itself_however_small_its_gradient() -> None:
+    """Gradients that always say the same move it by the rate; those that change their minds, by
+    less. An offset moves by as much of the 8-bit range."""
+    qat, generator = started_mini(), torch.Generator().manual_seed(0)
+    recipe = Recipe(steps=2, batch=8, lr=0.1, warmup=0, weight_decay=1e-4, quantiser_lr=0.01)
+    optimiser = optimiser_of(qat, recipe)
+    scales = [p for n, p in qat.named_parameters() if n.endswith(".scale")]
+    offset = next(q for q in qat.edges.values() if not q.fixed)
+    steady, torn = scales[: len(scales) // 2], scales[len(scales) // 2 :]
+    before = [float(p.detach()) for p in scales]
+    for step in range(30):
+        for p in steady:
+            p.grad = 1e-9 * torch.rand((), generator=generator)
+        for p in torn:
+            p.grad = torch.tensor(1e-3 if step % 2 else -1e-9)
+        offset.beta.grad = torch.tensor(-1e-8)
+        at, unit = float(offset.beta.detach()), 255 * float(offset.scale.detach())
+        set_rate(optimiser, 0.1)
+        optimiser.step()
+    moved = [float(p.detach()) / b - 1 for p, b in zip(scales, before, strict=True)]
+    assert all(-0.27 < m < -0.2 for m in moved[: len(steady)])
+    assert all(abs(m) < 0.03 for m in moved[len(steady) :])
+    assert float(offset.beta.detach()) - at == pytest.approx(0.01 * unit, rel=0.1)
 
 
 def test_what_is_not_said_is_the_fp32_trainings(fp32: Path) -> None:
@@ -168,7 +216,7 @@ def test_what_it_needs_of_the_fp32_training(fp32: Path, tmp_path: Path) -> None:
 def test_other_settings_and_other_fp32_weights_are_refused(
     fp32: Path, whole: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(RunError, match=r"quantiser_lr is 0\.0001, this run's is 0\.01"):
+    with pytest.raises(RunError, match=r"quantiser_lr is 0\.001, this run's is 0\.01"):
         run(qat_job(fp32, whole, quantiser_lr=0.01), resume=True)
     other = tmp_path / "other"
     run(job(other, steps=30, lr=0.2, batch=32, holdout=20, seed=1))

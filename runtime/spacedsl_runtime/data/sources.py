@@ -1,24 +1,19 @@
-"""Data by name: `digits`, `fashion-mnist`, `imagefolder:PATH`, `photos:DIR`. Imports no torch."""
+"""Data by name: `digits`, `fashion-mnist`, `imagefolder:PATH`, `photos:DIR`, `webdataset:WHERE`.
+Imports no torch."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 
 import numpy as np
 
+from spacedsl_runtime.data.decode import decoder_of
+from spacedsl_runtime.data.folders import shown
 from spacedsl_runtime.data.idx import read_idx
-from spacedsl_runtime.data.split import (
-    SUFFIXES,
-    Bytes,
-    Data,
-    Files,
-    Labels,
-    Pixels,
-    hash_of_files,
-    hash_of_pixels,
-)
+from spacedsl_runtime.data.imagefolder import open_imagefolder, open_photos
+from spacedsl_runtime.data.shards import open_webdataset
+from spacedsl_runtime.data.split import Bytes, Data, Labels, Pixels, hash_of_pixels
 from spacedsl_runtime.errors import DataError
 
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
@@ -29,18 +24,17 @@ FASHION_LABELS = (
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
 
-KNOWN = "digits, fashion-mnist[:DIR], imagefolder:PATH, photos:DIR"
+KNOWN = "digits, fashion-mnist[:DIR], imagefolder:PATH, photos:DIR, webdataset:WHERE"
 PADDED = 32
 """Side of what 28 x 28 is padded to, in pixels."""
 
-HELD_OUT = 10
-"""Of a folder without a test split every tenth image of a class is held out."""
-
-TEST_FOLDERS = ("val", "test", "validation")
+IMAGES = {"imagefolder": open_imagefolder, "photos": open_photos, "webdataset": open_webdataset}
+"""What is read from files."""
 
 
-def open_data(spec: str) -> Data:
-    """The data that `spec` names. Raises `DataError`."""
+def open_data(spec: str, decoder: str | None = None) -> Data:
+    """The data that `spec` names; `decoder`: of JPEG files, else the fastest that is installed.
+    Raises `DataError`."""
     kind, _, where = spec.partition(":")
     if importlib.util.find_spec("PIL") is None:
         raise DataError("data need the package Pillow", "pip install 'spacedsl[train]'")
@@ -48,11 +42,9 @@ def open_data(spec: str) -> Data:
         return _digits()
     if kind == "fashion-mnist":
         return _fashion_mnist(spec, Path(where) if where else FASHION_MNIST)
-    if kind == "imagefolder" and where:
-        return _imagefolder(spec, Path(where))
-    if kind == "photos" and where:
-        return _photos(spec, Path(where))
-    raise DataError(f"unknown data `{spec}`", f"known: {KNOWN}")
+    if kind in IMAGES and where:
+        return IMAGES[kind](spec, Path(where), decoder_of(decoder))
+    raise DataError(f"unknown data `{shown(spec)}`", f"known: {KNOWN}")
 
 
 def _digits() -> Data:
@@ -97,85 +89,3 @@ def _idx_pair(folder: Path, name: str) -> Pixels:
     edge = max(0, (PADDED - height) // 2)
     padded: Bytes = np.pad(images, ((0, 0), (edge, edge), (edge, edge)))
     return Pixels(padded, labels.astype(np.int64))
-
-
-def _imagefolder(spec: str, root: Path) -> Data:
-    """PATH/train/CLASS/image and PATH/val/CLASS/image, or PATH/CLASS/image."""
-    if not root.is_dir():
-        raise DataError(f"there is no folder {root}")
-    parts = [root / name for name in TEST_FOLDERS if (root / name).is_dir()]
-    if (root / "train").is_dir():
-        if not parts:
-            raise DataError(f"{root} has `train`, but none of {', '.join(TEST_FOLDERS)}")
-        labels = _classes(root / "train")
-        _same_classes(root / "train", labels, parts[0], _classes(parts[0]))
-        train, test = _labelled(root / "train", labels), _labelled(parts[0], labels)
-    else:
-        labels = _classes(root)
-        train, test = _held_out(_labelled(root, labels))
-    return Data(spec, hash_of_files(train, test), 3, labels, train, test, "photo")
-
-
-def _classes(folder: Path) -> tuple[str, ...]:
-    found = tuple(sorted(p.name for p in folder.iterdir() if p.is_dir()))
-    if not found:
-        help = "expected: FOLDER/train/CLASS/image and FOLDER/val/CLASS/image"
-        raise DataError(f"{folder} has no folders of classes", help)
-    return found
-
-
-def _same_classes(
-    train: Path, train_labels: tuple[str, ...], test: Path, test_labels: tuple[str, ...]
-) -> None:
-    for here, mine, there, others in (
-        (train, train_labels, test, test_labels),
-        (test, test_labels, train, train_labels),
-    ):
-        if alone := sorted(set(mine) - set(others)):
-            shown = ", ".join(alone[:5]) + (", ..." if len(alone) > 5 else "")
-            raise DataError(f"{here} has classes that {there} has not: {shown}")
-
-
-def _labelled(folder: Path, labels: tuple[str, ...]) -> Files:
-    paths: list[str] = []
-    numbers: list[int] = []
-    for number, label in enumerate(labels):
-        found = _images_below(folder, label)
-        if not found:
-            raise DataError(f"{folder / label} has no images ({', '.join(SUFFIXES)})")
-        paths += found
-        numbers += [number] * len(found)
-    return Files(folder, tuple(paths), np.array(numbers, np.int64))
-
-
-def _images_below(root: Path, below: str = "") -> list[str]:
-    """Paths relative to root, in an order that no file system decides."""
-    found: list[str] = []
-    for folder, _, names in os.walk(root / below):
-        here = Path(folder).relative_to(root)
-        found += [str(here / n) for n in names if n.lower().endswith(SUFFIXES)]
-    return sorted(found)
-
-
-def _held_out(whole: Files) -> tuple[Files, Files]:
-    seen: dict[int, int] = {}
-    held = np.zeros(len(whole.labels), bool)
-    for i, label in enumerate(whole.labels.tolist()):
-        seen[label] = seen.get(label, 0) + 1
-        held[i] = seen[label] % HELD_OUT == 0
-    if not held.any():
-        message = f"{whole.root}: no class has {HELD_OUT} images, so none is held out for tests"
-        raise DataError(message, "make PATH/train/CLASS and PATH/val/CLASS")
-
-    return whole.some(np.flatnonzero(~held)), whole.some(np.flatnonzero(held))
-
-
-def _photos(spec: str, root: Path) -> Data:
-    """All images below a folder, without labels; the same for training and tests."""
-    if not root.is_dir():
-        raise DataError(f"there is no folder {root}")
-    paths = tuple(_images_below(root))
-    if not paths:
-        raise DataError(f"{root} has no images ({', '.join(SUFFIXES)})")
-    split = Files(root, paths, np.zeros(len(paths), np.int64))
-    return Data(spec, hash_of_files(split), 3, (), split, split, "photo")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spacedsl_runtime.data.decode import Decoder, Source, open_source, whole
+from spacedsl_runtime.data.folders import shown
 from spacedsl_runtime.errors import DataError
 
 if TYPE_CHECKING:
@@ -18,22 +21,13 @@ if TYPE_CHECKING:
 
 Bytes = NDArray[np.uint8]
 Labels = NDArray[np.int64]
+Indices = NDArray[np.int64]
 
 Augment = Literal["photo", "shift", "shift-flip"]
 """How training views differ from plain ones (`views.py`)."""
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm")
-MAX_PIXELS = 64 << 20
-"""Of one image: a file of some bytes can claim to hold any number."""
-
-
-class UnreadableError(Exception):
-    """An image that cannot be decoded: its name and why."""
-
-    def __init__(self, name: str, why: str) -> None:
-        super().__init__(name, why)
-        self.name, self.why = name, why
+MAX_BYTES = 1 << 28
+"""Of one file."""
 
 
 @runtime_checkable
@@ -44,10 +38,13 @@ class Split(Protocol):
     def labels(self) -> Labels:
         """(N,)."""
 
-    def image(self, index: int) -> Image:
-        """A grey or RGB image. Raises `UnreadableError`."""
+    def source(self, index: int) -> Source:
+        """A grey or RGB image, to be decoded. Raises `UnreadableError`."""
 
-    def some(self, indices: NDArray[np.int64]) -> Split:
+    def image(self, index: int) -> Image:
+        """The same, decoded."""
+
+    def some(self, indices: Indices) -> Split:
         """The images at `indices`, in that order."""
 
 
@@ -58,13 +55,17 @@ class Pixels:
     pixels: Bytes = field(repr=False)
     labels: Labels = field(repr=False)
 
+    def source(self, index: int) -> Source:
+        """A grey image."""
+        return whole(self.image(index))
+
     def image(self, index: int) -> Image:
         """A grey image."""
         from PIL import Image
 
         return Image.fromarray(self.pixels[index])
 
-    def some(self, indices: NDArray[np.int64]) -> Pixels:
+    def some(self, indices: Indices) -> Pixels:
         """The images at `indices`."""
         return Pixels(self.pixels[indices], self.labels[indices])
 
@@ -76,32 +77,28 @@ class Files:
     root: Path
     paths: tuple[str, ...] = field(repr=False)
     labels: Labels = field(repr=False)
+    decoder: Decoder
+
+    def source(self, index: int) -> Source:
+        """An RGB image, its orientation as stored (like torchvision). Raises `UnreadableError`."""
+        path = self.root / self.paths[index]
+        return open_source(shown(str(path)), lambda: read_bytes(path), self.decoder)
 
     def image(self, index: int) -> Image:
-        """An RGB image, its orientation as stored (like torchvision). Raises `UnreadableError`."""
-        from PIL import Image
+        """The same, decoded."""
+        return self.source(index).decode(1)
 
-        path = self.root / self.paths[index]
-        try:
-            with Image.open(path, formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise ValueError(f"{width} x {height} pixels are too many")
-                return image.convert("RGB")
-        except Exception as error:  # decoders raise whatever they meet in a damaged file
-            raise UnreadableError(str(path), str(error) or type(error).__name__) from None
-
-    def some(self, indices: NDArray[np.int64]) -> Files:
+    def some(self, indices: Indices) -> Files:
         """The images at `indices`."""
         paths = tuple(self.paths[i] for i in indices.tolist())
-        return Files(self.root, paths, self.labels[indices])
+        return replace(self, paths=paths, labels=self.labels[indices])
 
 
 @dataclass(frozen=True)
 class Data:
     """`spec` as on the command line; `hash` tells two data sets apart (labels and pixels, or
-    names and sizes of files). `labels`: names of the classes, empty
-    for unlabelled images."""
+    names and sizes of files). `labels`: names of the classes, empty for unlabelled images.
+    `decoder`: of files. `left_out`: what of a folder is not read and why, on one line."""
 
     spec: str
     hash: str
@@ -110,11 +107,22 @@ class Data:
     train: Split
     test: Split
     augment: Augment
+    decoder: Decoder | None = None
+    left_out: str = ""
 
     @property
     def classes(self) -> int:
         """How many classes."""
         return len(self.labels)
+
+
+def read_bytes(path: Path) -> bytes:
+    """A whole file. Raises `ValueError` for one that is too large."""
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"the file has more than {MAX_BYTES:,} bytes")
+    return data
 
 
 class Unreadables:
@@ -159,6 +167,6 @@ def hash_of_files(*splits: Files) -> str:
     for split in splits:
         for path, label in zip(split.paths, split.labels, strict=True):
             size = (split.root / path).stat().st_size
-            digest.update(f"{path}\0{size}\0{label}\n".encode())
+            digest.update(os.fsencode(path) + f"\0{size}\0{label}\n".encode())
         digest.update(b"\n")
     return digest.hexdigest()

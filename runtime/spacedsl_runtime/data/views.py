@@ -5,14 +5,18 @@ of their own, so that they depend on no other image and on no worker."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from math import exp, log, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spacedsl_runtime.data.split import Augment, Bytes, Labels, Split, UnreadableError, Unreadables
+from spacedsl_runtime.data.decode import SMALLER, Source, UnreadableError
+from spacedsl_runtime.data.split import Augment, Bytes, Labels, Pixels, Split, Unreadables
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,33 +31,41 @@ AREA, RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
 """Of the crops of photos (Szegedy et al., CVPR 2015)."""
 
 
-def plain_view(image: Image, size: int, augment: Augment) -> Image:
+SHARP = 2
+"""How many times larger than a view what it is made of is decoded at least: at 2 views keep 98 % of
+the gradient energy of those that are made of whole images, at 1 they keep 90 to 96 %."""
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
+
+
+def plain_view(source: Source, size: int, augment: Augment) -> Image:
     """size x size: a photo's centre, any other image whole."""
     if augment != "photo":
-        return _resized(image, size)
-    width, height = image.size
+        return _resized(source, size)
+    width, height = source.extent
     side = min(width, height) * CROP_SHARE
     left, top = (width - side) / 2, (height - side) / 2
-    return _resized(image, size, (left, top, left + side, top + side))
+    return _resized(source, size, (left, top, left + side, top + side))
 
 
-def training_view(image: Image, size: int, augment: Augment, rng: np.random.Generator) -> Image:
+def training_view(source: Source, size: int, augment: Augment, rng: np.random.Generator) -> Image:
     """size x size: of a photo a random crop, mirrored or not; of any other image a random shift,
     mirrored or not where mirroring keeps its class."""
     from PIL.Image import Transpose
 
     if augment == "photo":
-        view = _resized(image, size, _crop(image.size, rng))
+        view = _resized(source, size, _crop(source.extent, rng))
     else:
         reach = round(size * SHIFT_SHARE)
         dx, dy = (int(d) for d in rng.integers(-reach, reach + 1, 2))
-        view = _resized(image, size).crop((dx, dy, dx + size, dy + size))
+        view = _resized(source, size).crop((dx, dy, dx + size, dy + size))
     if augment != "shift" and rng.random() < 0.5:
         view = view.transpose(Transpose.FLIP_LEFT_RIGHT)
     return view
 
 
-def _crop(extent: tuple[int, int], rng: np.random.Generator) -> tuple[float, float, float, float]:
+def _crop(extent: tuple[int, int], rng: np.random.Generator) -> Box:
     """A random part of an image: its area and ratio uniform in their ranges where that fits."""
     width, height = extent
     for _ in range(10):
@@ -68,14 +80,19 @@ def _crop(extent: tuple[int, int], rng: np.random.Generator) -> tuple[float, flo
     return left, top, left + side, top + side
 
 
-def _resized(
-    image: Image, size: int, box: tuple[float, float, float, float] | None = None
-) -> Image:
+def _resized(source: Source, size: int, box: Box | None = None) -> Image:
+    """A part of an image, decoded as small as it may be."""
     from PIL.Image import Resampling
 
-    if box is None and image.size == (size, size):
-        return image
-    return image.resize((size, size), Resampling.BILINEAR, box)
+    width, height = source.extent
+    if box is None and (width, height) == (size, size):
+        return source.decode(1)
+    left, top, right, bottom = box or (0.0, 0.0, float(width), float(height))
+    spare = min(right - left, bottom - top) / (size * SHARP)
+    image = source.decode(next((by for by in SMALLER if by <= spare), 1))
+    x, y = image.width / width, image.height / height
+    part = (left * x, top * y, min(right * x, image.width), min(bottom * y, image.height))
+    return image.resize((size, size), Resampling.BILINEAR, part)
 
 
 def to_array(image: Image) -> Bytes:
@@ -96,18 +113,53 @@ def plain_batches(
     split: Split, size: int, augment: Augment, batch: int, unreadables: Unreadables
 ) -> Iterator[tuple[Bytes, Labels]]:
     """All plain views in order: (N, C, size, size) and labels (N,). Unreadable images are left
-    out. Raises `DataError` for too many of them."""
+    out. Files are read by threads, a batch ahead. Raises `DataError` for too many of them."""
+
+    def view(index: int) -> Bytes | UnreadableError:
+        try:
+            return to_array(plain_view(split.source(index), size, augment))
+        except UnreadableError as error:
+            return error
+
     count = len(split.labels)
-    for start in range(0, count, batch):
+    parts = (range(i, min(i + batch, count)) for i in range(0, count, batch))
+    for indices, views in _mapped(view, parts, serial=isinstance(split, Pixels)):
         found: list[Bytes] = []
         labels: list[int] = []
-        for index in range(start, min(start + batch, count)):
-            try:
-                view = plain_view(split.image(index), size, augment)
-            except UnreadableError as error:
-                unreadables.add(error.name, error.why)
-                continue
-            found.append(to_array(view))
-            labels.append(int(split.labels[index]))
+        for index, made in zip(indices, views, strict=True):
+            if isinstance(made, UnreadableError):
+                unreadables.add(made.name, made.why)
+            else:
+                found.append(made)
+                labels.append(int(split.labels[index]))
         if found:
             yield np.stack(found), np.array(labels, np.int64)
+
+
+Made = Bytes | UnreadableError
+
+
+def _mapped(
+    make: Callable[[int], Made], parts: Iterable[range], *, serial: bool
+) -> Iterator[tuple[range, Iterable[Made]]]:
+    """Every part and what is made of its indices; with threads one part ahead."""
+    if serial:
+        for part in parts:
+            yield part, map(make, part)
+        return
+    pool = ThreadPoolExecutor(cores())
+    try:
+        waiting: deque[tuple[range, Iterable[Made]]] = deque()
+        for part in parts:
+            waiting.append((part, pool.map(make, part)))
+            if len(waiting) > 1:
+                yield waiting.popleft()
+        yield from waiting
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def cores() -> int:
+    """How many CPU cores this process may use."""
+    found = getattr(os, "sched_getaffinity", None)
+    return len(found(0)) if found else os.cpu_count() or 1

@@ -52,7 +52,7 @@ class FeatureCache:
 
     def keep(self, name: str, maps: Maps) -> None:
         """Keep the maps (all of the teacher's) where there is room."""
-        tensors = {str(i): maps[i].contiguous() for i in self.used}
+        tensors = {str(i): maps[i].cpu().contiguous() for i in self.used}
         size = sum(t.numel() * t.element_size() for t in tensors.values())
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

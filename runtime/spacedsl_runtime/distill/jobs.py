@@ -18,6 +18,7 @@ from spacedsl_runtime.distill.table import Row
 from spacedsl_runtime.distill.teacher import Teacher, check_data, open_teacher
 from spacedsl_runtime.errors import DataError, DivergedError, TeacherError
 from spacedsl_runtime.train.batches import Normalise
+from spacedsl_runtime.train.device import device_of
 from spacedsl_runtime.train.evaluate import Evaluation
 from spacedsl_runtime.train.loop import LOG_STEPS
 
@@ -28,45 +29,48 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Sources:
-    """What a distillation learns from: `data` and `teacher` as on the command line."""
+    """What a distillation learns from: `data`, `teacher` and `decoder` as on the command line."""
 
     data: str
     teacher: str
     seed: int
+    decoder: str | None = None
 
 
 @dataclass(frozen=True)
 class Opened:
-    """Data and teacher, which fit each other, in this process."""
+    """Data and teacher, which fit each other, in this process; the teacher is on `device`."""
 
     data: Data
     teacher: Teacher
     unreadables: Unreadables
+    device: torch.device
 
 
-def open_sources(sources: Sources, warn: Warn) -> Opened:
-    """Raises `DataError`, `TeacherError`, `CheckpointError`."""
-    data = open_data(sources.data)
+def open_sources(sources: Sources, warn: Warn, device: str = "cpu") -> Opened:
+    """Raises `DataError`, `TeacherError`, `CheckpointError`, `RecipeError` for a device that is not
+    there."""
+    data, here = open_data(sources.data, sources.decoder), device_of(device)
     unreadables = Unreadables(unreadable_limit(len(data.train.labels)), warn)
-    cpu = torch.device("cpu")
 
     def calibration(normalise: Normalise, resolution: int) -> Iterable[Tensor]:
-        return Evaluation(data, normalise, sources.seed, cpu, unreadables).calibration(resolution)
+        return Evaluation(data, normalise, sources.seed, here, unreadables).calibration(resolution)
 
-    teacher = open_teacher(sources.teacher, calibration)
+    teacher = open_teacher(sources.teacher, calibration, here)
     check_data(teacher, data)
-    return Opened(data, teacher, unreadables)
+    return Opened(data, teacher, unreadables, here)
 
 
 @dataclass(frozen=True)
 class Setting:
     """What the jobs of a distillation share; `data_hash` and `teacher_hash` are what every process
-    must find. `threads` per process, None for torch's own choice."""
+    must find. `threads` per process, None for torch's own choice; `device` is `cpu` or `cuda`."""
 
     sources: Sources
     data_hash: str
     teacher_hash: str
     threads: int | None
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ def _opened_here(setting: Setting) -> tuple[Opened, list[str]]:
     if setting.threads is not None:
         torch.set_num_threads(setting.threads)
     warnings: list[str] = []
-    found = open_sources(setting.sources, warnings.append)
+    found = open_sources(setting.sources, warnings.append, setting.device)
     if found.data.hash != setting.data_hash:
         raise DataError(
             f"{setting.sources.data} holds other data in this process than at the start"
@@ -118,7 +122,9 @@ def run_job(opened: Opened, job: loop.BkdJob, watch: loop.Watch, warn: Warn) -> 
     for _ in range(ATTEMPTS):
         metrics.clear()
         try:
-            rows = loop.distill(job, opened.teacher, opened.data, opened.unreadables, seen)
+            rows = loop.distill(
+                job, opened.teacher, opened.data, opened.unreadables, seen, opened.device
+            )
             return Outcome(rows, metrics=tuple(metrics))
         except DivergedError as error:  # it would diverge again
             why = str(error)

@@ -6,8 +6,10 @@ imitate the teacher's map after the stage, given its map before (SpaceEvo, Sec. 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 
 import torch
@@ -19,12 +21,13 @@ from spacedsl_runtime.distill.loss import Definition, nsr_loss
 from spacedsl_runtime.distill.quantised import QatBkdStage
 from spacedsl_runtime.distill.stage import BkdStage, load_bkd_stage
 from spacedsl_runtime.distill.table import EVALUATED, Maps, Row, evaluate, substages
-from spacedsl_runtime.distill.teacher import Teacher, check_data
+from spacedsl_runtime.distill.teacher import CPU, Teacher, check_data
 from spacedsl_runtime.elastic.functional import to_channels_last
 from spacedsl_runtime.errors import DivergedError
 from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.subnet import Subnet, describe
-from spacedsl_runtime.train.batches import batches, resized
+from spacedsl_runtime.train.batches import batches
+from spacedsl_runtime.train.device import UNDER_WAY, Arriving, arriving, autocast, kernels
 from spacedsl_runtime.train.evaluate import Evaluation, distinct
 from spacedsl_runtime.train.parallel import World
 from spacedsl_runtime.train.recipe import Recipe
@@ -43,7 +46,8 @@ class BkdJob:
     `resolutions` are those that it is trained and evaluated at; `samples` sub-stages per width
     window and resolution are evaluated. `lsq`: LSQ+ after the FP32 training `recipe`, whose seed it
     has; the losses are then those of the INT8 arithmetic that the plan's target does. `cache`,
-    which changes no result, is of jobs with the same seed, resolutions and images."""
+    which changes no result, is of jobs with the same seed, resolutions and images. Nor do
+    `workers`, the processes that read images."""
 
     plan: Plan
     boundaries: tuple[int, int]
@@ -53,6 +57,7 @@ class BkdJob:
     lsq: Recipe | None = None
     definition: Definition = "teacher"
     cache: FeatureCache | None = None
+    workers: int = 0
 
     @property
     def steps(self) -> int:
@@ -65,18 +70,34 @@ Watch = Callable[[int, Mapping[str, float]], None]
 
 
 def distill(
-    job: BkdJob, teacher: Teacher, data: Data, unreadables: Unreadables, watch: Watch
+    job: BkdJob,
+    teacher: Teacher,
+    data: Data,
+    unreadables: Unreadables,
+    watch: Watch,
+    device: torch.device = CPU,
 ) -> tuple[Row, ...]:
-    """Train one job and evaluate its sub-stages. The same for the same arguments. Raises
-    `DivergedError`, `DataError`, `TeacherError` for a teacher of other channels than the data."""
+    """Train one job on the device that the teacher is on, and evaluate its sub-stages. The same
+    for the same arguments. Raises `DivergedError`, `DataError`, `TeacherError` for a teacher of
+    other channels than the data."""
+    with kernels(device, job.recipe.precision, deterministic=True):
+        return _distill(job, teacher, data, unreadables, watch, device)
+
+
+def _distill(
+    job: BkdJob,
+    teacher: Teacher,
+    data: Data,
+    unreadables: Unreadables,
+    watch: Watch,
+    device: torch.device,
+) -> tuple[Row, ...]:
     check_data(teacher, data)
     before, after = (teacher.boundaries[i] for i in job.boundaries)
-    stage = load_bkd_stage(job.plan, before.width, after.width, job.recipe.seed).train()
-    training = _Training(job, teacher, data, unreadables, watch)
+    stage = load_bkd_stage(job.plan, before.width, after.width, job.recipe.seed).to(device).train()
+    training = _Training(job, teacher, data, unreadables, watch, device)
     training(stage, [{"params": list(stage.parameters()), "rate": job.recipe.lr}], job.recipe, 0)
-    evaluation = Evaluation(
-        data, teacher.normalise, job.recipe.seed, torch.device("cpu"), unreadables
-    )
+    evaluation = Evaluation(data, teacher.normalise, job.recipe.seed, device, unreadables)
     drawn = {r: list(substages(job.plan, job.samples, job.recipe.seed, r)) for r in job.resolutions}
     trained: BkdStage | QatBkdStage = stage
     if job.lsq is not None:
@@ -123,6 +144,7 @@ class _Training:
     data: Data
     unreadables: Unreadables
     watch: Watch
+    device: torch.device
 
     def __call__(
         self,
@@ -132,35 +154,47 @@ class _Training:
         first: int,
     ) -> None:
         """Steps `first`, ... of the job; `rate` of a group is its learning rate at the peak."""
-        adam = torch.optim.Adam(groups, recipe.lr, weight_decay=recipe.weight_decay)
+        fused = self.device.type == "cuda" or None
+        adam = torch.optim.Adam(groups, recipe.lr, weight_decay=recipe.weight_decay, fused=fused)
+        launched: deque[tuple[int, dict[str, Subnet], Arriving]] = deque()
         for step, (given, wanted) in self._steps(recipe, first):
             _, chosen = paths(self.job, stage, step)
             adam.zero_grad(set_to_none=True)
-            losses = {n: self._backward(stage, s, given, wanted) for n, s in chosen.items()}
-            for name, loss in losses.items():
-                if loss - loss != 0:
-                    raise self._diverged(step, loss, name, chosen[name])
+            losses = [self._backward(stage, s, given, wanted, recipe) for s in chosen.values()]
             parameters = [p for group in adam.param_groups for p in group["params"]]
             nn.utils.clip_grad_value_(parameters, recipe.clip)
             share = recipe.lr_at(step - first) / recipe.lr if recipe.lr else 0.0
             for group in adam.param_groups:
                 group["lr"] = group["rate"] * share
             adam.step()
+            launched.append((step, chosen, arriving(torch.stack(losses))))
+            self._settle(launched, UNDER_WAY[self.device.type])
+        self._settle(launched, 0)
+
+    def _settle(self, launched: deque[tuple[int, dict[str, Subnet], Arriving]], most: int) -> None:
+        """Wait until at most so many steps are under way; check and tell the losses of the others.
+        Raises `DivergedError`."""
+        while len(launched) > most:
+            step, chosen, values = launched.popleft()
+            losses = dict(zip(chosen, values.read(), strict=True))
+            for name, loss in losses.items():
+                if loss - loss != 0:
+                    raise self._diverged(step, loss, name, chosen[name])
             self.watch(step + 1, losses)
 
     def _steps(self, recipe: Recipe, first: int) -> Iterator[tuple[int, Maps]]:
         """Steps and the teacher's maps; images are read where the maps are not kept."""
-        whole, size = replace(recipe, steps=first + recipe.steps), max(self.job.resolutions)
+        whole = replace(recipe, steps=first + recipe.steps)
         step = first
         while step < whole.steps:
             if kept := self._kept(f"step{step}"):
                 yield step, kept
                 step += 1
                 continue
-            found = batches(self.data, whole, size, step, World(), self.unreadables)
-            for views, _ in found:
-                images = resized(self.teacher.normalise(views), resolution_at(self.job, step))
-                yield step, self.maps(f"step{step}", images)
+            size = partial(resolution_at, self.job)
+            rest = (World(), self.unreadables, self.job.workers, self.device)
+            for views, _ in batches(self.data, whole, size, step, *rest):
+                yield step, self.maps(f"step{step}", self.teacher.normalise(views))
                 step += 1
                 if self._kept(f"step{step}"):
                     break
@@ -168,22 +202,29 @@ class _Training:
     def _kept(self, name: str) -> Maps | None:
         cache = self.job.cache
         found = cache.load(name, self.job.boundaries) if cache else None
-        return _pair(found) if found else None
+        return _pair([m.to(self.device) for m in found]) if found else None
 
     def maps(self, name: str, images: Tensor) -> Maps:
         """The teacher's maps before and after the stage; they may be kept under `name`."""
         cache, wanted = self.job.cache, self.job.boundaries
         if cache is not None:
-            return _pair(cache.get(name, wanted, lambda: self.teacher.features(images)))
+            found = cache.get(name, wanted, lambda: self.teacher.features(images))
+            return _pair([m.to(self.device) for m in found])
         maps = self.teacher.features(images)
         return _pair([maps[i] for i in wanted])
 
     def _backward(
-        self, stage: BkdStage | QatBkdStage, subnet: Subnet, given: Tensor, wanted: Tensor
-    ) -> float:
-        loss = nsr_loss(wanted, stage(given, subnet), self.job.definition)
+        self,
+        stage: BkdStage | QatBkdStage,
+        subnet: Subnet,
+        given: Tensor,
+        wanted: Tensor,
+        recipe: Recipe,
+    ) -> Tensor:
+        with autocast(self.device, recipe.precision):
+            loss = nsr_loss(wanted, stage(given, subnet), self.job.definition)
         torch.autograd.backward(loss)
-        return float(loss.detach())
+        return loss.detach()
 
     def _diverged(self, step: int, loss: float, name: str, subnet: Subnet) -> DivergedError:
         words = describe(self.job.plan, subnet)

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from spacedsl_runtime.board import open_board, record
+from spacedsl_runtime.board import Boards, Warn
 from spacedsl_runtime.errors import RunError
 from spacedsl_runtime.files import write_atomic
 from spacedsl_runtime.reader import check_stamp, read_json
@@ -69,7 +69,10 @@ def begin(
     if holds_run(folder, resume):
         found = read_json(path, RunError)
         check_stamp(found, FORMAT, VERSION, lambda message: RunError(f"{path}: {message}"))
-        differing = differences(found.get("settings"), json.loads(json.dumps(settings)))
+        theirs = found.get("settings")
+        if isinstance(theirs, dict):
+            theirs = {"precision": "fp32"} | theirs  # what runs before it was a setting had
+        differing = differences(theirs, json.loads(json.dumps(settings)))
         if differing:
             message = f"{folder} is another run: {'; '.join(differing)}"
             raise RunError(message, "go on with the run's settings, or choose another folder")
@@ -103,14 +106,20 @@ def save_failure(folder: Path, name: str, why: str) -> None:
     _write(_path(folder, name, "json"), _json({"job": name, "failed": why}))
 
 
-def save_metrics(folder: Path, name: str, metrics: Sequence[Mapping[str, Any]]) -> None:
-    """How a job went, for TensorBoard too."""
+def save_metrics(
+    folder: Path,
+    name: str,
+    metrics: Sequence[Mapping[str, Any]],
+    logs: Iterable[str] = (),
+    warn: Warn = lambda _: None,
+) -> None:
+    """How a job went, for TensorBoard and `logs` too."""
     path = _path(folder, name, "jsonl")
     _write(path, b"".join(map(_json, metrics)))
-    if board := open_board(path.with_suffix("")):
-        for entry in metrics:
-            record(board, entry)
-        board.close()
+    boards = Boards(path.with_suffix(""), 0, logs, warn)
+    for entry in metrics:
+        boards.record(entry)
+    boards.close()
 
 
 def _path(folder: Path, name: str, suffix: str) -> Path:

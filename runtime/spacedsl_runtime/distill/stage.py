@@ -60,7 +60,7 @@ class BkdStage(ElasticStages):
 
 
 def projection(weight: Tensor) -> nn.Conv2d:
-    conv = nn.Conv2d(weight.shape[1], weight.shape[0], 1, bias=False)
+    conv = nn.Conv2d(weight.shape[1], weight.shape[0], 1, bias=False, device=weight.device)
     with torch.no_grad():
         conv.weight.copy_(weight)
     return conv

@@ -52,14 +52,23 @@ class Teacher:
     features: Callable[[Tensor], list[Tensor]]
 
 
-def open_teacher(spec: str, calibration: Calibration) -> Teacher:
-    """The teacher that `spec` names, frozen, in eval mode. `calibration` is for the batch norms of
-    our own supernets. Raises `TeacherError`, `CheckpointError`."""
+CPU = torch.device("cpu")
+
+
+def open_teacher(spec: str, calibration: Calibration, device: torch.device = CPU) -> Teacher:
+    """The teacher that `spec` names, frozen, in eval mode, on `device`. `calibration`, on it too,
+    is for the batch norms of our own supernets. Raises `TeacherError`, `CheckpointError`."""
+    found = _opened(spec, calibration, device)
+    found.network.to(device)
+    return found
+
+
+def _opened(spec: str, calibration: Calibration, device: torch.device) -> Teacher:
     kind, _, where = spec.partition(":")
     if kind in SCALES and not where:
         return _lite(kind)
     if kind == "checkpoint" and where:
-        return _checkpoint(spec, Path(where), calibration)
+        return _checkpoint(spec, Path(where), calibration, device)
     if kind == "timm" and where:
         return _timm(spec, where)
     raise TeacherError(f"unknown teacher `{spec}`", f"known: {KNOWN}")
@@ -83,14 +92,14 @@ def _timm(spec: str, where: str) -> Teacher:
     return _frozen(spec, found.channels, normalise, boundaries, found.network, found.features)
 
 
-def _checkpoint(spec: str, folder: Path, calibration: Calibration) -> Teacher:
+def _checkpoint(spec: str, folder: Path, calibration: Calibration, device: torch.device) -> Teacher:
     """The largest subnet of a run of ours."""
     if not (folder / PLAN).is_file():
         raise TeacherError(f"{folder} holds no run of `spacedsl train`")
     plan = read_plan(folder / PLAN, "supernet")
     header, _ = read_training(folder / CHECKPOINT)
     channels, classes = int(header["channels"]), int(header["classes"])
-    supernet = load_supernet(plan, channels, classes).eval()
+    supernet = load_supernet(plan, channels, classes).eval().to(device)
     load_weights(folder / CHECKPOINT, supernet)
     normalise = Normalise(tuple(header["mean"]), tuple(header["std"]))
     subnet = supernet.largest()
@@ -130,7 +139,7 @@ def _frozen(
     digest = hashlib.sha256()
     for key, tensor in network.state_dict().items():
         digest.update(key.encode())
-        digest.update(tensor.detach().contiguous().numpy().tobytes())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
 
     def without_gradients(x: Tensor) -> list[Tensor]:
         with torch.no_grad():

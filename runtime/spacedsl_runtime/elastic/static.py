@@ -119,6 +119,7 @@ def _conv(source: ElasticConv, layer: Layer) -> nn.Sequential:
         layer.kernel // 2,
         groups=layer.cin if source.depthwise else 1,
         bias=bias is not None,
+        device=weight.device,
     )
     _copy(conv.weight, weight)
     if bias is not None and conv.bias is not None:
@@ -132,7 +133,8 @@ def _conv(source: ElasticConv, layer: Layer) -> nn.Sequential:
 
 
 def _norm(source: ElasticNorm, channels: int) -> nn.BatchNorm2d:
-    norm = nn.BatchNorm2d(channels, eps=EPSILON, momentum=MOMENTUM)
+    device = source.weight.device
+    norm = nn.BatchNorm2d(channels, eps=EPSILON, momentum=MOMENTUM, device=device)
     _copy(norm.weight, source.weight[:channels])
     _copy(norm.bias, source.bias[:channels])
     _copy(cast(Tensor, norm.running_mean), source.running_mean[:channels])
@@ -141,7 +143,7 @@ def _norm(source: ElasticNorm, channels: int) -> nn.BatchNorm2d:
 
 
 def _linear(source: ElasticLinear, layer: Layer) -> nn.Sequential:
-    linear = nn.Linear(layer.cin, layer.cout)
+    linear = nn.Linear(layer.cin, layer.cout, device=source.weight.device)
     _copy(linear.weight, source.weight_of(layer))
     _copy(linear.bias, source.bias)
     return nn.Sequential(OrderedDict([("flatten", nn.Flatten()), ("linear", linear)]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,11 +21,12 @@ from spacedsl_runtime.elastic.functional import (
     to_channels_last,
 )
 from spacedsl_runtime.elastic.interpreter import add, run
-from spacedsl_runtime.elastic.modules import initialise, module_of
+from spacedsl_runtime.elastic.modules import ElasticNorm, initialise, module_of
+from spacedsl_runtime.elastic.recompute import recomputed
 from spacedsl_runtime.elastic.static import build_static
 from spacedsl_runtime.errors import PlanError, SubnetError
 from spacedsl_runtime.plan import Plan, Stage, read_plan, walk
-from spacedsl_runtime.program import Layer, Program, program_of
+from spacedsl_runtime.program import Layer, Program, blocks_of, program_of
 from spacedsl_runtime.subnet import Subnet
 
 
@@ -82,10 +84,27 @@ class ElasticStages(nn.Module):
         too."""
         return subnets.sample(self.plan, rng, resolution)
 
-    def run_program(self, program: Program, x: Tensor, dropout: bool = True) -> Tensor:
-        """x (N, C, H, W) through a program, channels last."""
+    def run_program(
+        self, program: Program, x: Tensor, dropout: bool = True, recompute: bool = False
+    ) -> Tensor:
+        """x (N, C, H, W) through a program, channels last. `recompute`: autograd keeps the maps
+        between blocks only, and computes those within again."""
         x = to_channels_last(x)
-        return run(program, x, lambda layer, x: self.apply_layer(layer, x, dropout), add)
+
+        def apply(layer: Layer, x: Tensor) -> Tensor:
+            return self.apply_layer(layer, x, dropout)
+
+        if not recompute:
+            return run(program, x, apply, add)
+        for block in blocks_of(program):
+            x = recomputed(partial(run, block, apply=apply, join=add), x, self.norms_of(block))
+        return x
+
+    def norms_of(self, block: Program) -> list[ElasticNorm]:
+        """The batch norms of one block, of all its subnets."""
+        stage, position, _ = block[0].at
+        modules = cast(nn.ModuleList, self.stages[stage])[position].modules()
+        return [module for module in modules if isinstance(module, ElasticNorm)]
 
 
 MAX_PROGRAMS = 4096
@@ -103,12 +122,17 @@ class Supernet(ElasticStages):
     """`supernet(x, subnet)` runs one subnet; nothing about it is kept in the module."""
 
     def forward(
-        self, x: Float[Tensor, "n c r r"], subnet: Subnet, dropout: bool = True
+        self,
+        x: Float[Tensor, "n c r r"],
+        subnet: Subnet,
+        dropout: bool = True,
+        recompute: bool = False,
     ) -> Float[Tensor, "n {self.classes}"]:
         """(N, channels, R, R) -> (N, classes) where R is the subnet's resolution. `dropout`: in
-        training, apply the page's dropout (the recipe has it on the largest subnet only)."""
+        training, apply the page's dropout (the recipe has it on the largest subnet only).
+        `recompute`: keep no activations within blocks for the backward pass."""
         check_images(x, self.channels, subnet)
-        return self.run_program(self.program(subnet), x, dropout)
+        return self.run_program(self.program(subnet), x, dropout, recompute)
 
     def extract(self, subnet: Subnet) -> nn.Module:
         """A plain static module with copies of the subnet's weights; the same outputs. Raises

@@ -44,6 +44,7 @@ def time_job(job: BkdJob, opened: Opened) -> JobSeconds:
         opened.data,
         opened.unreadables,
         lambda *_: marks.append(time.perf_counter()),
+        opened.device,
     )
     rest = time.perf_counter() - marks[-1]
     lsq_step = marks[-1] - marks[-2] if job.lsq else 0.0

@@ -16,8 +16,9 @@ from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.subnet import Subnet
 from spacedsl_runtime.train.batches import Normalise, batches, resized
+from spacedsl_runtime.train.device import autocast
 from spacedsl_runtime.train.parallel import World
-from spacedsl_runtime.train.recipe import Recipe
+from spacedsl_runtime.train.recipe import Precision, Recipe
 from spacedsl_runtime.train.seeds import Use, choices
 
 STEPS = 2
@@ -36,10 +37,15 @@ class SupernetSeconds:
 
 
 def time_supernet(
-    plan: Plan, data: Data, recipe: Recipe, normalise: Normalise, warn: Callable[[str], None]
+    plan: Plan,
+    data: Data,
+    recipe: Recipe,
+    normalise: Normalise,
+    warn: Callable[[str], None],
+    device: torch.device,
 ) -> SupernetSeconds:
     """Sandwich steps on real batches; `plan` names a target. Raises `DataError`."""
-    supernet = load_supernet(plan, data.channels, data.classes or None).train()
+    supernet = load_supernet(plan, data.channels, data.classes or None).to(device).train()
     rng = choices(recipe.seed, Use.subnets)
     subnets = [supernet.largest(), supernet.smallest()]
     subnets += [supernet.sample(rng) for _ in range(recipe.random_subnets)]
@@ -49,11 +55,11 @@ def time_supernet(
     found = batches(data, recipe, size, 0, World(), unreadables)
     images, labels = next(found)
     reading = time.perf_counter() - start
-    x = normalise(images)
-    step = _seconds(supernet, subnets, x, labels)
+    x, labels = normalise(images.to(device)), labels.to(device)
+    step = _seconds(supernet, subnets, x, labels, recipe.precision)
     qat = QatSupernet(supernet)
     qat.start(qat.covering_all(subnets), _batches_for(qat, subnets, x))
-    qat_step = _seconds(qat.train(), subnets, x, labels)
+    qat_step = _seconds(qat.train(), subnets, x, labels, "fp32")
     weights = sum(p.numel() for p in supernet.parameters())
     each, each_qat = (reading + step) / len(x), (reading + qat_step) / len(x)
     return SupernetSeconds(each, each_qat, _image(qat, subnets[-1], x), weights)
@@ -64,25 +70,37 @@ def _batches_for(qat: QatSupernet, subnets: list[Subnet], x: Tensor) -> list[Ten
 
 
 def _seconds(
-    model: Supernet | QatSupernet, subnets: list[Subnet], x: Tensor, labels: Tensor
+    model: Supernet | QatSupernet,
+    subnets: list[Subnet],
+    x: Tensor,
+    labels: Tensor,
+    precision: Precision,
 ) -> float:
     """Of the last of some steps."""
     took = 0.0
     for _ in range(STEPS):
-        start = time.perf_counter()
+        start = _now(x)
         for subnet in subnets:
-            loss = F.cross_entropy(model(resized(x, subnet.resolution), subnet), labels)
+            with autocast(x.device, precision):
+                loss = F.cross_entropy(model(resized(x, subnet.resolution), subnet), labels)
             torch.autograd.backward(loss)
         for parameter in model.parameters():
             parameter.grad = None
-        took = time.perf_counter() - start
+        took = _now(x) - start
     return took
+
+
+def _now(x: Tensor) -> float:
+    """The time once the device of `x` has done everything so far."""
+    if x.is_cuda:
+        torch.cuda.synchronize(x.device)
+    return time.perf_counter()
 
 
 def _image(qat: QatSupernet, subnet: Subnet, x: Tensor) -> float:
     network: nn.Module = qat.eval().extract(subnet)
     images = resized(x, subnet.resolution)
-    start = time.perf_counter()
+    start = _now(x)
     with torch.no_grad():
         network(images)
-    return (time.perf_counter() - start) / len(images)
+    return (_now(x) - start) / len(images)

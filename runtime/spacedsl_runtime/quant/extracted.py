@@ -32,14 +32,15 @@ class QatLayers(Quantised):
         self.plan, self.rules, self.channels = origin.plan, origin.rules, origin.supernet.channels
         self.subnet, self.graph = subnet, graph
         self.layers = nn.ModuleDict()
-        for node in graph:
-            if node.edge is not None:
-                self.edges[node.edge] = deepcopy(origin.quantiser(node))
-            if node.weights is not None:
-                layer = node.sizes
-                self.scales[node.weights] = deepcopy(origin.scale(node))
-                self.layers[place_of(layer)] = cropped(origin.weights_at(layer), layer)
-        channels_last(self.to(next(origin.parameters()).device)).train(origin.training)
+        with next(origin.parameters()).device:
+            for node in graph:
+                if node.edge is not None:
+                    self.edges[node.edge] = deepcopy(origin.quantiser(node))
+                if node.weights is not None:
+                    layer = node.sizes
+                    self.scales[node.weights] = deepcopy(origin.scale(node))
+                    self.layers[place_of(layer)] = cropped(origin.weights_at(layer), layer)
+        channels_last(self).train(origin.training)
 
     def weights_at(self, layer: Layer) -> Weighted:
         """The module with a layer's weights."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from spacedsl_runtime.quant.fused import Join, fake_activation, fake_joined, fake_weight
 from spacedsl_runtime.quant.lsq import (
     SCALE_FLOOR,
     activation_range,
@@ -33,9 +34,18 @@ class ActivationQuantiser(nn.Module):
             self.scale.copy_(scale)
             self.beta.copy_(beta)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Steps from zero (any shape, kept) and the scalar scale of a step."""
-        return activation_steps(x.float(), self.active_scale(), self.beta)
+    def forward(self, x: Tensor) -> Tensor:
+        """The values of x (any shape, kept; images first) in 8 bits."""
+        return fake_activation(x, self.scale, None if self.fixed else self.beta, self.ceiling)
+
+    def joined(self, join: Join, a: Tensor, b: Tensor) -> Tensor:
+        """`forward` of `join(a, b)`."""
+        beta = None if self.fixed else self.beta
+        return fake_joined(join, a.float(), b.float(), self.scale, beta, self.ceiling)
+
+    def steps(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """`forward`'s values as steps from zero (any shape, kept) and the scalar scale of one."""
+        return activation_steps(x, self.active_scale(), self.beta)
 
     def active_scale(self) -> Tensor:
         """The scale in use, a scalar within its bounds."""
@@ -54,6 +64,10 @@ class WeightQuantiser(nn.Module):
         super().__init__()
         self.scale = nn.Parameter(weight_scale(weight).clone())
 
-    def forward(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """Whole numbers for a weight or an active part of it, and the scalar scale of a step."""
+    def forward(self, weight: Tensor) -> Tensor:
+        """The values of a weight, or of an active part of it, in 8 bits."""
+        return fake_weight(weight, self.scale)
+
+    def steps(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """`forward`'s values as whole numbers and the scalar scale of a step."""
         return weight_steps(weight, self.scale)

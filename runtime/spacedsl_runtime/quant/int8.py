@@ -3,7 +3,9 @@ the same network, with the keys under which training keeps their quantisers. Imp
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Literal
 
 from spacedsl_runtime.errors import PlanError
@@ -82,6 +84,12 @@ def int8_graph(program: Program, rules: Rules) -> Int8Graph:
     build = _Builder(rules)
     build.body(program, build.put(Node("input", "input", (), "input")))
     return tuple(build.nodes.values())
+
+
+def node_blocks(graph: Int8Graph) -> Iterator[Int8Graph]:
+    """The nodes of each block after the input, in order; a block reads the tensor before it."""
+    for _, nodes in groupby(graph[1:], lambda node: node.place.split("_")[:2]):
+        yield tuple(nodes)
 
 
 def place_of(layer: Layer) -> str:

@@ -6,11 +6,13 @@ one. Weights: signed 8 bit, symmetric, -127..127 (a batch norm's sign can then b
 
 from __future__ import annotations
 
-from math import sqrt
+from math import prod, sqrt
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from spacedsl_runtime.plan import Fixed
 
 Scalar = Float[Tensor, ""]
 
@@ -44,9 +46,15 @@ def scale_gradient(x: Float[Tensor, "*size"], factor: float) -> Float[Tensor, "*
     return x.detach() + (x - x.detach()) * factor
 
 
-def gradient_scale(count: int, largest: int) -> float:
-    """1 / sqrt(n * Qp) (LSQ, Sec. 2.2) for n quantised values."""
-    return 1.0 / sqrt(count * largest)
+def activation_gradient(x: Float[Tensor, n * size]) -> float:
+    """What LSQ (Sec. 2.2) multiplies gradients of scale and offset by: 1 / sqrt(n * 255) for the n
+    values of one image, so that neither the batch nor the number of processes matters."""
+    return 1.0 / sqrt(max(1, prod(x.shape[1:])) * ACT_MAX)
+
+
+def weight_gradient(weight: Float[Tensor, "*size"]) -> float:
+    """The same for the n values of a weight: 1 / sqrt(n * 127)."""
+    return 1.0 / sqrt(weight.numel() * WEIGHT_MAX)
 
 
 def zero_point(scale: Scalar, beta: Scalar) -> Scalar:
@@ -63,16 +71,23 @@ def quantise_activation(
 
 
 def activation_steps(
-    x: Float[Tensor, "*size"], scale: Scalar, beta: Scalar
+    x: Float[Tensor, n * size], scale: Scalar, beta: Scalar
 ) -> tuple[Float[Tensor, "*size"], Scalar]:
     """x in 8 bits: steps from zero, whole numbers -255..255 of the same shape, and the scalar scale
     of a step. Their product has the gradients of LSQ+ (Eq. 5-6): inside the range dy/dx is 1 and
     dy/ds is round(x / s) - x / s; outside dy/dx is 0 and dy/dbeta is 1. The gradients of `scale`
-    and `beta` are scaled by 1 / sqrt(n * 255), n the values of x."""
-    factor = gradient_scale(max(1, x.numel()), ACT_MAX)
+    and `beta` are scaled by `activation_gradient`."""
+    factor = activation_gradient(x)
     s = scale_gradient(at_least_floor(scale), factor)
     zero = zero_point(s, scale_gradient(beta, factor))
     return quantise_activation(x, s, zero) - zero, s
+
+
+def fixed_steps(x: Float[Tensor, "*size"], fixed: Fixed) -> tuple[Float[Tensor, "*size"], Scalar]:
+    """x through a quantiser that no data decides: steps from zero, whole numbers of the same shape,
+    and the scalar scale that readers give a step."""
+    steps = round_ste(x / x.new_full((), fixed.write)) + fixed.zero_point
+    return steps.clamp(0, ACT_MAX) - fixed.zero_point, x.new_full((), fixed.read)
 
 
 def quantise_weight(weight: Float[Tensor, "*size"], scale: Scalar) -> Float[Tensor, "*size"]:
@@ -84,8 +99,8 @@ def weight_steps(
     weight: Float[Tensor, "*size"], scale: Scalar
 ) -> tuple[Float[Tensor, "*size"], Scalar]:
     """A weight in 8 bits: whole numbers -127..127 of the same shape, and the scalar scale of a
-    step, whose gradient is multiplied by 1 / sqrt(n * 127)."""
-    factor = gradient_scale(weight.numel(), WEIGHT_MAX)
+    step, whose gradient is scaled by `weight_gradient`."""
+    factor = weight_gradient(weight)
     s = scale_gradient(at_least_floor(scale), factor)
     return quantise_weight(weight, s), s
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple, cast
 
 import torch
@@ -13,13 +14,14 @@ from torch import Tensor, nn
 
 from spacedsl_runtime.elastic.functional import global_pool, pool2d, to_channels_last
 from spacedsl_runtime.elastic.modules import EPSILON, ElasticConv, ElasticLinear, ElasticNorm
+from spacedsl_runtime.elastic.recompute import recomputed
 from spacedsl_runtime.errors import SubnetError
-from spacedsl_runtime.plan import Fixed
 from spacedsl_runtime.program import Layer
 from spacedsl_runtime.quant.fake import ActivationQuantiser, WeightQuantiser
 from spacedsl_runtime.quant.fold import Folded, Norm, fold
-from spacedsl_runtime.quant.int8 import Clip, Int8Graph, Node, clip_of
-from spacedsl_runtime.quant.lsq import ACT_MAX, Scalar, round_ste
+from spacedsl_runtime.quant.fused import fake_fixed
+from spacedsl_runtime.quant.int8 import Clip, Int8Graph, Node, clip_of, node_blocks
+from spacedsl_runtime.quant.lsq import ACT_MAX, Scalar, fixed_steps
 
 RELU6_SCALE = 6 / 255
 
@@ -31,15 +33,15 @@ Ranges = dict[str, tuple[float, float]]
 
 class Edge(NamedTuple):
     """An 8-bit tensor: `steps` from zero (N, C, H, W), whole numbers, and the scalar `scale` that
-    its readers give a step."""
+    its readers give a step; in training the values themselves, without scale."""
 
     steps: Float[Tensor, "n c h w"]
-    scale: Scalar
+    scale: Scalar | None = None
 
 
 def value_of(edge: Edge) -> Float[Tensor, "n c h w"]:
     """What an 8-bit tensor stands for."""
-    return edge.steps * edge.scale
+    return edge.steps if edge.scale is None else edge.steps * edge.scale
 
 
 Tap = Callable[[Node, Edge], Edge]
@@ -80,10 +82,13 @@ class Quantised(nn.Module):
         dropout: bool = True,
         tap: Tap | None = None,
         ranges: Ranges | None = None,
+        recompute: bool = False,
     ) -> Tensor:
         """x (N, C, H, W) through a graph: to the logits (N, classes, 1, 1) of a network, the map
         of a stage. With `ranges` in FP32, with the batch's own statistics, and noting the ranges of
-        tensors there."""
+        tensors there. `recompute`: autograd keeps the tensors between blocks only."""
+        if recompute:
+            return self._recomputed(graph, x, dropout)
         made: dict[str, Edge] = {}
         for node in graph:
             if node.op == "input":
@@ -93,22 +98,51 @@ class Quantised(nn.Module):
             made[node.name] = edge if tap is None or node.op == "dropout" else tap(node, edge)
         return value_of(made[graph[-1].name])
 
+    def _recomputed(self, graph: Int8Graph, x: Tensor, dropout: bool) -> Tensor:
+        """`run_graph`, block by block."""
+        edge = self._made(graph[0], to_channels_last(x), None)
+        before = graph[0].name
+        for nodes in node_blocks(graph):
+            block = partial(self._block, nodes, before, dropout)
+            edge = recomputed(block, edge, self._norms(nodes))
+            before = nodes[-1].name
+        return value_of(edge)
+
+    def _block(self, nodes: Int8Graph, before: str, dropout: bool, edge: Edge) -> Edge:
+        """The last tensor of a block's nodes, given the one before it."""
+        made = {before: edge}
+        for node in nodes:
+            made[node.name] = self._run(node, [made[i] for i in node.inputs], dropout, None)
+        return made[nodes[-1].name]
+
+    def _norms(self, nodes: Int8Graph) -> list[ElasticNorm]:
+        """The batch norms that some nodes of a graph train."""
+        weighted = (n for n in nodes if n.weights is not None)
+        found = (_norm_and_bias(self.weights_at(n.sizes), n)[0] for n in weighted)
+        return [norm for norm in found if norm is not None]
+
     def _run(self, node: Node, inputs: list[Edge], dropout: bool, ranges: Ranges | None) -> Edge:
-        x = inputs[0]
+        x, fused = inputs[0], self.training and ranges is None
         match node.op:
+            case "add" | "mul" if fused and node.fixed is None:
+                join = torch.add if node.op == "add" else torch.mul
+                values = (value_of(edge) for edge in inputs)
+                return Edge(self.quantiser(node).joined(join, *values))
+            case "shift" if fused and node.fixed is not None:
+                return Edge(fake_fixed(value_of(x), node.fixed, node.offset))
             case "dropout":
                 active = dropout and self.training and ranges is None
                 return Edge(F.dropout(x.steps, node.sizes.rate, active), x.scale)
             case "maxpool":
                 return Edge(_window(node, x.steps), x.scale)
             case "avgpool":
-                y = _window(node, x.steps) * x.scale
+                y = value_of(Edge(_window(node, x.steps), x.scale))
             case "pool":
-                y = global_pool(x.steps) * x.scale
+                y = value_of(Edge(global_pool(x.steps), x.scale))
             case "add":
                 y = value_of(x) + value_of(inputs[1])
             case "mul":
-                y = (x.steps * inputs[1].steps) * (x.scale * inputs[1].scale)
+                y = value_of(_product(x, inputs[1]))
             case "shift":
                 y = value_of(x) + node.offset
             case "sigmoid":
@@ -123,9 +157,15 @@ class Quantised(nn.Module):
         """y through the node's quantiser."""
         if ranges is not None:
             return _observed(node, y, ranges)
+        y = y.float()
         if node.fixed is not None:
-            return _fixed(node.fixed, y)
-        return Edge(*self.quantiser(node)(y))
+            return (
+                Edge(fake_fixed(y, node.fixed))
+                if self.training
+                else Edge(*fixed_steps(y, node.fixed))
+            )
+        quantiser = self.quantiser(node)
+        return Edge(quantiser(y)) if self.training else Edge(*quantiser.steps(y))
 
     def quantiser(self, node: Node) -> ActivationQuantiser:
         """The learned quantiser of a node. Raises `SubnetError` where it was never started."""
@@ -134,12 +174,6 @@ class Quantised(nn.Module):
     def scale(self, node: Node) -> WeightQuantiser:
         """The quantiser of a node's weights. Raises `SubnetError` as `quantiser` does."""
         return cast(WeightQuantiser, _started(self.scales, node.weights, node))
-
-    def _integers(self, node: Node) -> tuple[Tensor, Tensor]:
-        """The active weight in whole numbers, and its scale."""
-        layer = node.sizes
-        found: tuple[Tensor, Tensor] = self.scale(node)(self.weights_at(layer).weight_of(layer))
-        return found
 
     def folded(self, node: Node, input_scale: Tensor) -> Folded:
         """Norm and bias folded into the whole numbers of a node that reads `input_scale`."""
@@ -150,23 +184,22 @@ class Quantised(nn.Module):
             c = node.sizes.cout
             parts = (norm.weight[:c], norm.bias[:c], norm.running_mean[:c], norm.running_var[:c])
             statistics = Norm(*parts, EPSILON)
-        integers, scale = self._integers(node)
+        integers, scale = self.scale(node).steps(source.weight_of(node.sizes))
         return fold(integers, scale, statistics, bias, input_scale, node.offset)
 
     def _weighted(self, node: Node, x: Edge, ranges: Ranges | None) -> Tensor:
         """(N, cin, H, W) -> (N, cout, H', W')."""
         source = self.weights_at(node.sizes)
         norm, bias = _norm_and_bias(source, node)
-        if ranges is None and (norm is None or not norm.training):
+        if x.scale is not None and (norm is None or not norm.training):
             folded = self.folded(node, x.scale)
             with torch.autocast(x.steps.device.type, enabled=False):
                 y = _convolve(node, x.steps, folded.weight) + _channels(folded.bias)
                 return y * _channels(folded.step)
+        weight = source.weight_of(node.sizes)
         if ranges is None:
-            integers, scale = self._integers(node)
-            y = _convolve(node, value_of(x), integers * scale)
-        else:
-            y = _convolve(node, value_of(x), source.weight_of(node.sizes))
+            weight = self.scale(node)(weight)
+        y = _convolve(node, value_of(x), weight)
         y = y if bias is None else y + _channels(bias)
         if norm is not None and ranges is not None:
             c = y.shape[1]
@@ -201,27 +234,25 @@ def _window(node: Node, x: Tensor) -> Tensor:
     return pool2d(x, node.op, node.sizes.kernel, node.sizes.stride)
 
 
+def _product(a: Edge, b: Edge) -> Edge:
+    scale = None if a.scale is None or b.scale is None else a.scale * b.scale
+    return Edge(a.steps * b.steps, scale)
+
+
 def _channels(x: Tensor) -> Tensor:
     return x[:, None, None]
-
-
-def _fixed(fixed: Fixed, y: Tensor) -> Edge:
-    y = y.float()
-    steps = round_ste(y / y.new_full((), fixed.write)) + fixed.zero_point
-    return Edge(steps.clamp(0, ACT_MAX) - fixed.zero_point, y.new_full((), fixed.read))
 
 
 def _observed(node: Node, y: Tensor, ranges: Ranges) -> Edge:
     """y in FP32; its range is noted where the node has a learned quantiser."""
     y = y.float()
-    one = y.new_ones(())
     if node.fixed is not None:
         low, high = ((q - node.fixed.zero_point) * node.fixed.write for q in (0, ACT_MAX))
-        return Edge(y.clamp(low, high) * (node.fixed.read / node.fixed.write), one)
+        return Edge(y.clamp(low, high) * (node.fixed.read / node.fixed.write))
     if node.edge is not None:
         low, high = ranges.get(node.edge, (0.0, 0.0))
         ranges[node.edge] = (min(low, float(y.min())), max(high, float(y.max())))
-    return Edge(_clipped(node.clip, y), one)
+    return Edge(_clipped(node.clip, y))
 
 
 def _clipped(clip: Clip, y: Tensor) -> Tensor:

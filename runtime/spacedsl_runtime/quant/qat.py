@@ -125,11 +125,16 @@ class QatSupernet(QatStages[Supernet]):
     """`qat(x, subnet)` as `supernet(x, subnet)`, in 8 bits."""
 
     def forward(
-        self, x: Float[Tensor, "n c r r"], subnet: Subnet, dropout: bool = True
+        self,
+        x: Float[Tensor, "n c r r"],
+        subnet: Subnet,
+        dropout: bool = True,
+        recompute: bool = False,
     ) -> Float[Tensor, "n {self.supernet.classes}"]:
-        """(N, channels, R, R) -> (N, classes); `dropout` as for the supernet."""
+        """(N, channels, R, R) -> (N, classes); `dropout` and `recompute` as for the supernet."""
         check_images(x, self.supernet.channels, subnet)
-        return self.run_graph(self.graph(subnet), x, dropout=dropout).flatten(1)
+        graph = self.graph(subnet)
+        return self.run_graph(graph, x, dropout=dropout, recompute=recompute).flatten(1)
 
     def extract(self, subnet: Subnet) -> QatSubnet:
         """One subnet with copies of its weights, statistics and quantisers; the same outputs.

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from spacedsl_runtime.data.kept import LIMIT, Kept
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.data.split import Data, Unreadables
 from spacedsl_runtime.elastic.calibrate import recalibrate
@@ -91,16 +92,18 @@ def open_chooser(
     images: int | None,
     unreadables: Unreadables,
     device: torch.device,
+    kept_bytes: int = LIMIT,
 ) -> Chooser:
     """The QAT supernet of a run, for a space's plan with a target. `spec`: where the data of the
-    training are now; `images`: how many held-out ones value a subnet. Raises `RunError` for a run
+    training are now; `images`: how many held-out ones value a subnet; `kept_bytes` of decoded
+    images are kept. Raises `RunError` for a run
     without finished QAT, `CheckpointError` for QAT of another space or set of 8-bit tensors,
     `DataError` for other data."""
     folder = run / QAT_FOLDER
     settings = settings_of(folder, "QAT", NEEDS)
     check_target(folder, plan)
     header = finished(folder, settings, "QAT")
-    data = open_data(spec or str(header.get("data")))
+    data = open_data(spec or str(header.get("data")), settings.get("decoder"))
     if data.hash != header.get("data_hash"):
         raise DataError(
             f"{data.spec} is not what {run} was trained on", "say where that is: --data"
@@ -118,11 +121,13 @@ def open_chooser(
     seen = training_part(data, int(settings["holdout"]))
     held = replace(seen, test=held_out(data, wanted))
     rest = (normalise, seed, device, unreadables)
+    validation, test = (Evaluation(d, *rest, Kept(kept_bytes // 2)) for d in (held, seen))
     identity = {
         "space": plan.hash,
         "checkpoint": stamp_of(folder),
         "data": data.hash,
+        "decoder": data.decoder,
         "images": wanted,
         "calibration_seed": seed,
     }
-    return Chooser(qat.eval(), data, Evaluation(held, *rest), Evaluation(seen, *rest), identity)
+    return Chooser(qat.eval(), data, validation, test, identity)

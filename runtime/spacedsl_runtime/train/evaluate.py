@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spacedsl_runtime.data.kept import Kept
 from spacedsl_runtime.data.split import Bytes, Data, Labels, Split, Unreadables
 from spacedsl_runtime.data.views import plain_batches
 from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.subnet import Subnet, describe, largest, sample, smallest
 from spacedsl_runtime.train.batches import Normalise
+from spacedsl_runtime.train.parallel import World, add_up
 from spacedsl_runtime.train.seeds import Use, choices, numbers
 from spacedsl_runtime.train.state import Trained
 
@@ -24,9 +27,6 @@ RANDOM = 3
 
 BATCH = 256
 CALIBRATION_BATCHES, CALIBRATION_BATCH = 20, 64
-
-KEPT_BYTES = 1 << 27
-"""Views of one split and resolution are kept in memory up to this size."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,28 @@ def distinct(subnets: dict[str, Subnet]) -> dict[str, Subnet]:
     return {name: subnets[name] for name in found.values()}
 
 
+def evaluate_together(
+    evaluation: Evaluation, supernet: Trained, subnets: dict[str, Subnet], world: World
+) -> tuple[Score, ...]:
+    """The scores of subnets by name, each by one of the processes; the same in all of them, and
+    the same as one process finds."""
+    if world.size == 1:
+        return evaluation(supernet, subnets)
+    mine = dict(islice(subnets.items(), world.rank, None, world.size))
+    own = {score.name: score for score in evaluation(supernet, mine)}
+    found = torch.zeros(len(subnets), 3, dtype=torch.float64, device=evaluation.device)
+    for row, name in zip(found, subnets, strict=True):
+        if name in own:
+            row[:] = torch.tensor((own[name].top1, own[name].loss, own[name].images))
+    add_up(found, world)
+    return tuple(
+        Score(name, subnet, top1, loss, int(images), describe(supernet.plan, subnet))
+        for (name, subnet), (top1, loss, images) in zip(
+            subnets.items(), found.tolist(), strict=True
+        )
+    )
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What it takes to evaluate subnets of one space on one set of data."""
@@ -77,9 +99,7 @@ class Evaluation:
     seed: int
     device: torch.device
     unreadables: Unreadables
-    _kept: dict[tuple[str, int], list[tuple[Bytes, Labels]]] = field(
-        default_factory=dict, repr=False
-    )
+    kept: Kept = field(default_factory=Kept, repr=False)
 
     def __call__(self, supernet: Trained, subnets: dict[str, Subnet]) -> tuple[Score, ...]:
         """The scores of subnets by name. The supernet is not changed. Raises `DataError`."""
@@ -103,29 +123,30 @@ class Evaluation:
         whole = self.data.train
         order = numbers(self.seed, Use.calibration).permutation(len(whole.labels))[:count]
         for views, _ in self._views("train", whole.some(order), resolution, CALIBRATION_BATCH):
-            yield self.normalise(torch.tensor(views, device=self.device))
+            yield self.normalise(self._here(views))
 
     def _views(
         self, name: str, split: Split, resolution: int, batch: int
     ) -> Iterable[tuple[Bytes, Labels]]:
-        """Plain views and labels in batches; few enough are kept in memory."""
-        found = plain_batches(split, resolution, self.data.augment, batch, self.unreadables)
-        if len(split.labels) * self.data.channels * resolution**2 > KEPT_BYTES:
-            return found
-        key = (name, resolution)
-        if key not in self._kept:
-            self._kept[key] = list(found)
-        return self._kept[key]
+        """Plain views and labels in batches, decoded once where there is room."""
+        made = plain_batches(split, resolution, self.data.augment, batch, self.unreadables)
+        size = len(split.labels) * self.data.channels * resolution**2
+        return self.kept.get((name, resolution), size, made)
 
     def test(self, network: nn.Module, resolution: int) -> tuple[int, float, int]:
         """Right answers, sum of cross entropies and number of images of the test split."""
-        right, loss, images = 0, 0.0, 0
-        batches = self._views("test", self.data.test, resolution, BATCH)
+        sums, images = torch.zeros(2, dtype=torch.float64, device=self.device), 0
         with torch.no_grad():
-            for views, expected in batches:
-                logits = network(self.normalise(torch.tensor(views, device=self.device)))
-                labels = torch.tensor(expected, device=self.device)
-                right += int((logits.argmax(1) == labels).sum())
-                loss += float(F.cross_entropy(logits, labels, reduction="sum"))
+            for views, expected in self._views("test", self.data.test, resolution, BATCH):
+                logits = network(self.normalise(self._here(views)))
+                labels = self._here(expected)
+                right = (logits.argmax(1) == labels).sum()
+                loss = F.cross_entropy(logits, labels, reduction="sum")
+                sums += torch.stack((right, loss))  # read once, in the end
                 images += len(labels)
-        return right, loss, images
+        right_in_all, loss_in_all = sums.tolist()
+        return int(right_in_all), loss_in_all, images
+
+    def _here(self, array: Bytes | Labels) -> Tensor:
+        """An array on the evaluation's device; of the same values."""
+        return torch.tensor(array, device=self.device)

@@ -1,37 +1,43 @@
-"""The training loop: the sandwich rule with in-place distillation (BigNAS, Yu et al., ECCV 2020).
-
-A step trains the largest subnet on the labels, then the smallest and some random ones on what the
-largest says, adds up their gradients and takes one step of the optimiser."""
+"""The training loop: steps, metrics, checkpoints and evaluations of one run."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from spacedsl_runtime.board import open_board
+from spacedsl_runtime.board import Boards
+from spacedsl_runtime.data.kept import LIMIT, Kept
 from spacedsl_runtime.data.split import Data, Unreadables, unreadable_limit
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import DivergedError, RunError
 from spacedsl_runtime.plan import Plan, read_plan
-from spacedsl_runtime.subnet import Subnet, describe, largest, sample, smallest, subnet_json
-from spacedsl_runtime.train.batches import Normalise, batches, resized
-from spacedsl_runtime.train.evaluate import Evaluation, Score, distinct, evaluated_subnets
-from spacedsl_runtime.train.losses import adaptive_alpha_divergence, kl_divergence
-from spacedsl_runtime.train.optimise import average_of, optimiser_of, set_rate
-from spacedsl_runtime.train.parallel import World, average, share, wait, world_of
+from spacedsl_runtime.subnet import Subnet, describe, subnet_json
+from spacedsl_runtime.train.batches import Normalise, batches, usual_workers
+from spacedsl_runtime.train.device import UNDER_WAY, Arriving, arriving, kernels
+from spacedsl_runtime.train.evaluate import Evaluation, Score, evaluate_together, evaluated_subnets
+from spacedsl_runtime.train.optimise import average_of, optimiser_of
+from spacedsl_runtime.train.parallel import World, share, wait, world_of
 from spacedsl_runtime.train.quantise import check_target, fp32_stamp, quantised
 from spacedsl_runtime.train.recipe import Recipe, steps_per_epoch, training_part
 from spacedsl_runtime.train.run import CHECKPOINT, Description, Run
-from spacedsl_runtime.train.seeds import Use, choices, seed_of
-from spacedsl_runtime.train.state import Progress, State, Trained, load_state, save_state
+from spacedsl_runtime.train.seeds import Use, seed_of
+from spacedsl_runtime.train.state import (
+    Progress,
+    State,
+    Trained,
+    load_state,
+    save_state,
+    scales_of,
+)
+from spacedsl_runtime.train.step import sandwich, train_step
 
 LOG_STEPS = 10
 FAILED = "failed.subnet.json"
@@ -40,9 +46,12 @@ FAILED = "failed.subnet.json"
 @dataclass(frozen=True)
 class Job:
     """What to train on what, where to. `plan_json` is the compiler's; `labels` in the files are
-    the data's. `evaluate_every` and `save_every` are in steps; they, `workers` and `threads` do
-    not change the weights. `fp32`: the folder of the training whose weights QAT begins with; the
-    plan names a target then."""
+    the data's. `evaluate_every` and `save_every` are in steps; they, `workers`, `threads` and
+    `recompute` (activations within blocks are computed again in the backward pass, which saves
+    memory) do not change the weights. `deterministic`: on CUDA, kernels that give the same bytes
+    each time. None workers are as many as usual. `fp32`: the folder of the training whose weights
+    QAT begins with; the plan names a target then. `logs`: names of `board.KINDS`.
+    `kept_bytes` of decoded images are kept for evaluations."""
 
     plan_json: Mapping[str, Any]
     data: Data
@@ -52,10 +61,14 @@ class Job:
     evaluate_every: int
     save_every: int
     device: str = "cpu"
-    workers: int = 0
+    workers: int | None = None
     threads: int | None = None
+    recompute: bool = False
+    deterministic: bool = True
     command: tuple[str, ...] = ()
     fp32: Path | None = None
+    logs: tuple[str, ...] = ()
+    kept_bytes: int = LIMIT
 
 
 @dataclass(frozen=True)
@@ -67,8 +80,6 @@ class Reached:
     images_per_second: float
     scores: tuple[Score, ...]
 
-
-DIVERGENCES = {"kl": kl_divergence, "alpha": adaptive_alpha_divergence}
 
 Show = Callable[[Reached], None]
 Warn = Callable[[str], None]
@@ -83,6 +94,7 @@ def train(job: Job, resume: bool, show: Show, warn: Warn) -> tuple[Score, ...]:
         torch.set_num_threads(job.threads)
     with ExitStack() as stack:
         world, device = stack.enter_context(world_of(job.device))
+        stack.enter_context(kernels(device, job.recipe.precision, job.deterministic))
         if job.recipe.batch % world.size:
             raise RunError(f"a batch of {job.recipe.batch} is not shared by {world.size} processes")
         run = None
@@ -91,6 +103,11 @@ def train(job: Job, resume: bool, show: Show, warn: Warn) -> tuple[Score, ...]:
             run = stack.enter_context(Run(job.folder, about, resume, warn))
         wait(world)
         return _train(job, plan, run, world, device, show, warn)
+
+
+def name_of(device: str) -> str:
+    """`cpu`, or the card's name: bytes are the same on one kind of card only."""
+    return torch.cuda.get_device_name() if device == "cuda" else device
 
 
 def _describe(job: Job, plan: Plan, world: World) -> Description:
@@ -102,7 +119,7 @@ def _describe(job: Job, plan: Plan, world: World) -> Description:
         "classes": data.classes,
         "mean": job.normalise.mean,
         "std": job.normalise.std,
-        "processes": world.size,
+        "decoder": data.decoder,
         **vars(job.recipe),
     }
     if job.fp32 is not None:
@@ -113,7 +130,8 @@ def _describe(job: Job, plan: Plan, world: World) -> Description:
         "labels": data.labels,
         "command": job.command,
         "threads": torch.get_num_threads(),
-        "device": job.device,
+        "processes": world.size,
+        "device": name_of(job.device),
     }
     return Description(plan, job.plan_json, settings, about)
 
@@ -129,56 +147,121 @@ def _train(
 ) -> tuple[Score, ...]:
     recipe, data = job.recipe, training_part(job.data, job.recipe.holdout)
     unreadables = Unreadables(unreadable_limit(len(data.train.labels)), warn)
-    evaluation = Evaluation(data, job.normalise, recipe.seed, device, unreadables)
-    model = _model(job, plan, evaluation, world)
-    state = State(model, optimiser_of(model, recipe), average_of(model, recipe))
-    progress = _resumed(job.folder / CHECKPOINT, state, run)
+    kept = Kept(job.kept_bytes)
+    evaluation = Evaluation(data, job.normalise, recipe.seed, device, unreadables, kept)
+    state, progress = _begun(job, plan, evaluation, world, run)
     if progress.step:
         unreadables.names[:] = progress.unreadable
     if run is not None:
-        run.board = open_board(run.folder, progress.step)
-    per_epoch = steps_per_epoch(data, recipe.batch)
-
-    def evaluated(run: Run, step: int) -> tuple[Score, ...]:
-        found = evaluation(weights_of(state), evaluated_subnets(plan, recipe.seed))
-        run.log({"step": step, "scores": {s.name: s.to_json() for s in found}})
-        return found
-
+        run.boards = Boards(run.folder, progress.step, job.logs, warn)
+    reports = _Reports(plan, recipe, world, run, evaluation, steps_per_epoch(data, recipe.batch))
     scores: tuple[Score, ...] = ()
-    if run is not None and _due(progress.step, job.evaluate_every, recipe):
-        scores = evaluated(run, progress.step)  # comes after the checkpoint
-    loader = batches(
-        data, recipe, max(plan.resolutions), progress.step, world, unreadables, job.workers
-    )
+    if _due(progress.step, job.evaluate_every, recipe):
+        scores = reports.scores(state, progress.step)  # comes after the checkpoint
+    loader = _loader(job, data, max(plan.resolutions), progress.step, world, unreadables, device)
     began = time.perf_counter()
     for step, (views, labels) in enumerate(loader, progress.step):
-        images = job.normalise(views.to(device))
+        images = job.normalise(views)
         subnets = sandwich(plan, recipe, step)
         torch.manual_seed(seed_of(recipe.seed, Use.dropout, step, world.rank))
         rate = recipe.lr_at(step)
-        losses = train_step(state, images, labels.to(device), subnets, recipe, rate, world)
+        losses = train_step(state, images, labels, subnets, recipe, rate, world, job.recompute)
+        reports.launched.append(_Launched(step + 1, subnets, rate, arriving(losses)))
+        saving = _due(step + 1, job.save_every, recipe)
+        evaluating = _due(step + 1, job.evaluate_every, recipe)
+        ended = reports.settled(0 if saving or evaluating else UNDER_WAY[device.type])
         speed = recipe.batch / (time.perf_counter() - began)
-        loss = dict(zip(subnets, losses, strict=True))
-        if not all(map(_finite, losses)):
-            raise _diverged(step, loss, subnets, plan, run)
-        done = step + 1
-        if run is not None:
-            if _due(done, LOG_STEPS, recipe):
-                run.log({"step": done, "epoch": done / per_epoch, "lr": rate, "loss": loss})
-            if _due(done, job.save_every, recipe):
-                now = Progress(done, run.sync(), tuple(unreadables.names))
-                save_state(run.checkpoint, state, now, _stamp(job))
-            if _due(done, job.evaluate_every, recipe):
-                scores = evaluated(run, done)
-        show(Reached(done, losses[0], speed, scores))
+        if saving and run is not None:
+            reached = Progress(step + 1, run.sync(), tuple(unreadables.names))
+            save_state(run.checkpoint, state, reached, _stamp(job))
+        if evaluating:
+            scores = reports.scores(state, step + 1)
+        for number, largest in ended:
+            show(Reached(number, largest, speed, scores))
         began = time.perf_counter()
     wait(world)
-    return scores
+    return scores if world.first else ()
+
+
+def _loader(
+    job: Job,
+    data: Data,
+    size: int,
+    start: int,
+    world: World,
+    unreadables: Unreadables,
+    device: torch.device,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Views (N, C, size, size) and labels (N,) of the steps from `start`, on the device."""
+    workers = usual_workers(data, device.type, world.local) if job.workers is None else job.workers
+    return batches(data, job.recipe, size, start, world, unreadables, workers, device)
+
+
+@dataclass(frozen=True)
+class _Reports:
+    """What is logged of a run; `launched`: steps whose losses are not read yet."""
+
+    plan: Plan
+    recipe: Recipe
+    world: World
+    run: Run | None
+    evaluation: Evaluation
+    per_epoch: int
+    launched: deque[_Launched] = field(default_factory=deque)
+
+    def scores(self, state: State, step: int) -> tuple[Score, ...]:
+        """Evaluate after a step. Raises `DivergedError` for a loss that is not a number."""
+        subnets = evaluated_subnets(self.plan, self.recipe.seed)
+        found = evaluate_together(self.evaluation, weights_of(state), subnets, self.world)
+        self._check(step, {score.name: score.loss for score in found}, subnets)
+        if self.run is not None:
+            moved = {"scales_moved": state.moved()} if state.begun else {}
+            said = {score.name: score.to_json() for score in found}
+            self.run.log({"step": step, "scores": said, **moved})
+        return found
+
+    def settled(self, most: int) -> list[tuple[int, float]]:
+        """Wait until at most so many steps are under way; check and log the others. Their numbers
+        and the largest subnet's losses. Raises `DivergedError`."""
+        found: list[tuple[int, float]] = []
+        while len(self.launched) > most:
+            one = self.launched.popleft()
+            loss = dict(zip(one.subnets, one.losses.read(), strict=True))
+            self._check(one.step, loss, one.subnets)
+            if self.run is not None and _due(one.step, LOG_STEPS, self.recipe):
+                epoch = one.step / self.per_epoch
+                self.run.log({"step": one.step, "epoch": epoch, "lr": one.rate, "loss": loss})
+            found.append((one.step, loss["largest"]))
+        return found
+
+    def _check(self, step: int, losses: Mapping[str, float], subnets: Mapping[str, Subnet]) -> None:
+        if not all(map(_finite, losses.values())):
+            raise _diverged(step - 1, losses, subnets, self.plan, self.run)
+
+
+@dataclass(frozen=True)
+class _Launched:
+    """A step (counted from 1) whose losses are on their way here."""
+
+    step: int
+    subnets: Mapping[str, Subnet]
+    rate: float
+    losses: Arriving
 
 
 def _due(step: int, every: int, recipe: Recipe) -> bool:
     """After how many steps what is done `every` so many is done; the last is always among them."""
     return step > 0 and (step % every == 0 or step == recipe.steps)
+
+
+def _begun(
+    job: Job, plan: Plan, evaluation: Evaluation, world: World, run: Run | None
+) -> tuple[State, Progress]:
+    """What is trained, as it begins or as its checkpoint has it."""
+    model = _model(job, plan, evaluation, world)
+    averaged = average_of(model, job.recipe)
+    state = State(model, optimiser_of(model, job.recipe), averaged, scales_of(model))
+    return state, _resumed(job.folder / CHECKPOINT, state, run)
 
 
 def _model(job: Job, plan: Plan, evaluation: Evaluation, world: World) -> Trained:
@@ -190,60 +273,6 @@ def _model(job: Job, plan: Plan, evaluation: Evaluation, world: World) -> Traine
     qat = quantised(supernet, job.fp32 / CHECKPOINT, path, evaluation.calibration, seed)
     share(qat, world)
     return qat.train()
-
-
-def sandwich(plan: Plan, recipe: Recipe, step: int) -> dict[str, Subnet]:
-    """The subnets of a step by name: largest, smallest, random ones; equal ones once."""
-    rng = choices(recipe.seed, Use.subnets, step)
-    found = {"largest": largest(plan), "smallest": smallest(plan)}
-    found |= {f"random{i}": sample(plan, rng) for i in range(recipe.random_subnets)}
-    return distinct(found)
-
-
-def train_step(
-    state: State,
-    images: Tensor,
-    labels: Tensor,
-    subnets: Mapping[str, Subnet],
-    recipe: Recipe,
-    rate: float,
-    world: World,
-) -> list[float]:
-    """One step on images (N, C, S, S) and labels (N,) with learning rate `rate`; the loss of every
-    subnet, the largest first. Where one is not finite, no weight is changed."""
-    model, optimiser = state.model, state.optimiser
-    optimiser.zero_grad(set_to_none=True)
-    losses: list[Tensor] = []
-    teacher: Tensor | None = None
-    for subnet in subnets.values():
-        logits = model(resized(images, subnet.resolution), subnet, dropout=teacher is None)
-        loss = _loss(logits, labels, teacher, recipe)
-        torch.autograd.backward(loss)
-        losses.append(loss.detach())
-        if teacher is None:
-            teacher = logits.detach()
-    found: list[float] = average(model, torch.stack(losses), world).tolist()
-    if not all(map(_finite, found)):
-        return found
-    nn.utils.clip_grad_value_(model.parameters(), recipe.clip)
-    set_rate(optimiser, rate)
-    optimiser.step()
-    if state.average is not None:
-        state.average.update_parameters(model)
-    return found
-
-
-def _loss(logits: Tensor, labels: Tensor, teacher: Tensor | None, recipe: Recipe) -> Tensor:
-    """Logits (N, classes) against labels, or by a divergence against the largest's."""
-    softly = 0.0 if teacher is None else recipe.distill
-    parts: list[Tensor] = []
-    if softly < 1:
-        hard = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-        parts.append((1 - softly) * hard)
-    if teacher is not None and softly > 0:
-        divergence = DIVERGENCES[recipe.distill_loss]
-        parts.append(softly * divergence(logits, teacher))
-    return torch.stack(parts).sum()
 
 
 def weights_of(state: State) -> Trained:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.distributed as dist
@@ -20,10 +20,10 @@ import torch.distributed as dist
 import torch.distributed.nn.functional
 from torch import Tensor, nn
 
-from spacedsl_runtime.errors import RecipeError
+from spacedsl_runtime.train.device import device_of
 
 PATIENCE = timedelta(hours=6)
-"""Others wait this long while the first process evaluates."""
+"""Processes wait this long for each other."""
 
 
 class World(NamedTuple):
@@ -37,15 +37,18 @@ class World(NamedTuple):
         """Does this one write?"""
         return self.rank == 0
 
+    @property
+    def local(self) -> int:
+        """How many of them are on this machine."""
+        return int(os.environ.get("LOCAL_WORLD_SIZE", self.size))
+
 
 @contextmanager
 def world_of(device: str) -> Iterator[tuple[World, torch.device]]:
     """The processes that torchrun started (one without it) and this one's device. Raises
     `RecipeError` for a device that is not there."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise RecipeError("there is no CUDA device here", "say --device cpu")
     size = int(os.environ.get("WORLD_SIZE", "1"))
-    local = torch.device(device, int(os.environ.get("LOCAL_RANK", "0")) if device != "cpu" else 0)
+    local = device_of(device)
     if size == 1:
         yield World(), local
         return
@@ -69,16 +72,43 @@ def share(model: nn.Module, world: World) -> None:
             dist.broadcast(parameter.data, 0)
 
 
+def add_up(values: Tensor, world: World) -> None:
+    """Replace `values` by their sums over all processes."""
+    if world.size > 1:
+        dist.all_reduce(values)
+
+
+BUCKET = 1 << 22
+"""Gradients that are exchanged at once: later ones are packed while earlier ones travel."""
+
+
 def average(model: nn.Module, losses: Tensor, world: World) -> Tensor:
     """Replace the gradients by their means over all processes; returns the mean losses (paths,)."""
     if world.size == 1:
         return losses
-    parts: Sequence[Tensor] = [p.grad for p in model.parameters() if p.grad is not None]
-    flat = torch.cat([losses, *(g.flatten() for g in parts)])
-    dist.all_reduce(flat)
-    flat /= world.size
-    position = len(losses)
-    for grad in parts:
-        grad.copy_(flat[position : position + grad.numel()].view(grad.shape))
-        position += grad.numel()
-    return flat[: len(losses)]
+    parts = [losses, *(p.grad for p in model.parameters() if p.grad is not None)]
+    travelling = [_sent(bucket) for bucket in _buckets(parts)]
+    for bucket, flat, arrived in travelling:
+        arrived.wait()
+        means = torch.split(flat.div_(world.size), [part.numel() for part in bucket])
+        for part, mean in zip(bucket, means, strict=True):
+            part.copy_(mean.view(part.shape))
+    return losses
+
+
+def _buckets(parts: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """The same in all processes: in order, each closed once it is full."""
+    bucket: list[Tensor] = []
+    for part in parts:
+        bucket.append(part)
+        if sum(p.numel() for p in bucket) >= BUCKET:
+            yield bucket
+            bucket = []
+    if bucket:
+        yield bucket
+
+
+def _sent(bucket: list[Tensor]) -> tuple[list[Tensor], Tensor, dist.Work]:
+    flat = torch.cat([part.flatten() for part in bucket])
+    work = dist.all_reduce(flat, async_op=True)
+    return bucket, flat, cast(dist.Work, work)

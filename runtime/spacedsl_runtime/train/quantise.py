@@ -94,6 +94,14 @@ def fp32_scores(folder: Path) -> dict[str, dict[str, Any]]:
     return {score["subnet"]: score for score in ends[-1].values()} if ends else {}
 
 
+def scales_moved(folder: Path) -> dict[str, float]:
+    """How far the scales of a QAT run have moved, by its last metrics that say so: `median` and
+    `largest` share of what they were."""
+    entries = map(json.loads, (folder / METRICS).read_bytes().splitlines())
+    found = [entry["scales_moved"] for entry in entries if "scales_moved" in entry]
+    return dict(found[-1]) if found else {}
+
+
 def check_target(folder: Path, plan: Plan) -> None:
     """Raises `CheckpointError` where the QAT run in a folder was for another set of 8-bit tensors,
     naming both targets."""

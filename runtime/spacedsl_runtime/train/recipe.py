@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from math import cos, isfinite, pi
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,14 @@ from spacedsl_runtime.train.seeds import Use, numbers
 
 DistillLoss = Literal["kl", "alpha"]
 
+Precision = Literal["fp32", "tf32", "bf16"]
+"""How products are computed. `fp32`: in float32. `tf32`: CUDA's matrix units read the leading 10
+bits of a float32's fraction; a CPU computes as for `fp32`. `bf16`: autocast, that is, matrix
+products and convolutions in bfloat16, losses and batch norms' statistics in float32. Weights,
+gradients and the optimiser's state are float32 in each."""
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -24,8 +32,11 @@ class Recipe:
     largest, the smallest and `random_subnets` random subnets; `distill` is the share of in-place
     distillation in the loss of all but the largest, the rest being that of the labels;
     `distill_loss` is its divergence (`losses.py`). `ema`: decay of averaged weights per step, 0 for
-    none. `holdout` training images are left out, for a search to choose subnets by. In QAT
-    `quantiser_lr` is the peak rate of quantisers, warmed up and lowered like `lr`."""
+    none. `micro_batch`: so many images of one process go through the networks at once, and
+    gradients are added up over the batch; batch norms see no more images than these. 0: all of
+    them. `holdout` training images are left out, for a search to choose subnets by. In QAT
+    `quantiser_lr` is the share of itself that a scale moves in a step at most, at the peak; it is
+    warmed up and lowered like `lr`."""
 
     steps: int
     batch: int
@@ -39,6 +50,8 @@ class Recipe:
     distill: float = 1.0
     distill_loss: DistillLoss = "kl"
     ema: float = 0.0
+    micro_batch: int = 0
+    precision: Precision = "fp32"
     holdout: int = 0
     quantiser_lr: float = 0.0
     seed: int = 0
@@ -48,6 +61,8 @@ class Recipe:
             value = getattr(self, name)
             if not (isfinite(value) and low <= value <= high):
                 raise RecipeError(f"{name} {value:g} is not within {low:g} and {high:g}")
+        if self.precision not in PRECISIONS:
+            raise RecipeError(f"precision {self.precision!r} is none of {', '.join(PRECISIONS)}")
 
     def lr_at(self, step: int) -> float:
         """The learning rate of a step (from 0)."""
@@ -69,8 +84,9 @@ _BOUNDS = (
     ("random_subnets", 0, 64),
     ("distill", 0, 1),
     ("ema", 0, 0.999999),
+    ("micro_batch", 0, 1e6),
     ("holdout", 0, 1e9),
-    ("quantiser_lr", 0, 1e38),
+    ("quantiser_lr", 0, 0.5),
     ("seed", 0, 2**63 - 1),
 )
 
@@ -102,7 +118,7 @@ HOLDOUT_SHARE, HOLDOUT_MOST = 10, 10_000
 QAT_LR_SHARE = 0.1
 """QAT's learning rate over that of FP32 (SpaceEvo, Sec. 5)."""
 
-QUANTISER_LR = 1e-4
+QUANTISER_LR = 1e-3
 
 
 def recipe_for(
@@ -137,7 +153,8 @@ def qat_recipe_for(
     given; the learning rate is a tenth of theirs. Raises as `recipe_for`, and `RecipeError` for
     settings that are none."""
     usual = _usual(data)
-    names = {f.name for f in fields(Recipe)} - {"steps", "warmup", "lr", "batch", "quantiser_lr"}
+    own = {"steps", "warmup", "lr", "batch", "precision", "quantiser_lr"}
+    names = {f.name for f in fields(Recipe)} - own
     found = {name: fp32[name] for name in names if name in fp32} | _said(given)
     photos = data.augment == "photo"
     try:

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from spacedsl_runtime.board import Board, record
+from spacedsl_runtime.board import Boards
 from spacedsl_runtime.errors import RunError
 from spacedsl_runtime.files import write_atomic
 from spacedsl_runtime.plan import Plan
@@ -69,7 +69,7 @@ class Run(AbstractContextManager["Run"]):
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.folder, self.checkpoint = folder, folder / CHECKPOINT
-        self.board: Board | None = None
+        self.boards: Boards | None = None
         begun = holds_run(folder, resume)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -93,8 +93,8 @@ class Run(AbstractContextManager["Run"]):
         trace: TracebackType | None,
     ) -> None:
         try:
-            if self.board is not None:
-                self.board.close()
+            if self.boards is not None:
+                self.boards.close()
             self._log.close()
         except OSError:  # what could not be written is already reported
             if kind is None:
@@ -110,14 +110,14 @@ class Run(AbstractContextManager["Run"]):
         self._log.seek(log_bytes)
 
     def log(self, entry: Mapping[str, Any]) -> None:
-        """Write one line of metrics, and its numbers to TensorBoard."""
+        """Write one line of metrics, and show its numbers where they are shown besides."""
         try:
             self._log.write(json.dumps(entry, allow_nan=False).encode() + b"\n")
             self._log.flush()
         except OSError as error:
             raise cannot_write(self.folder / METRICS, error) from None
-        if self.board is not None:
-            record(self.board, entry)
+        if self.boards is not None:
+            self.boards.record(entry)
 
     def sync(self) -> int:
         """The bytes of metrics so far, which are on the disk then."""
@@ -179,18 +179,29 @@ def versions() -> dict[str, str]:
     return found
 
 
+BEFORE = {"micro_batch": 0, "precision": "fp32"}
+"""Settings that runs begun by earlier versions do not name, with the values they had."""
+
+
 def _compare(folder: Path, description: Description, warn: Callable[[str], None]) -> None:
     path = folder / ABOUT
     found = read_json(path, RunError)
     check_stamp(found, FORMAT, VERSION, lambda message: RunError(f"{path}: {message}"))
     mine = _about(description)
-    differing = differences(found.get("settings"), json.loads(_json(mine))["settings"])
+    theirs = found.get("settings")
+    if isinstance(theirs, dict):
+        theirs = BEFORE | {key: value for key, value in theirs.items() if key != "processes"}
+    differing = differences(theirs, json.loads(_json(mine))["settings"])
     if differing:
         message = f"{folder} is another run: {'; '.join(differing)}"
         raise RunError(message, "go on with the run's settings, or choose another folder")
     for key in ("versions", "machine", "threads", "device"):
         for difference in differences({key: found.get(key)}, {key: mine.get(key)}):
             warn(f"{difference}: the last bits of the weights may differ")
+    for difference in differences(
+        {"processes": found.get("processes")}, {"processes": mine.get("processes")}
+    ):
+        warn(f"{difference}: batch norms see other parts of a batch from here on")
 
 
 def differences(theirs: object, mine: object) -> list[str]:

@@ -1,8 +1,9 @@
 """A training's checkpoint: its model's (`spacedsl_runtime.checkpoint`), and what going on needs.
 
-Tensors: `model.*`, `momentum.*` (by parameter), `ema.*`. Everything random follows from the seed
-and the step (`seeds.py`), the learning rate and the position in the data from the step, so these
-tensors and a few numbers are all there is to keep."""
+Tensors: `model.*`, `momentum.*` (by parameter), `ema.*`, `begun.*` (what the scales of quantisers
+were at the start). Everything random follows from the seed and the step (`seeds.py`), the learning
+rate and the position in the data from the step, so these tensors and a few numbers are all there
+is to keep."""
 
 from __future__ import annotations
 
@@ -37,11 +38,13 @@ class Progress:
 
 @dataclass(frozen=True)
 class State:
-    """Everything that training changes. A QAT model has its quantisers."""
+    """Everything that training changes. A QAT model has its quantisers; `begun` is what their
+    scales were at the start (`scales_of`)."""
 
     model: Trained
     optimiser: SGD
     average: AveragedModel | None = None
+    begun: dict[str, Tensor] = field(default_factory=dict)
 
     def tensors(self) -> dict[str, Tensor]:
         """By name; momentum only of parameters that have some."""
@@ -52,7 +55,16 @@ class State:
                 found[f"momentum.{name}"] = momentum
         if self.average is not None:
             found |= {f"ema.{n}": t for n, t in self.average.state_dict().items()}
-        return found
+        return found | {f"begun.{n}": t for n, t in self.begun.items()}
+
+    def moved(self) -> dict[str, float]:
+        """The median and the largest share of what it was by which a scale is another one; none
+        without quantisers."""
+        if not self.begun:
+            return {}
+        now = scales_of(self.model)
+        shares = torch.stack([(now[name] / was - 1).abs() for name, was in self.begun.items()])
+        return {"median": float(shares.median()), "largest": float(shares.max())}
 
     def restore(self, found: Mapping[str, Tensor], path: Path) -> None:
         """Take over all tensors, or none: raises `CheckpointError` where they do not fit."""
@@ -64,11 +76,22 @@ class State:
             check_shapes(part(found, prefix), module.state_dict(), path)
         momenta = part(found, "momentum")
         check_shapes(momenta, {n: parameters[n] for n in momenta if n in parameters}, path)
+        begun = part(found, "begun")
+        check_shapes(begun, self.begun if begun else {}, path)
         for prefix, module in parts:
             module.load_state_dict(part(found, prefix))
         for name, momentum in momenta.items():
             buffer = torch.empty_like(parameters[name]).detach().copy_(momentum)
             self.optimiser.state[parameters[name]]["momentum_buffer"] = buffer
+        for name, scale in (begun or scales_of(self.model)).items():
+            self.begun[name].copy_(scale)
+
+
+def scales_of(model: Trained) -> dict[str, Tensor]:
+    """Copies of the scales of a QAT model's quantisers by the parameter's name; none of another."""
+    quantised = isinstance(model, QatSupernet)
+    names = [n for n, _ in model.named_parameters() if n.endswith(".scale")] if quantised else []
+    return {name: model.get_parameter(name).detach().clone() for name in names}
 
 
 def save_state(path: Path, state: State, progress: Progress, stamp: Mapping[str, Any]) -> None:

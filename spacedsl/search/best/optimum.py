@@ -86,7 +86,8 @@ def _front(line: Line, item: tuple[int, Gene]) -> StageFront:
 @dataclass
 class _Search:
     """What is known so far. In the `heap`: the bound, negated, and the genes. `best`: the scores of
-    the best spaces, the least first. `over`, `below`: spaces that were left out, by the rule."""
+    the best spaces, the least first. `over`, `below`: spaces that were left out, by the rule.
+    `known`: results of finished work. `dived`: the space that was scored first."""
 
     prefixes: Sequence[Prefixes]
     targets: Sequence[BestScorer]
@@ -100,6 +101,8 @@ class _Search:
     below: int = 0
     nodes: int = 0
     finished: bool = False
+    known: dict[str, list[float]] = field(default_factory=dict)
+    dived: Genotype | None = None
 
     def __post_init__(self) -> None:
         self.line = self.prefixes[0].line
@@ -118,7 +121,8 @@ class _Search:
         return -self.heap[0][0] if self.heap else -math.inf
 
     def run(self, end: float, progress: Callable[[Progress], None] | None) -> None:
-        """Until the best are known, or time is up."""
+        """Until the best are known, or time is up; one space is scored in any case."""
+        self._dive()
         while self.heap and self.bound > self.least:
             if time.monotonic() > end:
                 return
@@ -134,19 +138,31 @@ class _Search:
                 progress(Progress("nodes", self.nodes, of, decided, most, bound))
         self.finished = True
 
+    def _dive(self) -> None:
+        """Score the space that the greatest bound of each stage in turn leads to, if it keeps the
+        hyperspace's limit."""
+        genes: Genotype = ()
+        while len(genes) < self.line.stages:
+            bounds = zip(self._children(genes), self._bounds(genes), strict=True)
+            kept = [(bound, child) for child, bound in bounds if not self._exceeds(child)]
+            if not kept:
+                return
+            genes = max(kept, key=lambda found: found[0])[1]
+        self._take([genes])
+        self.dived = genes
+
+    def _children(self, genes: Genotype) -> list[Genotype]:
+        return [(*genes, gene) for gene in self.line.genes(len(genes))]
+
     def _branch(self, genes: Genotype) -> None:
         """Bound the spaces that begin with `genes`, by the next gene."""
         self.nodes += 1
-        children = [(*genes, gene) for gene in self.line.genes(len(genes))]
-        key = f"bounds {_spelled(genes)}"
-        bounds = self._logged(key, lambda: self._bounds(genes), len(children))
-        size = self._size(len(genes) + 1)
-        for child, bound in zip(children, bounds, strict=True):
+        for child, bound in zip(self._children(genes), self._bounds(genes), strict=True):
             if self._exceeds(child):
-                self.over += size
+                self.over += self._left(child)
             elif bound <= self.least:
-                self.below += size
-            else:
+                self.below += self._left(child)
+            elif child != self.dived:
                 heapq.heappush(self.heap, (-bound, child))
 
     def _exceeds(self, genes: Genotype) -> bool:
@@ -158,6 +174,11 @@ class _Search:
         return not within.keeps(genes) if whole else within.exceeds(genes)
 
     def _bounds(self, genes: Genotype) -> list[float]:
+        """Of the spaces that begin with `genes`, by the next gene."""
+        count = len(self.line.genes(len(genes)))
+        return self._logged(f"bounds {_spelled(genes)}", lambda: self._bounded(genes), count)
+
+    def _bounded(self, genes: Genotype) -> list[float]:
         each = []
         for prefixes, target in zip(self.prefixes, self.targets, strict=True):
             values = prefixes.bounds(genes)
@@ -172,7 +193,10 @@ class _Search:
             if len(self.heap[0][1]) < self.line.stages:
                 break
             lot.append(heapq.heappop(self.heap)[1])
-        key = f"scores {_spelled(genotype)}"
+        self._take(lot)
+
+    def _take(self, lot: list[Genotype]) -> None:
+        key = f"scores {_spelled(lot[0])}"
         scores = self._logged(key, lambda: self._scores(lot), len(lot))
         for genes, score in zip(lot, scores, strict=True):
             self.scores[genes] = score
@@ -189,12 +213,15 @@ class _Search:
 
     def _logged(self, key: str, work: Callable[[], list[float]], count: int) -> list[float]:
         """What the journal holds of a piece of work, or what it comes to."""
-        if self.log is None:
-            return work()
-        if key in self.log.held:
-            return self._numbers(key, self.log.held[key], count)
-        found = work()
-        self.log.append(key, found)
+        if key in self.known:
+            return self.known[key]
+        if self.log is not None and key in self.log.held:
+            found = self._numbers(key, self.log.held[key], count)
+        else:
+            found = work()
+            if self.log is not None:
+                self.log.append(key, found)
+        self.known[key] = found
         return found
 
     def _numbers(self, key: str, value: Any, count: int) -> list[float]:
@@ -207,9 +234,10 @@ class _Search:
     def _malformed(self, key: str, why: str) -> Exception:
         return AssertionError(why) if self.log is None else self.log.malformed(key, why)
 
-    def _size(self, stages: int) -> int:
-        """Spaces that begin with the same genes in so many stages."""
-        return prod(blocks * windows for blocks, windows in self.genome.shape[stages:])
+    def _left(self, genes: Genotype) -> int:
+        """Spaces that begin with `genes`, but for the one that was scored before its turn."""
+        size = prod(blocks * windows for blocks, windows in self.genome.shape[len(genes) :])
+        return size - (self.dived is not None and self.dived[: len(genes)] == genes)
 
     def certified(self, scorer: Scorer | CombinedScorer, name: str) -> Optimum:
         """The best spaces, scored once more, and how every space was decided."""
@@ -219,7 +247,7 @@ class _Search:
         ranked = [self._ranked(genotype, scorer, name) for genotype in order]
         ranked.sort(key=lambda r: (-r.result.score, space_identity(r.space)))
         best = ranked[0].result.score
-        left = sum(self._size(len(genes)) for _, genes in self.heap)
+        left = sum(self._left(genes) for _, genes in self.heap)
         below, open_ = (self.below + left, 0) if self.finished else (self.below, left)
         pruned = {BELOW: below} if self.genome.within is None else {OVER: self.over, BELOW: below}
         if len(self.scores) + sum(pruned.values()) + open_ != self.genome.size:
@@ -252,7 +280,7 @@ class _Search:
     def _nothing(self) -> Exception:
         if self.finished:
             return self.genome.unkept()
-        message = "time was up before any space was scored"
+        message = "time was up before a space was found that keeps the hyperspace's limit"
         return fault("bad-option", message, "give the search more --minutes")
 
 

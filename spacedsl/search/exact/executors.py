@@ -133,16 +133,17 @@ CLUSTER = "`ray start --head` begins one; RAY_AUTH_MODE=token where it asks for 
 class Ray:
     """A Ray cluster (extra `ray`): the one at `address`, or one of our own on this machine. The
     state is put into its object store once; `jobs` items are worked on at a time, by default as
-    many as the cluster takes. Raises `SpaceError` where ray is not installed or no cluster answers.
-    """
+    many as the cluster takes; each has `gpus` cards to itself. Raises `SpaceError` where ray is not
+    installed or no cluster answers."""
 
-    def __init__(self, address: str = LOCAL, jobs: int | None = None) -> None:
+    def __init__(self, address: str = LOCAL, jobs: int | None = None, gpus: int = 0) -> None:
         try:
             import ray
         except ImportError:
             help = "pip install 'spacedsl[ray]'"
             raise fault("missing-extra", "ray is not installed", help) from None
         self._ray: Any = ray
+        self._needs = {"num_gpus": gpus} if gpus else {}
         ours = address == LOCAL
         self._most = None if ours else jobs  # ours is made for as many
         if ray.is_initialized():
@@ -156,7 +157,7 @@ class Ray:
             raise fault("bad-option", f"--ray {address}: {reason}", CLUSTER) from None
 
     def __call__(self, work: Callable[[S, I], O], state: S, items: Sequence[I]) -> Iterator[O]:
-        held, remote = self._ray.put(state), self._ray.remote(work)
+        held, remote = self._ray.put(state), self._remote(work)
         waiting: deque[Any] = deque()
         for item in items:
             if len(waiting) == self._most:
@@ -165,11 +166,15 @@ class Ray:
         for found in waiting:
             yield self._ray.get(found)
 
+    def _remote(self, work: Callable[[S, I], O]) -> Any:
+        made = self._ray.remote(work)
+        return made.options(**self._needs) if self._needs else made
+
     def completed(
         self, work: Callable[[S, I], O], state: S, items: Sequence[I]
     ) -> Iterator[tuple[int, O | Died]]:
         """See `Completing`; what is done by a process that is killed, Ray itself does again."""
-        held, remote = self._ray.put(state), self._ray.remote(work)
+        held, remote = self._ray.put(state), self._remote(work)
         left = enumerate(items)
         waiting: dict[Any, int] = {}
         while True:

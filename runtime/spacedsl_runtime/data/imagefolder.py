@@ -1,0 +1,155 @@
+"""Folders of images: `imagefolder:PATH` and `photos:DIR`.
+
+What cannot be meant is refused: classes that are `train` and `val`, one class alone, a class that
+tests do not see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from spacedsl_runtime.data.decode import Decoder
+from spacedsl_runtime.data.folders import SUFFIXES, LeftOut, folders, images_below, shown
+from spacedsl_runtime.data.split import Data, Files, Indices, Labels, hash_of_files
+from spacedsl_runtime.errors import DataError
+
+TRAIN = ("train", "training")
+TEST = ("val", "valid", "validation", "test", "testing")
+"""Names of folders in any case; the first of `TEST` that is there is for tests."""
+
+HELD_OUT = 10
+"""Of a folder without a test split every tenth image of a class is held out, of a class with fewer
+images its last one."""
+
+FEWEST = 2
+"""Images of a class in such a folder."""
+
+LAYOUT = "expected: PATH/train/CLASS/image and PATH/val/CLASS/image, or PATH/CLASS/image"
+
+
+class Parts(NamedTuple):
+    """The names of the folders for training and for tests."""
+
+    train: str
+    test: str
+
+
+def open_imagefolder(spec: str, root: Path, decoder: Decoder) -> Data:
+    """PATH/train/CLASS/image and PATH/val/CLASS/image, or PATH/CLASS/image."""
+    _need_folder(root)
+    left = LeftOut()
+    names = folders(root, left)
+    if parts := _parts(root, names):
+        for name in names:
+            if name not in parts:
+                left.other(f"the folder {shown(name)}, beside `{parts.train}` and `{parts.test}`")
+        here, there = root / parts.train, root / parts.test
+        classes, others = folders(here, left), folders(there, left)
+        _need_classes(here, classes)
+        _same_classes(here, classes, there, others)
+        train, test = (_labelled(f, classes, decoder, left) for f in (here, there))
+    else:
+        classes = names
+        _need_classes(root, classes)
+        found = _labelled(root, classes, decoder, left)
+        train, test = map(found.some, tenths(found.labels, tuple(classes)))
+    labels = tuple(map(shown, classes))
+    hash = hash_of_files(train, test)
+    return Data(spec, hash, 3, labels, train, test, "photo", decoder, left.line())
+
+
+def open_photos(spec: str, root: Path, decoder: Decoder) -> Data:
+    """All images below a folder, without labels; the same for training and tests."""
+    _need_folder(root)
+    left = LeftOut()
+    paths = tuple(images_below(root, "", left))
+    if not paths:
+        raise _no_images(root, left)
+    split = Files(root, paths, np.zeros(len(paths), np.int64), decoder)
+    hash = hash_of_files(split)
+    return Data(spec, hash, 3, (), split, split, "photo", decoder, left.line())
+
+
+def _need_folder(root: Path) -> None:
+    if not root.is_dir():
+        raise DataError(f"there is no folder {shown(str(root))}")
+
+
+def _parts(root: Path, names: list[str]) -> Parts | None:
+    """None where the folders of `root` are no splits. Raises `DataError` for half of them."""
+    train, test = _named(names, TRAIN), _named(names, TEST)
+    if not train and not test:
+        return None
+    if len(train) > 1:
+        raise DataError(f"{shown(str(root))} has {' and '.join(train)}", "keep one of them")
+    if not train:
+        message = f"{shown(str(root))} has `{test[0]}`, but no folder for training"
+        raise DataError(message, f"call it one of {', '.join(TRAIN)}; {LAYOUT}")
+    if not test:
+        known = ", ".join(TEST)
+        message = f"{shown(str(root))} has `{train[0]}`, but none of {known}"
+        raise DataError(message, f"name {train[0]} itself to hold every tenth image out for tests")
+    return Parts(train[0], test[0])
+
+
+def _named(names: list[str], wanted: tuple[str, ...]) -> list[str]:
+    found = [name for name in names if name.casefold() in wanted]
+    return sorted(found, key=lambda name: wanted.index(name.casefold()))
+
+
+def _need_classes(root: Path, classes: list[str]) -> None:
+    """Raises `DataError` where the folders of a folder cannot be classes."""
+    if not classes:
+        raise DataError(f"{shown(str(root))} has no folders of classes", LAYOUT)
+    for name in classes:
+        inner = folders(root / name, LeftOut())
+        if splits := _named(inner, TRAIN + TEST):
+            message = f"{shown(name)} in {shown(str(root))} is no class: it holds `{splits[0]}`"
+            raise DataError(message, f"name that folder: imagefolder:{shown(str(root / name))}")
+        if len(classes) == 1:
+            message = f"{shown(str(root))} has one class, {shown(name)}: there is nothing to learn"
+            help = LAYOUT
+            if inner:
+                help = f"where the classes are in {shown(name)}, name that folder; {help}"
+            raise DataError(message, help)
+
+
+def _same_classes(here: Path, mine: list[str], there: Path, others: list[str]) -> None:
+    for this, found, that, rest in ((here, mine, there, others), (there, others, here, mine)):
+        if alone := sorted(set(found) - set(rest)):
+            names = ", ".join(map(shown, alone[:5])) + (", ..." if len(alone) > 5 else "")
+            message = f"{shown(str(this))} has classes that {shown(str(that))} has not: {names}"
+            raise DataError(message, "every class needs images for training and for tests")
+
+
+def _labelled(folder: Path, classes: list[str], decoder: Decoder, left: LeftOut) -> Files:
+    paths: list[str] = []
+    numbers: list[int] = []
+    for number, name in enumerate(classes):
+        here = LeftOut()
+        found = images_below(folder, name, here)
+        if not found:
+            raise _no_images(folder / name, here)
+        left.add(here)
+        paths += found
+        numbers += [number] * len(found)
+    return Files(folder, tuple(paths), np.array(numbers, np.int64), decoder)
+
+
+def _no_images(folder: Path, left: LeftOut) -> DataError:
+    message = f"{shown(str(folder))} has no images ({', '.join(SUFFIXES)})"
+    return DataError(message, left.line() or None)
+
+
+def tenths(labels: Labels, classes: tuple[str, ...]) -> tuple[Indices, Indices]:
+    """Indices for training and for tests. Raises `DataError` for a class with one image."""
+    held = np.zeros(len(labels), bool)
+    for number, name in enumerate(classes):
+        places = np.flatnonzero(labels == number)
+        if len(places) < FEWEST:
+            message = f"class {shown(name)} has {len(places)} image, so none for tests"
+            raise DataError(message, "give it more images, or take it out")
+        held[places[HELD_OUT - 1 :: HELD_OUT] if len(places) >= HELD_OUT else places[-1:]] = True
+    return np.flatnonzero(~held), np.flatnonzero(held)

@@ -1,0 +1,53 @@
+"""The end of a run: how long it took, and the command that comes next."""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+import time
+from enum import StrEnum
+
+import typer
+
+from spacedsl.diagnostics import fault
+
+
+class Log(StrEnum):
+    """Where metrics are shown besides metrics.jsonl and TensorBoard."""
+
+    wandb = "wandb"
+    mlflow = "mlflow"
+
+
+LOG: list[Log] = typer.Option(
+    [], "--log", help="Show metrics in Weights & Biases or MLflow too, offline in --out."
+)
+
+
+def need_logs(asked: list[Log]) -> tuple[str, ...]:
+    """The names of what was asked for. Raises `SpaceError` for one that is not installed."""
+    for name in asked:
+        if importlib.util.find_spec(name.value) is None:
+            message = f"--log {name} needs the package {name}, which is not installed"
+            raise fault("missing-extra", message, f"pip install 'spacedsl[{name}]'")
+    return tuple(name.value for name in asked)
+
+
+def took(began: float) -> str:
+    """The time since `began` (of `time.monotonic`)."""
+    seconds = time.monotonic() - began
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
+
+
+def command(*words: object) -> str:
+    """A command of ours that a shell takes."""
+    return shlex.join(["spacedsl", *map(str, words)])
+
+
+def say_next(line: str) -> None:
+    """The last line of a run."""
+    print(f"next: {line}")
