@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from calibrate_tables import calibrate
+
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.lang.page import Loader
@@ -76,6 +78,7 @@ def main(directory: Path) -> None:
         save_table(fits[name], DATA / f"{name}.json")
     combined, offsets = hyper(fits["onnxw"], fits["mobilew"])
     save_table(combined, DATA / "hyper.json")
+    calibrate()
     for offset in offsets:
         shared = ", ".join(f"{name} {value:+.3f}" for name, value in offset.differences)
         print(f"stage{offset.stage}: {offset.median:+.3f} (spread {offset.spread:.3f}; {shared})")

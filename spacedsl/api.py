@@ -40,7 +40,7 @@ def _locate(spec: str) -> tuple[Path, str, str]:
     path = Path(where)
     if path.is_file() or path.name != where or path.suffix == SUFFIX:
         return path, where, item
-    for folder in ("", "models", "baselines", "targets"):
+    for folder in ("", "models", "baselines", "benchmarks", "targets"):
         known = library() / folder / f"{where}{SUFFIX}"
         if known.is_file():
             return known, f"<library>/{known.name}", item

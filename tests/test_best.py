@@ -54,6 +54,11 @@ class Percent:
         """As `Valuation.sd`."""
         return np.full(loss.shape, 0.5)
 
+    @property
+    def optimism(self) -> float | None:
+        """As `Valuation.optimism`."""
+        return 1.5
+
 
 VALUATIONS = {"1/loss": FakeQuality(), "top-1": FakeQuality(valuation=Percent())}
 

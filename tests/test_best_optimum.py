@@ -26,6 +26,7 @@ from spacedsl.search.combined import CombinedScorer
 from spacedsl.search.evolve import evolve
 from spacedsl.search.exact.executors import Processes, serial
 from spacedsl.search.qt_score import ModelScorer
+from spacedsl.tables.files import load_table, save_table
 from tests.search_fakes import FakeLatency, FakeQuality, load, page
 from tests.test_best import VALUATIONS, Percent
 from tests.test_exact_optimum import part_of_onnxw
@@ -163,13 +164,14 @@ def test_optimum_command(tmp_path: Path) -> None:
     assert data["evolution"] is None
     for limit in data["limits"]:
         assert limit["latency_ms"] <= limit["limit_ms"]
-        assert limit["top1"] is None
-        assert limit["score"] == pytest.approx(1 / limit["loss"])
+        assert limit["score"] == limit["top1"]
+        assert 60 < limit["top1"] < 85
+        assert 0 < limit["top1_sd"] < 1.5
     scored = runner.invoke(app, ["score", str(out), "--target", "vnni", "--format", "json"])
     assert json.loads(scored.stdout)["score"] == data["score"]
     text = runner.invoke(app, call)
     assert "certificate: complete" in text.stdout
-    assert "1/loss of the best 1 of all networks" in text.stdout
+    assert "top-1 of the best 1 of all networks" in text.stdout
 
 
 def test_evolve_command(tmp_path: Path) -> None:
@@ -199,6 +201,12 @@ def test_evolve_command(tmp_path: Path) -> None:
     assert text.exit_code == 0, text.output
     assert "best of 4 random" in text.stdout
     assert "too close to call" in text.stdout or "clearly better" in text.stdout
+    assert "networks that were chosen so and then trained had 1.6 points less" in text.stdout
+    assert "tables calibrate" not in text.stdout
+    plain = tmp_path / "plain.json"
+    save_table(load_table("onnxw").model_copy(update={"calibration": None}), plain)
+    text = runner.invoke(app, [*call, "--quality", str(plain)])
+    assert "1/loss" in text.stdout
     assert "tables calibrate" in text.stdout
     assert api.load_space(str(models / "found.space")) is not None
     for options, why in (

@@ -22,6 +22,7 @@ from spacedsl.ir.space import Space
 from spacedsl.tables.distilled import substage_rows
 from spacedsl.tables.files import load_quality, load_table
 from spacedsl.tables.fit_quality import substages
+from spacedsl.tables.quality import FittedQuality
 from spacedsl_runtime.checksum import sealed
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.data.split import Unreadables
@@ -147,6 +148,7 @@ def test_the_table_is_fitted_to_the_rows(whole: Path) -> None:
     assert table.source.nsr == "teacher-variance"
     assert table.source.provenance.startswith("spacedsl distill on fashion-mnist:")
     model, space = load_quality(str(whole)), hyper()
+    assert isinstance(model, FittedQuality)
     for number, stage in enumerate(("stage1", "stage2"), 1):
         for choice in range(2):
             name = JOBS[2 * number - 2 + choice]

@@ -67,7 +67,7 @@ def test_command(definition: tuple[str, ...]) -> None:
         assert subnet_identity(model) == first["hash"]
         assert mismatch(api.load_space("vnni"), model.of) is None
     text = runner.invoke(app, call)
-    assert "vnni-8ms-2: 1/loss" in text.stdout
+    assert "vnni-8ms-2: 78.26 ± " in text.stdout
     assert "model vnni-25ms of vnni at" in text.stdout
     refused = runner.invoke(app, [*call[:4], "--definition", "qt", "--top", "1"])
     assert refused.exit_code == 2

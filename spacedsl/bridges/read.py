@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from spacedsl.bridges import attentivenas, config, ofa
+from spacedsl.bridges.benchmarks import benchmark_of, benchmark_subnet
 from spacedsl.bridges.model_json import model_of
 from spacedsl.bridges.timm import read_stacks
 from spacedsl.bridges.timm_network import Frame, network
@@ -20,7 +21,7 @@ from spacedsl.lang.codes import is_model_code, is_space_code
 from spacedsl.lang.page import decode
 from spacedsl.text import Source
 
-Kind = Literal["code", "ofa", "attentivenas", "timm", "json"]
+Kind = Literal["code", "ofa", "attentivenas", "timm", "json", "benchmark"]
 MAX_BYTES = 4 << 20
 BLOCK_STRING = re.compile(r"[a-z]+_(?:[a-z]+[0-9.]+_?)+")
 
@@ -62,6 +63,8 @@ def recognised(found: Given) -> Kind:
     text = found.source.text.strip()
     if is_model_code(text) or is_space_code(text):
         return "code"
+    if benchmark_of(text) is not None:
+        return "benchmark"
     if found.suffix in (".yml", ".yaml"):
         return "attentivenas"
     if text.startswith("{"):
@@ -89,6 +92,8 @@ def read(
     source = found.source
     if kind == "timm":
         return network(read_stacks(source), frame, name)
+    if kind == "benchmark":
+        return benchmark_subnet(source.text.strip(), space, name)
     if kind == "json":
         return model_of(source.text, source.name)
     if kind == "ofa":

@@ -17,6 +17,7 @@ from spacedsl.files import write_atomic
 from spacedsl.ir.space import Space
 from spacedsl.search.best.calls import Call, calls
 from spacedsl.search.best.score import BestScore, Network
+from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.combined import CombinedScore, CombinedScorer
 from spacedsl.search.compare import Compared, Comparison
 from spacedsl.search.evolve import Found
@@ -89,7 +90,30 @@ def _cells(networks: Sequence[Network], unit: Unit) -> tuple[str, str, str]:
 def print_best_of(found: Found, scorer: Scorer | CombinedScorer, comparison: Comparison) -> None:
     """The closing table, and how sure the choice of each stage is."""
     print_best(comparison)
+    print_corrected(scorer, comparison)
     print_calls(calls(scorer, found.space))
+
+
+LEAST_OPTIMISM = 0.05
+"""Points below which nothing is said of it."""
+
+
+def print_corrected(scorer: Scorer | CombinedScorer, comparison: Comparison) -> None:
+    """What to expect of the found networks: the best of many predictions is too good."""
+    scorers = scorer.parts if isinstance(scorer, CombinedScorer) else {"": scorer}
+    for target, score in by_target(comparison.found.result).items():
+        one = scorers[target]
+        more = one.optimism if isinstance(one, BestScorer) else None
+        if more is None or more < LEAST_OPTIMISM:
+            continue
+        expected = ", ".join(
+            f"{networks[0].value - more:.1f}" if networks else "none" for networks in score.networks
+        )
+        where = f" on {target}" if target else ""
+        print(
+            f"the best of many predictions is too good: networks that were chosen so and then "
+            f"trained had {more:.1f} points less; expect{where} {expected} %"
+        )
 
 
 Place = tuple[Path, str | None]

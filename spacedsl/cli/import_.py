@@ -39,6 +39,7 @@ class From(StrEnum):
     attentivenas = "attentivenas"
     timm = "timm"
     json = "json"
+    benchmark = "benchmark"
 
 
 SE_NOTE = (
@@ -66,7 +67,8 @@ def import_code(
 ) -> None:
     """Turn another notation into a page: a code of the method's authors (onnxw-151122-023231,
     d..._k..._w..._e..._r...), a name or setting of Once-for-All, a configuration of AttentiveNAS
-    or AlphaNet (FILE.yml, FILE.yml#a0), timm's block strings, or a model's JSON."""
+    or AlphaNet (FILE.yml, FILE.yml#a0), timm's block strings, a model's JSON, or a code of
+    Accel-NASBench (ie1k3d1-...) or NAS-Bench-Macro (00120212)."""
     from spacedsl.bridges.read import given, recognised
 
     found = given(code)

@@ -33,7 +33,9 @@ def show(
     target: str | None = typer.Option(
         None, "--target", help="A model's latency on this target, a space's range."
     ),
-    code: bool = typer.Option(False, "--code", help="Only the code of the method's authors."),
+    code: bool = typer.Option(
+        False, "--code", help="Only its code: the method's authors', or its benchmark's."
+    ),
     resolved: bool = typer.Option(
         False, "--resolved", help="Only the flat page: nothing used, nothing inherited."
     ),
@@ -92,13 +94,20 @@ def _code(item: Item, page: str) -> str:
     if isinstance(item, Space):
         return space_code(item)
     if isinstance(item, Subnet):
-        return subnet_code(item)
+        return _model_code(item)
     raise fault("wrong-kind", f"{page} is not a space or a model")
+
+
+def _model_code(model: Subnet) -> str:
+    """In its benchmark's notation, else in that of the method's authors."""
+    from spacedsl.bridges.benchmarks import benchmark_code
+
+    return benchmark_code(model) or subnet_code(model)
 
 
 def _code_or_none(item: Space | Subnet) -> str | None:
     try:
-        return space_code(item) if isinstance(item, Space) else subnet_code(item)
+        return space_code(item) if isinstance(item, Space) else _model_code(item)
     except SpaceError:
         return None
 

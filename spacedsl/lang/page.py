@@ -359,7 +359,7 @@ class Loader:
 
 def _bases(page: Page) -> tuple[Path, ...]:
     """Where what a page names is looked for, in order."""
-    return page.folder, library(), library() / "baselines"
+    return page.folder, library(), library() / "baselines", library() / "benchmarks"
 
 
 def _shown(path: Path, page: Page) -> str:

@@ -100,6 +100,11 @@ class Valuation(Protocol):
     def sd(self, loss: Floats, resolution: int) -> Floats | None:
         """Standard deviation of `value` in points, same shape; None where it is not known."""
 
+    @property
+    def optimism(self) -> float | None:
+        """By how many points the best of many predictions is too good, as a maximum over noisy
+        ones is; None where it is not known."""
+
 
 class QualityModel(Protocol):
     """NSR losses of sub-stages, from one block-wise distillation."""

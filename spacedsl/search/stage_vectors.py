@@ -81,10 +81,12 @@ def row_vectors(
 
 
 def checked(facts: StageFacts, vectors: StageVectors) -> StageVectors:
-    """`vectors`, whose losses and latencies must be positive numbers."""
+    """`vectors`, whose losses must be positive numbers and latencies too, but for a stage that may
+    do nothing."""
     for array, what in ((vectors.latency_ms, "latency"), (vectors.loss, "loss")):
-        if not (np.isfinite(array).all() and (array > 0).all()):
-            wrong = array[~(np.isfinite(array) & (array > 0))][0]
+        sound = np.isfinite(array) & (array >= 0 if what == "latency" else array > 0)
+        if not sound.all():
+            wrong = array[~sound][0]
             message = f"a {what} of {wrong:g} for {facts.block} in {facts.name}"
             raise fault("bad-table", message, "the tables are damaged, or fitted badly")
     return vectors

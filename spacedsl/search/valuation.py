@@ -24,3 +24,8 @@ class InverseLoss:
     def sd(self, loss: Floats, resolution: int) -> Floats | None:
         """Not known."""
         return None
+
+    @property
+    def optimism(self) -> float | None:
+        """Not known."""
+        return None

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from spacedsl.diagnostics import fault, one_of, suggest
 from spacedsl.files import read_bounded, write_atomic
 from spacedsl.lang.tables import FOLDER, is_path, shipped
+from spacedsl.tables.accuracy import FittedAccuracy
 from spacedsl.tables.latency import FittedLatency
 from spacedsl.tables.quality import FittedQuality
 from spacedsl.tables.schema import TableFile
@@ -65,19 +66,22 @@ def load_latency(name: str | Path) -> FittedLatency:
     return FittedLatency(table.latency)
 
 
-def load_quality(name: str | Path) -> FittedQuality:
-    """The quality model of a table. Raises `SpaceError`, also where the table has none."""
+def load_quality(name: str | Path) -> FittedQuality | FittedAccuracy:
+    """The quality model of a table: its accuracies, else its NSR losses. Raises `SpaceError`, also
+    where the table has neither."""
     table = load_table(name)
+    if table.accuracy is not None:
+        return FittedAccuracy(table.accuracy)
     if table.quality is None:
-        raise fault("table-part", f"table `{name}` has no NSR losses")
-    return FittedQuality(table.quality)
+        raise fault("table-part", f"table `{name}` has neither NSR losses nor accuracies")
+    return FittedQuality(table.quality, table.calibration)
 
 
 def fitted_models(table: TableFile) -> tuple[FittedLatency, FittedQuality]:
     """Both models of a table. Raises `SpaceError` where one is missing."""
     if table.latency is None or table.quality is None:
         raise fault("table-part", "the table lacks latencies or losses")
-    return FittedLatency(table.latency), FittedQuality(table.quality)
+    return FittedLatency(table.latency), FittedQuality(table.quality, table.calibration)
 
 
 def save_table(table: TableFile, path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space
 from spacedsl.passes.kernels import Kernel
 from spacedsl.tables.blocks import BlockIndex, KernelCache, index_blocks
@@ -68,7 +69,11 @@ def fit_latency(files: Sequence[SubstageRows], space: Space) -> LatencyData:
     """Fit the latency column of `files`, rows of `space`'s tables."""
     target = np.concatenate([rows.latency_ms for rows in files])
     resolutions = tuple(sorted({int(r) for rows in files for r in np.unique(rows.resolution)}))
-    index = index_blocks(files, space, reachable=True)
+    return fit_sums(index_blocks(files, space, reachable=True), target, resolutions)
+
+
+def fit_sums(index: BlockIndex, target: Floats, resolutions: tuple[int, ...]) -> LatencyData:
+    """Fit latencies of rows (N,) in ms, which are sums over blocks."""
     kernels, system = _kernel_system(index)
     prior, kernel_ms = _fit_prior(kernels, system, target)
 
@@ -114,8 +119,14 @@ def _fit_prior(
     _, matrix = feature_matrix(kernels)
     rows = np.stack([system.totals(column) for column in matrix.T], axis=1)
     prior = fit_prior(kernels, rows, target)
-    floor = 1e-6
-    return prior, np.array([max(prior.kernel_ms(kernel), floor) for kernel in kernels])
+    ms = np.array([prior.kernel_ms(kernel) for kernel in kernels])
+    unknown = sorted(
+        {kernel.kind for kernel, each in zip(kernels, ms, strict=True) if np.isnan(each)}
+    )
+    if unknown:
+        message = f"no latencies can be fitted to kernels of kind {', '.join(unknown)}"
+        raise fault("table-row", message, "leave the blocks that have them out of the hyperspace")
+    return prior, np.maximum(ms, 1e-6)
 
 
 def _within(predicted: Floats, target: Floats, share: float) -> float:

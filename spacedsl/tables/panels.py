@@ -71,7 +71,7 @@ class Panels:
                     return None
                 corners.append(self.known[corner][0] / prior(corner))
         x = share(log(ins[0]), log(ins[1]), log(unit.cin))
-        y = share(log(outs[0]), log(outs[1]), log(unit.cout))
+        y = share(log(outs[0]), log(outs[1]), log(unit.cout)) if unit.cout else 0.0
         near = corners[0] + y * (corners[1] - corners[0])
         far = corners[2] + y * (corners[3] - corners[2])
         return near + x * (far - near)

@@ -58,12 +58,12 @@ def features(kernel: Kernel, kind: str) -> Features:
             ("dwconv 1e4 out", out * cin / 1e4),
             ("dwconv 1e3 weights", cin * window**2 / 1e3),
         )
-    if kind == "se":
+    if kind == "se" or kind.startswith("se-"):
         return (
-            ("se fixed", 1.0),
-            ("se 1e4 in", pixels * cin / 1e4),
-            ("se 1e4 weights", 2 * cin * cout / 1e4),
-            ("se 100 channels", cin / 100),
+            (f"{kind} fixed", 1.0),
+            (f"{kind} 1e4 in", pixels * cin / 1e4),
+            (f"{kind} 1e4 weights", 2 * cin * cout / 1e4),
+            (f"{kind} 100 channels", cin / 100),
         )
     if kind in ELEMENTWISE:
         return ((f"{kind} fixed", 1.0), (f"{kind} 1e4 elements", pixels * cin / 1e4))

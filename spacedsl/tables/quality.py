@@ -25,8 +25,9 @@ from spacedsl.ir.space import BlockChoice
 from spacedsl.search.protocols import StageLoss, Valuation
 from spacedsl.search.valuation import InverseLoss
 from spacedsl.tables.blocks import family
-from spacedsl.tables.schema import QualityData, StageLossData
+from spacedsl.tables.schema import CalibrationData, QualityData, StageLossData
 from spacedsl.tables.solve import Floats, Ints
+from spacedsl.tables.valuations import CalibratedLoss
 
 
 def hats(values: Floats, knots: Sequence[float]) -> Floats:
@@ -196,8 +197,8 @@ def stage_totals(loss: StageLoss, names: Sequence[str], arrays: Arrays) -> Float
 class FittedQuality:
     """`QualityModel` of a table."""
 
-    def __init__(self, data: QualityData) -> None:
-        self.data = data
+    def __init__(self, data: QualityData, calibration: CalibrationData | None = None) -> None:
+        self.data, self.calibration = data, calibration
         self._entries = {(entry.stage, entry.block): entry for entry in data.stages}
 
     @property
@@ -207,13 +208,16 @@ class FittedQuality:
 
     @cached_property
     def identity(self) -> str:
-        """Content hash of the fitted losses."""
-        return digest(self.data.model_dump(mode="json"))
+        """Content hash of the fitted losses and of what they are worth."""
+        losses = self.data.model_dump(mode="json")
+        if self.calibration is None:
+            return digest(losses)
+        return digest([losses, self.calibration.model_dump(mode="json")])
 
     @property
     def valuation(self) -> Valuation:
         """What the losses are worth: no more than their inverse, without a calibration."""
-        return InverseLoss()
+        return InverseLoss() if self.calibration is None else CalibratedLoss(self.calibration)
 
     def stage(self, number: int, choice: BlockChoice) -> FittedStageLoss | None:
         """The losses of elastic stage `number` (from 1) with this block type, or None."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import prod
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -40,7 +41,8 @@ class Source(_Table):
 
 class PanelData(_Table):
     """Units of one family, settings, stride and size: `value[i]` belongs to channels
-    `pairs[pairs][0][i]` in and `[1][i]` out; `interpolated` lists those in no row."""
+    `pairs[pairs][0][i]` in and `[1][i]` out (0: a head without a width); `interpolated` lists those
+    in no row."""
 
     family: int
     settings: tuple[float, ...]
@@ -68,7 +70,8 @@ class LatencyData(_Table):
         _need(self.coefficients.keys() == self.limits.keys(), "coefficients and limits differ")
         _need(min(self.coefficients.values(), default=0.0) >= 0, "a coefficient is negative")
         for cins, couts in self.pairs:
-            _need(len(cins) == len(couts) and min(cins + couts, default=0) > 0, "bad channel pairs")
+            _need(len(cins) == len(couts) > 0, "bad channel pairs")
+            _need(min(cins) > 0 and min(couts) >= 0, "bad channel pairs")
         for panel in self.panels:
             _need(0 <= panel.family < len(self.families), "no such family")
             _need(0 <= panel.pairs < len(self.pairs), "no such channel pairs")
@@ -150,11 +153,107 @@ class QualityData(_Table):
         return self
 
 
+class CalibrationData(_Table):
+    """From NSR losses to accuracies: `log(100 - top1) = a + b log(loss) + c log(r_max / r)`, for
+    top-1 in percent and resolutions in pixels. `residual_sd` is of that logarithm, `left_out_sd`
+    that of models that the fit had not seen and `left_out` the same in points (roots of mean
+    squares). `optimism`: by how many points the best of many predictions is too good, None where
+    nobody estimated it. `prior`: the mean and the standard deviation that `c` was shrunk to."""
+
+    a: float
+    b: float
+    c: float
+    r_max: int
+    residual_sd: float
+    left_out_sd: float
+    left_out: float
+    optimism: float | None = None
+    prior: tuple[float, float]
+    models: tuple[str, ...]
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _need(self.b > 0, "accuracy does not fall as losses rise")
+        _need(self.r_max > 0 and self.residual_sd >= 0, "r_max or residual_sd is negative")
+        return self
+
+
+class StageAccuracyData(_Table):
+    """What one (elastic stage, block type) takes from the accuracy: `spacedsl.tables.accuracy`
+    says how to read it. `axes`: the seen values of the width and of each setting, canonical order;
+    `base` per resolution and depth; `grid` per (depth, position), depths ascending, the values of
+    every combination of the axes, the last running fastest."""
+
+    stage: int
+    block: str
+    name: str
+    depths: tuple[int, ...]
+    axes: tuple[tuple[float, ...], ...]
+    base: tuple[tuple[float, ...], ...]
+    grid: tuple[tuple[float, ...], ...]
+    rows: int
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        depths = self.depths
+        _need(bool(depths) and depths[0] > 0 and _ascending(depths), "depths do not ascend")
+        _need(bool(self.axes) and all(v and _ascending(v) for v in self.axes), "axes do not ascend")
+        _need(_shaped(self.base, len(self.base), len(depths)), "base has another shape")
+        cells = prod(len(values) for values in self.axes)
+        _need(_shaped(self.grid, sum(depths), cells), "grid has another shape")
+        _need(self.stage > 0, "stages count from 1")
+        return self
+
+
+class AccuracyData(_Table):
+    """Accuracies of trained networks: `top1 = ceiling - exp(sum over stages - shift)`, in percent.
+    `form`: whether the blocks of a stage count together or each at its position; `ceiling`, `form`
+    and `penalty` (of the ridge) were chosen by cross-validation. `errors`: standard deviations in
+    points by predicted logarithm of `ceiling - top1`. `networks` were fitted, `repeated` of them
+    trained more than once; `r2`, `tau` and `sd` (points) are those of held-out rows, `optimism` is
+    by how many points those of them that were predicted best were predicted too good."""
+
+    resolutions: tuple[int, ...]
+    stages: tuple[StageAccuracyData, ...]
+    form: Literal["stages", "blocks"]
+    ceiling: float
+    shift: float
+    penalty: float
+    errors: tuple[tuple[float, ...], tuple[float, ...]]
+    networks: int
+    repeated: int
+    r2: float
+    tau: float
+    sd: float
+    optimism: float
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _need(_ascending(self.resolutions) and bool(self.resolutions), "resolutions do not ascend")
+        keys = {(stage.stage, stage.block) for stage in self.stages}
+        _need(len(keys) == len(self.stages), "a block type of a stage is there twice")
+        for stage in self.stages:
+            _need(len(stage.base) == len(self.resolutions), "a stage has other resolutions")
+        at, sd = self.errors
+        _need(len(at) == len(sd) > 0 and _ascending(at), "errors do not ascend")
+        _need(min(sd) >= 0 and 0 < self.ceiling <= 100, "an error or the ceiling is out of range")
+        return self
+
+
 class TableFile(_Table):
-    """One data file: the fits to one table directory."""
+    """One data file: the fits to one table directory, or to a list of trained networks."""
 
     format: Literal["spacedsl-table"] = "spacedsl-table"
     version: Literal[1] = 1
     source: Source
     latency: LatencyData | None = None
     quality: QualityData | None = None
+    calibration: CalibrationData | None = None
+    accuracy: AccuracyData | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _need(self.calibration is None or self.quality is not None, "a calibration without losses")
+        _need(self.accuracy is None or self.quality is None, "accuracies beside NSR losses")
+        return self

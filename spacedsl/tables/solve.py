@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +95,25 @@ def ridge(features: Floats, target: Floats, penalty: float) -> tuple[Floats, flo
     gram[np.diag_indices_from(gram)] += penalty
     x = np.linalg.solve(gram, moment)
     return x, mean - float(center @ x)
+
+
+def ridge_path(
+    features: Floats, targets: Floats, weight: Floats, penalties: Sequence[float]
+) -> tuple[Floats, Floats]:
+    """Weighted ridge regressions of T targets (N, T) on features (N, F) for P penalties, weights of
+    mean 1: coefficients (P, F, T) and intercepts (P, T), which are not penalised."""
+    w = (weight / weight.mean())[:, None]
+    center, mean = (w * features).mean(axis=0), (w * targets).mean(axis=0)
+    a, b = np.sqrt(w) * (features - center), np.sqrt(w) * (targets - mean)
+    if a.shape[0] < a.shape[1]:
+        values, vectors = np.linalg.eigh(a @ a.T)
+        image, back = vectors.T @ b, a.T @ vectors
+    else:
+        values, vectors = np.linalg.eigh(a.T @ a)
+        image, back = vectors.T @ (a.T @ b), vectors
+    values = np.maximum(values, 0.0)[:, None]
+    x = np.stack([back @ (image / (values + penalty)) for penalty in penalties])
+    return x, mean - np.einsum("f,pft->pt", center, x)
 
 
 def monotone(x: Floats, y: Floats, *, knots: int) -> tuple[Floats, Floats]:

@@ -52,6 +52,11 @@ class BestScorer(Scorer):
         return self.inner.quality.valuation.unit
 
     @property
+    def optimism(self) -> float | None:
+        """By how many points the best networks are predicted too good, where that is known."""
+        return self.inner.quality.valuation.optimism
+
+    @property
     def identity(self) -> dict[str, object]:
         """Everything a score depends on; nothing is drawn."""
         found = self.inner.identity

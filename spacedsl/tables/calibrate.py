@@ -1,0 +1,182 @@
+"""What NSR losses are worth: fit accuracies of known networks to their losses and resolutions.
+
+    log(100 - top1) = a + b log(loss) + c log(r_max / resolution)
+
+Losses are relative to the teacher at the same resolution, so they do not see what a smaller image
+loses; `c` says that. A few networks do not determine it: it is shrunk to a prior, which is what the
+published accuracies of MobileNetV2 by resolution say. Tables of different origin have an `a` each
+and share `b` and `c`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from spacedsl.diagnostics import fault
+from spacedsl.tables.network_sums import network_losses
+from spacedsl.tables.networks import Network
+from spacedsl.tables.quality import FittedQuality
+from spacedsl.tables.schema import CalibrationData, TableFile
+from spacedsl.tables.solve import Floats
+
+MOBILENETV2 = {224: 71.8, 192: 70.7, 160: 68.8, 128: 65.3, 96: 60.3}
+"""Published top-1 of MobileNetV2 1.0 by resolution."""
+
+PRIOR = (0.30, 0.05)
+"""Mean and standard deviation of `c`: what `MOBILENETV2` says between 160 and 224 pixels."""
+
+LEAST = 4
+"""Networks that a calibration takes."""
+
+ROUNDS = 20
+DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """N networks of one table: names, sums of stage losses, resolutions and top-1 in percent."""
+
+    names: tuple[str, ...]
+    loss: Floats
+    resolution: Floats
+    top1: Floats
+    weight: Floats
+
+    def without(self, i: int) -> Points:
+        """All but one."""
+        keep = np.arange(len(self.names)) != i
+        names = tuple(n for j, n in enumerate(self.names) if j != i)
+        kept = (self.loss[keep], self.resolution[keep], self.top1[keep], self.weight[keep])
+        return Points(names, *kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Per table an `a`; `b` and `c`; standard deviation of the logarithm's residuals."""
+
+    a: tuple[float, ...]
+    b: float
+    c: float
+    residual_sd: float
+
+    def top1(self, table: int, loss: Floats, resolution: Floats, r_max: int) -> Floats:
+        """Accuracies in percent."""
+        smaller = self.c * np.log(r_max / resolution)
+        error: Floats = np.exp(self.a[table] + self.b * np.log(loss) + smaller)
+        return 100.0 - error
+
+
+def points_of(table: TableFile, networks: Sequence[Network]) -> Points:
+    """Networks as points of a table. Raises `SpaceError` where it does not cover one."""
+    if table.quality is None:
+        raise fault("table-part", "the table has no NSR losses to calibrate")
+    loss = network_losses([n.subnet for n in networks], FittedQuality(table.quality))
+    for network, value in zip(networks, loss, strict=True):
+        if np.isnan(value):
+            message = f"line {network.line}: the table does not cover {network.subnet.name}"
+            raise fault("uncovered", message)
+    return Points(
+        names=tuple(n.subnet.name for n in networks),
+        loss=loss,
+        resolution=np.array([float(n.subnet.resolution) for n in networks]),
+        top1=np.array([n.value for n in networks]),
+        weight=np.array([n.weight for n in networks]),
+    )
+
+
+def fit(tables: Sequence[Points], r_max: int, prior: tuple[float, float] = PRIOR) -> Fit:
+    """Least squares, with the prior of `c` counted as heavily as its uncertainty says."""
+    count = len(tables)
+    size = sum(len(t.names) for t in tables)
+    rows = np.zeros((size + 1, count + 2))
+    target = np.zeros(size + 1)
+    weight = np.ones(size + 1)
+    start = 0
+    for i, points in enumerate(tables):
+        at = slice(start, start + len(points.names))
+        start = at.stop
+        rows[at, i] = 1.0
+        rows[at, count] = np.log(points.loss)
+        rows[at, count + 1] = np.log(r_max / points.resolution)
+        target[at] = np.log(100.0 - points.top1)
+        weight[at] = points.weight
+    rows[size, count + 1], target[size] = 1.0, prior[0]
+    weight[:size] *= size / weight[:size].sum()
+    sd = 0.02
+    x = np.zeros(count + 2)
+    for _ in range(ROUNDS):
+        scale = np.sqrt(np.append(weight[:size], (sd / prior[1]) ** 2))
+        x = np.linalg.lstsq(rows * scale[:, None], target * scale, rcond=None)[0]
+        residual = (target - rows @ x)[:size]
+        free = max(size - count - 1, 1)
+        sd = max(float(np.sqrt((weight[:size] * residual**2).sum() / free)), 1e-3)
+    return Fit(tuple(x[:count].tolist()), float(x[count]), float(x[count + 1]), sd)
+
+
+def left_out(tables: Sequence[Points], r_max: int) -> tuple[float, float]:
+    """Error of networks that the fit had not seen (root of the mean square): of the logarithm of
+    100 - top1, and in points."""
+    logs: list[float] = []
+    points: list[float] = []
+    for i, table in enumerate(tables):
+        for j in range(len(table.names)):
+            others = [t.without(j) if k == i else t for k, t in enumerate(tables)]
+            found = fit(others, r_max).top1(i, table.loss[[j]], table.resolution[[j]], r_max)[0]
+            points.append(float(found - table.top1[j]))
+            logs.append(float(np.log((100.0 - found) / (100.0 - table.top1[j]))))
+    return _rms(logs), _rms(points)
+
+
+def _rms(values: Sequence[float]) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def calibrations(
+    tables: Sequence[Points], optimism: float | None, note: str = ""
+) -> tuple[CalibrationData, ...]:
+    """The calibration of each table. Raises `SpaceError` where there are too few networks, or
+    better losses do not mean better networks."""
+    count = sum(len(t.names) for t in tables)
+    if count < LEAST or min(len(t.names) for t in tables) < 2:
+        message = f"{count} networks are too few for a calibration"
+        raise fault("few-rows", message, f"{LEAST} networks of different losses would do")
+    r_max = int(max(t.resolution.max() for t in tables))
+    found = fit(tables, r_max)
+    if found.b <= 0:
+        message = "among these networks accuracy does not fall as the loss rises"
+        raise fault("table-row", message, "are the pages and the table of the same hyperspace?")
+    log_sd, points = left_out(tables, r_max)
+    names = tuple(name for t in tables for name in t.names)
+    return tuple(
+        CalibrationData(
+            a=round(a, DIGITS),
+            b=round(found.b, DIGITS),
+            c=round(found.c, DIGITS),
+            r_max=r_max,
+            residual_sd=round(found.residual_sd, DIGITS),
+            left_out_sd=round(log_sd, DIGITS),
+            left_out=round(points, 4),
+            optimism=optimism,
+            prior=PRIOR,
+            models=names,
+            note=note,
+        )
+        for a in found.a
+    )
+
+
+def calibrated(table: TableFile, networks: Sequence[Network]) -> TableFile:
+    """A table with a calibration by these networks. Raises `SpaceError`."""
+    (data,) = calibrations([points_of(table, networks)], None)
+    return table.model_copy(update={"calibration": data})
+
+
+def resolution_slopes() -> tuple[float, ...]:
+    """`c` between neighbouring resolutions of `MOBILENETV2`, greatest resolution first."""
+    return tuple(
+        float(np.log((100 - lower) / (100 - upper)) / np.log(large / small))
+        for (large, upper), (small, lower) in pairwise(MOBILENETV2.items())
+    )

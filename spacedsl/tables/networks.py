@@ -1,0 +1,298 @@
+"""Networks with a measured number: rows of a CSV, or the subnets that a search valued.
+
+A CSV's first column is `code` (a code of a benchmark or of the method's authors) or `page` (a path
+from the CSV, or a name of the library); one other column holds the number."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from spacedsl import api
+from spacedsl.bridges.benchmarks import Known, benchmark_of, benchmark_subnet
+from spacedsl.diagnostics import SpaceError, fault, one_of, suggest
+from spacedsl.files import read_bounded
+from spacedsl.ir.block import Value
+from spacedsl.ir.covers import subnet_mismatch
+from spacedsl.ir.identity import block_identity, normal_ops
+from spacedsl.ir.space import Space, Stage
+from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
+from spacedsl.lang.codes import is_model_code, subnet_from_code
+
+MAX_BYTES = 64 << 20
+SHOWN = 8
+"""Lines that one error names."""
+
+PER_SECOND = "_img_s"
+"""Columns of throughputs, in images a second, end in this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network of a hyperspace, what was measured of it, and how much the row counts. `line`:
+    where it stands."""
+
+    line: int
+    subnet: Subnet
+    value: float
+    weight: float = 1.0
+
+
+def read_accuracies(
+    path: Path, space: Space, column: str = "top1", weights: str | None = None
+) -> tuple[Network, ...]:
+    """Accuracies in percent, of a CSV or of a search's journal. Raises one `SpaceError` that names
+    the lines that cannot be used."""
+    text = _text(path)
+    if text.startswith("{"):
+        return _collected(path, _journal_rows(path, text, space))
+    return _collected(path, _rows(path, text, space, (column, weights), _percent))
+
+
+def read_latencies(path: Path, space: Space, column: str) -> tuple[Network, ...]:
+    """Latencies in milliseconds, or throughputs in images a second turned into them. Rows whose
+    cell is empty were not measured. Raises one `SpaceError` that names the lines that cannot be
+    used."""
+    parse = _throughput if column.endswith(PER_SECOND) else _milliseconds
+    text = _text(path)
+    return _collected(path, _rows(path, text, space, (column, None), parse, empty=True))
+
+
+Row = Network | tuple[int, str]
+"""A row, or what is wrong with a line."""
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_bounded(path, MAX_BYTES).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise fault("table-row", f"{path} is not text in UTF-8") from None
+
+
+def _collected(path: Path, rows: Iterator[Row]) -> tuple[Network, ...]:
+    networks: list[Network] = []
+    wrong: list[tuple[int, str]] = []
+    for row in rows:
+        if isinstance(row, Network):
+            networks.append(row)
+        else:
+            wrong.append(row)
+    if wrong:
+        listed = "".join(f"\n    line {line}: {why}" for line, why in wrong[:SHOWN])
+        rest = wrong[SHOWN:]
+        more = f"\n    and {len(rest):,} more, up to line {rest[-1][0]}" if rest else ""
+        count = "1 line" if len(wrong) == 1 else f"{len(wrong):,} lines"
+        raise fault("table-row", f"{path}: {count} cannot be used:{listed}{more}")
+    if not networks:
+        raise fault("table-row", f"{path} has no rows")
+    return tuple(networks)
+
+
+def _rows(
+    path: Path,
+    text: str,
+    space: Space,
+    columns: tuple[str, str | None],
+    parse: Callable[[str], float],
+    *,
+    empty: bool = False,
+) -> Iterator[Row]:
+    reader = csv.reader(io.StringIO(text))
+    heads = [head.strip() for head in next(reader, [])]
+    kind = heads[0] if heads else ""
+    if kind not in ("code", "page"):
+        help = "the first line names the columns, the first of which is `code` or `page`"
+        raise fault("table-row", f"{path}: line 1: the first column is `{kind[:40]}`", help)
+    at, weight_at = (_column(path, heads, name) for name in columns)
+    known: Known = set()
+    try:
+        for cells in reader:
+            line = reader.line_num
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(heads):
+                yield line, f"the number of cells is {len(cells)}, not {len(heads)}"
+                continue
+            if empty and not cells[at].strip():
+                continue
+            try:
+                weight = _weight(cells[weight_at]) if columns[1] else 1.0
+                value = parse(cells[at])
+                subnet = _network(cells[0].strip(), kind, path.parent, space, known)
+            except ValueError as error:
+                yield line, str(error)
+            else:
+                yield Network(line, subnet, value, weight)
+    except csv.Error as error:
+        yield reader.line_num, str(error)
+
+
+def _column(path: Path, heads: list[str], name: str | None) -> int:
+    if name is None:
+        return 0
+    if name in heads[1:]:
+        return heads.index(name, 1)
+    close = suggest(name, heads[1:])
+    help = f"did you mean `{close}`?" if close else f"it has {one_of(heads)}"
+    raise fault("table-row", f"{path}: line 1: there is no column `{name[:40]}`", help)
+
+
+def _number(cell: str) -> float:
+    try:
+        value = float(cell) if cell.isascii() else math.nan
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{cell.strip()[:40]!r} is not a number")
+    return value
+
+
+def _percent(cell: str) -> float:
+    value = _number(cell)
+    if 0 <= value <= 1:
+        percent = f"{100 * value:g}"
+        raise ValueError(f"{cell.strip()[:20]} is no accuracy in percent; write {percent}?")
+    if not 0 < value < 100:
+        raise ValueError(f"{cell.strip()[:20]} is no accuracy in percent")
+    return value
+
+
+def _milliseconds(cell: str) -> float:
+    value = _number(cell)
+    if value <= 0:
+        raise ValueError(f"{cell.strip()[:20]} is no latency in milliseconds")
+    return value
+
+
+def _throughput(cell: str) -> float:
+    value = _number(cell)
+    if value <= 0:
+        raise ValueError(f"{cell.strip()[:20]} is no number of images a second")
+    return 1000.0 / value
+
+
+def _weight(cell: str) -> float:
+    value = _number(cell)
+    if value <= 0:
+        raise ValueError(f"{cell.strip()[:20]} is no weight, which is above 0")
+    return value
+
+
+def _network(said: str, kind: str, folder: Path, space: Space, known: Known) -> Subnet:
+    """Raises `ValueError` in one line."""
+    try:
+        if kind == "page":
+            return _of_page(said, folder, space)
+        if benchmark_of(said) is not None:
+            return benchmark_subnet(said, space, said, known)
+        if is_model_code(said):
+            return subnet_from_code(said, space, said)
+    except SpaceError as error:
+        raise ValueError(error.diagnostics[0].message) from None
+    raise ValueError(f"{said[:40]!r} is no code of a network")
+
+
+def _of_page(said: str, folder: Path, space: Space) -> Subnet:
+    where, hash_, item = said.partition("#")
+    beside = folder / where
+    item_of = api.load(f"{beside}{hash_}{item}" if beside.is_file() else said)
+    if not isinstance(item_of, Subnet):
+        raise ValueError(f"{said[:80]} is no model")
+    return member_of(space, item_of)
+
+
+def member_of(space: Space, subnet: Subnet) -> Subnet:
+    """`subnet` as a network of `space`, whose block types have numbers and names of their own.
+    Raises `SpaceError` where it is none of them."""
+    found = subnet_mismatch(space, subnet)
+    if found is not None:
+        where = f"{found.stage}: " if found.stage else ""
+        message = f"{subnet.name} is not one of {space.name}'s: {where}{found.reason}"
+        raise fault("not-a-member", message)
+    stages = tuple(_as_in(stage, subnet, p) for p, stage in enumerate(space.stages))
+    return subnet.model_copy(update={"of": space, "stages": stages})
+
+
+def _as_in(stage: Stage, subnet: Subnet, position: int) -> SubnetStage:
+    mine, said = subnet.choice(position), subnet.stages[position]
+    number = [block_identity(c) for c in stage.choices].index(block_identity(mine))
+    choice = stage.choices[number]
+    role = normal_ops(mine)[1]
+    name_of = {role[name]: name for name in role}
+    theirs = normal_ops(choice)[1]
+
+    def setting(block: SubnetBlock, name: str, least: Value) -> Setting:
+        known = name_of.get(theirs.get(name, ""))
+        return Setting(name=name, value=least if known is None else block.setting(known))
+
+    blocks = tuple(
+        SubnetBlock(
+            width=block.width,
+            settings=tuple(setting(block, arg.name, arg.values[0]) for arg in choice.numeric),
+        )
+        for block in said.blocks
+    )
+    return SubnetStage(choice=number, blocks=blocks)
+
+
+def _journal_rows(path: Path, text: str, space: Space) -> Iterator[Row]:
+    """A search's journal: a header, then lines of a subnet in few words and its accuracy, a share
+    (see `spacedsl.cli.search`)."""
+    lines = text.splitlines()
+    try:
+        head = json.loads(lines[0])
+    except (ValueError, RecursionError):
+        head = None
+    if not isinstance(head, dict) or "subnets" not in head:
+        help = "a CSV whose first line names the columns, or the search.jsonl of `spacedsl search`"
+        raise fault("table-row", f"{path}: line 1: this is no journal of valued subnets", help)
+    for number, line in enumerate(lines[1:], 2):
+        try:
+            key, value = json.loads(line)[:2]
+            if type(value) is not float or not 0 <= value <= 1:
+                raise ValueError(f"{value!r} is no accuracy")
+            subnet = _of_key(str(key), space)
+        except (ValueError, TypeError, RecursionError, SpaceError) as error:
+            why = error.diagnostics[0].message if isinstance(error, SpaceError) else error
+            yield number, str(why)
+        else:
+            if 0 < value < 1:
+                yield Network(number, subnet, 100.0 * value)
+
+
+def _of_key(key: str, space: Space) -> Subnet:
+    resolution, *words = key.split(";")
+    if len(words) != len(space.stages):
+        raise ValueError(f"{len(words)} stages; {space.name} has {len(space.stages)}")
+    stages = tuple(_keyed(s, word) for s, word in zip(space.stages, words, strict=True))
+    subnet = Subnet(name="valued", of=space, resolution=int(resolution), stages=stages)
+    return member_of(space, subnet)
+
+
+def _keyed(stage: Stage, word: str) -> SubnetStage:
+    numeric = stage.choices[0].numeric
+    if len(stage.choices) > 1:
+        raise ValueError(f"{stage.name} has several block types: name the space that was trained")
+    blocks = []
+    for one in word.split(","):
+        width, *values = one.split()
+        if len(values) != len(numeric):
+            raise ValueError(f"{stage.name} has {len(numeric)} settings, not {len(values)}")
+        settings = tuple(
+            Setting(name=arg.name, value=_offered(arg.values, text))
+            for arg, text in zip(numeric, values, strict=True)
+        )
+        blocks.append(SubnetBlock(width=int(width), settings=settings))
+    return SubnetStage(blocks=tuple(blocks))
+
+
+def _offered(values: tuple[Value, ...], text: str) -> Value:
+    found = next((value for value in values if str(value) == text), None)
+    if found is None:
+        raise ValueError(f"{text[:20]} is not one of {', '.join(map(str, values))}")
+    return found
