@@ -26,6 +26,7 @@ class Source:
     name: str
     text: str
     _starts: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    _lines: dict[int, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         lengths = (len(line) + 1 for line in self.text.split("\n"))
@@ -42,7 +43,10 @@ class Source:
         return self._starts[number - 1]
 
     def line(self, number: int) -> str:
-        """Text of line `number` (from 1), without its end."""
-        start = self._starts[number - 1]
-        end = self.text.find("\n", start)
-        return self.text[start : len(self.text) if end < 0 else end].rstrip("\r")
+        """Text of line `number` (from 1), without its end. Many places may name one long line: it
+        is held once."""
+        if number not in self._lines:
+            start = self._starts[number - 1]
+            end = self.text.find("\n", start)
+            self._lines[number] = self.text[start : len(self.text) if end < 0 else end].rstrip("\r")
+        return self._lines[number]

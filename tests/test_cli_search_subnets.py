@@ -12,9 +12,12 @@ import torch
 
 from spacedsl import api
 from spacedsl.ir.subnet import Subnet
+from spacedsl.search import journal
+from spacedsl_runtime.checksum import KEY, sealed
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.train.quantise import QAT_FOLDER, fp32_settings
 from spacedsl_runtime.train.recipe import qat_recipe_for
+from spacedsl_runtime.train.run import ABOUT, checksum_of
 from tests.made_up_target import write_target
 from tests.runtime.test_data import write_fashion
 from tests.runtime.training import PAGE, Stopped, job, mini_json
@@ -124,6 +127,10 @@ def test_channels_and_classes_are_the_datas(trained: Path, whole: Path, tmp_path
         assert said in text
         text = text.replace(said, other)
     page.write_text(text)
+    about = tmp_path / "run" / ABOUT
+    said = json.loads(about.read_text())
+    said["files"][page.name] = checksum_of(page)
+    about.write_text(json.dumps(sealed({k: v for k, v in said.items() if k != KEY})))
     args = words(trained, out)
     args[1] = str(tmp_path / "run")
     run_json(*args)
@@ -176,11 +183,16 @@ def test_what_a_search_refuses(trained: Path, whole: Path, tmp_path: Path) -> No
     with pytest.raises(Stopped):
         quantise(copied, stop=6)
     refused("bad-run", "QAT in", "search", str(copied), *args[2:])
-    header, first, *_ = (whole / "search.jsonl").read_text().splitlines(keepends=True)
+    header, first, *_ = (whole / "search.jsonl").read_bytes().splitlines(keepends=True)
     bad = tmp_path / "bad"
     bad.mkdir()
-    (bad / "search.jsonl").write_text(header + first.replace("0.", "7."))
-    refused("bad-journal", "is no accuracy", *words(trained, bad, "--resume"))
+    key, _ = journal.unsealed(first)
+    for line, message in (
+        (first.replace(b"0.", b"7."), "its checksum is wrong"),
+        (journal.sealed([key, 7.5]), "is no accuracy"),
+    ):
+        (bad / "search.jsonl").write_bytes(header + line)
+        refused("bad-journal", message, *words(trained, bad, "--resume"))
     page = trained / "other.space"
     text = (trained / "made-up.space").read_text().replace("target made-up", "target other")
     page.write_text(text.replace('latency "made-up.npz"', 'latency "vnni"'))

@@ -134,7 +134,7 @@ def test_eval_refuses_what_does_not_fit(deployed: tuple[Path, float], tmp_path: 
     model = onnx.load(str(path))
     kept = {p.key: p.value for p in model.metadata_props}
     for change, code, message in (
-        ({"spacedsl.labels": '["cat"]'}, "wrong-data", "tells apart cat, ...; digits has 0, 1"),
+        ({"spacedsl.labels": '["cat"]'}, "wrong-data", "tells apart cat; digits has 0, 1"),
         ({"spacedsl.preprocess": "{}"}, "no-stamp", "does not say how an image"),
         ({"spacedsl.input": '{"shape": ["N", 1, 99999, 99999]}'}, "no-stamp", "an input of"),
     ):

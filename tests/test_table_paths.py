@@ -11,7 +11,9 @@ from spacedsl import api
 from spacedsl.lang.page import library
 from spacedsl.tables.files import load_latency, load_quality, table_path
 
-TARGET = 'language 1\ntarget t { device "d" latency "tables/own.json" limits 15ms }\n'
+TARGET = (
+    'language 1\ntarget t { device "a CPU, ONNX Runtime" latency "tables/own.json" limits 15ms }\n'
+)
 SPACE = 'language 1\nspace s of vnni { quality "own.json" }\n'
 
 

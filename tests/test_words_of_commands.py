@@ -12,14 +12,14 @@ from spacedsl.cli.export import Said
 from tests.runtime.training import PAGE
 from tests.test_cli import run, run_json
 
-SCORE = ("score", "vnni", "--target", "vnni", "--samples", "200")
+SCORE = ("score", "vnni", "--target", "vnni", "--definition", "qt", "--samples", "200")
 
 
 def test_limits_above_all_latencies_are_replaced(tmp_path: Path) -> None:
     page = tmp_path / "slow.space"
     text = Path("spaces/targets/vnni.space").read_text().replace("target vnni", "target slow")
     page.write_text(re.sub(r"limits .*", "limits 1000ms, 2000ms, 3000ms, 4000ms, 5000ms", text))
-    found = run("score", "vnni", "--target", str(page), "--samples", "200")
+    found = run("score", "vnni", "--target", str(page), "--definition", "qt", "--samples", "200")
     assert found.exit_code == 0, found.output
     assert "warning: limits of 1000 to 5000 ms tell few networks of vnni apart" in found.stderr
     scores = [float(line.split()[2]) for line in found.stdout.splitlines()[1:6]]

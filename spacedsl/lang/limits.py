@@ -77,10 +77,10 @@ def _check_any(space: Space, limit: Limit, node: Node, report: Report) -> None:
 def limit_warnings(space: Space) -> list[str]:
     """Where a hyperspace has networks within its limit, but no space all of whose networks are,
     which is what searches look for."""
-    from spacedsl.passes.extremes import least_greatest
-
     if space.limit is None or space.kind == "space":
         return []
+    from spacedsl.passes.extremes import least_greatest  # numpy, as above
+
     return [
         f"every space of `{space.name}` has a network of {least:,} {cost} or more, so none keeps "
         f"the limit of {most:,}"

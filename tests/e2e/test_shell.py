@@ -14,7 +14,17 @@ import pytest
 from tests.support import ROOT
 
 SPACEDSL = (sys.executable, "-m", "spacedsl")
-EVOLVE = ("evolve", "--hyper", "onnxw", "--target", "vnni", "--samples", "500")
+EVOLVE = (
+    "evolve",
+    "--hyper",
+    "onnxw",
+    "--target",
+    "vnni",
+    "--definition",
+    "qt",
+    "--samples",
+    "500",
+)
 
 
 def started(*words: str, **more: object) -> subprocess.Popen[str]:

@@ -88,10 +88,7 @@ class ElasticStages(nn.Module):
         """x (N, C, H, W) through a program, channels last. `recompute`: autograd keeps the maps
         between blocks only, and computes those within again."""
         x = to_channels_last(x)
-
-        def apply(layer: Layer, x: Tensor) -> Tensor:
-            return self.apply_layer(layer, x, dropout)
-
+        apply = partial(self.apply_layer, dropout=dropout)
         if not recompute:
             return run(program, x, apply, add)
         for block in blocks_of(program):
