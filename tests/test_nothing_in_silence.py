@@ -108,7 +108,9 @@ def test_check_warns_of_latencies_of_another_device(tmp_path: Path) -> None:
     assert run("check", here).stderr == ""
 
 
-def test_folders_standard_input_and_odd_paths(tmp_path: Path) -> None:
+def test_folders_standard_input_and_odd_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "d#1"
     page = written(folder, WHOLE, "deep/e.space")
     written(folder, "nonsense", ".hidden/f.space")
@@ -116,6 +118,10 @@ def test_folders_standard_input_and_odd_paths(tmp_path: Path) -> None:
     assert [file["file"] for file in json.loads(result.stdout)["files"]] == [page]
     written(folder, "nonsense", "g.space")
     assert run("check", str(folder)).exit_code == 2
+    monkeypatch.setattr("spacedsl.cli.check.MOST_FILES", 2)
+    result = run("check", str(folder))
+    assert result.exit_code == 2
+    assert "error[too-large]" in result.stderr
     assert run("show", page).stdout == run("show", f"{page}#s").stdout
     assert "error[no-item]" in run("show", f"{page}#t").stderr
     assert run("check", "-", stdin=f"language 1\n{WHOLE}").stdout == "-: ok (space s)\n"

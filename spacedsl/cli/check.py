@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,18 +71,29 @@ def check(
     raise typer.Exit(code)
 
 
+MOST_FILES = 50_000
+"""Of a folder that is looked through for pages."""
+
+
 def _named(file: str) -> Iterator[str]:
     """The pages that a word of the command line names. Raises `SpaceError` where a folder has
-    none; folders whose name begins with a dot are not looked into."""
+    none, or so many files that another one is meant; folders whose name begins with a dot, and
+    links to folders, are not looked into."""
     folder = Path(file)
     if file == STDIN or not folder.is_dir():
         yield file
         return
-    found = [
-        path
-        for path in sorted(folder.rglob(f"*{SUFFIX}"))
-        if path.is_file() and not any(p[0] == "." for p in path.relative_to(folder).parts)
-    ]
+    found: list[Path] = []
+    seen = 0
+    for here, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        seen += len(folders) + len(files)
+        if seen > MOST_FILES:
+            message = f"{folder} has more than {MOST_FILES:,} files and folders"
+            raise fault("too-large", message, "name the folder that has the pages")
+        named = (name for name in files if name.endswith(SUFFIX) and name[0] != ".")
+        found += [Path(here, name) for name in named]
+    found = sorted(path for path in found if path.is_file())
     if not found:
         raise fault("empty-folder", f"there is no page (*{SUFFIX}) in {folder}")
     yield from map(str, found)
