@@ -5,8 +5,8 @@
 For FP32, TF32, bfloat16 and QAT at each resolution: seconds of a sandwich step (four subnets, one
 optimiser step), images a second, the greatest memory, and how much of the time the card computes.
 In the same run, turn by turn, as peers on the same subnets: `static`, plain modules of the same
-four subnets with one optimiser each; `compiled`, the same through torch.compile (largest and
-smallest only, `--compile`); `sliced`, an elastic supernet that slices and copies every weight on
+four subnets with one optimiser each; `compiled`, the same through torch.compile (`--compile`:
+that takes minutes); `sliced`, an elastic supernet that slices and copies every weight on
 every call. A batch that does not fit is halved until it does. Prints one JSON object a line, then a
 table; with an estimate of the paper's 360 epochs of ImageNet."""
 
@@ -17,8 +17,8 @@ import gc
 import json
 import platform
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
@@ -144,13 +144,6 @@ def static_way(
     return Way(name, recipe.precision, recipe.batch, step)
 
 
-@contextmanager
-def prepared(way: Way, device: torch.device) -> Iterator[None]:
-    """The kernels that a way asks for."""
-    with kernels(device, way.precision, way.deterministic):
-        yield
-
-
 def wait(device: torch.device) -> None:
     """Until the device has done everything so far."""
     if device.type == "cuda":
@@ -164,7 +157,7 @@ def memory_of(device: torch.device) -> int:
 
 def measure(way: Way, device: torch.device, rounds: int) -> Measured:
     """Steps after two of warm-up."""
-    with prepared(way, device):
+    with kernels(device, way.precision, way.deterministic):
         for i in range(2):
             way.step(i)
         wait(device)

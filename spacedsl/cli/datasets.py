@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import typer
+
+from spacedsl.cli.progress import first_process
 
 if TYPE_CHECKING:
     from spacedsl_runtime.data.split import Data, Labels
@@ -30,7 +31,7 @@ DECODER = typer.Option(None, "--decoder", help="Of JPEG files; else simplejpeg i
 def tell(data: Data, *, quiet: bool, holdout: int = 0) -> None:
     """Say on standard error what data hold, of several processes the first one only. `holdout`:
     how many images are not trained on; `quiet`: only what is left out."""
-    if os.environ.get("RANK", "0") != "0":
+    if not first_process():
         return
     for line in ([] if quiet else description(data, holdout)) + [*filter(None, [data.left_out])]:
         print(line, file=sys.stderr)

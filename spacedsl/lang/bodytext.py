@@ -1,4 +1,4 @@
-"""What is wrong with a body whatever its sizes, and where in its text an error of sizes stands."""
+"""Finds mistakes in a body that do not depend on its sizes, and the places of those that do."""
 
 from __future__ import annotations
 

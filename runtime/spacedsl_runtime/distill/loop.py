@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
+from math import isfinite
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +22,13 @@ from spacedsl_runtime.distill.loss import Definition, nsr_loss
 from spacedsl_runtime.distill.quantised import QatBkdStage
 from spacedsl_runtime.distill.stage import BkdStage, load_bkd_stage
 from spacedsl_runtime.distill.table import EVALUATED, Maps, Row, evaluate, substages
-from spacedsl_runtime.distill.teacher import CPU, Teacher, check_data
+from spacedsl_runtime.distill.teacher import Teacher, check_data
 from spacedsl_runtime.elastic.functional import to_channels_last
 from spacedsl_runtime.errors import DivergedError
 from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.subnet import Subnet, describe
 from spacedsl_runtime.train.batches import batches
-from spacedsl_runtime.train.device import UNDER_WAY, Arriving, arriving, autocast, kernels
+from spacedsl_runtime.train.device import CPU, UNDER_WAY, Arriving, arriving, autocast, kernels
 from spacedsl_runtime.train.evaluate import Evaluation, distinct
 from spacedsl_runtime.train.parallel import World
 from spacedsl_runtime.train.recipe import Recipe
@@ -178,7 +179,7 @@ class _Training:
             step, chosen, values = launched.popleft()
             losses = dict(zip(chosen, values.read(), strict=True))
             for name, loss in losses.items():
-                if loss - loss != 0:
+                if not isfinite(loss):
                     raise self._diverged(step, loss, name, chosen[name])
             self.watch(step + 1, losses)
 

@@ -21,6 +21,7 @@ from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import TeacherError
 from spacedsl_runtime.plan import read_plan
 from spacedsl_runtime.train.batches import Normalise
+from spacedsl_runtime.train.device import CPU
 from spacedsl_runtime.train.run import CHECKPOINT, PLAN
 from spacedsl_runtime.train.state import load_weights, read_training
 
@@ -50,9 +51,6 @@ class Teacher:
     boundaries: tuple[Boundary, ...]
     network: nn.Module
     features: Callable[[Tensor], list[Tensor]]
-
-
-CPU = torch.device("cpu")
 
 
 def open_teacher(spec: str, calibration: Calibration, device: torch.device = CPU) -> Teacher:

@@ -19,6 +19,7 @@ from spacedsl_runtime.data.split import Bytes, Data, Pixels, Unreadables
 from spacedsl_runtime.data.views import cores, to_array, training_view
 from spacedsl_runtime.elastic.functional import to_channels_last
 from spacedsl_runtime.errors import DataError
+from spacedsl_runtime.train.device import CPU
 from spacedsl_runtime.train.parallel import World
 from spacedsl_runtime.train.recipe import Recipe, steps_per_epoch
 from spacedsl_runtime.train.seeds import Use, numbers
@@ -29,8 +30,6 @@ Place = tuple[int, int]
 
 Size = int | Callable[[int], int]
 """Of views in pixels, of all steps or by the step."""
-
-CPU = torch.device("cpu")
 
 
 class Batch(NamedTuple):

@@ -13,12 +13,14 @@ from torch import Tensor
 from spacedsl_runtime.errors import RecipeError
 from spacedsl_runtime.train.recipe import Precision
 
+CPU = torch.device("cpu")
+
 
 def device_of(name: str) -> torch.device:
     """The device that `cpu` or `cuda` means for this process; of several that torchrun started,
     each has a card of its own. Raises `RecipeError` for a device that is not there."""
     if name == "cpu":
-        return torch.device("cpu")
+        return CPU
     if not torch.cuda.is_available():
         raise RecipeError("there is no CUDA device here", "say --device cpu")
     local = int(os.environ.get("LOCAL_RANK", "0"))

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any, cast
 
@@ -235,7 +236,7 @@ class _Reports:
         return found
 
     def _check(self, step: int, losses: Mapping[str, float], subnets: Mapping[str, Subnet]) -> None:
-        if not all(map(_finite, losses.values())):
+        if not all(map(isfinite, losses.values())):
             raise _diverged(step - 1, losses, subnets, self.plan, self.run)
 
 
@@ -280,10 +281,6 @@ def weights_of(state: State) -> Trained:
     return state.model if state.average is None else cast(Trained, state.average.module)
 
 
-def _finite(value: float) -> bool:
-    return value - value == 0
-
-
 def _resumed(path: Path, state: State, run: Run | None) -> Progress:
     progress = load_state(path, state) if path.exists() else Progress()
     if run is not None:
@@ -309,7 +306,7 @@ def _diverged(
     plan: Plan,
     run: Run | None,
 ) -> DivergedError:
-    name = next(n for n, loss in losses.items() if not _finite(loss))
+    name = next(n for n, loss in losses.items() if not isfinite(loss))
     where = f"step {step + 1}, subnet `{name}` ({describe(plan, subnets[name])})"
     help = "a lower --lr or --clip may help; the last checkpoint is as it was"
     if run is not None:

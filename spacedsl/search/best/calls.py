@@ -1,4 +1,5 @@
-"""Whether a found space's block types are clearly the best, or too close to call."""
+"""Says of each stage of a found space whether its block type is clearly the best or too close to
+call."""
 
 from __future__ import annotations
 

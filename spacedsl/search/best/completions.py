@@ -68,8 +68,9 @@ class Completions:
         return np.clip(steps, -1, self.steps)
 
     def follow(self, stage: int, r: int, cin: int, steps: Ints) -> Floats:
-        """(genes, *steps): the least loss from a stage on after width `cin` (of all that may come
-        in), for each gene of it; inf where nothing is that fast."""
+        """The least loss that a stage and all after it can have, (genes, *steps), one row for each
+        gene of the stage. `cin` is the place of the incoming width among all that may come in. The
+        loss is inf where nothing is fast enough for the steps that are left."""
         known = self._by_gene[stage][:, r, cin]
         return np.where(steps < 0, np.inf, known[:, np.maximum(steps, 0)])
 

@@ -65,13 +65,14 @@ class Line:
 
     @cached_property
     def carries(self) -> tuple[bool, ...]:
-        """Of each elastic stage, whether the next one takes its width: after the last one, and
-        where a fixed stage with a width of its own follows, it does not matter any more."""
+        """For each elastic stage: does the next elastic one read its width? The width of the last
+        one is read by none. Nor is one that a fixed stage with a width of its own follows."""
         numbers = [place.upstream.number for place in self._places[1:]]
         return (*(number > 0 for number in numbers), False)
 
     def window(self, stage: int, gene: Gene) -> slice:
-        """Where the window of a gene stands in the width list of its stage (from 0)."""
+        """The part of a stage's list of widths that the window of a gene takes up. Stages count
+        from 0."""
         size = len(self.genome.alternatives[stage][gene[0]][gene[1]].widths)
         return slice(gene[1], gene[1] + size)
 

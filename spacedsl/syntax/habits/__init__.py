@@ -24,8 +24,8 @@ HABITS: tuple[Habit, ...] = (
 
 
 def meant(stopped: Stopped) -> tuple[int, Rewrite | None]:
-    """What was probably meant where the page stopped, and the number of the first token that does
-    not fit then."""
+    """The change of tokens that lets most of the page be read, None where none helps. With it comes
+    the number of the first token that does not fit after that change."""
     best, found = 0, None
     for habit in HABITS:
         for rewrite in habit(stopped):

@@ -67,7 +67,8 @@ def _plain(character: str) -> str:
 
 
 def lookalike(stopped: Stopped) -> Iterator[Rewrite]:
-    """A character that is not the language's but looks like one of it, or is not seen."""
+    """Replaces a character that looks like one of the language's and is another, and takes out one
+    that cannot be seen."""
     token = stopped.token
     if token.type != "UNKNOWN" and stopped.touches(1) and stopped.at(1).type == "UNKNOWN":
         token = stopped.at(1)
