@@ -59,33 +59,33 @@ class Table:
     def __init__(self, data: bytes, at: int) -> None:
         self.data, self.at = data, at
 
-    def int(self, at: int, kind: str = "<i4") -> Any:
+    def number(self, at: int, kind: str = "<i4") -> Any:
         return np.frombuffer(self.data, kind, 1, at)[0].item()
 
     def place(self, field: int) -> int:
-        layout = self.at - self.int(self.at)
-        offset = self.int(layout + 4 + 2 * field, "<u2")
+        layout = self.at - self.number(self.at)
+        offset = self.number(layout + 4 + 2 * field, "<u2")
         assert offset, f"field {field} is not there"
         return self.at + int(offset)
 
     def table(self, field: int) -> Table:
         place = self.place(field)
-        return Table(self.data, place + self.int(place, "<u4"))
+        return Table(self.data, place + self.number(place, "<u4"))
 
     def items(self, field: int) -> Iterator[int]:
         """Where each of a vector's 4-byte items is."""
         start = self.table(field).at
-        return iter(range(start + 4, start + 4 + 4 * self.int(start, "<u4"), 4))
+        return iter(range(start + 4, start + 4 + 4 * self.number(start, "<u4"), 4))
 
     def tables(self, field: int) -> list[Table]:
-        return [Table(self.data, at + self.int(at, "<u4")) for at in self.items(field)]
+        return [Table(self.data, at + self.number(at, "<u4")) for at in self.items(field)]
 
     def text(self, field: int) -> str:
         start = self.table(field).at
-        return self.data[start + 4 : start + 4 + self.int(start, "<u4")].decode()
+        return self.data[start + 4 : start + 4 + self.number(start, "<u4")].decode()
 
     def floats(self, field: int) -> list[float]:
-        return [self.int(at, "<f4") for at in self.items(field)]
+        return [self.number(at, "<f4") for at in self.items(field)]
 
 
 def test_task_libraries_find_size_normalisation_and_labels(tflite: bytes, net: Seeded) -> None:
@@ -104,11 +104,11 @@ def test_task_libraries_find_size_normalisation_and_labels(tflite: bytes, net: S
     (image,), (logits,) = graph.tables(2), graph.tables(3)
     size = image.table(3).table(1).table(1)
     height, width = net.plan.graph.input.shape[1:]
-    assert (size.int(size.place(0)), size.int(size.place(1))) == (width, height)
+    assert (size.number(size.place(0)), size.number(size.place(1))) == (width, height)
     (unit,) = image.tables(4)
     how = net.preprocess
     assert unit.table(1).floats(0) == pytest.approx([255 * m for m in how.mean])
     assert unit.table(1).floats(1) == pytest.approx([255 * s for s in how.std])
     (file,) = logits.tables(6)
     assert file.text(0) == "labels.txt"
-    assert file.int(file.place(2), "u1") == 2, "labels of the axis of a tensor"
+    assert file.number(file.place(2), "u1") == 2, "labels of the axis of a tensor"

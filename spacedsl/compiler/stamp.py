@@ -49,8 +49,8 @@ def described(stamp: Mapping[str, str]) -> str:
     of = f", a network of the space {known['space']}" if known["space"] else ""
     kind = known["precision"].upper()
     return (
-        f"{known['model']}{of}: {kind}{runtime}, weights: {known['weights']}. Its metadata hold its "
-        f"page ({PREFIX}page), preprocessing ({PREFIX}preprocess) and classes ({PREFIX}labels)."
+        f"{known['model']}{of}: {kind}{runtime}, weights: {known['weights']}. Its metadata hold "
+        f"its page ({PREFIX}page), preprocessing ({PREFIX}preprocess) and classes ({PREFIX}labels)."
     )
 
 
