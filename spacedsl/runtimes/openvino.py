@@ -83,16 +83,18 @@ class ProfiledRequest:
         self._request = _request(self._compiled, seed=0)
         self._times: list[list[float]] = []
         self._labels: tuple[str, ...] = ()
+        self._ran: set[int] = set()
 
     def __call__(self) -> None:
         """One inference."""
         self._request.infer()
-        ran = [node for node in self._request.profiling_info if node.status.name == "EXECUTED"]
-        labels = tuple(node.node_name for node in ran)
+        nodes = self._request.profiling_info
+        labels = tuple(node.node_name for node in nodes)
         if self._labels not in ((), labels):
-            raise fault("bad-profile", "OpenVINO ran other nodes than the time before")
+            raise fault("bad-profile", "OpenVINO has other nodes than the time before")
         self._labels = labels
-        self._times.append([node.real_time.total_seconds() * 1e3 for node in ran])
+        self._ran |= {i for i, node in enumerate(nodes) if node.status.name == "EXECUTED"}
+        self._times.append([node.real_time.total_seconds() * 1e3 for node in nodes])
 
     @property
     def runs(self) -> int:
@@ -106,8 +108,10 @@ class ProfiledRequest:
             about = node.get_rt_info()
             if "originalLayersNames" in about:
                 merged[node.get_friendly_name()] = about["originalLayersNames"].astype(str)
-        names = tuple(_name((merged.get(label) or label).split(",")) for label in self._labels)
-        return names, np.array(self._times).reshape(-1, len(names))
+        ran = sorted(self._ran)
+        labels = [self._labels[i] for i in ran]
+        names = tuple(_name((merged.get(label) or label).split(",")) for label in labels)
+        return names, np.array(self._times).reshape(-1, len(self._labels))[:, ran]
 
 
 def profiled(model: bytes, threads: int, options: Options, folder: Path) -> ProfiledRequest:
