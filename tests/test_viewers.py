@@ -16,7 +16,7 @@ from onnx import ModelProto, load_model_from_string
 from spacedsl.compiler.export import Seeded, fp32_onnx, int8_onnx, integer_model, seeded
 from spacedsl.compiler.tflite_int8 import emit_int8
 from spacedsl.compiler.tflite_task import ENTRY, IDENTIFIER
-from spacedsl.targets.rules import LITERT
+from spacedsl.runtimes.table import LITERT
 from tests.support import library_model
 
 LABELS = ("rose", "tulip", "daisy")
@@ -29,7 +29,7 @@ def net() -> Seeded:
 
 @pytest.fixture(scope="module")
 def tflite(net: Seeded) -> bytes:
-    model = integer_model(net, LITERT)
+    model = integer_model(net, LITERT.rules)
     return emit_int8(replace(model, header=model.header.model_copy(update={"labels": LABELS})))
 
 

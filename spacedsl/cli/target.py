@@ -131,8 +131,8 @@ def _limits(limits_ms: tuple[float, ...]) -> str:
 
 
 def _show(found: Target, fit: ProfiledLatency, path: str, format: Format) -> None:
+    from spacedsl.runtimes.machine import said_session
     from spacedsl.targets.device import scaled_limits
-    from spacedsl.targets.machine import said_session
 
     note = fit.note
     limits = scaled_limits(found, fit)

@@ -23,11 +23,10 @@ QUANTISED = ".q"
 
 
 def need_onnx() -> None:
-    """Raise `SpaceError` unless onnx and onnxruntime are installed."""
-    for package in ("onnx", "onnxruntime"):
-        if importlib.util.find_spec(package) is None:
-            message = f"this needs the package {package}, which is not installed"
-            raise fault("missing-extra", message, "pip install 'spacedsl[onnx]'")
+    """Raise `SpaceError` unless onnx is installed."""
+    if importlib.util.find_spec("onnx") is None:
+        message = "this needs the package onnx, which is not installed"
+        raise fault("missing-extra", message, "pip install 'spacedsl[onnx]'")
 
 
 @dataclass(slots=True)
