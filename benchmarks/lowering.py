@@ -34,7 +34,7 @@ from spacedsl.compiler.stamp import IMAGE
 from spacedsl.ir.sampling import smallest
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.page import library
+from spacedsl.lang.library import library
 from spacedsl.targets.machine import this_machine
 from spacedsl.targets.measure import Estimate, Run, interleave
 from spacedsl.targets.runners import FORMATS, runner

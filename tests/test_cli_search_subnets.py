@@ -13,7 +13,7 @@ import torch
 from spacedsl import api
 from spacedsl.ir.subnet import Subnet
 from spacedsl.search import journal
-from spacedsl_runtime.checksum import KEY, sealed
+from spacedsl.checksum import KEY, sealed
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.train.quantise import QAT_FOLDER, fp32_settings
 from spacedsl_runtime.train.recipe import qat_recipe_for

@@ -11,8 +11,8 @@ from typing import Any
 
 import typer
 
-from spacedsl import __version__
 from spacedsl.cli.boundary import INTERRUPTED, Commands, guarded
+from spacedsl.version import __version__
 
 GARBAGE = 50_000
 """New objects after which garbage is looked for. A page's trees hold none, and are as large."""

@@ -20,7 +20,7 @@ from spacedsl.passes.bind import stage_sizes
 from spacedsl.tables.fit_quality import fit_quality
 from spacedsl.tables.rows import MAX_FILE_BYTES, SubstageRows, elastic_stage
 from spacedsl.tables.schema import Source, TableFile
-from spacedsl_runtime.checksum import unsealed
+from spacedsl.checksum import unsealed
 
 ABOUT = "run.json"
 JOB = re.compile(r"stage([1-9][0-9]?) ([0-9]{1,2}) .*")

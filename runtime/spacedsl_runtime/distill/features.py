@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from spacedsl_runtime.checkpoint import tensor_bytes
-from spacedsl_runtime.checksum import checksum
+from spacedsl.checksum import checksum
 from spacedsl_runtime.errors import RunError
 from spacedsl_runtime.files import write_atomic
 
