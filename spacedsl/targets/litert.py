@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spacedsl.compiler.stamp import without_prefix
+from spacedsl.compiler.stamp import PREFIX, without_prefix
 from spacedsl.compiler.tflite_build import IDENTIFIER
 from spacedsl.diagnostics import fault
 from spacedsl.files import read_bounded
@@ -82,6 +82,8 @@ def _entries(data: bytes) -> Iterator[tuple[str, str]]:
     model = Model.GetRootAs(data)
     for i in range(min(model.MetadataLength(), MAX_METADATA)):
         entry = model.Metadata(i)
+        if not entry.Name().startswith(PREFIX.encode()):
+            continue
         text = model.Buffers(entry.Buffer()).DataAsNumpy()
         found = text.tobytes() if isinstance(text, np.ndarray) else b""  # 0 where it is empty
         yield entry.Name().decode(), found.decode()
