@@ -87,8 +87,8 @@ ALLOWED = {
     },
     "cli": {
         *BASE, "analysis", "api", "bridges", "compiler", "hosts", "ir", "lang", "lsp", "passes",
-        "runtimes", "search", "syntax", "tables", "targets", "runtime/data", "runtime/distill", "runtime/errors",
-        "runtime/measure", "runtime/plan", "runtime/train",
+        "runtimes", "search", "syntax", "tables", "targets", "runtime/data", "runtime/distill",
+        "runtime/errors", "runtime/measure", "runtime/plan", "runtime/train",
     },
     "__main__": {"cli"},
 }  # fmt: skip
