@@ -16,7 +16,8 @@ from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
 from spacedsl.passes.bind import subnet_sites
-from spacedsl.search.best.engine import Engine, Way
+from spacedsl.search.best.distinct import Way, chosen
+from spacedsl.search.best.engine import Engine
 from spacedsl.search.best.score import BestScore, Network
 from spacedsl.search.block_tables import Place
 from spacedsl.search.candidate import Genome, Genotype
@@ -163,12 +164,12 @@ def _name(space: Space, limit: float, place: int) -> str:
 
 
 def _subnet(space: Space, resolution: int, way: Way, name: str) -> Subnet:
-    chosen = iter(way.blocks)
+    elastic = iter(way.blocks)
     found = []
     for stage in space.stages:
         if stage.elastic:
             facts = stage_facts(stage)
-            found.append(SubnetStage(blocks=tuple(_block(facts, code) for code in next(chosen))))
+            found.append(SubnetStage(blocks=tuple(_block(facts, code) for code in next(elastic))))
         else:
             block = smallest_block(stage, stage.choices[0])
             found.append(SubnetStage(blocks=(block,) * stage.depths[0]))
@@ -176,6 +177,5 @@ def _subnet(space: Space, resolution: int, way: Way, name: str) -> Subnet:
 
 
 def _block(facts: StageFacts, code: int) -> SubnetBlock:
-    width, setting = divmod(code, len(facts.combos))
-    settings = tuple(Setting(name=n, value=v) for n, v in facts.combos[setting])
-    return SubnetBlock(width=facts.widths[width], settings=settings)
+    width, settings = chosen(facts, code)
+    return SubnetBlock(width=width, settings=tuple(Setting(name=n, value=v) for n, v in settings))
