@@ -7,6 +7,7 @@ from enum import StrEnum
 import typer
 
 from spacedsl.diagnostics import fault
+from spacedsl.runtimes.table import BUILT_IN
 from spacedsl.search.combine import Combine
 
 
@@ -40,6 +41,11 @@ REFITS = typer.Option(
     min=0,
     help="best: search again by so many refits of the quality table to resampled data, and say how "
     "often the found space stays the best.",
+)
+RUNTIME = typer.Option(
+    None,
+    "--runtime",
+    help=f"What runs it: {', '.join(BUILT_IN)}; else the usual one of the file's format.",
 )
 EXACT = typer.Option(False, "--exact", help="qt: the expectation over subnets, no sampling.")
 

@@ -40,7 +40,7 @@ class BestScorer(Scorer):
             message = "table rows do not chain, so the best of them are no networks"
             help = "use --scorer model, or say --definition qt"
             raise fault("bad-option", message, help)
-        super().__init__(inner.hyper, inner.latency, inner._known, inner.settings)
+        super().__init__(inner.hyper, inner.latency, inner.resolutions, inner.settings)
         self.inner = inner
 
     @property
@@ -83,11 +83,11 @@ class BestScorer(Scorer):
         """Itself: nothing is drawn."""
         return self
 
-    def _missing(self, facts: StageFacts, place: Place) -> list[str]:
-        return self.inner._missing(facts, place)
+    def missing(self, facts: StageFacts, place: Place) -> list[str]:
+        return self.inner.missing(facts, place)
 
-    def _compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
-        return self.inner._compute(facts, place, draws)
+    def compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
+        return self.inner.compute(facts, place, draws)
 
     @cached_property
     def engine(self) -> Engine:
