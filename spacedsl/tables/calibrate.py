@@ -194,7 +194,8 @@ def calibrations(
     `SpaceError` where there are too few networks, or better losses do not mean better networks."""
     count = sum(len(t.names) for t in tables)
     if count < LEAST or min(len(t.names) for t in tables) < 2:
-        message = f"{count} networks are too few for a calibration"
+        networks = "1 network is" if count == 1 else f"{count} networks are"
+        message = f"{networks} too few for a calibration"
         raise fault("few-rows", message, f"{LEAST} networks of different losses would do")
     r_max = int(max(t.resolution.max() for t in tables))
     found = fit(tables, r_max)

@@ -103,6 +103,9 @@ def fit_accuracy(networks: Sequence[Network], space: Space) -> AccuracyData:
     _require_rows(len(rows), space)
     states = network_states(rows, space)
     accuracy = np.array([row.value for row in rows])
+    if accuracy.min() == accuracy.max():
+        message = f"all networks have the same accuracy, {accuracy[0]:g} %"
+        raise fault("table-row", message, "is this the column of accuracies? --column names one")
     weight = np.array([row.weight for row in rows])
     designs = [design(form, states) for form in FORMS]
     part = np.random.default_rng(0).permutation(len(rows)) % FOLDS
@@ -164,7 +167,8 @@ def _require_rows(count: int, space: Space) -> None:
     free = freedom(space)
     least = max(ROWS_PER_FREEDOM * free, 4 * FOLDS)
     if count < least:
-        message = f"{count} different networks are too few: {space.name} has {free} values to find"
+        networks = "1 network is" if count == 1 else f"{count} different networks are"
+        message = f"{networks} too few: {space.name} has {free} values to find"
         raise fault("few-rows", message, f"{least} networks would do; more make better predictions")
 
 
