@@ -13,6 +13,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.exact_needs import say_needs
 from spacedsl.cli.limits import parse_limits, parse_weights
 from spacedsl.cli.options import (
     BEST,
@@ -104,6 +105,8 @@ def optimum(
         definition="best" if by_best else "qt",
         weights=parse_weights(weights),
     )
+    if not by_best:
+        say_needs(space, paired=True)
     tables = open_scorers(space, devices, request)
     scorers: dict[str, Scorer] = {
         name: BestScorer(table) if by_best else ExactScorer(table, searching=True)
