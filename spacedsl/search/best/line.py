@@ -115,7 +115,7 @@ class Line:
         place = self._places[stage]
         losses = self.scorer.stage_loss(place.number, facts)
         losses = shifted(losses, self.shifts.get(place.number, 0.0))
-        return facts, losses, self.scorer._stage_tables(facts, place, losses)
+        return facts, losses, self.scorer.stage_tables(facts, place, losses)
 
     def _front(self, stage: int, gene: Gene) -> StageFront:
         facts, losses, tables = self._tables(stage, gene)
