@@ -2,8 +2,8 @@
 
 An elementwise op rescales whole numbers: a sum is `a x + b y` steps of its output, with the ratios
 `a` and `b` of the scales. Where both ratios are one half, every other pair (x, y) lies exactly
-between two steps. There the rounding of a runtime decides: fixed point on ARM rounds half up, and
-a quarter of all elements came out a step off the reference, which rounds half to even. A scale a
+between two steps. There the rounding of a runtime decides: an eighth to a quarter of all elements
+came out a step off the reference, on x86 and on ARM, and not the same elements. A scale a
 thousandth narrower has no such ties, and clips the greatest value by a quarter of a step at most.
 
 Scales from ranges can be in simple ratios, since two relu6 that both reach 6 sum to 12. Learned

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -52,6 +53,7 @@ def measure(cases: Sequence[Case], folder: Path, cpus: Sequence[Cpu]) -> Found:
         here = {case.name: plain_logits(case, folder, runtime) for case in cases}
         found[runtime] = {HERE: results(cases, folder, runtime, here)}
         for cpu in cpus:
+            print(f"{runtime} on {cpu.name}", file=sys.stderr)
             run_emulated(cpu, folder, runtime)
             found[runtime][cpu.name] = results(cases, folder, runtime, here)
     return found

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spacedsl import api
 from spacedsl.compiler.export import integer_model, seeded
 from spacedsl.compiler.integer_model import IntegerModel, load_model
 from spacedsl.compiler.parameters import images
@@ -18,12 +19,8 @@ from spacedsl.ir.block import ACTIVATIONS, Block
 from spacedsl.ir.sampling import largest
 from spacedsl.ir.subnet import Subnet
 from tests.onnx_support import library_blocks, net_around
-from tests.support import library_model
 
-WHOLE = (
-    "seqnet-vnni-a0", "seqnet-vnni-a1", "seqnet-pixel4-a0", "seqnet-pixel4-a1",
-    "mobilenetv3-large-w1", "attentivenas-a0",
-)  # fmt: skip
+WHOLE = ("seqnet-vnni-a0", "seqnet-pixel4-a0", "mobilenetv3-large-w1", "attentivenas-a0")
 SHORT_BLOCKS = ("mbv3", "mbv2", "bottleneck-se")
 """Between them every activation as a gate or beside it, and sums."""
 
@@ -87,7 +84,9 @@ def tied(case: Case) -> Case:
 def whole_cases() -> Iterator[Case]:
     """Published and hand-made models, untrained, at their own resolution."""
     for name in WHOLE:
-        yield untrained(library_model(f"models/{name}"), name, "whole", 0, 2)
+        model = api.load(name)
+        assert isinstance(model, Subnet)
+        yield untrained(model, name, "whole", 0, 2)
 
 
 def trained_case() -> Case:
