@@ -16,7 +16,7 @@ PACKAGE = ROOT / "spacedsl"
 RUNTIME = ROOT / "runtime" / "spacedsl_runtime"
 HEAVY = {
     "torch", "onnx", "onnxruntime", "tensorflow", "ai_edge_litert", "flatbuffers", "ray", "yaml",
-    "matplotlib", "nn_meter", "sklearn",
+    "matplotlib", "nn_meter", "sklearn", "openvino", "tflite_runtime",
 }  # fmt: skip
 STDLIB = sys.stdlib_module_names
 
@@ -27,7 +27,19 @@ ALLOWED = {
     "syntax": {"syntax", "text", "diagnostics", "vocabulary"},
     "ir": {"ir"},
     "passes": {"passes", "ir"},
-    "lang": {"lang", "syntax", "ir", "passes", "text", "diagnostics", "vocabulary", "files"},
+    "lang": {
+        "lang",
+        "syntax",
+        "ir",
+        "passes",
+        "runtimes",
+        "text",
+        "diagnostics",
+        "vocabulary",
+        "files",
+    },
+    "runtimes": {"runtimes", "ir", "diagnostics", "files"},
+    "hosts": {"hosts", "runtimes", "ir", "diagnostics", "files"},
     "search": {"search", "ir", "passes", "diagnostics"},
     "lsp": {
         "lsp",
@@ -36,6 +48,7 @@ ALLOWED = {
         "syntax",
         "ir",
         "passes",
+        "runtimes",
         "text",
         "diagnostics",
         "",
@@ -53,6 +66,14 @@ THIRD_PARTY = {
     "ir": {"pydantic"},
     "passes": {"numpy"},
     "lang": set(),
+    "runtimes": {
+        "numpy",
+        "onnxruntime",
+        "openvino",
+        "ai_edge_litert",
+        "tflite_runtime",
+    },
+    "hosts": {"numpy"},
     "search": {"numpy", "ray"},
     "lsp": {"lsprotocol", "pygls"},
     "bridges": {"pydantic", "yaml"},

@@ -16,7 +16,7 @@ from spacedsl.compiler.onnx_int8 import emit_int8 as onnx_int8
 from spacedsl.compiler.reference import quantise, real_values, run_node
 from spacedsl.compiler.stamp import LOGITS
 from spacedsl.compiler.tflite_int8 import emit_int8 as tflite_int8
-from spacedsl.targets.rules import LITERT
+from spacedsl.runtimes.table import LITERT
 from tests.arm.guest import Outputs
 from tests.arm.networks import Case
 from tests.onnx_support import plan_steps

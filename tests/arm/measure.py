@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spacedsl.targets.machine import this_machine
+from spacedsl.runtimes.machine import this_machine
 from tests.arm.compare import (
     OPERATORS,
     Answers,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from spacedsl.targets.machine import onnxruntime_session
+from spacedsl.hosts.host import options_here
 from tests.arm import guest
 
 EMULATOR = "qemu-aarch64-static"
@@ -66,7 +66,7 @@ def missing() -> str | None:
 
 def run_here(folder: Path, runtime: str) -> None:
     """Run the files of a folder with this machine's CPU."""
-    entries = onnxruntime_session() if runtime == "onnxruntime" else {}
+    entries = options_here(runtime)
     more = [f"{key}={value}" for key, value in entries.items()]
     call([sys.executable], folder, [runtime, *more], os.environ)
 
