@@ -93,7 +93,7 @@ def write_files(case: Case, folder: Path) -> None:
         onnx = onnx_int8(case.model, outputs=outputs).SerializeToString()
         path.with_suffix(".onnx").write_bytes(onnx)
         path.with_suffix(".tflite").write_bytes(
-            tflite_int8(moved_to(case.model, LITERT), outputs=outputs)
+            tflite_int8(moved_to(case.model, LITERT.rules), outputs=outputs)
         )
 
 
