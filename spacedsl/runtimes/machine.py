@@ -19,8 +19,12 @@ FEATURES = {
     "avx2": ("avx2",),
     "avx512": ("avx512f",),
     "amx-int8": ("amx_int8",),
+    "neon": ("asimd", "neon"),
     "dotprod": ("asimddp",),
     "i8mm": ("i8mm",),
+    "sve": ("sve",),
+    "sve2": ("sve2",),
+    "sme": ("sme",),
 }
 """Our word for a feature -> the words of /proc/cpuinfo, one of which must be there."""
 
@@ -121,7 +125,8 @@ def machine_from(
         features = tuple(name for name, any_of in FEATURES.items() if known & set(any_of))
     if packages is None:
         packages = {name: _version(name) for needs in extras().values() for name in needs}
-    cpu = fields.get("model name", platform.processor() or "unknown")
+    part = " ".join(f"{k} {fields[k]}" for k in ("cpu implementer", "cpu part") if k in fields)
+    cpu = fields.get("model name", part or platform.processor() or "unknown")
     return Machine(cpu, architecture, cores, features, dict(packages))
 
 
