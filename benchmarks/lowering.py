@@ -4,7 +4,7 @@
     python benchmarks/lowering.py --runtime litert
 
 On LiteRT the third is the same network's INT8 file on ONNX Runtime. All three run interleaved, one
-thread, batch 1 (see spacedsl/targets/measure.py). `--clock cpu` counts the thread's own processor
+thread, batch 1 (see spacedsl/hosts/measure.py). `--clock cpu` counts the thread's own processor
 time, which other processes disturb less than the wall's; ratios of the two clocks agree on an idle
 machine. Weights are random, which speed does not depend on."""
 
@@ -36,7 +36,7 @@ from spacedsl.hosts.measure import Estimate, Run, by, interleave
 from spacedsl.ir.sampling import smallest
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.page import library
+from spacedsl.lang.library import library
 from spacedsl.runtimes.machine import this_machine
 from spacedsl.runtimes.table import BUILT_IN
 

@@ -21,7 +21,7 @@ from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
-from spacedsl.lang.page import library
+from spacedsl.lang.library import library
 
 if TYPE_CHECKING:
     from spacedsl.hosts.host import Host

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from spacedsl.compiler.onnx_build import need_onnx
-from spacedsl.compiler.stamp import without_prefix
+from spacedsl.compiler.stamp import PREFIX, without_prefix
 from spacedsl.compiler.tflite_build import IDENTIFIER, need_litert
 from spacedsl.diagnostics import fault
 
@@ -46,6 +46,8 @@ def _entries(data: bytes) -> Iterator[tuple[str, str]]:
     model = Model.GetRootAs(data)
     for i in range(min(model.MetadataLength(), MAX_METADATA)):
         entry = model.Metadata(i)
+        if not entry.Name().startswith(PREFIX.encode()):
+            continue
         text = model.Buffers(entry.Buffer()).DataAsNumpy()
         found = text.tobytes() if isinstance(text, np.ndarray) else b""  # 0 where it is empty
         yield entry.Name().decode(), found.decode()
