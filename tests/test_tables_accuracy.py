@@ -46,6 +46,8 @@ def test_networks_that_were_not_fitted_are_predicted(data: AccuracyData, tmp_pat
     fresh = accuracy_csv(tmp_path / "fresh.csv", random_codes(300, seed=1), noise=0.0)
     report = verify_accuracies(read_accuracies(fresh, space), FittedAccuracy(data))
     assert report.rows == 301
+    assert report.r2 is not None
+    assert report.tau is not None
     assert report.r2 > 0.98
     assert report.tau > 0.93
     assert report.sd < 0.25
@@ -300,6 +302,8 @@ def test_held_out_rows_of_the_benchmarks(name: str, file: str, r2: float, tau: f
     seen, rest = order[: len(rows) * 4 // 5], order[len(rows) * 4 // 5 :]
     model = FittedAccuracy(fit_accuracy([rows[i] for i in seen], space))
     report = verify_accuracies([rows[i] for i in rest], model)
+    assert report.r2 is not None
+    assert report.tau is not None
     assert report.r2 >= r2
     assert report.tau >= tau
 

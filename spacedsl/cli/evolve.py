@@ -12,6 +12,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.exact_needs import say_needs
 from spacedsl.cli.limits import parse_limits, parse_weights
 from spacedsl.cli.options import (
     BEST,
@@ -99,6 +100,8 @@ def evolve(
         seed=seed,
         weights=parse_weights(weights),
     )
+    if exact:
+        say_needs(space, paired=False)
     tables = open_scorers(space, devices, request)
     again = require_refits(refits, tables, by_best=by_best)
     kinds = {n: BestScorer(t) if by_best else t for n, t in tables.items()}

@@ -13,6 +13,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.exact_needs import say_needs
 from spacedsl.cli.limits import parse_limits, parse_weights
 from spacedsl.cli.options import (
     BEST,
@@ -107,6 +108,8 @@ def optimum(
         definition="best" if by_best else "qt",
         weights=parse_weights(weights),
     )
+    if not by_best:
+        say_needs(space, paired=True)
     tables = open_scorers(space, devices, request)
     again = require_refits(refits, tables, by_best=by_best)
     scorers: dict[str, Scorer] = {

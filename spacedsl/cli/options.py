@@ -42,6 +42,13 @@ REFITS = typer.Option(
     help="best: search again by so many refits of the quality table to resampled data, and say how "
     "often the found space stays the best.",
 )
+ON = typer.Option(
+    None,
+    "--on",
+    metavar="WHERE",
+    help="Another machine: ssh://USER@HOST[:PORT], or adb:SERIAL. It needs Python, numpy and the "
+    "runtime, or LiteRT's benchmark program.",
+)
 RUNTIME = typer.Option(
     None,
     "--runtime",
