@@ -91,12 +91,7 @@ def optimum(
         message = "an optimum is of the definition best or qt"
         raise fault("bad-option", message, "leave --definition out, or say --definition qt")
     by_best = definition is Definition.best
-    if out is not None:
-        check_writable(out)
-    if journal is not None:
-        check_writable(journal)
-    if resume and journal is None:
-        raise fault("no-journal", "there is no journal to resume from", "say --journal FILE")
+    _require_files(out, journal, resume=resume)
     space = api.load_space(hyper)
     devices = ready_targets(targets, space, limits)
     request = Request(
@@ -151,6 +146,15 @@ def optimum(
     if out is None:
         print(page)
     print("\n".join([*_lines(found), *refits_lines(refit)]))
+
+
+def _require_files(out: Path | None, journal: Path | None, *, resume: bool) -> None:
+    """What would fail after the search fails before it."""
+    for path in (out, journal):
+        if path is not None:
+            check_writable(path)
+    if resume and journal is None:
+        raise fault("no-journal", "there is no journal to resume from", "say --journal FILE")
 
 
 def certificate(found: Optimum, place: Place = (Path(), None)) -> dict[str, Any]:
