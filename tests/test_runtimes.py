@@ -39,7 +39,7 @@ WRONG = "not a runtime"
 def register(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[metadata.EntryPoint]]:
     """Entry points as if a package were installed that has them."""
     points: list[metadata.EntryPoint] = []
-    monkeypatch.setattr(table.metadata, "entry_points", lambda group: points)
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **asked: points)
     table._registered.cache_clear()
     yield points
     table._registered.cache_clear()
