@@ -24,6 +24,7 @@ FEATURES = {
     "dotprod": ("asimddp",),
     "i8mm": ("i8mm",),
     "sve": ("sve",),
+    "sve2": ("sve2",),
     "sme": ("sme",),
 }
 """Our word for a feature -> the words of /proc/cpuinfo, one of which must be there."""
