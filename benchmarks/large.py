@@ -134,6 +134,10 @@ class Quality:
     identity: str = "made-up"
     valuation: Valuation = field(default_factory=InverseLoss)
 
+    def refits(self) -> tuple[Quality, ...]:
+        """As `QualityModel.refits`: none."""
+        return ()
+
     def stage(self, number: int, choice: BlockChoice) -> StageLoss | None:
         """As `QualityModel.stage`."""
         return Loss(number, choice_identity(choice))
