@@ -2,10 +2,11 @@
 
     log(100 - top1) = a + b log(loss) + c log(r_max / resolution)
 
-Losses are relative to the teacher at the same resolution, so they do not see what a smaller image
+Losses that are relative to the teacher at the same resolution do not see what a smaller image
 loses; `c` says that. A few networks do not determine it: it is shrunk to a prior, which is what the
-published accuracies of MobileNetV2 by resolution say. Tables of different origin have an `a` each
-and share `b` and `c`."""
+published accuracies of MobileNetV2 by resolution say. Losses that are relative to the teacher at
+the greatest resolution see it themselves, so there `c` is what they leave, shrunk to 0. Tables of
+different origin have an `a` each and share `b` and `c`."""
 
 from __future__ import annotations
 
@@ -27,6 +28,9 @@ MOBILENETV2 = {224: 71.8, 192: 70.7, 160: 68.8, 128: 65.3, 96: 60.3}
 
 PRIOR = (0.30, 0.05)
 """Mean and standard deviation of `c`: what `MOBILENETV2` says between 160 and 224 pixels."""
+
+PRIOR_OF_REST = (0.0, 0.15)
+"""The same where losses rise by themselves as the image shrinks."""
 
 LEAST = 4
 """Networks that a calibration takes."""
@@ -87,7 +91,10 @@ def points_of(table: TableFile, networks: Sequence[Network]) -> Points:
     )
 
 
-def fit(tables: Sequence[Points], r_max: int, prior: tuple[float, float] = PRIOR) -> Fit:
+Prior = tuple[float, float]
+
+
+def fit(tables: Sequence[Points], r_max: int, prior: Prior = PRIOR) -> Fit:
     """Least squares, with the prior of `c` counted as heavily as its uncertainty says."""
     count = len(tables)
     size = sum(len(t.names) for t in tables)
@@ -116,7 +123,7 @@ def fit(tables: Sequence[Points], r_max: int, prior: tuple[float, float] = PRIOR
     return Fit(tuple(x[:count].tolist()), float(x[count]), float(x[count + 1]), sd)
 
 
-def left_out(tables: Sequence[Points], r_max: int) -> tuple[float, float]:
+def left_out(tables: Sequence[Points], r_max: int, prior: Prior = PRIOR) -> tuple[float, float]:
     """Error of networks that the fit had not seen (root of the mean square): of the logarithm of
     100 - top1, and in points."""
     logs: list[float] = []
@@ -124,7 +131,8 @@ def left_out(tables: Sequence[Points], r_max: int) -> tuple[float, float]:
     for i, table in enumerate(tables):
         for j in range(len(table.names)):
             others = [t.without(j) if k == i else t for k, t in enumerate(tables)]
-            found = fit(others, r_max).top1(i, table.loss[[j]], table.resolution[[j]], r_max)[0]
+            at = table.loss[[j]], table.resolution[[j]]
+            found = fit(others, r_max, prior).top1(i, *at, r_max)[0]
             points.append(float(found - table.top1[j]))
             logs.append(float(np.log((100.0 - found) / (100.0 - table.top1[j]))))
     return _rms(logs), _rms(points)
@@ -135,7 +143,7 @@ def _rms(values: Sequence[float]) -> float:
 
 
 def calibrations(
-    tables: Sequence[Points], optimism: float | None, note: str = ""
+    tables: Sequence[Points], optimism: float | None, note: str = "", prior: Prior = PRIOR
 ) -> tuple[CalibrationData, ...]:
     """The calibration of each table. Raises `SpaceError` where there are too few networks, or
     better losses do not mean better networks."""
@@ -144,11 +152,11 @@ def calibrations(
         message = f"{count} networks are too few for a calibration"
         raise fault("few-rows", message, f"{LEAST} networks of different losses would do")
     r_max = int(max(t.resolution.max() for t in tables))
-    found = fit(tables, r_max)
+    found = fit(tables, r_max, prior)
     if found.b <= 0:
         message = "among these networks accuracy does not fall as the loss rises"
         raise fault("table-row", message, "are the pages and the table of the same hyperspace?")
-    log_sd, points = left_out(tables, r_max)
+    log_sd, points = left_out(tables, r_max, prior)
     names = tuple(name for t in tables for name in t.names)
     return tuple(
         CalibrationData(
@@ -160,7 +168,7 @@ def calibrations(
             left_out_sd=round(log_sd, DIGITS),
             left_out=round(points, 4),
             optimism=optimism,
-            prior=PRIOR,
+            prior=prior,
             models=names,
             note=note,
         )
@@ -170,7 +178,8 @@ def calibrations(
 
 def calibrated(table: TableFile, networks: Sequence[Network]) -> TableFile:
     """A table with a calibration by these networks. Raises `SpaceError`."""
-    (data,) = calibrations([points_of(table, networks)], None)
+    prior = PRIOR_OF_REST if table.source.teacher_resolution == "greatest" else PRIOR
+    (data,) = calibrations([points_of(table, networks)], None, prior=prior)
     return table.model_copy(update={"calibration": data})
 
 
