@@ -122,13 +122,18 @@ def trained(folder: Path, name: str, seed: int, steps: int, images: int) -> Trai
     if not (run / CHECKPOINT).exists():
         start = [sys.executable, "-m", "spacedsl", "train", page, "--data", "fashion-mnist"]
         subprocess.run([*start, *words, "--threads", "1", "--resume"], check=True)
+    return supernet_of(run, page, images)
+
+
+def supernet_of(run: Path, page: str, images: int) -> Trained:
+    """The supernet of a run that `spacedsl train` made of a page."""
     data = open_data("fashion-mnist")
     space = for_data(api.load_space(page), data.channels, data.classes)
     plan = read_plan(json.loads(json_text(supernet_plan(space))), "supernet")
     supernet = load_supernet(plan, data.channels, data.classes).eval()
     header = load_weights(run / CHECKPOINT, supernet)
     normalise = Normalise(tuple(header["mean"]), tuple(header["std"]))
-    file = folder / f"values-{name}-{seed}-{images}.jsonl"
+    file = run / f"values-{images}.jsonl"
     lines = file.read_text().splitlines() if file.exists() else []
     return Trained(space, supernet, data, normalise, images, file, dict(map(json.loads, lines)))
 

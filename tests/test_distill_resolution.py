@@ -22,7 +22,7 @@ from spacedsl.tables.networks import Network
 from spacedsl.tables.transfer import check_comparable
 from spacedsl_runtime.data.split import Unreadables
 from spacedsl_runtime.distill import loop
-from spacedsl_runtime.distill.features import teacher_maps
+from spacedsl_runtime.distill.features import averaged, teacher_maps
 from spacedsl_runtime.distill.loop import BkdJob, TeacherResolution
 from spacedsl_runtime.distill.table import Row
 from spacedsl_runtime.distill.teacher import open_teacher
@@ -50,6 +50,17 @@ def test_what_is_imitated_is_the_large_map_averaged() -> None:
     same = teacher_maps(features, images, 16, [(0, 1)])
     assert same.keys() == {"0", "1"}
     assert torch.equal(same["1"], max_pool2d(images, 2))
+
+
+def test_a_mean_over_areas_moves_nothing() -> None:
+    """Of 8 pixels on 6: a ramp stays one, with the same mean; 4 on 2 are means of pairs."""
+    ramp = torch.arange(8.0).expand(1, 2, 8, 8)
+    found = averaged(ramp, 6)[0, 0, 0]
+    torch.testing.assert_close(found, (torch.arange(6) + 0.5) * 8 / 6 - 0.5, atol=0.09, rtol=0)
+    torch.testing.assert_close(found.mean(), ramp.mean())
+    maps = torch.rand(2, 3, 4, 4)
+    torch.testing.assert_close(averaged(maps, 2), avg_pool2d(maps, 2))
+    torch.testing.assert_close(averaged(maps, 4), maps)
 
 
 def distilled(teacher: Path, way: TeacherResolution) -> dict[int, float]:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
-from torch.nn import functional as F
 
 from spacedsl_runtime.checkpoint import tensor_bytes
 from spacedsl_runtime.checksum import checksum
@@ -50,19 +50,26 @@ def teacher_maps(
     seen = resized(images, resolution)
     given = features(seen)
     pooled = seen is not images
-    wanted = (
-        [
-            F.adaptive_avg_pool2d(whole, own.shape[2:])
-            for whole, own in zip(features(images), given, strict=True)
-        ]
-        if pooled
-        else given
-    )
+    wanted = given
+    if pooled:
+        pairs = zip(features(images), given, strict=True)
+        wanted = [averaged(whole, own.shape[-1]) for whole, own in pairs]
     found: Maps = {}
     for before, after in stages:
         names = map_names((before, after), pooled=pooled)
         found |= dict(zip(names, (given[before], wanted[after]), strict=True))
     return found
+
+
+def averaged(maps: Tensor, size: int) -> Tensor:
+    """(N, C, S, S) -> (N, C, size, size): means over the areas of fewer pixels. Where S is no
+    multiple of the size, a pixel counts with the share of it that lies within."""
+    whole = maps.shape[-1]
+    edges = torch.arange(size + 1, dtype=torch.float64) * whole / size
+    pixels = torch.arange(whole, dtype=torch.float64)
+    ends = torch.minimum(edges[1:, None], pixels + 1) - torch.maximum(edges[:-1, None], pixels)
+    shares = (ends.clamp_min(0) * size / whole).to(maps)  # (size, S)
+    return torch.einsum("ih,nchw,jw->ncij", shares, maps, shares)
 
 
 @dataclass(frozen=True)
