@@ -96,11 +96,11 @@ def search(
     held-out training images, and write them as pages and INT8 files. By prediction: some hundred
     subnets are valued, and in turn those that a model fitted to them predicts to be the best."""
     from spacedsl.compiler.export import FILES
+    from spacedsl.runtimes.table import runtime_of
     from spacedsl.search.exact.task_log import TaskLog
     from spacedsl.search.subnets import require_limits
     from spacedsl.targets.device import open_device
     from spacedsl.targets.ranges import latency_range
-    from spacedsl.targets.rules import rules_of
 
     need_training()
     check_folder(out)
@@ -108,7 +108,7 @@ def search(
     quiet = format is Format.json
     space = _trained(run)
     device = open_device(_ready(target, space))
-    suffix = rules_of(device.target).formats[0]
+    suffix = runtime_of(device.target).format
     FILES[suffix].need()
     asked = parse_limits(limits) or device.limits_ms
     plan = _plan(by, space, seed, values, population, rounds, window)
@@ -333,8 +333,8 @@ def _deployed(
     from spacedsl.compiler.plans import int8_plan, network_plan
     from spacedsl.passes.cost import subnet_cost
     from spacedsl.passes.network import subnet_identity
+    from spacedsl.runtimes.table import rules_of
     from spacedsl.targets.deployed import open_deployed
-    from spacedsl.targets.rules import rules_of
 
     space = found[0].subnet.of
     home = out / f"{space.name}.space"
