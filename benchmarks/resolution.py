@@ -4,9 +4,9 @@
         [--steps 120] [--super-steps 800]
 
 Trains the teacher of benchmarks/resolution.space on Fashion-MNIST, distils its hyperspace in FP32
-both ways (`--teacher-resolution greatest` and `own`) and trains a supernet of one of its spaces, each
-where DIR does not hold it yet. Random subnets of that space are then valued at each of the three
-resolutions, as benchmarks/subnets.py does. Prints one JSON object a line: mean accuracy by
+both ways (`--teacher-resolution greatest` and `own`) and trains a supernet of one of its spaces,
+each where DIR does not hold it yet. Random subnets of that space are then valued at each of the
+three resolutions, as benchmarks/subnets.py does. Prints one JSON object a line: mean accuracy by
 resolution; for each way mean loss (sum of the stages) by resolution, the share of subnets whose
 losses and whose accuracies put the resolutions into the same order, and Kendall's tau of -loss and
 accuracy over all pairs of subnet and resolution, and within each resolution."""

@@ -164,7 +164,7 @@ def _training(
     limits = len(target.limits_ms)
     subnets, images = _searching(spaces, limits, data, qat)
     image = sum(t.image for t in timed) / count
-    most = f"at most, for {limits} limits; a subnet that is met again is not valued again"
+    most = f"at most by prediction, for {limits} limits"
     yield Step("search", subnets, images, images * image, subnets * ROW_BYTES, memory, most)
 
 
