@@ -60,10 +60,10 @@ SPACES = ("mbv3", "mixed")
 SHARES = (0.15, 0.3, 0.45, 0.6)
 """Where limits lie between the fastest and the slowest subnet."""
 
-CALIBRATION, TEST = 512, 5_000
-"""Images for batch norms, and of the test split."""
+CALIBRATION, TEST, BATCH = 512, 5_000, 500
+"""Images for batch norms, of the test split, and at a time."""
 
-EVOLUTIONS = ((16, 4), (16, 10), (32, 4))
+EVOLUTIONS = ((16, 4), (16, 10))
 """Populations and rounds."""
 
 CURVE = (100, 150, 200, 250, 300, 350, 400)
@@ -92,7 +92,10 @@ class Trained:
                 "value": (held_out(self.data, HELD), self.images),
                 "test": (self.data.test, TEST),
             }[name]
-            made = [to_array(plain_view(split.source(i), resolution, "none")) for i in range(count)]
+            made = [
+                to_array(plain_view(split.source(i), resolution, self.data.augment))
+                for i in range(count)
+            ]
             images = self.normalise(torch.stack([torch.tensor(m) for m in made]))
             self.views[name, resolution] = images, torch.tensor(split.labels[:count])
         return self.views[name, resolution]
@@ -104,12 +107,12 @@ class Trained:
             network = self.supernet.extract(read_subnet(_data(subnet), self.supernet.plan))
             recalibrate(network, [self.part("calibrate", subnet.resolution)[0]])
             images, labels = self.part(part, subnet.resolution)
+            right = 0
             with torch.no_grad():
-                right = [
-                    (network(x).argmax(1) == y).sum().item()
-                    for x, y in zip(images.split(500), labels.split(500), strict=True)
-                ]
-            self.known[key] = sum(right) / len(labels)
+                for i in range(0, len(labels), BATCH):
+                    some = slice(i, i + BATCH)
+                    right += int((network(images[some]).argmax(1) == labels[some]).sum())
+            self.known[key] = right / len(labels)
             with self.file.open("a") as file:
                 file.write(json.dumps([key, self.known[key]]) + "\n")
         return self.known[key]

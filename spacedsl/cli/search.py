@@ -229,16 +229,19 @@ def _plan(
     from spacedsl.tables.predictor import fewest_rows
 
     asked = {"population": population, "rounds": rounds, "window": window}
-    evolving = {name: value for name, value in asked.items() if value is not None}
-    chosen = by or (By.evolution if evolving else By.prediction)
-    if chosen is By.evolution:
+    evolving = [name for name, value in asked.items() if value is not None]
+    if (by or (By.evolution if evolving else By.prediction)) is By.evolution:
         if values is not None:
-            raise fault(
-                "bad-option", "--values is of --by prediction", "say --population, --rounds"
-            )
-        return Plan(**evolving, seed=seed)
+            help = "say --population, --rounds"
+            raise fault("bad-option", "--values is of --by prediction", help)
+        return Plan(
+            POPULATION if population is None else population,
+            ROUNDS if rounds is None else rounds,
+            WINDOW if window is None else window,
+            seed,
+        )
     if evolving:
-        raise fault("bad-option", f"--{next(iter(evolving))} is of --by evolution", "say --values")
+        raise fault("bad-option", f"--{evolving[0]} is of --by evolution", "say --values")
     first = max(RANDOM, fewest_rows(opened(space)))
     most = max(VALUES, 2 * first) if values is None else values
     return Predicting(random=first, values=most, seed=seed)
