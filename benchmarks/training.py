@@ -271,7 +271,7 @@ def distilling(rounds: int, resolution: int, batch: int) -> dict[str, Any]:
     recipe = Recipe(steps=4, batch=batch, lr=0.001, warmup=0, weight_decay=1e-4)
     seconds: dict[str, list[float]] = {"computed": [], "kept": []}
     with TemporaryDirectory() as folder:
-        cache = FeatureCache(Path(folder) / "features", 4 << 30, (3, 4))
+        cache = FeatureCache(Path(folder) / "features", 4 << 30, ((3, 4),))
         for i in range(-1, rounds):  # the first round fills the cache
             for name in seconds if i % 2 else reversed(seconds):
                 kept = cache if name == "kept" else None

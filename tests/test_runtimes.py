@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spacedsl.lang.page import Loader
 from spacedsl.lsp.completion import complete
 from spacedsl.runtimes import table
 from spacedsl.runtimes.record import Runtime
 from spacedsl.runtimes.table import BUILT_IN, GROUP, OPENVINO, formats, readers, runtimes
 from spacedsl.targets.deployed import open_deployed
-from tests.support import page_of
+from spacedsl.text import Source
 from tests.test_cli import run, run_json
 
 PAGE = """language 1
@@ -39,7 +40,7 @@ WRONG = "not a runtime"
 def register(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[metadata.EntryPoint]]:
     """Entry points as if a package were installed that has them."""
     points: list[metadata.EntryPoint] = []
-    monkeypatch.setattr(metadata, "entry_points", lambda group: points)
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **asked: points)
     table._registered.cache_clear()
     yield points
     table._registered.cache_clear()
@@ -86,7 +87,7 @@ def test_a_package_registers_a_runtime(register: list[metadata.EntryPoint], tmp_
     found = run_json("bench", "tiny-a0", "--runtime", "mine", "--seconds", "0.2", "--allow-noise")
     assert found["runtime"] == "mine"
     text = PAGE[: PAGE.index("%s")]
-    choices = complete(page_of(text), len(text)).choices
+    choices = complete(Loader().open_source(Source("t.space", text), tmp_path), len(text)).choices
     assert [c.text for c in choices] == [*BUILT_IN, "mine"]
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
 from spacedsl.diagnostics import SpaceError
+from spacedsl.lang.library import library
 from spacedsl.search.candidate import Genome
 from spacedsl.search.compare import FRESH, compare, sensitivity
 from spacedsl.search.qt_score import ModelScorer
 from tests.search_fakes import LIMITS_MS, FakeLatency, FakeQuality, model_scorer, toy
+from tests.test_cli import run_json
 
 
 def test_the_closing_table() -> None:
@@ -97,3 +100,15 @@ def test_measured_choices_survive_small_doubts_of_others(doubt: float, survives:
     assert row.survives == survives
     assert row.score == row.plain_score
     assert row.rival_score > row.rival_plain_score
+
+
+def test_the_published_space_is_compared_for_the_hyperspaces_classes(tmp_path: Path) -> None:
+    """A page for 10 classes is searched beside a published one for 1,000: one limit for both."""
+    page = tmp_path / "mine.space"
+    text = (library() / "onnxw.space").read_text()
+    page.write_text(text.replace("linear -> 1000", "linear -> 10"))
+    asked = ("--cycles", "20", "--population", "10", "--sample", "4")
+    found = run_json("evolve", "--hyper", str(page), "--target", "vnni", *asked)
+    limits = found["comparison"]["reference"]["limits"]
+    assert len(limits) == 5
+    assert all(limit["latency_ms"] <= limit["limit_ms"] for limit in limits)

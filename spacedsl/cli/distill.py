@@ -47,6 +47,13 @@ class Nsr(StrEnum):
     authors = "authors"
 
 
+class TeacherResolution(StrEnum):
+    """Of the images of which the teacher's maps are imitated."""
+
+    greatest = "greatest"
+    own = "own"
+
+
 def distill(
     hyper: str = typer.Option(..., "--hyper", help="A hyperspace: a page or a library name."),
     data: str = typer.Option(..., "--data", help="Also photos:DIR; labels are not used."),
@@ -69,6 +76,11 @@ def distill(
     ),
     nsr: Nsr = typer.Option(
         Nsr.teacher, "--nsr", help="authors: divide by the student's variance."
+    ),
+    teacher_resolution: TeacherResolution = typer.Option(
+        TeacherResolution.greatest,
+        "--teacher-resolution",
+        help="Imitate the teacher at the greatest resolution, or at each sub-stage's own.",
     ),
     samples: int = typer.Option(
         SAMPLES, "--samples", min=1, help="Sub-stages evaluated per window and resolution."
@@ -118,6 +130,7 @@ def distill(
         lr=lr,
         lsq_lr=lsq_lr,
         definition=nsr.value,
+        teacher_resolution=teacher_resolution.value,
         samples=samples,
         seed=seed,
         precision=precision_of(precision, device, quantised=not fp32),

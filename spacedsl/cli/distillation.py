@@ -13,7 +13,7 @@ from spacedsl.ir.target import Target
 
 if TYPE_CHECKING:
     from spacedsl_runtime.distill.jobs import Opened
-    from spacedsl_runtime.distill.loop import BkdJob
+    from spacedsl_runtime.distill.loop import BkdJob, TeacherResolution
     from spacedsl_runtime.distill.loss import Definition
     from spacedsl_runtime.distill.teacher import Part
     from spacedsl_runtime.plan import Plan
@@ -42,6 +42,7 @@ class Asked:
     lr: float | None = None
     lsq_lr: float | None = None
     definition: Definition = "teacher"
+    teacher_resolution: TeacherResolution = "greatest"
     samples: int = SAMPLES
     seed: int = 0
     precision: Precision = "fp32"
@@ -88,6 +89,7 @@ def prepare(space: Space, asked: Asked, opened: Opened) -> tuple[list[Job], dict
         "lr": asked.lr,
         "lsq_lr": asked.lsq_lr if tensors else None,
         "nsr": asked.definition,
+        "teacher_resolution": asked.teacher_resolution,
         "samples": asked.samples,
         "seed": asked.seed,
         "precision": asked.precision,
@@ -120,8 +122,8 @@ def _jobs(
     from spacedsl_runtime.distill.loop import BkdJob
     from spacedsl_runtime.train.recipe import Recipe
 
-    used = tuple(sorted({i for place in places.values() for i in place}))
-    cache = FeatureCache(*asked.cache, used) if asked.cache else None
+    stages = tuple(sorted(set(places.values())))
+    cache = FeatureCache(*asked.cache, stages) if asked.cache else None
 
     def recipe(count: int, lr: float) -> Recipe:
         return Recipe(
@@ -141,6 +143,7 @@ def _jobs(
             recipe(steps, rate),
             recipe(lsq_steps, lsq_rate) if lsq_steps else None,
             asked.definition,
+            asked.teacher_resolution,
             cache,
             asked.workers,
         )

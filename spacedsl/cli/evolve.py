@@ -34,6 +34,7 @@ from spacedsl.cli.refits import refits_json, refits_lines, refitted_search, requ
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import check_writable, write_atomic
 from spacedsl.ir.covers import mismatch
+from spacedsl.ir.for_data import like
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
 from spacedsl.lang.page import main_item
@@ -256,13 +257,13 @@ def _save(out: Path, page: str) -> None:
 
 def _reference(target: Target, hyper: Space) -> Space | None:
     """The target's published space, where it is one of the hyperspace searched and keeps its
-    limit."""
+    limit; with the hyperspace's classes, so that all latencies are of the same task."""
     if target.reference is None:
         return None
     reference = api.load_space(target.reference)
     if mismatch(hyper, reference) is not None or not _keeps(hyper, reference):
         return None
-    return reference
+    return like(reference, hyper)
 
 
 def _keeps(hyper: Space, space: Space) -> bool:

@@ -164,19 +164,19 @@ def _training(
     limits = len(target.limits_ms)
     subnets, images = _searching(spaces, limits, data, qat)
     image = sum(t.image for t in timed) / count
-    most = f"at most, for {limits} limits; a subnet that is met again is not valued again"
+    most = f"at most by prediction, for {limits} limits"
     yield Step("search", subnets, images, images * image, subnets * ROW_BYTES, memory, most)
 
 
 def _searching(spaces: list[Space], limits: int, data: Data, qat: Recipe) -> tuple[int, int]:
-    """The most subnets that `search` values, and the images for that and for what it deploys: of
-    these the file too is evaluated on the test split."""
-    from spacedsl.search.subnets import Plan
+    """The most subnets that `search` usually values, and the images for that and for what it
+    deploys: of these the file too is evaluated on the test split."""
+    from spacedsl.search.subnets import VALUES
     from spacedsl_runtime.train.choose import IMAGES
     from spacedsl_runtime.train.evaluate import CALIBRATION_BATCH, CALIBRATION_BATCHES
     from spacedsl_runtime.train.recipe import training_part
 
-    subnets = min(limits * Plan().values, max(map(count_subnets, spaces)))
+    subnets = min(VALUES, max(map(count_subnets, spaces)))
     trained = len(training_part(data, qat.holdout).train.labels)
     calibration = min(CALIBRATION_BATCHES * CALIBRATION_BATCH, trained)
     deployed = 2 * (calibration + len(data.test.labels))

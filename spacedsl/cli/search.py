@@ -6,6 +6,9 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +30,12 @@ from spacedsl.ir.for_data import for_data
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
-from spacedsl.search.subnets import POPULATION, ROUNDS, WINDOW
+from spacedsl.search.subnets import POPULATION, ROUNDS, VALUES, WINDOW
 
 if TYPE_CHECKING:
     from spacedsl.search.exact.task_log import TaskLog
+    from spacedsl.search.predicted import Predicting
+    from spacedsl.search.protocols import LatencyModel
     from spacedsl.search.subnets import Best, Plan
     from spacedsl_runtime.train.choose import Chooser
 
@@ -38,17 +43,36 @@ JOURNAL = "search.jsonl"
 """In --out: the accuracy of every subnet that was valued."""
 
 
+class By(StrEnum):
+    """How subnets are searched."""
+
+    prediction = "prediction"
+    evolution = "evolution"
+
+
 def search(
     run: Path = typer.Argument(..., metavar="RUN", help="A folder of `train` and `train --qat`."),
     target: str = TARGET,
     limits: str | None = LIMITS,
     out: Path = typer.Option(..., "--out", help="The folder for models and files."),
-    population: int = typer.Option(
-        POPULATION, "--population", min=4, help="Subnets alive per limit."
+    by: By | None = typer.Option(
+        None, "--by", help="Else prediction, or evolution where one of its options is said."
     ),
-    rounds: int = typer.Option(ROUNDS, "--rounds", min=0, help="Rounds per limit."),
-    window: float = typer.Option(
-        WINDOW, "--window", min=0, max=1, help="Look this share of a limit below it."
+    values: int | None = typer.Option(
+        None, "--values", min=1, help=f"Prediction: subnets valued in all, at most ({VALUES})."
+    ),
+    population: int | None = typer.Option(
+        None, "--population", min=4, help=f"Evolution: subnets alive per limit ({POPULATION})."
+    ),
+    rounds: int | None = typer.Option(
+        None, "--rounds", min=0, help=f"Evolution: rounds per limit ({ROUNDS})."
+    ),
+    window: float | None = typer.Option(
+        None,
+        "--window",
+        min=0,
+        max=1,
+        help=f"Evolution: look this share of a limit below it ({WINDOW:g}).",
     ),
     images: int | None = typer.Option(
         None, "--images", min=1, help="Held-out images per subnet (all, at most 10,000)."
@@ -68,15 +92,15 @@ def search(
     resume: bool = typer.Option(False, "--resume", help="Go on with the search in --out."),
     format: Format = FORMAT,
 ) -> None:
-    """Find a supernet's best subnets under INT8 latency limits, by evolution with the weights of
-    QAT on held-out training images, and write them as pages and INT8 files."""
+    """Find a supernet's best subnets under INT8 latency limits, valued with the weights of QAT on
+    held-out training images, and write them as pages and INT8 files. By prediction: some hundred
+    subnets are valued, and in turn those that a model fitted to them predicts to be the best."""
     from spacedsl.compiler.export import FILES
     from spacedsl.runtimes.table import runtime_of
     from spacedsl.search.exact.task_log import TaskLog
-    from spacedsl.search.subnets import Plan, require_limits, search_subnets
+    from spacedsl.search.subnets import require_limits
     from spacedsl.targets.device import open_device
     from spacedsl.targets.ranges import latency_range
-    from spacedsl.targets.subnet_latency import SubnetLatency
 
     need_training()
     check_folder(out)
@@ -87,7 +111,7 @@ def search(
     suffix = runtime_of(device.target).format
     FILES[suffix].need()
     asked = parse_limits(limits) or device.limits_ms
-    plan = Plan(population, rounds, window, seed)
+    plan = _plan(by, space, seed, values, population, rounds, window)
     with runtime_faults(), _kernels(where):
         kept = int(cache_gb * 1e9)
         chooser = _chooser(run, space, device.target, data, images, threads, where, kept)
@@ -103,28 +127,13 @@ def search(
             "target": device.target.name,
             "latency": device.latency.identity,
             "limits_ms": list(asked),
-            "population": population,
-            "rounds": rounds,
-            "window": window,
-            "seed": seed,
+            **asdict(plan),
         }
         tell(chooser.data, quiet=quiet, holdout=chooser.identity["images"])
         with TaskLog(out / JOURNAL, header, resume, "subnets") as log:
-            found = _searched(
-                lambda value: search_subnets(
-                    space,
-                    asked,
-                    range_ms,
-                    SubnetLatency(space, device.latency),
-                    value,
-                    plan,
-                ),
-                chooser,
-                log,
-                plan,
-                len(asked),
-                quiet=quiet,
-            )
+            search = _searching(space, asked, range_ms, device.latency, plan, chooser)
+            most = plan.most(len(asked))
+            found = _searched(search, chooser, log, most, quiet=quiet)
             deployed = _deployed(found, chooser, device.target, out, suffix)
     front = write_front(out, deployed, header)
     if measure:
@@ -205,19 +214,76 @@ def _kernels(where: Device) -> Iterator[None]:
 Valuing = Callable[[Sequence[Subnet]], list[float]]
 
 
+def _plan(
+    by: By | None,
+    space: Space,
+    seed: int,
+    values: int | None,
+    population: int | None,
+    rounds: int | None,
+    window: float | None,
+) -> Predicting | Plan:
+    """What the options ask for. Raises `SpaceError` where they do not go together."""
+    from spacedsl.search.predicted import RANDOM, Predicting, opened
+    from spacedsl.search.subnets import Plan
+    from spacedsl.tables.predictor import fewest_rows
+
+    asked = {"population": population, "rounds": rounds, "window": window}
+    evolving = [name for name, value in asked.items() if value is not None]
+    if (by or (By.evolution if evolving else By.prediction)) is By.evolution:
+        if values is not None:
+            help = "say --population, --rounds"
+            raise fault("bad-option", "--values is of --by prediction", help)
+        return Plan(
+            POPULATION if population is None else population,
+            ROUNDS if rounds is None else rounds,
+            WINDOW if window is None else window,
+            seed,
+        )
+    if evolving:
+        raise fault("bad-option", f"--{evolving[0]} is of --by evolution", "say --values")
+    first = max(RANDOM, fewest_rows(opened(space)))
+    most = max(VALUES, 2 * first) if values is None else values
+    return Predicting(random=first, values=most, seed=seed)
+
+
+def _searching(
+    space: Space,
+    limits_ms: Sequence[float],
+    range_ms: tuple[float, float],
+    latency: LatencyModel,
+    plan: Predicting | Plan,
+    chooser: Chooser,
+) -> Callable[[Valuing], tuple[Best, ...]]:
+    """The search of a plan."""
+    from spacedsl.search.predicted import Predicting, search_by_prediction
+    from spacedsl.search.subnets import search_subnets
+    from spacedsl.tables.predictor import fit_values
+    from spacedsl.targets.subnet_latency import SubnetLatency
+
+    ms, images = SubnetLatency(space, latency), int(chooser.identity["images"])
+    if isinstance(plan, Predicting):
+        predicting, fit = plan, partial(fit_values, images=images)
+        return lambda value: search_by_prediction(
+            space, limits_ms, range_ms, latency, ms, value, fit, predicting
+        )
+    evolving = plan
+    return lambda value: search_subnets(space, limits_ms, range_ms, ms, value, evolving)
+
+
 def _searched(
     run: Callable[[Valuing], tuple[Best, ...]],
     chooser: Chooser,
     log: TaskLog,
-    plan: Plan,
-    limits: int,
+    most: int,
     *,
     quiet: bool,
 ) -> tuple[Best, ...]:
-    """The search, with accuracies of the journal, to which new ones are added."""
+    """The search, with accuracies of the journal, to which new ones are added. `most`: how many
+    subnets it asks for at most."""
     done = 0
     bar: AbstractContextManager[Callable[[int], None]]
-    bar = counting_bar("searching", limits * plan.values, quiet=quiet)
+    bar = counting_bar("searching", most, quiet=quiet)
     with bar as advance:
 
         def value(subnets: Sequence[Subnet]) -> list[float]:

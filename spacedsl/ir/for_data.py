@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from spacedsl.ir.block import Linear, Op, Optional, Shortcut
+from spacedsl.ir.block import Linear, Op, Optional, Shortcut, walk
 from spacedsl.ir.space import Space
+
+
+def classes_of(space: Space) -> int | None:
+    """The classes that a page has as its default; None where its head does not classify."""
+    ops = walk(space.stages[-1].choices[0].block.ops)
+    return next((op.classes for op in ops if isinstance(op, Linear)), None)
+
+
+def like(space: Space, other: Space) -> Space:
+    """The same space, by its identity, for the channels and classes that another's page has."""
+    classes = classes_of(other)
+    return space if classes is None else for_data(space, other.channels, classes)
 
 
 def for_data(space: Space, channels: int, classes: int) -> Space:

@@ -21,6 +21,9 @@ MUTATED, MUTATED_RESOLUTION = 0.3, 0.5
 WINDOW = 0.1
 """Subnets are looked for within this share below their limit."""
 
+VALUES = 400
+"""How many subnets a search by prediction values at most."""
+
 TRIES = 40
 """Random subnets per place in the first population before walks look for the rest."""
 
@@ -61,10 +64,9 @@ class Plan:
         """How many are mutated in a round, and how many crossed."""
         return self.population // 4
 
-    @property
-    def values(self) -> int:
-        """How many subnets a limit asks to be valued, at most."""
-        return self.population + 2 * self.children * self.rounds
+    def most(self, limits: int) -> int:
+        """How many subnets so many limits ask to be valued, at most."""
+        return limits * (self.population + 2 * self.children * self.rounds)
 
 
 @dataclass(frozen=True, slots=True)

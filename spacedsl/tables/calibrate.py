@@ -2,10 +2,11 @@
 
     log(100 - top1) = a + b log(loss) + c log(r_max / resolution)
 
-Losses are relative to the teacher at the same resolution, so they do not see what a smaller image
+Losses that are relative to the teacher at the same resolution do not see what a smaller image
 loses; `c` says that. A few networks do not determine it: it is shrunk to a prior, which is what the
-published accuracies of MobileNetV2 by resolution say. Tables of different origin have an `a` each
-and share `b` and `c`."""
+published accuracies of MobileNetV2 by resolution say. Losses that are relative to the teacher at
+the greatest resolution see it themselves, so there `c` is what they leave, shrunk to 0. Tables of
+different origin have an `a` each and share `b` and `c`."""
 
 from __future__ import annotations
 
@@ -28,6 +29,11 @@ MOBILENETV2 = {224: 71.8, 192: 70.7, 160: 68.8, 128: 65.3, 96: 60.3}
 
 PRIOR = (0.30, 0.05)
 """Mean and standard deviation of `c`: what `MOBILENETV2` says between 160 and 224 pixels."""
+
+PRIOR_OF_REST = (0.0, 0.15)
+"""The same where losses rise by themselves as the image shrinks."""
+
+Prior = tuple[float, float]
 
 LEAST = 4
 """Networks that a calibration takes."""
@@ -91,7 +97,7 @@ def points_of(table: TableFile, networks: Sequence[Network]) -> Points:
     )
 
 
-def fit(tables: Sequence[Points], r_max: int, prior: tuple[float, float] = PRIOR) -> Fit:
+def fit(tables: Sequence[Points], r_max: int, prior: Prior = PRIOR) -> Fit:
     """Least squares, with the prior of `c` counted as heavily as its uncertainty says."""
     count = len(tables)
     size = sum(len(t.names) for t in tables)
@@ -146,18 +152,18 @@ class LeftOut:
         return optimism_of(self.measured, self.predicted)
 
 
-def left_out(tables: Sequence[Points], r_max: int) -> LeftOut:
+def left_out(tables: Sequence[Points], r_max: int, prior: Prior = PRIOR) -> LeftOut:
     """Predict every network by a fit to the others."""
     predicted: list[float] = []
     for i, table in enumerate(tables):
         for j in range(len(table.names)):
             others = [t.without(j) if k == i else t for k, t in enumerate(tables)]
-            found = fit(others, r_max)
+            found = fit(others, r_max, prior)
             predicted += found.top1(i, table.loss[[j]], table.resolution[[j]], r_max).tolist()
     return LeftOut(np.concatenate([t.top1 for t in tables]), np.array(predicted))
 
 
-def refits(tables: Sequence[Points], r_max: int, found: Fit) -> list[Fit]:
+def refits(tables: Sequence[Points], r_max: int, found: Fit, prior: Prior = PRIOR) -> list[Fit]:
     """Fits to the networks with their residuals drawn with replacement, and with a mean of the
     prior that is drawn by its standard deviation. Residuals are raised by what the fit took."""
     drawn = np.random.default_rng(0)
@@ -175,7 +181,7 @@ def refits(tables: Sequence[Points], r_max: int, found: Fit) -> list[Fit]:
             replace(t, top1=100.0 - np.exp(log + drawn.choice(residuals, len(log))))
             for t, log in zip(tables, logs, strict=True)
         ]
-        one = fit(moved, r_max, (float(drawn.normal(*PRIOR)), PRIOR[1]))
+        one = fit(moved, r_max, (float(drawn.normal(*prior)), prior[1]))
         if one.b > 0:  # a fit by which worse losses are better is no calibration
             again.append(one)
         if len(again) == REFITS:
@@ -188,7 +194,10 @@ def _rms(values: Floats) -> float:
 
 
 def calibrations(
-    tables: Sequence[Points], optimism: float | None = None, note: str = ""
+    tables: Sequence[Points],
+    optimism: float | None = None,
+    note: str = "",
+    prior: Prior = PRIOR,
 ) -> tuple[CalibrationData, ...]:
     """The calibration of each table; `optimism` None: what the networks say of it. Raises
     `SpaceError` where there are too few networks, or better losses do not mean better networks."""
@@ -198,11 +207,11 @@ def calibrations(
         message = f"{networks} too few for a calibration"
         raise fault("few-rows", message, f"{LEAST} networks of different losses would do")
     r_max = int(max(t.resolution.max() for t in tables))
-    found = fit(tables, r_max)
+    found = fit(tables, r_max, prior)
     if found.b <= 0:
         message = "among these networks accuracy does not fall as the loss rises"
         raise fault("table-row", message, "are the pages and the table of the same hyperspace?")
-    unseen, again = left_out(tables, r_max), refits(tables, r_max, found)
+    unseen, again = left_out(tables, r_max, prior), refits(tables, r_max, found, prior)
     names = tuple(name for t in tables for name in t.names)
     return tuple(
         CalibrationData(
@@ -214,7 +223,7 @@ def calibrations(
             left_out_sd=round(unseen.log_sd, DIGITS),
             left_out=round(unseen.points, 4),
             optimism=unseen.optimism if optimism is None else optimism,
-            prior=PRIOR,
+            prior=prior,
             models=names,
             note=note,
             refits=tuple(
@@ -228,7 +237,8 @@ def calibrations(
 
 def calibrated(table: TableFile, networks: Sequence[Network]) -> TableFile:
     """A table with a calibration by these networks. Raises `SpaceError`."""
-    (data,) = calibrations([points_of(table, networks)])
+    prior = PRIOR_OF_REST if table.source.teacher_resolution == "greatest" else PRIOR
+    (data,) = calibrations([points_of(table, networks)], prior=prior)
     return table.model_copy(update={"calibration": data})
 
 

@@ -50,10 +50,13 @@ class _Job(BaseModel):
 
 
 class _Settings(BaseModel):
+    """Runs of before have no `teacher_resolution`."""
+
     hyperspace: str
     data: str
     teacher: str
     nsr: Literal["teacher", "authors"]
+    teacher_resolution: Literal["greatest", "own"] = "own"
 
 
 class _Run(BaseModel):
@@ -134,6 +137,7 @@ def fit_run(folder: Path, space: Space) -> TableFile:
         hyperspace_hash=identity,
         teacher=f"{run.teacher} {run.settings.teacher[:16]}",
         nsr=NSR[run.settings.nsr],
+        teacher_resolution=run.settings.teacher_resolution,
         provenance=f"spacedsl distill on {run.data} {run.settings.data[:16]}",
         licence="",
         rows=sum(len(rows) for rows in files),

@@ -26,13 +26,16 @@ def _need(holds: bool, message: str) -> None:
 
 
 class Source(_Table):
-    """Where the numbers come from. Tables with different `teacher` or `nsr` never mix."""
+    """Where the numbers come from. Tables with different `teacher`, `nsr` or `teacher_resolution`
+    never mix. `teacher_resolution`: of the images of which the teacher's maps were imitated, the
+    greatest of all or each sub-stage's own; None where a table is of no distillation of ours."""
 
     hyperspace: str
     hyperspace_hash: str
     device: str = ""
     teacher: str
     nsr: str
+    teacher_resolution: Literal["greatest", "own"] | None = None
     provenance: str
     licence: str
     rows: int

@@ -46,9 +46,9 @@ class Offset:
 
 
 def check_comparable(first: TableFile, second: TableFile) -> None:
-    """Raises `SpaceError` where two tables differ in teacher or NSR definition, or one of them
-    does not say."""
-    for field in ("teacher", "nsr"):
+    """Raises `SpaceError` where two tables differ in teacher, NSR definition or the resolution of
+    the imitated maps, or one of them does not say whose teacher or definition it has."""
+    for field in ("teacher", "nsr", "teacher_resolution"):
         a, b = getattr(first.source, field), getattr(second.source, field)
         if a != b or a == UNKNOWN:
             raise fault("table-mix", f"tables with different {field} do not mix: {a} and {b}")

@@ -100,16 +100,16 @@ def test_jobs_of_a_distillation(tmp_path: Path) -> None:
 
 
 def test_kept_maps_are_computed_again(tmp_path: Path) -> None:
-    cache = FeatureCache(tmp_path, 1 << 20, (0, 1))
-    maps = [torch.randn(2, 3, 4, 4), torch.randn(2, 5, 2, 2)]
+    cache = FeatureCache(tmp_path, 1 << 20, ((0, 1),))
+    maps = {"0": torch.randn(2, 3, 4, 4), "1 pooled": torch.randn(2, 5, 2, 2)}
     cache.keep("step0", maps)
     path = tmp_path / "step0.safetensors"
     for place in flipped(path, FLIPS, first=300):
-        found = cache.load("step0", (1,))
-        assert found is None or torch.equal(found[0], maps[1]), place
-    found = cache.load("step0", (0, 1))
+        found = cache.load("step0", ("1 pooled",))
+        assert found is None or torch.equal(found["1 pooled"], maps["1 pooled"]), place
+    found = cache.load("step0", ("0", "1 pooled"))
     assert found is not None
-    assert all(map(torch.equal, found, maps))
+    assert all(torch.equal(found[name], maps[name]) for name in maps)
 
 
 PAGE_OF_ONE = """language 1

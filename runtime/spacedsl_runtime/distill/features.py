@@ -1,4 +1,5 @@
-"""The teacher's maps of training steps, computed by one job and kept on disk for the others.
+"""The teacher's maps: what a stage is given and what it imitates; computed by one job and kept on
+disk for the others.
 
 All jobs of a distillation see the same views at the same resolution in the same step, so the maps
 of a step are the same for all of them, and what is read back is what was computed, to the bit:
@@ -7,10 +8,11 @@ from the first on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -19,46 +21,91 @@ from spacedsl.checksum import checksum
 from spacedsl_runtime.checkpoint import tensor_bytes
 from spacedsl_runtime.errors import RunError
 from spacedsl_runtime.files import write_atomic
+from spacedsl_runtime.train.batches import resized
 
-Maps = list[Tensor]
-"""One per boundary of the teacher, (N, C, H, W) each."""
+Boundaries = tuple[int, int]
+"""The teacher's before and after a stage, as positions."""
+
+Maps = dict[str, Tensor]
+"""By name (see `map_names`), (N, C, H, W) each."""
+
+
+def map_names(boundaries: Boundaries, *, pooled: bool) -> tuple[str, str]:
+    """Of the map that a stage is given and of the one that it imitates; `pooled`: that one is of
+    larger images than the stage sees."""
+    before, after = boundaries
+    return str(before), f"{after} pooled" if pooled else str(after)
+
+
+def teacher_maps(
+    features: Callable[[Tensor], list[Tensor]],
+    images: Tensor,
+    resolution: int,
+    stages: Iterable[Boundaries],
+) -> Maps:
+    """What stages are given at a resolution, and what they imitate: the teacher's maps of `images`
+    (N, C, S, S). Where these are larger, stages are given the maps of the resized ones, as in the
+    network that they are part of, and imitate those of the large ones, which are averaged over the
+    areas of the pixels that a stage has."""
+    seen = resized(images, resolution)
+    given = features(seen)
+    pooled = seen is not images
+    wanted = given
+    if pooled:
+        pairs = zip(features(images), given, strict=True)
+        wanted = [averaged(whole, own.shape[-1]) for whole, own in pairs]
+    found: Maps = {}
+    for before, after in stages:
+        names = map_names((before, after), pooled=pooled)
+        found |= dict(zip(names, (given[before], wanted[after]), strict=True))
+    return found
+
+
+def averaged(maps: Tensor, size: int) -> Tensor:
+    """(N, C, S, S) -> (N, C, size, size): means over the areas of fewer pixels. Where S is no
+    multiple of the size, a pixel counts with the share of it that lies within."""
+    whole = maps.shape[-1]
+    edges = torch.arange(size + 1, dtype=torch.float64) * whole / size
+    pixels = torch.arange(whole, dtype=torch.float64)
+    ends = torch.minimum(edges[1:, None], pixels + 1) - torch.maximum(edges[:-1, None], pixels)
+    shares = (ends.clamp_min(0) * size / whole).to(maps)  # (size, S)
+    return torch.einsum("ih,nchw,jw->ncij", shares, maps, shares)
 
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """Files in `folder`, of at most `limit` bytes in all. `used`: the teacher's boundaries that any
-    job needs. Where the disk is full, nothing more is kept."""
+    """Files in `folder`, of at most `limit` bytes in all. `stages`: the boundaries of every job.
+    Where the disk is full, nothing more is kept."""
 
     folder: Path
     limit: int
-    used: tuple[int, ...]
+    stages: tuple[Boundaries, ...]
 
-    def load(self, name: str, wanted: Sequence[int]) -> Maps | None:
-        """The maps at boundaries `wanted`, None where they are not kept or are damaged."""
+    def load(self, name: str, wanted: Sequence[str]) -> Maps | None:
+        """The maps named `wanted`, None where they are not kept or are damaged."""
         path = self._path(name)
         if not path.exists():
             return None
         try:
             with safe_open(path, "pt") as file:
-                tensors = {str(i): file.get_tensor(str(i)) for i in wanted}
+                tensors = {key: file.get_tensor(key) for key in wanted}
                 known = file.metadata() or {}
         except (SafetensorError, OSError):
             return None
         intact = all(known.get(name) == check for name, check in _checksums(tensors).items())
-        return list(tensors.values()) if intact else None
+        return tensors if intact else None
 
-    def get(self, name: str, wanted: Sequence[int], compute: Callable[[], Maps]) -> Maps:
-        """The maps at boundaries `wanted`: read, or computed and kept."""
+    def get(self, name: str, wanted: Sequence[str], compute: Callable[[], Maps]) -> Maps:
+        """The maps named `wanted`: read, or computed (those of all stages) and kept."""
         found = self.load(name, wanted)
         if found is None:
-            maps = compute()
-            self.keep(name, maps)
-            found = [maps[i] for i in wanted]
+            found = compute()
+            self.keep(name, found)
         return found
 
     def keep(self, name: str, maps: Maps) -> None:
-        """Keep the maps (all of the teacher's) where there is room."""
-        tensors = {str(i): maps[i].cpu().contiguous() for i in self.used}
+        """Keep the maps of all stages where there is room."""
+        tensors = {key: t.cpu().contiguous() for key, t in maps.items()}
         size = sum(t.numel() * t.element_size() for t in tensors.values())
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

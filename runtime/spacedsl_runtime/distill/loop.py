@@ -2,22 +2,24 @@
 
 Sandwich rule with four paths: the largest, the smallest and two random sub-stages of one resolution
 imitate the teacher's map after the stage, given its map before (SpaceEvo, Sec. 4.2; facts: section
-5). Nothing of one job is seen by another."""
+5). The map that is imitated is of the greatest resolution, so that losses say what a smaller image
+loses; the authors' is of the sub-stage's own. Nothing of one job is seen by another."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from math import isfinite
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from spacedsl_runtime.data.split import Data, Unreadables
-from spacedsl_runtime.distill.features import FeatureCache
+from spacedsl_runtime.distill.features import Boundaries, FeatureCache, map_names, teacher_maps
 from spacedsl_runtime.distill.loss import Definition, nsr_loss
 from spacedsl_runtime.distill.quantised import QatBkdStage
 from spacedsl_runtime.distill.stage import BkdStage, load_bkd_stage
@@ -41,6 +43,11 @@ QUANTISER_SHARE = 0.002
 by about its rate a step, and scales of weights are ten times smaller than a usual rate."""
 
 
+TeacherResolution = Literal["greatest", "own"]
+"""Of the images of which the teacher's maps are imitated: the greatest of all, or what a sub-stage
+itself sees."""
+
+
 @dataclass(frozen=True)
 class BkdJob:
     """One elastic stage with one block type; `boundaries`: the teacher's before and after it.
@@ -51,12 +58,13 @@ class BkdJob:
     `workers`, the processes that read images."""
 
     plan: Plan
-    boundaries: tuple[int, int]
+    boundaries: Boundaries
     resolutions: tuple[int, ...]
     samples: int
     recipe: Recipe
     lsq: Recipe | None = None
     definition: Definition = "teacher"
+    teacher_resolution: TeacherResolution = "greatest"
     cache: FeatureCache | None = None
     workers: int = 0
 
@@ -64,6 +72,10 @@ class BkdJob:
     def steps(self) -> int:
         """Of both trainings."""
         return self.recipe.steps + (self.lsq.steps if self.lsq else 0)
+
+    def view_size(self, resolution: int) -> int:
+        """Pixels of the images that the teacher sees where sub-stages see `resolution`."""
+        return max(self.resolutions) if self.teacher_resolution == "greatest" else resolution
 
 
 Watch = Callable[[int, Mapping[str, float]], None]
@@ -108,8 +120,9 @@ def _distill(
     trained.eval()
     rows: list[Row] = []
     for resolution, found in drawn.items():
-        images = islice(evaluation.calibration(resolution), EVALUATED)
-        maps = [training.maps(f"plain{resolution}-{i}", x) for i, x in enumerate(images)]
+        images = islice(evaluation.calibration(job.view_size(resolution)), EVALUATED)
+        named = ((f"plain{resolution}-{i}", x) for i, x in enumerate(images))
+        maps = [training.maps(name, x, resolution) for name, x in named]
         rows += evaluate(trained, found, maps, job.definition)
     return tuple(rows)
 
@@ -123,7 +136,8 @@ def _start(
     trained = [s for i in steps for s in paths(job, qat, i)[1].values()]
     chosen = qat.covering_all([*trained, *evaluated])
     greatest = max(job.resolutions)
-    given, _ = training.maps(f"plain{greatest}-0", next(evaluation.calibration(greatest)))
+    images = next(evaluation.calibration(greatest))
+    given, _ = training.maps(f"plain{greatest}-0", images, greatest)
     qat.start(chosen, [given] * len(chosen))
 
 
@@ -187,32 +201,47 @@ class _Training:
         """Steps and the teacher's maps; images are read where the maps are not kept."""
         whole = replace(recipe, steps=first + recipe.steps)
         step = first
+
+        def size(step: int) -> int:
+            return self.job.view_size(resolution_at(self.job, step))
+
         while step < whole.steps:
-            if kept := self._kept(f"step{step}"):
+            if kept := self._kept(step):
                 yield step, kept
                 step += 1
                 continue
-            size = partial(resolution_at, self.job)
             rest = (World(), self.unreadables, self.job.workers, self.device)
             for views, _ in batches(self.data, whole, size, step, *rest):
-                yield step, self.maps(f"step{step}", self.teacher.normalise(views))
+                images, resolution = self.teacher.normalise(views), resolution_at(self.job, step)
+                yield step, self.maps(f"step{step}", images, resolution)
                 step += 1
-                if self._kept(f"step{step}"):
+                if self._kept(step):
                     break
 
-    def _kept(self, name: str) -> Maps | None:
-        cache = self.job.cache
-        found = cache.load(name, self.job.boundaries) if cache else None
-        return _pair([m.to(self.device) for m in found]) if found else None
+    def _kept(self, step: int) -> Maps | None:
+        cache, names = self.job.cache, self._names(resolution_at(self.job, step))
+        found = cache.load(f"step{step}", names) if cache else None
+        return self._pair(found, names) if found else None
 
-    def maps(self, name: str, images: Tensor) -> Maps:
-        """The teacher's maps before and after the stage; they may be kept under `name`."""
-        cache, wanted = self.job.cache, self.job.boundaries
-        if cache is not None:
-            found = cache.get(name, wanted, lambda: self.teacher.features(images))
-            return _pair([m.to(self.device) for m in found])
-        maps = self.teacher.features(images)
-        return _pair([maps[i] for i in wanted])
+    def _names(self, resolution: int) -> tuple[str, str]:
+        pooled = self.job.view_size(resolution) != resolution
+        return map_names(self.job.boundaries, pooled=pooled)
+
+    def maps(self, name: str, images: Tensor, resolution: int) -> Maps:
+        """The maps before and after the stage where it sees `resolution`, for images (N, C, S, S)
+        of the size that the teacher sees; they may be kept under `name`."""
+        cache, features, names = self.job.cache, self.teacher.features, self._names(resolution)
+        if cache is None:
+            return self._pair(
+                teacher_maps(features, images, resolution, [self.job.boundaries]), names
+            )
+        compute = partial(teacher_maps, features, images, resolution, cache.stages)
+        return self._pair(cache.get(name, names, compute), names)
+
+    def _pair(self, found: Mapping[str, Tensor], names: tuple[str, str]) -> Maps:
+        """In one memory format, wherever they come from: sums depend on it in their last bits."""
+        before, after = (to_channels_last(found[name].to(self.device)) for name in names)
+        return before, after
 
     def _backward(
         self,
@@ -231,12 +260,6 @@ class _Training:
         words = describe(self.job.plan, subnet)
         message = f"{self.job.plan.name}: the loss is {loss} at step {step + 1}, sub-stage"
         return DivergedError(f"{message} `{name}` ({words})", "a lower --lr may help")
-
-
-def _pair(maps: Sequence[Tensor]) -> Maps:
-    """In one memory format, wherever they come from: sums depend on it in their last bits."""
-    before, after = map(to_channels_last, maps)
-    return before, after
 
 
 def resolution_at(job: BkdJob, step: int) -> int:
