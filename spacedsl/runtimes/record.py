@@ -78,7 +78,8 @@ class Runtime:
     """What runs files. `title`: as people write it; `about`: a clause of help texts; `extra`: which
     of spacedsl's extras installs its `packages`, the first of which is the runtime itself;
     `module`: where its `Sessions` are; `rules`: of its INT8 files, and what they are without each
-    of the `optional` ones; `options`: what its sessions set on a machine beyond plain ones."""
+    of the `optional` ones; `options`: what its sessions set on a machine beyond plain ones;
+    `stand_ins`: packages that time whole networks on another machine in its stead."""
 
     title: str
     about: str
@@ -88,6 +89,7 @@ class Runtime:
     rules: Rules
     optional: Mapping[str, Without] = field(default_factory=dict)
     options: Callable[[Host], dict[str, str]] = _plain
+    stand_ins: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

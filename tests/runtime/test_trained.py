@@ -21,6 +21,7 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.write import write
 from spacedsl.runtimes.litert import Session
+from spacedsl.targets.deployed import open_deployed
 from spacedsl_runtime.checkpoint import load_checkpoint, save_checkpoint
 from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import load_supernet
@@ -89,6 +90,11 @@ def test_a_trained_network_is_deployed_without_a_difference(
     for theirs in (onnx, litert):
         assert (theirs.argmax(1) == mine.argmax(1)).all()
         assert (theirs.argmax(1) == y).mean() > 0.9
+    others = open_deployed(out, runtime="openvino").run(x.numpy())
+    off = np.abs(others - onnx) / np.abs(onnx).max(1, keepdims=True)
+    assert (others.argmax(1) == onnx.argmax(1)).mean() >= 0.99
+    assert 0 < np.median(off.max(1)) < 0.05, "OpenVINO's numbers are its own"
+    assert (others.argmax(1) == y).mean() > 0.9
     pair = Pair(net, load_model(weights))
     for runtime in (by_onnx_runtime, by_litert):
         found = [off for _, off in differences(pair, x[:100], runtime)]

@@ -17,7 +17,7 @@ from spacedsl.search.best.line import Line
 from spacedsl.search.best.parts import MULTIPLIERS, Parts
 from spacedsl.search.best.query import Items, Paths, Query
 from spacedsl.search.candidate import Genotype
-from spacedsl.search.protocols import Floats, Ints
+from spacedsl.search.protocols import Floats, Ints, Valuation
 from spacedsl.search.qt_score import ModelScorer
 from spacedsl.search.scorer import Shifts
 
@@ -47,6 +47,12 @@ class Engine:
         other.line = self.line.shifted(shifts)
         other.parts = Parts(other.line, self.parts.multipliers)
         other._wider = None
+        return other
+
+    def valued(self, valuation: Valuation) -> Engine:
+        """The same with losses worth something else."""
+        other = copy(self)
+        other.valuation, other._wider = valuation, None
         return other
 
     def _stage_spread(self) -> float:
@@ -113,7 +119,7 @@ class Engine:
         if self._wider is None:
             engine = Engine(self.line.scorer, self.line.genome.hyper, 2 * self.count)
             shifts = self.line.shifts
-            self._wider = engine.shifted(shifts) if shifts else engine
+            self._wider = (engine.shifted(shifts) if shifts else engine).valued(self.valuation)
         return self._wider
 
 
