@@ -19,7 +19,7 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.lang.write import write
 from spacedsl.passes.network import map_output, subnet_identity
-from spacedsl.targets.rules import Rules
+from spacedsl.runtimes.rules import Rules
 from spacedsl.version import __version__
 
 FORMAT: Final = 1

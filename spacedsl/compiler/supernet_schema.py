@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from spacedsl.compiler.int8 import Fixed
 from spacedsl.diagnostics import fault
 from spacedsl.ir.expr import Frozen
-from spacedsl.targets.rules import Rewrite
+from spacedsl.runtimes.rules import Rewrite
 
 FORMAT: Final = "spacedsl-plan"
 SUBNET_FORMAT: Final = "spacedsl-subnet"

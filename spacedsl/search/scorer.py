@@ -21,7 +21,7 @@ from spacedsl.search.cache import ByteCache
 from spacedsl.search.candidate import Genome, Genotype, canonical_choices, narrowed
 from spacedsl.search.draws import Draws
 from spacedsl.search.fixed import Chain, Chains, Gap
-from spacedsl.search.protocols import Floats, Ints, LatencyModel
+from spacedsl.search.protocols import Floats, Ints, LatencyModel, Unit
 from spacedsl.search.score import (
     LimitScore,
     QTScore,
@@ -82,6 +82,11 @@ class Scorer(ABC):
         other.settings = replace(self.settings, seed=seed)
         other._draw()
         return other
+
+    @property
+    def unit(self) -> Unit:
+        """What scores are in."""
+        return "1/loss"
 
     @property
     def limits_ms(self) -> tuple[float, ...]:
