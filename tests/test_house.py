@@ -371,4 +371,5 @@ print(*sys.modules)
     loaded = set(found.stdout.split())
     assert not {*HEAVY, "numpy", "rich", "lark"} & loaded
     ours = {part(name) for name in loaded if name.startswith("spacedsl.")}
-    assert ours <= {*BASE, "api", "cli", "ir", "lang", "passes", "syntax", "targets"}
+    needed = {"api", "cli", "ir", "lang", "passes", "runtimes", "syntax", "targets"}
+    assert ours <= {*BASE, *needed}
