@@ -1,4 +1,4 @@
-"""FLOPs and parameters against the published tables and models (facts.md, sections 3, 4 and 6)."""
+"""FLOPs and parameters against the published tables and models."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -294,7 +295,7 @@ WRITES_PICKLES = PACKAGE / "targets" / "nn_meter_export.py"
 
 
 def test_no_eval_no_pickle() -> None:
-    """Files from strangers are safe (design, section 1)."""
+    """Files from strangers are safe: reading one runs nothing in it."""
     for path in files(PACKAGE):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         called = {
@@ -315,6 +316,26 @@ def test_no_eval_no_pickle() -> None:
         assert not roots & {"pickle", "marshal", "shelve", "joblib", "dill", "cloudpickle"}, path
 
 
+ELSEWHERE = re.compile(r"\b(?:facts|design|score)(?:\.md)?[:,]\s+sections?\s+[0-9]")
+"""A reference to a section of a document that is not in the repository."""
+
+
+def test_no_text_refers_to_documents_that_are_not_here() -> None:
+    """A reader finds what sources, tests and docs refer to."""
+    folders = (
+        PACKAGE,
+        RUNTIME,
+        ROOT / "tests",
+        ROOT / "docs",
+        ROOT / "spaces",
+        ROOT / "benchmarks",
+    )
+    for path in (path for folder in folders for path in sorted(folder.rglob("*"))):
+        if path.suffix in (".py", ".md", ".space"):
+            found = ELSEWHERE.search(path.read_text(encoding="utf-8"))
+            assert found is None, f"{path.relative_to(ROOT)}: {found[0]}"
+
+
 def test_files_are_short() -> None:
     for path in [*files(PACKAGE), *files(RUNTIME)]:
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, path
@@ -327,3 +348,28 @@ def test_starting_the_command_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert not {*HEAVY, "numpy"} & set(found.stdout.split())
+
+
+def test_checking_a_page_imports_what_it_needs() -> None:
+    """`check` of a page of the library loads the language, not what searches, measures or
+    compiles; and `import spacedsl` alone loads none of it."""
+    code = """
+import sys
+import spacedsl
+assert not {"pydantic", "lark", "typer"} & set(sys.modules), "import spacedsl"
+from spacedsl.cli.app import main
+sys.argv = ["spacedsl", "check", "vnni"]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+print(*sys.modules)
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = set(found.stdout.split())
+    assert not {*HEAVY, "numpy", "rich", "lark"} & loaded
+    ours = {part(name) for name in loaded if name.startswith("spacedsl.")}
+    needed = {"api", "cli", "ir", "lang", "passes", "runtimes", "syntax", "targets"}
+    assert ours <= {*BASE, *needed}

@@ -1,4 +1,4 @@
-"""The random subnets of a score, as common random numbers (facts: section 5a).
+"""The random subnets of a score, as common random numbers.
 
 Subnet i makes every choice with a uniform number that depends on the seed and on which choice it
 is (stage, block position, trait), never on the space. `floor(u * values)` picks from the values in

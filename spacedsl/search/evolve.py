@@ -1,4 +1,4 @@
-"""Aging evolution over spaces (the method's Sec. 4.2; facts: section 5).
+"""Aging evolution over spaces (the method's Sec. 4.2).
 
 Candidates follow from the hyperspace, the seed and the scores alone; how many are asked for only
 says where to stop."""

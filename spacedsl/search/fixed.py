@@ -1,6 +1,6 @@
 """Sizes of stages, and what the parts outside the elastic stages cost.
 
-Stem, stages that are not elastic, and head are taken as small as they can be (facts: section 6)."""
+Stem, stages that are not elastic, and head are taken as small as they can be."""
 
 from __future__ import annotations
 

@@ -82,8 +82,8 @@ class ModelScorer(Scorer):
 
 
 class RowsScorer(Scorer):
-    """Q-T scores from the rows of a hyperspace's tables, whose stages need not chain (facts:
-    section 6); `latency` serves the fixed parts.
+    """Q-T scores from the rows of a hyperspace's tables, whose stages need not chain; `latency`
+    serves the fixed parts.
 
     Rows belong to whole stages of spaces of `hyper`, so narrower ones have no score here."""
 

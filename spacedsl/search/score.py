@@ -1,4 +1,4 @@
-"""The Q-T score of n subnets from their latencies and losses (facts: sections 5 and 5a)."""
+"""The Q-T score of n subnets from their latencies and losses."""
 
 from __future__ import annotations
 

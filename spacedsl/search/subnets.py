@@ -1,4 +1,4 @@
-"""Evolution of subnets under latency limits (OFA: Cai et al., ICLR 2020; facts: section 5).
+"""Evolution of subnets under latency limits (OFA: Cai et al., ICLR 2020).
 
 For every limit a population of subnets whose latency is just below it; in each round the better
 half stays and is mutated and crossed. A subnet is valued once, whatever limit asks for it."""

@@ -201,7 +201,7 @@ def test_the_gradient_scale_does_not_count_the_batch(seed: int) -> None:
 
 @given(SEEDS)
 def test_the_first_weight_scale_clips_nothing(seed: int) -> None:
-    """The authors' starts at half of it (facts, section 7)."""
+    """The authors' starts at half of it."""
     w = noise(seed, 6, 5, 3, 3)
     quantiser = WeightQuantiser(w)
     integers = lsq.quantise_weight(w, quantiser.scale)

@@ -34,7 +34,7 @@ from spacedsl_runtime.train.run import CHECKPOINT
 from spacedsl_runtime.train.state import load_weights
 
 IMAGES = 10_000
-"""Held-out images that a subnet is valued on, at most (facts: section 5)."""
+"""Held-out images that a subnet is valued on, at most."""
 
 NEEDS = "quantise it first: `spacedsl train SPACE --data D --out RUN --qat --target T`"
 

@@ -1,8 +1,8 @@
 """Upper bounds on the scores of many spaces at once.
 
 Under a limit a score is the integral over losses l of f(S(l)) / l^2, where S(l) is the probability
-of a subnet under the limit with loss at most l, and f(S) = E[min(Binomial(n, S), m)] / m (facts:
-section 5a). f is concave: it is the Bernstein polynomial of the concave min(k, m) / m. So for any
+of a subnet under the limit with loss at most l, and f(S) = E[min(Binomial(n, S), m)] / m.
+f is concave: it is the Bernstein polynomial of the concave min(k, m) / m. So for any
 slopes p(l), and with f*(p) the greatest of f(S) - p S over S,
 
     integral of f(S(l)) / l^2  <=  integral of f*(p(l)) / l^2  +  integral of p(l) S(l) / l^2

@@ -18,7 +18,7 @@ LEAST = 1e-9
 
 def exact_share(probability: Floats, samples: int, best: int) -> Floats:
     """(1/m) * sum over j = 1..m of P(Binomial(n, S) >= j) = E[min(Binomial(n, S), m)] / m, for S
-    of any shape, n `samples` and m `best` (facts: section 5a)."""
+    of any shape, n `samples` and m `best`."""
     s = np.clip(np.asarray(probability, dtype=np.float64), 0.0, 1.0)
     if best >= samples:
         return s * (samples / best)
