@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from spacedsl.diagnostics import Diagnostic, SpaceError, place
+import re
+
+from spacedsl.diagnostics import Diagnostic, Fix, SpaceError, place
 from spacedsl.ir.target import Target
 from spacedsl.lang.page import Page
-from spacedsl.targets.rules import rules_of
+from spacedsl.syntax.tree import Node
+from spacedsl.targets.rules import RUNTIMES, TYPES, Rules, rules_of
+from spacedsl.text import Source
+from spacedsl.vocabulary import bare
 
 AT = {"unknown-types": "types", "unknown-rule": "rules"}
 """Code of an error -> the key that it is about; `runtime`, else `device`, for others."""
@@ -25,8 +30,34 @@ def said_errors(page: Page) -> tuple[Diagnostic, ...]:
             for wrong in error.diagnostics:
                 at = node.first(AT.get(wrong.code, "runtime")) or node.get("device")
                 where = place(page.source, at.span)
-                found.append(Diagnostic(wrong.code, wrong.message, where, wrong.help))
+                fixes = _mends(wrong.code, target, at, page.source)
+                found.append(Diagnostic(wrong.code, wrong.message, where, wrong.help, (), fixes))
     return tuple(found)
+
+
+WORDS = re.compile(r"u?s?u?(int)?8(s8|u8|bit|bits|w8|a8)?|uint8int8", re.IGNORECASE)
+"""How 8-bit types are named elsewhere."""
+
+
+def _mends(code: str, target: Target, at: Node, source: Source) -> tuple[Fix, ...]:
+    """The fix of a runtime or of data types that are named in another way than here."""
+    meant: str | None = None
+    if code == "unknown-types" and WORDS.fullmatch(bare(target.types)):
+        at_word, meant = at.token("NAME"), TYPES
+    elif code == "unknown-runtime" and target.runtime:
+        at_word = at.token("STRING")
+        word, _, version = target.runtime.partition(" ")
+        close = next((r.runtime for r in RUNTIMES if _is_named(word, r)), None)
+        meant = close and f'"{close}"' + (f' "{version}"' if version[:1].isdecimal() else "")
+    if meant is None:
+        return ()
+    return (Fix(f"write `{meant}`", place(source, at_word.span), meant),)
+
+
+def _is_named(word: str, rules: Rules) -> bool:
+    """Whether a word is a name of a runtime, or the first part of one."""
+    known = [bare(name).replace(" ", "") for name in (rules.runtime, *rules.aliases)]
+    return len(word) > 3 and any(name.startswith(bare(word)) for name in known)
 
 
 def elsewhere(target: Target) -> list[str]:
