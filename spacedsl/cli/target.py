@@ -11,6 +11,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Commands, Format, emit, guarded
+from spacedsl.cli.help import epilog
 from spacedsl.cli.limits import parse_seconds
 from spacedsl.cli.progress import progress
 from spacedsl.diagnostics import Diagnostic, SpaceError, fault, render
@@ -354,4 +355,4 @@ for _name, _command in (
     ("verify", verify),
     ("export", export),
 ):
-    target.command(_name)(guarded(_command))
+    target.command(_name, epilog=epilog(f"target {_name}"))(guarded(_command))
