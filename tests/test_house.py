@@ -31,6 +31,7 @@ ALLOWED = {
     "search": {"search", "ir", "passes", "diagnostics"},
     "lsp": {
         "lsp",
+        "api",
         "cli",
         "lang",
         "syntax",

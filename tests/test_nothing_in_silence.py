@@ -102,10 +102,52 @@ def test_check_warns_of_latencies_of_another_device(tmp_path: Path) -> None:
     page = written(tmp_path, TARGET.format("Raspberry Pi 5, ONNX Runtime", "latency profile"))
     result = run("check", page)
     assert result.exit_code == 0
-    assert "warning: target `t` describes" in result.stderr
-    assert len(json.loads(run("check", page, "--format", "json").stdout)["warnings"]) == 1
+    assert f"{page}:2:12: warning[other-device]: target `t`" in result.stderr
+    (warning,) = json.loads(run("check", page, "--format", "json").stdout)["warnings"]
+    assert (warning["code"], warning["severity"]) == ("other-device", "warning")
+    assert "::warning " in run("check", page, "--format", "github").stdout
+    sarif = json.loads(run("check", page, "--format", "sarif").stdout)
+    assert [r["level"] for r in sarif["runs"][0]["results"]] == ["warning"]
     here = written(tmp_path, TARGET.format("this machine, ONNX Runtime", "latency profile"))
     assert run("check", here).stderr == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("score", "tiny-a", "--target"),
+        ("show", "tiny-a0", "--target"),
+        ("evolve", "--hyper", "onnxw", "--out", "found.space", "--target"),
+        ("optimum", "--hyper", "onnxw", "--out", "found.space", "--target"),
+        ("target", "profile"),
+        ("target", "show"),
+        ("target", "verify"),
+        ("analyze", "--out", "analysis", "--target"),
+        ("check", "tiny-a0", "--max-latency", "15ms", "--target"),
+    ],
+)
+def test_another_device_is_never_measured_here(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    page = written(tmp_path, TARGET.format("Raspberry Pi 5, ONNX Runtime", "latency profile"))
+    result = run(*words, page)
+    assert result.exit_code == 2, result.output
+    assert "error[other-device]" in result.stderr
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_limit_that_no_space_keeps_is_a_warning_where_it_stands(tmp_path: Path) -> None:
+    text = WHOLE.replace("space s {", "hyperspace s { limit params 600").replace(
+        "head", "elastic a { conv 1x1  width 1..40  window 32 }\nhead"
+    )
+    page = written(tmp_path, text)
+    result = run("check", page)
+    assert result.exit_code == 0, result.stderr
+    assert f"{page}:2:16: warning[over-limit]: every space of `s`" in result.stderr
+    search = run("evolve", "--hyper", page, "--target", "vnni", "--out", str(tmp_path / "o.space"))
+    assert search.exit_code == 2
 
 
 def test_folders_standard_input_and_odd_paths(

@@ -23,6 +23,7 @@ from spacedsl.search.protocols import Coverage, LatencyModel
 from spacedsl.targets.device import open_device
 from spacedsl.targets.machine import this_machine
 from spacedsl.targets.runtimes import runtime_of
+from spacedsl.targets.said import need_here
 
 SHARES = {Part.operators: 0.3, Part.channels: 0.1, Part.blocks: 0.3, Part.models: 0.3}
 """Of the time to measure."""
@@ -50,6 +51,7 @@ def analyse(target: Target, parts: Sequence[Part], seconds: float, report: Repor
     where only parts are asked for that such a model cannot answer."""
     if not target.measured:
         return _asked(target, parts)
+    need_here(target)
     version = runtime_of(target).version()
     return _measured(target, parts, seconds, report, opener(target), version)
 

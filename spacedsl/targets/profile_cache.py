@@ -12,6 +12,7 @@ from spacedsl.targets.machine import this_machine
 from spacedsl.targets.profile_file import AGAIN, Profile, ProfileHeader, read_profile
 from spacedsl.targets.rules import rules_of
 from spacedsl.targets.runtimes import runtime_of
+from spacedsl.targets.said import need_here
 
 NEEDED = ("filelock", "platformdirs")
 
@@ -26,6 +27,7 @@ def need_cpu_extra() -> None:
 
 def header_of(target: Target) -> ProfileHeader:
     """What a profile of `target` taken here and now says of itself. Raises `SpaceError`."""
+    need_here(target)
     need_cpu_extra()
     machine, runtime = this_machine(), runtime_of(target)
     return ProfileHeader(

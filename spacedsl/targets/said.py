@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
-from spacedsl.diagnostics import Diagnostic, Fix, SpaceError, place
+from spacedsl.diagnostics import Diagnostic, Fix, Place, SpaceError, place
 from spacedsl.ir.target import Target
 from spacedsl.lang.page import Page
 from spacedsl.syntax.tree import Node
@@ -60,15 +61,39 @@ def _is_named(word: str, rules: Rules) -> bool:
     return len(word) > 3 and any(name.startswith(bare(word)) for name in known)
 
 
-def elsewhere(target: Target) -> list[str]:
-    """A warning where a page describes a device, but takes the latencies of this machine."""
-    if not target.measured or HERE in target.device.lower():
-        return []
-    return [
-        f'target `{target.name}` describes "{target.device}", but `latency profile` is what the '
-        f"machine that runs spacedsl measures; say `{HERE}` in `device`, or name a table or the "
-        "profile of that device"
-    ]
+def said_warnings(page: Page) -> tuple[Diagnostic, ...]:
+    """Where a page's targets describe another device whose latencies are not measured here."""
+    return tuple(
+        _other_device(target, place(page.source, page.items[name].get("device").span), "warning")
+        for name, target in _targets(page)
+        if is_elsewhere(target)
+    )
+
+
+def is_elsewhere(target: Target) -> bool:
+    """Whether a target's latencies are measured, but on another device than this machine."""
+    return target.measured and HERE not in target.device.lower()
+
+
+def need_here(target: Target) -> None:
+    """Raise `SpaceError` where what is measured on this machine is not the target's: for before
+    its latencies are measured or used here."""
+    if is_elsewhere(target):
+        raise SpaceError(_other_device(target, None, "error"))
+
+
+def _other_device(
+    target: Target, at: Place | None, severity: Literal["error", "warning"]
+) -> Diagnostic:
+    message = (
+        f'target `{target.name}` is another device ("{target.device}"), and `latency profile` is '
+        "what is measured on this machine"
+    )
+    help = (
+        f"say `{HERE}` in `device` where it is this machine, or name the table or the carried "
+        "profile of that device in `latency`"
+    )
+    return Diagnostic("other-device", message, at, help, severity=severity)
 
 
 def _targets(page: Page) -> list[tuple[str, Target]]:

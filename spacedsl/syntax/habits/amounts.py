@@ -12,7 +12,7 @@ FILLERS = """
 max maximum most at atmost up upto to less than under below latency latencies of is in size rate p
 prob probability out outputs out_features features classes table file named name about total
 exactly equal equals rgb
-""".split()
+"""
 """What stands between a key and its number or text elsewhere, and says nothing more here."""
 
 MOST_LIMITS = 8
@@ -68,7 +68,7 @@ def fillers(stopped: Stopped) -> Iterator[Rewrite]:
         if first not in stopped.runs or stopped.is_first(by):
             continue
         tokens = stopped.tokens
-        while after < len(tokens) - 1 and tokens[after].text.lower() in FILLERS:
+        while after < len(tokens) - 1 and tokens[after].text.lower() in FILLERS.split():
             after += 1
         words = after - first
         while words and after < len(tokens) - 1 and tokens[after].text in ("=", ":", "<", ">"):
