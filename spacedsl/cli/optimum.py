@@ -73,7 +73,7 @@ def optimum(
     exact Q-T scores."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a process per core, before numpy starts
 
-        from spacedsl.cli.several import joined, ready_targets
+    from spacedsl.cli.several import joined, ready_targets
     from spacedsl.search.best.optimum import best_optimum
     from spacedsl.search.best.scorer import BestScorer
     from spacedsl.search.exact.executors import Processes, Ray
