@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from spacedsl.compiler.int8 import Fixed
 from spacedsl.diagnostics import fault
 from spacedsl.ir.expr import Frozen
+from spacedsl.sealed import read_sealed
 from spacedsl.targets.rules import Rewrite
 
 FORMAT: Final = "spacedsl-plan"
@@ -270,7 +271,7 @@ def load_supernet_plan(path: Path) -> SupernetPlan:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise fault("plan-large", f"{path} is larger than {MAX_BYTES >> 20} MB")
-        return SupernetPlan.model_validate_json(data)
+        return read_sealed(SupernetPlan, data, path, "bad-plan")
     except OSError as error:
         raise fault("plan-missing", f"{path}: {error.strerror or error}") from None
     except ValidationError as error:
