@@ -17,7 +17,9 @@ from spacedsl.cli.app import app
 from spacedsl.cli.words import count
 from spacedsl.passes.cost import SCALES_PER_CONV, subnet_cost
 from spacedsl.passes.network import subnet_identity
+from spacedsl.tables.files import table_path
 from spacedsl.text import Source
+from spacedsl_runtime.checksum import unsealed
 from tests.support import item_of, library_model
 
 
@@ -258,6 +260,37 @@ def test_se_of_fbnet_is_of_the_input(tmp_path: Path) -> None:
     found = item_of(result.stdout, "net")
     assert subnet_identity(found) == subnet_identity(net)  # type: ignore[arg-type]
     assert "--se input" in run(*asked).stderr
+
+
+def flipped(path: Path, at: str) -> None:
+    """One digit of a file is another one."""
+    text = path.read_text()
+    place = next(i for i in range(text.index(at), len(text)) if text[i].isdecimal())
+    path.write_text(text[:place] + str(int(text[place]) ^ 1) + text[place + 1 :])
+
+
+def test_a_flipped_digit_of_a_table_is_seen(tmp_path: Path) -> None:
+    table = tmp_path / "mine.json"
+    table.write_text(table_path("onnxw").read_text())
+    words = ("score", "vnni", "--target", "vnni", "--quality", str(table))
+    assert run(*words).exit_code == 0
+    flipped(table, '"level_a"')
+    result = run(*words)
+    assert result.exit_code == 2
+    assert "error[table-file]" in result.stderr
+    assert "is damaged: its checksum is not that of what it holds" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["network", "int8", "subnet"])
+def test_compiled_plans_are_sealed(kind: str, tmp_path: Path) -> None:
+    out = tmp_path / "plans"
+    assert run("compile", "tiny-a0", "--target", "vnni", "--out", str(out)).exit_code == 0
+    path = out / f"tiny-a0.{kind}.json"
+    written = json.loads(path.read_text())
+    assert unsealed(written, path, ValueError).keys() == written.keys() - {"checksum"}
+    flipped(path, '"format"')
+    with pytest.raises(ValueError, match="is damaged"):
+        unsealed(json.loads(path.read_text()), path, ValueError)
 
 
 def test_no_words_at_all() -> None:
