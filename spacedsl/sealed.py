@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from spacedsl.checksum import KEY, sealed, unsealed
 from spacedsl.diagnostics import fault
-from spacedsl_runtime.checksum import KEY, sealed, unsealed
 
 T = TypeVar("T", bound=BaseModel)
 

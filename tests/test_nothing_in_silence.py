@@ -13,13 +13,13 @@ from typer.testing import CliRunner, Result
 
 from spacedsl.bridges.timm import read_stacks
 from spacedsl.bridges.timm_network import Frame, network
+from spacedsl.checksum import unsealed
 from spacedsl.cli.app import app
-from spacedsl.cli.words import count
+from spacedsl.figures import count
 from spacedsl.passes.cost import SCALES_PER_CONV, subnet_cost
 from spacedsl.passes.network import subnet_identity
 from spacedsl.tables.files import table_path
 from spacedsl.text import Source
-from spacedsl_runtime.checksum import unsealed
 from tests.support import item_of, library_model
 
 
@@ -298,4 +298,4 @@ def test_no_words_at_all() -> None:
         [sys.executable, "-m", "spacedsl"], capture_output=True, text=True, check=False
     )
     assert "Traceback" not in done.stderr
-    assert "Usage:" in done.stdout + done.stderr
+    assert "spacedsl --help" in done.stdout + done.stderr

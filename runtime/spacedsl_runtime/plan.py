@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from spacedsl_runtime.checksum import KEY, unsealed
+from spacedsl.checksum import KEY, unsealed
 from spacedsl_runtime.errors import PlanError, SubnetError
 from spacedsl_runtime.reader import Mismatch, build, check_stamp, read_json
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from spacedsl_runtime.checksum import KEY, unsealed
+from spacedsl.checksum import KEY, unsealed
 from spacedsl_runtime.errors import SubnetError, shown
 from spacedsl_runtime.plan import Number, Plan, Stage
 from spacedsl_runtime.reader import Mismatch, build, check_stamp, read_json

@@ -7,6 +7,7 @@ import json
 from pydantic import BaseModel, TypeAdapter
 
 from spacedsl.bridges.model_json import ModelFile
+from spacedsl.checksum import KEY
 from spacedsl.cli.facts import ShownModel, ShownSpace
 from spacedsl.compiler.plans import Int8Plan, NetworkPlan
 from spacedsl.compiler.supernet_schema import SubnetData, SupernetPlan
@@ -14,7 +15,6 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.tables.schema import TableFile
-from spacedsl_runtime.checksum import KEY
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

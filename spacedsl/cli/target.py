@@ -20,7 +20,7 @@ from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
-from spacedsl.lang.page import library
+from spacedsl.lang.library import library
 
 if TYPE_CHECKING:
     from spacedsl.targets.profiled_latency import ProfiledLatency
@@ -131,8 +131,8 @@ def _limits(limits_ms: tuple[float, ...]) -> str:
 
 
 def _show(found: Target, fit: ProfiledLatency, path: str, format: Format) -> None:
+    from spacedsl.runtimes.machine import said_session
     from spacedsl.targets.device import scaled_limits
-    from spacedsl.targets.machine import said_session
 
     note = fit.note
     limits = scaled_limits(found, fit)

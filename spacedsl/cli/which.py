@@ -16,7 +16,8 @@ from spacedsl.files import read_bounded
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.page import SUFFIX, Loader, library
+from spacedsl.lang.library import SUFFIX, library
+from spacedsl.lang.page import Loader
 from spacedsl.passes.network import subnet_identity
 
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -96,11 +97,9 @@ def _in_onnx(data: bytes, file: Path) -> Iterator[tuple[str, str]]:
 
 def _in_tflite(data: bytes, file: Path) -> Iterator[tuple[str, str]]:
     from spacedsl.compiler.stamp import PREFIX
-    from spacedsl.compiler.tflite_build import need_litert
-    from spacedsl.targets.litert import stamp_of
+    from spacedsl.compiler.stamps import tflite_stamp
 
-    need_litert()
-    for key, value in stamp_of(data, str(file)).items():
+    for key, value in tflite_stamp(data, str(file)).items():
         yield from _in_json(value, f"{PREFIX}{key}", 0)
 
 

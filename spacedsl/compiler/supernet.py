@@ -35,7 +35,7 @@ from spacedsl.ir.subnet import Subnet, SubnetBlock
 from spacedsl.ir.target import Target
 from spacedsl.lang.write import write
 from spacedsl.passes.bind import BindError
-from spacedsl.targets.rules import rules_of
+from spacedsl.runtimes.table import rules_of
 
 
 def supernet_plan(space: Space, target: Target | None = None) -> SupernetPlan:

@@ -14,8 +14,8 @@ from pydantic import Field, ValidationError
 from spacedsl.compiler.int8 import Fixed
 from spacedsl.diagnostics import fault
 from spacedsl.ir.expr import Frozen
+from spacedsl.runtimes.rules import Rewrite
 from spacedsl.sealed import read_sealed
-from spacedsl.targets.rules import Rewrite
 
 FORMAT: Final = "spacedsl-plan"
 SUBNET_FORMAT: Final = "spacedsl-subnet"

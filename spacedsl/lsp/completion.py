@@ -12,14 +12,16 @@ from spacedsl.ir.block import ACTIVATIONS, Block
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.blocks import ACTS, FLAGS, KINDS, parameter_kind
+from spacedsl.lang.library import SUFFIX, library
 from spacedsl.lang.model_settings import SHORT
 from spacedsl.lang.origin import Level
-from spacedsl.lang.page import SUFFIX, Page, library
+from spacedsl.lang.page import Page
 from spacedsl.lang.values import shown
 from spacedsl.lsp import glossary
 from spacedsl.lsp.facts import item_or_none, stage_of
 from spacedsl.lsp.frames import Frame, Open, opened
 from spacedsl.lsp.names import block_of, named, space_levels, stage_choices
+from spacedsl.runtimes.table import runtimes
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.syntax.words import keywords
 from spacedsl.text import Span
@@ -33,8 +35,8 @@ ONCE = {"width", "window", "depth", "stride", "shared", "input", "quality", "lim
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`kind`: `keyword`, `block`, `space`, `stage`, `parameter`, `value`, `activation`, `flag` or
-    `path`."""
+    """`kind`: `keyword`, `block`, `space`, `stage`, `parameter`, `value`, `activation`, `flag`,
+    `runtime` or `path`."""
 
     text: str
     kind: str
@@ -58,8 +60,7 @@ def complete(page: Page, offset: int) -> Completion:
         return Completion((), Span(offset, offset))
     if line.count('"') % 2:
         start = offset - len(line) + line.rfind('"') + 1
-        paths = _paths(page) if re.match(r"\s*use\s*\"", line) else ()
-        return Completion(tuple(paths), Span(start, offset))
+        return Completion(tuple(_quoted(page, line)), Span(start, offset))
     word = WORD.search(line)
     start = offset - (len(word[0]) if word else 0)
     if start and (text[start - 1].isalnum() or text[start - 1] == "."):
@@ -70,6 +71,14 @@ def complete(page: Page, offset: int) -> Completion:
     return Completion(
         tuple({c.text: c for c in reversed(found)}.values())[::-1], Span(start, offset)
     )
+
+
+def _quoted(page: Page, line: str) -> Iterator[Choice]:
+    """What fits between quotation marks."""
+    if re.match(r"\s*use\s*\"", line):
+        yield from _paths(page)
+    elif re.match(r"\s*runtime\s*\"[^\"]*$", line):
+        yield from (Choice(name, "runtime", r.about) for name, r in runtimes().items())
 
 
 def _in_comment(line: str) -> bool:
@@ -141,7 +150,7 @@ def _spaces(page: Page) -> Iterator[Choice]:
     own = [n for p in (page, *page.uses) for n, node in p.items.items() if node.rule == "space"]
     for name in dict.fromkeys(own):
         yield Choice(name, "space")
-    for name in sorted({*page.loader.names_beside(page)} - {*own}):
+    for name in sorted({*page.names_beside()} - {*own}):
         found = named(page, name, "space")
         if found is not None:
             detail = found.node.tokens()[0].text
@@ -164,7 +173,7 @@ def _stages(page: Page, item: Node, frame: Frame, rule: str) -> Iterator[Choice]
             yield Choice(name, "stage")
 
 
-def _levels(page: Page, item: Node) -> Sequence[Level]:
+def _levels(page: Page, item: Node) -> Sequence[Level[Page]]:
     """What an item is of, outwards, without itself."""
     return space_levels(page, item)[1 if item.rule == "space" else 0 :]
 

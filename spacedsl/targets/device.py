@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spacedsl.diagnostics import fault
+from spacedsl.hosts.host import HERE, Host
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import NN_METER, Target
+from spacedsl.lang.load import load
 from spacedsl.passes.bind import subnet_sites
 from spacedsl.passes.kernels import Kernel
 from spacedsl.search.protocols import Coverage, LatencyModel
@@ -45,19 +47,19 @@ class Device:
     limits_ms: tuple[float, ...]
 
 
-def open_device(target: Target) -> Device:
-    """The device of a target: a table's, a carried profile's, or this machine's. Raises
-    `SpaceError` where it is not profiled yet."""
-    latency = _latency(target)
+def open_device(target: Target, host: Host = HERE) -> Device:
+    """The device of a target: a table's, a carried profile's, or `host`. Raises `SpaceError` where
+    that is not profiled yet."""
+    latency = _latency(target, host)
     return Device(target, latency, scaled_limits(target, latency))
 
 
-def _latency(target: Target) -> LatencyModel:
+def _latency(target: Target, host: Host = HERE) -> LatencyModel:
     if target.measured:
         from spacedsl.targets.profile_cache import header_of, load_profile, profile_path
         from spacedsl.targets.profiled_latency import fit_profile
 
-        header = header_of(target)
+        header = header_of(target, host)
         if load_profile(header) is None:
             message = f"target `{target.name}` is not profiled on this machine"
             raise fault("no-profile", message, f"`spacedsl target profile {target.name}`")
@@ -78,9 +80,7 @@ def scaled_limits(target: Target, latency: LatencyModel) -> tuple[float, ...]:
     the device that they are of, to three digits. Raises `SpaceError`."""
     if target.anchor is None:
         return target.limits_ms
-    from spacedsl import api
-
-    model = api.load(target.anchor.model)
+    model = load(target.anchor.model)
     if not isinstance(model, Subnet):
         message = f"the anchor {target.anchor.model} of target `{target.name}` is no model"
         raise fault("wrong-kind", message)

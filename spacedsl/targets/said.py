@@ -8,9 +8,8 @@ from typing import Literal
 from spacedsl.diagnostics import Diagnostic, Fix, Place, SpaceError, place
 from spacedsl.ir.target import Target
 from spacedsl.lang.page import Page
-from spacedsl.syntax.tree import Node
-from spacedsl.targets.rules import RUNTIMES, TYPES, Rules, rules_of
-from spacedsl.text import Source
+from spacedsl.runtimes.rules import TYPES, Rules
+from spacedsl.runtimes.table import rules_of, runtimes
 from spacedsl.vocabulary import bare
 
 AT = {"unknown-types": "types", "unknown-rule": "rules"}
@@ -31,7 +30,11 @@ def said_errors(page: Page) -> tuple[Diagnostic, ...]:
             for wrong in error.diagnostics:
                 at = node.first(AT.get(wrong.code, "runtime")) or node.get("device")
                 where = place(page.source, at.span)
-                fixes = _mends(wrong.code, target, at, page.source)
+                fixes: tuple[Fix, ...] = ()
+                meant = _meant(wrong.code, target)
+                if meant is not None:
+                    token = place(page.source, at.token(meant[0]).span)
+                    fixes = (Fix(f"write `{meant[1]}`", token, meant[1]),)
                 found.append(Diagnostic(wrong.code, wrong.message, where, wrong.help, (), fixes))
     return tuple(found)
 
@@ -40,19 +43,18 @@ WORDS = re.compile(r"u?s?u?(int)?8(s8|u8|bit|bits|w8|a8)?|uint8int8", re.IGNOREC
 """How 8-bit types are named elsewhere."""
 
 
-def _mends(code: str, target: Target, at: Node, source: Source) -> tuple[Fix, ...]:
-    """The fix of a runtime or of data types that are named in another way than here."""
-    meant: str | None = None
+def _meant(code: str, target: Target) -> tuple[str, str] | None:
+    """The token of a runtime or of data types that are named in another way than here, and what
+    is meant by it."""
     if code == "unknown-types" and WORDS.fullmatch(bare(target.types)):
-        at_word, meant = at.token("NAME"), TYPES
-    elif code == "unknown-runtime" and target.runtime:
-        at_word = at.token("STRING")
-        word, _, version = target.runtime.partition(" ")
-        close = next((r.runtime for r in RUNTIMES if _is_named(word, r)), None)
-        meant = close and f'"{close}"' + (f' "{version}"' if version[:1].isdecimal() else "")
-    if meant is None:
-        return ()
-    return (Fix(f"write `{meant}`", place(source, at_word.span), meant),)
+        return "NAME", TYPES
+    if code != "unknown-runtime" or not target.runtime:
+        return None
+    word, _, version = target.runtime.partition(" ")
+    close = next((r.name for r in runtimes().values() if _is_named(word, r.rules)), None)
+    if close is None:
+        return None
+    return "STRING", f'"{close}"' + (f' "{version}"' if version[:1].isdecimal() else "")
 
 
 def _is_named(word: str, rules: Rules) -> bool:

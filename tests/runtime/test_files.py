@@ -17,7 +17,7 @@ import spacedsl_runtime
 from spacedsl.api import load_target
 from spacedsl.compiler.supernet import bkd_plans, supernet_plan
 from spacedsl.compiler.supernet_schema import json_text
-from spacedsl.lang.page import library
+from spacedsl.lang.library import library
 from spacedsl.sealed import sealed_text
 from spacedsl_runtime.checkpoint import (
     load_checkpoint,

@@ -19,11 +19,11 @@ from spacedsl.compiler.plans import network_plan
 from spacedsl.compiler.stamp import IMAGE
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
-from spacedsl.targets.ort import open_session
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.subnet import Subnet
 from tests.laws.strategies import RANDOMS, members
+from tests.onnx_support import open_session
 from tests.runtime.parity import VNNI, by_onnx_runtime, deployed, differences, extracted
 from tests.runtime.support import (
     images,

@@ -17,14 +17,15 @@ from spacedsl.compiler.supernet import subnet_data
 from spacedsl.ir.sampling import largest, random_subnet, smallest
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.targets.rules import ONNXRUNTIME
+from spacedsl.runtimes.table import ONNXRUNTIME
 from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import PlanError, SubnetError
 from spacedsl_runtime.plan import Plan, read_plan
 from spacedsl_runtime.program import Address, program_of
 from spacedsl_runtime.quant.int8 import Int8Graph, int8_graph
-from spacedsl_runtime.quant.qat import QatSupernet, rules_of
+from spacedsl_runtime.quant.qat import QatSupernet
+from spacedsl_runtime.quant.stages import rules_of
 from spacedsl_runtime.subnet import read_subnet
 from tests.laws.strategies import RANDOMS, members
 from tests.runtime.support import (
@@ -65,7 +66,7 @@ def said(graph: Any, makers: dict[str, str]) -> list[tuple[Any, ...]]:
 
 def check_tensors(subnet: Subnet, plan: Plan) -> None:
     mine = graph_of(subnet, plan)
-    theirs = quantise_graph(network_plan(subnet).graph, ONNXRUNTIME)
+    theirs = quantise_graph(network_plan(subnet).graph, ONNXRUNTIME.rules)
     makers = {node.name: node.inputs[0] for node in mine if node.op == "dropout"}
     assert said(mine, makers) == said(theirs.nodes, {})
     learned = [node.edge for node in mine if node.edge is not None]

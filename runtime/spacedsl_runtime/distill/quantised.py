@@ -15,7 +15,7 @@ from spacedsl_runtime import subnet as subnets
 from spacedsl_runtime.distill.stage import BkdStage, projection
 from spacedsl_runtime.elastic.functional import channels_last
 from spacedsl_runtime.quant.extracted import QatLayers
-from spacedsl_runtime.quant.qat import QatStages
+from spacedsl_runtime.quant.stages import QatStages
 from spacedsl_runtime.subnet import Subnet
 
 

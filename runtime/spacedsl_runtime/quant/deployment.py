@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from spacedsl_runtime.checksum import KEY, unsealed
+from spacedsl.checksum import KEY, unsealed
 from spacedsl_runtime.errors import DeployError, PlanError, shown
 from spacedsl_runtime.files import write_atomic
 from spacedsl_runtime.plan import Fixed

@@ -24,8 +24,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from spacedsl.checksum import checksum, damaged, sealed, unsealed
 from spacedsl_runtime.board import Boards
-from spacedsl_runtime.checksum import checksum, damaged, sealed, unsealed
 from spacedsl_runtime.errors import HASH, RunError, shown
 from spacedsl_runtime.files import write_atomic
 from spacedsl_runtime.plan import Plan

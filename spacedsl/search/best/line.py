@@ -108,7 +108,7 @@ class Line:
         place = self._places[stage]
         losses = self.scorer.stage_loss(place.number, facts)
         losses = shifted(losses, self.shifts.get(place.number, 0.0))
-        tables = self.scorer._stage_tables(facts, place, losses)
+        tables = self.scorer.stage_tables(facts, place, losses)
         after = self._after_ms[stage][:, self.window(stage, gene)]
         return StageFront(
             facts,

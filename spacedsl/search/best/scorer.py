@@ -16,7 +16,8 @@ from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
 from spacedsl.passes.bind import subnet_sites
-from spacedsl.search.best.engine import Engine, Way
+from spacedsl.search.best.distinct import Way, chosen
+from spacedsl.search.best.engine import Engine
 from spacedsl.search.best.score import BestScore, Network
 from spacedsl.search.block_tables import Place
 from spacedsl.search.candidate import Genome, Genotype
@@ -39,7 +40,7 @@ class BestScorer(Scorer):
             message = "table rows do not chain, so the best of them are no networks"
             help = "use --scorer model, or say --definition qt"
             raise fault("bad-option", message, help)
-        super().__init__(inner.hyper, inner.latency, inner._known, inner.settings)
+        super().__init__(inner.hyper, inner.latency, inner.resolutions, inner.settings)
         self.inner = inner
 
     @property
@@ -68,11 +69,11 @@ class BestScorer(Scorer):
         """Itself: nothing is drawn."""
         return self
 
-    def _missing(self, facts: StageFacts, place: Place) -> list[str]:
-        return self.inner._missing(facts, place)
+    def missing(self, facts: StageFacts, place: Place) -> list[str]:
+        return self.inner.missing(facts, place)
 
-    def _compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
-        return self.inner._compute(facts, place, draws)
+    def compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
+        return self.inner.compute(facts, place, draws)
 
     @cached_property
     def engine(self) -> Engine:
@@ -163,12 +164,12 @@ def _name(space: Space, limit: float, place: int) -> str:
 
 
 def _subnet(space: Space, resolution: int, way: Way, name: str) -> Subnet:
-    chosen = iter(way.blocks)
+    elastic = iter(way.blocks)
     found = []
     for stage in space.stages:
         if stage.elastic:
             facts = stage_facts(stage)
-            found.append(SubnetStage(blocks=tuple(_block(facts, code) for code in next(chosen))))
+            found.append(SubnetStage(blocks=tuple(_block(facts, code) for code in next(elastic))))
         else:
             block = smallest_block(stage, stage.choices[0])
             found.append(SubnetStage(blocks=(block,) * stage.depths[0]))
@@ -176,6 +177,5 @@ def _subnet(space: Space, resolution: int, way: Way, name: str) -> Subnet:
 
 
 def _block(facts: StageFacts, code: int) -> SubnetBlock:
-    width, setting = divmod(code, len(facts.combos))
-    settings = tuple(Setting(name=n, value=v) for n, v in facts.combos[setting])
-    return SubnetBlock(width=facts.widths[width], settings=settings)
+    width, settings = chosen(facts, code)
+    return SubnetBlock(width=width, settings=tuple(Setting(name=n, value=v) for n, v in settings))
