@@ -59,18 +59,17 @@ def page_errors(page: Page) -> tuple[Diagnostic, ...]:
     return check_page(page) + said_errors(page)
 
 
-def page_warnings(page: Page) -> tuple[str, ...]:
+def page_warnings(page: Page) -> tuple[Diagnostic, ...]:
     """What a page without errors says that is easily not what was meant."""
     from spacedsl.lang.limits import limit_warnings
-    from spacedsl.targets.said import elsewhere
+    from spacedsl.targets.said import said_warnings
 
-    found: list[str] = []
-    for item in map(page.get, page.names):
+    found: list[Diagnostic] = []
+    for name in page.names:
+        item = page.get(name)
         if isinstance(item, Space):
-            found += limit_warnings(item)
-        elif isinstance(item, Target):
-            found += elsewhere(item)
-    return tuple(found)
+            found += limit_warnings(item, page.items[name], page.source)
+    return (*found, *said_warnings(page))
 
 
 def sample(space: Space, count: int = 1, seed: int = 0) -> list[Subnet]:

@@ -37,7 +37,7 @@ def unsealed(
 
 
 def damaged(where: Path | str) -> str:
-    """The message for a file, or its line, with the wrong checksum."""
+    """The message for a file, or its line, with the wrong checksum or without one."""
     return f"{where} is damaged: its checksum is not that of what it holds"
 
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from spacedsl.text import Source, Span
 from spacedsl.vocabulary import bare, has_meaning, synonyms
@@ -44,7 +44,8 @@ class Fix:
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One finding. `code` is stable (`spacedsl explain CODE`); `message` one phrase; `help` what to
-    do. `place` is absent where no text is to blame (a missing file, an option)."""
+    do. `place` is absent where no text is to blame (a missing file, an option). A warning is of
+    what can be done, but is easily not what was meant."""
 
     code: str
     message: str
@@ -52,10 +53,11 @@ class Diagnostic:
     help: str | None = None
     labels: tuple[Label, ...] = ()
     fixes: tuple[Fix, ...] = ()
+    severity: Literal["error", "warning"] = "error"
 
     def to_json(self) -> dict[str, Any]:
         """The machine-readable form; every other rendering is made from it."""
-        return {"severity": "error", **asdict(self)}
+        return {"severity": self.severity, **asdict(self)}
 
 
 class SpaceError(Exception):

@@ -24,8 +24,8 @@ stride: strides subsample downsampling
 window: windows windowsize
 input: resolution imagesize inputsize img image imgsize inputshape inputresolution res resolutions
 limit: constraint constraints budget max atmost
-quality: accuracy qualitytable accuracytable
-blocks: blocktypes ops candidates blockchoices operators
+quality: accuracy qualitytable accuracytable table lossestable
+blocks: blocktypes ops candidates blockchoices operators choices choice types blocktype candidate
 kernel: kernelsize ks k kernels filtersize
 expand: expansion expandratio expansionratio t expandfactor er e mult multiplier
 act: activation actlayer actfn nonlinearity activations
@@ -49,8 +49,9 @@ fused: fusedmbconv fusedmb fusedib fusedmbv
 mbv2: invertedresidual ib mobilenetv2 invertedbottleneck
 mbv3: mobilenetv3
 model: network net architecture arch subnet
-space: searchspace subspace
-hyperspace: hyper supernet supernetwork superspace
+space: subspace
+target: device deployment
+hyperspace: searchspace hyper supernet supernetwork superspace
 block: cell module def function
 use: import include require using
 language: lang version
@@ -68,12 +69,12 @@ quickgelu geluapprox rrelu softsign logsoftmax hardmish htanh swiglu geglu relu2
 leaky"""
 _NO_OP = """concat cat concatenate upsample interpolate deconv transposeconv convtranspose
 convtranspose2d attention mhsa selfattention gconv groupconv groupedconv grouped groups dilated
-dilation padding pad shuffle channelshuffle reshape permute split slice lstm gru rnn embedding mlp
+dilation shuffle channelshuffle reshape permute split slice lstm gru rnn embedding mlp
 layerscale droppath stochasticdepth shift sepconv separableconv xception"""
 _NORMS = """bn batchnorm norm batchnorm2d batchnormalization normalization syncbn bn2d layernorm ln
 gn groupnorm instancenorm withbn withnorm"""
 _NOTHING = """none noact noactivation null nothing off nobias flatten noop passthrough same
-samepadding act activation"""
+samepadding act activation true yes on enabled padding pad"""
 
 _HERE = """relu relu6 hswish swish hsigmoid sigmoid strided nonorm bias elide stacked identity
 projected none flops params memory kernel expand act cin cout"""

@@ -26,6 +26,7 @@ from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.cost import SCALES_PER_CONV, subnet_cost
 from spacedsl.runtimes.table import BUILT_IN, LITERT, ONNXRUNTIME, rules_of
+from spacedsl.sealed import sealed_text
 from tests.laws.strategies import subnets
 from tests.support import PAGES, SPACES, library_item, library_model, page_id
 
@@ -89,7 +90,7 @@ def test_plans_of_the_library_are_the_golden_ones(page: str) -> None:
 def test_a_plan_is_stamped_and_comes_back(tmp_path: Path) -> None:
     plan = network_plan(library_model("models/tiny-a0"))
     path = tmp_path / "p.json"
-    path.write_text(plan_text(plan))
+    path.write_text(sealed_text(plan_text(plan)))
     assert load_plan(path, NetworkPlan) == plan
     assert plan.origin.text.startswith("language 1")
     assert len(plan.origin.hash) == len(plan.origin.space_hash) == 64
@@ -97,7 +98,7 @@ def test_a_plan_is_stamped_and_comes_back(tmp_path: Path) -> None:
 
 def test_other_versions_kinds_and_damage_are_refused(tmp_path: Path) -> None:
     plan = network_plan(library_model("models/tiny-a0"))
-    text, path = plan_text(plan), tmp_path / "p.json"
+    text, path = sealed_text(plan_text(plan)), tmp_path / "p.json"
     loaded = json.loads(text)
     for bad in (
         {**loaded, "format": 2},

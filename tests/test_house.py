@@ -21,7 +21,7 @@ HEAVY = {
 }  # fmt: skip
 STDLIB = sys.stdlib_module_names
 
-BASE = {"text", "vocabulary", "diagnostics", "files", "figures", "version", "checksum"}
+BASE = {"text", "vocabulary", "diagnostics", "files", "figures", "version", "checksum", "sealed"}
 """What any part of spacedsl above them may import."""
 
 ALLOWED = {
@@ -32,6 +32,7 @@ ALLOWED = {
     "checksum": set(),
     "diagnostics": {"text", "vocabulary"},
     "files": {"diagnostics"},
+    "sealed": {"diagnostics", "checksum"},
     "syntax": BASE,
     "ir": set(),
     "passes": {"ir"},
@@ -49,19 +50,22 @@ ALLOWED = {
     },
     "__init__": {*BASE, "api"},
     "highlight": {"syntax"},
-    "lsp": {*BASE, "lang", "syntax", "ir", "passes", "runtimes"},
+    "lsp": {*BASE, "api", "lang", "syntax", "ir", "passes", "runtimes"},
     "runtime/errors": set(),
     "runtime/files": {"runtime/errors"},
     "runtime/reader": {"runtime/errors"},
-    "runtime/plan": {"runtime/errors", "runtime/reader"},
+    "runtime/plan": {"checksum", "runtime/errors", "runtime/reader"},
     "runtime/settings": {"runtime/plan"},
-    "runtime/subnet": {"runtime/errors", "runtime/reader", "runtime/plan", "runtime/settings"},
+    "runtime/subnet": {
+        "checksum", "runtime/errors", "runtime/reader", "runtime/plan", "runtime/settings",
+    },
     "runtime/program": {"runtime/errors", "runtime/plan", "runtime/subnet"},
     "runtime/board": set(),
     "runtime/data": {"runtime/errors"},
     "runtime/elastic": {"runtime/errors", "runtime/plan", "runtime/program", "runtime/subnet"},
     "runtime/quant": {
-        "runtime/errors", "runtime/files", "runtime/reader", "runtime/plan", "runtime/program",
+        "checksum", "runtime/errors", "runtime/files", "runtime/reader", "runtime/plan",
+        "runtime/program",
         "runtime/subnet", "runtime/elastic",
     },
     "runtime/checkpoint": {
@@ -98,6 +102,7 @@ spacedsl, or of the runtime; each also imports itself. Rows stand in the order o
 names a later one."""
 
 THIRD_PARTY = {
+    "sealed": {"pydantic"},
     "syntax": {"lark"},
     "ir": {"pydantic"},
     "passes": {"numpy"},

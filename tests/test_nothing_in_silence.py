@@ -13,10 +13,12 @@ from typer.testing import CliRunner, Result
 
 from spacedsl.bridges.timm import read_stacks
 from spacedsl.bridges.timm_network import Frame, network
+from spacedsl.checksum import unsealed
 from spacedsl.cli.app import app
 from spacedsl.figures import count
 from spacedsl.passes.cost import SCALES_PER_CONV, subnet_cost
 from spacedsl.passes.network import subnet_identity
+from spacedsl.tables.files import table_path
 from spacedsl.text import Source
 from tests.support import item_of, library_model
 
@@ -102,10 +104,52 @@ def test_check_warns_of_latencies_of_another_device(tmp_path: Path) -> None:
     page = written(tmp_path, TARGET.format("Raspberry Pi 5, ONNX Runtime", "latency profile"))
     result = run("check", page)
     assert result.exit_code == 0
-    assert "warning: target `t` describes" in result.stderr
-    assert len(json.loads(run("check", page, "--format", "json").stdout)["warnings"]) == 1
+    assert f"{page}:2:12: warning[other-device]: target `t`" in result.stderr
+    (warning,) = json.loads(run("check", page, "--format", "json").stdout)["warnings"]
+    assert (warning["code"], warning["severity"]) == ("other-device", "warning")
+    assert "::warning " in run("check", page, "--format", "github").stdout
+    sarif = json.loads(run("check", page, "--format", "sarif").stdout)
+    assert [r["level"] for r in sarif["runs"][0]["results"]] == ["warning"]
     here = written(tmp_path, TARGET.format("this machine, ONNX Runtime", "latency profile"))
     assert run("check", here).stderr == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("score", "tiny-a", "--target"),
+        ("show", "tiny-a0", "--target"),
+        ("evolve", "--hyper", "onnxw", "--out", "found.space", "--target"),
+        ("optimum", "--hyper", "onnxw", "--out", "found.space", "--target"),
+        ("target", "profile"),
+        ("target", "show"),
+        ("target", "verify"),
+        ("analyze", "--out", "analysis", "--target"),
+        ("check", "tiny-a0", "--max-latency", "15ms", "--target"),
+    ],
+)
+def test_another_device_is_never_measured_here(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    page = written(tmp_path, TARGET.format("Raspberry Pi 5, ONNX Runtime", "latency profile"))
+    result = run(*words, page)
+    assert result.exit_code == 2, result.output
+    assert "error[other-device]" in result.stderr
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_limit_that_no_space_keeps_is_a_warning_where_it_stands(tmp_path: Path) -> None:
+    text = WHOLE.replace("space s {", "hyperspace s { limit params 600").replace(
+        "head", "elastic a { conv 1x1  width 1..40  window 32 }\nhead"
+    )
+    page = written(tmp_path, text)
+    result = run("check", page)
+    assert result.exit_code == 0, result.stderr
+    assert f"{page}:2:16: warning[over-limit]: every space of `s`" in result.stderr
+    search = run("evolve", "--hyper", page, "--target", "vnni", "--out", str(tmp_path / "o.space"))
+    assert search.exit_code == 2
 
 
 def test_folders_standard_input_and_odd_paths(
@@ -218,9 +262,40 @@ def test_se_of_fbnet_is_of_the_input(tmp_path: Path) -> None:
     assert "--se input" in run(*asked).stderr
 
 
+def flipped(path: Path, at: str) -> None:
+    """One digit of a file is another one."""
+    text = path.read_text()
+    place = next(i for i in range(text.index(at), len(text)) if text[i].isdecimal())
+    path.write_text(text[:place] + str(int(text[place]) ^ 1) + text[place + 1 :])
+
+
+def test_a_flipped_digit_of_a_table_is_seen(tmp_path: Path) -> None:
+    table = tmp_path / "mine.json"
+    table.write_text(table_path("onnxw").read_text())
+    words = ("score", "vnni", "--target", "vnni", "--quality", str(table))
+    assert run(*words).exit_code == 0
+    flipped(table, '"level_a"')
+    result = run(*words)
+    assert result.exit_code == 2
+    assert "error[table-file]" in result.stderr
+    assert "is damaged: its checksum is not that of what it holds" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["network", "int8", "subnet"])
+def test_compiled_plans_are_sealed(kind: str, tmp_path: Path) -> None:
+    out = tmp_path / "plans"
+    assert run("compile", "tiny-a0", "--target", "vnni", "--out", str(out)).exit_code == 0
+    path = out / f"tiny-a0.{kind}.json"
+    written = json.loads(path.read_text())
+    assert unsealed(written, path, ValueError).keys() == written.keys() - {"checksum"}
+    flipped(path, '"format"')
+    with pytest.raises(ValueError, match="is damaged"):
+        unsealed(json.loads(path.read_text()), path, ValueError)
+
+
 def test_no_words_at_all() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "spacedsl"], capture_output=True, text=True, check=False
     )
     assert "Traceback" not in done.stderr
-    assert "Usage:" in done.stdout + done.stderr
+    assert "spacedsl --help" in done.stdout + done.stderr

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from spacedsl.cli import progress as module
-from spacedsl.cli.progress import Line, counting, fitted, progress
+from spacedsl.cli.progress import Line, counting, fitted, progress, working
 from spacedsl.cli.train import change_in_points
 from spacedsl.cli.words import listed, wrapped
 
@@ -47,6 +47,20 @@ def test_on_a_terminal(width: int) -> None:
     assert ("1,200/5,000 steps" in text) == (width >= 80)
     assert ("3,210 images/s" in text) == (width >= 110)
     assert all(part not in text for part in ("…", "..."))
+
+
+def test_a_log_is_told_what_is_done_where_no_share_is_known(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with working("preparing") as tell:
+        assert capsys.readouterr().err == "preparing\n", "at once"
+        tell("1 of 3")
+        tell("2 of 3")
+        assert capsys.readouterr().err == "", "not every one"
+        monkeypatch.setattr(module, "LOG_SECONDS", 0.0)
+        tell("3 of 3")
+        assert capsys.readouterr().err == "3 of 3\n"
+    assert capsys.readouterr().err == "", "the last one once"
 
 
 def test_a_log_gets_whole_lines_now_and_then(

@@ -13,6 +13,7 @@ from spacedsl.cli.app import app
 from spacedsl.ir.identity import space_identity
 from spacedsl.lang.library import library
 from spacedsl.passes.network import subnet_identity
+from spacedsl.sealed import sealed_text
 from tests.support import ROOT, library_model
 
 
@@ -42,7 +43,7 @@ def test_a_plan(tmp_path: Path) -> None:
     from spacedsl.compiler.plans import network_plan, plan_text
 
     file = tmp_path / "plan.json"
-    file.write_text(plan_text(network_plan(library_model("models/tiny-a0"))))
+    file.write_text(sealed_text(plan_text(network_plan(library_model("models/tiny-a0")))))
     assert pages(file) == {
         "origin.hash": ["<library>/models/tiny-a0.space#tiny-a0"],
         "origin.space_hash": ["<library>/tiny-a.space#tiny-a"],

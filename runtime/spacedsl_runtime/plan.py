@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from spacedsl.checksum import KEY, unsealed
 from spacedsl_runtime.errors import PlanError, SubnetError
 from spacedsl_runtime.reader import Mismatch, build, check_stamp, read_json
 
@@ -261,6 +262,8 @@ def read_plan(source: Source, kind: str) -> Plan:
         return PlanError(f"{name}: {message}; compile the page again")
 
     check_stamp(data, FORMAT, VERSION, refuse)
+    if KEY in data or isinstance(source, Path | str):
+        data = unsealed(data, name, PlanError)
     if data.get("kind") != kind:
         raise refuse(f"a plan of kind {data.get('kind')!r} where {kind!r} is needed")
     try:

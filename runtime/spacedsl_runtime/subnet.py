@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from spacedsl.checksum import KEY, unsealed
 from spacedsl_runtime.errors import SubnetError, shown
 from spacedsl_runtime.plan import Number, Plan, Stage
 from spacedsl_runtime.reader import Mismatch, build, check_stamp, read_json
@@ -182,6 +183,8 @@ def read_subnet(source: Path | str | Mapping[str, Any], plan: Plan) -> Subnet:
         return SubnetError(f"{name}: {message}")
 
     check_stamp(data, FORMAT, VERSION, refuse)
+    if KEY in data or not isinstance(source, Mapping):
+        data = unsealed(data, name, SubnetError)
     try:
         found = build(_Data, _pairs(data))
     except Mismatch as error:

@@ -23,6 +23,7 @@ from spacedsl.ir.target import Target
 from spacedsl.search.protocols import Coverage, LatencyModel
 from spacedsl.targets.deployment import version_on
 from spacedsl.targets.device import open_device
+from spacedsl.targets.said import need_here
 
 SHARES = {Part.operators: 0.3, Part.channels: 0.1, Part.blocks: 0.3, Part.models: 0.3}
 """Of the time to measure."""
@@ -52,6 +53,8 @@ def analyse(
     only parts are asked for that such a model cannot answer."""
     if not target.measured:
         return _asked(target, parts)
+    if host is HERE:
+        need_here(target)
     return _measured(target, parts, seconds, report, opener(target, host), host)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,16 +43,16 @@ def check(
     timed = {} if found else _timed(pages, target, max_latency, of)
     slow = [d for latencies in timed.values() for _, d in latencies if d is not None]
     code = ERROR if found else DIFFERS if slow else 0
+    warned = [] if found else [w for page in pages.values() for w in api.page_warnings(page)]
     if found or format in (Findings.sarif, Findings.github):
-        report([*found, *slow], format)
+        report([*found, *slow, *warned], format)
         raise typer.Exit(code)
-    warned = [warning for page in pages.values() for warning in api.page_warnings(page)]
     if format is Findings.json:
         listed = [
             {"file": file, "items": _items(page, timed.get(file, []))}
             for file, page in pages.items()
         ]
-        emit({"files": listed, "warnings": warned}, slow)
+        emit({"files": listed, "warnings": [w.to_json() for w in warned]}, slow)
         raise typer.Exit(code)
     for file, page in pages.items():
         latencies = timed.get(file, [])
@@ -66,9 +65,7 @@ def check(
                 f"  {latency.item}{which}: {latency.latency_ms:.4g} ms on {latency.target} "
                 f"({latency.coverage}), at most {latency.max_ms:g} ms"
             )
-    for warning in warned:
-        print(f"warning: {warning}", file=sys.stderr)
-    report(slow, format)
+    report([*warned, *slow], format)
     raise typer.Exit(code)
 
 

@@ -13,6 +13,7 @@ from spacedsl.files import check_folder, write_atomic
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
+from spacedsl.sealed import sealed_text
 
 
 def compile_page(
@@ -38,7 +39,7 @@ def compile_page(
         raise fault("wrong-kind", f"{page} is not a hyperspace, a space or a model")
     out.mkdir(parents=True, exist_ok=True)
     for name, text in plans.items():
-        write_atomic(out / name, text)
+        write_atomic(out / name, sealed_text(text))
     written = [str(out / name) for name in plans]
     if format is Format.json:
         emit({"plans": written})

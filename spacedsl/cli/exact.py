@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
-
 from spacedsl.cli.best import tops_json, tops_lines
+from spacedsl.cli.progress import working
 from spacedsl.ir.space import Space
 from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.exact.score import ExactScore, exact_json
@@ -19,9 +18,9 @@ def exact_facts(
 ) -> tuple[dict[str, Any], str]:
     """A space's exact score and its `top` best subnets under each limit, as plain data and as
     text; progress goes to standard error. `origin`: how the space was named."""
-    with Console(stderr=True).status("convolving the stages") as status:
+    with working("convolving the stages") as tell:
         result = ExactScorer(scorer).score(space)
-        status.update("following the best subnets")
+        tell("following the best subnets")
         best = BestScorer(scorer) if top else None
         tops = best.top(space, top) if best else ()
     listed = {"top": tops_json(scorer.limits_ms, tops, origin)} if top else {}

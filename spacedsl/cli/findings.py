@@ -84,7 +84,7 @@ def annotation(diagnostic: Json) -> str:
     message = diagnostic["message"]
     if diagnostic["help"]:
         message += f"\nhelp: {diagnostic['help']}"
-    return f"::error {listed}::{_escaped(message)}"
+    return f"::{diagnostic['severity']} {listed}::{_escaped(message)}"
 
 
 def _escaped(text: str, also: str = "") -> str:

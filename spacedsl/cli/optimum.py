@@ -30,6 +30,7 @@ from spacedsl.cli.options import (
     require_definition,
 )
 from spacedsl.cli.pages import page_in
+from spacedsl.cli.progress import working
 from spacedsl.cli.refits import refits_json, refits_lines, refitted_search, require_refits
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_writable, write_atomic
@@ -76,8 +77,6 @@ def optimum(
     exact Q-T scores."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a process per core, before numpy starts
 
-    from rich.console import Console
-
     from spacedsl.cli.several import joined, ready_targets
     from spacedsl.search.best.optimum import best_optimum
     from spacedsl.search.best.scorer import BestScorer
@@ -112,11 +111,10 @@ def optimum(
         for name, table in tables.items()
     }
     opened = joined(scorers, combine)
-    console = Console(stderr=True)
-    with console.status("preparing the stages") as status:
+    with working("preparing the stages") as tell:
 
         def show(reached: Progress) -> None:
-            status.update(
+            tell(
                 f"{reached.phase}: {reached.done} of {reached.of}, {reached.decided:,} spaces "
                 f"decided, best score {reached.best:.6f}, bound {reached.bound:.6f}"
             )

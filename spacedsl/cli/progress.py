@@ -54,6 +54,39 @@ def counting(what: str, total: float, unit: str = "", *, quiet: bool) -> Iterato
         yield show
 
 
+@contextmanager
+def working(what: str) -> Iterator[Callable[[str], None]]:
+    """Says that `what` begins; yields what takes a sentence of how far it is, where nobody knows
+    what share that is: one line that changes on a terminal, lines now and then in a log."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if console.is_terminal and not console.is_dumb_terminal:
+        with console.status(what) as status:
+            yield status.update
+        return
+    said, written, at = what, "", time.monotonic()
+
+    def write() -> None:
+        nonlocal written, at
+        written, at = said, time.monotonic()
+        console.file.write(f"{said}\n")
+        console.file.flush()
+
+    def tell(text: str) -> None:
+        nonlocal said
+        said = text
+        if time.monotonic() - at >= LOG_SECONDS:
+            write()
+
+    write()
+    try:
+        yield tell
+    finally:
+        if written != said:
+            write()
+
+
 def first_process() -> bool:
     """Is this the process of a training that speaks for all (torchrun says which)?"""
     return os.environ.get("RANK", "0") == "0"

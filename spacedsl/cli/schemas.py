@@ -7,6 +7,7 @@ import json
 from pydantic import BaseModel, TypeAdapter
 
 from spacedsl.bridges.model_json import ModelFile
+from spacedsl.checksum import KEY
 from spacedsl.cli.facts import ShownModel, ShownSpace
 from spacedsl.compiler.plans import Int8Plan, NetworkPlan
 from spacedsl.compiler.supernet_schema import SubnetData, SupernetPlan
@@ -29,12 +30,16 @@ TYPES: dict[str, type[BaseModel]] = {
     "table": TableFile,
 }
 
+SEALED = ("network-plan", "int8-plan", "supernet-plan", "subnet", "table")
+"""What is written to files with its checksum in it (`sealed`)."""
+
 
 def schema_texts() -> dict[str, str]:
     """Name -> text of every schema."""
-    texts = {
-        name: _text(type.model_json_schema(mode="serialization")) for name, type in TYPES.items()
-    }
+    schemas = {name: type.model_json_schema(mode="serialization") for name, type in TYPES.items()}
+    for name in SEALED:
+        schemas[name]["properties"][KEY] = {"description": "CRC-32 of the rest", "type": "string"}
+    texts = {name: _text(schema) for name, schema in schemas.items()}
     shown: TypeAdapter[ShownModel | ShownSpace] = TypeAdapter(ShownModel | ShownSpace)
     return {**texts, "show": _text(shown.json_schema(mode="serialization"))}
 

@@ -280,11 +280,12 @@ def _published() -> list[str]:
 def _print(result: Verification) -> None:
     found, count = result.to_json(), len(result.checked)
     repeat, quantiles = found["repeatability"], found["quantiles"]
+    print(f"measured {count} networks in {result.rounds} rounds ({result.clock} time)")
     print(
-        f"measured {count} networks in {result.rounds} rounds ({result.clock} time): halves agree "
-        f"within {repeat['median']:.1%} in the median, {repeat['greatest']:.1%} at worst, "
-        f"{repeat['within_3_percent']} within 3 %"
+        f"  halves of the rounds agree within {repeat['median']:.1%} in the median, "
+        f"{repeat['greatest']:.1%} at worst"
     )
+    print(f"  {repeat['within_3_percent']} networks agree within 3 %")
     print(f"common factor {result.factor:.3f}")
     listed = ", ".join(f"{float(q):.0%}: {e:.1%}" for q, e in quantiles.items() if e is not None)
     print(f"errors by quantile: {listed}")
@@ -293,9 +294,10 @@ def _print(result: Verification) -> None:
     by_name = {c.name: c for c in result.checked}
     for name in found["worst"]:
         c = by_name[name]
+        print(f"  {c.name}: {c.error:+.1%}, {c.coverage}")
         print(
-            f"  {c.name:<24} {c.error:+7.1%}  predicted {c.predicted_ms * result.factor:.3f} ms, "
-            f"measured {c.measured_ms:.3f} ({c.low_ms:.3f} to {c.high_ms:.3f}), {c.coverage}"
+            f"    predicted {c.predicted_ms * result.factor:.3f} ms, measured "
+            f"{c.measured_ms:.3f} ms ({c.low_ms:.3f} to {c.high_ms:.3f})"
         )
 
 

@@ -20,6 +20,7 @@ from spacedsl.ir.target import Target
 from spacedsl.lang.write import write
 from spacedsl.passes.network import map_output, subnet_identity
 from spacedsl.runtimes.rules import Rules
+from spacedsl.sealed import read_sealed
 from spacedsl.version import __version__
 
 FORMAT: Final = 1
@@ -117,7 +118,7 @@ def load_plan(path: Path, kind: type[Plan]) -> Plan:
     if len(data) > MAX_BYTES:
         raise fault("plan-large", f"{path} is larger than {MAX_BYTES >> 20} MB")
     try:
-        return kind.model_validate_json(data)
+        return read_sealed(kind, data, path, "bad-plan")
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

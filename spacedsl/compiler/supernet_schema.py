@@ -15,6 +15,7 @@ from spacedsl.compiler.int8 import Fixed
 from spacedsl.diagnostics import fault
 from spacedsl.ir.expr import Frozen
 from spacedsl.runtimes.rules import Rewrite
+from spacedsl.sealed import read_sealed
 
 FORMAT: Final = "spacedsl-plan"
 SUBNET_FORMAT: Final = "spacedsl-subnet"
@@ -270,7 +271,7 @@ def load_supernet_plan(path: Path) -> SupernetPlan:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise fault("plan-large", f"{path} is larger than {MAX_BYTES >> 20} MB")
-        return SupernetPlan.model_validate_json(data)
+        return read_sealed(SupernetPlan, data, path, "bad-plan")
     except OSError as error:
         raise fault("plan-missing", f"{path}: {error.strerror or error}") from None
     except ValidationError as error:

@@ -65,6 +65,7 @@ class Modifiers:
         op = node.rule
         self.acts: list[str] = []
         self.stride: Stride = 1
+        self.own_stride: Token | None = None
         self.flags: set[str] = set()
         for modifier in node.all("modifier"):
             self._take(op, modifier.token("NAME"), params, report)
@@ -74,12 +75,14 @@ class Modifiers:
         repeated = word in self.flags or (self.stride != 1 and self._is_stride(op, word))
         if repeated or (self._is_act(word, params) and len(self.acts) == ACTS[op] > 0):
             message = f"one `{op}` cannot take `{word}` too"
-            fixes = [("leave it out", report.with_blank(token.span), "")]
+            cut = (self.own_stride if word == "strided" and self.own_stride else token).span
+            fixes = [("leave it out", report.with_blank(cut), "")]
             raise report.fail("duplicate-modifier", message, token, "leave one of them out", fixes)
         if word == "strided" and word in FLAGS[op]:
             self.stride = "stage"
         elif self._is_stride(op, word):
             self.stride = whole(Token("INT", word[1:], token.span), report, "stride", 1, 8)
+            self.own_stride = token
         elif word in FLAGS[op]:
             self.flags.add(word)
         elif self._is_act(word, params) and ACTS[op]:
@@ -346,7 +349,10 @@ def _kernel(node: Node, known: list[str], report: Report, *, odd: bool) -> Expr:
         return _ref(token, known, report)
     height, _, width = token.text.partition("x")
     if height != width:
-        raise report.fail("bad-value", f"only square kernels, not {token.text}", token)
+        square = f"{max(int(height[:4]), int(width[:4]))}"
+        meant = f"{square}x{square}"
+        message, help = f"only square kernels, not {token.text}", f"write `{meant}`"
+        raise report.fail("bad-value", message, token, help, [(help, token.span, meant)])
     size = whole(Token("INT", height, token.span), report, "kernel", 1, MAX_KERNEL)
     if odd:
         check_kernel(size, token, "kernel", 1, report)

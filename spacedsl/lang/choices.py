@@ -94,6 +94,11 @@ def _choice(node: Node, inherited: Stage | None, scope: Scope, report: Report) -
     for arg in node.all("arg"):
         key = arg.token("NAME")
         if key.text not in kinds:
+            if key.text.lower() in ("or", "and") and given:
+                message = f"`{key.text}` does not separate values"
+                cut = report.with_blank(key.span)
+                help, fixes = "write `,` between values", [("write `,`", cut, ",")]
+                raise report.fail("notation", message, key, help, fixes)
             raise report.unknown("parameter", key, kinds)
         if key.text in given:
             raise report.fail("duplicate-key", f"`{key.text}` is said twice", key)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+from spacedsl.diagnostics import Diagnostic, place
 from spacedsl.ir.space import Limit, Space
 from spacedsl.lang.report import Report
 from spacedsl.syntax.tree import Node, Token
+from spacedsl.text import Source
 
 COSTS = ("flops", "params", "memory")
 SCALES = {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
@@ -74,16 +76,24 @@ def _check_any(space: Space, limit: Limit, node: Node, report: Report) -> None:
         report.error("over-limit", message, node.first("limit") or node.token("NAME"), help)
 
 
-def limit_warnings(space: Space) -> list[str]:
+def limit_warnings(space: Space, node: Node, source: Source) -> list[Diagnostic]:
     """Where a hyperspace has networks within its limit, but no space all of whose networks are,
     which is what searches look for."""
     if space.limit is None or space.kind == "space":
         return []
+    at = node.first("limit") or node.token("NAME")
+    help = "raise the limit, or let the space have smaller networks; no search finds a space here"
     from spacedsl.passes.extremes import least_greatest  # numpy, as above
 
     return [
-        f"every space of `{space.name}` has a network of {least:,} {cost} or more, so none keeps "
-        f"the limit of {most:,}"
+        Diagnostic(
+            "over-limit",
+            f"every space of `{space.name}` has a network of {least:,} {cost} or more, so none "
+            f"keeps the limit of {most:,}",
+            place(source, at.span),
+            help,
+            severity="warning",
+        )
         for cost, least, most in _over(space.limit, least_greatest(space))
     ]
 

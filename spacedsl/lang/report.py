@@ -20,6 +20,12 @@ Mend = tuple[str, Span, str]
 PAGE_WIDE = ("block", "space")
 """What a name means all over a page; other names belong to an item."""
 
+SWITCHES = {
+    **dict.fromkeys(("true", "yes", "on", "add", "residual", "skip"), "identity"),
+    **dict.fromkeys(("false", "no", "off"), "none"),
+}
+"""What a shortcut is switched with elsewhere -> the kind that is meant."""
+
 MAX_SUGGESTED = 25
 """More unknown names than that get no suggestion, which takes time."""
 
@@ -87,6 +93,10 @@ class Report:
         if close is None and what == "modifier" and leaves_out(name.text):
             help, cut = said or "", place(self.source, self.with_blank(name.span))
             fixes = (Fix("leave it out", cut, ""),)
+        switch = SWITCHES.get(name.text.lower()) if what == "shortcut" else None
+        if switch is not None:
+            help = f"a shortcut is one of {', '.join(known)}: write `{switch}`"
+            fixes = (Fix(f"write `{switch}`", where, switch),)
         message = f"unknown {what} `{name.text}`"
         return Diagnostic(f"unknown-{what}", message, where, help or None, fixes=fixes)
 
@@ -94,6 +104,10 @@ class Report:
         """A word and the blank before it."""
         before = self.source.text[: span.start]
         return Span(len(before.rstrip()), span.end)
+
+    def is_blank(self, start: int, end: int) -> bool:
+        """Whether nothing is written between two offsets."""
+        return not self.source.text[start:end].strip()
 
     def is_first(self, token: Token) -> bool:
         """Whether a token is the first on its line."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from spacedsl.diagnostics import Diagnostic, place
+from spacedsl.diagnostics import Diagnostic, place, suggest
 from spacedsl.ir.covers import Mismatch, mismatches
 from spacedsl.ir.expr import names_in
 from spacedsl.ir.identity import op_names
@@ -16,15 +16,18 @@ from spacedsl.lang.choices import choices_of, listed
 from spacedsl.lang.limits import check_limit, lower_limit
 from spacedsl.lang.members import not_a_member
 from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
-from spacedsl.lang.report import Abandon, Report
+from spacedsl.lang.report import Abandon, Mend, Report
 from spacedsl.lang.scope import Scope
 from spacedsl.lang.tables import table_said
 from spacedsl.lang.values import whole, whole_list
 from spacedsl.syntax.tree import Node, Token
+from spacedsl.text import Span
 
 MAX_DEPTH = 64
 MAX_STRIDE = 8
 MAX_STAGES = 64
+CHANNELS = (1, 3, 4)
+"""Channels of images: no resolutions that anybody means."""
 KEYS = ("width", "window", "depth", "stride", "shared")
 
 
@@ -37,7 +40,17 @@ def lower_space(node: Node, scope: Scope, report: Report) -> Space:
     for rule in ("input", "quality", "limit", "blocks"):
         for again in node.all(rule)[1:]:
             said = [("it is said here first", node.get(rule))]
-            report.error("duplicate-key", f"`{rule}` is said twice", again, "keep one", (), said)
+            message, help = f"`{rule}` is said twice", "keep one"
+            fixes: list[Mend] = []
+            if rule == "limit":
+                help = "write all costs behind one `limit`, with commas between them"
+                word, end = again.tokens()[0].span, node.get(rule).span.end
+                fixes = (
+                    [("join them", Span(end, word.end), ",")]
+                    if report.is_blank(end, word.start)
+                    else []
+                )
+            report.error("duplicate-key", message, again, help, fixes, said)
     channels, resolutions = _input(node, parent, report)
     stages = tuple(_stages(node, kind, parent, scope, report))
     report.raise_if_any()
@@ -88,6 +101,12 @@ def _input(node: Node, parent: Space | None, report: Report) -> tuple[int, tuple
         return parent.channels, parent.resolutions
     resolutions = whole_list(said.get("values"), report, "resolution", 1, MAX_RESOLUTION)
     tokens = said.tokens("INT")
+    first, comma = said.get("values").children[0], said.get("values").children[1:2]
+    if not tokens and comma and resolutions[0] in CHANNELS and isinstance(first, Token):
+        message = f"`{first.text},` is a resolution of {first.text} pixels here"
+        help = f"channels stand before an `x`: write `{first.text} x`"
+        fixes = [("write `x`", Span(first.span.end, comma[0].span.end), " x")]
+        raise report.fail("bad-value", message, first, help, fixes)
     default = parent.channels if parent else 3
     channels = whole(tokens[0], report, "channels", 1, 1024) if tokens else default
     if parent is not None and channels != default:
@@ -178,7 +197,12 @@ def _fresh_stage(
         raise report.fail("missing-block", message, name)
     widths = _widths(keys, report)
     if not widths and any("cout" in _names(choice) for choice in own):
-        raise report.fail("missing-key", f"stage `{name.text}` has no `width`", name)
+        if suggest(name.text, ("blocks",)) and not elastic and not keys:
+            message, help = f"unknown key `{name.text}`", "did you mean `blocks`?"
+            fixes = [("write `blocks`", name.span, "blocks")]
+            raise report.fail("unknown-key", message, name, help, fixes)
+        help = "say the widths to choose from: `width 16, 24`, or `width 16..64 step 8`"
+        raise report.fail("missing-key", f"stage `{name.text}` has no `width`", name, help)
     window = _window(keys, widths, len(widths), report)
     if not elastic and window < len(widths):
         help = f"write `elastic {name.text}`, or leave the window out"

@@ -39,7 +39,10 @@ def missing_table(token: Token, scope: Scope) -> Diagnostic | None:
         if scope.find_file(said) is not None:
             return None
         help = "looked beside this page and in the library"
-        return Diagnostic("table-missing", f"there is no table {said}", where, help)
+        name = said.removesuffix(".json")
+        fixes = (Fix(f"write `{name}`", where, f'"{name}"'),) if name in shipped() else ()
+        help = f"the table that comes with spacedsl is named `{name}`" if fixes else help
+        return Diagnostic("table-missing", f"there is no table {said}", where, help, fixes=fixes)
     known = shipped()
     if said in known:
         return None
@@ -49,4 +52,5 @@ def missing_table(token: Token, scope: Scope) -> Diagnostic | None:
         return Diagnostic("table-missing", f"no table is named `{said}`", where, help, fixes=(fix,))
     close = suggest(said, known)
     help = f"did you mean `{close}`?" if close else f"{one_of(known)}, or a path to a .json file"
-    return Diagnostic("table-missing", f"no table is named `{said}`", where, help)
+    fixes = (Fix(f"write `{close}`", where, f'"{close}"'),) if close else ()
+    return Diagnostic("table-missing", f"no table is named `{said}`", where, help, fixes=fixes)

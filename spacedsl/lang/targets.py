@@ -10,14 +10,22 @@ from spacedsl.ir.target import NN_METER, PROFILE, Anchor, Target
 from spacedsl.lang.items import LANGUAGE
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.scope import Scope
-from spacedsl.lang.tables import missing_table, table_said
+from spacedsl.lang.tables import missing_table, shipped, table_said
 from spacedsl.syntax.printer import format_text
 from spacedsl.syntax.tree import Node, Token
-from spacedsl.text import Source
+from spacedsl.text import Source, Span
+from spacedsl.vocabulary import bare
 
 UNITS_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
-NEEDED = ("device", "latency", "limits")
+NEEDED = {
+    "device": '`device "my phone, LiteRT"`: what it is, and its runtime',
+    "latency": '`latency profile` for what is measured, or a table: `latency "onnxw"`',
+    "limits": "`limits 15ms, 25ms`: the latencies that networks are searched for",
+}
+"""What every target says -> how."""
 KEYS = (*NEEDED, "runtime", "threads", "types", "rules", "anchor", "reference")
+MEASURED = ("profile", "profiled", "profiling", "measure", "measured", "measurement", "auto")
+"""Words for what was measured on the device."""
 MOST_THREADS = 1024
 
 
@@ -36,10 +44,9 @@ def lower_target(node: Node, scope: Scope, report: Report) -> Target:
         if len(nodes) > 1:
             raise report.fail("duplicate-key", f"`{rule}` is said twice", nodes[1])
         if not nodes and rule in NEEDED:
-            raise report.fail("missing-key", f"a target says its `{rule}`", node.token("NAME"))
-    limits = [_limit(t, report) for t in node.get("limits").tokens("QUANTITY")]
-    if len(set(limits)) < len(limits):
-        raise report.fail("duplicate-value", "a limit is listed twice", node.get("limits"))
+            message, help = f"a target says its `{rule}`", f"write {NEEDED[rule]}"
+            raise report.fail("missing-key", message, node.token("NAME"), help)
+    limits = _limits(node.get("limits").tokens("QUANTITY"), report)
     runtime = node.first("runtime")
     names = [_string(t) for t in runtime.tokens("STRING")] if runtime else []
     types = node.first("types")
@@ -88,7 +95,11 @@ def _latency(node: Node, scope: Scope, report: Report) -> tuple[str, bool]:
     word = node.token("NAME")
     if word.text != PROFILE:
         message = f"`{word.text}` is no source of latencies"
-        raise report.fail("bad-value", message, word, 'write profile, or a table: "onnxw"')
+        help = f'write `{PROFILE}` for what is measured, or a table: `"onnxw"`'
+        meant = f'"{word.text}"' if word.text in shipped() else PROFILE
+        known = meant != PROFILE or bare(word.text) in MEASURED
+        fixes = [(f"write `{meant}`", word.span, meant)] if known else []
+        raise report.fail("bad-value", message, word, help, fixes)
     return PROFILE, True
 
 
@@ -98,7 +109,8 @@ def _threads(node: Node | None, report: Report) -> int:
     token = node.token("INT")
     if not (len(token.text) <= 4 and 0 < int(token.text) <= MOST_THREADS):
         message = f"{token.text[:12]} is no number of threads"
-        raise report.fail("bad-value", message, token, f"write 1 to {MOST_THREADS}")
+        fixes = [("write 1", token.span, "1")] if token.text == "0" else []
+        raise report.fail("bad-value", message, token, f"write 1 to {MOST_THREADS}", fixes)
     return int(token.text)
 
 
@@ -115,6 +127,18 @@ def _anchor(node: Node | None, report: Report) -> Anchor | None:
     if node is None:
         return None
     return Anchor(model=node.token("NAME").text, ms=_limit(node.token("QUANTITY"), report))
+
+
+def _limits(tokens: list[Token], report: Report) -> list[float]:
+    found: list[float] = []
+    for number, token in enumerate(tokens):
+        limit = _limit(token, report)
+        if limit in found:
+            cut = Span(tokens[number - 1].span.end, token.span.end)
+            message, fixes = f"the limit {token.text} is listed twice", [("leave it out", cut, "")]
+            raise report.fail("duplicate-value", message, token, "leave it out", fixes)
+        found.append(limit)
+    return found
 
 
 def _limit(token: Token, report: Report) -> float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from fractions import Fraction
 
 from spacedsl.ir.block import Value
 from spacedsl.ir.expr import exact
-from spacedsl.lang.report import Abandon, Report
+from spacedsl.lang.report import Abandon, Mend, Report
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
 
@@ -41,10 +42,15 @@ def _not_whole(
     what, least, most = wanted
     message = f"{what} {_plain(value)} is not a whole number from {least} to {most}"
     token = at if isinstance(at, Token) else at.tokens("INT", "FLOAT")[0]
+    fixes: list[Mend]
     if value == 0 and least == 1:
         fixes = [("write 1", token.span, "1")]
         return report.fail("bad-value", message, token, "write 1 or more", fixes)
-    return report.fail("bad-value", message, token)
+    inside = re.fullmatch(r"[A-Za-z]?([0-9]{1,6})", str(value))
+    meant = inside[1] if inside and least <= int(inside[1]) <= most else None
+    fixes = [(f"write `{meant}`", token.span, meant)] if meant else []
+    help = f"write whole numbers, as `{what} 2`; a list is `2, 4`, a range `2..4`"
+    return report.fail("bad-value", message, token, help if isinstance(value, str) else None, fixes)
 
 
 def values_said(node: Node, report: Report) -> list[tuple[Value, Node | Token]]:

@@ -39,6 +39,9 @@ KINDS = {
 }
 
 
+_SEVERITIES = (types.DiagnosticSeverity.Error, types.DiagnosticSeverity.Warning)
+
+
 def path_of_uri(uri: str) -> Path:
     """Where a document is; one that is no file counts as one of the working folder."""
     found = to_fs_path(uri)
@@ -90,7 +93,7 @@ def diagnostic(
     return types.Diagnostic(
         range=range_of(lines, finding.span),
         message=finding.message,
-        severity=types.DiagnosticSeverity.Error,
+        severity=_SEVERITIES[finding.warning],
         code=finding.code,
         code_description=link,
         source="spacedsl",

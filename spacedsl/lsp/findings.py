@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from spacedsl.api import page_errors, page_warnings
 from spacedsl.diagnostics import Diagnostic, Place
-from spacedsl.lang.check import check_page
 from spacedsl.lang.page import Page
 from spacedsl.lsp.project import path_of, shown_path
 from spacedsl.text import Source, Span
@@ -40,6 +40,7 @@ class Finding:
     span: Span
     related: tuple[Related, ...] = ()
     repairs: tuple[Repair, ...] = ()
+    warning: bool = False
 
     @property
     def unnecessary(self) -> bool:
@@ -47,12 +48,13 @@ class Finding:
 
 
 def findings(page: Page) -> tuple[Finding, ...]:
-    """Everything that is wrong with a page. What is wrong in other pages stands where this one
+    """What `spacedsl check` says of a page. What is wrong in other pages stands where this one
     names them."""
     own = path_of(page)
     here: list[Finding] = []
     elsewhere: dict[Path, list[Diagnostic]] = {}
-    for diagnostic in check_page(page):
+    errors = page_errors(page)
+    for diagnostic in errors or page_warnings(page):
         path = shown_path(diagnostic.place.file) if diagnostic.place else own
         if path == own:
             here.append(_finding(diagnostic, page.source))
@@ -71,6 +73,7 @@ def _finding(diagnostic: Diagnostic, source: Source) -> Finding:
         span_of(diagnostic.place, source) if diagnostic.place else Span(0, 0),
         tuple(Related(label.place, label.message) for label in diagnostic.labels),
         tuple(Repair(f.title, span_of(f.place, source), f.text) for f in diagnostic.fixes),
+        diagnostic.severity == "warning",
     )
 
 

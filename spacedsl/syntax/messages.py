@@ -45,7 +45,9 @@ def explain(stopped: Stopped, edit: Edit | None) -> Diagnostic:
     if "QUANTITY" in may and token.type in ("INT", "FLOAT"):
         return _no_unit(stopped)
     if _is_unknown_key(stopped):
-        return _unknown_key(stopped)
+        return _unknown_key(stopped, stopped.at(-1), stopped.may_at(-1), token.text)
+    if token.type == "NAME" and "DEVICE" in may:
+        return _unknown_key(stopped, token, may, stopped.at(1).text)
     if may == {"EQUAL"} and token.type in ("ROUND8", "LPAR"):
         return _missing(stopped, token, "EQUAL")
     if may == {"EQUAL"} and stopped.at(-1).type == "NAME":
@@ -122,15 +124,31 @@ def _missing(stopped: Stopped, token: Token, kind: str) -> Diagnostic:
     return Diagnostic("syntax", message, where, f"put in `{sign}`", fixes=(fix,))
 
 
-def _unknown_key(stopped: Stopped) -> Diagnostic:
-    key, may = stopped.at(-1), stopped.may_at(-1)
+def _unknown_key(stopped: Stopped, key: Token, may: set[str], value: str) -> Diagnostic:
     where = place(stopped.source, key.span)
     help = f"expected {expected(may)}"
-    if key.text in PARAMETERS or set(synonyms(key.text)) & set(PARAMETERS):
-        value = stopped.token.text
+    fixes: tuple[Fix, ...] = ()
+    if leaves_out(key.text) and "CONV" in may:
+        help = advice(key.text) or help
+        after = stopped.token if key is not stopped.token else key
+        fixes = (Fix("leave it out", place(stopped.source, key.span.to(after.span)), ""),)
+    elif advice(key.text) and "CONV" in may:
+        help = f"{advice(key.text)}: leave it out"
+    elif key.text in PARAMETERS or set(synonyms(key.text)) & set(PARAMETERS):
         help = f"a parameter stands in the braces of its block: `mbv2 {{ {key.text} {value} }}`"
-    return Diagnostic("unknown-key", f"unknown key `{key.text}`", where, help)
+    return Diagnostic("unknown-key", f"unknown key `{key.text}`", where, help, fixes=fixes)
 
+
+EXAMPLES = {
+    "LATENCY": 'write `latency profile` for what is measured, or a table: `latency "onnxw"`; the '
+    "latencies that networks are searched for are `limits 15ms, 25ms`",
+    "THREADS": "write how many, as `threads 4`",
+    "CONV": "say the kernel first: `conv 1x1 -> 32 relu`",
+    "DWCONV": "say the kernel first: `dwconv 3x3 relu`",
+    "LIMIT": "say what it is on: `limit flops 600M`, `params 5M` or `memory 2M`",
+    "__ANON_0": "write the number: `linear -> 1000`",
+}
+"""What a key takes, where an error says it."""
 
 OPS = {
     "conv": "conv 3x3 -> 32 relu",
@@ -195,7 +213,11 @@ def _unfinished(stopped: Stopped) -> Diagnostic:
         "USE": 'say which page: `use "std/blocks.space"`',
         "AVGPOOL": "say the window: `avgpool 2x2`; a `pool` goes over the whole map",
         "MAXPOOL": "say the window: `maxpool 3x3`",
+        "LATENCY": 'write `latency profile` for what is measured, or a table: `latency "onnxw"`',
+        "LIMITS": "say the latencies: `limits 15ms, 25ms`",
     }
+    if stopped.at(-2).type == "ANCHOR":
+        help = f"say how long it takes: `anchor {before.text} 15ms`"
     return Diagnostic(
         "syntax", message, place(source, before.span), examples.get(before.type, help)
     )
@@ -216,6 +238,16 @@ def _unexpected(stopped: Stopped) -> Diagnostic:
     else:
         message = f"unexpected `{token.text}`"
     help = f"expected {expected(stopped.may)}"
+    key = stopped.at(-1)
+    takes = stopped.may <= {*VALUES, "NAME"}
+    if key.type in DECLARING and token.text in ("{", "("):
+        message, help = f"a name is missing after `{key.text}`", f"write `{key.text} NAME {{`"
+    elif takes and (key.type in keywords() or key.text == "->") and token.type != "UNKNOWN":
+        message = f"`{key.text}` takes {expected(stopped.may)}, not `{token.text}`"
+        help = EXAMPLES.get(key.type, help)
+    elif token.type in VALUES and stopped.may == {"NAME", "RBRACE"}:
+        message = f"`{token.text}` belongs to nothing"
+        help = f"write what it is the value of before it, as `kernel {token.text}`"
     return Diagnostic("syntax", message, place(source, token.span), help=help, labels=labels)
 
 

@@ -212,15 +212,17 @@ def _fix(source: Source, title: str, puts: Sequence[Put]) -> Fix:
     for put in ordered:
         if put.span.start < at:
             continue
-        parts += [text[at : put.span.start], padded(text, put)]
-        at = put.span.end
+        parts.append(text[at : put.span.start])
+        before = "".join(parts)[-1:] or text[: put.span.start][-1:]
+        parts.append(padded(before, put.text, text[put.span.end :][:1]))
+        apart = not put.text and before == text[put.span.end :][:1] == " "
+        at = put.span.end + apart  # one blank is enough where two would meet
     return Fix(title, place(source, Span(start, at)), "".join(parts))
 
 
-def padded(text: str, put: Put) -> str:
-    """What a replacement puts in, with blanks where it would else join what must stay apart."""
-    before, after = text[: put.span.start][-1:], text[put.span.end :][:1]
-    new = put.text
+def padded(before: str, new: str, after: str) -> str:
+    """What a replacement puts in between two characters, with blanks where it would else join what
+    must stay apart."""
     if not new:
         joins = _is_word(before) and _is_word(after)
         return " " if joins else ""

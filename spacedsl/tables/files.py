@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from spacedsl.diagnostics import fault, one_of, suggest
 from spacedsl.files import read_bounded, write_atomic
 from spacedsl.lang.tables import FOLDER, is_path, shipped
+from spacedsl.sealed import read_sealed, sealed_text
 from spacedsl.tables.accuracy import FittedAccuracy
 from spacedsl.tables.latency import FittedLatency
 from spacedsl.tables.quality import FittedQuality
@@ -47,7 +48,7 @@ def load_table(name: str | Path) -> TableFile:
 @lru_cache(maxsize=8)
 def _parse(path: str, data: bytes) -> TableFile:
     try:
-        return TableFile.model_validate_json(data)
+        return read_sealed(TableFile, data, path, "table-file")
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -86,4 +87,4 @@ def fitted_models(table: TableFile) -> tuple[FittedLatency, FittedQuality]:
 
 def save_table(table: TableFile, path: Path) -> None:
     """Write a table file atomically; the same table gives the same bytes."""
-    write_atomic(path, table.model_dump_json(exclude_none=True) + "\n")
+    write_atomic(path, sealed_text(table.model_dump_json(exclude_none=True)))

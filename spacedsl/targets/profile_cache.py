@@ -12,6 +12,7 @@ from spacedsl.ir.target import Target
 from spacedsl.runtimes.table import rules_of, runtime_of
 from spacedsl.targets.deployment import version_on
 from spacedsl.targets.profile_file import AGAIN, Profile, ProfileHeader, read_profile
+from spacedsl.targets.said import need_here
 
 NEEDED = ("filelock", "platformdirs")
 
@@ -26,6 +27,8 @@ def need_cpu_extra() -> None:
 
 def header_of(target: Target, host: Host = HERE) -> ProfileHeader:
     """What a profile of `target` taken now on `host` says of itself. Raises `SpaceError`."""
+    if host is HERE:
+        need_here(target)
     need_cpu_extra()
     machine, runtime = host.machine, runtime_of(target)
     return ProfileHeader(

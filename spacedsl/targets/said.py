@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from spacedsl.diagnostics import Diagnostic, SpaceError, fault, place
+import re
+from typing import Literal
+
+from spacedsl.diagnostics import Diagnostic, Fix, Place, SpaceError, place
 from spacedsl.ir.target import Target
 from spacedsl.lang.page import Page
-from spacedsl.runtimes.table import rules_of
+from spacedsl.runtimes.rules import TYPES, Rules
+from spacedsl.runtimes.table import rules_of, runtimes
+from spacedsl.vocabulary import bare
 
 AT = {"unknown-types": "types", "unknown-rule": "rules"}
 """Code of an error -> the key that it is about; `runtime`, else `device`, for others."""
@@ -25,34 +30,78 @@ def said_errors(page: Page) -> tuple[Diagnostic, ...]:
             for wrong in error.diagnostics:
                 at = node.first(AT.get(wrong.code, "runtime")) or node.get("device")
                 where = place(page.source, at.span)
-                found.append(Diagnostic(wrong.code, wrong.message, where, wrong.help))
+                fixes: tuple[Fix, ...] = ()
+                meant = _meant(wrong.code, target)
+                if meant is not None:
+                    token = place(page.source, at.token(meant[0]).span)
+                    fixes = (Fix(f"write `{meant[1]}`", token, meant[1]),)
+                found.append(Diagnostic(wrong.code, wrong.message, where, wrong.help, (), fixes))
     return tuple(found)
 
 
+WORDS = re.compile(r"u?s?u?(int)?8(s8|u8|bit|bits|w8|a8)?|uint8int8", re.IGNORECASE)
+"""How 8-bit types are named elsewhere."""
+
+
+def _meant(code: str, target: Target) -> tuple[str, str] | None:
+    """The token of a runtime or of data types that are named in another way than here, and what
+    is meant by it."""
+    if code == "unknown-types" and WORDS.fullmatch(bare(target.types)):
+        return "NAME", TYPES
+    if code != "unknown-runtime" or not target.runtime:
+        return None
+    word, _, version = target.runtime.partition(" ")
+    close = next((r.name for r in runtimes().values() if _is_named(word, r.rules)), None)
+    if close is None:
+        return None
+    return "STRING", f'"{close}"' + (f' "{version}"' if version[:1].isdecimal() else "")
+
+
+def _is_named(word: str, rules: Rules) -> bool:
+    """Whether a word is a name of a runtime, or the first part of one."""
+    known = [bare(name).replace(" ", "") for name in (rules.runtime, *rules.aliases)]
+    return len(word) > 3 and any(name.startswith(bare(word)) for name in known)
+
+
+def said_warnings(page: Page) -> tuple[Diagnostic, ...]:
+    """Where a page's targets describe another device whose latencies are not measured here."""
+    return tuple(
+        _other_device(target, place(page.source, page.items[name].get("device").span), "warning")
+        for name, target in _targets(page)
+        if is_elsewhere(target)
+    )
+
+
+def is_elsewhere(target: Target) -> bool:
+    """Whether a target's latencies are measured, but on another device than this machine."""
+    return target.measured and HERE not in target.device.lower()
+
+
 def require_host(target: Target, where: str | None) -> None:
-    """Raises `SpaceError` where a page describes another device, and that is not said to be at
-    `where`: this machine's latencies are not its."""
-    if where is None and elsewhere(target):
-        message = (
-            f'target `{target.name}` describes "{target.device}": `latency profile` would measure '
-            "this machine"
-        )
-        help = (
-            f"measure there: --on ssh://USER@HOST; or name a carried profile in the page; or say "
-            f"`{HERE}` in its `device`"
-        )
-        raise fault("another-device", message, help)
+    """Raise `SpaceError` where a target is another device, and it is not said `where` that is."""
+    if where is None:
+        need_here(target)
 
 
-def elsewhere(target: Target) -> list[str]:
-    """A warning where a page describes a device, but takes the latencies of this machine."""
-    if not target.measured or HERE in target.device.lower():
-        return []
-    return [
-        f'target `{target.name}` describes "{target.device}", but `latency profile` is what the '
-        f"machine that runs spacedsl measures; say `{HERE}` in `device`, or name a table or the "
-        "profile of that device"
-    ]
+def need_here(target: Target) -> None:
+    """Raise `SpaceError` where what is measured on this machine is not the target's: for before
+    its latencies are measured or used here."""
+    if is_elsewhere(target):
+        raise SpaceError(_other_device(target, None, "error"))
+
+
+def _other_device(
+    target: Target, at: Place | None, severity: Literal["error", "warning"]
+) -> Diagnostic:
+    message = (
+        f'target `{target.name}` is another device ("{target.device}"), and `latency profile` is '
+        "what is measured on this machine"
+    )
+    help = (
+        f"say `{HERE}` in `device` where it is this machine, measure there (`--on "
+        "ssh://USER@HOST`), or name that device's table or carried profile in `latency`"
+    )
+    return Diagnostic("other-device", message, at, help, severity=severity)
 
 
 def _targets(page: Page) -> list[tuple[str, Target]]:

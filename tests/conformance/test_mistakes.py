@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from spacedsl.api import page_errors
 from spacedsl.diagnostics import Diagnostic, Place, render
-from spacedsl.lang.check import check_page
 from spacedsl.lang.page import Loader
 from spacedsl.syntax.printer import format_text
 from spacedsl.text import Source
@@ -65,7 +65,7 @@ def original(page: str) -> str:
 
 
 def errors(text: str, folder: Path) -> list[Diagnostic]:
-    return list(check_page(Loader().open_source(Source("page.space", text), folder)))
+    return list(page_errors(Loader().open_source(Source("page.space", text), folder)))
 
 
 def offset(text: str, line: int, column: int) -> int:
@@ -121,7 +121,7 @@ def test_a_mistake_is_one_error_with_its_mend(mistake: Mistake, tmp_path: Path) 
         assert mistake.mended in mended, f"{shown}\n{mended}"
 
 
-FAR = ("missing-use", "unclosed", "no-language", "unopened", "syntax")
+FAR = ("missing-use", "missing-key", "unclosed", "no-language", "unopened", "syntax")
 """Errors of what is not there may stand elsewhere."""
 
 

@@ -74,4 +74,4 @@ def test_pages_of_the_text_are_sound(tmp_path: Path, monkeypatch: pytest.MonkeyP
     Path("pi.space").write_text(FILES["pi.space"])
     assert run("check", "pi.space").exit_code == 0
     result = run("target", "profile", "pi.space")
-    assert "error[another-device]" in result.stderr
+    assert "error[other-device]" in result.stderr

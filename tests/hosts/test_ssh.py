@@ -228,7 +228,7 @@ def test_a_device_elsewhere_is_not_this_machine(tmp_path: Path) -> None:
     ):
         result = run(*words)
         assert result.exit_code == 2, words
-        assert "error[another-device]" in result.stderr
+        assert "error[other-device]" in result.stderr
         assert "--on ssh://USER@HOST" in result.stderr
 
 

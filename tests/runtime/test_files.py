@@ -18,6 +18,7 @@ from spacedsl.api import load_target
 from spacedsl.compiler.supernet import bkd_plans, supernet_plan
 from spacedsl.compiler.supernet_schema import json_text
 from spacedsl.lang.library import library
+from spacedsl.sealed import sealed_text
 from spacedsl_runtime.checkpoint import (
     load_checkpoint,
     read_checkpoint,
@@ -122,7 +123,7 @@ def test_plans_load_from_whatever_holds_them(tmp_path: Path) -> None:
     """The compiler's plan, its plain data with tuples or with lists, and its file."""
     compiled = supernet_plan(library_space("tiny-a"))
     path = tmp_path / "plan.json"
-    path.write_text(json_text(compiled))
+    path.write_text(sealed_text(json_text(compiled)))
     for source in (compiled, compiled.model_dump(), TINY, path, str(path)):
         assert load_supernet(source).plan == plan_of("tiny-a")
     stage = next(bkd_plans(library_space("tiny")))

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from spacedsl.checksum import KEY, unsealed
 from spacedsl_runtime.errors import DeployError, PlanError, shown
 from spacedsl_runtime.files import write_atomic
 from spacedsl_runtime.plan import Fixed
@@ -181,6 +182,8 @@ def _read(plan: Path | str | Mapping[str, Any], net: QatSubnet) -> tuple[dict[st
             f"{source} is of kind {stamp[0]!r}, format {stamp[1]!r}; deploy reads kind 'int8', "
             f"format {FORMAT}: compile the model with --target"
         )
+    if KEY in data or not isinstance(plan, Mapping):
+        data = unsealed(data, source, PlanError)
     try:
         build(_Plan, data, more=True)
         data = copy.deepcopy(data)

@@ -154,7 +154,7 @@ def lock(handle: int, folder: Path) -> None:
 def _describe(folder: Path, description: Description) -> None:
     """`run.json` comes last: a directory without it holds no run."""
     _write(folder / PAGE, description.plan.page.encode())
-    _write(folder / PLAN, _json(description.plan_json))
+    _write(folder / PLAN, _json(sealed(description.plan_json)))
     files = {name: checksum_of(folder / name) for name in (PAGE, PLAN)}
     _write(folder / ABOUT, _json(sealed({**_about(description), "files": files})))
 

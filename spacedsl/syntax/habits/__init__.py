@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from spacedsl.syntax.habits import characters, declarations, numbers, ops, punctuation, ranges
+from spacedsl.syntax.habits import (
+    amounts,
+    characters,
+    declarations,
+    numbers,
+    ops,
+    order,
+    punctuation,
+    ranges,
+)
 from spacedsl.syntax.rewrite import Rewrite, Stopped, gets_to
 
 Habit = Callable[[Stopped], Iterator[Rewrite]]
@@ -18,6 +27,8 @@ HABITS: tuple[Habit, ...] = (
     *ops.HABITS,
     *ranges.HABITS,
     *numbers.HABITS,
+    *amounts.HABITS,
+    *order.HABITS,
     *punctuation.HABITS,
 )
 """The likeliest first: of two that let as much be read, the first is said."""

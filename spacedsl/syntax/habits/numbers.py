@@ -21,6 +21,9 @@ SCALES = {
     "M": "m mb mflops mflop mmacs mmac mmadds mparams million mio mil mops",
     "G": "g gb gflops gflop gmacs gmac gmadds billion bn b",
 }
+MINUTES = ("min", "mins", "minute", "minutes")
+RATES = ("fps", "hz", "ips", "qps")
+"""Inferences a second: the latency is the inverse."""
 BINARY = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 PARTS = r"x|[0-9]+|x[0-9]+(x[0-9]+)*|[0-9]+x[0-9]+|\*"
 PLAIN = (
@@ -36,6 +39,9 @@ PLAIN = (
     "cores",
     "threads",
     "layers",
+    "classes",
+    "units",
+    "outputs",
 )
 """What needs no unit: sizes in pixels, channels, factors."""
 
@@ -77,7 +83,14 @@ def _amount(stopped: Stopped, first: int, number: str, words: list[str]) -> Iter
             message = f"`{said}` is no amount"
             at = stopped.span(first, after)
             yield Rewrite(
-                "amount", message, at, (change,), help, f"write `{meant}`", code="unknown-unit"
+                "amount",
+                message,
+                at,
+                (change,),
+                help,
+                f"write `{meant}`",
+                code="unknown-unit",
+                sure=True,
             )
 
 
@@ -91,6 +104,12 @@ def _is_time(stopped: Stopped, first: int) -> bool:
 def quantity(number: str, unit: str, time: bool) -> str | None:
     """A quantity as it is written here; None where the unit is none of this kind."""
     word = unit.lower().rstrip(".")
+    if time and word in MINUTES:
+        return f"{_digits(60 * Fraction(number))}s"
+    if time and word in RATES and Fraction(number) > 0:
+        return f"{1000 / float(number):.3g}ms" if float(number) <= 1000 else None
+    if word == "b" and not time and Fraction(number).denominator > 1:
+        return f"{number}G"  # billions; there are no parts of bytes
     for short, known in (TIMES if time else SCALES).items():
         if word in known.split():
             return f"{number}{short}"
@@ -136,7 +155,7 @@ def notations(stopped: Stopped) -> Iterator[Rewrite]:
                 continue
             text = short_amount(value) if "QUANTITY" in may else _digits(value)
             if "/" in said and stopped.at(by - 1).text in ("depth", "width", "kernel"):
-                text = said.replace("/", ", ")
+                continue  # a list
             if text is None:
                 text = _digits(Fraction(round(value * 100), 100))
                 about = True
@@ -159,6 +178,12 @@ def _value(said: str) -> Fraction | None:
     if plain and re.search(r"[0-9]", plain[1]) and plain[0] != "":
         base = Fraction(plain[1].rstrip(".") or "0") if plain[1] != "." else None
         return None if base is None else base * Fraction(10) ** int(plain[2] or 0)
+    comma = re.fullmatch(r"0,([0-9]{1,6})", said)
+    if comma:
+        return Fraction(f"0.{comma[1]}")
+    power = re.fullmatch(r"([0-9]{1,4})\s*(?:\*\*|\^)\s*([0-9])", said)
+    if power:
+        return Fraction(power[1]) ** int(power[2])
     percent = re.fullmatch(r"([0-9]{1,5}(?:\.[0-9]+)?)\s*%", said)
     if percent:
         return Fraction(percent[1]) / 100
@@ -210,6 +235,8 @@ def _square(
 ) -> Iterator[Rewrite]:
     at = stopped.span(first, after)
     is_input = stopped.at(first - 1 - stopped.index).type == "INPUT"
+    if is_input and len(sizes) == 4 and sizes[0] == 1:
+        sizes = sizes[1:]  # one image
     if is_input and len(sizes) in (2, 3):
         channels, *rest = sizes if sizes[0] <= 4 or sizes[-1] > 4 else sizes[::-1]
         text, square = f"{channels} x {rest[0]}", len(set(rest)) == 1
@@ -245,7 +272,8 @@ def _square(
 def swapped(stopped: Stopped) -> Iterator[Rewrite]:
     """`limit 900M flops`."""
     index, token, name = stopped.index, stopped.token, stopped.at(1)
-    if stopped.at(-1).type == "LIMIT" and token.type in ("QUANTITY", "INT") and name.type == "NAME":
+    limited = stopped.at(-1).type == "LIMIT" or _in_limit(stopped)
+    if limited and token.type in ("QUANTITY", "INT") and name.type == "NAME":
         meant = f"{name.text} {token.text}"
         change, at = Change(index, index + 2, meant), stopped.span(index, index + 2)
         message = "a limit says first what it is on"
@@ -259,6 +287,12 @@ def swapped(stopped: Stopped) -> Iterator[Rewrite]:
         help = f"write `limit {stopped.at(-1).text} {token.text}`"
         at = stopped.at(-1).span
         yield Rewrite("limit", message, at, (change,), help, "put in `limit`", code="unknown-key")
+
+
+def _in_limit(stopped: Stopped) -> bool:
+    """Whether a further cost of a limit is read here."""
+    before = [t.type for t in stopped.tokens[max(0, stopped.index - 8) : stopped.index]]
+    return stopped.at(-1).type == "COMMA" and "LIMIT" in before and stopped.may == {"NAME"}
 
 
 def unitless(stopped: Stopped) -> Iterator[Rewrite]:
@@ -277,7 +311,8 @@ def unitless(stopped: Stopped) -> Iterator[Rewrite]:
 
 def negatives(stopped: Stopped) -> Iterator[Rewrite]:
     """`width -16`."""
-    if stopped.token.text == "-" and stopped.at(1).type in NUMBERS and "INT" in stopped.may:
+    number = stopped.at(1).type in (*NUMBERS, "QUANTITY")
+    if stopped.token.text == "-" and number and stopped.may & {"INT", "QUANTITY"}:
         first = stopped.index
         said = stopped.shown(first, first + 2)
         change = Change(first, first + 2, stopped.at(1).text)
@@ -288,7 +323,7 @@ def negatives(stopped: Stopped) -> Iterator[Rewrite]:
 
 def several(stopped: Stopped) -> Iterator[Rewrite]:
     """`stride 1, 2`, `window 2..3`: a list where one number stands."""
-    if stopped.token.text not in (",", "..") or stopped.at(-1).type != "INT":
+    if stopped.token.text not in (",", "..") or stopped.at(-1).type not in NUMBERS:
         return
     key = stopped.at(-2).text
     after = stopped.index + 1

@@ -126,10 +126,16 @@ def bare(stopped: Stopped) -> Iterator[Rewrite]:
         yield Rewrite(
             "pool", message, token.span, (Change(index, index + 1, ""),), help, "leave it out"
         )
-    if before.type == "STRIDE" and stopped.may_at(-1) >= {"NAME", "CONV"}:
+    if before.type == "STRIDE" and stopped.may_at(-1) >= {"NAME", "CONV"} and _has_ops(stopped):
         message = "an op that takes the stage's stride says `strided`"
         change = Change(index - 1, index, "strided")
         yield Rewrite("bare", message, before.span, (change,), "write `strided`", "write `strided`")
+
+
+def _has_ops(stopped: Stopped) -> bool:
+    """Whether an op stands before in the body that is read here."""
+    opened = _body_start(stopped)
+    return opened is not None and any(t.type in OPS for t in stopped.tokens[opened : stopped.index])
 
 
 def strides(stopped: Stopped) -> Iterator[Rewrite]:
@@ -174,7 +180,7 @@ def widths(stopped: Stopped) -> Iterator[Rewrite]:
     if token.type == "__ANON_0":
         line = [t.type for t in stopped.tokens[max(0, index - 6) : index]]
         ops = [kind for kind in line if kind in OPS]
-        if ops and ops[-1] != "CONV":
+        if ops and ops[-1] not in ("CONV", "LINEAR", "DROPOUT"):
             op = next(t.text for t in reversed(stopped.tokens[:index]) if t.type == ops[-1])
             for after in range(index + 2, min(index + 8, len(stopped.tokens))):
                 yield Rewrite(
@@ -243,6 +249,16 @@ def functions(stopped: Stopped) -> Iterator[Rewrite]:
             at = stopped.span(index - 1, index + 1)
             help = "write `/`; round8(...) makes a whole number of it"
             yield Rewrite("divide", "`//` is no sign here", at, (change,), help, "write `/`")
+    power = stopped.token.text == "^" or (
+        stopped.token.text == stopped.at(-1).text == "*" and stopped.touches(0)
+    )
+    first = index if stopped.token.text == "^" else index - 1
+    exponent, base = stopped.at(1), stopped.tokens[first - 1]
+    if power and exponent.text in ("2", "3") and base.type in ("NAME", "INT", "FLOAT"):
+        meant = " * ".join([base.text] * int(exponent.text))
+        at, change = stopped.span(first - 1, index + 2), Change(first - 1, index + 2, meant)
+        message = f"`{stopped.shown(first, index + 1)}` is no sign here"
+        yield Rewrite("power", message, at, (change,), f"write `{meant}`", f"write `{meant}`")
     if stopped.token.text != "(" or name.type != "NAME":
         return
     end = stopped.close(index, "(", ")")

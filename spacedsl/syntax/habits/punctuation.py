@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from spacedsl.diagnostics import suggest
 from spacedsl.syntax.habits.characters import QUOTES
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
-from spacedsl.syntax.words import fixed, keywords
+from spacedsl.syntax.words import fixed, keywords, units
 from spacedsl.text import Span
 from spacedsl.vocabulary import leaves_out
 
-LISTED = ("INT", "FLOAT", "NAME", "KERNEL", "QUANTITY", "STRING", "COMMA", "__ANON_2", "STEP")
+LISTED = ("INT", "FLOAT", "NAME", "KERNEL", "QUANTITY", "STRING", "COMMA", "__ANON_2", "STEP", "X")
 """What a list of values is made of."""
 HOLDERS = ("WIDTH", "DEPTH", "WINDOW", "STRIDE", "INPUT", "LIMIT", "LIMITS", "X", "NAME", "UNKNOWN")
 """What a list of values follows."""
@@ -105,12 +105,18 @@ def missing(stopped: Stopped) -> Iterator[Rewrite]:
     """`kernel 3 5`, `limits 15ms 20ms`: values side by side."""
     token, before, index = stopped.token, stopped.at(-1), stopped.index
     listed = ("INT", "FLOAT", "QUANTITY")
+    if token.type in listed[:2] and before.text in units() and stopped.at(1).text == before.text:
+        text = f", {token.text}{before.text}"
+        change, at = Change(index, index + 2, text), stopped.span(index, index + 2)
+        message, help = "a `,` is missing before this", f"write `{text}`"
+        yield Rewrite("missing", message, at, (change,), help, help, code="syntax")
     if token.type in listed and before.type in listed and "COMMA" in stopped.may:
         yield _missing_comma(stopped, index)
     if (
         token.type == "NAME"
         and before.type in ("NAME", *listed)
-        and {"COMMA", "RPAR"} <= stopped.may
+        and "COMMA" in stopped.may
+        and ("RPAR" in stopped.may or stopped.at(-2).type == "RULES")
     ):
         yield _missing_comma(stopped, index)
     amount = ("QUANTITY", "INT")
@@ -286,19 +292,22 @@ def unclosed(stopped: Stopped) -> Iterator[Rewrite]:
 
 def unquoted(stopped: Stopped) -> Iterator[Rewrite]:
     """A text without quotes: `use std/blocks.space`, `device my phone`."""
-    index = stopped.index
-    if "STRING" not in stopped.may or stopped.token.type in ("STRING", "RBRACE", "$END"):
+    before = -1 if stopped.at(-1).type == "NAME" and stopped.touches(0) else 0
+    index, first = stopped.index + before, stopped.at(before)
+    if "STRING" not in stopped.may_at(before) or first.type in ("STRING", "RBRACE", "$END"):
         return
-    key = stopped.at(-1).type in keywords() and not stopped.is_first(0)
-    if not key or stopped.at(1).type == "STRING" or stopped.token.type == "QUANTITY":
+    key = stopped.at(before - 1)
+    if key.type not in keywords() or stopped.is_first(before):
+        return
+    if stopped.at(before + 1).type == "STRING" or first.type == "QUANTITY":
         return
     ends = [index + 1]
     while ends[-1] < stopped.line_end(index) and _goes_on(stopped, ends[-1]):
         ends.append(ends[-1] + 1)
     text = stopped.shown(index, ends[-1]).strip("<>:= ")
-    if stopped.at(-1).type == "USE" and not text.endswith(".space"):
+    if key.type == "USE" and not text.endswith(".space"):
         text = text.replace(".", "/").rstrip(";") + ".space"
-    word = stopped.at(-1).text
+    word = key.text
     yield Rewrite(
         "unquoted",
         f"`{word}` takes a text in quotes",

@@ -14,10 +14,20 @@ TO = ("to", "through", "until", "till", "thru", "-", "~", ":", "...")
 BY = ("by", "in", "steps", "stepsize", "increment", "per", "every")
 N = r"([0-9]+(?:\.[0-9]+)?)"
 BETWEEN = rf"{N}\s*(?:-|~|:|\.\.\.|\.\.=|\bto\b|\bthrough\b|\bthru\b|\buntil\b|\btill\b)\s*{N}"
-STEP = (
-    rf"\s*(?::|\.\.|;|@|/|,?\s*(?:by|in steps of|steps|step\s*=|step:?|increment|every|\+))\s*{N}"
-)
+_WORDS = r"by|in steps of|steps|step\s*=|step:?|step_?size\s*=?|increment|every|\+"
+STEP = rf"\s*(?::|\.\.|;|@|/|,?\s*(?:{_WORDS}))\s*{N}"
 SPAN = re.compile(rf"(?:from\s+)?(?:{BETWEEN}(?:{STEP})?|{N}\s*\.\.\s*{N}{STEP})(?![\w.])")
+_LOW, _HIGH = r"min(?:imum)?\s*[=: ]\s*", r"max(?:imum)?\s*[=: ]\s*"
+_BY = rf"(?:\s*,?\s*(?:step|by)\s*[=:]?\s*{N})?"
+LIMITED = [
+    re.compile(rf"{_LOW}{N}\s*,?\s*{_HIGH}{N}{_BY}(?![\w.])"),
+    re.compile(rf"[{{(\[]\s*{_LOW}{N}\s*,?\s*{_HIGH}{N}{_BY}\s*[)\]}}]"),
+    re.compile(rf"between\s+{N}\s+and\s+{N}{_BY}(?![\w.])"),
+    re.compile(rf"{N}\s*<=?\s*\w+\s*<=?\s*{N}()(?![\w.])"),
+]
+"""Two ends and a step, in other words."""
+DOTTED = re.compile(rf"{N}\s*,\s*(?:{N}\s*,\s*)?\.\.\.?\s*,\s*{N}(?![\w.])")
+SLASHED = re.compile(rf"{N}(?:\s*/\s*{N})+(?![\w.])")
 CALL = re.compile(
     r"(?:list\s*\(\s*)?(?:np\.|numpy\.)?a?range\s*\(\s*([0-9]+)(?:\s*,\s*([0-9]+))?(?:\s*,\s*([0-9]+))?\s*\)\s*\)?"
 )
@@ -35,8 +45,9 @@ def between(stopped: Stopped) -> Iterator[Rewrite]:
         text = stopped.source.text
         line = text[start : min(start + 80, (text.find("\n", start) + 1 or len(text) + 1) - 1)]
         line = line.translate(DASHES)
-        found = CALL.match(line) or SPAN.match(line)
-        if not found:
+        found, meant = _meant(line)
+        halves = found is not None and found.re is SLASHED and found[0].count("/") == 1
+        if not found or (halves and stopped.at(by - 1).text not in ("depth", "width", "kernel")):
             continue
         after = first
         while (
@@ -44,7 +55,6 @@ def between(stopped: Stopped) -> Iterator[Rewrite]:
             and stopped.tokens[after].span.end <= start + found.end()
         ):
             after += 1
-        meant = _call(found) if found.re is CALL else _span(found)
         if meant is not None and after > stopped.index:
             said = found[0].strip()
             note = ", both ends included" if found.re is CALL else ""
@@ -56,6 +66,24 @@ def between(stopped: Stopped) -> Iterator[Rewrite]:
                 f"write `{meant}`{note}",
                 f"write `{meant}`",
             )
+
+
+def _meant(line: str) -> tuple[re.Match[str] | None, str | None]:
+    """What a line begins with, and how it is written here."""
+    if found := CALL.match(line):
+        return found, _call(found)
+    if found := DOTTED.match(line):
+        first, second, last = found.groups()
+        step = Fraction(second) - Fraction(first) if second else Fraction(1)
+        return found, f"{first}..{last}" + (f" step {float(step):g}" if step != 1 else "")
+    for pattern in LIMITED:
+        if found := pattern.match(line):
+            low, high, step = found.groups()
+            return found, f"{low}..{high}" + (f" step {step}" if step else "")
+    if found := SPAN.match(line):
+        return found, _span(found)
+    found = SLASHED.match(line)
+    return found, re.sub(r"\s*/\s*", ", ", found[0]) if found else None
 
 
 def _span(found: re.Match[str]) -> str | None:
@@ -80,6 +108,11 @@ def _call(found: re.Match[str]) -> str | None:
 
 def dots(stopped: Stopped) -> Iterator[Rewrite]:
     """`32...64`, `32. .64`."""
+    index, first = stopped.index, stopped.at(1)
+    if stopped.token.text == ".." and first.type == "INT" and "INT" in stopped.may:
+        change, at = Change(index, index + 2, f"1..{first.text}"), stopped.span(index, index + 2)
+        help = f"a range has two ends: write `1..{first.text}`"
+        yield Rewrite("open", "a range without its first end", at, (change,), help, help[22:])
     if stopped.token.text == "." and stopped.at(-1).text == "..":
         change = Change(stopped.index, stopped.index + 1, "")
         at = stopped.span(stopped.index - 1, stopped.index + 1)

@@ -1,0 +1,156 @@
+"""Ranges of latencies and costs, and words between a key and its number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+
+from spacedsl.syntax.rewrite import Change, Rewrite, Stopped
+
+FILLERS = """
+max maximum most at atmost up upto to less than under below latency latencies of is in size rate p
+prob probability out outputs out_features features classes table file named name about total
+exactly equal equals rgb
+"""
+"""What stands between a key and its number or text elsewhere, and says nothing more here."""
+
+MOST_LIMITS = 8
+
+_N = r"([0-9]+(?:\.[0-9]+)?)\s*(us|ms|s|K|M|G)?"
+_RANGE = re.compile(
+    rf"{_N}\s*(?:\.\.\.?|-|~|:|/|\||\bto\b)\s*{_N}(?:\s*(?:step|by|:)\s*{_N})?(?![\w.])"
+)
+
+
+def spans(stopped: Stopped) -> Iterator[Rewrite]:
+    """`limits 15ms..25ms`, `limits 15ms/25ms`, `limit flops 100M..900M`: a range of amounts."""
+    for by in (-3, -2, -1, 0):
+        first = stopped.index + by
+        if first not in stopped.runs or "QUANTITY" not in stopped.may_at(by):
+            continue
+        start = stopped.tokens[first].span.start
+        line = stopped.source.text[start : start + 80].partition("\n")[0]
+        found = _RANGE.match(line)
+        if found is None:
+            continue
+        after = first
+        while stopped.tokens[after].span.end <= start + found.end() and after < stopped.index + 8:
+            after += 1
+        latencies = any(t.type == "LIMITS" for t in stopped.tokens[max(0, first - 24) : first])
+        meant = _listed(found) if latencies else f"{found[3]}{found[4] or ''}"
+        said, at = found[0].strip(), stopped.span(first, after)
+        message = (
+            f"`{said}` is a range, but limits are single latencies"
+            if latencies
+            else f"`{said}` is a range, but a limit is the most that is allowed"
+        )
+        change, title = Change(first, after, meant), f"write `{meant}`"
+        yield Rewrite("limits", message, at, (change,), title, title)
+
+
+def _listed(found: re.Match[str]) -> str:
+    """The latencies that a range of them means: its ends, or all of its steps."""
+    low, one, high, other, step, third = found.groups()
+    unit = one or other or third or "ms"
+    ends = [Fraction(low), Fraction(high)]
+    stride = Fraction(step) if step else Fraction(0)
+    if stride > 0 and (ends[1] - ends[0]) / stride < MOST_LIMITS:
+        count = int((ends[1] - ends[0]) // stride) + 1
+        ends = [ends[0] + n * stride for n in range(count)]
+    return ", ".join(f"{float(end):g}{unit}" for end in ends)
+
+
+def fillers(stopped: Stopped) -> Iterator[Rewrite]:
+    """`limits max 15ms`, `dropout p=0.2`, `linear out 10`, `latency table "onnxw"`."""
+    for by in (-2, -1, 0):
+        first = after = stopped.index + by
+        if first not in stopped.runs or stopped.is_first(by):
+            continue
+        tokens = stopped.tokens
+        while after < len(tokens) - 1 and tokens[after].text.lower() in FILLERS.split():
+            after += 1
+        words = after - first
+        while words and after < len(tokens) - 1 and tokens[after].text in ("=", ":", "<", ">"):
+            after += 1
+        value = tokens[after]
+        wanted = value.type in ("INT", "FLOAT", "QUANTITY", "STRING") or value.text in ("[", "(")
+        if not words or not wanted or after < stopped.index:
+            continue
+        said, key = stopped.shown(first, after), tokens[first - 1].text
+        change = Change(first, after, "")
+        arrow = tokens[first - 1].type == "LINEAR"
+        if arrow:
+            change = Change(first, after, "->")
+        meant = f"{key} {'-> ' if arrow else ''}{value.text}"
+        yield Rewrite(
+            "filler",
+            f"`{said}` does not stand between `{key}` and what it takes",
+            stopped.span(first, after),
+            (change,),
+            f"write `{meant}`",
+            f"write `{meant}`" if arrow else "leave it out",
+        )
+
+
+def types(stopped: Stopped) -> Iterator[Rewrite]:
+    """`types u8, s8`, `types 8bit`: data types in several words."""
+    before = [t.type for t in stopped.tokens[max(0, stopped.index - 2) : stopped.index]]
+    if "TYPES" not in before:
+        return
+    first = stopped.index - before[::-1].index("TYPES")
+    after = stopped.line_end(first)
+    while after > first + 1 and stopped.tokens[after - 1].text in ("}", "{"):
+        after -= 1
+    said = stopped.shown(first, after)
+    if re.fullmatch(r"[uU]?(int)?\s*8\W*([a-zA-Z]*\W*8?|bits?)", said):
+        change = Change(first, after, "u8s8")
+        message = f"`{said}` says no data types here"
+        help = "write `u8s8`: uint8 activations, int8 weights"
+        yield Rewrite("types", message, stopped.span(first, after), (change,), help, "write `u8s8`")
+
+
+def texts(stopped: Stopped) -> Iterator[Rewrite]:
+    """`device "phone", "LiteRT"`; `runtime "litert" 2.1`, `runtime litert 2.1`."""
+    index, token = stopped.index, stopped.token
+    last = stopped.at(-1)
+    if token.text == "," and last.type == stopped.at(1).type == "STRING":
+        whole = f'"{last.text[1:-1]}, {stopped.at(1).text[1:-1]}"'
+        key = stopped.at(-2).text
+        change, at = Change(index - 1, index + 2, whole), stopped.span(index - 1, index + 2)
+        message = f"`{key}` takes one text"
+        yield Rewrite("texts", message, at, (change,), f"write `{key} {whole}`", "make them one")
+    version = re.compile(r"v?([0-9]+(?:\.[0-9]+)*)$")
+    if last.type == "STRING" and stopped.at(-2).type == "RUNTIME" and "STRING" in stopped.may:
+        after = index
+        while after < stopped.line_end(index) and stopped.tokens[after].text not in "{}":
+            after += 1
+        found = version.match(stopped.shown(index, after)) if after > index else None
+        if found:
+            text = f'"{found[1]}"'
+            change, at = Change(index, after, text), stopped.span(index, after)
+            message = "a runtime's version stands in quotes"
+            yield Rewrite("version", message, at, (change,), f"write `{text}`", "put it in quotes")
+    if last.type == "RUNTIME" and token.type == "NAME":
+        after = stopped.line_end(index)
+        name, _, number = stopped.shown(index, after).partition(" ")
+        found = version.match(number)
+        if found:
+            text = f'"{name}" "{found[1]}"'
+            change, at = Change(index, after, text), stopped.span(index, after)
+            message = "`runtime` takes texts in quotes"
+            help = f"write `runtime {text}`"
+            yield Rewrite("version", message, at, (change,), help, "put them in quotes")
+
+
+def sources(stopped: Stopped) -> Iterator[Rewrite]:
+    """`profile` alone, for `latency profile`."""
+    token, index = stopped.token, stopped.index
+    named = token.text.lower() in ("profile", "profiled", "measure", "measured")
+    if named and "LATENCY" in stopped.may and stopped.is_first(0):
+        change, help = Change(index, index + 1, "latency profile"), "write `latency profile`"
+        message = f"unknown key `{token.text}`"
+        yield Rewrite("source", message, token.span, (change,), help, help, code="unknown-key")
+
+
+HABITS = (spans, types, texts, sources, fillers)

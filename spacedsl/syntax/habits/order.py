@@ -1,0 +1,189 @@
+"""Words in another order than here, and names with signs in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from spacedsl.diagnostics import suggest
+from spacedsl.syntax.machine import reach
+from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
+from spacedsl.syntax.words import keywords
+from spacedsl.text import Span
+from spacedsl.vocabulary import bare, synonyms
+
+VALUES = ("INT", "FLOAT", "QUANTITY", "KERNEL", "STRING")
+ARROW = "__ANON_0"
+WIDTHS = ("out", "width", "channels", "filters", "out_channels", "cout", "outputs")
+MODULES = ("nn", "tf", "F", "torch", "keras", "layers", "K", "functional", "optional")
+OPENS = {"[": "]", "(": ")"}
+
+
+def swapped(stopped: Stopped) -> Iterator[Rewrite]:
+    """`4 threads`, `1x1 conv`: a value before its key."""
+    token, key, index = stopped.token, stopped.at(1), stopped.index
+    if token.type not in VALUES or key.type not in keywords() or stopped.is_first(1):
+        return
+    if reach(stopped.runs[index], [key.type, token.type]) == 2:
+        meant = f"{key.text} {token.text}"
+        change, at = Change(index, index + 2, meant), stopped.span(index, index + 2)
+        message = f"`{token.text}` stands before `{key.text}`"
+        help = f"a key stands before what it takes: write `{meant}`"
+        yield Rewrite("swapped-key", message, at, (change,), help, f"write `{meant}`")
+
+
+def late_width(stopped: Stopped) -> Iterator[Rewrite]:
+    """`conv 1x1 relu -> 32`, `conv 1x1 out=32 relu`, `conv 1x1(32)`, `conv 1x1 width 32 relu`."""
+    index, tokens = stopped.index, stopped.tokens
+    if stopped.token.type == ARROW:
+        first = index
+        while first - 1 in stopped.runs and tokens[first - 1].type == "NAME":
+            first -= 1
+        words = stopped.shown(first, index)
+        after = index + 2
+        if first < index and ARROW in stopped.may_at(first - index) and after < len(tokens):
+            to = stopped.shown(index, after)
+            meant = f"{to} {words}"
+            change, at = Change(first, after, meant), stopped.span(index, after)
+            message = f"`{to}` stands right behind the kernel"
+            puts = (Put(stopped.span(first, after), meant),)
+            title = f"write `{meant}`"
+            yield Rewrite("late-width", message, at, (change,), title, title, puts)
+    for by in (-2, -1, 0):
+        first = index + by
+        if first not in stopped.runs or ARROW not in stopped.may_at(by):
+            continue
+        line = stopped.shown(first, stopped.line_end(first))
+        found = re.match(rf"(?:(?:{'|'.join(WIDTHS)})\s*[=: ]\s*|\(\s*)([0-9]+)\s*\)?", line)
+        if found is None:
+            continue
+        after = first
+        while tokens[after].span.start < tokens[first].span.start + len(found[0].rstrip()):
+            after += 1
+        if after > index or (after == index and by == -2):
+            meant = f"-> {found[1]}"
+            change, at = Change(first, after, meant), stopped.span(first, after)
+            message = f"`{found[0].strip()}` is no word of an op"
+            help = f"the width that an op goes to has an arrow: `{meant}`"
+            yield Rewrite("width", message, at, (change,), help, f"write `{meant}`")
+
+
+def extra_signs(stopped: Stopped) -> Iterator[Rewrite]:
+    """`-> 32 -> relu`, `bn+relu`, `- mbv2`, `strided=true`, `8 -> 64`, `linear > 10`, `nn.ReLU`."""
+    token, index, tokens = stopped.token, stopped.index, stopped.tokens
+    if token.type in (ARROW, "PLUS") and stopped.at(1).type == "NAME" and not stopped.is_first(0):
+        message = f"`{token.text}` does not stand before `{stopped.at(1).text}`"
+        help = "what an op says stands side by side"
+        yield _left_out(stopped, index, index + 1, message, help)
+    if token.text in ("-", "*", "+", "@") and (stopped.is_first(0) or stopped.at(-1).text == "{"):
+        message = f"`{token.text}` does not stand before `{stopped.at(1).text}`"
+        yield _left_out(stopped, index, index + 1, message, "leave it out")
+    if token.text in ("=", ":") and stopped.at(1).text.lower() in ("true", "yes", "on"):
+        word, said = stopped.at(-1).text, stopped.shown(index, index + 2)
+        message = f"`{said}` does not stand here: `{word}` says it alone"
+        yield _left_out(stopped, index, index + 2, message, f"write `{word}`")
+    if token.type == "INT" and stopped.at(1).type == ARROW and stopped.at(2).type == "INT":
+        message = f"`{token.text}` does not stand before `->`"
+        help = "an op takes the channels that come; only the width it goes to is said"
+        yield _left_out(stopped, index, index + 1, message, help)
+    if token.text == ">" and ARROW in stopped.may:
+        change = Change(index, index + 1, "->")
+        yield Rewrite("arrow", "`>` is no arrow", token.span, (change,), "write `->`", "write `->`")
+    if token.type == ARROW and stopped.at(-1).type == "DROPOUT":
+        message = "`dropout` keeps the number of channels and takes no `->`"
+        yield _left_out(stopped, index, index + 1, message, f"write `dropout {stopped.at(1).text}`")
+    if token.text == "." and stopped.at(-1).text in MODULES and stopped.at(1).type == "NAME":
+        first = index - 1
+        while first - 1 in stopped.runs and tokens[first - 1].text in (".", *MODULES):
+            first -= 1
+        said, word = stopped.shown(first, index + 2), stopped.at(1).text
+        name = next(iter(synonyms(word)), bare(word))
+        change, at = Change(first, index + 2, name), stopped.span(first, index + 2)
+        message, help = f"`{said}` is no word of the language", f"write `{name}`"
+        yield Rewrite("module", message, at, (change,), help, help)
+
+
+def _left_out(stopped: Stopped, first: int, after: int, message: str, help: str) -> Rewrite:
+    change, at = Change(first, after, ""), stopped.span(first, after)
+    return Rewrite(f"extra {message}", message, at, (change,), help, "leave it out")
+
+
+def names(stopped: Stopped) -> Iterator[Rewrite]:
+    """`stage[0] {`, `stage(0) {`, `stage.0 {`, `0 {`; `space my space {`; `hyper space mine {`."""
+    token, before, index = stopped.token, stopped.at(-1), stopped.index
+    number, end = stopped.at(1), stopped.at(2)
+    if before.type == "NAME" and number.type == "INT":
+        closed = OPENS.get(token.text) == end.text
+        if closed or token.text in (".", "_", "-"):
+            after = index + 2 + closed
+            yield _named(stopped, index - 1, after, f"{before.text}{number.text}")
+    if token.type == "INT" and number.text == "{" and "ELASTIC" in stopped.may:
+        yield _named(stopped, index, index + 1, f"stage{token.text}")
+    if token.text.lower() == "hyper" and number.text == "space":
+        message, help = "`hyper space` is one word", "write `hyperspace`"
+        change, at = Change(index, index + 2, "hyperspace"), stopped.span(index, index + 2)
+        yield Rewrite("hyper", message, at, (change,), help, help)
+    declares = stopped.at(-2).type in ("HYPERSPACE", "__ANON_1", "TARGET", "BLOCK", "MODEL")
+    if declares and before.type == "NAME" and stopped.may <= {"OF", "LBRACE", "LPAR"}:
+        words = [before.text]
+        after = index
+        while stopped.tokens[after].text.isidentifier() and len(words) < 6:
+            words.append(stopped.tokens[after].text)
+            after += 1
+        if len(words) > 1 and token.type != "OF" and stopped.tokens[after].text in ("{", "("):
+            yield _named(stopped, index - 1, after, "-".join(words))
+    if token.type == "OF" and stopped.at(-2).type in ("TARGET", "BLOCK"):
+        what = stopped.at(-2).text
+        at, change = stopped.span(index, index + 2), Change(index, index + 2, "")
+        message = f"a {what} is of nothing: only spaces and models are"
+        yield Rewrite("of", message, at, (change,), "leave it out", "leave it out")
+
+
+def _named(stopped: Stopped, first: int, after: int, name: str) -> Rewrite:
+    said = stopped.shown(first, after)
+    message, help = f"`{said}` is no name", f"write `{name}`"
+    change, at = Change(first, after, name), stopped.span(first, after)
+    return Rewrite("name", message, at, (change,), help, help)
+
+
+def braces(stopped: Stopped) -> Iterator[Rewrite]:
+    """`mbv2 kernel 3, 5  expand 4`: a block's parameters without braces."""
+    index, tokens = stopped.index, stopped.tokens
+    block = stopped.at(-2)
+    if stopped.token.type not in VALUES or stopped.at(-1).type != block.type or "X" in stopped.may:
+        return
+    if block.type != "NAME" or "LBRACE" not in stopped.may or "LBRACE" not in stopped.may_at(-1):
+        return
+    keys = [word for kind, word in keywords().items() if kind in stopped.may_at(-1)]
+    if suggest(stopped.at(-1).text, keys) is not None:
+        return
+    after = index
+    listed = ("NAME", "COMMA", "STEP", *VALUES)
+    while tokens[after].type in listed or tokens[after].text == "..":
+        after += 1
+        if "\n" in stopped.between(after - 1, after):
+            break
+    said = stopped.shown(index - 1, after)
+    start, end = tokens[index - 1].span.start, tokens[after - 1].span.end
+    message = f"the parameters of `{block.text}` stand in `{{` and `}}`"
+    puts = (Put(Span(start, start), "{ "), Put(Span(end, end), " }"))
+    change = Change(index - 1, after, f"{{ {said} }}")
+    help = f"write `{block.text} {{ {said} }}`"
+    title, at = "put them in braces", stopped.span(index - 1, after)
+    yield Rewrite("unbraced", message, at, (change,), help, title, puts)
+
+
+def elastic(stopped: Stopped) -> Iterator[Rewrite]:
+    """`stage1: elastic {`, `stage1 (elastic) {`."""
+    index, tokens = stopped.index, stopped.tokens
+    found = [t.text for t in tokens[index : index + 4]]
+    for signs in ([":", "elastic"], ["=", "elastic"], ["(", "elastic", ")"], ["[", "elastic", "]"]):
+        if found[: len(signs)] == signs and stopped.at(-1).type == "NAME":
+            after = index + len(signs)
+            text = f"elastic {stopped.at(-1).text}"
+            change, at = Change(index - 1, after, text), stopped.span(index, after)
+            message, help = "`elastic` stands before the stage's name", f"write `{text}`"
+            yield Rewrite("elastic", message, at, (change,), help, help)
+
+
+HABITS = (swapped, late_width, extra_signs, names, braces, elastic)
