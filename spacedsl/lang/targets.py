@@ -129,7 +129,7 @@ def _anchor(node: Node | None, report: Report) -> Anchor | None:
     return Anchor(model=node.token("NAME").text, ms=_limit(node.token("QUANTITY"), report))
 
 
-def _limits(tokens: list[Token], report: Report) -> list[float]:
+def _limits(tokens: tuple[Token, ...], report: Report) -> list[float]:
     found: list[float] = []
     for number, token in enumerate(tokens):
         limit = _limit(token, report)

@@ -74,8 +74,8 @@ def _meant(line: str) -> tuple[re.Match[str] | None, str | None]:
         return found, _call(found)
     if found := DOTTED.match(line):
         first, second, last = found.groups()
-        step = Fraction(second) - Fraction(first) if second else Fraction(1)
-        return found, f"{first}..{last}" + (f" step {float(step):g}" if step != 1 else "")
+        apart = Fraction(second) - Fraction(first) if second else Fraction(1)
+        return found, f"{first}..{last}" + (f" step {float(apart):g}" if apart != 1 else "")
     for pattern in LIMITED:
         if found := pattern.match(line):
             low, high, step = found.groups()
