@@ -91,12 +91,7 @@ def optimum(
         message = "an optimum is of the definition best or qt"
         raise fault("bad-option", message, "leave --definition out, or say --definition qt")
     by_best = definition is Definition.best
-    if out is not None:
-        check_writable(out)
-    if journal is not None:
-        check_writable(journal)
-    if resume and journal is None:
-        raise fault("no-journal", "there is no journal to resume from", "say --journal FILE")
+    _check_files(out, journal, resume=resume)
     space = api.load_space(hyper)
     devices = ready_targets(targets, space, limits)
     request = Request(
@@ -264,6 +259,13 @@ def _by_target(result: QTScore | CombinedScore) -> list[str]:
         return []
     listed = ", ".join(f"{name} {part.score:.6f}" for name, part in result.parts)
     return [f"  {result.combine.value} of {len(result.parts)} targets: {listed}"]
+
+
+def _check_files(out: Path | None, journal: Path | None, *, resume: bool) -> None:
+    for path in filter(None, (out, journal)):
+        check_writable(path)
+    if resume and journal is None:
+        raise fault("no-journal", "there is no journal to resume from", "say --journal FILE")
 
 
 def _comments(found: Optimum, scorers: Mapping[str, Scorer]) -> list[str]:
