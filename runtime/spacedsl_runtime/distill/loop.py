@@ -1,9 +1,9 @@
 """Block-wise distillation of one (elastic stage, block type): in FP32, then LSQ+.
 
 Sandwich rule with four paths: the largest, the smallest and two random sub-stages of one resolution
-imitate the teacher's map after the stage, given its map before (SpaceEvo, Sec. 4.2). The map that is
-imitated is of the greatest resolution, so that losses say what a smaller image loses; the authors'
-is of the sub-stage's own. Nothing of one job is seen by another."""
+imitate the teacher's map after the stage, given its map before (SpaceEvo, Sec. 4.2). The map that
+is imitated is of the greatest resolution, so that losses say what a smaller image loses; the
+authors' is of the sub-stage's own. Nothing of one job is seen by another."""
 
 from __future__ import annotations
 
