@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from spacedsl.compiler.integer_model import load_model
 from spacedsl.compiler.stamp import IMAGE, LOGITS
+from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.ir.sampling import largest, smallest
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
@@ -40,7 +41,6 @@ from tests.runtime.parity import (
     extracted,
     int8_json,
 )
-from tests.runtime.support import plan_json
 from tests.support import page_of
 from tests.test_cli import run
 from tests.tflite_support import channels_last
@@ -103,7 +103,7 @@ def checkpoint(
 ) -> Path:
     """FP32 for 60 steps, then QAT for 25; the last 500 images are not seen."""
     torch.manual_seed(0)
-    supernet = load_supernet(plan_json(space, VNNI))
+    supernet = load_supernet(supernet_plan(space, VNNI))
     x, y = data[0][:-500], data[1][:-500]
     train(supernet, [{"params": list(supernet.parameters())}], (x, y), 60)
     qat = QatSupernet(supernet)
@@ -122,7 +122,7 @@ def test_a_trained_network_is_deployed_without_a_difference(
 ) -> None:
     """A checkpoint and a model's page to files that both runtimes run, by the user's way."""
     model: Subnet = choose(space)
-    qat = QatSupernet(load_supernet(plan_json(space, VNNI), seed=9)).eval()
+    qat = QatSupernet(load_supernet(supernet_plan(space, VNNI), seed=9)).eval()
     load_checkpoint(checkpoint, qat)
     net = recalibrate(extracted(qat, model), [data[0][:256], data[0][256:512]])
     weights, page, out = (tmp_path / name for name in ("w.npz", "m.space", "m.onnx"))

@@ -10,13 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from spacedsl.ir.subnet import Subnet
+from spacedsl.passes.program import Layer
 from spacedsl_runtime.elastic.functional import channels_last
 from spacedsl_runtime.elastic.modules import ElasticConv, ElasticLinear
 from spacedsl_runtime.elastic.supernet import check_images
-from spacedsl_runtime.program import Layer
 from spacedsl_runtime.quant.int8 import Int8Graph, place_of
 from spacedsl_runtime.quant.modules import Quantised, Tap, Weighted
-from spacedsl_runtime.subnet import Subnet
 
 if TYPE_CHECKING:
     from spacedsl_runtime.elastic.supernet import ElasticStages
