@@ -4,7 +4,7 @@
     python benchmarks/lowering.py --runtime litert
 
 On LiteRT the third is the same network's INT8 file on ONNX Runtime. All three run interleaved, one
-thread, batch 1 (see spacedsl/targets/measure.py). `--clock cpu` counts the thread's own processor
+thread, batch 1 (see spacedsl/hosts/measure.py). `--clock cpu` counts the thread's own processor
 time, which other processes disturb less than the wall's; ratios of the two clocks agree on an idle
 machine. Weights are random, which speed does not depend on."""
 
@@ -31,13 +31,14 @@ from spacedsl.compiler.export import (
     seeded,
 )
 from spacedsl.compiler.stamp import IMAGE
+from spacedsl.hosts.host import HERE
+from spacedsl.hosts.measure import Estimate, Run, by, interleave
 from spacedsl.ir.sampling import smallest
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.page import library
-from spacedsl.targets.machine import this_machine
-from spacedsl.targets.measure import Estimate, Run, interleave
-from spacedsl.targets.runners import FORMATS, runner
+from spacedsl.runtimes.machine import this_machine
+from spacedsl.runtimes.table import BUILT_IN
 
 HAND_MADE = (
     "mobilenetv2-w1", "mobilenetv3-large-w1", "resnet-50", "efficientnetv2-s", "attentivenas-a0",
@@ -94,19 +95,19 @@ def subjects(net: Seeded, runtime: str) -> list[tuple[str, Run]]:
     """What is measured: INT8, FP32, and something else to compare with."""
     if runtime == "litert":
         return [
-            ("INT8", runner(int8_tflite(net), "litert")),
-            ("FP32", runner(fp32_tflite(net), "litert")),
-            ("ONNX", runner(int8_onnx(net), "onnxruntime")),
+            ("INT8", HERE.open(BUILT_IN["litert"], int8_tflite(net), 1)),
+            ("FP32", HERE.open(BUILT_IN["litert"], fp32_tflite(net), 1)),
+            ("ONNX", HERE.open(BUILT_IN["onnxruntime"], int8_onnx(net), 1)),
         ]
     fp32 = fp32_onnx(net)
     files = {"INT8": int8_onnx(net), "FP32": fp32, "static": static_onnx(net, fp32)}
-    return [(name, runner(data, "onnxruntime")) for name, data in files.items()]
+    return [(name, HERE.open(BUILT_IN["onnxruntime"], data, 1)) for name, data in files.items()]
 
 
 def measure(name: str, runtime: str, seconds: float, clock: str) -> dict[str, Any]:
     """Times in milliseconds and ratios of one model."""
     named = subjects(seeded(model_of(name), 0), runtime)
-    timing = interleave([run for _, run in named], seconds, clock=CLOCKS[clock])
+    timing = interleave([run for _, run in named], seconds, take=by(CLOCKS[clock]))
     labels = [label for label, _ in named]
     ratios = {
         f"{labels[a]} over {labels[b]}": timing.ratio(a, b).to_json()
@@ -140,7 +141,7 @@ def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--models", nargs="*", default=[*published(), *HAND_MADE])
-    parser.add_argument("--runtime", choices=sorted(FORMATS), default="onnxruntime")
+    parser.add_argument("--runtime", choices=("litert", "onnxruntime"), default="onnxruntime")
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--clock", choices=sorted(CLOCKS), default="wall")
     parser.add_argument("--json", type=Path)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from onnxruntime import InferenceSession
 
 from spacedsl.compiler.export import Seeded, integer_model, seeded
 from spacedsl.compiler.integer_model import IntegerModel
@@ -16,11 +17,12 @@ from spacedsl.compiler.onnx_build import check
 from spacedsl.compiler.onnx_int8 import emit_int8
 from spacedsl.compiler.reference import run_node
 from spacedsl.compiler.stamp import IMAGE
+from spacedsl.hosts.host import options_here
 from spacedsl.ir.block import Block
 from spacedsl.ir.sampling import largest
 from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet
-from spacedsl.targets.ort import open_session
+from spacedsl.runtimes import onnxruntime
 from tests.laws.strategies import head, stem
 from tests.support import PAGES, SPACES, library_page, page_id
 
@@ -43,6 +45,11 @@ MOVES = {"Transpose", "Flatten", "Reshape", "SpaceToDepth"}
 
 VALUES: dict[str, float] = {"kernel": 5, "expand": 2, "mid": 24}
 """Values of block parameters in tests; others are 1."""
+
+
+def open_session(model: bytes | Path, optimised: Path | None = None) -> InferenceSession:
+    """A session as commands open it here."""
+    return onnxruntime.open_session(model, 1, options_here("onnxruntime"), optimised=optimised)
 
 
 @lru_cache(maxsize=1)

@@ -15,11 +15,12 @@ from spacedsl import api
 from spacedsl.analysis import analyse
 from spacedsl.analysis.cases import Part, cases_of
 from spacedsl.analysis.measured import Pair, measure_part, opener
+from spacedsl.hosts.host import HERE
+from spacedsl.hosts.measure import CLOCKS, Run, by
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.bind import layers, subnet_sites
 from spacedsl.passes.kernels import Kernel, kernels
 from spacedsl.targets.features import work_of
-from spacedsl.targets.measure import CLOCKS, Run
 from tests.test_cli import run, run_json
 
 RATES = {"conv-bn-relu": (4e-9, 1e-8), "dwconv-bn-relu": (1e-7, 5e-8), "hswish": (4e-7, 1e-7)}
@@ -64,7 +65,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> MadeUp:
     """The machine at hand is the made-up one."""
     made = MadeUp()
     monkeypatch.setitem(CLOCKS, "cpu", made.clock)
-    monkeypatch.setattr(analyse, "opener", lambda target: made.open)
+    monkeypatch.setattr(analyse, "opener", lambda target, host: made.open)
     return made
 
 
@@ -99,12 +100,12 @@ def test_the_figures_are_those_of_the_device(device: MadeUp, tmp_path: Path) -> 
     assert "cpu dislikes" in (out / "report.txt").read_text()
 
 
-def test_a_figure_that_is_not_known_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_figure_that_is_not_known_is_marked() -> None:
     noisy = MadeUp(noise=0.5)
-    monkeypatch.setitem(CLOCKS, "cpu", noisy.clock)
     cases = [c for c in cases_of(Part.operators) if c.name in ("hswish", "se") and c.size == 14]
     seen: list[float] = []
-    found = measure_part(cases, noisy.open, "cpu", 0.2, lambda part, share: seen.append(share))
+    take = by(noisy.clock)
+    found = measure_part(cases, noisy.open, take, 0.2, lambda part, share: seen.append(share))
     assert {row.status for row in found.rows} == {"noisy"}
     assert seen[-1] == 1.0
 
@@ -142,9 +143,9 @@ def test_devices_contradict_where_one_gains_and_the_other_loses(tmp_path: Path) 
     assert found[0]["ratio"] == "1.25"
 
 
-@pytest.mark.parametrize("name", ["cpu", "litert"])
+@pytest.mark.parametrize("name", ["cpu", "litert", "openvino"])
 def test_networks_run_in_both_precisions(name: str) -> None:
-    opened = opener(api.load_target(name))
+    opened = opener(api.load_target(name), HERE)
     for case in cases_of(Part.operators)[-2:]:
         for once in opened(case.subnet):
             once()

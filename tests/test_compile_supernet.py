@@ -22,7 +22,7 @@ from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
-from spacedsl.targets.rules import ONNXRUNTIME
+from spacedsl.runtimes.table import ONNXRUNTIME
 from tests.runtime.support import ONE_SPACES, SPACES
 from tests.support import library_model, library_space, page_of
 
@@ -55,7 +55,9 @@ def test_one_plan_in_full() -> None:
 def test_an_activation_that_a_target_lacks_is_found_when_compiling(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    lacking = ONNXRUNTIME.model_copy(update={"acts": (("relu", "saturate"), ("relu6", "saturate"))})
+    lacking = ONNXRUNTIME.rules.model_copy(
+        update={"acts": (("relu", "saturate"), ("relu6", "saturate"))}
+    )
     monkeypatch.setattr("spacedsl.compiler.supernet.rules_of", lambda target: lacking)
     with pytest.raises(SpaceError, match="onnxruntime has no 8-bit form of the activation swish"):
         supernet_plan(library_space("tiny-a"), load_target("vnni"))

@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import spacedsl.targets.measure as measuring
+import spacedsl.hosts.measure as measuring
 from spacedsl.api import load_target
 from spacedsl.compiler.integer_model import save_model
 from spacedsl.compiler.plans import Int8Plan, NetworkPlan, load_plan
 from spacedsl.compiler.retarget import restamped
 from spacedsl.compiler.supernet_file import load_plan as load_supernet_plan
 from spacedsl.compiler.tflite_int8 import emit_int8
-from spacedsl.targets.machine import SATURATES, UNKNOWN, machine_from
-from spacedsl.targets.measure import Timing, estimate, interleave
-from spacedsl.targets.rules import LITERT, ONNXRUNTIME
+from spacedsl.hosts.measure import Timing, estimate, interleave
+from spacedsl.runtimes.machine import SATURATES, UNKNOWN, machine_from
+from spacedsl.runtimes.table import LITERT, ONNXRUNTIME
 from tests.onnx_support import seeded_model
 from tests.support import SPACES, library_model
 from tests.test_cli import run, run_json
@@ -48,7 +48,7 @@ def test_compile_stamps_the_targets_8_bit_tensors_into_a_supernets_plan(tmp_path
     assert plain.rules is None
     assert stamped.rules is not None
     assert (stamped.rules.target, stamped.rules.runtime) == ("vnni", "onnxruntime")
-    assert dict(stamped.rules.acts).items() <= dict(ONNXRUNTIME.acts).items()
+    assert dict(stamped.rules.acts).items() <= dict(ONNXRUNTIME.rules.acts).items()
     assert plain == replace(stamped, rules=None)
 
 
@@ -60,7 +60,8 @@ def test_compile_stamps_them_into_the_plans_of_a_hyperspace(tmp_path: Path) -> N
 
 
 def test_export_writes_a_file_that_runs(tmp_path: Path) -> None:
-    from spacedsl.targets.ort import open_session, random_feed
+    from spacedsl.runtimes.onnxruntime import random_feed
+    from tests.onnx_support import open_session
 
     for name, more in (("i.onnx", ()), ("f.onnx", ("--fp32",)), ("t.onnx", ("--target", "vnni"))):
         out = tmp_path / name
@@ -72,7 +73,7 @@ def test_export_writes_a_file_that_runs(tmp_path: Path) -> None:
 
 
 def test_export_writes_a_tflite_file_that_runs(tmp_path: Path) -> None:
-    from spacedsl.targets.litert import Session
+    from spacedsl.runtimes.litert import Session
 
     options = ((), ("--fp32",), ("--target", "pixel4"))
     for name, more in zip(("i.tflite", "f.tflite", "t.tflite"), options, strict=True):
@@ -90,7 +91,7 @@ def test_one_trained_integer_model_serves_both_formats(tmp_path: Path) -> None:
     options = ("--weights", str(weights), "--format", "tflite", "--out", str(out))
     for more in ((), ("--target", "pixel4")):
         assert run("export", TINY, *options, *more).exit_code == 0
-        wanted = restamped(model, LITERT, load_target("pixel4") if more else None)
+        wanted = restamped(model, LITERT.rules, load_target("pixel4") if more else None)
         assert wanted is not None
         assert out.read_bytes() == emit_int8(wanted)
     out.unlink()
@@ -240,7 +241,7 @@ def test_bench_says_what_it_cannot_run(tmp_path: Path) -> None:
 
 def test_bench_refuses_a_noisy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     noisy = Timing(np.random.default_rng(0).uniform(1, 2, (30, 2)))
-    monkeypatch.setattr(measuring, "interleave", lambda runs, seconds: noisy)
+    monkeypatch.setattr(measuring, "interleave", lambda runs, seconds, take: noisy)
     result = run("bench", TINY, "--against", "fp32")
     assert result.exit_code == 2
     assert "error[too-noisy]" in result.stderr
@@ -267,13 +268,15 @@ class Clock:
 
 def test_interleaving_finds_the_ratio_and_rotates() -> None:
     clock, log = Clock(), list[float]()
-    timing = interleave([clock.taking(1, log), clock.taking(3, log)], 1e9, clock=clock)
+    timing = interleave([clock.taking(1, log), clock.taking(3, log)], 1e9, take=measuring.by(clock))
     assert timing.steady
     assert timing.ratio(0, 1).median == 3
     visit = measuring.WARM_RUNS + measuring.TIMED_RUNS
     after = log[2 * measuring.WARM_UP :]
     assert after[: 4 * visit] == [1] * visit + [3] * 2 * visit + [1] * visit
-    assert len(interleave([clock.taking(1, log)], 0, rounds=7, clock=clock).times_s) == 7
+    assert (
+        len(interleave([clock.taking(1, log)], 0, rounds=7, take=measuring.by(clock)).times_s) == 7
+    )
 
 
 def test_an_interval_holds_the_median_19_times_in_20() -> None:

@@ -25,7 +25,7 @@ from spacedsl.compiler.plans import (
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.cost import SCALES_PER_CONV, subnet_cost
-from spacedsl.targets.rules import LITERT, ONNXRUNTIME, rules_of
+from spacedsl.runtimes.table import BUILT_IN, LITERT, ONNXRUNTIME, rules_of
 from tests.laws.strategies import subnets
 from tests.support import PAGES, SPACES, library_item, library_model, page_id
 
@@ -73,7 +73,7 @@ def test_plans_of_the_library_are_the_golden_ones(page: str) -> None:
     model = library_model(page)
     assert macs(lower(model)) == subnet_cost(model).flops
     network = network_plan(model)
-    for plan in (network, int8_plan(network, ONNXRUNTIME)):
+    for plan in (network, int8_plan(network, ONNXRUNTIME.rules)):
         text = plan_text(plan)
         assert type(plan).model_validate_json(text) == plan
         kept = plan_text(plan.model_copy(update={"origin": NOWHERE}))
@@ -118,7 +118,7 @@ def test_other_versions_kinds_and_damage_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_runtime_without_an_op_says_so() -> None:
-    poorer = LITERT.model_copy(update={"acts": (("relu", "saturate"),)})
+    poorer = LITERT.rules.model_copy(update={"acts": (("relu", "saturate"),)})
     with pytest.raises(SpaceError, match="litert has no 8-bit form of the activation"):
         quantise_graph(lower(library_model("models/seqnet-vnni-a0")), poorer)
 
@@ -126,18 +126,21 @@ def test_a_runtime_without_an_op_says_so() -> None:
 def test_one_integer_model_serves_both_runtimes() -> None:
     for page in MODELS:
         graph = lower(library_model(page))
-        assert quantise_graph(graph, LITERT).nodes == quantise_graph(graph, ONNXRUNTIME).nodes
+        assert (
+            quantise_graph(graph, LITERT.rules).nodes
+            == quantise_graph(graph, ONNXRUNTIME.rules).nodes
+        )
 
 
 def test_targets_of_the_library_name_runtimes() -> None:
     from spacedsl import api
 
     for path in (SPACES / "targets").glob("*.space"):
-        assert rules_of(api.load_target(path.stem)) in (ONNXRUNTIME, LITERT)
+        assert rules_of(api.load_target(path.stem)) in [r.rules for r in BUILT_IN.values()]
 
 
 def test_unfriendly_ops_become_integer_ones() -> None:
-    graph = quantise_graph(lower(library_model("models/seqnet-vnni-a0")), ONNXRUNTIME)
+    graph = quantise_graph(lower(library_model("models/seqnet-vnni-a0")), ONNXRUNTIME.rules)
     nodes = graph.by_name()
     excite = nodes["stage5.0.se0.excite"]
     assert (excite.op, excite.fixed, excite.offset) == ("conv", GATE, 3.0)

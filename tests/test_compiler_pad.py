@@ -12,9 +12,8 @@ from spacedsl.compiler.pad import pad_channels, padded_channels
 from spacedsl.compiler.parameters import images
 from spacedsl.compiler.stamp import IMAGE
 from spacedsl.ir.block import Block
-from spacedsl.targets.ort import open_session
-from spacedsl.targets.rules import ONNXRUNTIME
-from tests.onnx_support import library_blocks, net_around
+from spacedsl.runtimes.table import ONNXRUNTIME
+from tests.onnx_support import library_blocks, net_around, open_session
 
 DEPTHWISE = [
     pytest.param(block, id=block.name)
@@ -26,7 +25,7 @@ DEPTHWISE = [
 def models(block: Block) -> tuple[IntegerModel, IntegerModel]:
     """One network with padding and without; its second block has 20 channels, 40 in the middle."""
     net = seeded(net_around(block, 2, 20, 25, "hswish"), 0)
-    plain = ONNXRUNTIME.model_copy(update={"depthwise_multiple": 1})
+    plain = ONNXRUNTIME.rules.model_copy(update={"depthwise_multiple": 1})
     return integer_model(net), integer_model(net, plain)
 
 

@@ -3,6 +3,7 @@ where they are not."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from spacedsl.compiler.integer_model import IntegerModel, save_model
 from spacedsl.compiler.parameters import Floats, images
 from spacedsl.compiler.reference import logits
 from spacedsl.compiler.retarget import difference, moved, restamped
+from spacedsl.compiler.stamps import onnx_stamp
 from spacedsl.ir.subnet import Subnet
-from spacedsl.targets.ort import open_session, stamp_of
-from spacedsl.targets.rules import ONNXRUNTIME, RUNTIMES, Rewrite, Rules
+from spacedsl.runtimes.rules import Rewrite, Rules
+from spacedsl.runtimes.table import BUILT_IN, ONNXRUNTIME
 from tests.onnx_support import (
     assert_all_integer,
     library_blocks,
@@ -32,9 +34,9 @@ TINY = str(SPACES / "models" / "tiny-a0.space")
 
 def rules(**acts: Rewrite) -> Rules:
     """ONNX Runtime's but for some activations, under another name."""
-    changed = tuple({**dict(ONNXRUNTIME.acts), **acts}.items())
+    changed = tuple({**dict(ONNXRUNTIME.rules.acts), **acts}.items())
     update = {"runtime": "other", "aliases": ("other",), "acts": changed}
-    return ONNXRUNTIME.model_copy(update=update)
+    return ONNXRUNTIME.rules.model_copy(update=update)
 
 
 def se_net() -> Subnet:
@@ -100,7 +102,7 @@ def test_what_was_not_learned_is_calibrated_and_measured(
 def test_there_and_back_is_where_it_was(seeded: tuple[Seeded, IntegerModel, Floats]) -> None:
     _, model, x = seeded
     there = moved(model, rules(hsigmoid="table"), None, x).model
-    back = moved(there, ONNXRUNTIME, None, x)
+    back = moved(there, ONNXRUNTIME.rules, None, x)
     assert back.calibrated == ()
     assert back.model.header.quantisers == model.header.quantisers
     for name, found in model.weights.items():
@@ -111,8 +113,8 @@ def test_there_and_back_is_where_it_was(seeded: tuple[Seeded, IntegerModel, Floa
 @pytest.fixture
 def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     """A model's weights for ONNX Runtime, and a target that says swish in another way."""
-    known = (*RUNTIMES, rules(swish="gated-product"))
-    monkeypatch.setattr("spacedsl.targets.rules.RUNTIMES", known)
+    other = dataclasses.replace(ONNXRUNTIME, rules=rules(swish="gated-product"))
+    monkeypatch.setitem(BUILT_IN, "other", other)
     page = (SPACES / "targets" / "vnni.space").read_text().replace("ONNX Runtime", "other")
     (tmp_path / "mine.space").write_text(page.replace("target vnni", "target mine"))
     _, model = seeded_model(library_model("models/tiny-a0"))
@@ -139,7 +141,7 @@ def test_by_flag_the_difference_is_reported(trained: tuple[str, ...], tmp_path: 
     assert (measured["trained_for"], measured["exported_for"]) == ("onnxruntime", "other")
     assert 0 <= measured["argmax_agreement"] <= 1
     assert 0 < measured["mean_logit_difference"] <= measured["max_logit_difference"]
-    assert stamp_of(open_session(tmp_path / "a.onnx"))["runtime"] == "other"
+    assert onnx_stamp((tmp_path / "a.onnx").read_bytes(), "a.onnx")["runtime"] == "other"
     np.save(tmp_path / "x.npy", np.zeros((3, 3, 32, 32), np.float32))
     result = run(*trained, "--report-difference", "--images", str(tmp_path / "x.npy"))
     assert result.exit_code == 0

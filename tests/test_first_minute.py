@@ -18,13 +18,15 @@ import pytest
 
 from spacedsl import api
 from spacedsl.diagnostics import SpaceError
+from spacedsl.hosts import measure
+from spacedsl.hosts.host import ThisMachine
+from spacedsl.hosts.measure import Run
 from spacedsl.ir.identity import space_identity
-from spacedsl.targets import device, measure, profiler
-from spacedsl.targets.measure import Run
+from spacedsl.runtimes.quiet import quiet_library
+from spacedsl.runtimes.record import Runtime
+from spacedsl.targets import device, profiler
 from spacedsl.targets.profile_cache import header_of, outdated_profile, profile_path
 from spacedsl.targets.profile_file import read_profile
-from spacedsl.targets.quiet import quiet_library
-from spacedsl.targets.runtimes import runtime_of
 from spacedsl.targets.verify import verify
 from tests.test_cli import run
 from tests.test_targets_profile import PAGE, TINY
@@ -275,15 +277,14 @@ def test_verify_measures_several_sessions_of_every_network(folder: Path) -> None
     target = api.load_target(page(folder))
     models = api.sample(api.load_space(TINY), 3, seed=1)
     opened: list[int] = []
-    runtime = runtime_of(target)
-    original = type(runtime).open
+    original = ThisMachine.open
 
-    def counted(self: object, artifact: bytes, threads: int) -> Run:
+    def counted(self: ThisMachine, runtime: Runtime, model: bytes, threads: int) -> Run:
         opened.append(1)
-        return original(runtime, artifact, threads)
+        return original(self, runtime, model, threads)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(runtime), "open", counted)
+        patch.setattr(ThisMachine, "open", counted)
         found = verify(target, device.open_device(target).latency, models, 1.0, "cpu")
     assert len(opened) == 3 * -(-found.rounds // measure.SESSION_ROUNDS)
     with pytest.raises(SpaceError, match="too few"):

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "spacedsl"
 RUNTIME = ROOT / "runtime" / "spacedsl_runtime"
 HEAVY = {
     "torch", "onnx", "onnxruntime", "tensorflow", "ai_edge_litert", "flatbuffers", "ray", "yaml",
-    "matplotlib", "nn_meter", "sklearn",
+    "matplotlib", "nn_meter", "sklearn", "openvino", "tflite_runtime",
 }  # fmt: skip
 STDLIB = sys.stdlib_module_names
 
@@ -27,7 +27,19 @@ ALLOWED = {
     "syntax": {"syntax", "text", "diagnostics", "vocabulary"},
     "ir": {"ir"},
     "passes": {"passes", "ir"},
-    "lang": {"lang", "syntax", "ir", "passes", "text", "diagnostics", "vocabulary", "files"},
+    "lang": {
+        "lang",
+        "syntax",
+        "ir",
+        "passes",
+        "runtimes",
+        "text",
+        "diagnostics",
+        "vocabulary",
+        "files",
+    },
+    "runtimes": {"runtimes", "ir", "diagnostics", "files"},
+    "hosts": {"hosts", "runtimes", "ir", "diagnostics", "files"},
     "search": {"search", "ir", "passes", "diagnostics"},
     "lsp": {
         "lsp",
@@ -36,6 +48,7 @@ ALLOWED = {
         "syntax",
         "ir",
         "passes",
+        "runtimes",
         "text",
         "diagnostics",
         "",
@@ -53,6 +66,14 @@ THIRD_PARTY = {
     "ir": {"pydantic"},
     "passes": {"numpy"},
     "lang": set(),
+    "runtimes": {
+        "numpy",
+        "onnxruntime",
+        "openvino",
+        "ai_edge_litert",
+        "tflite_runtime",
+    },
+    "hosts": {"numpy"},
     "search": {"numpy", "ray"},
     "lsp": {"lsprotocol", "pygls"},
     "bridges": {"pydantic", "yaml"},
@@ -122,10 +143,23 @@ def test_nothing_heavy_is_imported_by_importing() -> None:
         assert not heavy, f"{path.relative_to(ROOT)} imports {heavy}"
 
 
-def test_the_runtime_knows_no_compiler() -> None:
-    for path in sorted((ROOT / "runtime").rglob("*.py")):
-        roots = {m.partition(".")[0] for m in imports(path)}
-        assert "spacedsl" not in roots, path
+KNOWN_TO_THE_RUNTIME = {"ir", "passes", "compiler", "diagnostics", "files", "api"}
+"""The parts of spacedsl that the runtime is built from; all of them are free of torch."""
+
+
+def test_the_runtime_knows_only_what_layers_and_members_are() -> None:
+    for path in files(RUNTIME):
+        for module in imports(path):
+            if module.partition(".")[0] == "spacedsl":
+                assert part(module) in KNOWN_TO_THE_RUNTIME, f"{path.name} imports {module}"
+
+
+def test_what_a_plan_means_knows_no_torch_and_no_runtime() -> None:
+    """Nothing that the runtime is built from leans on it."""
+    for name in sorted(KNOWN_TO_THE_RUNTIME):
+        for path in files(PACKAGE / name):
+            roots = {module.partition(".")[0] for module in imports(path)}
+            assert not roots & {"torch", "spacedsl_runtime"}, path
 
 
 WRITES_PICKLES = PACKAGE / "targets" / "nn_meter_export.py"

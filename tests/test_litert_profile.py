@@ -13,7 +13,7 @@ from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.tflite_int8 import emit_int8
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.subnet import Subnet
-from spacedsl.targets.litert_profile import ProfiledFile
+from spacedsl.runtimes.litert_profile import ProfiledFile
 from tests.laws.strategies import subnets
 from tests.onnx_support import library_blocks, net_around
 from tests.support import library_model

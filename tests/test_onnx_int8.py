@@ -15,18 +15,19 @@ from spacedsl.compiler.export import fp32_onnx, int8_onnx, seeded
 from spacedsl.compiler.parameters import images
 from spacedsl.compiler.reference import logits
 from spacedsl.compiler.stamp import IMAGE
+from spacedsl.compiler.stamps import onnx_stamp
 from spacedsl.compiler.stem import fold_weight, folded_window
 from spacedsl.ir.block import ACTIVATIONS, Block
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.network import subnet_identity
-from spacedsl.targets.ort import open_session, stamp_of
 from tests.laws.strategies import subnets
 from tests.onnx_support import (
     MODELS,
     assert_all_integer,
     library_blocks,
     net_around,
+    open_session,
     seeded_model,
     step_differences,
 )
@@ -135,7 +136,7 @@ def test_the_same_page_and_seed_give_the_same_bytes() -> None:
 def test_a_file_says_where_it_comes_from() -> None:
     model = library_model(SMALL)
     for emit, precision in ((int8_onnx, "int8"), (fp32_onnx, "fp32")):
-        stamp = stamp_of(open_session(emit(seeded(model, 0))))
+        stamp = onnx_stamp(emit(seeded(model, 0)), "a.onnx")
         assert stamp["hash"] == subnet_identity(model)
         assert stamp["space_hash"] == space_identity(model.of)
         assert stamp["precision"] == precision

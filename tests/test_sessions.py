@@ -12,13 +12,16 @@ import onnxruntime as ort
 import pytest
 
 from spacedsl import api
+from spacedsl.hosts.host import HERE, options_here
+from spacedsl.hosts.measure import CLOCKS, Visit, by, interleave
 from spacedsl.ir.subnet import Subnet
-from spacedsl.targets import machine
-from spacedsl.targets.machine import PRECISE, machine_from, onnxruntime_session, this_machine
-from spacedsl.targets.measure import CLOCKS, Visit, interleave
-from spacedsl.targets.ort import open_session, random_feed
+from spacedsl.runtimes import machine
+from spacedsl.runtimes.machine import PRECISE, machine_from, this_machine
+from spacedsl.runtimes.onnxruntime import random_feed
+from spacedsl.runtimes.table import runtime_of
+from spacedsl.targets.deployment import artifact_of
 from spacedsl.targets.profile_cache import header_of, profile_path
-from spacedsl.targets.runtimes import artifact_of, runtime_of
+from tests.onnx_support import open_session
 from tests.test_cli import run, run_json
 
 CPU = api.load_target("cpu")
@@ -52,9 +55,9 @@ def no_vnni(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What this process reads of the CPU says AVX2 and nothing more."""
     (tmp_path / "cpuinfo").write_text("model name : old\nflags : avx2\n")
     monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
-    onnxruntime_session.cache_clear()
+    options_here.cache_clear()
     yield
-    onnxruntime_session.cache_clear()
+    options_here.cache_clear()
 
 
 x86 = pytest.mark.skipif(not this_machine().x86, reason="the option is about x86 kernels")
@@ -76,8 +79,8 @@ def test_a_target_times_what_a_plain_session_takes() -> None:
     model = artifact("seqnet-vnni-a2")
     plain = plain_session(model)
     feed = random_feed(plain)
-    runs = [runtime_of(CPU).open(model, 1), lambda: plain.run(None, feed)]
-    timing = interleave(runs, 60, rounds=12, clock=CLOCKS["cpu"], visit=Visit(warm=2, timed=3))
+    runs = [HERE.open(runtime_of(CPU), model, 1), lambda: plain.run(None, feed)]
+    timing = interleave(runs, 60, rounds=12, take=by(CLOCKS["cpu"]), visit=Visit(warm=2, timed=3))
     assert timing.ratio(0, 1).median == pytest.approx(1, abs=0.15)
 
 
@@ -87,7 +90,7 @@ def test_without_vnni_sessions_ask_for_exact_kernels(no_vnni: None, tmp_path: Pa
     assert weight_types(tmp_path / "ours.onnx") == {onnx.TensorProto.UINT8}
     assert run_json("doctor")["onnxruntime_session"] == {PRECISE: "1"}
     assert f"{PRECISE}=1" in run("doctor").stdout
-    assert runtime_of(CPU).session() == {PRECISE: "1"}
+    assert options_here("onnxruntime") == {PRECISE: "1"}
 
 
 @x86

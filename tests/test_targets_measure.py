@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spacedsl.targets.measure import (
+from spacedsl.hosts.measure import (
     CLOCKS,
     MOST_WARM_RUNS,
     Run,
     Timing,
     Visit,
+    by,
     interleave,
     timed_round,
 )
@@ -92,6 +93,6 @@ def test_subjects_are_opened_again_after_every_other_round() -> None:
 
         return [lambda i=i: run(i) for i in range(3)]  # type: ignore[misc]
 
-    timing = interleave(sessions, 1e9, rounds=20, clock=lambda: clock, visit=Visit(1, 1, 0.0))
+    timing = interleave(sessions, 1e9, rounds=20, take=by(lambda: clock), visit=Visit(1, 1, 0.0))
     assert len(opened) == 10
     assert timing.without_common_mode().split_half() == pytest.approx([np.log(1.2), 0, 0])

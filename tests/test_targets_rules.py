@@ -12,8 +12,8 @@ from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.sampling import smallest
 from spacedsl.ir.target import Anchor, Target
 from spacedsl.lang.targets import write_target
-from spacedsl.targets.machine import this_machine
-from spacedsl.targets.rules import ONNXRUNTIME, rules_of
+from spacedsl.runtimes.machine import this_machine
+from spacedsl.runtimes.table import ONNXRUNTIME, rules_of
 from tests.onnx_support import optimised_ops, step_differences
 from tests.support import library_space, page_of
 
@@ -25,8 +25,8 @@ def with_rules(*names: str) -> Target:
 
 
 def test_the_librarys_target_has_every_rule() -> None:
-    assert rules_of(CPU) == ONNXRUNTIME
-    assert rules_of(CPU.model_copy(update={"rules": None})) == ONNXRUNTIME
+    assert rules_of(CPU) == ONNXRUNTIME.rules
+    assert rules_of(CPU.model_copy(update={"rules": None})) == ONNXRUNTIME.rules
 
 
 def test_without_its_rewrite_hswish_is_the_runtimes_own(tmp_path: Path) -> None:

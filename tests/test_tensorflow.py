@@ -14,8 +14,8 @@ from spacedsl.compiler.export import fp32_tflite, integer_model, seeded
 from spacedsl.compiler.reference import run_node
 from spacedsl.compiler.stamp import LOGITS
 from spacedsl.compiler.tflite_int8 import emit_int8
-from spacedsl.targets.litert import Session
-from spacedsl.targets.rules import LITERT
+from spacedsl.runtimes.litert import Session
+from spacedsl.runtimes.table import LITERT
 from tests.keras_twin import converted, keras_model
 from tests.onnx_support import VALUES, library_blocks, net_around
 from tests.support import library_model
@@ -70,7 +70,7 @@ class Operators:
 
 def test_the_converters_file_has_the_same_operators_and_quantisers() -> None:
     net, folded = litert_model(library_model("models/tiny-a0"))
-    model = moved_to(folded, LITERT.model_copy(update={"stem": "plain"}))
+    model = moved_to(folded, LITERT.rules.model_copy(update={"stem": "plain"}))
     theirs, ours = Operators(converted(net)), Operators(emit_int8(model))
     assert ours.kinds() == theirs.kinds()
     mine, other = ours.kernels(), theirs.kernels()
@@ -97,7 +97,7 @@ def test_outputs_follow_the_converters(name: str) -> None:
     drawn = seeded(subnet, 0)
     # our input quantiser ends where pixels do
     net = drawn._replace(images=np.clip(drawn.images, -2.1, 2.2))
-    model = integer_model(net, LITERT)
+    model = integer_model(net, LITERT.rules)
     image = channels_last(net.images[:1])
     exact = np.array(keras_model(net)(image))
     assert np.allclose(exact, Session(fp32_tflite(net)).run(image)[LOGITS], atol=1e-4)

@@ -25,6 +25,7 @@ from spacedsl.compiler.onnx_int8 import emit_int8 as onnx_int8
 from spacedsl.compiler.parameters import images
 from spacedsl.compiler.retarget import restamped
 from spacedsl.compiler.stamp import IMAGE, LOGITS
+from spacedsl.compiler.stamps import tflite_stamp
 from spacedsl.compiler.tflite_int8 import emit_int8
 from spacedsl.compiler.tflite_window import GROUP, grouped
 from spacedsl.diagnostics import SpaceError
@@ -33,11 +34,10 @@ from spacedsl.ir.expr import Num
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.network import subnet_identity
-from spacedsl.targets.litert import Session, stamp_of
-from spacedsl.targets.ort import open_session
-from spacedsl.targets.rules import LITERT, ONNXRUNTIME
+from spacedsl.runtimes.litert import Session
+from spacedsl.runtimes.table import LITERT, ONNXRUNTIME
 from tests.laws.strategies import subnets
-from tests.onnx_support import MODELS, library_blocks, net_around
+from tests.onnx_support import MODELS, library_blocks, net_around, open_session
 from tests.support import library_model, page_id
 from tests.tflite_support import (
     channels_last,
@@ -127,8 +127,8 @@ def test_every_published_model_is_delegated_and_agrees_with_onnx_runtime(page: s
     """One integer model, two files. The nets are untrained, so that single steps grow on the way;
     still the runtimes must be nearer to each other than 8 bits are to the float network."""
     net = seeded(library_model(page), 0)
-    model = integer_model(net, ONNXRUNTIME)
-    data = emit_int8(moved_to(model, LITERT))
+    model = integer_model(net, ONNXRUNTIME.rules)
+    data = emit_int8(moved_to(model, LITERT.rules))
     assert not own_operators(data)
     assert not own_operators(fp32_tflite(net))
     pictures = images(net.plan.graph.input, 4, 5)
@@ -165,9 +165,9 @@ def test_another_runtimes_tensors_are_refused() -> None:
     with pytest.raises(SpaceError, match="those of litert, which runs no ONNX"):
         onnx_int8(model)
     with pytest.raises(SpaceError, match="those of onnxruntime, which runs no TFLite"):
-        emit_int8(moved_to(model, ONNXRUNTIME))
-    rules = LITERT.model_copy(
-        update={"acts": tuple((a, "table" if a == "swish" else r) for a, r in LITERT.acts)}
+        emit_int8(moved_to(model, ONNXRUNTIME.rules))
+    rules = LITERT.rules.model_copy(
+        update={"acts": tuple((a, "table" if a == "swish" else r) for a, r in LITERT.rules.acts)}
     )
     _, swish = litert_model(library_model("models/seqnet-pixel4-a0"))
     assert restamped(swish, rules, None) is None
@@ -206,7 +206,7 @@ def test_the_same_page_and_seed_give_the_same_bytes() -> None:
 def test_a_file_says_where_it_comes_from() -> None:
     model = library_model(SMALL)
     for emit, precision in ((int8_tflite, "int8"), (fp32_tflite, "fp32")):
-        stamp = stamp_of(emit(seeded(model, 0)), "a.tflite")
+        stamp = tflite_stamp(emit(seeded(model, 0)), "a.tflite")
         assert stamp["hash"] == subnet_identity(model)
         assert stamp["space_hash"] == space_identity(model.of)
         assert stamp["precision"] == precision
@@ -228,7 +228,7 @@ def test_damaged_files_are_one_error_or_harmless(data: st.DataObject) -> None:
         where, value = data.draw(st.integers(0, len(whole) - 1)), data.draw(st.integers(0, 255))
         damaged = whole[:where] + bytes([value]) + whole[where + 1 :]
     with contextlib.suppress(SpaceError):
-        assert all(isinstance(text, str) for text in stamp_of(damaged, "a.tflite").values())
+        assert all(isinstance(text, str) for text in tflite_stamp(damaged, "a.tflite").values())
 
 
 @lru_cache(maxsize=1)

@@ -14,13 +14,14 @@ from spacedsl.compiler.reference import run_node
 from spacedsl.compiler.retarget import restamped
 from spacedsl.compiler.tflite_int8 import emit_int8
 from spacedsl.ir.subnet import Subnet
-from spacedsl.targets.litert import Session
-from spacedsl.targets.rules import LITERT, Rules
+from spacedsl.runtimes.litert import Session
+from spacedsl.runtimes.rules import Rules
+from spacedsl.runtimes.table import LITERT
 
 
 def litert_model(subnet: Subnet, seed: int = 0) -> tuple[Seeded, IntegerModel]:
     net = seeded(subnet, seed)
-    return net, integer_model(net, LITERT)
+    return net, integer_model(net, LITERT.rules)
 
 
 def own_operators(data: bytes) -> Counter[str]:

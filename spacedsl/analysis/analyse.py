@@ -18,11 +18,11 @@ from spacedsl.analysis.measured import (
 )
 from spacedsl.analysis.tastes import Taste, reference_of, table_tastes, tastes
 from spacedsl.diagnostics import fault
+from spacedsl.hosts.host import HERE, Host
 from spacedsl.ir.target import Target
 from spacedsl.search.protocols import Coverage, LatencyModel
+from spacedsl.targets.deployment import version_on
 from spacedsl.targets.device import open_device
-from spacedsl.targets.machine import this_machine
-from spacedsl.targets.runtimes import runtime_of
 
 SHARES = {Part.operators: 0.3, Part.channels: 0.1, Part.blocks: 0.3, Part.models: 0.3}
 """Of the time to measure."""
@@ -45,13 +45,14 @@ class Analysis:
         return [row for row in self.rows if row.case.part is part]
 
 
-def analyse(target: Target, parts: Sequence[Part], seconds: float, report: Report) -> Analysis:
-    """Measure a target of this machine, or ask another's latency model. Raises `SpaceError`, also
-    where only parts are asked for that such a model cannot answer."""
+def analyse(
+    target: Target, parts: Sequence[Part], seconds: float, report: Report, host: Host = HERE
+) -> Analysis:
+    """Measure a target on `host`, or ask another's latency model. Raises `SpaceError`, also where
+    only parts are asked for that such a model cannot answer."""
     if not target.measured:
         return _asked(target, parts)
-    version = runtime_of(target).version()
-    return _measured(target, parts, seconds, report, opener(target), version)
+    return _measured(target, parts, seconds, report, opener(target, host), host)
 
 
 def _measured(
@@ -60,14 +61,15 @@ def _measured(
     seconds: float,
     report: Report,
     opened: Open,
-    version: str,
+    host: Host,
 ) -> Analysis:
+    version = version_on(host, target)
     clock, whole = clock_of(target), sum(SHARES[part] for part in parts)
     rows: list[Row] = []
     rounds: dict[str, int] = {}
     for part in parts:
         share = seconds * SHARES[part] / whole
-        found = measure_part(cases_of(part), opened, clock, share, report)
+        found = measure_part(cases_of(part), opened, host.rounds(clock), share, report)
         rows += found.rows
         rounds[part.value] = found.rounds
     description = {
@@ -76,7 +78,7 @@ def _measured(
         "threads": target.threads,
         "clock": clock,
         "rounds": rounds,
-        "machine": this_machine().to_json(),
+        "machine": host.machine.to_json(),
     }
     return Analysis(target, tuple(rows), tastes(rows), reference_of(rows), description)
 

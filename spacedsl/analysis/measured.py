@@ -12,13 +12,14 @@ import numpy as np
 from spacedsl.analysis.cases import Case, Part
 from spacedsl.compiler.export import FILES, seeded
 from spacedsl.diagnostics import fault
+from spacedsl.hosts.host import Host
+from spacedsl.hosts.measure import Estimate, Run, Take, Timing, Visit, estimate, interleave
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.passes.network import subnet_identity
+from spacedsl.runtimes.table import runtime_of
 from spacedsl.search.protocols import Floats
-from spacedsl.targets.measure import CLOCKS, Estimate, Run, Timing, Visit, estimate, interleave
-from spacedsl.targets.rules import rules_of
-from spacedsl.targets.runtimes import artifact_of, runtime_of
+from spacedsl.targets.deployment import artifact_of
 
 VISIT = Visit(warm=1, timed=3)
 LEAST_ROUNDS = 10
@@ -81,16 +82,19 @@ class Measured:
     rounds: int
 
 
-def opener(target: Target) -> Open:
-    """Opens models for the runtime of `target`: INT8 as it is deployed there, FP32 for the same
-    runtime. Raises `SpaceError` where it is not here."""
+def opener(target: Target, host: Host) -> Open:
+    """Opens models on `host` for the runtime of `target`: INT8 as it is deployed there, FP32 for
+    the same runtime. Raises `SpaceError`."""
     runtime = runtime_of(target)
-    files = FILES[rules_of(target).formats[0]]
+    files = FILES[runtime.format]
     files.need()
 
     def opened(subnet: Subnet) -> Pair:
         int8, fp32 = artifact_of(subnet, target), files.fp32(seeded(subnet, 0))
-        return runtime.open(int8, target.threads), runtime.open(fp32, target.threads)
+        return (
+            host.open(runtime, int8, target.threads),
+            host.open(runtime, fp32, target.threads),
+        )
 
     return opened
 
@@ -101,9 +105,14 @@ def clock_of(target: Target) -> str:
 
 
 def measure_part(
-    cases: Sequence[Case], opened: Open, clock: str, seconds: float, report: Report
+    cases: Sequence[Case],
+    opened: Open,
+    take: Take,
+    seconds: float,
+    report: Report,
 ) -> Measured:
-    """Measure `cases`, all of one part, until every speed-up is known, or for about `seconds`."""
+    """Measure `cases`, all of one part, until every speed-up is known, or for about `seconds`;
+    `take` times a round."""
     if not cases:
         raise fault("bad-option", "there is nothing to measure")
     part = cases[0].part
@@ -130,9 +139,7 @@ def measure_part(
         report(part, 0.5 + sum(known) / len(known) / 2)
         return all(known)
 
-    timing = interleave(
-        runs, seconds, clock=CLOCKS[clock], visit=VISIT, enough=enough, least=LEAST_ROUNDS
-    )
+    timing = interleave(runs, seconds, take=take, visit=VISIT, enough=enough, least=LEAST_ROUNDS)
     report(part, 1.0)
     return Measured(rows(timing), len(timing.times_s))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -13,40 +14,52 @@ import typer
 
 from spacedsl import __version__
 from spacedsl.cli.boundary import INTERRUPTED, Commands, guarded
+from spacedsl.cli.commands import COMMANDS
+from spacedsl.cli.help import TITLE, epilog, first_screen, write_groups
 
 GARBAGE = 50_000
 """New objects after which garbage is looked for. A page's trees hold none, and are as large."""
 
-COMMANDS = {
-    "check": "check:check",
-    "fmt": "fmt:fmt",
-    "explain": "explain:explain",
-    "show": "show:show",
-    "diff": "diff:diff",
-    "covers": "covers:covers",
-    "which": "which:which",
-    "sample": "sample:sample",
-    "import": "import_:import_code",
-    "convert": "convert:convert",
-    "score": "score:score",
-    "evolve": "evolve:evolve",
-    "optimum": "optimum:optimum",
-    "compile": "compile:compile_page",
-    "export": "export:export",
-    "plan": "plan:plan",
-    "distill": "distill:distill",
-    "train": "train:train",
-    "search": "search:search",
-    "eval": "eval:evaluate",
-    "bench": "bench:bench",
-    "doctor": "doctor:doctor",
-    "lsp": "lsp:lsp",
-    "tables": "tables:tables",
-    "target": "target:target",
-    "analyze": "analyze:analyze",
-    "git": "git:git",
-}
-"""Command -> its file here and its function, or the group of commands of its own."""
+
+class Imported(Mapping[str, Any]):
+    """Every command; one is imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        return _command(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class Root(Commands):
+    """The commands by group."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = Imported()  # type: ignore[assignment]
+
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
+        """List them in the help text, without importing them."""
+        write_groups(formatter)
+
+
+@functools.cache
+def _command(name: str) -> Any:
+    """A command as typer makes it of its function, or of its group of commands. Raises
+    `KeyError`."""
+    file, _, attribute = COMMANDS[name].at.partition(":")
+    found = getattr(import_module(f"spacedsl.cli.{file}"), attribute)
+    holder = typer.Typer(rich_markup_mode=None, add_completion=False)
+    holder.callback()(lambda: None)
+    if isinstance(found, typer.Typer):
+        holder.add_typer(found, name=name)
+    else:
+        holder.command(name, epilog=epilog(name))(guarded(found))
+    made = typer.main.get_command(holder)
+    return made.commands[name]  # type: ignore[attr-defined]
 
 
 def _version(asked: bool) -> None:
@@ -55,41 +68,26 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+app = typer.Typer(
+    name="spacedsl",
+    cls=Root,
+    help=TITLE,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
 def options(
+    ctx: typer.Context,
     version: bool = typer.Option(
-        False, "--version", help="Print the version.", callback=_version, is_eager=True
+        False, "--version", "-V", help="Print the version.", callback=_version, is_eager=True
     ),
 ) -> None:
     """Search spaces for INT8 networks as pages of text."""
-
-
-def application(names: Iterable[str]) -> typer.Typer:
-    """The command line with these commands."""
-    app = typer.Typer(
-        name="spacedsl",
-        cls=Commands,
-        help="Search spaces for INT8 networks as pages of text.",
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
-    )
-    app.callback()(options)
-    for name in names:
-        file, _, attribute = COMMANDS[name].partition(":")
-        found = getattr(import_module(f"spacedsl.cli.{file}"), attribute)
-        if isinstance(found, typer.Typer):
-            app.add_typer(found, name=name)
-        else:
-            app.command(name)(guarded(found))
-    return app
-
-
-def __getattr__(name: str) -> Any:
-    """`app`: the command line with all commands."""
-    if name != "app":
-        raise AttributeError(name)
-    return application(COMMANDS)
+    if ctx.invoked_subcommand is None:
+        print(first_screen())
 
 
 def main() -> None:
@@ -97,8 +95,7 @@ def main() -> None:
     gc.set_threshold(GARBAGE)
     if isinstance(sys.stdout, io.TextIOWrapper):  # names of files need not be text
         sys.stdout.reconfigure(errors="backslashreplace")
-    first = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
-        application((first,) if first in COMMANDS else COMMANDS)()
+        app()
     except KeyboardInterrupt:  # before a command began
         sys.exit(INTERRUPTED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,29 +10,23 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.options import RUNTIME
 from spacedsl.diagnostics import fault
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.page import Loader
 from spacedsl.text import Source
 
 if TYPE_CHECKING:
-    from spacedsl.targets.measure import Run, Timing
-
-
-class Runtime(StrEnum):
-    """What runs the model."""
-
-    onnxruntime = "onnxruntime"
-    litert = "litert"
+    from spacedsl.hosts.host import Host
+    from spacedsl.hosts.measure import Run, Timing
+    from spacedsl.runtimes.record import Runtime
 
 
 def bench(
     subject: str = typer.Argument(
         ..., metavar="FILE|MODEL", help="An .onnx or .tflite file, or a model."
     ),
-    runtime: Runtime | None = typer.Option(
-        None, "--runtime", help="What runs it: a file's own runtime; a model, onnxruntime."
-    ),
+    runtime: str | None = RUNTIME,
     threads: int = typer.Option(1, "--threads", min=1, max=1024, help="Threads inside an op."),
     against: str | None = typer.Option(
         None, "--against", help="Compare with `fp32` (the same network) or a file."
@@ -47,18 +40,19 @@ def bench(
 ) -> None:
     """Measure latency at batch 1: warm-up, then interleaved rounds until the median (or, with
     --against, the ratio) is known; exit 2 if this machine is too noisy for that."""
-    from spacedsl.targets.machine import this_machine
-    from spacedsl.targets.measure import interleave
+    from spacedsl.hosts.host import HERE
+    from spacedsl.hosts.measure import interleave
 
+    host = HERE
     used = _runtime(subject, runtime)
-    subjects = _subjects(subject, used, against, threads, seed)
-    timing = interleave([run for _, run in subjects], seconds)
+    subjects = _subjects(host, subject, used, against, threads, seed)
+    timing = interleave([run for _, run in subjects], seconds, take=host.rounds("wall"))
     names = [name for name, _ in subjects]
     if not timing.steady and not allow_noise:
         raise fault(
             "too-noisy", _noise(timing), "measure longer (--seconds), or on an idle machine"
         )
-    machine = this_machine()
+    machine = host.machine
     result = _result(names, timing, used, threads) | {
         "cpu": machine.cpu,
         "onnxruntime_session": machine.onnxruntime_session,
@@ -70,57 +64,53 @@ def bench(
         _print(result)
 
 
-def _runtime(subject: str, asked: Runtime | None) -> Runtime:
-    from spacedsl.targets.runners import runtime_of
+def _runtime(subject: str, asked: str | None) -> Runtime:
+    """What runs a file or a model: the one asked for, else the usual one."""
+    from spacedsl.runtimes.table import ONNXRUNTIME, format_of, named, reader
 
-    found = runtime_of(subject)
-    if found is not None and asked not in (None, found):
-        raise fault("bad-option", f"{subject} is a file for {found}, not for {asked}")
-    return Runtime(found or asked or Runtime.onnxruntime)
+    if format_of(subject):
+        return reader(subject, asked)
+    return named(asked) if asked else ONNXRUNTIME
 
 
 def _subjects(
-    subject: str, runtime: Runtime, against: str | None, threads: int, seed: int
+    host: Host, subject: str, runtime: Runtime, against: str | None, threads: int, seed: int
 ) -> list[tuple[str, Run]]:
     """Names and runs of what is measured, the subject first."""
-    from spacedsl.targets.runners import runtime_of
+    from spacedsl.runtimes.table import format_of, reader
+
+    def opened(used: Runtime, model: bytes | Path) -> Run:
+        host.version(used)
+        return host.open(used, model, threads, seed)
 
     model = None
-    if runtime_of(subject):
-        found = [(subject, _run_file(subject, threads, seed))]
+    if format_of(subject):
+        found = [(subject, opened(runtime, _file(subject)))]
     else:
         model = _model(api.load(subject), subject)
-        found = [(subject, _run_model(model, runtime, threads, seed, fp32=False))]
+        found = [(subject, opened(runtime, _emitted(model, runtime, seed, fp32=False)))]
     if against is None:
         return found
     if against == "fp32":
-        model = model or _stamped(_file(subject), runtime)
-        found.append(("fp32", _run_model(model, runtime, threads, seed, fp32=True)))
-    elif runtime_of(against):
-        found.append((against, _run_file(against, threads, seed)))
+        model = model or _stamped(_file(subject))
+        found.append(("fp32", opened(runtime, _emitted(model, runtime, seed, fp32=True))))
+    elif format_of(against):
+        same = runtime.format == format_of(against)
+        found.append((against, opened(runtime if same else reader(against), _file(against))))
     else:
         message = f"--against {against} is neither `fp32` nor an .onnx or .tflite file"
         raise fault("bad-option", message)
     return found
 
 
-def _run_file(name: str, threads: int, seed: int) -> Run:
-    from spacedsl.compiler.export import FILES
-    from spacedsl.targets.runners import FORMATS, runner
+def _emitted(model: Subnet, runtime: Runtime, seed: int, *, fp32: bool) -> bytes:
+    """A model's file for a runtime, with random weights."""
+    from spacedsl.compiler.export import FILES, integer_model, seeded
 
-    runtime = _runtime(name, None)
-    FILES[FORMATS[runtime]].need()
-    return runner(_file(name), runtime, threads, seed)
-
-
-def _run_model(model: Subnet, runtime: Runtime, threads: int, seed: int, *, fp32: bool) -> Run:
-    from spacedsl.compiler.export import FILES, seeded
-    from spacedsl.targets.runners import FORMATS, runner
-
-    emit = FILES[FORMATS[runtime]]
-    emit.need()
+    files = FILES[runtime.format]
+    files.need()
     net = seeded(model, seed)
-    return runner(emit.fp32(net) if fp32 else emit.int8(net, None), runtime, threads, seed)
+    return files.fp32(net) if fp32 else files.integers(integer_model(net, runtime.rules))
 
 
 def _file(name: str) -> Path:
@@ -136,12 +126,12 @@ def _model(item: object, name: str) -> Subnet:
     return item
 
 
-def _stamped(path: Path, runtime: Runtime) -> Subnet:
+def _stamped(path: Path) -> Subnet:
     """The model whose page an exported file carries."""
     from spacedsl.passes.network import subnet_identity
-    from spacedsl.targets.runners import stamp_of
+    from spacedsl.targets.deployed import stamp_of
 
-    stamp = stamp_of(path, runtime)
+    stamp = stamp_of(path)
     if "page" not in stamp:
         help = "name another file instead"
         raise fault("no-page", f"{path} does not carry a model's page", help)
@@ -154,7 +144,7 @@ def _stamped(path: Path, runtime: Runtime) -> Subnet:
 
 
 def _noise(timing: Timing) -> str:
-    from spacedsl.targets.measure import RATIO_TOLERANCE, TIME_TOLERANCE
+    from spacedsl.hosts.measure import RATIO_TOLERANCE, TIME_TOLERANCE
 
     alone = timing.times_s.shape[1] == 1
     found = timing.time_ms(0) if alone else timing.ratio(0, 1)
@@ -172,7 +162,7 @@ def _result(names: list[str], timing: Timing, runtime: Runtime, threads: int) ->
     ]
     ratio = timing.ratio(0, 1).to_json() if len(names) > 1 else None
     return {
-        "runtime": runtime.value,
+        "runtime": runtime.name,
         "threads": threads,
         "rounds": len(timing.times_s),
         "steady": timing.steady,
@@ -182,7 +172,7 @@ def _result(names: list[str], timing: Timing, runtime: Runtime, threads: int) ->
 
 
 def _print(result: dict[str, Any]) -> None:
-    from spacedsl.targets.machine import said_session
+    from spacedsl.runtimes.machine import said_session
 
     for entry in result["subjects"]:
         ms = entry["latency_ms"]

@@ -51,7 +51,7 @@ def model_plans(model: Subnet, target: Target | None) -> dict[str, str]:
     from spacedsl.compiler.plans import int8_plan, network_plan, plan_text
     from spacedsl.compiler.subnets import subnet_json
     from spacedsl.compiler.supernet_file import json_text
-    from spacedsl.targets.rules import rules_of
+    from spacedsl.runtimes.table import rules_of
 
     network = network_plan(model)
     plans = {f"{model.name}.network.json": plan_text(network)}

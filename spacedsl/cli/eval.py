@@ -10,6 +10,7 @@ import typer
 
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import tell
+from spacedsl.cli.options import RUNTIME
 from spacedsl.cli.runs import counting_bar, runtime_faults, warned
 from spacedsl.cli.words import listed
 from spacedsl.diagnostics import fault
@@ -29,12 +30,13 @@ def evaluate(
         ..., "--data", help="digits, fashion-mnist[:DIR], imagefolder:PATH, webdataset:WHERE."
     ),
     threads: int = typer.Option(1, "--threads", min=1, max=1024, help="Threads inside an op."),
+    runtime: str | None = RUNTIME,
     format: Format = FORMAT,
 ) -> None:
     """Run a deployed graph on the test images of data, preprocessed as the file says."""
     from spacedsl.targets.deployed import open_deployed
 
-    deployed = open_deployed(file, threads)
+    deployed = open_deployed(file, threads, runtime)
     with runtime_faults():
         from spacedsl_runtime.data.sources import open_data
         from spacedsl_runtime.data.split import Unreadables, unreadable_limit
@@ -52,6 +54,7 @@ def evaluate(
                 "file": str(file),
                 "model": deployed.model,
                 "hash": deployed.hash,
+                "runtime": deployed.runtime,
                 "data": data,
                 "data_hash": opened.hash,
                 "resolution": deployed.size,

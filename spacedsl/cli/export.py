@@ -56,7 +56,7 @@ def export(
     """Export a model for deployment. Without --weights they are random: good for
     measuring speed and size, not for predictions."""
     from spacedsl.compiler.export import FILES, comparison_images, seeded, trained_model
-    from spacedsl.targets.machine import this_machine
+    from spacedsl.runtimes.machine import this_machine
 
     check_writable(out)
     artifact = _artifact(format or [], out)

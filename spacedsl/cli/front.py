@@ -56,14 +56,14 @@ def _beats(other: Deployment, one: Deployment) -> bool:
 def measured(out: Path, front: Mapping[str, Any], target: Target, seconds: float) -> dict[str, Any]:
     """The table with latencies of the files on this machine, timed interleaved at batch 1 for about
     `seconds`; they are written beside it, since no two machines or moments give the same ones."""
-    from spacedsl.targets.measure import CLOCKS, interleave
-    from spacedsl.targets.rules import rules_of
-    from spacedsl.targets.runners import runner
+    from spacedsl.hosts.host import HERE
+    from spacedsl.hosts.measure import interleave
+    from spacedsl.runtimes.table import runtime_of
 
-    runtime, models = rules_of(target).runtime, front["models"]
-    runs = [runner(out / model["file"], runtime, target.threads) for model in models]
-    clock = CLOCKS["cpu" if target.threads == 1 else "wall"]
-    timing = interleave(runs, seconds, clock=clock)
+    runtime, models = runtime_of(target), front["models"]
+    runs = [HERE.open(runtime, out / model["file"], target.threads) for model in models]
+    take = HERE.rounds("cpu" if target.threads == 1 else "wall")
+    timing = interleave(runs, seconds, take=take)
     times = [timing.time_ms(i).to_json() for i in range(len(models))]
     named = {model["name"]: ms for model, ms in zip(models, times, strict=True)}
     content = {"format": VERSION, "steady": timing.steady, "latency_ms": named}

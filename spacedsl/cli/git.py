@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from spacedsl.cli.boundary import DIFFERS, FORMAT, Format, emit, guarded
+from spacedsl.cli.help import epilog
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import read_bounded, write_atomic
 from spacedsl.ir.space import Space
@@ -71,7 +72,7 @@ def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
 
 
-@git.command("install")
+@git.command("install", epilog=epilog("git install"))
 @guarded
 def install(format: Format = FORMAT) -> None:
     """Set this repository up: `git diff` shows flat canonical pages with the item in hunk headers,
@@ -89,7 +90,7 @@ def install(format: Format = FORMAT) -> None:
         print(f"git shows and merges .space pages by meaning here; {path} and .git/config say so")
 
 
-@git.command("uninstall")
+@git.command("uninstall", epilog=epilog("git uninstall"))
 @guarded
 def uninstall(format: Format = FORMAT) -> None:
     """Take back what `install` set."""

@@ -7,6 +7,7 @@ from enum import StrEnum
 import typer
 
 from spacedsl.diagnostics import fault
+from spacedsl.runtimes.table import BUILT_IN
 from spacedsl.search.combine import Combine
 
 
@@ -34,6 +35,11 @@ DEFINITION = typer.Option(
 SAMPLES = typer.Option(None, "--samples", min=1, help="qt: subnets per space (5,000).")
 BEST = typer.Option(None, "--best", min=1, help="How many of the best count (1; qt: 20).")
 WEIGHTS = typer.Option(None, "--weights", help="best: a weight per limit, e.g. 1,1,2.")
+RUNTIME = typer.Option(
+    None,
+    "--runtime",
+    help=f"What runs it: {', '.join(BUILT_IN)}; else the usual one of the file's format.",
+)
 EXACT = typer.Option(False, "--exact", help="qt: the expectation over subnets, no sampling.")
 
 

@@ -70,11 +70,11 @@ def search(
     """Find a supernet's best subnets under INT8 latency limits, by evolution with the weights of
     QAT on held-out training images, and write them as pages and INT8 files."""
     from spacedsl.compiler.export import FILES
+    from spacedsl.runtimes.table import runtime_of
     from spacedsl.search.exact.task_log import TaskLog
     from spacedsl.search.subnets import Plan, require_limits, search_subnets
     from spacedsl.targets.device import open_device
     from spacedsl.targets.ranges import latency_range
-    from spacedsl.targets.rules import rules_of
     from spacedsl.targets.subnet_latency import SubnetLatency
 
     need_training()
@@ -83,7 +83,7 @@ def search(
     quiet = format is Format.json
     space = _trained(run)
     device = open_device(_ready(target, space))
-    suffix = rules_of(device.target).formats[0]
+    suffix = runtime_of(device.target).format
     FILES[suffix].need()
     asked = parse_limits(limits) or device.limits_ms
     plan = Plan(population, rounds, window, seed)
@@ -260,8 +260,8 @@ def _deployed(
     from spacedsl.compiler.plans import int8_plan, network_plan
     from spacedsl.passes.cost import subnet_cost
     from spacedsl.passes.network import subnet_identity
+    from spacedsl.runtimes.table import rules_of
     from spacedsl.targets.deployed import open_deployed
-    from spacedsl.targets.rules import rules_of
 
     space = found[0].subnet.of
     home = out / f"{space.name}.space"

@@ -9,6 +9,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit, guarded
+from spacedsl.cli.help import epilog
 from spacedsl.cli.table_networks import TOP1
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_writable
@@ -42,7 +43,7 @@ def _one_source(*sources: Path | None) -> None:
         raise fault("bad-option", message)
 
 
-@tables.command("verify")
+@tables.command("verify", epilog=epilog("tables verify"))
 @guarded
 def verify(
     directory: Path | None = DIRECTORY,
@@ -87,7 +88,7 @@ def verify(
         _print(report)
 
 
-@tables.command("fit")
+@tables.command("fit", epilog=epilog("tables fit"))
 @guarded
 def fit(
     directory: Path | None = DIRECTORY,
@@ -148,7 +149,7 @@ def fit(
         print(f"{out}: fitted to {table.source.rows:,} rows")
 
 
-@tables.command("calibrate")
+@tables.command("calibrate", epilog=epilog("tables calibrate"))
 @guarded
 def calibrate(
     table: str = typer.Argument(..., help="A table of NSR losses, by name or path."),

@@ -11,6 +11,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Commands, Format, emit, guarded
+from spacedsl.cli.help import epilog
 from spacedsl.cli.limits import parse_seconds
 from spacedsl.cli.progress import progress
 from spacedsl.diagnostics import Diagnostic, SpaceError, fault, render
@@ -130,8 +131,8 @@ def _limits(limits_ms: tuple[float, ...]) -> str:
 
 
 def _show(found: Target, fit: ProfiledLatency, path: str, format: Format) -> None:
+    from spacedsl.runtimes.machine import said_session
     from spacedsl.targets.device import scaled_limits
-    from spacedsl.targets.machine import said_session
 
     note = fit.note
     limits = scaled_limits(found, fit)
@@ -354,4 +355,4 @@ for _name, _command in (
     ("verify", verify),
     ("export", export),
 ):
-    target.command(_name)(guarded(_command))
+    target.command(_name, epilog=epilog(f"target {_name}"))(guarded(_command))

@@ -96,11 +96,9 @@ def _in_onnx(data: bytes, file: Path) -> Iterator[tuple[str, str]]:
 
 def _in_tflite(data: bytes, file: Path) -> Iterator[tuple[str, str]]:
     from spacedsl.compiler.stamp import PREFIX
-    from spacedsl.compiler.tflite_build import need_litert
-    from spacedsl.targets.litert import stamp_of
+    from spacedsl.compiler.stamps import tflite_stamp
 
-    need_litert()
-    for key, value in stamp_of(data, str(file)).items():
+    for key, value in tflite_stamp(data, str(file)).items():
         yield from _in_json(value, f"{PREFIX}{key}", 0)
 
 

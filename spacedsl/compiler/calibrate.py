@@ -3,7 +3,7 @@ weights rounded. For speed, size and tests; accuracy comes from QAT."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -15,88 +15,43 @@ from spacedsl.compiler.integer_model import (
     Quantiser,
     choose_quantiser,
 )
-from spacedsl.compiler.onnx_fp32 import emit_fp32 as onnx_fp32
 from spacedsl.compiler.parameters import Floats, Parameters
-from spacedsl.compiler.plans import Int8Plan, NetworkPlan
-from spacedsl.compiler.stamp import IMAGE
-from spacedsl.compiler.tflite_fp32 import emit_fp32 as tflite_fp32
+from spacedsl.compiler.plans import Int8Plan
 
 Ranges = dict[str, tuple[float, float]]
 """Least and greatest value of a tensor, by its name in the network."""
 
-Observe = Callable[
-    [NetworkPlan, Parameters, Preprocess, Sequence[str], Floats], Iterator[Sequence[Floats]]
-]
-"""Runs the FP32 network on images (N, C, H, W): the values of some tensors, image by image."""
+Observe = Callable[[Floats], Sequence[Floats]]
+"""Runs the FP32 network on an image (1, C, H, W): the values of some tensors."""
+
+Watch = Callable[[Sequence[str]], Observe]
+"""Opens the FP32 network so that the tensors of these names are observed."""
 
 
-def by_onnx(
-    plan: NetworkPlan,
-    parameters: Parameters,
-    preprocess: Preprocess,
-    tensors: Sequence[str],
-    images: Floats,
-) -> Iterator[Sequence[Floats]]:
-    """What ONNX Runtime makes of the network. Needs the extra `onnx`."""
-    import onnxruntime as ort
-
-    model = onnx_fp32(plan, parameters, preprocess, "calibration", outputs=tensors)
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    session = ort.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+def observed_ranges(source: str, names: Sequence[str], images: Floats, observe: Observe) -> Ranges:
+    """Ranges of the tensors of these names and of the input, `source`, when the FP32 network sees
+    `images` (N, C, H, W)."""
+    found: Ranges = {source: (float(images.min()), float(images.max()))}
     for image in images:
-        yield session.run(list(tensors), {IMAGE: image[None]})
-
-
-def by_litert(
-    plan: NetworkPlan,
-    parameters: Parameters,
-    preprocess: Preprocess,
-    tensors: Sequence[str],
-    images: Floats,
-) -> Iterator[Sequence[Floats]]:
-    """What LiteRT makes of the network. Needs the extra `tflite`."""
-    from spacedsl.targets.litert import Session
-
-    session = Session(tflite_fp32(plan, parameters, preprocess, "calibration", outputs=tensors))
-    for image in images:
-        found = session.run(image[None].transpose(0, 2, 3, 1))
-        yield [found[name] for name in tensors]
-
-
-def observed_ranges(
-    plan: NetworkPlan,
-    parameters: Parameters,
-    preprocess: Preprocess,
-    tensors: Sequence[str],
-    images: Floats,
-    observe: Observe,
-) -> Ranges:
-    """Ranges of `tensors` when the FP32 network sees `images` (N, C, H, W)."""
-    names = [t for t in tensors if t != plan.graph.input.name]
-    found: Ranges = {plan.graph.input.name: (float(images.min()), float(images.max()))}
-    for values in observe(plan, parameters, preprocess, names, images):
-        for name, value in zip(names, values, strict=True):
+        for name, value in zip(names, observe(image[None]), strict=True):
             low, high = found.get(name, (np.inf, -np.inf))
             found[name] = min(low, float(value.min())), max(high, float(value.max()))
     return found
 
 
 def calibrated_model(
-    network: NetworkPlan,
     plan: Int8Plan,
     parameters: Parameters,
     preprocess: Preprocess,
     images: Floats,
     weights_from: str,
-    observe: Observe = by_onnx,
+    watch: Watch,
 ) -> IntegerModel:
     """The integer model of a network with float weights, quantised after training."""
+    source = plan.network.input.name
     wanted = [node.value for node in plan.graph.nodes if node.value and node.fixed is None]
-    ranges = observed_ranges(network, parameters, preprocess, wanted, images, observe)
+    names = [name for name in wanted if name != source]
+    ranges = observed_ranges(source, names, images, watch(names))
     quantisers: dict[str, Quantiser] = {}
     weights = {}
     for node in plan.graph.nodes:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from spacedsl.compiler.calibrate import by_litert, by_onnx, calibrated_model
+from spacedsl.compiler.calibrate import Observe, calibrated_model
 from spacedsl.compiler.integer_model import (
     IntegerModel,
     Preprocess,
@@ -19,6 +19,7 @@ from spacedsl.compiler.onnx_int8 import emit_int8 as onnx_int8
 from spacedsl.compiler.parameters import Floats, Parameters, images, random_parameters
 from spacedsl.compiler.plans import NetworkPlan, int8_plan, network_plan
 from spacedsl.compiler.retarget import Difference, difference, load_images, moved, restamped
+from spacedsl.compiler.stamps import onnx_stamp, tflite_stamp
 from spacedsl.compiler.tflite_build import need_litert
 from spacedsl.compiler.tflite_fp32 import emit_fp32 as tflite_fp32
 from spacedsl.compiler.tflite_int8 import emit_int8 as tflite_int8
@@ -26,7 +27,8 @@ from spacedsl.diagnostics import fault
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.passes.network import subnet_identity
-from spacedsl.targets.rules import LITERT, ONNXRUNTIME, RUNTIMES, Rules, rules_of
+from spacedsl.runtimes.rules import Rules
+from spacedsl.runtimes.table import ONNXRUNTIME, listed, named, need, readers, rules_of
 
 CALIBRATION_IMAGES = 1
 COMPARED_IMAGES = 8
@@ -55,13 +57,17 @@ def seeded(subnet: Subnet, seed: int) -> Seeded:
 
 
 def integer_model(
-    net: Seeded, rules: Rules = ONNXRUNTIME, target: Target | None = None
+    net: Seeded, rules: Rules = ONNXRUNTIME.rules, target: Target | None = None
 ) -> IntegerModel:
     """The network in integers for a runtime, which also calibrates it. Raises `SpaceError`."""
-    plan = int8_plan(net.plan, rules, target)
-    observe = by_litert if rules.runtime == LITERT.runtime else by_onnx
+    plan, runtime = int8_plan(net.plan, rules, target), named(rules.runtime)
+    need(runtime)
+
+    def watch(names: Sequence[str]) -> Observe:
+        return runtime.sessions.tensors(FILES[runtime.format].fp32(net, names), names)
+
     return calibrated_model(
-        net.plan, plan, net.parameters, net.preprocess, net.images, net.weights_from, observe
+        plan, net.parameters, net.preprocess, net.images, net.weights_from, watch
     )
 
 
@@ -89,47 +95,58 @@ def integer_tflite(model: IntegerModel) -> bytes:
     return tflite_int8(model)
 
 
-def fp32_onnx(net: Seeded) -> bytes:
-    """The FP32 ONNX file, checked. Raises `SpaceError`."""
+def fp32_onnx(net: Seeded, outputs: Sequence[str] = ()) -> bytes:
+    """The FP32 ONNX file, checked; with these tensors as `outputs` too, whose shapes it does not
+    say, it is not. Raises `SpaceError`."""
     need_onnx()
-    return check(onnx_fp32(net.plan, net.parameters, net.preprocess, net.weights_from))
+    model = onnx_fp32(net.plan, net.parameters, net.preprocess, net.weights_from, outputs=outputs)
+    return bytes(model.SerializeToString()) if outputs else check(model)
 
 
-def fp32_tflite(net: Seeded) -> bytes:
-    """The FP32 TFLite file. Raises `SpaceError`."""
+def fp32_tflite(net: Seeded, outputs: Sequence[str] = ()) -> bytes:
+    """The FP32 TFLite file, with these tensors as `outputs` too. Raises `SpaceError`."""
     need_litert()
-    return tflite_fp32(net.plan, net.parameters, net.preprocess, net.weights_from)
+    return tflite_fp32(net.plan, net.parameters, net.preprocess, net.weights_from, outputs=outputs)
+
+
+class Fp32(Protocol):
+    """A network's FP32 file, with these tensors as `outputs` too."""
+
+    def __call__(self, net: Seeded, outputs: Sequence[str] = ()) -> bytes:
+        """Raises `SpaceError`."""
 
 
 class Emit(NamedTuple):
-    """How files of one format are made: `need` raises `SpaceError` where its extra is missing."""
+    """How files of one format are made and read back: `need` raises `SpaceError` where its extra is
+    missing; `stamp` is what a file of this content and name says of itself."""
 
     need: Callable[[], None]
     int8: Callable[[Seeded, Target | None], bytes]
-    fp32: Callable[[Seeded], bytes]
+    fp32: Fp32
     integers: Callable[[IntegerModel], bytes]
+    stamp: Callable[[bytes, str], dict[str, str]]
 
 
 FILES = {
-    "onnx": Emit(need_onnx, int8_onnx, fp32_onnx, integer_onnx),
-    "tflite": Emit(need_litert, int8_tflite, fp32_tflite, integer_tflite),
+    "onnx": Emit(need_onnx, int8_onnx, fp32_onnx, integer_onnx, onnx_stamp),
+    "tflite": Emit(need_litert, int8_tflite, fp32_tflite, integer_tflite, tflite_stamp),
 }
-"""Format, which is also the file's suffix -> how it is made."""
+"""Format, which is also the file's suffix -> how it is made and read."""
 
 
 def _rules(format: str, target: Target | None) -> Rules:
     """A target's rules, or those of the runtime that reads `format`. Raises `SpaceError` for a
     target that does not read it."""
-    usual = next(rules for rules in RUNTIMES if format in rules.formats)
+    usual = readers(format)
     if target is None:
-        return usual
+        return usual[0].rules
     rules = rules_of(target)
     if format not in rules.formats:
         raise fault(
             "wrong-target",
             f"target `{target.name}` runs {rules.runtime} ({target.device}), the format {format} "
-            f"is for {usual.runtime}",
-            f"choose a target that runs {usual.runtime}, --format {rules.formats[0]}, or leave "
+            f"is for {listed(usual)}",
+            f"choose a target that runs {listed(usual)}, --format {rules.formats[0]}, or leave "
             "--target out",
         )
     return rules

@@ -13,7 +13,7 @@ from pydantic import model_validator
 from spacedsl.compiler.graph import WEIGHTED, Graph, Node, Shape, check_order
 from spacedsl.diagnostics import fault
 from spacedsl.ir.expr import Frozen
-from spacedsl.targets.rules import Rules
+from spacedsl.runtimes.rules import Rules
 
 QMAX = 255
 

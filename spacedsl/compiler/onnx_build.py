@@ -11,7 +11,7 @@ import numpy as np
 
 from spacedsl.compiler.graph import Node
 from spacedsl.compiler.int8 import Int8Node
-from spacedsl.compiler.stamp import BATCH, IMAGE, LOGITS
+from spacedsl.compiler.stamp import BATCH, IMAGE, LOGITS, described
 from spacedsl.diagnostics import fault
 
 if TYPE_CHECKING:
@@ -23,11 +23,10 @@ QUANTISED = ".q"
 
 
 def need_onnx() -> None:
-    """Raise `SpaceError` unless onnx and onnxruntime are installed."""
-    for package in ("onnx", "onnxruntime"):
-        if importlib.util.find_spec(package) is None:
-            message = f"this needs the package {package}, which is not installed"
-            raise fault("missing-extra", message, "pip install 'spacedsl[onnx]'")
+    """Raise `SpaceError` unless onnx is installed."""
+    if importlib.util.find_spec("onnx") is None:
+        message = "this needs the package onnx, which is not installed"
+        raise fault("missing-extra", message, "pip install 'spacedsl[onnx]'")
 
 
 @dataclass(slots=True)
@@ -55,8 +54,9 @@ class Builder:
         self, source: Node, result: Node, name: str, stamp: Mapping[str, str], extra: Iterable[str]
     ) -> ModelProto:
         """The finished model: image (N, C, H, W) float32 to logits (N, classes) float32; `extra`
-        tensors (uint8 where they end in `.q`) become outputs too."""
-        from onnx import TensorProto, helper
+        tensors (uint8 where they end in `.q`) become outputs too. It holds every tensor's shape,
+        for viewers such as Netron."""
+        from onnx import TensorProto, helper, shape_inference
 
         def value(name: str, shape: Iterable[int | str] | None) -> ValueInfoProto:
             type = TensorProto.UINT8 if name.endswith(QUANTISED) else TensorProto.FLOAT
@@ -73,7 +73,8 @@ class Builder:
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
         model.producer_name = "spacedsl"
         helper.set_model_props(model, dict(stamp))
-        return model
+        model.doc_string = described(stamp)
+        return shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
 
 
 def window_attributes(node: Node | Int8Node, cin: int) -> dict[str, Any]:

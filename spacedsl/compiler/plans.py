@@ -20,7 +20,7 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.lang.write import write
 from spacedsl.passes.network import map_output, subnet_identity
-from spacedsl.targets.rules import Rules
+from spacedsl.runtimes.rules import Rules
 
 FORMAT: Final = 1
 """Version of the plans of a model."""

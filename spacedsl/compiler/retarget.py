@@ -29,7 +29,7 @@ from spacedsl.diagnostics import fault
 from spacedsl.files import read_bounded
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.target import Target
-from spacedsl.targets.rules import Rules
+from spacedsl.runtimes.rules import Rules
 
 CALIBRATION_IMAGES = 4
 

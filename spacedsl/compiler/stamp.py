@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from spacedsl.compiler.graph import Shape
@@ -42,6 +42,18 @@ def metadata(
     return {f"{PREFIX}{key}": value for key, value in found.items()}
 
 
-def without_prefix(found: dict[str, str]) -> dict[str, str]:
+def described(stamp: Mapping[str, str]) -> str:
+    """What a viewer shows of an artifact with this `metadata`, in words."""
+    known = without_prefix(stamp)
+    runtime = f" for {known['runtime']}" if "runtime" in known else ""
+    of = f", a network of the space {known['space']}" if known["space"] else ""
+    kind = known["precision"].upper()
+    return (
+        f"{known['model']}{of}: {kind}{runtime}, weights: {known['weights']}. Its metadata hold "
+        f"its page ({PREFIX}page), preprocessing ({PREFIX}preprocess) and classes ({PREFIX}labels)."
+    )
+
+
+def without_prefix(found: Mapping[str, str]) -> dict[str, str]:
     """Our keys among an artifact's, without `PREFIX`; empty for a file of somebody else."""
     return {k.removeprefix(PREFIX): v for k, v in found.items() if k.startswith(PREFIX)}

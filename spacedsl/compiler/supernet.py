@@ -27,7 +27,8 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.lang.write import write
 from spacedsl.passes.program import Program, program_of
-from spacedsl.targets.rules import Rewrite, rules_of
+from spacedsl.runtimes.rules import Rewrite
+from spacedsl.runtimes.table import rules_of
 
 
 class PlanRules(Frozen):

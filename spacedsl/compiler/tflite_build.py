@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacedsl.compiler.stamp import IMAGE, LOGITS
+from spacedsl.compiler.tflite_task import ENTRY, task_metadata, with_files
 from spacedsl.diagnostics import fault
 
 if TYPE_CHECKING:
@@ -158,9 +159,11 @@ class Builder:
         model.version, model.description, model.subgraphs = SCHEMA, "spacedsl", [graph]
         model.operatorCodes = [_code(*code) for code in codes]
         model.signatureDefs = [_signature(index, outputs)]
-        model.metadata = [_metadata(k, self.buffer(v.encode())) for k, v in stamp.items()]
+        entries = {key: text.encode() for key, text in stamp.items()}
+        entries[ENTRY] = task_metadata(stamp)
+        model.metadata = [_metadata(key, self.buffer(data)) for key, data in entries.items()]
         model.buffers = [_buffer(data) for data in self.buffers]
-        return _packed(model)
+        return with_files(_packed(model), stamp)
 
 
 def _operator(op: Operator, index: Mapping[str, int], codes: list[tuple[str, int]]) -> OperatorT:

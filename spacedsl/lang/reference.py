@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from spacedsl.diagnostics import one_of
 from spacedsl.ir.block import ACTIVATIONS, MAX_KERNEL
 from spacedsl.lang.blocks import (
     ACTS,
@@ -25,6 +26,7 @@ from spacedsl.lang.spaces import MAX_DEPTH, MAX_STAGES, MAX_STRIDE
 from spacedsl.lang.tables import shipped
 from spacedsl.lang.targets import UNITS_MS
 from spacedsl.lang.values import MAX_DIGITS, MAX_VALUES
+from spacedsl.runtimes.table import BUILT_IN
 from spacedsl.syntax.parser import MAX_CHARACTERS
 from spacedsl.syntax.parser import MAX_DEPTH as MAX_NESTING
 from spacedsl.syntax.words import units
@@ -91,9 +93,10 @@ VALUES = (
 
 TARGET_KEYS = (
     Word("device", "target", '"text"', "an error",
-         "The device; it names ONNX Runtime or TFLite where `runtime` does not."),
+         "The device; it names what runs networks there where `runtime` does not."),
     Word("runtime", "target", '"name" ["version"]', "what `device` says",
-         "`onnxruntime` or `litert`; a version that its versions begin with."),
+         f"{one_of(list(BUILT_IN))}, or what a package registers; a version that its versions "
+         "begin with."),
     Word("threads", "target", "a count", "1", "Threads of the runtime."),
     Word("types", "target", "`u8s8`", "`u8s8`", "uint8 activations, int8 weights."),
     Word("rules", "target", "names", "all of the runtime's",

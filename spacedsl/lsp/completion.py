@@ -20,6 +20,7 @@ from spacedsl.lsp import glossary
 from spacedsl.lsp.facts import item_or_none, stage_of
 from spacedsl.lsp.frames import Frame, Open, opened
 from spacedsl.lsp.names import block_of, named, space_levels, stage_choices
+from spacedsl.runtimes.table import runtimes
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.syntax.words import keywords
 from spacedsl.text import Span
@@ -33,8 +34,8 @@ ONCE = {"width", "window", "depth", "stride", "shared", "input", "quality", "lim
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`kind`: `keyword`, `block`, `space`, `stage`, `parameter`, `value`, `activation`, `flag` or
-    `path`."""
+    """`kind`: `keyword`, `block`, `space`, `stage`, `parameter`, `value`, `activation`, `flag`,
+    `runtime` or `path`."""
 
     text: str
     kind: str
@@ -58,8 +59,7 @@ def complete(page: Page, offset: int) -> Completion:
         return Completion((), Span(offset, offset))
     if line.count('"') % 2:
         start = offset - len(line) + line.rfind('"') + 1
-        paths = _paths(page) if re.match(r"\s*use\s*\"", line) else ()
-        return Completion(tuple(paths), Span(start, offset))
+        return Completion(tuple(_quoted(page, line)), Span(start, offset))
     word = WORD.search(line)
     start = offset - (len(word[0]) if word else 0)
     if start and (text[start - 1].isalnum() or text[start - 1] == "."):
@@ -70,6 +70,14 @@ def complete(page: Page, offset: int) -> Completion:
     return Completion(
         tuple({c.text: c for c in reversed(found)}.values())[::-1], Span(start, offset)
     )
+
+
+def _quoted(page: Page, line: str) -> Iterator[Choice]:
+    """What fits between quotation marks."""
+    if re.match(r"\s*use\s*\"", line):
+        yield from _paths(page)
+    elif re.match(r"\s*runtime\s*\"[^\"]*$", line):
+        yield from (Choice(name, "runtime", r.about) for name, r in runtimes().items())
 
 
 def _in_comment(line: str) -> bool:

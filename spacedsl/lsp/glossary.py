@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from spacedsl.diagnostics import one_of
+from spacedsl.runtimes.table import BUILT_IN
+
 WORDS: dict[str, str] = {
     "language": "The version of the language the page is written in; the first statement.",
     "use": "Brings another page's blocks and spaces: a path beside this page, else in the library.",
@@ -41,7 +44,7 @@ WORDS: dict[str, str] = {
     "where width or size change) or a body of its own. It ends its body.",
     "optional": "Ops that are there where a parameter is 1 and left out where it is 0.",
     "round8": "Rounds to a multiple of 8, at least 8, never below 90 % of the value.",
-    "runtime": "What runs the networks, `onnxruntime` or `litert`, and the versions that will do.",
+    "runtime": f"What runs the networks, {one_of(list(BUILT_IN))}, and the versions that will do.",
     "threads": "How many threads the runtime has.",
     "types": "Data types: u8s8 is uint8 activations and int8 weights.",
     "rules": "Which of the runtime's optional rewrites apply; all where it is not said.",

@@ -11,6 +11,7 @@ from spacedsl.lsp import glossary
 from spacedsl.lsp.cursor import Path, at, enclosing
 from spacedsl.lsp.facts import item_facts, item_or_none, stage_facts, stage_of, windows
 from spacedsl.lsp.names import ITEMS, Name, meaning
+from spacedsl.runtimes.table import runtimes
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.syntax.words import keywords
 from spacedsl.text import Span
@@ -81,6 +82,9 @@ def _word(page: Page, path: Path, token: Token) -> str:
         uses = [p for p in page.uses if p.use_path == token.text[1:-1]]
         defined = ", ".join(f"`{name}`" for p in uses for name in p.names)
         return _joined(*(p.source.name for p in uses), defined)
+    if token.type == "STRING" and path[-1].rule == "runtime":
+        runtime = runtimes().get(token.text[1:-1])
+        return runtime.about if runtime else ""
     if token.type != "NAME":
         return ""
     words = {**glossary.ACTIVATIONS}

@@ -11,15 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from spacedsl.compiler.export import FILES
 from spacedsl.compiler.integer_model import Preprocess
-from spacedsl.compiler.stamp import IMAGE, LOGITS
-from spacedsl.diagnostics import fault, one_of
-from spacedsl.targets.runners import FORMATS, runtime_of, stamp_of
+from spacedsl.diagnostics import fault
+from spacedsl.files import read_bounded
+from spacedsl.hosts.host import options_here
+from spacedsl.runtimes.table import need, reader
 
 Floats = NDArray[np.float32]
 
 MAX_SIZE = 4096
 """Side of an input in pixels: a file can claim any."""
+
+MAX_BYTES = 2 << 30
+"""Of a file, which neither format can exceed."""
 
 Run = Callable[[Floats], Floats]
 """Normalised images (N, C, H, W) to logits (N, classes)."""
@@ -28,7 +33,7 @@ Run = Callable[[Floats], Floats]
 @dataclass(frozen=True, slots=True)
 class Deployed:
     """`model` and `hash` as stamped; images of `channels` x `size` x `size` pixels become its
-    input by `preprocess`; `labels` may be empty."""
+    input by `preprocess`; `labels` may be empty; `runtime` is what runs it."""
 
     model: str
     hash: str
@@ -36,19 +41,19 @@ class Deployed:
     size: int
     preprocess: Preprocess
     labels: tuple[str, ...]
+    runtime: str
     run: Run
 
 
-def open_deployed(path: Path, threads: int = 1) -> Deployed:
-    """A graph that `spacedsl export` wrote. Raises `SpaceError` for any other file."""
-    runtime = runtime_of(path.name)
-    if runtime is None:
-        endings = one_of([f".{format}" for format in FORMATS.values()])
-        raise fault("wrong-kind", f"{path} does not end in {endings}")
+def open_deployed(path: Path, threads: int = 1, runtime: str | None = None) -> Deployed:
+    """A graph that `spacedsl export` wrote, for a runtime that reads it (None: the usual one).
+    Raises `SpaceError` for any other file."""
+    used = reader(str(path), runtime)
     if not path.is_file():
         raise fault("cannot-read", f"there is no file {path}")
-    run = _OPENERS[FORMATS[runtime]](path, threads)
-    stamp = stamp_of(path, runtime)
+    need(used)
+    run = used.sessions.logits(path, threads, options_here(used.name))
+    stamp = stamp_of(path)
     try:
         shape = [int(n) for n in json.loads(stamp["input"])["shape"][1:]]
         preprocess = Preprocess.model_validate_json(stamp["preprocess"])
@@ -70,41 +75,11 @@ def open_deployed(path: Path, threads: int = 1) -> Deployed:
         size,
         preprocess,
         labels,
+        used.name,
         run,
     )
 
 
-def _onnx(path: Path, threads: int) -> Run:
-    from spacedsl.compiler.onnx_build import need_onnx
-    from spacedsl.targets.ort import open_session
-
-    need_onnx()
-    session = open_session(path, threads)
-
-    def run(images: Floats) -> Floats:
-        try:
-            (logits,) = session.run([LOGITS], {IMAGE: images})
-        except Exception as error:  # ONNX Runtime's own exceptions have no common base
-            raise fault("bad-onnx", f"{path} does not run: {error}") from None
-        return np.asarray(logits, np.float32)
-
-    return run
-
-
-def _tflite(path: Path, threads: int) -> Run:
-    """A TFLite file takes one image (1, H, W, C) at a time."""
-    from spacedsl.compiler.tflite_build import need_litert
-    from spacedsl.targets.litert import Session
-
-    need_litert()
-    session = Session(path, threads)
-
-    def run(images: Floats) -> Floats:
-        found = [session.run(image[None].transpose(0, 2, 3, 1))[LOGITS][0] for image in images]
-        return np.stack(found).astype(np.float32)
-
-    return run
-
-
-_OPENERS = {"onnx": _onnx, "tflite": _tflite}
-"""By format: what runs a file."""
+def stamp_of(path: Path) -> dict[str, str]:
+    """What an exported file says of itself. Raises `SpaceError` for a damaged file."""
+    return FILES[reader(str(path)).format].stamp(read_bounded(path, MAX_BYTES), str(path))

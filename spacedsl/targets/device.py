@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spacedsl.diagnostics import fault
+from spacedsl.hosts.host import HERE, Host
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
@@ -45,19 +46,19 @@ class Device:
     limits_ms: tuple[float, ...]
 
 
-def open_device(target: Target) -> Device:
-    """The device of a target: a table's, a carried profile's, or this machine's. Raises
-    `SpaceError` where it is not profiled yet."""
-    latency = _latency(target)
+def open_device(target: Target, host: Host = HERE) -> Device:
+    """The device of a target: a table's, a carried profile's, or `host`. Raises `SpaceError` where
+    that is not profiled yet."""
+    latency = _latency(target, host)
     return Device(target, latency, scaled_limits(target, latency))
 
 
-def _latency(target: Target) -> LatencyModel:
+def _latency(target: Target, host: Host = HERE) -> LatencyModel:
     if target.measured:
         from spacedsl.targets.profile_cache import header_of, load_profile, profile_path
         from spacedsl.targets.profiled_latency import fit_profile
 
-        header = header_of(target)
+        header = header_of(target, host)
         if load_profile(header) is None:
             message = f"target `{target.name}` is not profiled on this machine"
             raise fault("no-profile", message, f"`spacedsl target profile {target.name}`")

@@ -6,12 +6,12 @@ import importlib.util
 from pathlib import Path
 
 from spacedsl.diagnostics import fault
+from spacedsl.hosts.host import HERE, Host
 from spacedsl.ir.identity import digest
 from spacedsl.ir.target import Target
-from spacedsl.targets.machine import this_machine
+from spacedsl.runtimes.table import rules_of, runtime_of
+from spacedsl.targets.deployment import version_on
 from spacedsl.targets.profile_file import AGAIN, Profile, ProfileHeader, read_profile
-from spacedsl.targets.rules import rules_of
-from spacedsl.targets.runtimes import runtime_of
 
 NEEDED = ("filelock", "platformdirs")
 
@@ -24,10 +24,10 @@ def need_cpu_extra() -> None:
         raise fault("missing-extra", message, "pip install 'spacedsl[cpu]'")
 
 
-def header_of(target: Target) -> ProfileHeader:
-    """What a profile of `target` taken here and now says of itself. Raises `SpaceError`."""
+def header_of(target: Target, host: Host = HERE) -> ProfileHeader:
+    """What a profile of `target` taken now on `host` says of itself. Raises `SpaceError`."""
     need_cpu_extra()
-    machine, runtime = this_machine(), runtime_of(target)
+    machine, runtime = host.machine, runtime_of(target)
     return ProfileHeader(
         target=target.name,
         machine={
@@ -36,9 +36,9 @@ def header_of(target: Target) -> ProfileHeader:
             "features": " ".join(machine.features or ("unknown",)),
         },
         runtime=runtime.name,
-        version=runtime.version(),
+        version=version_on(host, target),
         threads=target.threads,
-        session=runtime.session(),
+        session=runtime.options(machine),
         rules=digest(rules_of(target).model_dump(mode="json")),
     )
 

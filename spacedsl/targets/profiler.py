@@ -17,15 +17,19 @@ from pathlib import Path
 import numpy as np
 
 from spacedsl.diagnostics import fault
+from spacedsl.hosts.host import HERE, Host
+from spacedsl.hosts.measure import Run, Timing, Visit
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.passes.kernels import Kernel
 from spacedsl.passes.network import subnet_identity
+from spacedsl.runtimes.record import Runtime
+from spacedsl.runtimes.table import runtime_of
 from spacedsl.search.protocols import Floats, Ints
 from spacedsl.targets.attribution import attribute, kernel_owners
-from spacedsl.targets.measure import CLOCKS, Run, Timing, Visit, timed_round
+from spacedsl.targets.deployment import artifact_of
 from spacedsl.targets.profile_cache import check_profile, header_of, profile_path
 from spacedsl.targets.profile_choice import Chooser
 from spacedsl.targets.profile_file import (
@@ -39,7 +43,6 @@ from spacedsl.targets.profile_file import (
     read_profile,
 )
 from spacedsl.targets.profiled_latency import SUFFIX, fit_profile, save_fit
-from spacedsl.targets.runtimes import Runtime, artifact_of, runtime_of
 
 BATCH = 10
 LEAST = 40
@@ -90,13 +93,14 @@ def profile(
     progress: Progress = lambda reached: None,
     again: bool = False,
     most_s: float | None = None,
+    host: Host = HERE,
 ) -> Path:
-    """Measure for `target` until `budget_s` seconds are spent on members of `spaces`, those of
-    earlier runs included; with `most_s` also for as long until the spaces are covered and `LEAST`
-    networks are measured. Returns the profile's file. `again`: forget what is there. Raises
+    """Measure for `target` on `host` until `budget_s` seconds are spent on members of `spaces`,
+    those of earlier runs included; with `most_s` also for as long until the spaces are covered and
+    `LEAST` networks are measured. Returns the profile's file. `again`: forget what is there. Raises
     `SpaceError`, with `most_s` also where that was too little to cover the spaces; what was
     measured until then is kept."""
-    header = header_of(target)
+    header = header_of(target, host)
     path = profile_path(header)
     with locked(path):
         if again or not path.exists() or not path.stat().st_size:
@@ -104,7 +108,7 @@ def profile(
         else:
             done = read_profile(path)
             check_profile(path, done.header, header)
-        missing = _extend(path, done, target, spaces, (budget_s, most_s), progress)
+        missing = _extend(path, done, target, spaces, (budget_s, most_s), progress, host)
         save_fit(fit_profile(path), path.with_suffix(SUFFIX))
     if missing is not None and most_s is not None:
         message = (
@@ -124,11 +128,12 @@ def _extend(
     spaces: Sequence[Space],
     limits_s: tuple[float, float | None],
     progress: Progress,
+    host: Host,
 ) -> int | None:
     """Add batches; returns how many kernels are missing, None where the spaces are covered."""
     asked = frozenset(space_identity(s) for s in spaces)
     budget_s, most_s = limits_s
-    runtime, references = runtime_of(target), reference_nets(target)
+    references = reference_nets(target)
     batches, size = list(done.batches), done.size
     chooser = Chooser(spaces, batches)
     while True:
@@ -141,7 +146,7 @@ def _extend(
             return None if covered else chooser.missing
         chosen = chooser.choose(BATCH, batches)
         said = partial(_say, progress, reached)
-        batch = _batch(runtime, target, references, chosen, said)
+        batch = _batch(host, target, references, chosen, said)
         records = (*batch.references, *batch.nets)
         chooser.saw([Kernel(*kernel) for record in records for kernel in record.kernels])
         batches.append(batch.model_copy(update={"covered": chooser.covered}))
@@ -154,7 +159,7 @@ def _say(progress: Progress, reached: Reached, seconds: float) -> None:
 
 
 def _batch(
-    runtime: Runtime,
+    host: Host,
     target: Target,
     references: Sequence[_Net],
     chosen: Sequence[tuple[Subnet, SpaceNote]],
@@ -169,7 +174,7 @@ def _batch(
     for subnet, note in chosen:
         nets.append(_Net(subnet, note, artifact_of(subnet, target)))
         tick()
-    found = measure_batch(runtime, target.threads, nets, len(references), tick)
+    found = measure_batch(host, target, nets, len(references), tick)
     return found.model_copy(update={"seconds": time.perf_counter() - start})
 
 
@@ -188,28 +193,29 @@ def reference_nets(target: Target) -> list[_Net]:
 
 
 def measure_batch(
-    runtime: Runtime,
-    threads: int,
+    host: Host,
+    target: Target,
     nets: Sequence[_Net],
     references: int,
     tick: Callable[[], None],
 ) -> BatchRecord:
     """Measure networks, the first `references` of which are the references; `tick` is called now
     and then."""
-    clock = CLOCKS["cpu" if threads == 1 else "wall"]
+    runtime, threads = runtime_of(target), target.threads
+    take = host.rounds("cpu" if threads == 1 else "wall")
     plain: list[Run] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="spacedsl-")))
-        profiled = [runtime.open_profiled(net.artifact, threads, folder) for net in nets]
+        profiled = [host.profiled(runtime, net.artifact, threads, folder) for net in nets]
         own: list[list[float]] = []
         timed: list[list[int]] = [[] for _ in nets]
         while len(own) < ROUNDS or (len(own) < MOST_ROUNDS and _steady(own) < STEADY_SHARE):
             turn = len(own)
             if turn % SESSION_ROUNDS == 0:
-                plain = _opened(runtime, nets, threads, turn)
-            own.append(timed_round(plain, turn, clock, VISIT))
+                plain = _opened(host, runtime, nets, threads, turn)
+            own.append(take(plain, turn, VISIT))
             tick()
-            timed_round(profiled, turn, clock, VISIT)
+            take(profiled, turn, VISIT)
             tick()
             for at, session in zip(timed, profiled, strict=True):
                 at.extend(range(session.runs - VISIT.timed, session.runs))
@@ -244,12 +250,14 @@ def measure_batch(
     )
 
 
-def _opened(runtime: Runtime, nets: Sequence[_Net], threads: int, turn: int) -> list[Run]:
+def _opened(
+    host: Host, runtime: Runtime, nets: Sequence[_Net], threads: int, turn: int
+) -> list[Run]:
     """Sessions of the networks, opened in another order each time, each run once."""
     runs: dict[int, Run] = {}
     for i in range(len(nets)):
         place = (i + turn) % len(nets)
-        runs[place] = runtime.open(nets[place].artifact, threads)
+        runs[place] = host.open(runtime, nets[place].artifact, threads)
         runs[place]()
     return [runs[place] for place in range(len(nets))]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from spacedsl.diagnostics import Diagnostic, SpaceError, place
 from spacedsl.ir.target import Target
 from spacedsl.lang.page import Page
-from spacedsl.targets.rules import rules_of
+from spacedsl.runtimes.table import rules_of
 
 AT = {"unknown-types": "types", "unknown-rule": "rules"}
 """Code of an error -> the key that it is about; `runtime`, else `device`, for others."""

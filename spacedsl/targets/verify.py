@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 
 from spacedsl.diagnostics import fault
+from spacedsl.hosts.host import HERE, Host
+from spacedsl.hosts.measure import Run, Timing, Visit, interleave
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.passes.bind import subnet_sites
+from spacedsl.runtimes.table import runtime_of
 from spacedsl.search.protocols import Coverage, Floats, LatencyModel
 from spacedsl.tables.statistics import kendall_tau
+from spacedsl.targets.deployment import artifact_of, version_on
 from spacedsl.targets.latency import known_from
-from spacedsl.targets.measure import CLOCKS, Run, Timing, Visit, interleave
-from spacedsl.targets.runtimes import artifact_of, runtime_of
 
 REPEATABLE = 0.03
 QUANTILES = (0.5, 0.9, 0.95, 1.0)
@@ -116,23 +118,25 @@ def verify(
     seconds: float,
     clock: str,
     progress: Callable[[float, str], None] = lambda share, note: None,
+    host: Host = HERE,
 ) -> Verification:
-    """Measure `models` until the two halves of each agree within 3 % (or for about `seconds`), and
-    compare. Every second round is of new sessions: those of one file differ for as long as they
-    live. `progress` takes the share of models that are known well enough, and a note. Raises
-    `SpaceError`."""
+    """Measure `models` on `host` until the two halves of each agree within 3 % (or for about
+    `seconds`), and compare. Every second round is of new sessions: those of one file differ for as
+    long as they live. `progress` takes the share of models that are known well enough, and a note.
+    Raises `SpaceError`."""
     if len(models) < 3:
         raise fault(
             "bad-option", f"{len(models)} networks are too few to compare", "take 3 or more"
         )
     predicted, coverage = zip(*(_predicted(m, latency) for m in models), strict=True)
     runtime = runtime_of(target)
+    version_on(host, target)
     artifacts = [artifact_of(model, target) for model in models]
     start = time.perf_counter()
 
     def opened() -> list[Run]:
         progress((time.perf_counter() - start) / seconds, "more rounds, in new sessions")
-        return [runtime.open(artifact, target.threads) for artifact in artifacts]
+        return [host.open(runtime, artifact, target.threads) for artifact in artifacts]
 
     def enough(timing: Timing) -> bool:
         halves = timing.without_common_mode().split_half()
@@ -142,7 +146,12 @@ def verify(
         return known == len(models)
 
     raw = interleave(
-        opened, seconds, clock=CLOCKS[clock], visit=VISIT, enough=enough, least=LEAST_ROUNDS
+        opened,
+        seconds,
+        take=host.rounds(clock),
+        visit=VISIT,
+        enough=enough,
+        least=LEAST_ROUNDS,
     )
     timing = raw.without_common_mode()
     halves = timing.split_half()

@@ -21,16 +21,15 @@ from spacedsl.compiler.stamp import IMAGE
 from spacedsl.compiler.tflite_int8 import emit_int8 as emit_tflite
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
-from spacedsl.targets.litert import Session
-from spacedsl.targets.ort import open_session
-from spacedsl.targets.rules import LITERT, rules_of
+from spacedsl.runtimes.litert import Session
+from spacedsl.runtimes.table import LITERT, rules_of
 from spacedsl_runtime.elastic.modules import ElasticNorm
 from spacedsl_runtime.quant.deployment import deploy
 from spacedsl_runtime.quant.extracted import QatSubnet
 from spacedsl_runtime.quant.int8 import Node
 from spacedsl_runtime.quant.modules import Edge
 from spacedsl_runtime.quant.qat import QatSupernet
-from tests.onnx_support import pixels
+from tests.onnx_support import open_session, pixels
 from tests.tflite_support import channels_last, moved_to, unsigned
 
 VNNI = load_target("vnni")
@@ -80,7 +79,7 @@ def by_onnx_runtime(model: IntegerModel, x: NDArray[np.float32]) -> Steps:
 def by_litert(model: IntegerModel, x: NDArray[np.float32]) -> Steps:
     """The tensors of the running TFLite graph."""
     names = [n.name for n in model.nodes]
-    session = Session(emit_tflite(moved_to(model, LITERT), outputs=names))
+    session = Session(emit_tflite(moved_to(model, LITERT.rules), outputs=names))
     found = [session.run(channels_last(image[None])) for image in x]
     return {name: np.concatenate([unsigned(values[name]) for values in found]) for name in names}
 

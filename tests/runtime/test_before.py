@@ -68,7 +68,7 @@ def test_a_plan_that_was_edited_is_refused(tmp_path: Path) -> None:
 def test_draws_are_those_of_before(name: str) -> None:
     """A training that began earlier goes on with the subnets that it would have drawn."""
     if " " in name:
-        plan = next(p for p in bkd_plans_of(name.split()[0]) if p.name == name)
+        plan = next(p for p in bkd_plans_of(name.split(maxsplit=1)[0]) if p.name == name)
         drawn = substages(plan, 2, 0, 24)
         found = [f"{w} {s.of.channels} {describe(s)}" for w, s in drawn]
     else:

@@ -21,10 +21,10 @@ from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.targets.ort import open_session
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.quant.qat import QatSupernet
 from tests.laws.strategies import RANDOMS, members
+from tests.onnx_support import open_session
 from tests.runtime.parity import VNNI, by_onnx_runtime, deployed, differences, extracted
 from tests.runtime.support import (
     images,

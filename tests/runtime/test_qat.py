@@ -18,7 +18,7 @@ from spacedsl.ir.sampling import largest, random_subnet, smallest
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.program import Address
-from spacedsl.targets.rules import ONNXRUNTIME
+from spacedsl.runtimes.table import ONNXRUNTIME
 from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import PlanError, SubnetError
@@ -62,7 +62,7 @@ def said(graph: Any, makers: dict[str, str]) -> list[tuple[Any, ...]]:
 
 def check_tensors(subnet: Subnet, plan: Plan) -> None:
     mine = graph_of(subnet, plan)
-    theirs = quantise_graph(network_plan(subnet).graph, ONNXRUNTIME)
+    theirs = quantise_graph(network_plan(subnet).graph, ONNXRUNTIME.rules)
     makers = {node.name: node.inputs[0] for node in mine if node.op == "dropout"}
     assert said(mine, makers) == said(theirs.nodes, {})
     learned = [node.edge for node in mine if node.edge is not None]

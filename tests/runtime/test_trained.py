@@ -25,13 +25,13 @@ from spacedsl.ir.sampling import largest, smallest
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.write import write
-from spacedsl.targets.litert import Session
-from spacedsl.targets.ort import open_session
+from spacedsl.runtimes.litert import Session
 from spacedsl_runtime.checkpoint import load_checkpoint, save_checkpoint
 from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from spacedsl_runtime.quant.deployment import deploy
 from spacedsl_runtime.quant.qat import QatSupernet
+from tests.onnx_support import open_session
 from tests.runtime.parity import (
     VNNI,
     Pair,

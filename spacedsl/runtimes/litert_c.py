@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spacedsl.diagnostics import fault
-from spacedsl.targets.quiet import quiet_library
+from spacedsl.runtimes.quiet import quiet_library
 
 MAJOR = "2."
 HANDLE = c.c_void_p

@@ -10,7 +10,6 @@ from typing import Literal, Self
 
 from spacedsl.diagnostics import fault, one_of
 from spacedsl.ir.expr import Frozen
-from spacedsl.ir.target import Target
 
 Rewrite = Literal["saturate", "gate", "table", "gated-product", "table-product", "float"]
 """How an activation is said with integer kernels.
@@ -70,74 +69,8 @@ ACTS: tuple[tuple[str, Rewrite], ...] = (
     ("hswish", "gated-product"),
     ("swish", "table-product"),
 )
-"""What was fastest on either runtime, each by its own measurement: so both keep the same tensors in
-8 bits, and one integer model serves both."""
-
-ONNXRUNTIME = Rules(
-    runtime="onnxruntime",
-    aliases=("onnx runtime", "onnxruntime"),
-    formats=("onnx",),
-    acts=ACTS,
-    stem="space-to-depth",
-    depthwise_multiple=16,
-)
-
-LITERT = Rules(
-    runtime="litert",
-    aliases=("tflite", "litert"),
-    formats=("tflite",),
-    acts=ACTS,
-    stem="space-to-depth",
-    depthwise_taps=25,
-)
-"""XNNPACK's kernels, to which LiteRT delegates."""
-
-RUNTIMES = (ONNXRUNTIME, LITERT)
+"""What was fastest on ONNX Runtime and on LiteRT, each by its own measurement: so all runtimes keep
+the same tensors in 8 bits, and one integer model serves them."""
 
 Without = Callable[[Rules], Rules]
-
-OPTIONAL: dict[str, dict[str, Without]] = {
-    "onnxruntime": {
-        "saturating-hswish": lambda rules: rules.saying("hswish", "float"),
-        "folded-stem": lambda rules: rules.model_copy(update={"stem": "plain"}),
-    },
-}
-"""Runtime -> the rules that a target's page may leave out -> the runtime's rules without it."""
-
-
-def rules_of(target: Target) -> Rules:
-    """The rules of a target's runtime, without those its page leaves out. Raises `SpaceError` where
-    the runtime, a rule or the data types are unknown."""
-    rules = _runtime_rules(target)
-    if target.types != TYPES:
-        message = f"target `{target.name}`: {rules.runtime} has no data types `{target.types}`"
-        raise fault("unknown-types", message, f"write {TYPES}: uint8 activations, int8 weights")
-    if target.rules is None:
-        return rules
-    known = OPTIONAL.get(rules.runtime, {})
-    for name in target.rules:
-        if name not in known:
-            message = f"target `{target.name}`: {rules.runtime} has no rule `{name}`"
-            help = f"it has {one_of(sorted(known))}" if known else "leave `rules` out"
-            raise fault("unknown-rule", message, help)
-    for name, without in known.items():
-        rules = rules if name in target.rules else without(rules)
-    return rules
-
-
-def _runtime_rules(target: Target) -> Rules:
-    named = {rules.runtime: rules for rules in RUNTIMES}
-    if target.runtime:
-        if target.runtime in named:
-            return named[target.runtime]
-        message = f"target `{target.name}`: unknown runtime `{target.runtime}`"
-        raise fault("unknown-runtime", message, f"write {one_of(list(named))}")
-    device = target.device.lower()
-    for rules in RUNTIMES:
-        if any(alias in device for alias in rules.aliases):
-            return rules
-    raise fault(
-        "unknown-runtime",
-        f"target `{target.name}`: its device names no runtime with quantisation rules",
-        f"say it: `runtime {one_of(list(named))}`",
-    )
+"""Rules without one of those that a target's page may leave out."""

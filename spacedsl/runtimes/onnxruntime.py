@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
-from importlib import metadata
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spacedsl.compiler.integer_model import IntegerModel
-from spacedsl.compiler.onnx_build import need_onnx
 from spacedsl.diagnostics import fault
-from spacedsl.targets.machine import onnxruntime_session
-from spacedsl.targets.measure import Run
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
+
+    from spacedsl.runtimes.record import Options, Run
+
+Floats = NDArray[np.float32]
 
 QUIET = 3
 MS_PER_US = 1e-3
@@ -26,39 +26,44 @@ MS_PER_US = 1e-3
 
 def open_session(
     model: bytes | Path,
-    threads: int = 1,
+    threads: int,
+    options: Options,
     optimised: Path | None = None,
     profile: Path | None = None,
+    exact: bool = False,
 ) -> InferenceSession:
-    """A session on the CPU, with the kernels of a plain one wherever those are exact.
-    `optimised`: where to save the graph that really runs; `profile`: how the file begins into which
-    every node's times go. Raises `SpaceError` for a file that ONNX Runtime cannot load."""
+    """A session on the CPU, with the kernels of a plain one but for `options`. `optimised`: where
+    to save the graph that really runs; `profile`: how the file begins into which every node's times
+    go; `exact`: the graph as it is written. Raises `SpaceError` for a file that ONNX Runtime cannot
+    load."""
     import onnxruntime as ort
 
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = QUIET
-    for key, value in onnxruntime_session().items():
-        options.add_session_config_entry(key, value)
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = threads
+    settings.inter_op_num_threads = 1
+    settings.log_severity_level = QUIET
+    for key, value in options.items():
+        settings.add_session_config_entry(key, value)
+    if exact:
+        settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     if optimised is not None:
-        options.optimized_model_filepath = str(optimised)
+        settings.optimized_model_filepath = str(optimised)
     if profile is not None:
-        options.enable_profiling = True
-        options.profile_file_prefix = str(profile)
+        settings.enable_profiling = True
+        settings.profile_file_prefix = str(profile)
     source = model if isinstance(model, bytes) else str(model)
     try:
-        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(source, settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own exceptions have no common base
         name = "the model" if isinstance(model, bytes) else str(model)
         raise fault("bad-onnx", f"ONNX Runtime cannot load {name}: {error}") from None
 
 
-def random_feed(session: InferenceSession, seed: int = 0) -> dict[str, NDArray[np.float32]]:
+def random_feed(session: InferenceSession, seed: int = 0) -> dict[str, Floats]:
     """Random float32 inputs; dimensions without a number are 1. Raises `SpaceError` for inputs of
     another type."""
     rng = np.random.default_rng(seed)
-    feed: dict[str, NDArray[np.float32]] = {}
+    feed: dict[str, Floats] = {}
     for wanted in session.get_inputs():
         if wanted.type != "tensor(float)":
             raise fault("bad-onnx", f"input {wanted.name} is a {wanted.type}, not a tensor(float)")
@@ -72,43 +77,19 @@ EVENT = re.compile(rb'"dur"\s*:\s*(\d+)[^{}]*?"name"\s*:\s*"([^"]+?)(?:_token_\d
 file as JSON takes three times as long."""
 
 
-class OnnxRuntime:
-    """ONNX Runtime on the CPU, as the profiler sees it."""
-
-    name = "onnxruntime"
-
-    def version(self) -> str:
-        """Of the installed package. Raises `SpaceError` where there is none."""
-        need_onnx()
-        return metadata.version("onnxruntime")
-
-    def session(self) -> dict[str, str]:
-        """What its sessions set here beyond a plain one."""
-        return onnxruntime_session()
-
-    def emit(self, model: IntegerModel) -> bytes:
-        """The file to run."""
-        from spacedsl.compiler.onnx_int8 import emit_int8
-
-        return bytes(emit_int8(model).SerializeToString())
-
-    def open(self, artifact: bytes, threads: int) -> Run:
-        """One inference on a random image."""
-        session = open_session(artifact, threads)
-        feed = random_feed(session)
-        return lambda: session.run(None, feed)
-
-    def open_profiled(self, artifact: bytes, threads: int, folder: Path) -> ProfiledSession:
-        """The same with the times of its nodes; `folder` is for files of this run."""
-        return ProfiledSession(artifact, threads, folder)
+def timed(model: bytes | Path, threads: int, options: Options, seed: int = 0) -> Run:
+    """One inference at batch 1 on the random input of `seed`."""
+    session = open_session(model, threads, options)
+    feed = random_feed(session, seed)
+    return lambda: session.run(None, feed)
 
 
 class ProfiledSession:
     """A session whose nodes are timed by ONNX Runtime itself."""
 
-    def __init__(self, artifact: bytes, threads: int, folder: Path) -> None:
+    def __init__(self, model: bytes, threads: int, options: Options, folder: Path) -> None:
         prefix = folder / f"nodes-{uuid4().hex}"
-        self._session = open_session(artifact, threads, profile=prefix)
+        self._session = open_session(model, threads, options, profile=prefix)
         self._feed = random_feed(self._session)
         self.runs = 0
 
@@ -137,8 +118,29 @@ class ProfiledSession:
         return names, times.reshape(self.runs, count)
 
 
-def stamp_of(session: InferenceSession) -> dict[str, str]:
-    """The `spacedsl.` metadata of an exported file, without the prefix; empty for other files."""
-    prefix = "spacedsl."
-    props = session.get_modelmeta().custom_metadata_map
-    return {k.removeprefix(prefix): v for k, v in props.items() if k.startswith(prefix)}
+def profiled(model: bytes, threads: int, options: Options, folder: Path) -> ProfiledSession:
+    """The same, its nodes timed; `folder` is for files of this run."""
+    return ProfiledSession(model, threads, options, folder)
+
+
+def logits(model: Path, threads: int, options: Options) -> Callable[[Floats], Floats]:
+    """Normalised images (N, C, H, W) to logits (N, classes)."""
+    session = open_session(model, threads, options)
+    (image,) = (wanted.name for wanted in session.get_inputs())
+
+    def run(images: Floats) -> Floats:
+        try:
+            (found,) = session.run(None, {image: images})
+        except Exception as error:  # ONNX Runtime's own exceptions have no common base
+            raise fault("bad-onnx", f"{model} does not run: {error}") from None
+        return np.asarray(found, np.float32)
+
+    return run
+
+
+def tensors(model: bytes, names: Sequence[str]) -> Callable[[Floats], Sequence[Any]]:
+    """Images (1, C, H, W) to the values of these outputs."""
+    session = open_session(model, 1, {}, exact=True)
+    (image,) = (wanted.name for wanted in session.get_inputs())
+    wanted = list(names)
+    return lambda images: session.run(wanted, {image: images})

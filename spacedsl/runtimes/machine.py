@@ -6,10 +6,11 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from spacedsl.runtimes.table import runtimes
 
 CPUINFO = Path("/proc/cpuinfo")
 
@@ -25,11 +26,13 @@ FEATURES = {
 
 X86 = ("x86_64", "amd64", "i686", "i386")
 
-EXTRAS = {
-    "onnx": ("onnx", "onnxruntime"),
-    "torch": ("torch",),
-    "tflite": ("ai-edge-litert",),
-}
+TORCH = {"torch": ("torch",)}
+
+
+def extras() -> dict[str, tuple[str, ...]]:
+    """Extra -> the packages that it installs: the runtimes', and what trains."""
+    return {runtime.extra: runtime.packages for runtime in runtimes().values()} | TORCH
+
 
 EXACT = ("vnni", "amx-int8")
 """Features with any of which 8-bit products are summed in 32 bits."""
@@ -82,10 +85,10 @@ class Machine:
 
     def to_json(self) -> dict[str, Any]:
         """Every field, the extras that can be used, and how sessions are opened."""
-        extras = {name: all(self.packages[p] for p in needs) for name, needs in EXTRAS.items()}
+        usable = {n: all(self.packages.get(p) for p in needs) for n, needs in extras().items()}
         return {
             **asdict(self),
-            "extras": extras,
+            "extras": usable,
             "onnxruntime_session": self.onnxruntime_session,
             "warnings": list(self.warnings),
         }
@@ -97,19 +100,16 @@ def this_machine() -> Machine:
     return machine_from(info, platform.machine(), usable_cores())
 
 
-@cache
-def onnxruntime_session() -> dict[str, str]:
-    """What this machine's sessions of ONNX Runtime set; asked for whenever one is opened."""
-    return this_machine().onnxruntime_session
-
-
 def said_session(entries: Mapping[str, str]) -> str:
     """The entries of a session in words."""
     return ", ".join(f"{key}={value}" for key, value in entries.items()) or "plain"
 
 
-def machine_from(cpuinfo: str, architecture: str, cores: int) -> Machine:
-    """A machine as its /proc/cpuinfo describes it ("" where there is none)."""
+def machine_from(
+    cpuinfo: str, architecture: str, cores: int, packages: Mapping[str, str | None] | None = None
+) -> Machine:
+    """A machine as its /proc/cpuinfo describes it ("" where there is none); `packages`: those
+    there, None for those here."""
     fields: dict[str, str] = {}
     for line in cpuinfo.splitlines():
         key, _, value = line.partition(":")
@@ -119,9 +119,10 @@ def machine_from(cpuinfo: str, architecture: str, cores: int) -> Machine:
     if words is not None:
         known = set(words.split())
         features = tuple(name for name, any_of in FEATURES.items() if known & set(any_of))
-    packages = {name: _version(name) for needs in EXTRAS.values() for name in needs}
+    if packages is None:
+        packages = {name: _version(name) for needs in extras().values() for name in needs}
     cpu = fields.get("model name", platform.processor() or "unknown")
-    return Machine(cpu, architecture, cores, features, packages)
+    return Machine(cpu, architecture, cores, features, dict(packages))
 
 
 def usable_cores() -> int:

@@ -151,27 +151,38 @@ class Visit:
     warm_s: float = WARM_S
 
 
+Take = Callable[[Sequence[Run], int, Visit], list[float]]
+"""Times a round of runs: its number rotates the order; the best of each visit's timed runs, in
+seconds."""
+
+
+def by(clock: Clock) -> Take:
+    """Rounds in this process, by a clock."""
+    return lambda runs, turn, visit: timed_round(runs, turn, clock, visit)
+
+
 def interleave(
     subjects: Sequence[Run] | Callable[[], Sequence[Run]],
     seconds: float,
     rounds: int | None = None,
-    clock: Clock = time.perf_counter,
+    take: Take | None = None,
     visit: Visit = Visit(),
     enough: Callable[[Timing], bool] | None = None,
     least: int = LEAST_ROUNDS,
 ) -> Timing:
     """Time `subjects` in rounds: exactly `rounds`, or until the estimates are steady (or `enough`),
-    for at most about `seconds`, but `least` rounds. What opens them is asked again after every
+    for at most about `seconds`, but `least` rounds. `take` times a round (None: in this process, by
+    the wall's clock). What opens them is asked again after every
     other round. Rounds that were interrupted stay in; medians bear them."""
     runs = _warmed(subjects)
-    enough = enough or (lambda timing: timing.steady)
+    enough, take = enough or (lambda timing: timing.steady), take or by(CLOCKS["wall"])
     times: list[list[float]] = []
     start = time.perf_counter()
     while True:
         if callable(subjects) and times and len(times) % SESSION_ROUNDS == 0:
             runs = []  # closed before others are opened: their memory is needed
             runs = _warmed(subjects)
-        times.append(timed_round(runs, len(times), clock, visit))
+        times.append(take(runs, len(times), visit))
         count, late = len(times), time.perf_counter() - start >= seconds
         if rounds is not None:
             if count >= rounds:

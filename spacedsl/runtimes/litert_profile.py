@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacedsl.diagnostics import fault
-from spacedsl.targets.litert_c import Profiled
+from spacedsl.runtimes.litert_c import Profiled
 
 MS_PER_US = 1e-3
 ELEMENTWISE = frozenset({"ADD", "MUL", "LOGISTIC", "RELU", "RELU6", "HARD_SWISH"})

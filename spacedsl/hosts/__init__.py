@@ -1,0 +1,1 @@
+"""Hosts: the machines on which networks are timed, this one and others."""

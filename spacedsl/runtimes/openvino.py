@@ -1,0 +1,158 @@
+"""Running ONNX files with OpenVINO on the CPU. Needs the extra `openvino`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spacedsl.diagnostics import fault
+
+if TYPE_CHECKING:
+    from openvino import CompiledModel, InferRequest
+
+    from spacedsl.runtimes.record import Options, Run
+
+Floats = NDArray[np.float32]
+
+MS_PER_US = 1e-3
+
+ONE_STREAM = {"NUM_STREAMS": 1}
+EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
+"""Float arithmetic in float32; by itself OpenVINO computes in bfloat16 where the CPU has that."""
+
+FUSED = re.compile(r"^(.*?)(?:/WithoutBiases.*|_\d+)?$")
+"""What fusions append to the name of a node of ours."""
+
+GENERIC = re.compile(r"[A-Z][A-Za-z]*_\d+$")
+"""A name that OpenVINO made up."""
+
+
+def _compiled(model: bytes | Path, threads: int, **options: Any) -> CompiledModel:
+    """Raises `SpaceError` for a file that OpenVINO cannot load."""
+    import openvino
+
+    core = openvino.Core()
+    try:
+        graph = core.read_model(model if isinstance(model, bytes) else str(model))
+        settings = {"INFERENCE_NUM_THREADS": threads, **ONE_STREAM, **options}
+        return core.compile_model(graph, "CPU", settings)
+    except (RuntimeError, ValueError) as error:
+        name = "the model" if isinstance(model, bytes) else str(model)
+        raise fault("bad-onnx", f"OpenVINO cannot load {name}: {error}") from None
+
+
+def _request(compiled: CompiledModel, seed: int) -> InferRequest:
+    """A request whose inputs are random; dimensions without a number are 1."""
+    rng = np.random.default_rng(seed)
+    request = compiled.create_infer_request()
+    for i, port in enumerate(compiled.inputs):
+        if port.element_type.get_type_name() != "f32":
+            kind = port.element_type.get_type_name()
+            raise fault("bad-onnx", f"input {port.any_name} is {kind}, not float32")
+        shape = [d.get_length() if d.is_static else 1 for d in port.partial_shape]
+        request.set_input_tensor(i, _tensor(rng.standard_normal(shape, dtype=np.float32)))
+    return request
+
+
+def _tensor(values: Floats) -> Any:
+    import openvino
+
+    return openvino.Tensor(values)
+
+
+def timed(model: bytes | Path, threads: int, options: Options, seed: int = 0) -> Run:
+    """One inference at batch 1 on the random input of `seed`."""
+    request = _request(_compiled(model, threads, **options), seed)
+
+    def run() -> None:
+        request.infer()
+
+    return run
+
+
+class ProfiledRequest:
+    """A request whose nodes are timed by OpenVINO itself."""
+
+    def __init__(self, model: bytes, threads: int, options: Options) -> None:
+        self._compiled = _compiled(model, threads, PERF_COUNT=True, **options)
+        self._request = _request(self._compiled, seed=0)
+        self._times: list[list[float]] = []
+        self._labels: tuple[str, ...] = ()
+        self._ran: set[int] = set()
+
+    def __call__(self) -> None:
+        """One inference."""
+        self._request.infer()
+        nodes = self._request.profiling_info
+        labels = tuple(node.node_name for node in nodes)
+        if self._labels not in ((), labels):
+            raise fault("bad-profile", "OpenVINO has other nodes than the time before")
+        self._labels = labels
+        self._ran |= {i for i, node in enumerate(nodes) if node.status.name == "EXECUTED"}
+        self._times.append([node.real_time.total_seconds() * 1e3 for node in nodes])
+
+    @property
+    def runs(self) -> int:
+        """Inferences so far."""
+        return len(self._times)
+
+    def close(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+        """Names of the nodes (N,), by what is fused into each, and times in ms (runs, N)."""
+        merged: dict[str, str] = {}
+        for node in self._compiled.get_runtime_model().get_ordered_ops():
+            about = node.get_rt_info()
+            if "originalLayersNames" in about:
+                merged[node.get_friendly_name()] = about["originalLayersNames"].astype(str)
+        ran = sorted(self._ran)
+        labels = [self._labels[i] for i in ran]
+        names = tuple(_name((merged.get(label) or label).split(",")) for label in labels)
+        return names, np.array(self._times).reshape(-1, len(self._labels))[:, ran]
+
+
+def profiled(model: bytes, threads: int, options: Options, folder: Path) -> ProfiledRequest:
+    """The same, its nodes timed."""
+    return ProfiledRequest(model, threads, options)
+
+
+def _name(merged: Sequence[str]) -> str:
+    """Of all that a node computes, the first that the file names; what only turns integers into
+    numbers belongs to who reads them."""
+    ours = [_ours(word) for word in merged if "." in word and not GENERIC.match(word)]
+    computing = [word for word in ours if not word.endswith((".dequantize", ".dq"))]
+    return next(iter(computing or ours), merged[0])
+
+
+def _ours(word: str) -> str:
+    found = FUSED.match(word)
+    return found[1] if found else word
+
+
+def logits(model: Path, threads: int, options: Options) -> Callable[[Floats], Floats]:
+    """Normalised images (N, C, H, W) to logits (N, classes)."""
+    compiled = _compiled(model, threads, **options)
+    request = compiled.create_infer_request()
+
+    def run(images: Floats) -> Floats:
+        try:
+            found = request.infer([images], share_inputs=True)
+        except (RuntimeError, ValueError) as error:
+            raise fault("bad-onnx", f"{model} does not run: {error}") from None
+        return np.asarray(found[0], np.float32)
+
+    return run
+
+
+def tensors(model: bytes, names: Sequence[str]) -> Callable[[Floats], Sequence[Floats]]:
+    """Images (1, C, H, W) to the values of these outputs, in float32."""
+    request = _compiled(model, 1, **EXACT).create_infer_request()
+
+    def run(images: Floats) -> list[Floats]:
+        found = request.infer([images], share_inputs=True)
+        return [np.array(found[name]) for name in names]
+
+    return run

@@ -1,0 +1,114 @@
+"""What other tools read of exported files: shapes and words for viewers, labels for apps."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import ModelProto, load_model_from_string
+
+from spacedsl.compiler.export import Seeded, fp32_onnx, int8_onnx, integer_model, seeded
+from spacedsl.compiler.tflite_int8 import emit_int8
+from spacedsl.compiler.tflite_task import ENTRY, IDENTIFIER
+from spacedsl.runtimes.table import LITERT
+from tests.support import library_model
+
+LABELS = ("rose", "tulip", "daisy")
+
+
+@pytest.fixture(scope="module")
+def net() -> Seeded:
+    return seeded(library_model("models/tiny-a0"), 0)
+
+
+@pytest.fixture(scope="module")
+def tflite(net: Seeded) -> bytes:
+    model = integer_model(net, LITERT.rules)
+    return emit_int8(replace(model, header=model.header.model_copy(update={"labels": LABELS})))
+
+
+def test_every_onnx_tensor_has_its_shape(net: Seeded) -> None:
+    for data in (int8_onnx(net), fp32_onnx(net)):
+        model: ModelProto = load_model_from_string(data)
+        graph = model.graph
+        known = {v.name: v.type.tensor_type.shape for v in (*graph.value_info, *graph.output)}
+        for node in graph.node:
+            for name in node.output:
+                sizes = [d.dim_value or d.dim_param for d in known[name].dim]
+                assert all(sizes), (name, sizes)
+        assert "tiny-a0, a network of the space" in model.doc_string
+
+
+def test_a_tflite_file_is_an_archive_of_its_labels_and_its_stamp(tflite: bytes) -> None:
+    with zipfile.ZipFile(io.BytesIO(tflite)) as files:
+        assert files.read("labels.txt").decode().splitlines() == list(LABELS)
+        stamp = json.loads(files.read("spacedsl.json"))
+    assert json.loads(stamp["labels"]) == list(LABELS)
+    assert stamp["model"] == "tiny-a0"
+
+
+class Table:
+    """A FlatBuffer's table, read by field numbers alone: an oracle of its own."""
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self.data, self.at = data, at
+
+    def number(self, at: int, kind: str = "<i4") -> Any:
+        return np.frombuffer(self.data, kind, 1, at)[0].item()
+
+    def place(self, field: int) -> int:
+        layout = self.at - self.number(self.at)
+        offset = self.number(layout + 4 + 2 * field, "<u2")
+        assert offset, f"field {field} is not there"
+        return self.at + int(offset)
+
+    def table(self, field: int) -> Table:
+        place = self.place(field)
+        return Table(self.data, place + self.number(place, "<u4"))
+
+    def items(self, field: int) -> Iterator[int]:
+        """Where each of a vector's 4-byte items is."""
+        start = self.table(field).at
+        return iter(range(start + 4, start + 4 + 4 * self.number(start, "<u4"), 4))
+
+    def tables(self, field: int) -> list[Table]:
+        return [Table(self.data, at + self.number(at, "<u4")) for at in self.items(field)]
+
+    def text(self, field: int) -> str:
+        start = self.table(field).at
+        return self.data[start + 4 : start + 4 + self.number(start, "<u4")].decode()
+
+    def floats(self, field: int) -> list[float]:
+        return [self.number(at, "<f4") for at in self.items(field)]
+
+
+def test_task_libraries_find_size_normalisation_and_labels(tflite: bytes, net: Seeded) -> None:
+    from ai_edge_litert.schema_py_generated import Model
+
+    model = Model.GetRootAs(tflite)
+    entries = {
+        model.Metadata(i).Name().decode(): model.Buffers(model.Metadata(i).Buffer()).DataAsNumpy()
+        for i in range(model.MetadataLength())
+    }
+    data = entries[ENTRY].tobytes()
+    assert data[4:8] == IDENTIFIER
+    root = Table(data, int(np.frombuffer(data, "<u4", 1)[0]))
+    assert root.text(0) == "tiny-a0"
+    (graph,) = root.tables(3)
+    (image,), (logits,) = graph.tables(2), graph.tables(3)
+    size = image.table(3).table(1).table(1)
+    height, width = net.plan.graph.input.shape[1:]
+    assert (size.number(size.place(0)), size.number(size.place(1))) == (width, height)
+    (unit,) = image.tables(4)
+    how = net.preprocess
+    assert unit.table(1).floats(0) == pytest.approx([255 * m for m in how.mean])
+    assert unit.table(1).floats(1) == pytest.approx([255 * s for s in how.std])
+    (file,) = logits.tables(6)
+    assert file.text(0) == "labels.txt"
+    assert file.number(file.place(2), "u1") == 2, "labels of the axis of a tensor"
