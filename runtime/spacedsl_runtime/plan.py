@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from spacedsl.compiler.subnets import check_member, load_subnet
-from spacedsl.compiler.supernet import SupernetPlan as Plan
-from spacedsl.compiler.supernet import supernet_plan
+from spacedsl.compiler.supernet import SupernetPlan, supernet_plan
 from spacedsl.compiler.supernet_file import load_plan, plan_of_json
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.block import Value
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
 from spacedsl_runtime.errors import PlanError, SpacedslError, SubnetError
+
+Plan = SupernetPlan
 
 Source = Plan | Space | Path | str | Mapping[str, Any]
 """A plan, a space, a page (`PATH`, `PATH#ITEM` or a name of the library), a plan's file (`.json`)
@@ -60,7 +61,7 @@ def check_subnet(plan: Plan, subnet: Subnet) -> None:
         check_member(plan, subnet)
 
 
-Choices = tuple[int, int, tuple[tuple[tuple[int, *tuple[Value, ...]], ...], ...]]
+Choices = tuple[int, int, tuple[tuple[tuple[int, tuple[Value, ...]], ...], ...]]
 """What a subnet of a known supernet chooses: input width, resolution and, block by block, its width
 and settings. Plain numbers: torch.compile takes them for constants."""
 
@@ -68,7 +69,7 @@ and settings. Plain numbers: torch.compile takes them for constants."""
 def choices_of(subnet: Subnet) -> Choices:
     """What a subnet chooses."""
     stages = [
-        tuple([(b.width, *[s.value for s in b.settings]) for b in stage.blocks])
+        tuple([(b.width, tuple([s.value for s in b.settings])) for b in stage.blocks])
         for stage in subnet.stages
     ]
     return subnet.of.channels, subnet.resolution, tuple(stages)
@@ -81,7 +82,7 @@ def subnet_of(plan: Plan, choices: Choices) -> Subnet:
     for declared, blocks in zip(plan.stages, chosen, strict=True):
         names = [arg.name for arg in declared.choices[0].numeric]
         made = []
-        for width, *values in blocks:
+        for width, values in blocks:
             pairs = zip(names, values, strict=True)
             settings = tuple(Setting(name=name, value=value) for name, value in pairs)
             made.append(SubnetBlock(width=width, settings=settings))

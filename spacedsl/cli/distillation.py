@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +103,7 @@ def _tensors(jobs: Sequence[Job]) -> dict[str, Any] | None:
         if one is None:
             return None
         acts = found["acts"] | dict(one.acts)
-        found = {**asdict(one), "acts": acts}
+        found = {**one.model_dump(mode="json"), "acts": acts}
     return {key: found[key] for key in sorted(found.keys() - {"target", "runtime"})}
 
 

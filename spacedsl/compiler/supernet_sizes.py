@@ -52,12 +52,12 @@ class Largest:
     """The greatest sizes that the layers of one op have; `parts` of them in a stack. `image`: all
     of them read the image."""
 
+    image: bool
     cin: int
     cout: int
     kernel: int
     squeeze: int
     parts: int
-    image: bool
 
 
 def largest_sizes(stage: Stage, sites: Sequence[Site]) -> dict[int, Largest]:
@@ -90,7 +90,7 @@ def largest_sizes(stage: Stage, sites: Sequence[Site]) -> dict[int, Largest]:
             for site in others:
                 bind(site)
     return {
-        op: Largest(*map(max, zip(*every, strict=True)), image=op not in elastic)
+        op: Largest(op not in elastic, *map(max, zip(*every, strict=True)))
         for op, every in sorted(found.items())
     }
 

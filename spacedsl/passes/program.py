@@ -160,4 +160,5 @@ class _Place:
         self.counts[layer.kind] = index + 1
         inner = isinstance(after, bind.Layer) and after.op == layer.op
         name = f"{self.name}.{layer.kind}{index}"
-        return Layer(*_sizes(layer), name, (*self.at, self.slots[layer.op]), inner)
+        at = (*self.at, self.slots[layer.op])
+        return Layer(*_sizes(layer), name, at, inner)  # type: ignore[call-arg]

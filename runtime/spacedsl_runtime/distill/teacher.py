@@ -104,7 +104,8 @@ def _checkpoint(spec: str, folder: Path, calibration: Calibration, device: torch
     network = cast(nn.Sequential, supernet.extract(subnet))
     recalibrate(network, calibration(normalise, subnet.resolution))
     owners = [step.name.partition(".")[0] for step in supernet.program(subnet)]
-    boundaries, stride, cins = [], 1, (channels,)
+    boundaries, stride = list[Boundary](), 1
+    cins: tuple[int, ...] = (channels,)
     for stage in plan.stages[:-1]:  # the head has no map
         stride *= stage.stride
         cins = stage.widths or cins

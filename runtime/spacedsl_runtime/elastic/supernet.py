@@ -55,7 +55,7 @@ class ElasticStages(nn.Module):
         self.remember(choices)
         return self._programs[choices]
 
-    @torch.compiler.assume_constant_result
+    @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
     def remember(self, choices: Choices) -> None:
         """Bind the subnet with these choices, if it is not yet. torch.compile does not trace it; it
         needs `dynamic=False`, so that choices are constants."""
@@ -130,7 +130,8 @@ def _stage(stage: Stage, bodies: tuple[Body, Body | None]) -> nn.ModuleList:
     ops, names, blocks = tuple(walk(block.ops)), slots(block), list[nn.Module]()
     for position in range(stage.depths[-1]):
         body = bodies[min(position, 1)]
-        made = {names[at]: module_of(ops[at], size) for at, size in body.sizes.items()}
+        sizes = body.sizes if body is not None else {}
+        made = {names[at]: module_of(ops[at], size) for at, size in sizes.items()}
         blocks.append(nn.ModuleDict({n: m for n, m in made.items() if m is not None}))
     return nn.ModuleList(blocks)
 

@@ -134,6 +134,8 @@ class _Builder:
                 own = f"{place}_{layer.part}" if layer.inner else place
                 made = self.put(Node(name, op, (tensor,), own, layer))
                 return self.act(layer.act, made, f"{name}.{layer.act}", own)
+            case "add":
+                raise TypeError(f"{name} stands outside a residual")
 
     def squeeze(self, layer: Layer, tensor: str) -> str:
         name, place = layer.name, place_of(layer)

@@ -57,7 +57,7 @@ class QatStages(Quantised, Generic[S_co]):
         self.remember(choices)
         return self._graphs[choices]
 
-    @torch.compiler.assume_constant_result
+    @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
     def remember(self, choices: Choices) -> None:
         """Make the graph of the subnet with these choices, if it is not yet; nothing that is
         traced."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from spacedsl.compiler.subnets import describe, subnet_json
+from spacedsl.ir.settings import are_free
 from spacedsl.ir.subnet import Subnet
 from spacedsl_runtime.board import Boards
 from spacedsl_runtime.data.kept import LIMIT, Kept
@@ -43,6 +44,9 @@ from spacedsl_runtime.train.step import sandwich, train_step
 
 LOG_STEPS = 10
 FAILED = "failed.subnet.json"
+DRAWS = "by form"
+"""How random subnets are drawn where several settings say the same block. Earlier versions drew
+otherwise, and said nothing of it."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ def train(job: Job, resume: bool, show: Show, warn: Warn) -> tuple[Score, ...]:
     """Train a supernet and return its last scores; its weights are in the folder's checkpoint.
     Raises `SpacedslError`: `RunError` for a folder that holds another run, `CheckpointError`,
     `DataError`, `DivergedError` for a loss that is not a number."""
+    plan = job.plan
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     with ExitStack() as stack:
@@ -123,6 +128,8 @@ def _describe(job: Job, plan: Plan, world: World) -> Description:
         "decoder": data.decoder,
         **vars(job.recipe),
     }
+    if not all(are_free(stage.choices[0]) for stage in plan.stages):
+        settings["draws"] = DRAWS
     if job.fp32 is not None:
         check_target(job.folder, plan)
         settings["fp32"] = fp32_stamp(job.fp32, plan.hash)
