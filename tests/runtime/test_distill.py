@@ -70,7 +70,7 @@ def test_a_few_steps_of_distillation_reduce_the_loss() -> None:
         assert float(nsr_loss(target, static.eval()(x))) < losses[0]
 
 
-@pytest.mark.parametrize("number", range(len(QUANTISED)), ids=lambda i: QUANTISED[i]["name"])
+@pytest.mark.parametrize("number", range(len(QUANTISED)), ids=lambda i: QUANTISED[i].name)
 def test_a_stage_in_8_bits(number: int) -> None:
     """Extracted as it is, on a grid of steps, and close to FP32."""
     stage = load_bkd_stage(QUANTISED[number], 12, 16).eval()

@@ -96,7 +96,7 @@ def test_bkd_plans_know_their_stage() -> None:
 
 def test_a_slot_stays_whatever_is_left_out() -> None:
     """The address of an op counts what the body declares, its name what runs."""
-    space = item_of(ABSENT.replace("SHARED", "").replace("1x1 relu", "1x1 relu\n dwconv 3"), "s")
+    space = item_of(ABSENT.replace("SHARED", "").replace("1x1 relu", "1x1 relu\n dwconv 3x3"), "s")
     assert isinstance(space, Space)
     plan = supernet_plan(space)
     at = {len(p): p for p in (plan.program(plan.smallest(32)), plan.program(plan.largest(32)))}
