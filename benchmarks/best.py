@@ -81,10 +81,14 @@ def speed(hyper: str, target: str, count: int) -> dict[str, Any]:
             for i in range(0, len(spaces), lot):
                 engine.values(spaces[i : i + lot])
             rates.setdefault(name, []).append(len(spaces) / (time.process_time() - began))
+    began = time.process_time()
+    evolve(api.load_space(hyper), scorer, cycles=count)
+    evolved = count / (time.process_time() - began)
     return {
         "hyper": hyper,
         "target": target,
         "preparing all stages, s": stages,
+        f"spaces/s of aging evolution, {count} spaces, pairs made on the way": evolved,
         f"preparing the pairs of {count} random spaces, s": pairs,
         "spaces/s": {name: sorted(found) for name, found in rates.items()},
         "peak MB": peak_mb(),

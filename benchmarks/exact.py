@@ -51,7 +51,7 @@ def speed(hyper: str, count: int) -> dict[str, Any]:
     full = ExactScorer(scorer)
     began = time.process_time()
     halves = Halves(ExactScorer(scorer, searching=True))
-    halves.prepare()
+    halves.prepare(math.inf)
     result: dict[str, Any] = {"hyper": hyper, "spaces": count}
     result["preparing all stages, s"] = time.process_time() - began
     pairs, genome = Pairs(halves), halves.genome

@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from spacedsl.lang.page import library
+from spacedsl.lang.library import library
 from spacedsl.lsp.findings import findings
 from spacedsl.lsp.project import Project
 from spacedsl.syntax.parser import parse_any

@@ -36,7 +36,7 @@ from spacedsl.hosts.measure import Estimate, Run, by, interleave
 from spacedsl.ir.sampling import smallest
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.page import library
+from spacedsl.lang.library import library
 from spacedsl.runtimes.machine import this_machine
 from spacedsl.runtimes.table import BUILT_IN
 

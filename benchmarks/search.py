@@ -19,7 +19,8 @@ from typing import Any
 
 from spacedsl.ir.size import count_spaces
 from spacedsl.ir.space import Space
-from spacedsl.lang.page import Loader, library
+from spacedsl.lang.library import library
+from spacedsl.lang.page import Loader
 from spacedsl.search.candidate import Genome
 from spacedsl.search.compare import random_genotypes
 from spacedsl.search.evolve import evolve

@@ -54,7 +54,7 @@ MOST = 30_000
 QUANTILES = (0.05, 0.15, 0.3, 0.5, 0.7)
 """Limits, as shares of random networks that keep them."""
 
-TABLES = (100, 300, 1000)
+TABLES = (100, 300, 1000, 2000)
 RESAMPLED = 1000
 
 
@@ -258,7 +258,7 @@ def main() -> None:
     )
     print(f"{int(there.sum())} spaces have networks under every limit")
 
-    for count in (*(t for t in TABLES if t < len(seen)), len(seen)):
+    for count in sorted({min(t, len(seen)) for t in TABLES}):
         quality = FittedAccuracy(fit_accuracy(seen[:count], hyper))
         print(f"table of {count} networks")
         for name, scores in scored(spaces, hyper, (latency, quality), limits, not asked.no_exact):

@@ -71,7 +71,7 @@ def points(name: str, top1: Mapping[str, float], skipped: Collection[str]) -> Po
 def report(skipped: Collection[str]) -> list[Points]:
     """Print a fit; its points."""
     tables = [points(name, top1, skipped) for name, top1 in INT8_TOP1.items()]
-    found, (_, error) = fit(tables, R_MAX), left_out(tables, R_MAX)
+    found, error = fit(tables, R_MAX), left_out(tables, R_MAX).points
     count = sum(len(t.names) for t in tables)
     print(f"{count} networks: b {found.b:.3f}, c {found.c:.3f}, left out {error:.2f} points")
     for i, table in enumerate(tables):
@@ -104,7 +104,7 @@ def calibrate() -> None:
     """Calibrate the shipped tables; hyper has onnxw's losses."""
     report(())
     tables = report(OTHER_NETWORKS)
-    more = round(optimism(dict(zip(INT8_TOP1, calibrations(tables, None), strict=True))), 2)
+    more = round(optimism(dict(zip(INT8_TOP1, calibrations(tables), strict=True))), 2)
     print(f"optimism {more:.2f} points")
     onnxw, mobilew = calibrations(tables, more, NOTE)
     for name, data in (("onnxw", onnxw), ("mobilew", mobilew), ("hyper", onnxw)):

@@ -18,7 +18,9 @@ import atheris
 
 with atheris.instrument_imports(include=["spacedsl"]):
     from spacedsl.diagnostics import SpaceError, render
-    from spacedsl.lang.page import Loader, check_page, decode
+    from spacedsl.lang.check import check_page
+    from spacedsl.lang.library import decode
+    from spacedsl.lang.page import Loader
     from spacedsl.syntax.lexer import BLANK, lex
     from spacedsl.syntax.printer import format_text
 

@@ -7,18 +7,20 @@ from itertools import product
 
 import numpy as np
 
+from spacedsl.ir.settings import canonical_stage
 from spacedsl.ir.space import Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
 from spacedsl.passes.bind import Site, output_size, site_of
-from spacedsl.search.protocols import Floats, LatencyModel, QualityModel
+from spacedsl.search.protocols import Floats, Ints, LatencyModel, QualityModel
 
 Blocks = tuple[SubnetBlock, ...]
-Sums = tuple[float, float, int, int]
+Sums = tuple[float, float, int, int, int]
 
 
 @cache
 def members(stage: Stage) -> tuple[Blocks, ...]:
-    """Everything that an elastic stage of a space may be; of another stage the smallest."""
+    """Everything that an elastic stage of a space may be, in canonical form; of another stage the
+    smallest."""
     choice = stage.choices[0]
     if not stage.elastic:
         return ((smallest_block(stage, choice),) * stage.depths[0],)
@@ -32,31 +34,33 @@ def members(stage: Stage) -> tuple[Blocks, ...]:
                 for b in chosen
             ]
             if all(len({s[name] for s in said}) == 1 for name in stage.shared if depth > 1):
-                found.append(chosen)
-    return tuple(found)
+                found.append(canonical_stage(stage, SubnetStage(blocks=chosen)).blocks)
+    return tuple(dict.fromkeys(found))
 
 
 class Everything:
-    """The networks of a space: `ms`, `loss` and `resolution`, (N,) each, numbered as `subnet`
-    does."""
+    """The networks of a space: `ms`, `loss`, `resolution` and `network`, (N,) each, numbered as
+    `subnet` does. Those with the same `network` are made of the same layers."""
 
     def __init__(self, space: Space, latency: LatencyModel, quality: QualityModel) -> None:
         self.space, self._latency, self._quality = space, latency, quality
         self._ms: dict[Site, float] = {}
         self._losses: dict[object, float] = {}
+        self._layers: dict[object, int] = {}
         self.stages = [members(stage) for stage in space.stages]
         known = set(latency.resolutions) & set(quality.resolutions)
         self.resolutions = [r for r in space.resolutions if r in known]
-        found: list[tuple[float, float, int]] = []
+        found: list[tuple[float, float, int, int]] = []
         for r in self.resolutions:
-            state = [(0.0, 0.0, space.channels, r)]
+            state = [(0.0, 0.0, space.channels, r, 0)]
             for position, alternatives in enumerate(self.stages):
                 pairs = product(state, alternatives)
                 state = [self._after(position, r, sums, blocks) for sums, blocks in pairs]
-            found += [(ms, loss, r) for ms, loss, _, _ in state]
+            found += [(ms, loss, r, network) for ms, loss, _, _, network in state]
         table = np.array(found)
         self.ms, self.loss = table[:, 0], table[:, 1]
         self.resolution = table[:, 2].astype(int)
+        self.network = np.unique(table[:, 2:], axis=0, return_inverse=True)[1].ravel()
 
     def subnet(self, index: int) -> Subnet:
         """One network."""
@@ -69,8 +73,8 @@ class Everything:
         return Subnet(name="one", of=self.space, resolution=resolution, stages=stages)
 
     def _after(self, position: int, r: int, sums: Sums, blocks: Blocks) -> Sums:
-        """Latency, loss, channels and pixels after one more stage."""
-        ms, loss, cin, size = sums
+        """Latency, loss, channels, pixels and layers after one more stage."""
+        ms, loss, cin, size, network = sums
         stage = self.space.stages[position]
         if stage.elastic:
             loss += self._loss(position, r, cin, blocks)
@@ -80,7 +84,9 @@ class Everything:
                 self._ms[site] = float(self._latency.predict([site]).ms[0])
             ms += self._ms[site]
             size, cin = output_size(site), block.width or cin
-        return ms, loss, cin, size
+            if layers := site.bind():
+                network = self._layers.setdefault((network, layers), len(self._layers) + 1)
+        return ms, loss, cin, size, network
 
     def _loss(self, position: int, r: int, cin: int, blocks: Blocks) -> float:
         key = position, r, cin, blocks
@@ -99,6 +105,9 @@ class Everything:
         return self._losses[key]
 
 
-def best(values: Floats, ms: Floats, limit: float, count: int) -> Floats:
-    """The `count` greatest of those that keep a limit, greatest first."""
-    return np.sort(values[ms <= limit])[::-1][:count]
+def best(values: Floats, ms: Floats, network: Ints, limit: float, count: int) -> Floats:
+    """The `count` greatest of different networks that keep a limit, greatest first."""
+    at = np.flatnonzero(ms <= limit)
+    at = at[np.argsort(-values[at], kind="stable")]
+    first = np.unique(network[at], return_index=True)[1]
+    return values[at[np.sort(first)]][:count]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from onnxruntime import InferenceSession
 
 from spacedsl.compiler.export import Seeded, integer_model, seeded
 from spacedsl.compiler.integer_model import IntegerModel
-from spacedsl.compiler.onnx_build import check
+from spacedsl.compiler.onnx_build import QUANTISED, check
 from spacedsl.compiler.onnx_int8 import emit_int8
 from spacedsl.compiler.reference import run_node
 from spacedsl.compiler.stamp import IMAGE
@@ -119,23 +119,39 @@ def pixels(x: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
     return blocks.transpose(0, 3, 4, 1, 5, 2).reshape(n, channels, 2 * height, 2 * width)
 
 
+def plan_steps(
+    model: IntegerModel, values: Mapping[str, NDArray[np.uint8]]
+) -> dict[str, NDArray[np.uint8]]:
+    """The plan's tensors (N, C, H, W) out of what a running ONNX graph returned, without the
+    channels that its emitter adds."""
+    found = {n.name: values[f"{n.name}{QUANTISED}"] for n in model.nodes}
+    found["input"] = pixels(found["input"], model.nodes[0].shape[0])
+    return {
+        node.name: found[node.name].reshape(len(found["input"]), -1, *node.shape[1:])[
+            :, : node.shape[0]
+        ]
+        for node in model.nodes
+    }
+
+
 def step_differences(
     model: IntegerModel, images: NDArray[np.float32]
 ) -> Iterator[tuple[str, NDArray[np.int64]]]:
     """For every node: how many steps ONNX Runtime is off the reference, given the same inputs."""
-    nodes = model.nodes
-    names = [node.name for node in nodes]
-    session = open_session(emit_int8(model, outputs=names).SerializeToString())
-    values = session.run([f"{n}.q" for n in names], {IMAGE: images})
-    found = {
-        n: v.reshape(*v.shape[:2], *v.shape[2:] or (1, 1))
-        for n, v in zip(names, values, strict=True)
-    }
-    found["input"] = pixels(found["input"], nodes[0].shape[0])
-    found = {node.name: found[node.name][:, : node.shape[0]] for node in nodes}  # padding left out
-    for node in nodes[1:]:
+    found = by_onnx_runtime(model, images)
+    for node in model.nodes[1:]:
         wanted = run_node(model, node, [found[i] for i in node.inputs])
         yield node.name, np.abs(found[node.name].astype(np.int64) - wanted.astype(np.int64))
+
+
+def by_onnx_runtime(
+    model: IntegerModel, images: NDArray[np.float32]
+) -> dict[str, NDArray[np.uint8]]:
+    """The plan's tensors in the running ONNX graph."""
+    names = [node.name for node in model.nodes]
+    session = open_session(emit_int8(model, outputs=names).SerializeToString())
+    wanted = [f"{name}{QUANTISED}" for name in names]
+    return plan_steps(model, dict(zip(wanted, session.run(wanted, {IMAGE: images}), strict=True)))
 
 
 def seeded_model(subnet: Subnet, seed: int = 0) -> tuple[Seeded, IntegerModel]:

@@ -158,6 +158,11 @@ class FakeQuality:
     doubtful: Mapping[str, float] = field(default_factory=dict)
     hole: int = -1
     valuation: Valuation = field(default_factory=InverseLoss)
+    again: tuple[FakeQuality, ...] = ()
+
+    def refits(self) -> tuple[FakeQuality, ...]:
+        """As `QualityModel.refits`."""
+        return self.again
 
     def stage(self, number: int, choice: BlockChoice) -> StageLoss | None:
         """As `QualityModel.stage`."""

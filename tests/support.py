@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from spacedsl.ir.item import Item
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.page import Item, Loader, Page, read_source
+from spacedsl.lang.library import read_source
+from spacedsl.lang.page import Loader, Page
 from spacedsl.text import Source
 
 ROOT = Path(__file__).parents[1]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.covers import mismatch
+from spacedsl.passes.network import subnet_identity
 from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.candidate import Genome
 from spacedsl.search.combine import Combine
@@ -34,7 +35,23 @@ CARRIED = page(
 )
 """A body that keeps the width stands between two elastic stages."""
 
-PAGES = [SMALL, SHARED, FIXED]
+LEFT_OUT = """language 1
+block maybe(used, kernel) {
+  optional used { conv 1x1 -> cin * 2 relu  dwconv kernel relu  conv 1x1  shortcut identity }
+}
+block halved(kernel) { dwconv kernel relu strided  conv 1x1 }
+hyperspace toy {
+  input 3 x 32..64 step 16
+  stem { conv 3x3 relu strided  width 16  stride 2 }
+  elastic stage1 { halved { kernel 3, 5 }  width 32  depth 1  stride 2 }
+  elastic stage2 { maybe { used 0, 1  kernel 3, 5 }  width 32  depth 1..2 }
+  elastic stage3 { maybe { used 0, 1  kernel 3, 5 }  width 32  depth 1..2 }
+  head { conv 1x1 -> 96 relu  pool  linear -> 10 }
+}
+"""
+"""Blocks may be left out, each at several places, and two stages are alike."""
+
+PAGES = [SMALL, SHARED, FIXED, LEFT_OUT]
 
 
 @dataclass(frozen=True)
@@ -101,7 +118,7 @@ def test_no_network_is_better(
     quality = VALUATIONS[unit]
     values = worth(networks, quality)
     scorer = scorer_of(text, quality, limits_ms=limits, best=count)
-    wanted = [best(values, networks.ms, limit, count) for limit in limits]
+    wanted = [best(values, networks.ms, networks.network, limit, count) for limit in limits]
     (found,) = scorer.limits(genome, [genotype])
     assert [x.score for x in found] == pytest.approx([w.sum() / count for w in wanted], rel=1e-12)
     assert [x.missing for x in found] == [count - len(w) for w in wanted]
@@ -111,7 +128,7 @@ def test_no_network_is_better(
     assert result.unit == unit
     for limit, some, best_ones in zip(limits, result.networks, wanted, strict=True):
         assert [n.value for n in some] == pytest.approx(best_ones.tolist(), rel=1e-12)
-        assert len({(n.subnet.resolution, n.subnet.stages) for n in some}) == len(some)
+        assert len({subnet_identity(n.subnet) for n in some}) == len(some)
         for network in some:
             assert mismatch(networks.space, network.subnet.of) is None
             parts = model_latency(network.subnet, FakeLatency())
@@ -134,7 +151,9 @@ def test_what_stands_between_sees_the_width_that_comes(text: str) -> None:
         space = genome.to_space(genotype, "any")
         networks = Everything(space, FakeLatency(), FakeQuality())
         values = 1.0 / networks.loss
-        wanted = [best(values, networks.ms, limit, 1) for limit in scorer.limits_ms]
+        wanted = [
+            best(values, networks.ms, networks.network, limit, 1) for limit in scorer.limits_ms
+        ]
         assert [x.score for x in found] == pytest.approx([w.sum() for w in wanted], rel=1e-12)
         assert list(scorer.limits(genome, [genotype])) == [found]
         assert scorer.score(space).limits == found
@@ -194,3 +213,15 @@ def test_a_loss_that_is_no_number_is_an_error() -> None:
     scorer = scorer_of(SMALL, FakeQuality(valuation=Nothing()), limits_ms=(3.0,))
     with pytest.raises(SpaceError, match="worth no number"):
         scorer.score(every(SMALL, 0)[2].space)
+
+
+def test_networks_of_the_same_layers_count_once() -> None:
+    """It does not matter which of two places alike is left empty."""
+    genome, genotype, networks = every(LEFT_OUT, 0)
+    scorer = scorer_of(LEFT_OUT, FakeQuality(), limits_ms=(9.0,), best=200)
+    different = len(set(networks.network.tolist()))
+    assert different == 124 < len(networks.loss)
+    (found,) = scorer.limits(genome, [genotype])
+    assert found[0].missing == 200 - different
+    (listed,) = scorer.top(networks.space, 200)
+    assert len({subnet_identity(n.subnet) for n in listed}) == len(listed) == different

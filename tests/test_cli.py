@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from spacedsl.cli.app import app
-from spacedsl.lang.page import library
+from spacedsl.lang.library import library
 
 VNNI = str(library() / "vnni.space")
 LARGE = str(library() / "vnni-large.space")

@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 import torch
 
+from spacedsl.checksum import sealed
 from spacedsl.compiler.supernet import bkd_plans, supernet_plan
 from spacedsl.ir.space import Space
 from spacedsl.tables.distilled import substage_rows
 from spacedsl.tables.files import load_quality, load_table
 from spacedsl.tables.fit_quality import substages
 from spacedsl.tables.quality import FittedQuality
-from spacedsl_runtime.checksum import sealed
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.data.split import Unreadables
 from spacedsl_runtime.distill import loop

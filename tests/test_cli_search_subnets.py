@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from spacedsl import api
+from spacedsl.checksum import KEY, sealed
 from spacedsl.ir.subnet import Subnet
 from spacedsl.search import journal
-from spacedsl_runtime.checksum import KEY, sealed
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.train.quantise import QAT_FOLDER, fp32_settings
 from spacedsl_runtime.train.recipe import qat_recipe_for

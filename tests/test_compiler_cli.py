@@ -304,6 +304,32 @@ def test_a_cpu_that_saturates_is_warned_about(
     assert machine_from(text, architecture, 2).warnings == warnings
 
 
+RASPBERRY_PI_5 = """processor\t: 0
+BogoMIPS\t: 108.00
+Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimddp
+CPU implementer\t: 0x41
+CPU architecture: 8
+CPU variant\t: 0x4
+CPU part\t: 0xd0b
+CPU revision\t: 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "features"),
+    [
+        ("", ("neon", "dotprod")),
+        (" sve i8mm bf16 sve2", ("neon", "dotprod", "i8mm", "sve", "sve2")),
+    ],
+)
+def test_an_arm_cpu_is_told_by_its_part_and_features(more: str, features: tuple[str, ...]) -> None:
+    text = RASPBERRY_PI_5.replace("asimddp", f"asimddp{more}")
+    found = machine_from(text, "aarch64", 4)
+    assert found.cpu == "ARM 0x41 0xd0b"
+    assert found.features == features
+    assert found.onnxruntime_session == {}
+
+
 def test_doctor_tells_features_and_packages() -> None:
     found = run_json("doctor")
     assert found["packages"]["onnxruntime"]

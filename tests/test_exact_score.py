@@ -64,7 +64,7 @@ def subnets(scorer: ModelScorer, space: Space) -> Iterator[tuple[float, float, f
         state = [(fixed, 0.0, 1.0 / len(chain.resolutions), 0)]
         for facts, place in zip(stages, chain.places, strict=True):
             losses = scorer.stage_loss(place.number, facts)
-            tables = scorer._stage_tables(facts, place, losses)
+            tables = scorer.stage_tables(facts, place, losses)
             shared = {slot.name for slot in facts.slots if slot.shared}
             after = []
             for ms, loss, weight, last in state:
@@ -138,7 +138,7 @@ def test_transforms_equal_sums_over_atoms(text: str) -> None:
         for position, place in zip(space.elastic, chain.places, strict=True):
             facts = stage_facts(space.stages[position])
             losses = scorer.stage_loss(place.number, facts)
-            tables = scorer._stage_tables(facts, place, losses)
+            tables = scorer.stage_tables(facts, place, losses)
             found = model_operator(facts, tables, losses, grid)
             for r, cin in itertools.product(range(2), range(len(place.upstream.widths))):
                 for w, atoms in enumerate(

@@ -20,64 +20,116 @@ HEAVY = {
 }  # fmt: skip
 STDLIB = sys.stdlib_module_names
 
+BASE = {"text", "vocabulary", "diagnostics", "files", "figures", "version", "checksum"}
+"""What any part of spacedsl above them may import."""
+
+MEANING = {*BASE, "compiler", "ir", "passes"}
+"""What layers, members and plans are: the runtime is built from it."""
+
 ALLOWED = {
     "text": set(),
     "vocabulary": set(),
+    "figures": set(),
+    "version": set(),
+    "checksum": set(),
     "diagnostics": {"text", "vocabulary"},
-    "syntax": {"syntax", "text", "diagnostics", "vocabulary"},
-    "ir": {"ir"},
-    "passes": {"passes", "ir"},
-    "lang": {
-        "lang",
-        "syntax",
-        "ir",
-        "passes",
-        "runtimes",
-        "text",
-        "diagnostics",
-        "vocabulary",
-        "files",
+    "files": {"diagnostics"},
+    "syntax": BASE,
+    "ir": set(),
+    "passes": {"ir"},
+    "runtimes": {*BASE, "ir"},
+    "hosts": {*BASE, "runtimes", "ir"},
+    "lang": {*BASE, "syntax", "ir", "passes", "runtimes"},
+    "bridges": {*BASE, "lang", "ir", "passes"},
+    "search": {*BASE, "ir", "passes"},
+    "tables": {*BASE, "bridges", "lang", "ir", "passes", "search"},
+    "compiler": {*BASE, "lang", "ir", "passes", "runtimes"},
+    "targets": {*BASE, "hosts", "runtimes", "tables", "compiler", "lang", "ir", "passes", "search"},
+    "api": {*BASE, "targets", "lang", "ir", "passes", "search"},
+    "analysis": {
+        *BASE, "hosts", "runtimes", "api", "targets", "compiler", "lang", "ir", "passes", "search",
     },
-    "runtimes": {"runtimes", "ir", "diagnostics", "files"},
-    "hosts": {"hosts", "runtimes", "ir", "diagnostics", "files"},
-    "search": {"search", "ir", "passes", "diagnostics"},
-    "lsp": {
-        "lsp",
-        "cli",
-        "lang",
-        "syntax",
-        "ir",
-        "passes",
-        "runtimes",
-        "text",
-        "diagnostics",
-        "",
-        "__version__",
+    "__init__": {*BASE, "api"},
+    "highlight": {"syntax"},
+    "lsp": {*BASE, "lang", "syntax", "ir", "passes", "runtimes"},
+    "runtime/errors": set(),
+    "runtime/files": {"runtime/errors"},
+    "runtime/plan": {*MEANING, "api", "runtime/errors"},
+    "runtime/board": set(),
+    "runtime/data": {"runtime/errors"},
+    "runtime/elastic": {*MEANING, "runtime/errors", "runtime/plan"},
+    "runtime/quant": {
+        *MEANING, "runtime/errors", "runtime/files", "runtime/plan",
+        "runtime/elastic",
     },
-    "bridges": {"bridges", "lang", "ir", "passes", "text", "diagnostics", "files"},
-}
-"""Part of spacedsl -> the parts it may import, inside functions too."""
+    "runtime/checkpoint": {
+        *MEANING, "checksum", "runtime/errors", "runtime/files", "runtime/plan", "runtime/elastic",
+        "runtime/quant",
+    },
+    "runtime/train": {
+        *MEANING, "checksum", "runtime/errors", "runtime/files", "runtime/plan",
+        "runtime/board", "runtime/data", "runtime/elastic", "runtime/quant",
+        "runtime/checkpoint",
+    },
+    "runtime/distill": {
+        *MEANING, "checksum", "runtime/errors", "runtime/files", "runtime/plan",
+        "runtime/board", "runtime/data", "runtime/elastic", "runtime/quant",
+        "runtime/checkpoint", "runtime/train",
+    },
+    "runtime/measure": {
+        *MEANING, "runtime/plan", "runtime/data", "runtime/elastic", "runtime/quant",
+        "runtime/train", "runtime/distill",
+    },
+    "runtime/__init__": {
+        "runtime/plan", "runtime/elastic", "runtime/quant",
+        "runtime/checkpoint", "runtime/distill",
+    },
+    "cli": {
+        *BASE, "analysis", "api", "bridges", "compiler", "hosts", "ir", "lang", "lsp", "passes",
+        "runtimes", "search", "syntax", "tables", "targets", "runtime/data", "runtime/distill",
+        "runtime/errors", "runtime/measure", "runtime/plan", "runtime/train",
+    },
+    "__main__": {"cli"},
+}  # fmt: skip
+"""Part -> the parts that it may import, inside functions too. A part is a folder or a file of
+spacedsl, or of the runtime; each also imports itself. Rows stand in the order of the parts: none
+names a later one."""
 
 THIRD_PARTY = {
-    "text": set(),
-    "vocabulary": set(),
-    "diagnostics": set(),
     "syntax": {"lark"},
     "ir": {"pydantic"},
     "passes": {"numpy"},
-    "lang": set(),
-    "runtimes": {
-        "numpy",
-        "onnxruntime",
-        "openvino",
-        "ai_edge_litert",
-        "tflite_runtime",
-    },
+    "runtimes": {"numpy", "onnxruntime", "openvino", "ai_edge_litert", "tflite_runtime"},
     "hosts": {"numpy"},
-    "search": {"numpy", "ray"},
-    "lsp": {"lsprotocol", "pygls"},
     "bridges": {"pydantic", "yaml"},
+    "search": {"numpy", "ray"},
+    "tables": {"numpy", "pydantic"},
+    "compiler": {"numpy", "pydantic", "onnx", "onnxruntime", "ai_edge_litert", "flatbuffers"},
+    "targets": {
+        "numpy", "pydantic", "onnxruntime", "ai_edge_litert", "filelock", "platformdirs",
+        "nn_meter", "sklearn",
+    },
+    "analysis": {"numpy", "matplotlib"},
+    "highlight": {"pygments"},
+    "lsp": {"lsprotocol", "pygls"},
+    "cli": {"typer", "rich", "pydantic", "numpy", "onnx", "matplotlib", "torch"},
+    "runtime/board": {"torch", "mlflow", "wandb"},
+    "runtime/data": {"numpy", "PIL", "simplejpeg", "sklearn"},
+    "runtime/elastic": {"torch", "jaxtyping"},
+    "runtime/quant": {"torch", "jaxtyping", "numpy", "pydantic"},
+    "runtime/checkpoint": {"torch", "safetensors"},
+    "runtime/train": {"torch", "jaxtyping", "numpy"},
+    "runtime/distill": {"torch", "jaxtyping", "safetensors", "timm"},
+    "runtime/measure": {"torch"},
+}  # fmt: skip
+"""Part -> the packages of others that it may import; a part that is not here imports none."""
+
+MODULES = {
+    ".".join((package.name, *path.relative_to(package).with_suffix("").parts)): path
+    for package in (PACKAGE, RUNTIME)
+    for path in sorted(package.rglob("*.py"))
 }
+"""Every module by its full name (`spacedsl.lang.page`, `spacedsl.lang.__init__`), and its file."""
 
 
 def files(folder: Path) -> list[Path]:
@@ -108,25 +160,118 @@ def _imported(nodes: Iterator[ast.AST] | list[ast.AST]) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             assert node.module is not None
-            yield node.module
-            if node.module == "spacedsl":
-                yield from (f"spacedsl.{alias.name}" for alias in node.names)
+            whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (
+                name if name in MODULES or _is_folder(name) else node.module for name in whole
+            )
+
+
+def _is_folder(name: str) -> bool:
+    return f"{name}.__init__" in MODULES
 
 
 def part(module: str) -> str:
-    """`spacedsl.lang.page` -> `lang`."""
-    return module.split(".")[1] if "." in module else ""
+    """`spacedsl.lang.page` -> `lang`, `spacedsl_runtime.quant` -> `runtime/quant`."""
+    package, _, rest = module.partition(".")
+    found = rest.partition(".")[0] or "__init__"
+    return f"runtime/{found}" if package == RUNTIME.name else found
 
 
-@pytest.mark.parametrize("name", ALLOWED)
-def test_parts_know_only_what_they_may(name: str) -> None:
-    for path in files(PACKAGE / name):
-        for module in imports(path):
-            root = module.partition(".")[0]
-            if root == "spacedsl":
-                assert part(module) in ALLOWED[name], f"{path.name} imports {module}"
-            elif root not in STDLIB:
-                assert root in THIRD_PARTY[name], f"{path.name} imports {module}"
+def module_of(name: str) -> str | None:
+    """The module of ours that an imported name is, or is of; None for modules of others."""
+    if name in MODULES:
+        return name
+    if _is_folder(name):
+        return f"{name}.__init__"
+    parent = name.rpartition(".")[0]
+    return module_of(parent) if parent else None
+
+
+@pytest.fixture(scope="module")
+def graph() -> dict[str, set[str]]:
+    """Module -> the modules of ours that it imports, wherever in it."""
+    found = {}
+    for module, path in MODULES.items():
+        known = {module_of(name) for name in imports(path)}
+        found[module] = {other for other in known if other is not None and other != module}
+    return found
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Where following edges leads back: what is left after all that leads nowhere is taken away,
+    and all that nothing leads to."""
+    left = {node: set(edges) for node, edges in graph.items()}
+    while True:
+        targets = set().union(*left.values())
+        ends = {node for node, edges in left.items() if not edges or node not in targets}
+        if not ends:
+            return [[node, *sorted(edges)] for node, edges in sorted(left.items())]
+        left = {node: edges - ends for node, edges in left.items() if node not in ends}
+
+
+def test_circles_are_found() -> None:
+    """A circle with ways in and out is found, without them."""
+    graph = {"in": {"a"}, "a": {"b"}, "b": {"c", "out"}, "c": {"a"}, "out": set[str]()}
+    assert circles(graph) == [["a", "b"], ["b", "c"], ["c", "a"]]
+
+
+def test_no_module_imports_itself_in_a_circle(graph: dict[str, set[str]]) -> None:
+    assert circles(graph) == []
+
+
+def test_every_part_has_its_row() -> None:
+    parts = {part(module.removesuffix(".__init__")) for module in MODULES}
+    assert parts == set(ALLOWED)
+    assert set(THIRD_PARTY) <= parts
+
+
+def test_no_row_names_a_later_part() -> None:
+    order = list(ALLOWED)
+    for name, row in ALLOWED.items():
+        later = {other for other in row if order.index(other) >= order.index(name)}
+        assert not later, f"{name} may import {later}"
+
+
+def test_parts_know_only_what_they_may(graph: dict[str, set[str]]) -> None:
+    known = {(part(a), part(b)) for a, edges in graph.items() for b in edges if part(a) != part(b)}
+    assert not {(a, b) for a, b in known if b not in ALLOWED[a]}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_parts_need_only_the_packages_that_they_may(module: str) -> None:
+    roots = {name.partition(".")[0] for name in imports(MODULES[module])}
+    others = roots - STDLIB - {PACKAGE.name, RUNTIME.name}
+    assert others <= THIRD_PARTY.get(part(module), set())
+
+
+MADE_PUBLIC = {"_replace", "_asdict", "_fields", "_exit", "_foreach_mul_", "_foreach_sign_"}
+"""Names with an underscore that their libraries document for everybody."""
+
+
+def private_names(tree: ast.AST) -> tuple[set[str], set[str]]:
+    """The private names that a module uses, imported or as attributes, and those that it
+    defines."""
+    used, defined = set[str](), set[str]()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(attr=name, ctx=ast.Store()):
+                defined.add(name)
+            case ast.Attribute(attr=name):
+                used.add(name)
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                defined.add(name)
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                defined.add(name)
+            case ast.ImportFrom():
+                used |= {alias.name for alias in node.names}
+    private = {name for name in used | defined if name[:1] == "_" and name[:2] != "__"}
+    return used & private, defined & private
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_module_reaches_into_the_private_names_of_another(module: str) -> None:
+    used, defined = private_names(ast.parse(MODULES[module].read_text(encoding="utf-8")))
+    assert not used - defined - MADE_PUBLIC
 
 
 def test_only_the_server_knows_the_protocol() -> None:
@@ -141,25 +286,6 @@ def test_nothing_heavy_is_imported_by_importing() -> None:
     for path in files(PACKAGE):
         heavy = {m.partition(".")[0] for m in module_level_imports(path)} & HEAVY
         assert not heavy, f"{path.relative_to(ROOT)} imports {heavy}"
-
-
-KNOWN_TO_THE_RUNTIME = {"ir", "passes", "compiler", "diagnostics", "files", "api"}
-"""The parts of spacedsl that the runtime is built from; all of them are free of torch."""
-
-
-def test_the_runtime_knows_only_what_layers_and_members_are() -> None:
-    for path in files(RUNTIME):
-        for module in imports(path):
-            if module.partition(".")[0] == "spacedsl":
-                assert part(module) in KNOWN_TO_THE_RUNTIME, f"{path.name} imports {module}"
-
-
-def test_what_a_plan_means_knows_no_torch_and_no_runtime() -> None:
-    """Nothing that the runtime is built from leans on it."""
-    for name in sorted(KNOWN_TO_THE_RUNTIME):
-        for path in files(PACKAGE / name):
-            roots = {module.partition(".")[0] for module in imports(path)}
-            assert not roots & {"torch", "spacedsl_runtime"}, path
 
 
 WRITES_PICKLES = PACKAGE / "targets" / "nn_meter_export.py"

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from spacedsl.bridges.timm import read_stacks
 from spacedsl.bridges.timm_network import Frame, network
 from spacedsl.cli.app import app
-from spacedsl.cli.words import count
+from spacedsl.figures import count
 from spacedsl.passes.cost import SCALES_PER_CONV, subnet_cost
 from spacedsl.passes.network import subnet_identity
 from spacedsl.text import Source

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spacedsl import api
-from spacedsl.lang.page import library
+from spacedsl.lang.library import library
 from spacedsl.tables.files import load_latency, load_quality, table_path
 
 TARGET = (

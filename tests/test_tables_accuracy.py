@@ -46,6 +46,8 @@ def test_networks_that_were_not_fitted_are_predicted(data: AccuracyData, tmp_pat
     fresh = accuracy_csv(tmp_path / "fresh.csv", random_codes(300, seed=1), noise=0.0)
     report = verify_accuracies(read_accuracies(fresh, space), FittedAccuracy(data))
     assert report.rows == 301
+    assert report.r2 is not None
+    assert report.tau is not None
     assert report.r2 > 0.98
     assert report.tau > 0.93
     assert report.sd < 0.25
@@ -191,6 +193,22 @@ def test_too_few_rows_say_how_many_would_do(rows: tuple[Network, ...]) -> None:
         fit_accuracy(rows[:29], library_space("benchmarks/mnasnet"))
 
 
+def test_equal_accuracies_are_an_error_and_no_nan(tmp_path: Path) -> None:
+    """Nothing can be learnt from them; and JSON has no word for a figure that there is not."""
+    path = write_csv(tmp_path / "same.csv", ("code", "top1"), [(c, 60) for c in random_codes(100)])
+    fit = ["tables", "fit", "--accuracies", str(path), "--hyper", "mnasnet"]
+    result = CliRunner().invoke(app, [*fit, "--out", str(tmp_path / "o.json")])
+    assert result.exit_code == 2
+    assert "all networks have the same accuracy, 60 %" in result.output
+    one = write_csv(tmp_path / "one.csv", ("code", "top1"), [(random_codes(1)[0], 60)])
+    verify = ["tables", "verify", "--accuracies", str(one), "--hyper", "mnasnet"]
+    said = CliRunner().invoke(app, [*verify, "--format", "json"]).stdout
+    assert "NaN" not in said
+    report = json.loads(said)["accuracy"]
+    assert (report["rows"], report["r2"], report["tau"]) == (1, None, None)
+    assert "R2 unknown" in CliRunner().invoke(app, verify).stdout
+
+
 def test_weights_count(tmp_path: Path) -> None:
     """A repeat of weight 3 draws the mean to itself."""
     codes = random_codes(100)
@@ -284,6 +302,8 @@ def test_held_out_rows_of_the_benchmarks(name: str, file: str, r2: float, tau: f
     seen, rest = order[: len(rows) * 4 // 5], order[len(rows) * 4 // 5 :]
     model = FittedAccuracy(fit_accuracy([rows[i] for i in seen], space))
     report = verify_accuracies([rows[i] for i in rest], model)
+    assert report.r2 is not None
+    assert report.tau is not None
     assert report.r2 >= r2
     assert report.tau >= tau
 

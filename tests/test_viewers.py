@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from onnx import ModelProto, load_model_from_string
+from PIL import Image
 
-from spacedsl.compiler.export import Seeded, fp32_onnx, int8_onnx, integer_model, seeded
+from spacedsl.compiler.card import card
+from spacedsl.compiler.export import FILES, Seeded, fp32_onnx, int8_onnx, integer_model, seeded
+from spacedsl.compiler.retarget import restamped
 from spacedsl.compiler.tflite_int8 import emit_int8
 from spacedsl.compiler.tflite_task import ENTRY, IDENTIFIER
-from spacedsl.runtimes.table import LITERT
+from spacedsl.runtimes.table import LITERT, ONNXRUNTIME
+from spacedsl.targets.deployed import open_deployed
+from spacedsl_runtime.data.views import normalised
 from tests.support import library_model
 
 LABELS = ("rose", "tulip", "daisy")
@@ -112,3 +122,40 @@ def test_task_libraries_find_size_normalisation_and_labels(tflite: bytes, net: S
     (file,) = logits.tables(6)
     assert file.text(0) == "labels.txt"
     assert file.number(file.place(2), "u1") == 2, "labels of the axis of a tensor"
+
+
+@pytest.mark.parametrize("format", ["onnx", "tflite"])
+def test_the_app_on_the_card_classifies_a_photo(tmp_path: Path, format: str) -> None:
+    """With the packages it names, it finds the class that `eval` would."""
+    net = seeded(library_model("models/seqnet-pixel4-a0"), 0)
+    labels = tuple(f"class {i}" for i in range(1000))
+    model = integer_model(net, LITERT.rules)
+    model = replace(model, header=model.header.model_copy(update={"labels": labels}))
+    file = tmp_path / f"net.{format}"
+    made = restamped(model, ONNXRUNTIME.rules, None) if format == "onnx" else model
+    assert made is not None
+    data = FILES[format].integers(made)
+    file.write_bytes(data)
+    rng = np.random.default_rng(3)
+    photo = Image.fromarray(rng.integers(0, 255, (240, 320, 3), np.uint8))
+    photo = photo.resize((320, 240))
+    photo.save(tmp_path / "photo.jpg", quality=95)
+    text = card(format, file, FILES[format].stamp(data, file.name), len(data))
+    assert text.startswith("---\nlibrary_name:")
+    assert "class 19 and 980 more" in text
+    (app,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len([line for line in app.splitlines() if line]) <= 25
+    call = [sys.executable, "-c", app]
+    found = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=True)
+    deployed = open_deployed(file)
+    source = decoded(Image.open(tmp_path / "photo.jpg"), deployed.size)
+    views = normalised(source[None], deployed.preprocess.mean, deployed.preprocess.std)
+    assert found.stdout.strip() == labels[int(deployed.run(views)[0].argmax())]
+
+
+def decoded(photo: Image.Image, size: int) -> NDArray[np.uint8]:
+    """A photo's centre, (C, size, size), as the runtime's data have it."""
+    side = 0.875 * min(photo.size)
+    left, top = (photo.width - side) / 2, (photo.height - side) / 2
+    box = (left, top, left + side, top + side)
+    return np.asarray(photo.resize((size, size), Image.Resampling.BILINEAR, box)).transpose(2, 0, 1)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from spacedsl import api
 from spacedsl.cli.app import app
 from spacedsl.ir.identity import space_identity
-from spacedsl.lang.page import library
+from spacedsl.lang.library import library
 from spacedsl.passes.network import subnet_identity
 from tests.support import ROOT, library_model
 

@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from spacedsl.checksum import KEY, checksum, damaged
 from spacedsl.compiler.supernet import PlanRules
-from spacedsl_runtime.checksum import KEY, checksum, damaged
 from spacedsl_runtime.elastic.supernet import ElasticStages
 from spacedsl_runtime.errors import CheckpointError, shown
 from spacedsl_runtime.files import write_atomic

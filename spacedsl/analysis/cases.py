@@ -13,7 +13,7 @@ from spacedsl import api
 from spacedsl.ir.settings import combinations
 from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
-from spacedsl.lang.page import library
+from spacedsl.lang.library import library
 from spacedsl.passes.bind import Site, stage_sizes, subnet_sites
 from spacedsl.passes.cost import subnet_cost
 

@@ -14,7 +14,8 @@ from spacedsl.ir.block import Block, Conv, DwConv, GlobalPool, Linear, Op
 from spacedsl.ir.expr import Num
 from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.page import Loader, library
+from spacedsl.lang.library import library
+from spacedsl.lang.page import Loader
 
 PAGE = "baselines/attentivenas.space"
 ACTS = {"swish": "swish", "relu": "relu", "relu6": "relu6", "h_swish": "hswish"}

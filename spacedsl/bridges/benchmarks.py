@@ -15,7 +15,8 @@ from spacedsl.ir.block import Se, Value, walk
 from spacedsl.ir.covers import subnet_mismatch
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
-from spacedsl.lang.page import Loader, library
+from spacedsl.lang.library import library
+from spacedsl.lang.page import Loader
 from spacedsl.passes.network import subnet_identity
 
 MNASNET: Final = re.compile(r"[si]e[0-9]k[0-9]d[0-9](?:-[si]e[0-9]k[0-9]d[0-9])*")

@@ -9,7 +9,8 @@ from pydantic import Field, ValidationError
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.page import Loader, library
+from spacedsl.lang.library import library
+from spacedsl.lang.page import Loader
 from spacedsl.lang.resolve import flattened
 from spacedsl.lang.write import write
 from spacedsl.passes.network import subnet_identity

@@ -18,7 +18,8 @@ from spacedsl.ir.block import Block, Conv, Op, Value
 from spacedsl.ir.expr import Num, exact, round8
 from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.page import Loader, library
+from spacedsl.lang.library import library
+from spacedsl.lang.page import Loader
 
 NETS = {"mbv3": "mobilenetv3", "proxyless": "proxylessnas", "resnet50": "resnet50"}
 """Their names of families, and the pages of the library."""

@@ -18,7 +18,7 @@ from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.codes import is_model_code, is_space_code
-from spacedsl.lang.page import decode
+from spacedsl.lang.library import decode
 from spacedsl.text import Source
 
 Kind = Literal["code", "ofa", "attentivenas", "timm", "json", "benchmark"]

@@ -13,7 +13,8 @@ from spacedsl.ir.block import Block, Conv, GlobalPool, Linear, Value
 from spacedsl.ir.expr import Num
 from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
-from spacedsl.lang.page import Loader, Page, library
+from spacedsl.lang.library import library
+from spacedsl.lang.page import Loader, Page
 
 PAGE = "std/timm.space"
 """The page of the library that says timm's blocks."""

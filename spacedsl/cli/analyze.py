@@ -11,7 +11,7 @@ from spacedsl import api
 from spacedsl.analysis.cases import Part
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.limits import parse_seconds
-from spacedsl.cli.options import TARGET
+from spacedsl.cli.options import ON, TARGET
 from spacedsl.cli.progress import progress
 
 
@@ -24,6 +24,7 @@ def analyze(
     out: Path | None = typer.Option(
         None, "--out", help="A folder for CSV, pictures and the machine's description."
     ),
+    on: str | None = ON,
     format: Format = FORMAT,
 ) -> None:
     """Measure which operators, block types and models gain from INT8 on a target, and list what it
@@ -31,18 +32,21 @@ def analyze(
     from spacedsl.analysis.analyse import analyse
     from spacedsl.analysis.folder import make_folder, write_folder
     from spacedsl.analysis.report import as_json, as_text
+    from spacedsl.hosts.where import host_at
+    from spacedsl.targets.said import require_host
 
     found, seconds = api.load_target(target), parse_seconds(budget)
+    require_host(found, on)
     parts = list(dict.fromkeys(part or Part))
     if out is not None:
         make_folder(out)
     note = f"INT8 and FP32 networks, about {seconds / 60:.2g} minutes"
-    with progress(f"analyzing {found.name}", note) as show:
+    with host_at(on) as host, progress(f"analyzing {found.name}", note) as show:
 
         def report(part: Part, share: float) -> None:
             show((parts.index(part) + share) / len(parts), part.value)
 
-        analysis = analyse(found, parts, seconds, report)
+        analysis = analyse(found, parts, seconds, report, host)
     if out is not None and not write_folder(analysis, out):
         print("no pictures: they need `pip install 'spacedsl[plot]'`", file=sys.stderr)
     if format is Format.json:

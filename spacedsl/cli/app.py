@@ -12,10 +12,10 @@ from typing import Any
 
 import typer
 
-from spacedsl import __version__
 from spacedsl.cli.boundary import INTERRUPTED, Commands, guarded
 from spacedsl.cli.commands import COMMANDS
 from spacedsl.cli.help import TITLE, epilog, first_screen, write_groups
+from spacedsl.version import __version__
 
 GARBAGE = 50_000
 """New objects after which garbage is looked for. A page's trees hold none, and are as large."""

@@ -10,7 +10,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
-from spacedsl.cli.options import RUNTIME
+from spacedsl.cli.options import ON, RUNTIME
 from spacedsl.diagnostics import fault
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.page import Loader
@@ -36,25 +36,27 @@ def bench(
     allow_noise: bool = typer.Option(
         False, "--allow-noise", help="Report also what is not known well enough."
     ),
+    on: str | None = ON,
     format: Format = FORMAT,
 ) -> None:
     """Measure latency at batch 1: warm-up, then interleaved rounds until the median (or, with
     --against, the ratio) is known; exit 2 if this machine is too noisy for that."""
-    from spacedsl.hosts.host import HERE
     from spacedsl.hosts.measure import interleave
+    from spacedsl.hosts.where import host_at
 
-    host = HERE
     used = _runtime(subject, runtime)
-    subjects = _subjects(host, subject, used, against, threads, seed)
-    timing = interleave([run for _, run in subjects], seconds, take=host.rounds("wall"))
+    with host_at(on) as host:
+        subjects = _subjects(host, subject, used, against, threads, seed)
+        timing = interleave([run for _, run in subjects], seconds, take=host.rounds("wall"))
+        machine = host.machine
     names = [name for name, _ in subjects]
     if not timing.steady and not allow_noise:
         raise fault(
             "too-noisy", _noise(timing), "measure longer (--seconds), or on an idle machine"
         )
-    machine = host.machine
     result = _result(names, timing, used, threads) | {
         "cpu": machine.cpu,
+        "on": on,
         "onnxruntime_session": machine.onnxruntime_session,
         "warnings": list(machine.warnings),
     }

@@ -47,11 +47,22 @@ def scored(score: float, unit: Unit) -> str:
     return f"score {score:.2f} (predicted top-1 in % of the best networks, summed over the limits)"
 
 
-def worth(value: float, sd: float | None, unit: Unit) -> str:
+LEAST_OPTIMISM = 0.05
+"""Points below which nothing is said of it."""
+
+
+def optimism_said(network: Network) -> bool:
+    """Whether what to expect of a network is told apart from what it is predicted."""
+    return network.expected is not None and network.value - network.expected >= LEAST_OPTIMISM
+
+
+def worth(network: Network, unit: Unit) -> str:
     """What a network is worth, in words."""
     if unit == "1/loss":
-        return f"1/loss {value:.6f}"
-    return f"{value:.2f} %" if sd is None else f"{value:.2f} ± {sd:.2f} %"
+        return f"1/loss {network.value:.6f}"
+    said = f"{network.value:.2f}" + ("" if network.sd is None else f" ± {network.sd:.2f}")
+    expected = f" (expect {network.expected:.1f})" if optimism_said(network) else ""
+    return f"{said} %{expected}"
 
 
 def limit_lines(result: BestScore) -> list[str]:
@@ -62,7 +73,7 @@ def limit_lines(result: BestScore) -> list[str]:
             lines.append(f"  {limit.limit_ms:6g} ms  no network is that fast")
             continue
         first = networks[0]
-        said = worth(first.value, first.sd, result.unit)
+        said = worth(first, result.unit)
         mean = f", mean of the best {result.best} {limit.score:.6f}" if result.best > 1 else ""
         missing = f" ({limit.missing} of them missing)" if limit.missing else ""
         lines.append(
@@ -103,6 +114,7 @@ def limits_json(result: BestScore, folder: Path, origin: str | None) -> list[dic
                 "resolution": first.subnet.resolution if first else None,
                 "top1": first.value if first and calibrated else None,
                 "top1_sd": first.sd if first and calibrated else None,
+                "top1_expected": first.expected if first and calibrated else None,
             }
         )
     return found
@@ -126,6 +138,7 @@ def _network_json(network: Network, origin: str) -> dict[str, Any]:
         "loss": network.loss,
         "value": network.value,
         "sd": network.sd,
+        "expected": network.expected,
         "flops": cost.flops,
         "params": cost.params,
         "page": page_in(Path(), network.subnet, origin),
@@ -139,7 +152,7 @@ def tops_lines(limits_ms: Sequence[float], tops: Tops, unit: Unit) -> list[str]:
         if not networks:
             lines.append(f"  {limit:6g} ms  none is that fast")
         lines += [
-            f"  {limit:6g} ms  {n.subnet.name}: {worth(n.value, n.sd, unit)}, "
+            f"  {limit:6g} ms  {n.subnet.name}: {worth(n, unit)}, "
             f"{n.latency_ms:.3f} ms, {n.subnet.resolution} px, "
             f"{subnet_cost(n.subnet).flops / 1e6:,.1f}M FLOPs"
             for n in networks

@@ -18,7 +18,8 @@ from spacedsl.diagnostics import Diagnostic, SpaceError, fault
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.page import SUFFIX, Loader, Page
+from spacedsl.lang.library import SUFFIX
+from spacedsl.lang.page import Loader, Page
 from spacedsl.passes.network import subnet_identity
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from spacedsl import api
 from spacedsl.cli.progress import progress
+from spacedsl.hosts.host import HERE, Host
 
 if TYPE_CHECKING:
     from spacedsl.ir.space import Space
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def profile_bar(target: Target, budget_s: float) -> Iterator[Progress]:
+def profile_bar(target: Target, budget_s: float, on: Host = HERE) -> Iterator[Progress]:
     """Progress of a profile with what is measured so far; says beforehand what it is and how long
     it takes, and names a profile of an earlier version, which is of no use."""
     from spacedsl.targets.profile_cache import header_of, load_profile, outdated_profile
 
-    header = header_of(target)
+    header = header_of(target, on)
     old = outdated_profile(header)
     if old is not None and load_profile(header) is None:
         print(
@@ -30,7 +31,7 @@ def profile_bar(target: Target, budget_s: float) -> Iterator[Progress]:
             "it is not used, and measured again",
             file=sys.stderr,
         )
-    note = f"kernels of this machine, inside real networks, once; about {_minutes(budget_s)}"
+    note = f"kernels of {on.name}, inside real networks, once; about {_minutes(budget_s)}"
     with progress(f"profiling {target.name}", note) as show:
 
         def shown(reached: Reached) -> None:

@@ -12,9 +12,9 @@ from spacedsl.cli.effects import Effect, Pair, effects
 from spacedsl.diagnostics import fault
 from spacedsl.ir.diff import Change, Side, diff_spaces, diff_subnets
 from spacedsl.ir.identity import space_identity
+from spacedsl.ir.item import Item
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.page import Item
 from spacedsl.lang.values import shown
 from spacedsl.passes.network import subnet_identity
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spacedsl import api
-from spacedsl.cli.words import amount, count
+from spacedsl.figures import amount, count
 from spacedsl.ir.size import count_subnets
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
-from spacedsl.lang.page import SUFFIX, library
+from spacedsl.lang.library import SUFFIX, library
 from spacedsl.passes.cost import subnet_cost
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.exact_needs import say_needs
 from spacedsl.cli.limits import parse_limits, parse_weights
 from spacedsl.cli.options import (
     BEST,
@@ -20,6 +21,7 @@ from spacedsl.cli.options import (
     EXACT,
     LIMITS,
     QUALITY,
+    REFITS,
     SAMPLES,
     SCORER,
     TARGETS,
@@ -28,6 +30,7 @@ from spacedsl.cli.options import (
     require_definition,
 )
 from spacedsl.cli.pages import page_in
+from spacedsl.cli.refits import refits_json, refits_lines, refitted_search, require_refits
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import check_writable, write_atomic
 from spacedsl.ir.covers import mismatch
@@ -38,6 +41,7 @@ from spacedsl.search.combine import Combine
 from spacedsl.syntax.lexer import is_name
 
 if TYPE_CHECKING:
+    from spacedsl.search.best.refits import Refit
     from spacedsl.search.combined import CombinedScorer
     from spacedsl.search.compare import Comparison
     from spacedsl.search.evolve import Found
@@ -64,6 +68,7 @@ def evolve(
     journal: Path | None = typer.Option(None, "--journal", help="Log every score, to resume from."),
     resume: bool = typer.Option(False, "--resume", help="Go on from the journal."),
     exact: bool = EXACT,
+    refits: int = REFITS,
     models: Path | None = typer.Option(
         None, "--models", help="best: a folder for the best network under each limit."
     ),
@@ -95,7 +100,10 @@ def evolve(
         seed=seed,
         weights=parse_weights(weights),
     )
+    if exact:
+        say_needs(space, paired=False)
     tables = open_scorers(space, devices, request)
+    again = require_refits(refits, tables, by_best=by_best)
     kinds = {n: BestScorer(t) if by_best else t for n, t in tables.items()}
     scorers = {n: search_scorer(t) if exact else kinds[n] for n, t in tables.items()}
     opened = joined(scorers, combine)
@@ -113,9 +121,16 @@ def evolve(
         print(page)
     comparison = compare(opened, found.space, reference, seed=seed)
     outcome = Outcome(found, opened, comparison, page, out)
+    refit = refitted_search(
+        opened,
+        found.space,
+        again,
+        lambda other: search(space, other, population, sample, cycles, seed).space,
+        quiet=format is Format.json,
+    )
     if models is not None:
         _write_models(models, outcome, hyper, comments)
-    _show(outcome, tables, format, exact=exact)
+    _show(outcome, refit, tables, format, exact=exact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +146,7 @@ class Outcome:
 
 def _show(
     outcome: Outcome,
+    refits: Sequence[Refit],
     tables: Mapping[str, ModelScorer | RowsScorer],
     format: Format,
     *,
@@ -159,10 +175,11 @@ def _show(
         else:
             data = shown.result_json(found, comparison)
         doubted = {"sensitivity": [shown.doubt_json(d) for d in doubts], "page": outcome.page}
-        emit({**data, **doubted, **several, **detail})
+        emit({**data, **doubted, **several, **detail, **refits_json(refits)})
         return
     if by_best:
         print_best_of(found, scorer, comparison)
+        print("\n".join(refits_lines(refits)), end="\n" if refits else "")
     else:
         shown.print_comparison(comparison)
     shown.print_full(finer)

@@ -49,16 +49,22 @@ def export(
     report_difference: bool = typer.Option(
         False, "--report-difference", help="Allow a target with other 8-bit tensors; measure it."
     ),
+    card: Path | None = typer.Option(
+        None, "--card", help="Write a model card too (Markdown): what it is, how an app runs it."
+    ),
     images: Path | None = typer.Option(
         None, "--images", help="Preprocessed images for that (.npy, float32 NCHW); else random."
     ),
 ) -> None:
     """Export a model for deployment. Without --weights they are random: good for
     measuring speed and size, not for predictions."""
+    from spacedsl.compiler.card import card as model_card
     from spacedsl.compiler.export import FILES, comparison_images, seeded, trained_model
     from spacedsl.runtimes.machine import this_machine
 
     check_writable(out)
+    if card is not None:
+        check_writable(card)
     artifact = _artifact(format or [], out)
     files = FILES[artifact]
     files.need()
@@ -82,6 +88,8 @@ def export(
         net = seeded(subnet, seed)
         data = files.fp32(net) if fp32 else files.int8(net, device)
     write_atomic(out, data)
+    if card is not None:
+        write_atomic(card, model_card(artifact, out, files.stamp(data, str(out)), len(data)))
     kind = "FP32" if fp32 else "INT8"
     warnings = () if fp32 else this_machine().warnings
     if Said.json in (format or ()):

@@ -11,7 +11,7 @@ from spacedsl.cli.boundary import DIFFERS, FINDINGS, Findings, emit, report
 from spacedsl.cli.pages import STDIN, read_stdin
 from spacedsl.diagnostics import Diagnostic, SpaceError, place
 from spacedsl.files import write_atomic
-from spacedsl.lang.page import read_source
+from spacedsl.lang.library import read_source
 from spacedsl.syntax.printer import format_text
 from spacedsl.text import Source, Span
 

@@ -11,13 +11,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from spacedsl.cli.best import UNCALIBRATED, best_json, scored
+from spacedsl.cli.best import UNCALIBRATED, best_json, optimism_said, scored
 from spacedsl.cli.pages import page_in
 from spacedsl.files import write_atomic
 from spacedsl.ir.space import Space
 from spacedsl.search.best.calls import Call, calls
 from spacedsl.search.best.score import BestScore, Network
-from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.combined import CombinedScore, CombinedScorer
 from spacedsl.search.compare import Compared, Comparison
 from spacedsl.search.evolve import Found
@@ -90,25 +89,19 @@ def _cells(networks: Sequence[Network], unit: Unit) -> tuple[str, str, str]:
 def print_best_of(found: Found, scorer: Scorer | CombinedScorer, comparison: Comparison) -> None:
     """The closing table, and how sure the choice of each stage is."""
     print_best(comparison)
-    print_corrected(scorer, comparison)
+    print_corrected(comparison)
     print_calls(calls(scorer, found.space))
 
 
-LEAST_OPTIMISM = 0.05
-"""Points below which nothing is said of it."""
-
-
-def print_corrected(scorer: Scorer | CombinedScorer, comparison: Comparison) -> None:
+def print_corrected(comparison: Comparison) -> None:
     """What to expect of the found networks: the best of many predictions is too good."""
-    scorers = scorer.parts if isinstance(scorer, CombinedScorer) else {"": scorer}
     for target, score in by_target(comparison.found.result).items():
-        one = scorers[target]
-        more = one.optimism if isinstance(one, BestScorer) else None
-        if more is None or more < LEAST_OPTIMISM:
+        firsts = [networks[0] if networks else None for networks in score.networks]
+        said = [network for network in firsts if network is not None and optimism_said(network)]
+        if not said or said[0].expected is None:
             continue
-        expected = ", ".join(
-            f"{networks[0].value - more:.1f}" if networks else "none" for networks in score.networks
-        )
+        more = said[0].value - said[0].expected
+        expected = ", ".join("none" if n is None else f"{n.expected:.1f}" for n in firsts)
         where = f" on {target}" if target else ""
         print(
             f"the best of many predictions is too good: networks that were chosen so and then "

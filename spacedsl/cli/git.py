@@ -15,8 +15,9 @@ from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import read_bounded, write_atomic
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
+from spacedsl.lang.library import read_source
 from spacedsl.lang.merge import merge_lines, merge_pages
-from spacedsl.lang.page import Loader, Page, read_source
+from spacedsl.lang.page import Loader, Page
 from spacedsl.lang.resolve import resolved_text
 from spacedsl.syntax.printer import format_text
 from spacedsl.text import Source

@@ -13,6 +13,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.exact_needs import say_needs
 from spacedsl.cli.limits import parse_limits, parse_weights
 from spacedsl.cli.options import (
     BEST,
@@ -20,6 +21,7 @@ from spacedsl.cli.options import (
     DEFINITION,
     LIMITS,
     QUALITY,
+    REFITS,
     SAMPLES,
     SCORER,
     TARGETS,
@@ -28,6 +30,7 @@ from spacedsl.cli.options import (
     require_definition,
 )
 from spacedsl.cli.pages import page_in
+from spacedsl.cli.refits import refits_json, refits_lines, refitted_search, require_refits
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_writable, write_atomic
 from spacedsl.ir.identity import space_identity
@@ -66,6 +69,7 @@ def optimum(
     ),
     journal: Path | None = typer.Option(None, "--journal", help="Log work, to resume from."),
     resume: bool = typer.Option(False, "--resume", help="Go on from the journal."),
+    refits: int = REFITS,
     format: Format = FORMAT,
 ) -> None:
     """The best spaces of a whole hyperspace, with a certificate: by their best networks, or by
@@ -104,7 +108,10 @@ def optimum(
         definition="best" if by_best else "qt",
         weights=parse_weights(weights),
     )
+    if not by_best:
+        say_needs(space, paired=True)
     tables = open_scorers(space, devices, request)
+    again = require_refits(refits, tables, by_best=by_best)
     scorers: dict[str, Scorer] = {
         name: BestScorer(table) if by_best else ExactScorer(table, searching=True)
         for name, table in tables.items()
@@ -124,6 +131,13 @@ def optimum(
         seconds = math.inf if minutes is None else 60 * minutes
         options = (executor, journal, resume, show, name, top, seconds)
         found = best_optimum(opened, *options) if by_best else optimum_by_qt(opened, *options)
+    refit = refitted_search(
+        opened,
+        found.space,
+        again,
+        lambda other: best_optimum(other, executor, seconds=seconds).space,
+        quiet=format is Format.json,
+    )
     comments = _comments(found, scorers)
     page = page_in(out.parent if out else Path(), found.space, hyper, comments)
     if out is not None:
@@ -132,11 +146,11 @@ def optimum(
         where = {"target": devices[0].name} if len(devices) == 1 else {}
         folder = out.parent if out else Path()
         data = certificate(found, (folder, str(out) if out else None))
-        emit({**data, **where, "page": page})
+        emit({**data, **where, "page": page, **refits_json(refit)})
         return
     if out is None:
         print(page)
-    print("\n".join(_lines(found)))
+    print("\n".join([*_lines(found), *refits_lines(refit)]))
 
 
 def certificate(found: Optimum, place: Place = (Path(), None)) -> dict[str, Any]:

@@ -35,6 +35,20 @@ DEFINITION = typer.Option(
 SAMPLES = typer.Option(None, "--samples", min=1, help="qt: subnets per space (5,000).")
 BEST = typer.Option(None, "--best", min=1, help="How many of the best count (1; qt: 20).")
 WEIGHTS = typer.Option(None, "--weights", help="best: a weight per limit, e.g. 1,1,2.")
+REFITS = typer.Option(
+    0,
+    "--refits",
+    min=0,
+    help="best: search again by so many refits of the quality table to resampled data, and say how "
+    "often the found space stays the best.",
+)
+ON = typer.Option(
+    None,
+    "--on",
+    metavar="WHERE",
+    help="Another machine: ssh://USER@HOST[:PORT], or adb:SERIAL. It needs Python, numpy and the "
+    "runtime, or LiteRT's benchmark program.",
+)
 RUNTIME = typer.Option(
     None,
     "--runtime",

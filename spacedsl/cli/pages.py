@@ -11,7 +11,8 @@ from spacedsl.api import split_item
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.page import MAX_BYTES, Loader, decode
+from spacedsl.lang.library import MAX_BYTES, decode
+from spacedsl.lang.page import Loader
 from spacedsl.lang.write import write
 from spacedsl.text import Source
 

@@ -10,15 +10,16 @@ import typer
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.facts import Bounds, ModelFacts, SpaceFacts
-from spacedsl.cli.words import amount, count
 from spacedsl.diagnostics import SpaceError, fault
+from spacedsl.figures import amount, count
 from spacedsl.ir.identity import space_identity
+from spacedsl.ir.item import Item
 from spacedsl.ir.size import count_spaces, count_subnets
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.codes import space_code, subnet_code
 from spacedsl.lang.origin import origins
-from spacedsl.lang.page import Item, main_item
+from spacedsl.lang.page import main_item
 from spacedsl.lang.resolve import resolved_text
 from spacedsl.lang.values import shown
 from spacedsl.passes.cost import subnet_cost

@@ -78,9 +78,13 @@ def verify_accuracies(
         return
     print(f"rows      {report.rows:,}")
     print(
-        f"accuracy  R2 {report.r2:.3f} (top-1), Kendall's tau {report.tau:.3f}, "
+        f"accuracy  R2 {_figure(report.r2)} (top-1), Kendall's tau {_figure(report.tau)}, "
         f"error {report.sd:.2f} points (standard deviation)"
     )
+
+
+def _figure(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"
 
 
 def fit_latencies(

@@ -13,6 +13,7 @@ from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Commands, Format, emit, guarded
 from spacedsl.cli.help import epilog
 from spacedsl.cli.limits import parse_seconds
+from spacedsl.cli.options import ON
 from spacedsl.cli.progress import progress
 from spacedsl.diagnostics import Diagnostic, SpaceError, fault, render
 from spacedsl.files import check_writable
@@ -20,9 +21,10 @@ from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
-from spacedsl.lang.page import library
+from spacedsl.lang.library import library
 
 if TYPE_CHECKING:
+    from spacedsl.hosts.host import Host
     from spacedsl.targets.profiled_latency import ProfiledLatency
     from spacedsl.targets.verify import Verification
 
@@ -34,7 +36,7 @@ FROM = typer.Option(None, "--space", help="Members of this space; may be said ag
 
 target = typer.Typer(
     cls=Commands,
-    help="Devices: what is known of them, and what is measured of this one.",
+    help="Devices: what is known of them, and what is measured of this one, or --on another.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -83,19 +85,23 @@ def profile(
     space: list[str] | None = FROM,
     budget: str = typer.Option("5m", "--budget", help="Time to measure, e.g. 5m or 90s."),
     again: bool = typer.Option(False, "--again", help="Forget what was measured before."),
+    on: str | None = ON,
     format: Format = FORMAT,
 ) -> None:
-    """Measure this machine's kernels inside random networks. Goes on where it was ended."""
+    """Measure a machine's kernels inside random networks. Goes on where it was ended."""
     from spacedsl.cli.device import profile_bar
+    from spacedsl.hosts.where import host_at
     from spacedsl.targets.profile_file import read_profile
     from spacedsl.targets.profiled_latency import fit_profile
     from spacedsl.targets.profiler import profile as measure
+    from spacedsl.targets.said import require_host
 
     found = _measured(name)
+    require_host(found, on)
     spaces = [api.load_space(spec) for spec in space or SPACES.split(",")]
     seconds = parse_seconds(budget)
-    with profile_bar(found, seconds) as show:
-        path = measure(found, spaces, seconds, show, again)
+    with host_at(on) as host, profile_bar(found, seconds, host) as show:
+        path = measure(found, spaces, seconds, show, again, host=host)
     done = read_profile(path)
     lacking = [s.name for s in spaces if not done.covers(space_identity(s))]
     _show(found, fit_profile(path), str(path), format)
@@ -107,13 +113,17 @@ def profile(
         )
 
 
-def show_target(name: str = NAME, format: Format = FORMAT) -> None:
+def show_target(name: str = NAME, on: str | None = ON, format: Format = FORMAT) -> None:
     """Show a target: its device, limits, and how its latencies are known."""
+    from spacedsl.hosts.where import host_at
     from spacedsl.targets.device import open_device
     from spacedsl.targets.profiled_latency import ProfiledLatency
+    from spacedsl.targets.said import require_host
 
     found = api.load_target(name)
-    device = open_device(found)
+    require_host(found, on)
+    with host_at(on) as host:
+        device = open_device(found, host)
     if isinstance(device.latency, ProfiledLatency):
         _show(found, device.latency, "", format)
         return
@@ -190,19 +200,24 @@ def verify(
     seconds: float = typer.Option(300.0, "--seconds", min=1, help="Longest time to measure."),
     clock: Clock = typer.Option(Clock.auto, "--clock", help="auto: cpu for one thread."),
     seed: int = typer.Option(1, "--seed", min=0, help="Seed of the random members."),
+    on: str | None = ON,
     format: Format = FORMAT,
 ) -> None:
     """Predict and measure networks that the profile has not seen; exit 1 if they do not repeat."""
+    from spacedsl.hosts.where import host_at
     from spacedsl.targets.device import open_device
+    from spacedsl.targets.said import require_host
     from spacedsl.targets.verify import verify as check
 
     found = api.load_target(name)
-    device = open_device(found)
-    models = _unseen(found, space, model, count, seed)
+    require_host(found, on)
     chosen = ("cpu" if found.threads == 1 else "wall") if clock is Clock.auto else clock.value
-    note = f"{len(models)} networks it has not seen, at most about {seconds / 60:.2g} minutes"
-    with progress(f"measuring for {found.name}", note) as show:
-        result = check(found, device.latency, models, seconds, chosen, show)
+    with host_at(on) as host:
+        device = open_device(found, host)
+        models = _unseen(found, host, space, model, count, seed)
+        note = f"{len(models)} networks it has not seen, at most about {seconds / 60:.2g} minutes"
+        with progress(f"measuring for {found.name}", note) as show:
+            result = check(found, device.latency, models, seconds, chosen, show, host)
     doubts = _doubts(result)
     if format is Format.json:
         emit({"target": found.name, **result.to_json()}, doubts)
@@ -234,7 +249,12 @@ def _doubts(result: Verification) -> list[Diagnostic]:
 
 
 def _unseen(
-    found: Target, specs: list[str] | None, named: list[str] | None, count: int, seed: int
+    found: Target,
+    host: Host,
+    specs: list[str] | None,
+    named: list[str] | None,
+    count: int,
+    seed: int,
 ) -> list[Subnet]:
     """Published models (where no space is named), then members of the spaces in turn, none of
     which was profiled."""
@@ -243,7 +263,7 @@ def _unseen(
 
     names = named or ([] if specs else _published())
     models = [m for m in map(api.load, names) if isinstance(m, Subnet)][:count]
-    known = load_profile(header_of(found)) if found.measured else None
+    known = load_profile(header_of(found, host)) if found.measured else None
     seen = {net.hash for batch in known.batches for net in batch.nets} if known else set()
     spaces: list[Space] = [api.load_space(s) for s in specs or SPACES.split(",")]
     wanted = count - len(models)
@@ -285,11 +305,14 @@ def export(
     nn_meter: Path | None = typer.Option(
         None, "--nn-meter", help="A folder for nn-Meter's form of the latency model (pickles)."
     ),
+    on: str | None = ON,
 ) -> None:
-    """Write a page and a profile that carry this machine's latencies to another, or the predictor
+    """Write a page and a profile that carry a machine's latencies to another, or the predictor
     for nn-Meter."""
+    from spacedsl.hosts.where import host_at
     from spacedsl.targets.device import open_device
     from spacedsl.targets.profiled_latency import ProfiledLatency
+    from spacedsl.targets.said import require_host
 
     if out is None and nn_meter is None:
         message = "nothing to write is named"
@@ -297,7 +320,9 @@ def export(
     if out is not None:
         check_writable(out)
     found = _measured(name)
-    device = open_device(found)
+    require_host(found, on)
+    with host_at(on) as host:
+        device = open_device(found, host)
     if not isinstance(device.latency, ProfiledLatency):
         raise fault("wrong-kind", f"target `{name}` has no profile")
     if out is not None:

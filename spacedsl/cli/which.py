@@ -16,7 +16,8 @@ from spacedsl.files import read_bounded
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.page import SUFFIX, Loader, library
+from spacedsl.lang.library import SUFFIX, library
+from spacedsl.lang.page import Loader
 from spacedsl.passes.network import subnet_identity
 
 HASH = re.compile(r"[0-9a-f]{64}")

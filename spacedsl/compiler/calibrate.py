@@ -17,6 +17,7 @@ from spacedsl.compiler.integer_model import (
 )
 from spacedsl.compiler.parameters import Floats, Parameters
 from spacedsl.compiler.plans import Int8Plan
+from spacedsl.compiler.ties import without_ties
 
 Ranges = dict[str, tuple[float, float]]
 """Least and greatest value of a tensor, by its name in the network."""
@@ -60,7 +61,8 @@ def calibrated_model(
         elif node.shared:
             quantisers[node.name] = quantisers[node.inputs[0]]
         else:
-            quantisers[node.name] = choose_quantiser(node, ranges)
+            readers = [quantisers[i] for i in node.inputs]
+            quantisers[node.name] = without_ties(node, readers, choose_quantiser(node, ranges))
         if node.source:
             weight, bias = fold_floats(parameters[node.source])
             scale = np.float32(quantisers[node.inputs[0]].read)

@@ -11,7 +11,7 @@ import numpy as np
 
 from spacedsl.compiler.graph import Node
 from spacedsl.compiler.int8 import Int8Node
-from spacedsl.compiler.stamp import BATCH, IMAGE, LOGITS, described
+from spacedsl.compiler.stamp import BATCH, IMAGE, LOGITS, described, without_prefix
 from spacedsl.diagnostics import fault
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Builder:
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
         model.producer_name = "spacedsl"
         helper.set_model_props(model, dict(stamp))
-        model.doc_string = described(stamp)
+        model.doc_string = described(without_prefix(stamp))
         return shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
 
 

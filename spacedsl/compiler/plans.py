@@ -10,7 +10,6 @@ from typing import Final, Literal, TypeVar
 
 from pydantic import ValidationError
 
-from spacedsl import __version__
 from spacedsl.compiler.graph import Graph, lower
 from spacedsl.compiler.int8 import Int8Graph, quantise_graph
 from spacedsl.diagnostics import fault
@@ -21,6 +20,7 @@ from spacedsl.ir.target import Target
 from spacedsl.lang.write import write
 from spacedsl.passes.network import map_output, subnet_identity
 from spacedsl.runtimes.rules import Rules
+from spacedsl.version import __version__
 
 FORMAT: Final = 1
 """Version of the plans of a model."""

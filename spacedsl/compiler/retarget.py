@@ -25,6 +25,7 @@ from spacedsl.compiler.integer_model import (
 from spacedsl.compiler.parameters import Floats
 from spacedsl.compiler.plans import Int8Plan
 from spacedsl.compiler.reference import Steps, logits, quantise, real_values, run_node
+from spacedsl.compiler.ties import without_ties
 from spacedsl.diagnostics import fault
 from spacedsl.files import read_bounded
 from spacedsl.ir.expr import Frozen
@@ -95,7 +96,8 @@ def moved(model: IntegerModel, rules: Rules, target: Target | None, images: Floa
         quantiser = keep.quantiser(node, readers)
         if quantiser is None:
             real = real_values(node, inputs, readers, weights.get(node.name))
-            quantiser = choose_quantiser(node, {node.value: (float(real.min()), float(real.max()))})
+            ranges = {node.value: (float(real.min()), float(real.max()))}
+            quantiser = without_ties(node, readers, choose_quantiser(node, ranges))
             calibrated.append(node.name)
         found[node.name] = quantiser
         if node.op == "input":

@@ -42,9 +42,8 @@ def metadata(
     return {f"{PREFIX}{key}": value for key, value in found.items()}
 
 
-def described(stamp: Mapping[str, str]) -> str:
-    """What a viewer shows of an artifact with this `metadata`, in words."""
-    known = without_prefix(stamp)
+def described(known: Mapping[str, str]) -> str:
+    """What a viewer shows of an artifact with this metadata (without `PREFIX`), in words."""
     runtime = f" for {known['runtime']}" if "runtime" in known else ""
     of = f", a network of the space {known['space']}" if known["space"] else ""
     kind = known["precision"].upper()

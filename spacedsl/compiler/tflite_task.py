@@ -47,7 +47,7 @@ def task_metadata(stamp: Mapping[str, str]) -> bytes:
         8,
         {
             0: build.CreateString(known["model"]),
-            1: build.CreateString(described(stamp)),
+            1: build.CreateString(described(known)),
             3: _vector(build, [graph]),
             7: build.CreateString("1.0.0"),
         },

@@ -21,6 +21,10 @@ class Host(Protocol):
     machine is no longer reached."""
 
     @property
+    def name(self) -> str:
+        """As messages name it."""
+
+    @property
     def machine(self) -> Machine:
         """Its CPU and the packages there."""
 
@@ -39,6 +43,8 @@ class Host(Protocol):
 
 class ThisMachine:
     """The machine that this process runs on."""
+
+    name = "this machine"
 
     @property
     def machine(self) -> Machine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 from functools import lru_cache
+from math import floor
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -67,7 +68,7 @@ def _plain(value: Fraction) -> Exact:
 def round8(value: Exact) -> int:
     """Round to a multiple of 8, at least 8, never below 90 % of `value` (facts of the method:
     `r8(v)`, the rounding of MobileNets)."""
-    rounded = max(8, int(value + 4) // 8 * 8)
+    rounded = max(8, floor(value + 4) // 8 * 8)
     return rounded + 8 if 10 * rounded < 9 * value else rounded
 
 
@@ -92,7 +93,7 @@ def evaluate(expr: Expr, env: Mapping[str, Exact]) -> Exact:
                 return a * b
             if b == 0:
                 raise EvaluationError("division by zero")
-            return _plain(Fraction(a) / b)
+            return _plain((Fraction(a) if isinstance(a, int) else a) / b)
 
 
 MAX_SIZE = 1 << 24
@@ -107,7 +108,7 @@ def evaluate_size(expr: Expr, env: Mapping[str, Exact]) -> int:
         raise EvaluationError(f"{float(value):g} is not a whole number; use round8(...)")
     if value < 1:
         raise EvaluationError(f"{value} is not a positive size")
-    return int(value)
+    return value.numerator
 
 
 def names_in(expr: Expr) -> tuple[str, ...]:

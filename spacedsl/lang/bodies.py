@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from spacedsl.ir.block import op_sizes
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8
@@ -14,11 +14,9 @@ from spacedsl.ir.inline import inlined
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.lang.misfits import NotStrided, Shrinking, report_misfit
 from spacedsl.lang.report import Report
+from spacedsl.lang.scope import Scope
 from spacedsl.passes.bind import BindError, Site, output_size
 from spacedsl.syntax.tree import Node
-
-if TYPE_CHECKING:
-    from spacedsl.lang.page import Page
 
 MAX_SITES = 200_000
 """Different blocks of a stage: what exact passes over a space have to visit."""
@@ -28,16 +26,16 @@ MAX_CHECKS = 12_000
 """Blocks of a page and of what it uses that are bound to see if they fit: about half a second."""
 
 
-def check_bodies(space: Space, node: Node, report: Report, page: Page) -> None:
+def check_bodies(space: Space, node: Node, report: Report, scope: Scope) -> None:
     """Bind every block at the extremes of what may come in and go out of its stage. What fits at
     the largest resolution fits at every other: there, fewer sizes are equal by being 1."""
     nodes = {n.token("NAME").text: n for n in node.all("stage")}
     before: tuple[int, ...] = (space.channels,)
-    size, loader = space.resolutions[-1], page.loader
-    if loader.checks <= MAX_CHECKS:  # else it is known already, and counting takes time too
-        loader.checks += _count_checks(space)
-    if loader.checks > MAX_CHECKS:
-        message = f"{loader.checks:,} blocks to check, more than {MAX_CHECKS:,}"
+    size, budget = space.resolutions[-1], scope.budget
+    if budget.checks <= MAX_CHECKS:  # else it is known already, and counting takes time too
+        budget.checks += _count_checks(space)
+    if budget.checks > MAX_CHECKS:
+        message = f"{budget.checks:,} blocks to check, more than {MAX_CHECKS:,}"
         help = "a width that may be a fraction is checked at every value: use round8(...)"
         raise report.fail("too-large", message, node.token("NAME"), help)
     for stage in space.stages:
@@ -48,7 +46,7 @@ def check_bodies(space: Space, node: Node, report: Report, page: Page) -> None:
         try:
             size = _check_stage(stage, before, size)
         except BindError as error:
-            report_misfit(error, stage, node, report, page)
+            report_misfit(error, stage, node, report, scope)
             report.raise_if_any()
         before = stage.widths or before
 

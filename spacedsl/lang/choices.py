@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from math import prod
-from typing import TYPE_CHECKING
 
 from spacedsl.ir.block import ACTIVATIONS, Block, Value
 from spacedsl.ir.identity import block_identity
@@ -13,12 +12,10 @@ from spacedsl.ir.space import Arg, BlockChoice, Stage
 from spacedsl.lang.blocks import KINDS, Kind, is_of_kind, parameter_kind
 from spacedsl.lang.kernels import check_kernel, kernel_parameters
 from spacedsl.lang.report import Abandon, Report
+from spacedsl.lang.scope import Scope
 from spacedsl.lang.values import ordered, shown, values_said
 from spacedsl.syntax.habits.ops import GLUED
 from spacedsl.syntax.tree import Node, Token
-
-if TYPE_CHECKING:
-    from spacedsl.lang.page import Page
 
 MAX_SETTINGS = 1_024
 MAX_BLOCKS = 64
@@ -31,19 +28,19 @@ def listed(node: Node) -> tuple[Node, ...]:
 
 
 def choices_of(
-    nodes: Sequence[Node], inherited: Stage | None, page: Page, report: Report
+    nodes: Sequence[Node], inherited: Stage | None, scope: Scope, report: Report
 ) -> tuple[BlockChoice, ...]:
     """Block types with their settings, as a stage or a page lists them."""
     if len(nodes) > MAX_BLOCKS:
         raise report.fail("too-large", f"more than {MAX_BLOCKS} block types", nodes[MAX_BLOCKS])
     for node in nodes:
-        _check_op(node.token("NAME"), page, report)
+        _check_op(node.token("NAME"), scope, report)
     choices: list[BlockChoice] = []
     for i, node in enumerate(nodes):
-        if not node.all("arg") and _is_unknown(nodes[i + 1 : i + 2], inherited, page):
+        if not node.all("arg") and _is_unknown(nodes[i + 1 : i + 2], inherited, scope):
             continue  # what this one lacks stands behind a word that is none
         try:
-            choice = _choice(node, inherited, page, report)
+            choice = _choice(node, inherited, scope, report)
         except Abandon:
             continue
         name = node.token("NAME")
@@ -58,29 +55,29 @@ def choices_of(
     return tuple(choices)
 
 
-def _is_unknown(nodes: Sequence[Node], inherited: Stage | None, page: Page) -> bool:
+def _is_unknown(nodes: Sequence[Node], inherited: Stage | None, scope: Scope) -> bool:
     """Whether a choice names no block but has its settings."""
     names = [node.token("NAME").text for node in nodes if node.all("arg")]
     offered = [c.block.name for c in inherited.choices] if inherited else []
-    return any(name not in offered and not page.knows_block(name) for name in names)
+    return any(name not in offered and not scope.knows_block(name) for name in names)
 
 
-def _check_op(name: Token, page: Page, report: Report) -> None:
+def _check_op(name: Token, scope: Scope, report: Report) -> None:
     """Raises `Abandon` where what stands for a block type is an op written as one word."""
     found = re.fullmatch(GLUED, name.text, re.IGNORECASE)
-    if found and not page.knows_block(name.text):
+    if found and not scope.knows_block(name.text):
         meant = f"{found[1].lower()} {found[2]}x{found[2]}"
         fixes = [(f"write `{meant}`", name.span, meant)]
         message = f"`{name.text}` is two words here"
         raise report.fail("notation", message, name, f"write `{meant}`", fixes)
 
 
-def _choice(node: Node, inherited: Stage | None, page: Page, report: Report) -> BlockChoice:
+def _choice(node: Node, inherited: Stage | None, scope: Scope, report: Report) -> BlockChoice:
     name = node.token("NAME")
     base = _inherited_choice(name.text, inherited)
-    if base is None or page.knows_block(name.text):
+    if base is None or scope.knows_block(name.text):
         offered = [c.block.name for c in inherited.choices] if inherited else []
-        block = page.find(name, "block", "block", report, also=offered)
+        block = scope.find(name, "block", "block", report, also=offered)
         if not isinstance(block, Block):
             raise TypeError(name.text)
         if base is not None and base.block == block.model_copy(

@@ -2,49 +2,59 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from spacedsl.lang.report import Report
 from spacedsl.syntax.parser import Parsed
 from spacedsl.syntax.tree import Node
 from spacedsl.text import Span
 
-if TYPE_CHECKING:
-    from spacedsl.lang.page import Page
-
 LANGUAGE = 1
 SPACES = ("HYPERSPACE", "SPACE", "MODEL", "TARGET")
 
 
-def note_broken(page: Page, parsed: Parsed) -> None:
-    """What the statements that hold a syntax error would have defined. Which blocks a broken
-    `block`, `use` or unknown statement would bring, nobody knows."""
+@dataclass(frozen=True, slots=True)
+class Items:
+    """`named`: the syntax tree of every item of a page. Those in `broken` hold a syntax error;
+    `broken_at`: where the statements with a syntax error begin. A page that is not `whole` may
+    lack names."""
+
+    named: Mapping[str, Node]
+    broken: frozenset[str]
+    broken_at: frozenset[int]
+    whole: bool
+
+
+def collect_items(parsed: Parsed, report: Report) -> Items:
+    """The items that a page defines. Which blocks a broken `block`, `use` or unknown statement
+    would bring, nobody knows."""
+    broken: set[str] = set()
+    whole = True
     for words in parsed.broken:
         names = {w.text for w in words if w.type == "NAME"}
-        page.broken |= names
+        broken |= names
         keyword = words[0].type if words else ""
-        page.whole &= keyword == "LANGUAGE" or (keyword in SPACES and bool(names))
-    page.broken_at = frozenset(words[0].span.start for words in parsed.broken if words)
-
-
-def collect_items(page: Page, report: Report) -> None:
-    """The items that a page defines, by name."""
-    for node in page.tree.all("block", "space", "model", "target"):
+        whole &= keyword == "LANGUAGE" or (keyword in SPACES and bool(names))
+    broken_at = frozenset(words[0].span.start for words in parsed.broken if words)
+    named: dict[str, Node] = {}
+    for node in parsed.tree.all("block", "space", "model", "target"):
         name = node.token("NAME")
-        if node.span.start in page.broken_at:
-            page.broken |= {name.text}
-        elif name.text in page.items and name.text not in page.broken:
+        if node.span.start in broken_at:
+            broken.add(name.text)
+        elif name.text in named and name.text not in broken:
             report.error("duplicate-name", f"`{name.text}` is defined twice in this page", name)
-        page.items.setdefault(name.text, node)
+        named.setdefault(name.text, node)
+    return Items(named, frozenset(broken), broken_at, whole)
 
 
-def check_language(page: Page, report: Report) -> None:
+def check_language(tree: Node, items: Items, report: Report) -> None:
     """A page says its language, once and first."""
-    said = page.tree.all("language")
-    nodes = [n for n in said if n.span.start not in page.broken_at]
-    if not said and page.whole and not page.broken_at:
+    said = tree.all("language")
+    nodes = [n for n in said if n.span.start not in items.broken_at]
+    if not said and items.whole and not items.broken_at:
         empty = Node("start", (), Span(0, 0))
-        message = "an empty page" if not page.tree.all() else "the page does not say its language"
+        message = "an empty page" if not tree.all() else "the page does not say its language"
         fixes = [("put it in", Span(0, 0), f"language {LANGUAGE}\n")]
         report.error("no-language", message, empty, f"begin with `language {LANGUAGE}`", fixes)
     for node in nodes:
@@ -56,5 +66,5 @@ def check_language(page: Page, report: Report) -> None:
             report.error("language-version", message, version, help, fixes)
     for node in nodes[1:]:
         report.error("duplicate-key", "the language is said twice", node)
-    if nodes and page.tree.all()[0] is not said[0]:
+    if nodes and tree.all()[0] is not said[0]:
         report.error("misplaced", "`language` comes first", nodes[0])

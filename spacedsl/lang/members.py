@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from spacedsl.diagnostics import Diagnostic, Label, Place
 from spacedsl.ir.covers import Mismatch
+from spacedsl.lang.origin import origin
+from spacedsl.lang.scope import Scope
 from spacedsl.syntax.tree import Token
-
-if TYPE_CHECKING:
-    from spacedsl.lang.page import Page
 
 SAID = {
     "input": "the resolutions are here",
@@ -19,18 +16,16 @@ SAID = {
 }
 
 
-def not_a_member(found: Mismatch, parent: str, of: Token, at: Place, page: Page) -> Diagnostic:
+def not_a_member(found: Mismatch, parent: str, of: Token, at: Place, scope: Scope) -> Diagnostic:
     """The error at `at`; `of` names the parent, whose page is shown too."""
     prefix = f"{found.stage}: " if found.stage else ""
     message = f"not a member of {parent}: {prefix}{found.reason}"
-    label = _label(found, of, page)
+    label = _label(found, of, scope)
     return Diagnostic("not-a-member", message, at, labels=(label,) if label else ())
 
 
-def _label(found: Mismatch, of: Token, page: Page) -> Label | None:
-    from spacedsl.lang.origin import origin
-
-    holder = next(iter(page.holders(of.text, "space")), None)
+def _label(found: Mismatch, of: Token, scope: Scope) -> Label | None:
+    holder = next(iter(scope.holders(of.text, "space")), None)
     if holder is None:
         return None
     key = "window" if "window" in found.reason and found.key == "width" else found.key

@@ -6,13 +6,11 @@ and whose names mean the same items as before is the same item."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from spacedsl.ir.item import Item
 from spacedsl.syntax.parser import Parsed, parse_any
 from spacedsl.text import Source
-
-if TYPE_CHECKING:
-    from spacedsl.lang.page import Item
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from spacedsl.ir.space import Stage
 from spacedsl.lang.blocks import OPS
 from spacedsl.lang.bodytext import SIZED, last_width, modifier, own_stride
 from spacedsl.lang.report import Mend, Report
+from spacedsl.lang.scope import Scope
 from spacedsl.passes.bind import BindError, ShortcutError, WidthError
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
-
-if TYPE_CHECKING:
-    from spacedsl.lang.page import Page
 
 
 class NotStrided(BindError):
@@ -24,13 +20,15 @@ class Shrinking(BindError):
     """A body changes the size wherever it stands in its stage."""
 
 
-def report_misfit(error: BindError, stage: Stage, owner: Node, report: Report, page: Page) -> None:
+def report_misfit(
+    error: BindError, stage: Stage, owner: Node, report: Report, scope: Scope
+) -> None:
     """Note why a stage of the space `owner` does not bind: in the body where it is in this page,
     else at the stage."""
     node = next(n for n in owner.all("stage") if n.token("NAME").text == stage.name)
     name = node.token("NAME")
     message = f"stage `{stage.name}`: {error}"
-    body = _body(stage, node, page)
+    body = _body(stage, node, scope)
     found = _in_body(error, body, node) if body is not None else None
     if found is None:
         report.error("bad-body", message, _at_stage(error, node))
@@ -40,12 +38,12 @@ def report_misfit(error: BindError, stage: Stage, owner: Node, report: Report, p
     report.error("bad-body", message, at, help, fixes, labels)
 
 
-def _body(stage: Stage, node: Node, page: Page) -> Node | None:
+def _body(stage: Stage, node: Node, scope: Scope) -> Node | None:
     """The text of the only body of a stage, where it is in this page."""
     if node.all(*OPS):
         return node
     names = {choice.block.name for choice in stage.choices}
-    item = page.items.get(next(iter(names))) if len(names) == 1 else None
+    item = scope.items.get(next(iter(names))) if len(names) == 1 else None
     return item if item is not None and item.rule == "block" else None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from spacedsl.diagnostics import place
 from spacedsl.ir.block import Value
@@ -14,20 +13,18 @@ from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smalle
 from spacedsl.lang.members import not_a_member
 from spacedsl.lang.model_settings import setting_said, short_said
 from spacedsl.lang.report import Report
+from spacedsl.lang.scope import Scope
 from spacedsl.lang.values import shown, whole
 from spacedsl.syntax.tree import Node, Token
-
-if TYPE_CHECKING:
-    from spacedsl.lang.page import Page
 
 MAX_WIDTH = 65_536
 MAX_RESOLUTION = 4_096
 
 
-def lower_model(node: Node, page: Page, report: Report) -> Subnet:
+def lower_model(node: Node, scope: Scope, report: Report) -> Subnet:
     """A `model` definition, checked to be a member of its space, in canonical form."""
     of = node.get("of").token("NAME")
-    space = page.find(of, "space", "space", report)
+    space = scope.find(of, "space", "space", report)
     if not isinstance(space, Space):
         raise TypeError(of.text)
     nodes = _stage_nodes(node, space, report)
@@ -39,12 +36,12 @@ def lower_model(node: Node, page: Page, report: Report) -> Subnet:
     )
     resolution = whole(node.token("INT"), report, "resolution", 1, MAX_RESOLUTION)
     subnet = Subnet(name=node.token("NAME").text, of=space, resolution=resolution, stages=stages)
-    _check_member(subnet, nodes, node, page, report)
+    _check_member(subnet, nodes, node, scope, report)
     return subnet if report.found else canonical(subnet)
 
 
 def _check_member(
-    subnet: Subnet, nodes: dict[str, Node], node: Node, page: Page, report: Report
+    subnet: Subnet, nodes: dict[str, Node], node: Node, scope: Scope, report: Report
 ) -> None:
     found = subnet_mismatch(subnet.of, subnet)
     if found is None:
@@ -58,7 +55,7 @@ def _check_member(
         where = _misfit(nodes[found.stage], found.key, found.reason) or where
     of = node.get("of").token("NAME")
     at = place(report.source, where.span)
-    report.found.append(not_a_member(found, subnet.of.name, of, at, page))
+    report.found.append(not_a_member(found, subnet.of.name, of, at, scope))
 
 
 def _misfit(stage: Node, key: str, reason: str) -> Node | Token | None:

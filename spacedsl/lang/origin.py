@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from spacedsl.diagnostics import Place, place
 from spacedsl.ir.space import Space, Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.blocks import OPS
-from spacedsl.lang.page import Page
+from spacedsl.lang.scope import Scope
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
+
+Page = TypeVar("Page", bound=Scope)
 
 STAGE_KEYS = ("width", "window", "depth", "stride", "shared")
 
@@ -27,7 +30,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class Level(Generic[Page]):
     """An item in its page."""
 
     page: Page
@@ -39,11 +42,11 @@ class Level:
 
 
 def origin(
-    page: Page, name: str, stage: str, key: str, block: str = "", *, elastic: bool = True
+    scope: Scope, name: str, stage: str, key: str, block: str = "", *, elastic: bool = True
 ) -> Origin | None:
     """Where the `key` of a stage ("" for the item) of space `name` comes from: `block`, `width`,
     ..., or a parameter of block `block`. None where nothing says it."""
-    for level in levels(page, name):
+    for level in levels(scope, name):
         found = _said(level, stage, key, block, elastic)
         if found is not None:
             source = level.page.source
@@ -52,21 +55,21 @@ def origin(
     return None
 
 
-def levels(page: Page, name: str) -> Iterator[Level]:
+def levels(scope: Page, name: str) -> Iterator[Level[Page]]:
     """The item and what it is `of`, outwards."""
     seen: set[tuple[str, str]] = set()
-    while name in page.items and (page.source.name, name) not in seen:
-        seen.add((page.source.name, name))
-        level = Level(page, page.items[name])
+    while name in scope.items and (scope.source.name, name) not in seen:
+        seen.add((scope.source.name, name))
+        level = Level(scope, scope.items[name])
         yield level
         of = level.node.first("of")
         if of is None:
             return
         name = of.token("NAME").text
-        page = next(iter(page.holders(name, "space")), page)
+        scope = next(iter(scope.holders(name, "space")), scope)
 
 
-def _said(level: Level, stage: str, key: str, block: str, elastic: bool) -> Span | None:
+def _said(level: Level[Scope], stage: str, key: str, block: str, elastic: bool) -> Span | None:
     if not stage:
         node = level.node.first(key)
         return node.span if node else None
@@ -94,22 +97,22 @@ def _block_said(holder: Node, key: str, block: str) -> Span | None:
     return args[0].span if args else None
 
 
-def origins(page: Page, name: str) -> list[Origin]:
+def origins(scope: Scope, name: str) -> list[Origin]:
     """Where every part of a space, or of the space of a model, was written. Raises
     `SpaceError`."""
-    item = page.get(name)
+    item = scope.get(name)
     if isinstance(item, Subnet):
-        own = page.items[name].all("model_stage")
-        found = [_of_model(page, node) for node in own]
+        own = scope.items[name].all("model_stage")
+        found = [_of_model(scope, node) for node in own]
         of = item.of.name
-        holder = next(iter(page.holders(of, "space")), page)
+        holder = next(iter(scope.holders(of, "space")), scope)
         return [*found, *origins(holder, of)]
     if not isinstance(item, Space):
         return []
-    said = [origin(page, name, "", key) for key in ("input", "quality", "limit")]
+    said = [origin(scope, name, "", key) for key in ("input", "quality", "limit")]
     for stage in item.stages:
         said += [
-            origin(page, name, stage.name, key, block, elastic=stage.elastic)
+            origin(scope, name, stage.name, key, block, elastic=stage.elastic)
             for key, block in _keys(stage)
         ]
     return [o for o in said if o is not None]
@@ -122,7 +125,7 @@ def _keys(stage: Stage) -> Iterator[tuple[str, str]]:
     yield from ((key, "") for key in STAGE_KEYS)
 
 
-def _of_model(page: Page, node: Node) -> Origin:
+def _of_model(scope: Scope, node: Node) -> Origin:
     name: Token = node.token("NAME")
-    text = " ".join(page.source.text[node.span.start : node.span.end].split())
-    return Origin(name.text, "blocks", text, place(page.source, node.span))
+    text = " ".join(scope.source.text[node.span.start : node.span.end].split())
+    return Origin(name.text, "blocks", text, place(scope.source, node.span))

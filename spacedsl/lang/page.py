@@ -5,83 +5,62 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property
-from importlib import resources
+from functools import cached_property
 from pathlib import Path
 
 from spacedsl.diagnostics import Diagnostic, SpaceError, fault, place, suggest
-from spacedsl.files import read_bounded
-from spacedsl.ir.block import Block
-from spacedsl.ir.space import Space
-from spacedsl.ir.subnet import Subnet
-from spacedsl.ir.target import Target
-from spacedsl.lang.blocks import lower_block
-from spacedsl.lang.items import check_language, collect_items, note_broken
+from spacedsl.ir.item import Item
+from spacedsl.lang.items import Items, check_language, collect_items
+from spacedsl.lang.library import SUFFIX, library, read_source, shown_path
+from spacedsl.lang.lower import lower_item
 from spacedsl.lang.memo import Found, Memo
 from spacedsl.lang.report import Abandon, Report, Seen
-from spacedsl.lang.targets import lower_target
-from spacedsl.lang.uses import check_unused_page, missing_page, said_path
-from spacedsl.syntax.parser import MAX_CHARACTERS, parse_any
+from spacedsl.lang.scope import Budget
+from spacedsl.lang.uses import missing_page, missing_use, said_path, unused_pages
+from spacedsl.syntax.parser import parse_any
 from spacedsl.syntax.tree import Node, Token, leaves
 from spacedsl.text import Source
 
 MAX_CHAIN = 16
 MAX_USES = 256
-SUFFIX = ".space"
-
-Item = Block | Space | Subnet | Target
-
-
-@cache
-def library() -> Path:
-    """The pages that come with spacedsl: inside the installed package, or beside it in a
-    checkout."""
-    installed = Path(str(resources.files("spacedsl") / "spaces"))
-    return installed if installed.is_dir() else Path(__file__).parents[2] / "spaces"
-
-
-MAX_BYTES = 4 * MAX_CHARACTERS
-
-
-def read_source(path: Path, name: str | None = None) -> Source:
-    """A page's text. Raises `SpaceError` where it cannot be read, is not UTF-8 or too large."""
-    return decode(read_bounded(path, MAX_BYTES), name or str(path))
-
-
-def decode(data: bytes, shown: str) -> Source:
-    """A page's text from its bytes. Raises `SpaceError` where they are not UTF-8."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        message = f"{shown} is not text: byte {error.start} is not UTF-8"
-        raise fault("not-text", message, help="a page is a UTF-8 text file") from None
-    return Source(shown, text)
 
 
 @dataclass
 class Page:
-    """One parsed page. Items are lowered when asked for and kept.
+    """One parsed page, which is the scope of its items. Items are lowered when asked for and kept.
 
-    `errors`: what is wrong with the page itself. Items in `broken` hold a syntax error and are not
-    lowered (`broken_at`: where these statements begin); a page that is not `whole` may lack names,
-    so none is unknown there."""
+    `errors`: what is wrong with the page itself. Items that are broken are not lowered; where a
+    page is not `whole`, none of its names is unknown."""
 
     source: Source
     folder: Path
     tree: Node
     loader: Loader
-    items: dict[str, Node] = field(default_factory=dict)
+    found: Items
     uses: tuple[Page, ...] = ()
     use_path: str = ""
     errors: tuple[Diagnostic, ...] = ()
-    broken: frozenset[str] = frozenset()
-    broken_at: frozenset[int] = frozenset()
     whole: bool = True
     _lowered: dict[str, Item] = field(default_factory=dict)
     _failed: dict[str, tuple[Diagnostic, ...]] = field(default_factory=dict)
     _active: list[str] = field(default_factory=list)
     _depends: list[list[Found]] = field(default_factory=list)
     _unknown: Seen = field(default_factory=dict)
+
+    @property
+    def items(self) -> Mapping[str, Node]:
+        """The syntax tree of every item, by name."""
+        return self.found.named
+
+    @property
+    def broken(self) -> frozenset[str]:
+        """The items that hold a syntax error."""
+        return self.found.broken
+
+    @property
+    def budget(self) -> Budget:
+        """The loader's."""
+        return self.loader.budget
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -155,25 +134,7 @@ class Page:
             return False
 
     def _lower_afresh(self, name: str) -> Item:
-        from spacedsl.lang.models import lower_model
-        from spacedsl.lang.spaces import lower_space
-
-        node, report = self.items[name], Report(self.source, self._unknown)
-        try:
-            item: Item
-            if node.rule == "block":
-                item = lower_block(node, self.use_path, report)
-            elif node.rule == "space":
-                item = lower_space(node, self, report)
-            elif node.rule == "model":
-                item = lower_model(node, self, report)
-            else:
-                item = lower_target(node, self, report)
-        except Abandon:
-            report.raise_if_any()
-            raise
-        report.raise_if_any()
-        return item
+        return lower_item(self.items[name], self, Report(self.source, self._unknown))
 
     def find(
         self, name: Token, what: str, rule: str, report: Report, also: Iterable[str] = ()
@@ -203,15 +164,27 @@ class Page:
         if not all(p.whole for p in (self, *self.uses)):
             raise report.depends(self.all_errors())
         if rule == "block":
-            check_unused_page(self, name, report)
+            self._check_unused_pages(name, report)
         raise report.unknown(what, name, self._known(name.text, rule, also))
+
+    def _check_unused_pages(self, name: Token, report: Report) -> None:
+        """Raises `Abandon` where a block that is not known is one of a page of the library which
+        this page does not use: one error for all of its blocks."""
+        for wanted, path in unused_pages({p.use_path for p in self.uses}):
+            try:
+                there = self.loader.open(path, f"<library>/{wanted}", wanted)
+            except SpaceError:
+                continue
+            if name.text in there.items:
+                error = missing_use(name, wanted, self.source, self.tree)
+                raise report.once(("use", wanted), error)
 
     def _known(self, name: str, rule: str, also: Iterable[str]) -> Iterator[str]:
         """What `name` may have been meant to be. Lazy: only some are asked for."""
         for page in (self, *self.uses):
             yield from (n for n, node in page.items.items() if node.rule == rule)
         yield from also
-        near = None if rule == "block" else suggest(name, self.loader.names_beside(self))
+        near = None if rule == "block" else suggest(name, self.names_beside())
         if near is not None:
             yield near
 
@@ -225,6 +198,10 @@ class Page:
             return pages
         found = self.loader.beside(self, name)
         return next(([page] for page in found if page._has(name, rule)), [])
+
+    def names_beside(self) -> list[str]:
+        """The names of the pages beside this one and in the library."""
+        return [p.stem for base in _bases(self) for p in base.glob(f"*{SUFFIX}")]
 
     def find_file(self, said: str) -> Path | None:
         """A file that this page names by its path: beside it, else in the library."""
@@ -246,7 +223,7 @@ class Loader:
 
     def __init__(self, texts: Mapping[Path, str] | None = None, memo: Memo | None = None) -> None:
         self.memo = memo
-        self.checks = 0  # blocks bound to see whether they fit, over all pages
+        self.budget = Budget()
         self._texts = texts or {}
         self._pages: dict[tuple[Path, str], Page] = {}
         self._loading: list[Path] = []
@@ -292,12 +269,11 @@ class Loader:
     ) -> Page:
         """A page from text, with its errors."""
         parsed = parse_any(source) if self.memo is None else self.memo.parse(source)
-        page = Page(source, folder, parsed.tree, self, use_path=use_path)
         report = Report(source)
         report.found += parsed.errors
-        note_broken(page, parsed)
-        check_language(page, report)
-        collect_items(page, report)
+        items = collect_items(parsed, report)
+        page = Page(source, folder, parsed.tree, self, items, use_path=use_path, whole=items.whole)
+        check_language(page.tree, items, report)
         if len(self._loading) >= MAX_CHAIN:
             report.error("too-deep", f"pages use each other more than {MAX_CHAIN} deep", page.tree)
         else:
@@ -314,7 +290,7 @@ class Loader:
             report.error("too-large", message, nodes[MAX_USES])
         self._loading.append(key)
         for node in nodes[:MAX_USES]:
-            if node.span.start in page.broken_at:
+            if node.span.start in page.found.broken_at:
                 continue
             try:
                 uses.append(self._use(page, node.token("STRING"), report))
@@ -334,7 +310,7 @@ class Loader:
                 return self.open(path, _shown(path, page), wanted)
             except SpaceError as error:
                 raise report.depends(error.diagnostics) from None
-        raise missing_page(page, token, report)
+        raise missing_page(token, page.folder, report)
 
     def beside(self, page: Page, name: str) -> Iterator[Page]:
         """The pages NAME.space beside `page`, then in the library."""
@@ -352,10 +328,6 @@ class Loader:
         except (OSError, RuntimeError):  # a name longer than the file system takes, a loop of links
             return False
 
-    def names_beside(self, page: Page) -> list[str]:
-        """What `beside` would find."""
-        return [p.stem for base in _bases(page) for p in base.glob(f"*{SUFFIX}")]
-
 
 def _bases(page: Page) -> tuple[Path, ...]:
     """Where what a page names is looked for, in order."""
@@ -363,12 +335,9 @@ def _bases(page: Page) -> tuple[Path, ...]:
 
 
 def _shown(path: Path, page: Page) -> str:
-    """How to name a page found from another: as the user would write it from where they are."""
-    root = library()
-    outside = page.source.name.startswith("<library>") or not page.folder.is_relative_to(root)
-    if path.is_relative_to(root) and outside:
-        return f"<library>/{path.relative_to(root).as_posix()}"
-    return str(path)
+    """How to name a page found from another."""
+    in_library = page.source.name.startswith("<library>")
+    return shown_path(path, page.folder, in_library=in_library)
 
 
 def _sound(page: Page) -> Page:

@@ -19,9 +19,10 @@ from spacedsl.lang.blocks import (
 )
 from spacedsl.lang.choices import MAX_BLOCKS, MAX_SETTINGS
 from spacedsl.lang.explanations import explained, explanation
+from spacedsl.lang.library import library
 from spacedsl.lang.model_settings import SHORT
 from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
-from spacedsl.lang.page import MAX_CHAIN, MAX_USES, library
+from spacedsl.lang.page import MAX_CHAIN, MAX_USES
 from spacedsl.lang.spaces import MAX_DEPTH, MAX_STAGES, MAX_STRIDE
 from spacedsl.lang.tables import shipped
 from spacedsl.lang.targets import UNITS_MS

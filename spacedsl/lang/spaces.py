@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from spacedsl.diagnostics import Diagnostic, place
 from spacedsl.ir.covers import Mismatch, mismatches
@@ -17,12 +17,10 @@ from spacedsl.lang.limits import check_limit, lower_limit
 from spacedsl.lang.members import not_a_member
 from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
 from spacedsl.lang.report import Abandon, Report
+from spacedsl.lang.scope import Scope
 from spacedsl.lang.tables import table_said
 from spacedsl.lang.values import whole, whole_list
 from spacedsl.syntax.tree import Node, Token
-
-if TYPE_CHECKING:
-    from spacedsl.lang.page import Page
 
 MAX_DEPTH = 64
 MAX_STRIDE = 8
@@ -30,18 +28,18 @@ MAX_STAGES = 64
 KEYS = ("width", "window", "depth", "stride", "shared")
 
 
-def lower_space(node: Node, page: Page, report: Report) -> Space:
+def lower_space(node: Node, scope: Scope, report: Report) -> Space:
     """A hyperspace or space, resolved and checked: bodies bind, `of` covers it."""
     kind: Literal["hyperspace", "space"] = (
         "hyperspace" if node.tokens()[0].text == "hyperspace" else "space"
     )
-    parent = _parent(node, page, report)
+    parent = _parent(node, scope, report)
     for rule in ("input", "quality", "limit", "blocks"):
         for again in node.all(rule)[1:]:
             said = [("it is said here first", node.get(rule))]
             report.error("duplicate-key", f"`{rule}` is said twice", again, "keep one", (), said)
     channels, resolutions = _input(node, parent, report)
-    stages = tuple(_stages(node, kind, parent, page, report))
+    stages = tuple(_stages(node, kind, parent, scope, report))
     report.raise_if_any()
     quality = node.first("quality")
     limit = lower_limit(node.first("limit"), parent, report)
@@ -51,7 +49,7 @@ def lower_space(node: Node, page: Page, report: Report) -> Space:
         of=parent,
         channels=channels,
         resolutions=resolutions,
-        quality=table_said(quality.token("STRING").text[1:-1], page)
+        quality=table_said(quality.token("STRING").text[1:-1], scope)
         if quality
         else parent.quality
         if parent
@@ -61,21 +59,21 @@ def lower_space(node: Node, page: Page, report: Report) -> Space:
     )
     if parent is not None:
         for found in mismatches(parent, space):
-            report.found.append(_not_a_member(found, parent, node, page, report))
+            report.found.append(_not_a_member(found, parent, node, scope, report))
     report.raise_if_any()
     if parent is None:
-        check_bodies(space, node, report, page)
+        check_bodies(space, node, report, scope)
     report.raise_if_any()
     check_limit(space, node, report)
     report.raise_if_any()
     return space
 
 
-def _parent(node: Node, page: Page, report: Report) -> Space | None:
+def _parent(node: Node, scope: Scope, report: Report) -> Space | None:
     of = node.first("of")
     if of is None:
         return None
-    found = page.find(of.token("NAME"), "space", "space", report)
+    found = scope.find(of.token("NAME"), "space", "space", report)
     if not isinstance(found, Space):
         raise TypeError(of.token("NAME").text)
     return found
@@ -102,7 +100,7 @@ def _stages(
     node: Node,
     kind: Literal["hyperspace", "space"],
     parent: Space | None,
-    page: Page,
+    scope: Scope,
     report: Report,
 ) -> Iterable[Stage]:
     said: dict[str, Node] = {}
@@ -123,16 +121,16 @@ def _stages(
     if parent is None:
         if not said:
             report.error("no-stages", "a page of no stages", node.token("NAME"))
-        choices = choices_of(listed(node), None, page, report)
+        choices = choices_of(listed(node), None, scope, report)
         for child in said.values():
             try:
-                yield _fresh_stage(child, kind, choices, page, report)
+                yield _fresh_stage(child, kind, choices, scope, report)
             except Abandon:
                 continue
         return
     for stage in parent.stages:
         try:
-            yield _narrowed(said.get(stage.name), stage, kind, node, page, report)
+            yield _narrowed(said.get(stage.name), stage, kind, node, scope, report)
         except Abandon:
             continue
 
@@ -160,7 +158,7 @@ def _fresh_stage(
     node: Node,
     kind: Literal["hyperspace", "space"],
     choices: tuple[BlockChoice, ...],
-    page: Page,
+    scope: Scope,
     report: Report,
 ) -> Stage:
     name = node.token("NAME")
@@ -170,7 +168,7 @@ def _fresh_stage(
     if node.all(*OPS):
         own: tuple[BlockChoice, ...] = (BlockChoice(block=lower_inline(node, report)),)
     elif node.all("choice"):
-        own = choices_of(node.all("choice"), None, page, report)
+        own = choices_of(node.all("choice"), None, scope, report)
     else:
         own = choices if elastic else ()
     if not own:
@@ -208,7 +206,7 @@ def _narrowed(
     stage: Stage,
     kind: Literal["hyperspace", "space"],
     owner: Node,
-    page: Page,
+    scope: Scope,
     report: Report,
 ) -> Stage:
     """The parent's stage with what the page says of it; `owner` is the page's item."""
@@ -220,7 +218,7 @@ def _narrowed(
     if node is not None and node.all(*OPS):
         choices = (BlockChoice(block=lower_inline(node, report)),)
     elif said:
-        choices = choices_of(said, stage, page, report)
+        choices = choices_of(said, stage, scope, report)
         if not choices:
             raise Abandon
     widths = _widths(keys, report) or stage.widths
@@ -301,7 +299,7 @@ def _shared(
 
 
 def _not_a_member(
-    found: Mismatch, parent: Space, node: Node, page: Page, report: Report
+    found: Mismatch, parent: Space, node: Node, scope: Scope, report: Report
 ) -> Diagnostic:
     where: Node | Token = node.token("NAME")
     stage = next((n for n in node.all("stage") if n.token("NAME").text == found.stage), None)
@@ -311,4 +309,4 @@ def _not_a_member(
     if found.key == "input":
         where = node.first("input") or where
     of = node.get("of").token("NAME")
-    return not_a_member(found, parent.name, of, place(report.source, where.span), page)
+    return not_a_member(found, parent.name, of, place(report.source, where.span), scope)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from spacedsl.diagnostics import Diagnostic, Fix, one_of, place, suggest
 from spacedsl.ir.target import PROFILE
+from spacedsl.lang.scope import Scope
 from spacedsl.syntax.tree import Token
-
-if TYPE_CHECKING:
-    from spacedsl.lang.page import Page
 
 FOLDER = Path(str(resources.files("spacedsl") / "tables" / "data"))
 
@@ -26,20 +23,20 @@ def is_path(said: str) -> bool:
     return "/" in said or said.endswith((".json", ".npz"))
 
 
-def table_said(said: str, page: Page) -> str:
+def table_said(said: str, scope: Scope) -> str:
     """A table as a page says it, a path from where we are: beside the page, else in the library."""
     if not is_path(said):
         return said
-    found = page.find_file(said)
-    return str(found if found is not None else page.folder / said)
+    found = scope.find_file(said)
+    return str(found if found is not None else scope.folder / said)
 
 
-def missing_table(token: Token, page: Page) -> Diagnostic | None:
+def missing_table(token: Token, scope: Scope) -> Diagnostic | None:
     """What is wrong with a page's word for a table, None where the table is there."""
     said = token.text[1:-1]
-    where = place(page.source, token.span)
+    where = place(scope.source, token.span)
     if is_path(said):
-        if page.find_file(said) is not None:
+        if scope.find_file(said) is not None:
             return None
         help = "looked beside this page and in the library"
         return Diagnostic("table-missing", f"there is no table {said}", where, help)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
 
 from spacedsl.diagnostics import Diagnostic
 from spacedsl.ir.target import NN_METER, PROFILE, Anchor, Target
 from spacedsl.lang.items import LANGUAGE
 from spacedsl.lang.report import Abandon, Report
+from spacedsl.lang.scope import Scope
 from spacedsl.lang.tables import missing_table, table_said
 from spacedsl.syntax.printer import format_text
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Source
-
-if TYPE_CHECKING:
-    from spacedsl.lang.page import Page
 
 UNITS_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 NEEDED = ("device", "latency", "limits")
@@ -30,7 +27,7 @@ def milliseconds(text: str) -> float | None:
     return float(found[1]) * UNITS_MS[found[2]] if found else None
 
 
-def lower_target(node: Node, page: Page, report: Report) -> Target:
+def lower_target(node: Node, scope: Scope, report: Report) -> Target:
     """A `target` definition. Whether its runtime exists and knows its rules is for who uses it;
     whether its table and reference are there for `target_errors`: a table may be made for a target
     that is read before."""
@@ -46,7 +43,7 @@ def lower_target(node: Node, page: Page, report: Report) -> Target:
     runtime = node.first("runtime")
     names = [_string(t) for t in runtime.tokens("STRING")] if runtime else []
     types = node.first("types")
-    latency, measured = _latency(node.get("latency"), page, report)
+    latency, measured = _latency(node.get("latency"), scope, report)
     reference = node.first("reference")
     return Target(
         name=node.token("NAME").text,
@@ -64,16 +61,16 @@ def lower_target(node: Node, page: Page, report: Report) -> Target:
     )
 
 
-def target_errors(node: Node, page: Page) -> list[Diagnostic]:
+def target_errors(node: Node, scope: Scope) -> list[Diagnostic]:
     """What a sound `target` names that is not there: its table, its reference."""
-    report = Report(page.source)
+    report = Report(scope.source)
     latencies = node.get("latency").tokens("STRING")
     tables = [token for token in latencies if not _string(token).startswith(NN_METER)]
-    report.found += filter(None, (missing_table(token, page) for token in tables))
+    report.found += filter(None, (missing_table(token, scope) for token in tables))
     said = node.first("reference")
-    if said is not None and not page.holders(said.token("NAME").text, "space"):
+    if said is not None and not scope.holders(said.token("NAME").text, "space"):
         try:
-            raise report.unknown("space", said.token("NAME"), page.loader.names_beside(page))
+            raise report.unknown("space", said.token("NAME"), scope.names_beside())
         except Abandon:
             pass
     return report.found
@@ -83,11 +80,11 @@ def _string(token: Token) -> str:
     return token.text[1:-1]
 
 
-def _latency(node: Node, page: Page, report: Report) -> tuple[str, bool]:
+def _latency(node: Node, scope: Scope, report: Report) -> tuple[str, bool]:
     strings = node.tokens("STRING")
     if strings:
         said = _string(strings[0])
-        return said if said.startswith(NN_METER) else table_said(said, page), False
+        return said if said.startswith(NN_METER) else table_said(said, scope), False
     word = node.token("NAME")
     if word.text != PROFILE:
         message = f"`{word.text}` is no source of latencies"

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
-from spacedsl.diagnostics import Diagnostic, Fix, SpaceError, place, suggest
+from spacedsl.diagnostics import Diagnostic, Fix, place, suggest
+from spacedsl.lang.library import SUFFIX, library
 from spacedsl.lang.report import Abandon, Report
-from spacedsl.syntax.tree import Token
-from spacedsl.text import Span
+from spacedsl.syntax.tree import Node, Token
+from spacedsl.text import Source, Span
 
-if TYPE_CHECKING:
-    from spacedsl.lang.page import Page
-
-SUFFIX = ".space"
 SHARED = "std"
 """The library's folder of pages that are made to be used."""
 
@@ -37,25 +34,23 @@ def said_path(token: Token, report: Report) -> str:
     raise report.fail("bad-use", message, token, f'write `use "{meant}"`', fixes)
 
 
-def missing_page(page: Page, token: Token, report: Report) -> Abandon:
-    """Note that there is no such page, with the one that was probably meant."""
+def missing_page(token: Token, folder: Path, report: Report) -> Abandon:
+    """Note that a page in `folder` uses a page that is not there, with the one that was probably
+    meant."""
     wanted = token.text[1:-1]
-    help = "looked beside this page and in the library"
-    near = suggest(wanted, _paths(page))
+    paths = _paths(folder, Path(report.source.name).name)
+    near = suggest(wanted, paths)
     if near is None:
         name = PurePosixPath(wanted).name
-        near = next((p for p in _paths(page) if PurePosixPath(p).name == name), None)
+        near = next((p for p in paths if PurePosixPath(p).name == name), None)
     fixes = [(f'write "{near}"', token.span, f'"{near}"')] if near else []
-    help = f"did you mean `{near}`?" if near else help
+    help = f"did you mean `{near}`?" if near else "looked beside this page and in the library"
     return report.fail("missing-use", f"there is no page {wanted}", token, help, fixes)
 
 
-def _paths(page: Page) -> list[str]:
-    """The pages that a page may have meant to use, as it would write them."""
-    from spacedsl.lang.page import library
-
-    own = Path(page.source.name).name
-    beside = sorted(p.name for p in page.folder.glob(f"*{SUFFIX}") if p.name != own)
+def _paths(folder: Path, own: str) -> list[str]:
+    """The pages that the page `own` of a folder may have meant to use, as it would write them."""
+    beside = sorted(p.name for p in folder.glob(f"*{SUFFIX}") if p.name != own)
     return (
         [f"{SHARED}/{p.name}" for p in _shared()]
         + beside
@@ -64,35 +59,27 @@ def _paths(page: Page) -> list[str]:
 
 
 def _shared() -> list[Path]:
-    from spacedsl.lang.page import library
-
     return sorted((library() / SHARED).glob(f"*{SUFFIX}"))
 
 
-def check_unused_page(page: Page, name: Token, report: Report) -> None:
-    """Raises `Abandon` where a block that is not known is one of a page of the library which this
-    page does not use: one error for all of its blocks."""
-    used = {p.use_path for p in page.uses}
+def unused_pages(used: Collection[str]) -> Iterator[tuple[str, Path]]:
+    """The library's pages that are made to be used and are not among `used`: how a `use` says each,
+    and where it is."""
     for path in _shared():
-        wanted = f"{SHARED}/{path.name}"
-        if wanted in used:
-            continue
-        try:
-            there = page.loader.open(path, f"<library>/{wanted}", wanted)
-        except SpaceError:
-            continue
-        if name.text in there.items:
-            raise report.once(("use", wanted), _unused(page, name, wanted))
+        if f"{SHARED}/{path.name}" not in used:
+            yield f"{SHARED}/{path.name}", path
 
 
-def _unused(page: Page, name: Token, wanted: str) -> Diagnostic:
+def missing_use(name: Token, wanted: str, source: Source, tree: Node) -> Diagnostic:
+    """The error where a page names a block of the library's page `wanted`, which it does not
+    use."""
     message = f"`{name.text}` is a block of {wanted}, which this page does not use"
-    said = page.tree.first("language")
-    start = page.source.text.find("\n", said.span.end) + 1 if said else 0
+    said = tree.first("language")
+    start = source.text.find("\n", said.span.end) + 1 if said else 0
     line = f'use "{wanted}"\n'
     text = f"\n{line}" if said and start == 0 else line
     at = Span(start, start) if start or not said else Span(said.span.end, said.span.end)
-    fix = Fix(f'put in `use "{wanted}"`', place(page.source, at), text)
-    where = place(page.source, name.span)
+    fix = Fix(f'put in `use "{wanted}"`', place(source, at), text)
+    where = place(source, name.span)
     help = f'write `use "{wanted}"` after the language'
     return Diagnostic("missing-use", message, where, help, fixes=(fix,))

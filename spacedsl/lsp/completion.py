@@ -12,9 +12,10 @@ from spacedsl.ir.block import ACTIVATIONS, Block
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.blocks import ACTS, FLAGS, KINDS, parameter_kind
+from spacedsl.lang.library import SUFFIX, library
 from spacedsl.lang.model_settings import SHORT
 from spacedsl.lang.origin import Level
-from spacedsl.lang.page import SUFFIX, Page, library
+from spacedsl.lang.page import Page
 from spacedsl.lang.values import shown
 from spacedsl.lsp import glossary
 from spacedsl.lsp.facts import item_or_none, stage_of
@@ -149,7 +150,7 @@ def _spaces(page: Page) -> Iterator[Choice]:
     own = [n for p in (page, *page.uses) for n, node in p.items.items() if node.rule == "space"]
     for name in dict.fromkeys(own):
         yield Choice(name, "space")
-    for name in sorted({*page.loader.names_beside(page)} - {*own}):
+    for name in sorted({*page.names_beside()} - {*own}):
         found = named(page, name, "space")
         if found is not None:
             detail = found.node.tokens()[0].text
@@ -172,7 +173,7 @@ def _stages(page: Page, item: Node, frame: Frame, rule: str) -> Iterator[Choice]
             yield Choice(name, "stage")
 
 
-def _levels(page: Page, item: Node) -> Sequence[Level]:
+def _levels(page: Page, item: Node) -> Sequence[Level[Page]]:
     """What an item is of, outwards, without itself."""
     return space_levels(page, item)[1 if item.rule == "space" else 0 :]
 

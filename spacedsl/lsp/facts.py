@@ -5,14 +5,15 @@ from __future__ import annotations
 from functools import lru_cache
 from math import prod
 
-from spacedsl.cli.words import amount, count
 from spacedsl.diagnostics import SpaceError
+from spacedsl.figures import amount, count
 from spacedsl.ir.block import Block
+from spacedsl.ir.item import Item
 from spacedsl.ir.size import count_spaces, count_subnets, stage_subnets
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
-from spacedsl.lang.page import Item, Page
+from spacedsl.lang.page import Page
 from spacedsl.lang.values import shown
 from spacedsl.passes.bind import BindError
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from spacedsl.lang.page import Item, Page
+from spacedsl.ir.item import Item
+from spacedsl.lang.page import Page
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import shown, value_list
 from spacedsl.lsp import glossary

@@ -61,7 +61,7 @@ def named(page: Page, name: str, rule: str) -> Name | None:
     return _name(rule, node.token("NAME"), node, found)
 
 
-def space_levels(page: Page, item: Node) -> list[Level]:
+def space_levels(page: Page, item: Node) -> list[Level[Page]]:
     """The space that an item is or is a model of, and what that is of, outwards."""
     if item.rule == "space" and item.tokens("NAME"):
         return [*_levels(page, item.token("NAME").text)]
@@ -72,21 +72,21 @@ def space_levels(page: Page, item: Node) -> list[Level]:
     return [*_levels(found.page, found.text)] if found else []
 
 
-def _levels(page: Page, name: str) -> Iterator[Level]:
+def _levels(page: Page, name: str) -> Iterator[Level[Page]]:
     try:
         yield from levels(page, name)
     except SpaceError:
         return
 
 
-def listed(level: Level, stage: Node | None) -> tuple[Node, ...]:
+def listed(level: Level[Page], stage: Node | None) -> tuple[Node, ...]:
     """The block types that a page lists for a stage, or for all of its elastic stages."""
     own = stage.all("choice") if stage else ()
     blocks = level.node.first("blocks")
     return own or (blocks.all("choice") if blocks else ())
 
 
-def stage_choices(found: Sequence[Level], stage: str) -> tuple[Node, ...]:
+def stage_choices(found: Sequence[Level[Page]], stage: str) -> tuple[Node, ...]:
     """The block types of a stage, from the page that says them."""
     for level in found:
         choices = listed(level, level.stage(stage))

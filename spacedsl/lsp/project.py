@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spacedsl.diagnostics import SpaceError
+from spacedsl.lang.library import SUFFIX, library
 from spacedsl.lang.memo import Memo
-from spacedsl.lang.page import SUFFIX, Loader, Page, library
+from spacedsl.lang.page import Loader, Page
 from spacedsl.text import Source
 
 LIBRARY = "<library>/"

@@ -90,7 +90,7 @@ def _check_page(name: Name, new: str, page: Page) -> None:
     if is_library(path):
         message = f"`{name.text}` is used in the library ({path.name}), which is not changed"
         raise fault("bad-name", message)
-    if page.broken_at or page.broken:
+    if page.found.broken_at or page.broken:
         raise fault("syntax", f"{path.name} has syntax errors; mend them first")
     if path == name.file or name.kind not in ITEMS:
         return

@@ -15,7 +15,6 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.protocol.language_server import LanguageServerProtocol, lsp_method
 
-from spacedsl import __version__
 from spacedsl.diagnostics import SpaceError
 from spacedsl.lang.page import Page
 from spacedsl.lsp import convert
@@ -28,6 +27,7 @@ from spacedsl.lsp.outline import folds, outline
 from spacedsl.lsp.positions import Encoding, Lines, apply, clean
 from spacedsl.lsp.project import Project
 from spacedsl.lsp.rename import name_at, references, rename
+from spacedsl.version import __version__
 
 SOON_S = 0.005
 """Changes that come within this time are checked once."""

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spacedsl.ir.block import Value
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.passes.bind import Site, output_size
-from spacedsl.passes.cost import bound_cost
-from spacedsl.passes.memory import bound_memory
+from spacedsl.passes.costs import Floats, costs
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,6 @@ class CostRange:
 
 
 _Settings = tuple[tuple[Value, ...], ...]
-Floats = NDArray[np.float64]
 Measure = Callable[[Sequence[Site]], Floats]
 """What blocks cost: (quantities, sites). Every quantity is minimised; NaN where it is not known."""
 
@@ -58,19 +56,14 @@ Join = Callable[[Floats, Floats], Floats]
 
 def cost_range(space: Space) -> CostRange:
     """Extremes over every resolution, block type, window, depth, width and setting."""
-    ends = {space.resolutions[0], space.resolutions[-1]}
-    ranges = [_range_at(space, resolution) for resolution in sorted(ends)]
-    return ranges[0] if len(ranges) == 1 else ranges[0] | ranges[1]
-
-
-def _range_at(space: Space, resolution: int) -> CostRange:
-    least = minima(space, resolution, costs, joined)
+    ends = dict.fromkeys((space.resolutions[0], space.resolutions[-1]))
+    least = minima(space, tuple(ends), costs, joined).min(axis=1)
     return CostRange(*(Range(int(least[i]), -int(least[i + 1])) for i in (0, 2, 4, 6)))
 
 
 def least_costs(space: Space) -> tuple[int, int, int]:
     """The least FLOPs, parameters and memory of any network: that of the narrowest widths."""
-    least = minima(_narrowest(space), space.resolutions[0], costs, joined)
+    least = minima(_narrowest(space), space.resolutions[:1], costs, joined)[:, 0]
     return int(least[0]), int(least[2]), int(least[6])
 
 
@@ -81,12 +74,12 @@ def least_greatest(space: Space) -> tuple[int, int, int]:
     def greatest(sites: Sequence[Site]) -> Floats:
         return costs(sites)[1::2]
 
-    state: Floats = np.zeros((4, 1))  # negated, by the width that comes out
-    for stage, cins, size in walk(_narrowest(space), space.resolutions[-1]):
+    state: Floats = np.zeros((4, 1, 1))  # negated, by the width that comes out
+    for stage, cins, sizes in walk(_narrowest(space), space.resolutions[-1:]):
         alone = (stage.model_copy(update={"choices": (choice,)}) for choice in stage.choices)
-        steps = np.max([transitions(s, cins, size, greatest, joined) for s in alone], axis=0)
-        state = joined(state[:, :, None], steps).min(axis=1)
-    flops, params, _, memory = (-state.min(axis=1)).tolist()
+        steps = np.max([transitions(s, cins, sizes, greatest, joined) for s in alone], axis=0)
+        state = joined(state[..., None], steps).min(axis=-2)
+    flops, params, _, memory = (-state.min(axis=-1)[:, 0]).tolist()
     return int(flops), int(params), int(memory)
 
 
@@ -99,18 +92,6 @@ def _narrowest(space: Space) -> Space:
     return space.model_copy(update={"stages": stages})
 
 
-def costs(sites: Sequence[Site]) -> Floats:
-    """Least and greatest FLOPs, parameters, weights and memory in turn, the greatest negated.
-    float64 holds them exactly to 2**53."""
-    rows = []
-    for site in sites:
-        bound = site.bind()
-        cost, memory = bound_cost(bound), bound_memory(site, bound)
-        sums = cost.flops, cost.params, cost.weights, memory
-        rows.append(tuple(signed for amount in sums for signed in (amount, -amount)))
-    return np.array(rows, dtype=np.float64).T
-
-
 def joined(first: Floats, then: Floats) -> Floats:
     """Rows of `costs`, all or each second one, of one part and of the next: sums, but the memory,
     which stands last, of the part that needs most."""
@@ -121,112 +102,129 @@ def joined(first: Floats, then: Floats) -> Floats:
     return found
 
 
-def minima(space: Space, resolution: int, measure: Measure, join: Join = np.add) -> Floats:
-    """The least sum of each quantity over all subnets at `resolution` pixels, (quantities,); NaN
-    where a block that a subnet can have is not known."""
-    states: Floats | None = None  # (quantities, widths): sums so far, by width
-    for stage, cins, size in walk(space, resolution):
-        steps = transitions(stage, cins, size, measure, join)
-        start = np.zeros((len(steps), 1)) if states is None else states
-        states = join(start[:, :, None], steps).min(axis=1)
+def minima(
+    space: Space, resolutions: Sequence[int], measure: Measure, join: Join = np.add
+) -> Floats:
+    """The least sum of each quantity over all subnets at each resolution in pixels, (quantities,
+    resolutions); NaN where a block that a subnet can have is not known."""
+    states: Floats | None = None  # (quantities, resolutions, widths): sums so far, by width
+    for stage, cins, sizes in walk(space, resolutions):
+        steps = transitions(stage, cins, sizes, measure, join)
+        start = np.zeros((*steps.shape[:2], 1)) if states is None else states
+        states = join(start[..., None], steps).min(axis=-2)
     if states is None:
         raise ValueError("a space of no stages")
-    least: Floats = states.min(axis=1)
+    least: Floats = states.min(axis=-1)
     return least
 
 
-def walk(space: Space, resolution: int) -> Iterator[tuple[Stage, tuple[int, ...], int]]:
-    """Every stage, the widths that may come into it and the height in pixels of its input."""
+def walk(
+    space: Space, resolutions: Sequence[int]
+) -> Iterator[tuple[Stage, tuple[int, ...], tuple[int, ...]]]:
+    """Every stage, the widths that may come into it and the heights in pixels of its input."""
     cins: tuple[int, ...] = (space.channels,)
-    size = resolution
+    sizes = tuple(resolutions)
     for stage in space.stages:
-        yield stage, cins, size
-        size = _stage_output(stage, cins[0], size)
+        yield stage, cins, sizes
+        sizes = tuple(_stage_output(stage, cins[0], size) for size in sizes)
         cins = stage.widths or cins
 
 
 def transitions(
-    stage: Stage, cins: tuple[int, ...], size: int, measure: Measure, join: Join = np.add
+    stage: Stage,
+    cins: tuple[int, ...],
+    sizes: tuple[int, ...],
+    measure: Measure,
+    join: Join = np.add,
 ) -> Floats:
-    """The least sums over a stage, (quantities, widths in, widths out), whatever it chooses: block
-    type, window, depth, settings. `size`: input height."""
+    """The least sums over a stage, (quantities, sizes, widths in, widths out), whatever it chooses:
+    block type, window, depth, settings. `sizes`: input heights."""
     outs = stage.widths or cins
+    inner = tuple(-(-size // stage.stride) for size in sizes)
     best: Floats | None = None
+    table = _cost_table if measure is costs else partial(_table, measure=measure)
     for choice in stage.choices:
-        for columns, settings in _members(stage, choice, len(outs)):
-            first = _table(stage, choice, (cins, outs), settings, size, stage.stride, measure)
-            inner = -(-size // stage.stride)
-            again = first
-            if stage.depths[-1] > 1:
-                again = _table(stage, choice, (outs, outs), settings, inner, 1, measure)
+        for span, settings in _members(stage, choice, len(outs)):
+            windows = [slice(i, i + span) for i in range(len(outs) - span + 1)]
+            pairs = [(i, j) for i in range(len(cins)) for j in range(len(outs))]
+            if not stage.widths:
+                pairs = [(i, i) for i in range(len(cins))]
+            into = _Step(choice, cins, stage.widths, tuple(pairs), sizes, stage.stride)
+            first = again = table(into, settings)
+            if stage.widths and stage.depths[-1] > 1:
+                near = ((i, j) for i in range(len(outs)) for j in range(len(outs)))
+                pairs = [(i, j) for i, j in near if abs(i - j) < span]
+                within = _Step(choice, outs, outs, tuple(pairs), inner, 1)
+                again = table(within, settings)
             if best is None:
-                best = np.full((len(first), len(cins), len(outs)), np.inf)
-            for window in columns:
-                repeated = again[:, window, window] if again is not first else again
-                found = _run(stage, first[:, :, window], repeated, join)
-                best[:, :, window] = np.minimum(best[:, :, window], found)
+                best = np.full_like(first, np.inf)
+            for window in windows:
+                found = first[..., window]
+                if stage.widths:
+                    found = _run(stage.depths, found, again[..., window, window], join)
+                best[..., window] = np.minimum(best[..., window], found)
     if best is None:
         raise ValueError(f"{stage.name} has no block")
     return best
 
 
-def _run(stage: Stage, first: Floats, again: Floats, join: Join) -> Floats:
-    """Sums by width in and out over the stage's depths, as `transitions`."""
-    if not stage.widths:  # a body that keeps the width
-        return first
+def _run(depths: Sequence[int], first: Floats, again: Floats, join: Join) -> Floats:
+    """Sums by width in and out over a stage's depths, as `transitions`."""
     best, reached = np.full_like(first, np.inf), first
-    for depth in range(1, stage.depths[-1] + 1):
+    for depth in range(1, depths[-1] + 1):
         if depth > 1:
-            reached = join(reached[:, :, :, None], again[:, None]).min(axis=2)
-        if depth in stage.depths:
+            reached = join(reached[..., None], again[..., None, :, :]).min(axis=-2)
+        if depth in depths:
             best = np.minimum(best, reached)
     return best
 
 
-def _members(
-    stage: Stage, choice: BlockChoice, count: int
-) -> Iterator[tuple[list[slice], _Settings]]:
-    """Windows (as slices of `count` widths) and settings whose blocks choose freely: what is
-    shared takes one value at a time."""
+def _members(stage: Stage, choice: BlockChoice, count: int) -> Iterator[tuple[int, _Settings]]:
+    """How many of `count` widths, and settings, whose blocks choose freely: what is shared takes
+    one value at a time."""
     span = 1 if "width" in stage.shared else stage.window or count
-    windows = [slice(i, i + span) for i in range(count - span + 1)]
     lists = [
         [(v,) for v in arg.values] if arg.name in stage.shared else [arg.values]
         for arg in choice.numeric
     ]
     for settings in product(*lists):
-        yield windows, settings
+        yield span, settings
 
 
-def _table(
-    stage: Stage,
-    choice: BlockChoice,
-    widths: tuple[tuple[int, ...], tuple[int, ...]],
-    settings: _Settings,
-    size: int,
-    stride: int,
-    measure: Measure,
-) -> Floats:
-    """Minima over settings of one block, (quantities, widths in, widths out); `size`: input
-    height. Where a stage has no widths, only the diagonal is said."""
-    names = [arg.name for arg in choice.numeric]
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A block between `pairs` (places) of widths in and out at each input height; no `outs`: it
+    keeps the width."""
+
+    choice: BlockChoice
+    cins: tuple[int, ...]
+    outs: tuple[int, ...]
+    pairs: tuple[tuple[int, int], ...]
+    sizes: tuple[int, ...]
+    stride: int
+
+
+def _table(step: _Step, settings: _Settings, measure: Measure) -> Floats:
+    """Minima over settings, (quantities, sizes, widths in, widths out); inf beside the pairs."""
+    names = [arg.name for arg in step.choice.numeric]
     chosen = [tuple(zip(names, values, strict=True)) for values in product(*settings)]
-    pairs = [
-        (i, j)
-        for (i, cin), (j, cout) in product(*map(enumerate, widths))
-        if stage.widths or cin == cout
-    ]
     sites = [
-        Site(choice, widths[0][i], widths[1][j] if stage.widths else 0, size, stride, values)
-        for i, j in pairs
+        Site(step.choice, step.cins[i], step.outs[j] if step.outs else 0, size, step.stride, values)
         for values in chosen
+        for size in step.sizes
+        for i, j in step.pairs
     ]
     found = measure(sites)
-    least = found.reshape(len(found), len(pairs), len(chosen)).min(axis=2)
-    table = np.full((len(found), len(widths[0]), len(widths[1])), np.inf)
-    rows, columns = np.array(pairs).T
-    table[:, rows, columns] = least
+    shape = (len(found), len(chosen), len(step.sizes), len(step.pairs))
+    least = found.reshape(shape).min(axis=1)
+    table = np.full((*least.shape[:2], len(step.cins), len(step.outs or step.cins)), np.inf)
+    rows, columns = np.array(step.pairs).T
+    table[..., rows, columns] = least
     return table
+
+
+_cost_table = lru_cache(maxsize=1024)(partial(_table, measure=costs))
+"""Pages that are compared share most of their blocks."""
 
 
 def _stage_output(stage: Stage, cin: int, size: int) -> int:

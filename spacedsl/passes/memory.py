@@ -13,7 +13,12 @@ IN_PLACE = ("act", "add", "dropout", "se")
 
 def bound_memory(site: Site, bound: tuple[Bound, ...]) -> int:
     """Bytes that a block, bound in its place, needs."""
-    return _peak(bound, site.cin * site.size**2, 0)[0]
+    return max(moments(site, bound))
+
+
+def moments(site: Site, bound: tuple[Bound, ...]) -> list[int]:
+    """Bytes alive at each moment of a block, bound in its place."""
+    return _moments(bound, site.cin * site.size**2, 0)[0]
 
 
 def subnet_memory(subnet: Subnet) -> int:
@@ -21,22 +26,24 @@ def subnet_memory(subnet: Subnet) -> int:
     return max(bound_memory(s, s.bind()) for stage in subnet_sites(subnet) for s in stage)
 
 
-def _peak(bound: tuple[Bound, ...], read: int, kept: int, held: bool = False) -> tuple[int, int]:
-    """Peak and output, in bytes, of layers that read `read` bytes while `kept` others are needed
-    later; `held`: those that the first one reads are, too."""
-    peak, start = kept + read, read
+def _moments(
+    bound: tuple[Bound, ...], read: int, kept: int, held: bool = False
+) -> tuple[list[int], int]:
+    """Bytes alive in turn, and of the output, of layers that read `read` bytes while `kept` others
+    are needed later; `held`: those that the first one reads are, too."""
+    found, start = [kept + read], read
     for i, item in enumerate(bound):
         shared = held and i == 0
         alive = kept + (start if held and i else 0)
         if isinstance(item, Layer):
             written = item.cout * item.out_size**2
             if shared or item.kind not in IN_PLACE:
-                peak = max(peak, alive + read + written)
+                found.append(alive + read + written)
             if item.kind == "se":
-                peak = max(peak, alive + read + item.cin + item.squeeze)
+                found.append(alive + read + item.cin + item.squeeze)
         else:
-            inside, written = _peak(item.main, read, alive, held=True)
-            aside, _ = _peak(item.shortcut, read, alive + written, held=shared)
-            peak = max(peak, inside, aside)
+            inside, written = _moments(item.main, read, alive, held=True)
+            aside, _ = _moments(item.shortcut, read, alive + written, held=shared)
+            found += [*inside, *aside]
         read = written
-    return peak, read
+    return found, read

@@ -20,12 +20,14 @@ def map_output(subnet: Subnet) -> tuple[int, int] | None:
 
 
 def subnet_identity(subnet: Subnet) -> str:
-    """The content hash of a model. Channels and classes come from data and stay out."""
+    """The content hash of a model. Channels and classes come from data and stay out, and so does a
+    block that is left out as a whole, wherever that is."""
     neutral = subnet.of.model_copy(update={"channels": NEUTRAL_CHANNELS})
     bound = [
         s.bind() for stage in subnet_sites(subnet.model_copy(update={"of": neutral})) for s in stage
     ]
-    return digest([HASH_VERSION, "model", subnet.resolution, [_form(b) for b in bound]])
+    layers = [_form(b) for b in bound if b]
+    return digest([HASH_VERSION, "model", subnet.resolution, layers])
 
 
 def _form(bound: tuple[Bound, ...]) -> list[object]:

@@ -19,8 +19,13 @@ FEATURES = {
     "avx2": ("avx2",),
     "avx512": ("avx512f",),
     "amx-int8": ("amx_int8",),
+    "neon": ("asimd", "neon"),
+    "fp16": ("asimdhp",),
     "dotprod": ("asimddp",),
     "i8mm": ("i8mm",),
+    "sve": ("sve",),
+    "sve2": ("sve2",),
+    "sme": ("sme",),
 }
 """Our word for a feature -> the words of /proc/cpuinfo, one of which must be there."""
 
@@ -97,7 +102,7 @@ class Machine:
 def this_machine() -> Machine:
     """The machine this runs on. Imports none of the packages it looks for."""
     info = CPUINFO.read_text(encoding="utf-8", errors="replace") if CPUINFO.is_file() else ""
-    return machine_from(info, platform.machine(), usable_cores())
+    return machine_from(info, platform.machine(), usable_cores(), None, platform.processor())
 
 
 def said_session(entries: Mapping[str, str]) -> str:
@@ -106,10 +111,14 @@ def said_session(entries: Mapping[str, str]) -> str:
 
 
 def machine_from(
-    cpuinfo: str, architecture: str, cores: int, packages: Mapping[str, str | None] | None = None
+    cpuinfo: str,
+    architecture: str,
+    cores: int,
+    packages: Mapping[str, str | None] | None = None,
+    processor: str = "",
 ) -> Machine:
     """A machine as its /proc/cpuinfo describes it ("" where there is none); `packages`: those
-    there, None for those here."""
+    there, None for those here; `processor`: its name where that does not say it."""
     fields: dict[str, str] = {}
     for line in cpuinfo.splitlines():
         key, _, value = line.partition(":")
@@ -121,8 +130,16 @@ def machine_from(
         features = tuple(name for name, any_of in FEATURES.items() if known & set(any_of))
     if packages is None:
         packages = {name: _version(name) for needs in extras().values() for name in needs}
-    cpu = fields.get("model name", platform.processor() or "unknown")
+    cpu = fields.get("model name") or _named(fields) or processor or "unknown"
     return Machine(cpu, architecture, cores, features, dict(packages))
+
+
+def _named(fields: Mapping[str, str]) -> str:
+    """The name of an ARM machine, which says its board, or the numbers of its processor."""
+    if "cpu part" not in fields:
+        return ""
+    numbers = f"ARM {fields.get('cpu implementer', '')} {fields['cpu part']}"
+    return f"{fields['model']}, {numbers}" if "model" in fields else numbers
 
 
 def usable_cores() -> int:

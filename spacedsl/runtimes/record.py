@@ -17,13 +17,19 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from spacedsl.runtimes.machine import Machine
-
 Run = Callable[[], object]
 """One inference."""
 
 Options = Mapping[str, str]
 """What sessions set beyond a plain one, besides their threads."""
+
+
+class Host(Protocol):
+    """A machine, as far as it decides what sessions set (`machine.Machine`)."""
+
+    @property
+    def onnxruntime_session(self) -> dict[str, str]:
+        """What ONNX Runtime's sessions set there."""
 
 
 class Profiled(Protocol):
@@ -63,7 +69,7 @@ class Sessions(Protocol):
         plain float32 arithmetic: what calibrates an INT8 network."""
 
 
-def _plain(machine: Machine) -> dict[str, str]:
+def _plain(machine: Host) -> dict[str, str]:
     return {}
 
 
@@ -72,7 +78,8 @@ class Runtime:
     """What runs files. `title`: as people write it; `about`: a clause of help texts; `extra`: which
     of spacedsl's extras installs its `packages`, the first of which is the runtime itself;
     `module`: where its `Sessions` are; `rules`: of its INT8 files, and what they are without each
-    of the `optional` ones; `options`: what its sessions set on a machine beyond plain ones."""
+    of the `optional` ones; `options`: what its sessions set on a machine beyond plain ones;
+    `stand_ins`: packages that time whole networks on another machine in its stead."""
 
     title: str
     about: str
@@ -81,7 +88,8 @@ class Runtime:
     module: str
     rules: Rules
     optional: Mapping[str, Without] = field(default_factory=dict)
-    options: Callable[[Machine], dict[str, str]] = _plain
+    options: Callable[[Host], dict[str, str]] = _plain
+    stand_ins: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

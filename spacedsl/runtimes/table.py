@@ -53,6 +53,7 @@ LITERT = Runtime(
         stem="space-to-depth",
         depthwise_taps=25,
     ),
+    stand_ins=("tflite-runtime",),
 )
 
 OPENVINO = Runtime(

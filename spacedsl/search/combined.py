@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
 from typing import Self, TypeVar
 
+from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space
 from spacedsl.search.candidate import Genome, Genotype
 from spacedsl.search.combine import Combine
@@ -34,10 +35,12 @@ class CombinedScore:
 
 class CombinedScorer:
     """Scores spaces of one hyperspace for several targets, by name; all scorers are of one kind and
-    have the same settings but for the limits."""
+    have the same settings but for the limits. Their scores are in one unit: those in 1/loss by one
+    table of losses, since 1/loss means nothing outside its table. Raises `SpaceError`."""
 
     def __init__(self, parts: Mapping[str, Scorer], combine: Combine) -> None:
         self.parts, self.combine = dict(parts), combine
+        _require_one_unit(self.parts)
         ends = accumulate((len(p.limits_ms) for p in parts.values()), initial=0)
         self._slices = [slice(a, b) for a, b in pairwise(ends)]
 
@@ -105,6 +108,19 @@ class CombinedScorer:
         """The same with other random subnets."""
         parts = {name: part.reseeded(seed) for name, part in self.parts.items()}
         return type(self)(parts, self.combine)
+
+
+def _require_one_unit(parts: Mapping[str, Scorer]) -> None:
+    units = {name: part.unit for name, part in parts.items()}
+    tables = {part.quality_identity for part in parts.values()}
+    listed = ", ".join(f"{name} in {unit}" for name, unit in units.items())
+    if len(set(units.values())) > 1:
+        message = f"scores in different units are never added: {listed}"
+        help = "`spacedsl tables calibrate` gives a table of losses accuracies in percent"
+        raise fault("bad-option", message, help)
+    if "1/loss" in units.values() and len(tables) > 1:
+        message = f"scores in 1/loss of different quality tables are never added: {listed}"
+        raise fault("bad-option", message, "use one quality table for all targets")
 
 
 def combined(scores: Sequence[float], combine: Combine) -> float:

@@ -121,6 +121,9 @@ class QualityModel(Protocol):
     def valuation(self) -> Valuation:
         """What the losses are worth."""
 
+    def refits(self) -> Sequence[QualityModel]:
+        """The same fitted to resampled data; none where nobody fitted it so."""
+
     def stage(self, number: int, choice: BlockChoice) -> StageLoss | None:
         """The losses of elastic stage `number` (from 1) with this block type, or None."""
 

@@ -54,15 +54,15 @@ class ModelScorer(Scorer):
     def quality_identity(self) -> str:
         return self.quality.identity
 
-    def _missing(self, facts: StageFacts, place: Place) -> list[str]:
+    def missing(self, facts: StageFacts, place: Place) -> list[str]:
         losses = self._tables.stage_loss(place.number, facts)
         if losses is None:
             return [f"{facts.name} {facts.block}: every loss"]
-        return missing_entries(facts, place, self._stage_tables(facts, place, losses))
+        return missing_entries(facts, place, self.stage_tables(facts, place, losses))
 
-    def _compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
+    def compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
         losses = self.stage_loss(place.number, facts)
-        tables = self._stage_tables(facts, place, losses)
+        tables = self.stage_tables(facts, place, losses)
         return chained_vectors(facts, place, tables, losses, draws)
 
     def stage_loss(self, number: int, facts: StageFacts) -> StageLoss:
@@ -72,7 +72,9 @@ class ModelScorer(Scorer):
             raise LookupError(f"{facts.name} {facts.block}")
         return losses
 
-    def _stage_tables(self, facts: StageFacts, place: Place, losses: StageLoss) -> StageTables:
+    def stage_tables(self, facts: StageFacts, place: Place, losses: StageLoss) -> StageTables:
+        """Latencies and losses of the blocks of an elastic stage in its place. Those of the last
+        stage asked for are kept."""
         key = (facts.identity, place)
         if self._last is None or self._last[0] != key:
             self._last = (key, self._tables.stage(facts, place, losses))
@@ -128,21 +130,23 @@ class RowsScorer(Scorer):
                 help = "table rows are of whole block types and windows; use --scorer model"
                 raise fault("not-in-rows", message, help)
 
-    def _found(self, facts: StageFacts, place: Place) -> list[tuple[Floats, Floats] | None]:
+    def rows_of(self, facts: StageFacts, place: Place) -> list[tuple[Floats, Floats] | None]:
+        """Latencies in ms and losses of the rows of an elastic stage, per resolution of its place;
+        None where the table has none."""
         found = [
             self.rows.rows(place.number, facts.choice, facts.widths, resolution)
             for resolution in place.resolutions
         ]
         return [rows if rows is not None and len(rows[0]) else None for rows in found]
 
-    def _missing(self, facts: StageFacts, place: Place) -> list[str]:
+    def missing(self, facts: StageFacts, place: Place) -> list[str]:
         widths = ", ".join(map(str, facts.widths))
         return [
             f"{facts.name} {facts.block}, widths {widths}: every row at {resolution}"
-            for rows, resolution in zip(self._found(facts, place), place.resolutions, strict=True)
+            for rows, resolution in zip(self.rows_of(facts, place), place.resolutions, strict=True)
             if rows is None
         ]
 
-    def _compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
-        rows = [found for found in self._found(facts, place) if found is not None]
+    def compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
+        rows = [found for found in self.rows_of(facts, place) if found is not None]
         return row_vectors(facts, place, rows, draws)

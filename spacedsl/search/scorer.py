@@ -21,7 +21,7 @@ from spacedsl.search.cache import ByteCache
 from spacedsl.search.candidate import Genome, Genotype, canonical_choices, narrowed
 from spacedsl.search.draws import Draws
 from spacedsl.search.fixed import Chain, Chains, Gap
-from spacedsl.search.protocols import Floats, Ints, LatencyModel
+from spacedsl.search.protocols import Floats, Ints, LatencyModel, Unit
 from spacedsl.search.score import (
     LimitScore,
     QTScore,
@@ -52,7 +52,7 @@ class Scorer(ABC):
         self, hyper: Space, latency: LatencyModel, known: tuple[int, ...], chosen: ScoreSettings
     ) -> None:
         self.hyper, self.latency, self.settings = hyper, latency, chosen
-        self._known = tuple(r for r in latency.resolutions if r in known)
+        self.resolutions = tuple(r for r in latency.resolutions if r in known)
         self._chains = Chains(latency)
         self._draw()
 
@@ -69,11 +69,11 @@ class Scorer(ABC):
         """Content hash of where losses come from."""
 
     @abstractmethod
-    def _missing(self, facts: StageFacts, place: Place) -> list[str]:
+    def missing(self, facts: StageFacts, place: Place) -> list[str]:
         """What the tables lack for a stage of a space in its place, in words."""
 
     @abstractmethod
-    def _compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
+    def compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
         """The contribution of a stage that lacks nothing."""
 
     def reseeded(self, seed: int) -> Self:
@@ -82,6 +82,11 @@ class Scorer(ABC):
         other.settings = replace(self.settings, seed=seed)
         other._draw()
         return other
+
+    @property
+    def unit(self) -> Unit:
+        """What scores are in."""
+        return "1/loss"
 
     @property
     def limits_ms(self) -> tuple[float, ...]:
@@ -106,9 +111,11 @@ class Scorer(ABC):
 
     def chain(self, space: Space) -> Chain:
         """Places and fixed parts at the resolutions that space and tables share."""
-        resolutions = tuple(r for r in space.resolutions if r in self._known)
+        resolutions = tuple(r for r in space.resolutions if r in self.resolutions)
         if not resolutions:
-            declared, known = (", ".join(map(str, rs)) for rs in (space.resolutions, self._known))
+            declared, known = (
+                ", ".join(map(str, rs)) for rs in (space.resolutions, self.resolutions)
+            )
             message = f"the tables know none of the resolutions of `{space.name}`: {declared}"
             raise fault("no-resolution", message, f"they know {known or 'none in common'}")
         return self._chains.walk(space, resolutions)
@@ -167,7 +174,7 @@ class Scorer(ABC):
         counts: Ints,
     ) -> tuple[Floats, Floats]:
         """Latency in ms and loss of each subnet, (n,) each; adds to `counts`, by coverage."""
-        self._require_fixed(space, chain)
+        self.require_fixed(space, chain)
         latency_ms = np.array(chain.total_ms)[draws.resolution(chain.resolutions)]
         loss: Floats = np.zeros(draws.count)
         for stage, place in zip(facts, chain.places, strict=True):
@@ -182,13 +189,13 @@ class Scorer(ABC):
         key: Hashable = (draws.lot, facts.identity, place)
 
         def make() -> StageVectors:
-            if self._missing(facts, place):
+            if self.missing(facts, place):
                 self.require(space)
-            return self._compute(facts, place, draws)
+            return self.compute(facts, place, draws)
 
         return self._vectors.get(key, make)
 
-    def _require_fixed(self, space: Space, chain: Chain) -> None:
+    def require_fixed(self, space: Space, chain: Chain) -> None:
         gaps = [f"{part.name}: latency of {s}" for part in chain.fixed for s in part.missing]
         if gaps:
             raise uncovered(space, gaps)
@@ -196,11 +203,11 @@ class Scorer(ABC):
     def require(self, space: Space) -> None:
         """Raises `SpaceError` that lists what the tables lack for a space or hyperspace."""
         chain = self.chain(space)
-        self._require_fixed(space, chain)
+        self.require_fixed(space, chain)
         gaps: dict[str, None] = {}
         for position, place in zip(space.elastic, chain.places, strict=True):
             for facts in _alternatives(space, position):
-                gaps.update(dict.fromkeys(self._missing(facts, place)))
+                gaps.update(dict.fromkeys(self.missing(facts, place)))
         if gaps:
             raise uncovered(space, list(gaps))
 

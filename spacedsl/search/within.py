@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from spacedsl.ir.space import Space, Stage
 from spacedsl.passes.bind import Site
-from spacedsl.passes.extremes import costs, joined, transitions, walk
+from spacedsl.passes.costs import costs
+from spacedsl.passes.extremes import joined, transitions, walk
 from spacedsl.search.protocols import Floats
 
 Gene = tuple[int, int]
@@ -27,7 +28,7 @@ class Within:
         said = hyper.limit.flops, hyper.limit.params, hyper.limit.memory
         self._most = np.array([np.inf if most is None else most for most in said])
         self._alternatives = alternatives
-        self._stages = list(walk(hyper, hyper.resolutions[-1]))
+        self._stages = list(walk(hyper, hyper.resolutions[-1:]))
         self._elastic = hyper.elastic
         self._steps: dict[tuple[int, Gene | None], Floats] = {}
 
@@ -93,11 +94,11 @@ class Within:
     def _step(self, position: int, gene: Gene | None) -> Floats:
         key = position, gene
         if key not in self._steps:
-            stage, cins, size = self._stages[position]
+            stage, cins, sizes = self._stages[position]
             if gene is not None:
                 block, window = gene
                 stage = self._alternatives[self._elastic.index(position)][block][window]
-            self._steps[key] = transitions(stage, cins, size, _greatest, joined)
+            self._steps[key] = transitions(stage, cins, sizes, _greatest, joined)[:, 0]
         return self._steps[key]
 
 

@@ -23,7 +23,7 @@ from spacedsl.ir.space import BlockChoice
 from spacedsl.search.protocols import Floats, Ints, Valuation
 from spacedsl.tables.blocks import family
 from spacedsl.tables.quality import hats, outside, positions
-from spacedsl.tables.schema import AccuracyData, StageAccuracyData
+from spacedsl.tables.schema import AccuracyData, AccuracyRefit, StageAccuracyData
 from spacedsl.tables.valuations import LinkedAccuracy
 
 
@@ -117,7 +117,11 @@ class FittedAccuracy:
     @cached_property
     def identity(self) -> str:
         """Content hash of what was fitted."""
-        return digest(self.data.model_dump(mode="json"))
+        return digest(self.data.model_dump(mode="json", exclude={"refits"}))
+
+    def refits(self) -> tuple[FittedAccuracy, ...]:
+        """As `QualityModel.refits`: by resampled rows."""
+        return tuple(FittedAccuracy(_refitted(self.data, refit)) for refit in self.data.refits)
 
     @property
     def valuation(self) -> Valuation:
@@ -131,3 +135,11 @@ class FittedAccuracy:
         if entry is None or len(entry.axes) != len(found.order) + 1:
             return None
         return StageAccuracy(entry, self.resolutions, found.order)
+
+
+def _refitted(data: AccuracyData, refit: AccuracyRefit) -> AccuracyData:
+    stages = tuple(
+        entry.model_copy(update={"base": base, "grid": grid})
+        for entry, base, grid in zip(data.stages, refit.base, refit.grid, strict=True)
+    )
+    return data.model_copy(update={"stages": stages, "shift": refit.shift, "refits": ()})

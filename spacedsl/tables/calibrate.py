@@ -10,7 +10,7 @@ and share `b` and `c`."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -19,8 +19,9 @@ from spacedsl.diagnostics import fault
 from spacedsl.tables.network_sums import network_losses
 from spacedsl.tables.networks import Network
 from spacedsl.tables.quality import FittedQuality
-from spacedsl.tables.schema import CalibrationData, TableFile
+from spacedsl.tables.schema import REFITS, CalibrationData, TableFile
 from spacedsl.tables.solve import Floats
+from spacedsl.tables.statistics import FEWEST_BEST, optimism_of
 
 MOBILENETV2 = {224: 71.8, 192: 70.7, 160: 68.8, 128: 65.3, 96: 60.3}
 """Published top-1 of MobileNetV2 1.0 by resolution."""
@@ -33,6 +34,9 @@ LEAST = 4
 
 ROUNDS = 20
 DIGITS = 6
+
+MOST_DRAWS = 4 * REFITS
+"""Refits that are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,39 +120,89 @@ def fit(tables: Sequence[Points], r_max: int, prior: tuple[float, float] = PRIOR
     return Fit(tuple(x[:count].tolist()), float(x[count]), float(x[count + 1]), sd)
 
 
-def left_out(tables: Sequence[Points], r_max: int) -> tuple[float, float]:
-    """Error of networks that the fit had not seen (root of the mean square): of the logarithm of
-    100 - top1, and in points."""
-    logs: list[float] = []
-    points: list[float] = []
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Top-1 in percent of networks, as measured and as predicted by fits that had not seen them,
+    (N,) each."""
+
+    measured: Floats
+    predicted: Floats
+
+    @property
+    def log_sd(self) -> float:
+        """Error of the logarithm of 100 - top1 (root of the mean square)."""
+        return _rms(np.log((100.0 - self.predicted) / (100.0 - self.measured)))
+
+    @property
+    def points(self) -> float:
+        """Error in points (root of the mean square)."""
+        return _rms(self.predicted - self.measured)
+
+    @property
+    def optimism(self) -> float | None:
+        """By how many points those predicted best were worse; None of too few networks."""
+        if len(self.measured) < 2 * FEWEST_BEST:
+            return None
+        return optimism_of(self.measured, self.predicted)
+
+
+def left_out(tables: Sequence[Points], r_max: int) -> LeftOut:
+    """Predict every network by a fit to the others."""
+    predicted: list[float] = []
     for i, table in enumerate(tables):
         for j in range(len(table.names)):
             others = [t.without(j) if k == i else t for k, t in enumerate(tables)]
-            found = fit(others, r_max).top1(i, table.loss[[j]], table.resolution[[j]], r_max)[0]
-            points.append(float(found - table.top1[j]))
-            logs.append(float(np.log((100.0 - found) / (100.0 - table.top1[j]))))
-    return _rms(logs), _rms(points)
+            found = fit(others, r_max)
+            predicted += found.top1(i, table.loss[[j]], table.resolution[[j]], r_max).tolist()
+    return LeftOut(np.concatenate([t.top1 for t in tables]), np.array(predicted))
 
 
-def _rms(values: Sequence[float]) -> float:
+def refits(tables: Sequence[Points], r_max: int, found: Fit) -> list[Fit]:
+    """Fits to the networks with their residuals drawn with replacement, and with a mean of the
+    prior that is drawn by its standard deviation. Residuals are raised by what the fit took."""
+    drawn = np.random.default_rng(0)
+    size = sum(len(t.names) for t in tables)
+    logs = [
+        np.log(100.0 - found.top1(i, t.loss, t.resolution, r_max)) for i, t in enumerate(tables)
+    ]
+    residuals = np.concatenate(
+        [np.log(100.0 - t.top1) - log for t, log in zip(tables, logs, strict=True)]
+    )
+    residuals *= np.sqrt(size / max(size - len(tables) - 1, 1))
+    again: list[Fit] = []
+    for _ in range(MOST_DRAWS):
+        moved = [
+            replace(t, top1=100.0 - np.exp(log + drawn.choice(residuals, len(log))))
+            for t, log in zip(tables, logs, strict=True)
+        ]
+        one = fit(moved, r_max, (float(drawn.normal(*PRIOR)), PRIOR[1]))
+        if one.b > 0:  # a fit by which worse losses are better is no calibration
+            again.append(one)
+        if len(again) == REFITS:
+            break
+    return again
+
+
+def _rms(values: Floats) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
 
 def calibrations(
-    tables: Sequence[Points], optimism: float | None, note: str = ""
+    tables: Sequence[Points], optimism: float | None = None, note: str = ""
 ) -> tuple[CalibrationData, ...]:
-    """The calibration of each table. Raises `SpaceError` where there are too few networks, or
-    better losses do not mean better networks."""
+    """The calibration of each table; `optimism` None: what the networks say of it. Raises
+    `SpaceError` where there are too few networks, or better losses do not mean better networks."""
     count = sum(len(t.names) for t in tables)
     if count < LEAST or min(len(t.names) for t in tables) < 2:
-        message = f"{count} networks are too few for a calibration"
+        networks = "1 network is" if count == 1 else f"{count} networks are"
+        message = f"{networks} too few for a calibration"
         raise fault("few-rows", message, f"{LEAST} networks of different losses would do")
     r_max = int(max(t.resolution.max() for t in tables))
     found = fit(tables, r_max)
     if found.b <= 0:
         message = "among these networks accuracy does not fall as the loss rises"
         raise fault("table-row", message, "are the pages and the table of the same hyperspace?")
-    log_sd, points = left_out(tables, r_max)
+    unseen, again = left_out(tables, r_max), refits(tables, r_max, found)
     names = tuple(name for t in tables for name in t.names)
     return tuple(
         CalibrationData(
@@ -157,20 +211,24 @@ def calibrations(
             c=round(found.c, DIGITS),
             r_max=r_max,
             residual_sd=round(found.residual_sd, DIGITS),
-            left_out_sd=round(log_sd, DIGITS),
-            left_out=round(points, 4),
-            optimism=optimism,
+            left_out_sd=round(unseen.log_sd, DIGITS),
+            left_out=round(unseen.points, 4),
+            optimism=unseen.optimism if optimism is None else optimism,
             prior=PRIOR,
             models=names,
             note=note,
+            refits=tuple(
+                (round(one.a[i], DIGITS), round(one.b, DIGITS), round(one.c, DIGITS))
+                for one in again
+            ),
         )
-        for a in found.a
+        for i, a in enumerate(found.a)
     )
 
 
 def calibrated(table: TableFile, networks: Sequence[Network]) -> TableFile:
     """A table with a calibration by these networks. Raises `SpaceError`."""
-    (data,) = calibrations([points_of(table, networks)], None)
+    (data,) = calibrations([points_of(table, networks)])
     return table.model_copy(update={"calibration": data})
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from spacedsl.checksum import unsealed
 from spacedsl.diagnostics import fault
 from spacedsl.files import read_bounded
 from spacedsl.ir.identity import space_identity
@@ -20,7 +21,6 @@ from spacedsl.passes.bind import stage_sizes
 from spacedsl.tables.fit_quality import fit_quality
 from spacedsl.tables.rows import MAX_FILE_BYTES, SubstageRows, elastic_stage
 from spacedsl.tables.schema import Source, TableFile
-from spacedsl_runtime.checksum import unsealed
 
 ABOUT = "run.json"
 JOB = re.compile(r"stage([1-9][0-9]?) ([0-9]{1,2}) .*")

@@ -30,9 +30,9 @@ from spacedsl.tables.designs import (
 )
 from spacedsl.tables.networks import Network
 from spacedsl.tables.quality import positions
-from spacedsl.tables.schema import AccuracyData, StageAccuracyData
+from spacedsl.tables.schema import REFITS, AccuracyData, AccuracyRefit, StageAccuracyData
 from spacedsl.tables.solve import Floats, Ints, ridge_path
-from spacedsl.tables.statistics import kendall_tau, r_squared
+from spacedsl.tables.statistics import kendall_tau, optimism_of, r_squared
 
 FOLDS = 5
 ROWS_PER_FREEDOM = 2
@@ -48,13 +48,10 @@ ABOVE = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.0, 4.0)
 BINS = 5
 """Parts by predicted accuracy whose errors are told apart."""
 
-BEST_PART, FEWEST_BEST = 100, 5
-"""The best networks by prediction: one in so many, but at least so many."""
-
 LEAST_LOSS = 0.01
 """The least sum of a stage, which is a loss and so positive."""
 
-DIGITS = 6
+DIGITS, REFIT_DIGITS = 6, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +103,9 @@ def fit_accuracy(networks: Sequence[Network], space: Space) -> AccuracyData:
     _require_rows(len(rows), space)
     states = network_states(rows, space)
     accuracy = np.array([row.value for row in rows])
+    if accuracy.min() == accuracy.max():
+        message = f"all networks have the same accuracy, {accuracy[0]:g} %"
+        raise fault("table-row", message, "is this the column of accuracies? --column names one")
     weight = np.array([row.weight for row in rows])
     designs = [design(form, states) for form in FORMS]
     part = np.random.default_rng(0).permutation(len(rows)) % FOLDS
@@ -130,15 +130,45 @@ def fit_accuracy(networks: Sequence[Network], space: Space) -> AccuracyData:
         r2=round(r_squared(accuracy, predicted), 4),
         tau=round(kendall_tau(accuracy, predicted), 4),
         sd=round(float(np.sqrt(np.mean((predicted - accuracy) ** 2))), 4),
-        optimism=_optimism(accuracy, predicted),
+        optimism=optimism_of(accuracy, predicted),
+        refits=_refits(chosen, states, accuracy, weight),
     )
+
+
+def _refits(
+    chosen: Chosen, states: States, accuracy: Floats, weight: Floats
+) -> tuple[AccuracyRefit, ...]:
+    """Fits to rows drawn with replacement; form, ceiling and penalty are those that were chosen."""
+    drawn = np.random.default_rng(2)
+    found: list[AccuracyRefit] = []
+    for _ in range(REFITS):
+        at = drawn.integers(0, len(accuracy), len(accuracy))
+        targets = np.log(chosen.ceiling - accuracy[at])[:, None]
+        w = weight[at] * (100.0 - accuracy[at])
+        matrix = chosen.design.matrix
+        x, intercept = ridge_path(matrix[at], targets, w, [chosen.penalty])
+        again = replace(chosen, coefficients=x[0, :, 0], intercept=float(intercept[0, 0]))
+        stages, shift = _stages(again, states)
+        found.append(
+            AccuracyRefit(
+                shift=shift,
+                base=tuple(_rounded(entry.base) for entry in stages),
+                grid=tuple(_rounded(entry.grid) for entry in stages),
+            )
+        )
+    return tuple(found)
+
+
+def _rounded(rows: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(round(value, REFIT_DIGITS) for value in row) for row in rows)
 
 
 def _require_rows(count: int, space: Space) -> None:
     free = freedom(space)
     least = max(ROWS_PER_FREEDOM * free, 4 * FOLDS)
     if count < least:
-        message = f"{count} different networks are too few: {space.name} has {free} values to find"
+        networks = "1 network is" if count == 1 else f"{count} different networks are"
+        message = f"{networks} too few: {space.name} has {free} values to find"
         raise fault("few-rows", message, f"{least} networks would do; more make better predictions")
 
 
@@ -179,12 +209,6 @@ def _errors(logs: Floats, error: Floats) -> tuple[tuple[float, ...], tuple[float
             float(np.sqrt(np.mean(error[some] ** 2))), 4
         )
     return tuple(found), tuple(found.values())
-
-
-def _optimism(accuracy: Floats, predicted: Floats) -> float:
-    """By how many points the held-out networks of the best predictions are worse than those."""
-    best = np.argsort(-predicted, kind="stable")[: max(len(predicted) // BEST_PART, FEWEST_BEST)]
-    return round(max(float((predicted - accuracy)[best].mean()), 0.0), 4)
 
 
 def _stages(chosen: Chosen, states: States) -> tuple[tuple[StageAccuracyData, ...], float]:

@@ -132,11 +132,12 @@ def _blocks(subnet: Subnet, number: Callable[[Site], tuple[int, int]]) -> list[i
 
 @dataclass(frozen=True, slots=True)
 class AccuracyReport:
-    """How predicted accuracies agree with networks': `sd` is of the errors, in points."""
+    """How predicted accuracies agree with networks': `sd` is of the errors, in points. Of networks
+    that are all equally good there is neither R squared nor tau."""
 
     rows: int
-    r2: float
-    tau: float
+    r2: float | None
+    tau: float | None
     sd: float
 
 
@@ -150,9 +151,10 @@ def verify_accuracies(networks: Sequence[Network], model: QualityModel) -> Accur
         )
     measured = np.array([n.value for n in networks])
     predicted: Floats = network_values([n.subnet for n in networks], model)
+    r2, tau = r_squared(measured, predicted), kendall_tau(measured, predicted)
     return AccuracyReport(
         rows=len(networks),
-        r2=r_squared(measured, predicted),
-        tau=kendall_tau(measured, predicted),
+        r2=None if np.isnan(r2) else r2,
+        tau=None if np.isnan(tau) else tau,
         sd=float(np.sqrt(np.mean((predicted - measured) ** 2))),
     )

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from spacedsl import api
 from spacedsl.bridges.benchmarks import Known, benchmark_of, benchmark_subnet
 from spacedsl.diagnostics import SpaceError, fault, one_of, suggest
 from spacedsl.files import read_bounded
@@ -23,6 +22,7 @@ from spacedsl.ir.identity import block_identity, normal_ops
 from spacedsl.ir.space import Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
 from spacedsl.lang.codes import is_model_code, subnet_from_code
+from spacedsl.lang.load import load
 
 MAX_BYTES = 64 << 20
 SHOWN = 8
@@ -200,7 +200,7 @@ def _network(said: str, kind: str, folder: Path, space: Space, known: Known) -> 
 def _of_page(said: str, folder: Path, space: Space) -> Subnet:
     where, hash_, item = said.partition("#")
     beside = folder / where
-    item_of = api.load(f"{beside}{hash_}{item}" if beside.is_file() else said)
+    item_of = load(f"{beside}{hash_}{item}" if beside.is_file() else said)
     if not isinstance(item_of, Subnet):
         raise ValueError(f"{said[:80]} is no model")
     return member_of(space, item_of)

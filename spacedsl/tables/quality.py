@@ -212,7 +212,15 @@ class FittedQuality:
         losses = self.data.model_dump(mode="json")
         if self.calibration is None:
             return digest(losses)
-        return digest([losses, self.calibration.model_dump(mode="json")])
+        return digest([losses, self.calibration.model_dump(mode="json", exclude={"refits"})])
+
+    def refits(self) -> tuple[FittedQuality, ...]:
+        """As `QualityModel.refits`: of what the losses are worth, not of the losses."""
+        known = self.calibration
+        if known is None:
+            return ()
+        again = (dict(zip("abc", values, strict=True)) for values in known.refits)
+        return tuple(FittedQuality(self.data, known.model_copy(update=u)) for u in again)
 
     @property
     def valuation(self) -> Valuation:

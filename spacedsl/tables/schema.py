@@ -139,6 +139,10 @@ def _shaped(table: tuple[tuple[float, ...], ...], rows: int, columns: int) -> bo
     return len(table) == rows and all(len(row) == columns for row in table)
 
 
+def _shape(table: tuple[tuple[float, ...], ...]) -> list[int]:
+    return [len(row) for row in table]
+
+
 class QualityData(_Table):
     resolutions: tuple[int, ...]
     stages: tuple[StageLossData, ...]
@@ -153,12 +157,17 @@ class QualityData(_Table):
         return self
 
 
+REFITS = 50
+"""Refits that a table carries."""
+
+
 class CalibrationData(_Table):
     """From NSR losses to accuracies: `log(100 - top1) = a + b log(loss) + c log(r_max / r)`, for
     top-1 in percent and resolutions in pixels. `residual_sd` is of that logarithm, `left_out_sd`
     that of models that the fit had not seen and `left_out` the same in points (roots of mean
     squares). `optimism`: by how many points the best of many predictions is too good, None where
-    nobody estimated it. `prior`: the mean and the standard deviation that `c` was shrunk to."""
+    nobody estimated it. `prior`: the mean and the standard deviation that `c` was shrunk to.
+    `refits`: a, b and c of fits to the models with their residuals dealt out anew."""
 
     a: float
     b: float
@@ -171,10 +180,12 @@ class CalibrationData(_Table):
     prior: tuple[float, float]
     models: tuple[str, ...]
     note: str = ""
+    refits: tuple[tuple[float, float, float], ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        _need(self.b > 0, "accuracy does not fall as losses rise")
+        rises = min([self.b, *(b for _, b, _ in self.refits)])
+        _need(rises > 0, "accuracy does not fall as losses rise")
         _need(self.r_max > 0 and self.residual_sd >= 0, "r_max or residual_sd is negative")
         return self
 
@@ -206,13 +217,23 @@ class StageAccuracyData(_Table):
         return self
 
 
+class AccuracyRefit(_Table):
+    """What a fit to resampled rows changes: `shift`, and `base` and `grid` of every entry of the
+    table, in its order."""
+
+    shift: float
+    base: tuple[tuple[tuple[float, ...], ...], ...]
+    grid: tuple[tuple[tuple[float, ...], ...], ...]
+
+
 class AccuracyData(_Table):
     """Accuracies of trained networks: `top1 = ceiling - exp(sum over stages - shift)`, in percent.
     `form`: whether the blocks of a stage count together or each at its position; `ceiling`, `form`
     and `penalty` (of the ridge) were chosen by cross-validation. `errors`: standard deviations in
     points by predicted logarithm of `ceiling - top1`. `networks` were fitted, `repeated` of them
     trained more than once; `r2`, `tau` and `sd` (points) are those of held-out rows, `optimism` is
-    by how many points those of them that were predicted best were predicted too good."""
+    by how many points those of them that were predicted best were predicted too good. `refits`:
+    fits to rows that were drawn with replacement, of the same form."""
 
     resolutions: tuple[int, ...]
     stages: tuple[StageAccuracyData, ...]
@@ -227,6 +248,7 @@ class AccuracyData(_Table):
     tau: float
     sd: float
     optimism: float
+    refits: tuple[AccuracyRefit, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -235,6 +257,10 @@ class AccuracyData(_Table):
         _need(len(keys) == len(self.stages), "a block type of a stage is there twice")
         for stage in self.stages:
             _need(len(stage.base) == len(self.resolutions), "a stage has other resolutions")
+        shapes = [(_shape(s.base), _shape(s.grid)) for s in self.stages]
+        for refit in self.refits:
+            refitted = zip(map(_shape, refit.base), map(_shape, refit.grid), strict=True)
+            _need(list(refitted) == shapes, "a refit has other entries")
         at, sd = self.errors
         _need(len(at) == len(sd) > 0 and _ascending(at), "errors do not ascend")
         _need(min(sd) >= 0 and 0 < self.ceiling <= 100, "an error or the ceiling is out of range")

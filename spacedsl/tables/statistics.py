@@ -8,6 +8,9 @@ from spacedsl.tables.solve import Floats
 
 CHUNK = 512
 
+BEST_PART, FEWEST_BEST = 100, 5
+"""The best networks by prediction: one in so many, but at least so many."""
+
 
 def r_squared(truth: Floats, predicted: Floats) -> float:
     """Share of the variance explained, 1 at best; (N,) each."""
@@ -27,6 +30,13 @@ def kendall_tau(truth: Floats, predicted: Floats) -> float:
         ties_predicted += int((b != 0).sum())
     untied = float(ties_truth) * float(ties_predicted)
     return agreement / untied**0.5 if untied > 0 else float("nan")
+
+
+def optimism_of(measured: Floats, predicted: Floats) -> float:
+    """By how much networks that were chosen for their prediction were worse than predicted, on
+    average and at least 0; (N,) each, of networks that the predictions had not seen."""
+    best = np.argsort(-predicted, kind="stable")[: max(len(predicted) // BEST_PART, FEWEST_BEST)]
+    return round(max(float((predicted - measured)[best].mean()), 0.0), 4)
 
 
 def _signs(part: Floats, whole: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:

@@ -15,6 +15,7 @@ from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import NN_METER, Target
+from spacedsl.lang.load import load
 from spacedsl.passes.bind import subnet_sites
 from spacedsl.passes.kernels import Kernel
 from spacedsl.search.protocols import Coverage, LatencyModel
@@ -79,9 +80,7 @@ def scaled_limits(target: Target, latency: LatencyModel) -> tuple[float, ...]:
     the device that they are of, to three digits. Raises `SpaceError`."""
     if target.anchor is None:
         return target.limits_ms
-    from spacedsl import api
-
-    model = api.load(target.anchor.model)
+    model = load(target.anchor.model)
     if not isinstance(model, Subnet):
         message = f"the anchor {target.anchor.model} of target `{target.name}` is no model"
         raise fault("wrong-kind", message)

@@ -23,6 +23,7 @@ from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
+from spacedsl.lang.load import load
 from spacedsl.passes.kernels import Kernel
 from spacedsl.passes.network import subnet_identity
 from spacedsl.runtimes.record import Runtime
@@ -185,10 +186,8 @@ def _counts(batches: Sequence[BatchRecord]) -> tuple[int, int]:
 
 def reference_nets(target: Target) -> list[_Net]:
     """The networks of every batch: the target's anchor, and one that every runtime runs."""
-    from spacedsl import api
-
     names = dict.fromkeys([*([target.anchor.model] if target.anchor else []), "seqnet-pixel4-a1"])
-    found = [api.load(name) for name in names]
+    found = [load(name) for name in names]
     return [_Net(m, None, artifact_of(m, target)) for m in found if isinstance(m, Subnet)]
 
 

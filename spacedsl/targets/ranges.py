@@ -12,7 +12,8 @@ import numpy as np
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.bind import Site, subnet_sites
-from spacedsl.passes.extremes import Floats, minima
+from spacedsl.passes.costs import Floats
+from spacedsl.passes.extremes import minima
 from spacedsl.search.protocols import Coverage, LatencyModel
 from spacedsl.targets.latency import known_from
 
@@ -65,7 +66,7 @@ def latency_range(item: Space | Subnet, table: LatencyModel) -> LatencyRange:
     if isinstance(item, Subnet):
         sums = measure([s for stage in subnet_sites(item) for s in stage]).sum(axis=1)[None]
     else:
-        sums = np.stack([minima(item, r, measure) for r in item.resolutions])
+        sums = minima(item, item.resolutions, measure).T
     least = sums.min(axis=0)
     if isnan(least[0]):
         return LatencyRange(None, None, Coverage.UNCOVERED, tuple(measure.missing))

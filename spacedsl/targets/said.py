@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spacedsl.diagnostics import Diagnostic, SpaceError, place
+from spacedsl.diagnostics import Diagnostic, SpaceError, fault, place
 from spacedsl.ir.target import Target
 from spacedsl.lang.page import Page
 from spacedsl.runtimes.table import rules_of
@@ -27,6 +27,21 @@ def said_errors(page: Page) -> tuple[Diagnostic, ...]:
                 where = place(page.source, at.span)
                 found.append(Diagnostic(wrong.code, wrong.message, where, wrong.help))
     return tuple(found)
+
+
+def require_host(target: Target, where: str | None) -> None:
+    """Raises `SpaceError` where a page describes another device, and that is not said to be at
+    `where`: this machine's latencies are not its."""
+    if where is None and elsewhere(target):
+        message = (
+            f'target `{target.name}` describes "{target.device}": `latency profile` would measure '
+            "this machine"
+        )
+        help = (
+            f"measure there: --on ssh://USER@HOST; or name a carried profile in the page; or say "
+            f"`{HERE}` in its `device`"
+        )
+        raise fault("another-device", message, help)
 
 
 def elsewhere(target: Target) -> list[str]:

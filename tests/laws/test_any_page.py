@@ -13,7 +13,8 @@ from spacedsl.diagnostics import Diagnostic, SpaceError, render
 from spacedsl.ir.sampling import largest, random_subnet, smallest
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.page import Loader, read_source
+from spacedsl.lang.library import read_source
+from spacedsl.lang.page import Loader
 from spacedsl.lang.write import write
 from spacedsl.passes.cost import subnet_cost
 from spacedsl.syntax.lexer import BLANK, lex

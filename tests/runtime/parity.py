@@ -15,9 +15,7 @@ from torch import Tensor
 
 from spacedsl.api import load_target
 from spacedsl.compiler.integer_model import IntegerModel, load_model
-from spacedsl.compiler.onnx_int8 import emit_int8
 from spacedsl.compiler.plans import int8_plan, network_plan, plan_text
-from spacedsl.compiler.stamp import IMAGE
 from spacedsl.compiler.tflite_int8 import emit_int8 as emit_tflite
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
@@ -29,7 +27,6 @@ from spacedsl_runtime.quant.extracted import QatSubnet
 from spacedsl_runtime.quant.int8 import Node
 from spacedsl_runtime.quant.modules import Edge
 from spacedsl_runtime.quant.qat import QatSupernet
-from tests.onnx_support import open_session, pixels
 from tests.tflite_support import channels_last, moved_to, unsigned
 
 VNNI = load_target("vnni")
@@ -64,16 +61,6 @@ def deployed(net: QatSubnet, subnet: Subnet, folder: Path) -> Pair:
 
 Steps = dict[str, NDArray[np.uint8]]
 """What a runtime has in every tensor of the plan, (N, C, H, W)."""
-
-
-def by_onnx_runtime(model: IntegerModel, x: NDArray[np.float32]) -> Steps:
-    """The tensors of the running ONNX graph, without the channels that its emitter adds."""
-    names = [n.name for n in model.nodes]
-    session = open_session(emit_int8(model, outputs=names).SerializeToString())
-    values = session.run([f"{name}.q" for name in names], {IMAGE: x})
-    found: Steps = dict(zip(names, values, strict=True))
-    found["input"] = pixels(found["input"], model.nodes[0].shape[0])
-    return {n.name: found[n.name][:, : n.shape[0]] for n in model.nodes}
 
 
 def by_litert(model: IntegerModel, x: NDArray[np.float32]) -> Steps:

@@ -19,7 +19,7 @@ from spacedsl.api import load_target
 from spacedsl.compiler.subnets import subnet_json
 from spacedsl.compiler.supernet import bkd_plans, supernet_plan
 from spacedsl.compiler.supernet_file import json_text
-from spacedsl.lang.page import library
+from spacedsl.lang.library import library
 from spacedsl_runtime.checkpoint import (
     load_checkpoint,
     read_checkpoint,

@@ -18,12 +18,11 @@ from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from tests.laws.strategies import members
-from tests.onnx_support import library_blocks, net_around
+from tests.onnx_support import by_onnx_runtime, library_blocks, net_around
 from tests.runtime.parity import (
     VNNI,
     as_if_trained,
     by_litert,
-    by_onnx_runtime,
     deployed,
     differences,
     extracted,

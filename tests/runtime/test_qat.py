@@ -24,7 +24,8 @@ from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import PlanError, SubnetError
 from spacedsl_runtime.plan import Plan, read_plan
 from spacedsl_runtime.quant.int8 import Int8Graph, int8_graph
-from spacedsl_runtime.quant.qat import QatSupernet, rules_of
+from spacedsl_runtime.quant.qat import QatSupernet
+from spacedsl_runtime.quant.stages import rules_of
 from tests.laws.strategies import RANDOMS, members
 from tests.runtime.support import (
     ONE_SPACES,

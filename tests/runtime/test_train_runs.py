@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from spacedsl_runtime.checksum import sealed, unsealed
+from spacedsl.checksum import sealed, unsealed
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import (

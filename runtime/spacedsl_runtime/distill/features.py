@@ -15,8 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from spacedsl.checksum import checksum
 from spacedsl_runtime.checkpoint import tensor_bytes
-from spacedsl_runtime.checksum import checksum
 from spacedsl_runtime.errors import RunError
 from spacedsl_runtime.files import write_atomic
 

@@ -16,7 +16,7 @@ from spacedsl_runtime.distill.stage import BkdStage, projection
 from spacedsl_runtime.elastic.functional import channels_last
 from spacedsl_runtime.plan import check_subnet
 from spacedsl_runtime.quant.extracted import QatLayers
-from spacedsl_runtime.quant.qat import QatStages
+from spacedsl_runtime.quant.stages import QatStages
 
 
 class QatBkdStage(QatStages[BkdStage]):

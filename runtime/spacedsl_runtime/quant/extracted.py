@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -14,13 +14,10 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.program import Layer
 from spacedsl_runtime.elastic.functional import channels_last
 from spacedsl_runtime.elastic.modules import ElasticConv, ElasticLinear
-from spacedsl_runtime.elastic.supernet import check_images
+from spacedsl_runtime.elastic.supernet import ElasticStages, check_images
 from spacedsl_runtime.quant.int8 import Int8Graph, place_of
 from spacedsl_runtime.quant.modules import Quantised, Tap, Weighted
-
-if TYPE_CHECKING:
-    from spacedsl_runtime.elastic.supernet import ElasticStages
-    from spacedsl_runtime.quant.qat import QatStages
+from spacedsl_runtime.quant.stages import QatStages
 
 
 class QatLayers(Quantised):

@@ -2,135 +2,14 @@
 
 from __future__ import annotations
 
-import random
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Generic, TypeVar, cast
-
-import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from spacedsl.compiler.supernet import PlanRules
 from spacedsl.ir.subnet import Subnet
-from spacedsl.passes.program import Layer
-from spacedsl_runtime.elastic.modules import ElasticConv
-from spacedsl_runtime.elastic.supernet import (
-    MAX_PROGRAMS,
-    ElasticStages,
-    Supernet,
-    check_images,
-)
-from spacedsl_runtime.errors import PlanError
-from spacedsl_runtime.plan import Choices, Plan, check_subnet, choices_of, subnet_of
+from spacedsl_runtime.elastic.supernet import Supernet, check_images
+from spacedsl_runtime.plan import check_subnet
 from spacedsl_runtime.quant.extracted import QatSubnet
-from spacedsl_runtime.quant.fake import WeightQuantiser
-from spacedsl_runtime.quant.int8 import Int8Graph, clip_of, int8_graph
-from spacedsl_runtime.quant.modules import Quantised, Ranges, Weighted, new_quantiser
-
-_KEY = re.compile(r"input|\d+_\d+_\w+(-relu6?)?")
-_ONE = torch.ones(1)
-
-
-S_co = TypeVar("S_co", bound=ElasticStages, covariant=True)
-
-
-class QatStages(Quantised, Generic[S_co]):
-    """`supernet`, a whole one or a stage, quantised as its plan's target does it. It is not copied:
-    its weights train in either mode. Call `start` once, before the optimiser is made, or load a
-    checkpoint. Raises `PlanError` for a plan without target."""
-
-    def __init__(self, supernet: S_co) -> None:
-        super().__init__()
-        self.supernet = supernet
-        self.rules = rules_of(supernet.plan)
-        self._graphs: dict[Choices, Int8Graph] = {}
-
-    @property
-    def plan(self) -> Plan:
-        """The supernet's."""
-        return self.supernet.plan
-
-    def graph(self, subnet: Subnet) -> Int8Graph:
-        """The INT8 graph of a subnet; remembered. Raises `SubnetError`."""
-        choices = choices_of(subnet)
-        self.remember(choices)
-        return self._graphs[choices]
-
-    @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-    def remember(self, choices: Choices) -> None:
-        """Make the graph of the subnet with these choices, if it is not yet; nothing that is
-        traced."""
-        if choices in self._graphs:
-            return
-        if len(self._graphs) >= MAX_PROGRAMS:
-            self._graphs.clear()
-        program = self.supernet.program(subnet_of(self.plan, choices))
-        self._graphs[choices] = int8_graph(program, self.rules)
-
-    def weights_at(self, layer: Layer) -> Weighted:
-        """The supernet's module with a layer's weights."""
-        return cast(Weighted, self.supernet.weights_at(layer))
-
-    def covering(self, rng: random.Random, draws: int = 500) -> list[Subnet]:
-        """Subnets that have, between them, every quantiser that the largest, the smallest and
-        `draws` random ones have: what `start` should see."""
-        wanted = [self.supernet.largest(), self.supernet.smallest()]
-        return self.covering_all([*wanted, *(self.supernet.sample(rng) for _ in range(draws))])
-
-    def covering_all(self, wanted: Iterable[Subnet]) -> list[Subnet]:
-        """Those of `wanted` that have, between them, every quantiser that any of them has."""
-        found, known = list[Subnet](), set[str]()
-        for subnet in wanted:
-            keys = {key for n in self.graph(subnet) for key in (n.edge, n.weights) if key}
-            if not keys <= known:
-                known |= keys
-                found.append(subnet)
-        return found
-
-    def start(self, subnets: Sequence[Subnet], images: Iterable[Tensor]) -> None:
-        """Make the quantisers of every tensor that `subnets` have, from the ranges on `images`
-        (one batch (N, C, H, W) per subnet) in FP32 with the batch's own statistics."""
-        ranges: Ranges = {}
-        with torch.no_grad():
-            for subnet, batch in zip(subnets, images, strict=True):
-                self.run_graph(self.graph(subnet), batch, ranges=ranges)
-        for key, (low, high) in ranges.items():
-            six = clip_of(key) == "relu6"
-            quantiser = new_quantiser(key)
-            quantiser.start(torch.tensor([low, min(high, 6.0) if six else high]))
-            self.edges[key] = quantiser
-        for node in (node for subnet in subnets for node in self.graph(subnet)):
-            if node.weights and node.weights not in self.scales:
-                source, part = self.weights_at(node.sizes), node.sizes.part
-                whole = source.weights[part] if isinstance(source, ElasticConv) else source.weight
-                self.scales[node.weights] = WeightQuantiser(whole)
-        self.to(next(self.supernet.parameters()).device)
-
-    def quantisers_for(self, names: Iterable[str]) -> nn.ModuleDict:
-        """New `edges` and `scales` for the names of a saved state. Raises `ValueError` for a key
-        that is none."""
-        edges, scales = nn.ModuleDict(), nn.ModuleDict()
-        for name in names:
-            part, _, rest = name.partition(".")
-            key = rest.rpartition(".")[0]
-            if part in ("edges", "scales") and not _KEY.fullmatch(key):
-                raise ValueError(f"{name}: {key!r} is no key of a quantiser")
-            if part == "edges" and key not in edges:
-                edges[key] = new_quantiser(key)
-            elif part == "scales" and key not in scales:
-                scales[key] = WeightQuantiser(_ONE)
-        return nn.ModuleDict({"edges": edges, "scales": scales})
-
-    def adopt(self, quantisers: nn.ModuleDict) -> None:
-        """Take these `edges` and `scales` in place of the present ones."""
-        self.edges = cast(nn.ModuleDict, quantisers["edges"])
-        self.scales = cast(nn.ModuleDict, quantisers["scales"])
-        self.to(next(self.supernet.parameters()).device)
-
-    def weight_parameters(self) -> Iterator[nn.Parameter]:
-        """What the FP32 supernet learns."""
-        return self.supernet.parameters()
+from spacedsl_runtime.quant.stages import QatStages
 
 
 class QatSupernet(QatStages[Supernet]):
@@ -157,13 +36,3 @@ class QatSupernet(QatStages[Supernet]):
     def extract_unchecked(self, subnet: Subnet) -> QatSubnet:
         """`extract` at a resolution that the plan need not declare."""
         return QatSubnet(self, subnet, self.graph(subnet))
-
-
-def rules_of(plan: Plan) -> PlanRules:
-    """The rules in a plan. Raises `PlanError` where there are none."""
-    if plan.rules is None:
-        raise PlanError(
-            f"the plan {plan.name} names no target, so it has no set of 8-bit tensors: compile the "
-            "space with --target"
-        )
-    return plan.rules

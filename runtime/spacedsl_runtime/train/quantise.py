@@ -13,7 +13,8 @@ from spacedsl_runtime.checkpoint import check_rules, part, quantisers_of, said
 from spacedsl_runtime.elastic.supernet import Supernet
 from spacedsl_runtime.errors import RunError, shown
 from spacedsl_runtime.plan import Plan, read_plan
-from spacedsl_runtime.quant.qat import QatSupernet, rules_of
+from spacedsl_runtime.quant.qat import QatSupernet
+from spacedsl_runtime.quant.stages import rules_of
 from spacedsl_runtime.train.run import ABOUT, CHECKPOINT, PLAN, read_about, read_metrics
 from spacedsl_runtime.train.seeds import Use, choices
 from spacedsl_runtime.train.state import load_weights, read_training

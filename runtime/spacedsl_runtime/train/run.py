@@ -24,10 +24,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from spacedsl.checksum import checksum, damaged, sealed, unsealed
 from spacedsl.compiler.supernet_file import plan_json
 from spacedsl.files import check_stamp, read_json
 from spacedsl_runtime.board import Boards
-from spacedsl_runtime.checksum import checksum, damaged, sealed, unsealed
 from spacedsl_runtime.errors import HASH, RunError, shown
 from spacedsl_runtime.files import write_atomic
 from spacedsl_runtime.plan import Plan

@@ -6,6 +6,7 @@ true ones: a bound."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from spacedsl.diagnostics import fault
 from spacedsl.search.best.line import Line
+from spacedsl.search.best.unprepared import TimeUp
 from spacedsl.search.candidate import Gene
 from spacedsl.search.protocols import Floats, Ints
 
@@ -30,15 +32,19 @@ ROUNDING = 1e-12
 
 class Completions:
     """Of a line's hyperspace, under a greatest limit in ms. Position b of the last axis stands for
-    b steps that are left."""
+    b steps that are left. Raises `TimeUp` at the time `end`."""
 
-    def __init__(self, line: Line, most_ms: float) -> None:
+    def __init__(self, line: Line, most_ms: float, end: float) -> None:
         self.line, self.steps = line, grid_steps(line)
         self.step_ms = most_ms / self.steps
         self._by_gene: list[Singles] = []
         after: Singles = np.zeros((len(line.resolutions), 1, self.steps + 1), dtype=np.float32)
         for stage in reversed(range(line.stages)):
-            found = [self._gene(stage, gene, after) for gene in line.genes(stage)]
+            found = []
+            for gene in line.genes(stage):
+                if time.monotonic() > end:
+                    raise TimeUp
+                found.append(self._gene(stage, gene, after))
             self._by_gene.append(np.stack(found))
             after = self._by_gene[-1].min(axis=0)
         self._by_gene.reverse()

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
 
 import numpy as np
 
 from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space
+from spacedsl.search.best.distinct import Networks, Way
 from spacedsl.search.best.line import Line
 from spacedsl.search.best.parts import MULTIPLIERS, Parts
 from spacedsl.search.best.query import Items, Paths, Query
 from spacedsl.search.candidate import Genotype
-from spacedsl.search.protocols import Floats, Ints
+from spacedsl.search.protocols import Floats, Ints, Valuation
 from spacedsl.search.qt_score import ModelScorer
 from spacedsl.search.scorer import Shifts
 
@@ -26,18 +26,6 @@ AT_ONCE = 64
 
 WINDOW, WIDER = 2e-3, 3.0
 """The first window, of the spread of losses, and what a window grows by."""
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One of the best networks: position of its resolution, latency in ms, loss, worth, and the
-    blocks of each elastic stage as a `Front` has them."""
-
-    r: int
-    ms: float
-    loss: float
-    value: float
-    blocks: tuple[tuple[int, ...], ...]
 
 
 class Engine:
@@ -50,12 +38,21 @@ class Engine:
         self.valuation = scorer.quality.valuation
         self.spread = self._stage_spread()
         self.parts = Parts(self.line, MULTIPLIERS * (self.spread / self.limits_ms.max()))
+        self._networks = Networks(self.line)
+        self._wider: Engine | None = None
 
     def shifted(self, shifts: Shifts) -> Engine:
         """The same with losses of some stages raised, but not below 0."""
         other = copy(self)
         other.line = self.line.shifted(shifts)
         other.parts = Parts(other.line, self.parts.multipliers)
+        other._wider = None
+        return other
+
+    def valued(self, valuation: Valuation) -> Engine:
+        """The same with losses worth something else."""
+        other = copy(self)
+        other.valuation, other._wider = valuation, None
         return other
 
     def _stage_spread(self) -> float:
@@ -81,13 +78,49 @@ class Engine:
     def values(self, genotypes: Sequence[Genotype]) -> Floats:
         """(N, T, K) what the best networks under each limit are worth, best first; -inf where there
         are no more."""
-        runs = (genotypes[i : i + AT_ONCE] for i in range(0, len(genotypes), AT_ONCE))
-        found = [_Best(self, run).values for run in runs]
-        return np.concatenate(found) if found else np.empty((0, len(self.limits_ms), self.count))
+        shape = (len(genotypes), len(self.limits_ms), self.count)
+        found = np.full(shape, -np.inf)
+        for i in range(0, len(genotypes), AT_ONCE):
+            run = genotypes[i : i + AT_ONCE]
+            if self.count == 1:
+                found[i : i + AT_ONCE] = _Best(self, run).values
+                continue
+            for row, limits in zip(found[i : i + AT_ONCE], self._different(run), strict=True):
+                for values, ways in zip(row, limits, strict=True):
+                    values[: len(ways)] = [way.value for way in ways]
+        return found
 
     def best(self, genotype: Genotype) -> list[list[Way]]:
-        """Under each limit the best networks of a space, best first."""
-        return _Best(self, [genotype]).ways(genotype)
+        """Under each limit the best different networks of a space, best first."""
+        return self._different([genotype])[0]
+
+    def _different(self, genotypes: Sequence[Genotype]) -> list[list[list[Way]]]:
+        """Of some spaces, as `best`."""
+        ways = _Best(self, genotypes).ways()
+        return [self._enough(g, limits, self) for g, limits in zip(genotypes, ways, strict=True)]
+
+    def _enough(
+        self, genotype: Genotype, limits: list[list[Way]], asked: Engine
+    ) -> list[list[Way]]:
+        """Of the best ways, which `asked` found, the different networks; where some are the same,
+        more ways are asked for."""
+        if self.count == 1:
+            return limits
+        found = [self._networks.different(genotype, ways) for ways in limits]
+        short = (len(f) < self.count for f in found)
+        more = (len(ways) == asked.count for ways in limits)
+        if any(a and b for a, b in zip(short, more, strict=True)):
+            wider = asked.wider()
+            return self._enough(genotype, _Best(wider, [genotype]).ways()[0], wider)
+        return [ways[: self.count] for ways in found]
+
+    def wider(self) -> Engine:
+        """The same for twice as many networks."""
+        if self._wider is None:
+            engine = Engine(self.line.scorer, self.line.genome.hyper, 2 * self.count)
+            shifts = self.line.shifts
+            self._wider = (engine.shifted(shifts) if shifts else engine).valued(self.valuation)
+        return self._wider
 
 
 class _Best:
@@ -95,7 +128,7 @@ class _Best:
     place in it that they were found at."""
 
     def __init__(self, engine: Engine, genotypes: Sequence[Genotype]) -> None:
-        self._engine = engine
+        self._engine, self._genotypes = engine, genotypes
         parts, limits_ms = engine.parts, engine.limits_ms
         spaces = [parts.of(genotype) for genotype in genotypes]
         self._query = Query(
@@ -154,15 +187,20 @@ class _Best:
             places = np.concatenate([self._found[at], found[some]], axis=1)
             self._found[at] = np.take_along_axis(places, order[..., None], axis=1)
 
-    def ways(self, genotype: Genotype) -> list[list[Way]]:
-        """The best networks of the only space, per limit."""
+    def ways(self) -> list[list[list[Way]]]:
+        """The best networks of each space, per limit."""
         return [
             [
-                self._way(genotype, int(lot), int(at), float(value))
-                for value, (lot, at) in zip(values, found, strict=True)
-                if np.isfinite(value)
+                [
+                    self._way(genotype, int(lot), int(at), float(value))
+                    for value, (lot, at) in zip(row, places, strict=True)
+                    if np.isfinite(value)
+                ]
+                for row, places in zip(values, found, strict=True)
             ]
-            for values, found in zip(self.values[0], self._found[0], strict=True)
+            for genotype, values, found in zip(
+                self._genotypes, self.values, self._found, strict=True
+            )
         ]
 
     def _way(self, genotype: Genotype, lot: int, at: int, value: float) -> Way:

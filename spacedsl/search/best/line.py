@@ -12,11 +12,13 @@ from functools import cached_property
 import numpy as np
 
 from spacedsl.ir.space import Space
+from spacedsl.search.block_tables import StageTables
 from spacedsl.search.cache import ByteCache
 from spacedsl.search.candidate import Gene, Genome
 from spacedsl.search.exact.front import Front, stage_fronts
+from spacedsl.search.exact.operators import model_bounds
 from spacedsl.search.exact.shifted import shifted
-from spacedsl.search.protocols import Floats
+from spacedsl.search.protocols import Floats, StageLoss
 from spacedsl.search.qt_score import ModelScorer
 from spacedsl.search.scorer import Shifts, uncovered
 from spacedsl.search.stage_facts import StageFacts, stage_facts
@@ -103,12 +105,20 @@ class Line:
         """Keep fronts that were worked out elsewhere."""
         self._kept.get((stage, gene), lambda: found)
 
-    def _front(self, stage: int, gene: Gene) -> StageFront:
+    def least_loss(self, stage: int, gene: Gene) -> Floats:
+        """(R,) no network of a gene has a smaller loss in an elastic stage; no fronts are made."""
+        facts, losses, tables = self._tables(stage, gene)
+        return losses.link(model_bounds(facts, tables).least.min(axis=(1, 2)))
+
+    def _tables(self, stage: int, gene: Gene) -> tuple[StageFacts, StageLoss, StageTables]:
         facts = stage_facts(self.genome.alternatives[stage][gene[0]][gene[1]])
         place = self._places[stage]
         losses = self.scorer.stage_loss(place.number, facts)
         losses = shifted(losses, self.shifts.get(place.number, 0.0))
-        tables = self.scorer._stage_tables(facts, place, losses)
+        return facts, losses, self.scorer.stage_tables(facts, place, losses)
+
+    def _front(self, stage: int, gene: Gene) -> StageFront:
+        facts, losses, tables = self._tables(stage, gene)
         after = self._after_ms[stage][:, self.window(stage, gene)]
         return StageFront(
             facts,

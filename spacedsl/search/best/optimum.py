@@ -25,6 +25,7 @@ from spacedsl.search.best.completions import grid_steps
 from spacedsl.search.best.line import Line, StageFront
 from spacedsl.search.best.prefixes import Prefixes
 from spacedsl.search.best.scorer import BestScorer
+from spacedsl.search.best.unprepared import TimeUp, unprepared
 from spacedsl.search.candidate import Gene, Genotype
 from spacedsl.search.combine import Combine
 from spacedsl.search.combined import CombinedScorer, combined
@@ -65,18 +66,25 @@ def best_optimum(
     with TaskLog(journal, identity, resume, "optimum by best") if journal else nullcontext() as log:
         for target in targets:
             grid_steps(target.engine.line)  # what is too large is said before the work
-            _prepare(target.engine.line, executor)
+        try:
+            for target in targets:
+                _prepare(target.engine.line, executor, end)
+            prefixes = [Prefixes(target.engine, end) for target in targets]
+        except TimeUp:
+            return unprepared(scorer, targets, name, PRECISION)
         combine = scorer.combine if isinstance(scorer, CombinedScorer) else Combine.sum
-        search = _Search([Prefixes(t.engine) for t in targets], targets, combine, top, log)
+        search = _Search(prefixes, targets, combine, top, log)
         search.run(end, progress)
         return search.certified(scorer, name)
 
 
-def _prepare(line: Line, executor: Executor) -> None:
-    """The fronts of all genes of all stages."""
+def _prepare(line: Line, executor: Executor, end: float) -> None:
+    """The fronts of all genes of all stages. Raises `TimeUp`."""
     work = [(stage, gene) for stage in range(line.stages) for gene in line.genes(stage)]
     for (stage, gene), front in zip(work, executor(_front, line, work), strict=True):
         line.put(stage, gene, front)
+        if time.monotonic() > end:
+            raise TimeUp
 
 
 def _front(line: Line, item: tuple[int, Gene]) -> StageFront:

@@ -31,12 +31,12 @@ class Prefix:
 
 
 class Prefixes:
-    """Of the spaces of an engine's hyperspace, on one target."""
+    """Of the spaces of an engine's hyperspace, on one target. Raises `TimeUp` at the time `end`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, end: float) -> None:
         self.engine, self.line = engine, engine.line
         self.most_ms = float(engine.limits_ms.max())
-        self.completions = Completions(engine.line, self.most_ms)
+        self.completions = Completions(engine.line, self.most_ms, end)
         self._kept: ByteCache[Prefix] = ByteCache(PREFIX_BYTES, lambda p: p.nbytes)
 
     def prefix(self, genes: Genotype) -> Prefix:

@@ -12,13 +12,15 @@ from spacedsl.search.score import QTScore
 @dataclass(frozen=True, slots=True)
 class Network:
     """One of the best: its whole latency in ms, its loss (the sum of its stages'), what that is
-    worth, and the standard deviation of that in points (None where it is not known)."""
+    worth, the standard deviation of that in points, and what to expect of the network once it is
+    trained: less, since it was chosen among many predictions (None where these are not known)."""
 
     subnet: Subnet
     latency_ms: float
     loss: float
     value: float
     sd: float | None
+    expected: float | None
 
 
 @dataclass(frozen=True)

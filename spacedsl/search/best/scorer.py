@@ -16,12 +16,13 @@ from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
 from spacedsl.passes.bind import subnet_sites
-from spacedsl.search.best.engine import Engine, Way
+from spacedsl.search.best.distinct import Way, chosen
+from spacedsl.search.best.engine import Engine
 from spacedsl.search.best.score import BestScore, Network
 from spacedsl.search.block_tables import Place
 from spacedsl.search.candidate import Genome, Genotype
 from spacedsl.search.draws import Draws
-from spacedsl.search.protocols import Floats, Unit
+from spacedsl.search.protocols import Floats, QualityModel, Unit
 from spacedsl.search.qt_score import ModelScorer, RowsScorer
 from spacedsl.search.score import LimitScore
 from spacedsl.search.scorer import Scorer, Shifts
@@ -39,7 +40,7 @@ class BestScorer(Scorer):
             message = "table rows do not chain, so the best of them are no networks"
             help = "use --scorer model, or say --definition qt"
             raise fault("bad-option", message, help)
-        super().__init__(inner.hyper, inner.latency, inner._known, inner.settings)
+        super().__init__(inner.hyper, inner.latency, inner.resolutions, inner.settings)
         self.inner = inner
 
     @property
@@ -52,11 +53,6 @@ class BestScorer(Scorer):
         return self.inner.quality.valuation.unit
 
     @property
-    def optimism(self) -> float | None:
-        """By how many points the best networks are predicted too good, where that is known."""
-        return self.inner.quality.valuation.optimism
-
-    @property
     def identity(self) -> dict[str, object]:
         """Everything a score depends on; nothing is drawn."""
         found = self.inner.identity
@@ -64,15 +60,34 @@ class BestScorer(Scorer):
         weights = {"weights": list(self.settings.weights)}
         return {k: v for k, v in found.items() if k not in drawn} | weights
 
+    def refitted(self, model: QualityModel) -> BestScorer:
+        """The same by another fit of the quality table; what depends on losses alone is shared
+        where these are the same."""
+        chosen = self.settings
+        options = (None, chosen.best, chosen.seed, chosen.definition, chosen.weights)
+        inner = ModelScorer(self.hyper, self.latency, model, chosen.limits_ms, *options)
+        other = BestScorer(inner)
+        if self._same_losses(model):
+            other.engine = self.engine.valued(model.valuation)
+        return other
+
+    def _same_losses(self, model: QualityModel) -> bool:
+        mine, stages = self.inner.quality, self.hyper.stages
+        return mine.resolutions == model.resolutions and all(
+            mine.stage(number, choice) == model.stage(number, choice)
+            for number, at in enumerate(self.hyper.elastic, 1)
+            for choice in stages[at].choices
+        )
+
     def reseeded(self, seed: int) -> Self:
         """Itself: nothing is drawn."""
         return self
 
-    def _missing(self, facts: StageFacts, place: Place) -> list[str]:
-        return self.inner._missing(facts, place)
+    def missing(self, facts: StageFacts, place: Place) -> list[str]:
+        return self.inner.missing(facts, place)
 
-    def _compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
-        return self.inner._compute(facts, place, draws)
+    def compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
+        return self.inner.compute(facts, place, draws)
 
     @cached_property
     def engine(self) -> Engine:
@@ -152,8 +167,14 @@ class BestScorer(Scorer):
         ms = iter(self.latency.predict([s for stage in sites for s in stage]).ms.tolist())
         latency_ms = fsum(fsum(next(ms) for _ in stage) for stage in sites)
         sd = engine.valuation.sd(np.array([way.loss]), resolution)
+        more = engine.valuation.optimism
         return Network(
-            subnet, latency_ms, way.loss, way.value, None if sd is None else float(sd[0])
+            subnet,
+            latency_ms,
+            way.loss,
+            way.value,
+            None if sd is None else float(sd[0]),
+            None if more is None else way.value - more,
         )
 
 
@@ -163,12 +184,12 @@ def _name(space: Space, limit: float, place: int) -> str:
 
 
 def _subnet(space: Space, resolution: int, way: Way, name: str) -> Subnet:
-    chosen = iter(way.blocks)
+    elastic = iter(way.blocks)
     found = []
     for stage in space.stages:
         if stage.elastic:
             facts = stage_facts(stage)
-            found.append(SubnetStage(blocks=tuple(_block(facts, code) for code in next(chosen))))
+            found.append(SubnetStage(blocks=tuple(_block(facts, code) for code in next(elastic))))
         else:
             block = smallest_block(stage, stage.choices[0])
             found.append(SubnetStage(blocks=(block,) * stage.depths[0]))
@@ -176,6 +197,5 @@ def _subnet(space: Space, resolution: int, way: Way, name: str) -> Subnet:
 
 
 def _block(facts: StageFacts, code: int) -> SubnetBlock:
-    width, setting = divmod(code, len(facts.combos))
-    settings = tuple(Setting(name=n, value=v) for n, v in facts.combos[setting])
-    return SubnetBlock(width=facts.widths[width], settings=settings)
+    width, settings = chosen(facts, code)
+    return SubnetBlock(width=width, settings=tuple(Setting(name=n, value=v) for n, v in settings))

@@ -3,6 +3,7 @@ either half, at the detail of searches and in single precision."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from spacedsl.search.cache import ByteCache
 from spacedsl.search.candidate import Gene, Genome
 from spacedsl.search.exact.grid import Grid
 from spacedsl.search.exact.scorer import ExactScorer, Stage
+from spacedsl.search.exact.size import require_room
 from spacedsl.search.protocols import Floats
 from spacedsl.search.stage_facts import stage_facts
 
@@ -59,6 +61,7 @@ class Halves:
     always multiplied out in the same order and does not depend on what was asked before."""
 
     def __init__(self, scorer: ExactScorer) -> None:
+        require_room(scorer.hyper, paired=False)
         scorer.require(scorer.hyper)
         self.scorer = scorer
         self.genome = Genome(scorer.hyper)
@@ -95,10 +98,12 @@ class Halves:
         block, window = gene
         return stage_facts(self.genome.alternatives[place][block][window]), self._places[place]
 
-    def prepare(self) -> None:
-        """Make the transforms of all genes, which processes then share."""
+    def prepare(self, end: float) -> None:
+        """Make the transforms of all genes, which processes then share, until the time `end`."""
         for place in range(self.stages):
             for gene in self.genes(place):
+                if time.monotonic() > end:
+                    return
                 self._whole(place, gene)
 
     def forget(self) -> None:

@@ -33,6 +33,7 @@ from spacedsl.search.exact.joint import Joint
 from spacedsl.search.exact.leaves import ROUND, Leaves
 from spacedsl.search.exact.one_by_one import EXHAUSTIVE, Everything, one_by_one
 from spacedsl.search.exact.pairs import PRECISION, Pairs
+from spacedsl.search.exact.size import require_room
 from spacedsl.search.exact.task_log import Pieces, TaskLog
 from spacedsl.search.journal import Evaluated
 from spacedsl.search.scorer import Scorer
@@ -42,12 +43,16 @@ BEATEN = 100
 """Spaces that the evolution ended with, at which tangents are tried."""
 
 
-def evolved(joint: Joint, cycles: int, seed: int = 0) -> list[Evaluated]:
-    """What aging evolution scored, best first; population and sample are the method's."""
+def evolved(joint: Joint, cycles: int, seed: int = 0, end: float = math.inf) -> list[Evaluated]:
+    """What aging evolution scored, best first; population and sample are the method's. It stops at
+    the time `end`, but scores one space."""
     evolution = Evolution(joint.genome, POPULATION, SAMPLE, Stream(seed))
     history: list[Evaluated] = []
     while len(history) < cycles and not evolution.exhausted:
-        proposed = evolution.propose()[: cycles - len(history)]
+        late = time.monotonic() > end
+        if late and history:
+            break
+        proposed = evolution.propose()[: 1 if late else cycles - len(history)]
         if not proposed:
             break
         scores = joint.scores(proposed).tolist()
@@ -110,14 +115,17 @@ def optimum(
     executor. A hyperspace of at most `exhaustive` spaces is scored one by one where the detail of
     searches is not to be trusted. Raises `SpaceError`."""
     parts = exact_parts(scorer)
+    require_room(scorer.hyper, paired=True)
     end = time.monotonic() + seconds
     identity = {**scorer.identity, "precision": PRECISION, "top": top, "cycles": cycles}
     with TaskLog(journal, identity, resume) if journal else nullcontext() as log:
         combine = scorer.combine if isinstance(scorer, CombinedScorer) else Combine.sum
         joint = Joint([Pairs(Halves(part)) for part in parts.values()], combine)
         for halves in joint.halves:
-            halves.prepare()
-        history = evolved(joint, cycles)
+            halves.prepare(end)
+        history = evolved(joint, cycles, end=end)
+        if time.monotonic() > end:
+            return _unprepared(scorer, joint, history, name, top)
         top_most = joint.climbed(history[0].genotype, history[0].score)
         beaten = [top_most[0], *(r.genotype for r in history[:BEATEN])]
         full = at_full_detail(scorer)
@@ -251,6 +259,34 @@ def _certified(
         size=genome.size,
         rescored=len(ranked),
         complete=finished and not unsure and best.precision <= TRUSTED,
+        evolution=history[0].score,
+        cycles=len(history),
+        tables=digest(scorer.identity),
+    )
+
+
+def _unprepared(
+    scorer: Scorer | CombinedScorer, joint: Joint, history: Sequence[Evaluated], name: str, top: int
+) -> Optimum:
+    """What is known where time was up before any space was bounded."""
+    full, genome = at_full_detail(scorer), joint.genome
+    spaces = ((genome.to_space(r.genotype, name), r.score) for r in history[:top])
+    ranked = [Ranked(space, full(space), score) for space, score in spaces]
+    ranked.sort(key=lambda r: (-r.result.score, space_identity(r.space)))
+    best = ranked[0].result.score
+    apart = max(abs(r.searched - r.result.score) for r in ranked) / (best or 1.0)
+    return Optimum(
+        best=tuple(named(r, name, i) for i, r in enumerate(ranked)),
+        rivals=(),
+        bound=max(best + ranked[0].error, joint.most),
+        precision=max(PRECISION, SAFETY * apart),
+        deviation=apart,
+        enumerated=len(history),
+        pruned={},
+        open=genome.size - len(history),
+        size=genome.size,
+        rescored=len(ranked),
+        complete=False,
         evolution=history[0].score,
         cycles=len(history),
         tables=digest(scorer.identity),

@@ -70,7 +70,7 @@ class ExactScorer(Scorer):
         if inner.settings.definition != "qt":
             message = "an exact score is of the definition qt"
             raise fault("bad-option", message, "say --definition qt, or leave --exact out")
-        super().__init__(inner.hyper, inner.latency, inner._known, inner.settings)
+        super().__init__(inner.hyper, inner.latency, inner.resolutions, inner.settings)
         self.name = inner.name
         self.inner, self.searching = inner, searching
         self._operators: ByteCache[StageOperator] = ByteCache(OPERATOR_BYTES, lambda o: o.nbytes)
@@ -92,11 +92,11 @@ class ExactScorer(Scorer):
         """Itself: nothing is drawn."""
         return self
 
-    def _missing(self, facts: StageFacts, place: Place) -> list[str]:
-        return self.inner._missing(facts, place)
+    def missing(self, facts: StageFacts, place: Place) -> list[str]:
+        return self.inner.missing(facts, place)
 
-    def _compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
-        return self.inner._compute(facts, place, draws)
+    def compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
+        return self.inner.compute(facts, place, draws)
 
     def score(self, space: Space, shifts: Shifts | None = None) -> ExactScore:
         """The expected Q-T score of a space; losses of shifted stages are raised."""
@@ -104,7 +104,7 @@ class ExactScorer(Scorer):
         if isinstance(self.inner, RowsScorer):
             self.inner.require_whole(space)
         chain = self.chain(space)
-        self._require_fixed(space, chain)
+        self.require_fixed(space, chain)
         stages = [
             (stage_facts(space.stages[position]), place)
             for position, place in zip(space.elastic, chain.places, strict=True)
@@ -139,7 +139,7 @@ class ExactScorer(Scorer):
     def _lacks(self, stage: Stage) -> bool:
         key = (stage[0].identity, stage[1])
         if key not in self._whole_stages:
-            if self._missing(*stage):
+            if self.missing(*stage):
                 return True
             self._whole_stages.add(key)
         return False
@@ -177,7 +177,7 @@ class ExactScorer(Scorer):
         if isinstance(self.inner, RowsScorer):
             return rows_operator(self._rows(stage, shift), grid)
         losses = self.inner.stage_loss(place.number, facts)
-        tables = self.inner._stage_tables(facts, place, losses)
+        tables = self.inner.stage_tables(facts, place, losses)
         return model_operator(facts, tables, shifted(losses, shift), grid)
 
     def least_loss(self, stage: Stage) -> float:
@@ -232,7 +232,7 @@ class ExactScorer(Scorer):
             found = rows_bounds(self._rows(stage))
             return found, float(found.most.max() - found.least.min())
         losses = self.inner.stage_loss(place.number, facts)
-        found = model_bounds(facts, self.inner._stage_tables(facts, place, losses))
+        found = model_bounds(facts, self.inner.stage_tables(facts, place, losses))
         low, high = losses.link(np.array([found.least.min(), found.most.max()]))
         return found, float(high - low)
 
@@ -279,14 +279,14 @@ class ExactScorer(Scorer):
         if isinstance(self.inner, RowsScorer):
             return [[atoms.row_atoms(*self._rows(stage, shift)[r])]]
         losses = self.inner.stage_loss(place.number, facts)
-        tables = self.inner._stage_tables(facts, place, losses)
+        tables = self.inner.stage_tables(facts, place, losses)
         losses = shifted(losses, shift)
         return [atoms.stage_atoms(facts, tables, losses, r, cin, ATOMS) for cin in range(count)]
 
     def _rows(self, stage: Stage, shift: float = 0.0) -> list[tuple[Floats, Floats]]:
         if not isinstance(self.inner, RowsScorer):
             raise TypeError(self.inner.name)
-        rows = [found for found in self.inner._found(*stage) if found is not None]
+        rows = [found for found in self.inner.rows_of(*stage) if found is not None]
         return [(ms, np.maximum(loss + shift, 0.0)) for ms, loss in rows] if shift else rows
 
 

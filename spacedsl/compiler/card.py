@@ -1,0 +1,114 @@
+"""A model card: what an exported file is, for people who find it, and how an app runs it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from spacedsl.compiler.stamp import described
+from spacedsl.compiler.tflite_task import STAMP
+
+ONNX = """\
+import json
+import numpy as np, onnxruntime
+from PIL import Image
+
+session = onnxruntime.InferenceSession("{file}")
+stamp = session.get_modelmeta().custom_metadata_map
+how, labels = (json.loads(stamp["spacedsl." + key]) for key in ("preprocess", "labels"))
+_, _, height, width = json.loads(stamp["spacedsl.input"])["shape"]
+{photo}
+(logits,) = session.run(None, {{"image": image.transpose(2, 0, 1)[None]}})
+best = int(logits[0].argmax())
+print(labels[best] if labels else best)
+"""
+
+TFLITE = f"""\
+import json, zipfile
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from PIL import Image
+
+stamp = json.loads(zipfile.ZipFile("{{file}}").read("{STAMP}"))
+how, labels = (json.loads(stamp[key]) for key in ("preprocess", "labels"))
+_, height, width, _ = json.loads(stamp["input"])["shape"]
+{{photo}}
+interpreter = Interpreter("{{file}}")
+interpreter.allocate_tensors()
+interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[None])
+interpreter.invoke()
+best = int(interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0].argmax())
+print(labels[best] if labels else best)
+"""
+
+PHOTO = """\
+photo = Image.open("photo.jpg").convert("{mode}")
+side = 0.875 * min(photo.size)  # the centre of a photo, as in training
+left, top = (photo.width - side) / 2, (photo.height - side) / 2
+photo = photo.resize((width, height), Image.BILINEAR, (left, top, left + side, top + side))
+pixels = np.asarray(photo, np.float32).reshape(height, width, -1) / 255
+image = ((pixels - how["mean"]) / how["std"]).astype(np.float32)
+"""
+
+APPS = {"onnx": (ONNX, "onnxruntime"), "tflite": (TFLITE, "ai-edge-litert")}
+"""Format -> Python that classifies a photo as the file's stamp says, and its runtime's package."""
+
+
+SHOWN = 20
+"""Names of classes that a card lists; the file holds all."""
+
+
+def app(format: str, file: str, channels: int) -> str:
+    """Python that classifies a photo with a file of `export`; needs the runtime's package, NumPy
+    and Pillow, and nothing of ours."""
+    text, _ = APPS[format]
+    photo = PHOTO.format(mode="RGB" if channels == 3 else "L").rstrip()
+    return text.format(file=file, photo=photo)
+
+
+def card(format: str, file: Path, known: Mapping[str, str], size: int) -> str:
+    """The card of an exported file of `size` bytes with this metadata (without its prefix), in
+    Markdown with the front matter that Hugging Face reads."""
+    how, labels = json.loads(known["preprocess"]), json.loads(known["labels"])
+    shape = json.loads(known["input"])["shape"]
+    more = f" and {len(labels) - SHOWN:,} more" if len(labels) > SHOWN else ""
+    classes = ", ".join(labels[:SHOWN]) + more if labels else "not named in the file"
+    untrained = (
+        "\nIts weights are random: it is good for measuring speed and size, not for predictions.\n"
+        if "untrained" in known["weights"]
+        else ""
+    )
+    _, package = APPS[format]
+    return f"""---
+library_name: {format}
+pipeline_tag: image-classification
+tags: [spacedsl, {known["precision"]}, {format}]
+---
+
+# {known["model"]}
+
+{described(known)}
+{untrained}
+| | |
+|---|---|
+| file | `{file.name}`, {size / 1e6:.1f} MB |
+| model | hash `{known["hash"]}` |
+| space | {known["space"]}, hash `{known["space_hash"]}` |
+| input | float32 {shape}, {how["colour"]}; pixels / 255, minus {how["mean"]}, over {how["std"]} |
+| classes | {classes} |
+| made by | spacedsl {known["version"]} |
+
+## Run it
+
+`pip install {package} numpy pillow`, then
+
+```python
+{app(format, file.name, len(how["mean"]))}```
+
+## The network
+
+```
+{known["page"].rstrip()}
+```
+"""

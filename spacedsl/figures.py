@@ -1,0 +1,21 @@
+"""Large numbers as people read them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+
+def amount(value: float) -> str:
+    """163479488 -> 163.5M."""
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "K")):
+        if value >= limit:
+            return f"{value / limit:.4g}{unit}"
+    return f"{value:g}"
+
+
+def count(value: int) -> str:
+    """A large count: exact below 10^9, 1.620e+47 beyond, which no float need hold."""
+    if value < 10**9:
+        return f"{value:,}"
+    digits, _, power = f"{Decimal(value):.3e}".partition("e+")
+    return f"{digits}e+{power:0>2}"

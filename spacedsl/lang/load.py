@@ -1,0 +1,84 @@
+"""Finds a page by its path or its name in the library, and loads the item that is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spacedsl.diagnostics import fault, suggest
+from spacedsl.ir.item import Item
+from spacedsl.ir.space import Space
+from spacedsl.ir.target import Target
+from spacedsl.lang.library import SUFFIX, library
+from spacedsl.lang.page import Loader, Page, main_item
+
+
+def open_page(spec: str | Path) -> tuple[Page, str | None]:
+    """The page that `spec` means, and the item it names: a path, a name of the library (`vnni`),
+    either followed by `#ITEM`. Raises `SpaceError`."""
+    path, shown, item = locate(str(spec))
+    page = Loader().load(path, shown)
+    if item and item not in page.items:
+        known_names = ", ".join(page.names) or "nothing"
+        raise fault("no-item", f"{shown} has no `{item}`", help=f"it has: {known_names}")
+    return page, item or None
+
+
+def locate(spec: str) -> tuple[Path, str, str]:
+    """Path, how to show it, and the item asked for ("" for none)."""
+    where, item = split_item(spec)
+    path = Path(where)
+    if path.is_file() or path.name != where or path.suffix == SUFFIX:
+        return path, where, item
+    for folder in ("", "models", "baselines", "benchmarks", "targets"):
+        known = library() / folder / f"{where}{SUFFIX}"
+        if known.is_file():
+            return known, f"<library>/{known.name}", item
+    message = f"there is neither a file nor a page of the library called {where}"
+    close = suggest(where, [p.stem for p in library().rglob(f"*{SUFFIX}")])
+    help = f"did you mean `{close}`?" if close else "see the library's pages in spaces/"
+    raise fault("cannot-read", message, help=help)
+
+
+def split_item(spec: str) -> tuple[str, str]:
+    """`PATH#ITEM` in two, "" for no item; a path may have `#` too."""
+    where, sign, item = spec.rpartition("#")
+    if not sign or Path(spec).is_file() or "/" in item:
+        return spec, ""
+    return where, item
+
+
+def load(spec: str | Path) -> Item:
+    """The hyperspace, space, model or target of a page (its only one, or `PATH#NAME`). Raises
+    `SpaceError`."""
+    page, item = open_page(spec)
+    return page.get(item or main_item(page))
+
+
+def load_space(spec: str | Path) -> Space:
+    """As `load`, for a hyperspace or a space. Raises `SpaceError` for anything else."""
+    page, item = open_page(spec)
+    found = page.get(item or main_item(page, ("hyperspace", "space")))
+    if not isinstance(found, Space):
+        raise fault("wrong-kind", f"{spec} is not a hyperspace or a space")
+    return found
+
+
+def load_target(spec: str | Path) -> Target:
+    """A target by name (a page in the library's `targets/`) or by path. Raises `SpaceError`."""
+    folder, spec = library() / "targets", str(spec)
+    path = Path(spec) if spec.endswith(SUFFIX) else folder / f"{spec}{SUFFIX}"
+    if not path.is_file() and not spec.endswith(SUFFIX):
+        known = ", ".join(sorted(p.stem for p in folder.glob(f"*{SUFFIX}")))
+        raise fault("unknown-target", f"unknown target `{spec}`", help=f"known: {known}")
+    page = Loader().load(path, spec)
+    found = page.get(main_item(page, ("target",)))
+    if not isinstance(found, Target):
+        raise fault("wrong-kind", f"{spec} is not a target")
+    beside = path.parent / found.latency
+    if found.latency.endswith(CARRIED) and beside.is_file():
+        return found.model_copy(update={"latency": str(beside)})
+    return found
+
+
+CARRIED = ".npz"
+"""A profile that was exported lies beside its page."""

@@ -1,0 +1,80 @@
+"""What many blocks cost: blocks that differ only in their widths are bound together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spacedsl.passes.bind import BindError, Site
+from spacedsl.passes.cost import bound_cost
+from spacedsl.passes.lot import Lot, Mixed, Single, lot
+from spacedsl.passes.memory import moments
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+QUANTITIES = 4
+"""FLOPs, parameters, weights and memory."""
+
+FEW = 4
+"""Blocks that are bound sooner one by one."""
+
+
+def costs(sites: Sequence[Site]) -> Floats:
+    """Least and greatest FLOPs, parameters, weights and memory in turn, (8, sites), the greatest
+    negated. float64 holds them exactly to 2**53. Raises `BindError`."""
+    alike: dict[Any, list[int]] = {}
+    for i, site in enumerate(sites):
+        key = id(site.choice), site.stride, site.settings, site.cout == 0
+        alike.setdefault(key, []).append(i)
+    found = np.empty((2 * QUANTITIES, len(sites)))
+    for places in alike.values():
+        some = [sites[i] for i in places]
+        sizes = np.array([(s.cin, s.cout, s.size) for s in some], dtype=np.int64)
+        found[::2, places] = _costs(some[0], sizes)
+    found[1::2] = -found[::2]
+    return found
+
+
+def _costs(site: Site, sizes: Ints) -> Floats:
+    """(quantities, N) of a block whose widths in and out and heights are rows of (N, 3)."""
+    found = np.empty((QUANTITIES, len(sizes)))
+    if len(sizes) > FEW:
+        try:
+            for row, amount in zip(found, _amounts(_together(site, sizes)), strict=True):
+                row[:] = amount
+        except Mixed as mixed:
+            for part in (mixed.which, ~mixed.which):
+                found[:, part] = _costs(site, sizes[part])
+            return found
+        except (BindError, Single):  # the error is that of the first block that has one
+            pass
+        else:
+            return found
+    for i, (cin, cout, size) in enumerate(sizes.tolist()):
+        found[:, i] = _amounts(replace(site, cin=cin, cout=cout, size=size))
+    return found
+
+
+def _together(site: Site, sizes: Ints) -> Site:
+    """Blocks as one: binding asks no more of a size than a lot has."""
+    lots = [lot(column) for column in sizes.T]
+    cout = lots[1] if site.cout else 0
+    size = lots[2] if (sizes[:, 2] != site.size).any() else site.size
+    return replace(site, cin=cast(int, lots[0]), cout=cast(int, cout), size=cast(int, size))
+
+
+def _amounts(site: Site) -> list[Any]:
+    bound = site.bind()
+    cost, memory = bound_cost(bound), [_values(m) for m in moments(site, bound)]
+    sums = cost.flops, cost.params, cost.weights
+    return [*map(_values, sums), reduce(np.maximum, memory)]
+
+
+def _values(amount: object) -> Any:
+    return amount.values if isinstance(amount, Lot) else amount

@@ -1,0 +1,3 @@
+"""The version of spacedsl, which artifacts are stamped with."""
+
+__version__ = "0.1.0"
