@@ -29,11 +29,10 @@ from torch.nn import functional as F
 
 from benchmarks.runtime import copied_slices
 from spacedsl import api
+from spacedsl.compiler.supernet import SupernetPlan as Plan
 from spacedsl.compiler.supernet import supernet_plan
-from spacedsl.compiler.supernet_schema import json_text
 from spacedsl_runtime.elastic.functional import to_channels_last
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
-from spacedsl_runtime.plan import Plan, read_plan
 from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.train.device import autocast, device_of, kernels
 from spacedsl_runtime.train.optimise import optimiser_of
@@ -74,8 +73,8 @@ class Measured:
 def plan_of(space: str, resolution: int, target: str | None = None) -> Plan:
     """A supernet's plan whose images have one size."""
     device = api.load_target(target) if target else None
-    text = json_text(supernet_plan(api.load_space(space), device))
-    return replace(read_plan(json.loads(text), "supernet"), resolutions=(resolution,))
+    one = api.load_space(space).model_copy(update={"resolutions": (resolution,)})
+    return supernet_plan(one, device)
 
 
 def batch_of(size: int, resolution: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -33,7 +33,6 @@ from torch.optim import SGD
 
 from spacedsl import api
 from spacedsl.compiler.supernet import supernet_plan
-from spacedsl.compiler.supernet_schema import json_text
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.quant import fused
@@ -84,7 +83,7 @@ def run(task: Task, asked: argparse.Namespace) -> dict[str, Any]:
     folder = task.folder(asked)
     quantised = task.way not in (BEGIN, "fp32")
     target = api.load_target(asked.target) if quantised else None
-    plan = json.loads(json_text(supernet_plan(api.load_space(task.space), target)))
+    plan = supernet_plan(api.load_space(task.space), target)
     data = open_data(asked.data)
     normalise = Normalise((0.5,) * data.channels, (0.5,) * data.channels)
     if task.way == BEGIN:

@@ -22,12 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from spacedsl import api
-from spacedsl.compiler.supernet import supernet_plan
-from spacedsl.compiler.supernet_schema import json_text
+from spacedsl.passes.program import Layer
 from spacedsl_runtime.elastic import modules
 from spacedsl_runtime.elastic.supernet import load_supernet
-from spacedsl_runtime.plan import read_plan
-from spacedsl_runtime.program import Layer
 
 Step = Callable[[], Tensor]
 
@@ -81,10 +78,7 @@ def kept_bytes(model: nn.Module, run: Step, labels: Tensor) -> int:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All ratios for the largest and one random subnet."""
     torch.set_num_threads(options.threads)
-    plan = read_plan(
-        json.loads(json_text(supernet_plan(api.load_space(options.space)))), "supernet"
-    )
-    supernet = load_supernet(plan).train()
+    supernet = load_supernet(api.load_space(options.space)).train()
     size = options.resolution
     images = torch.randn(options.batch, 3, size, size).contiguous(memory_format=torch.channels_last)
     labels = torch.randint(0, supernet.classes, (options.batch,))

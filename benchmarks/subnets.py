@@ -30,9 +30,7 @@ import torch
 from torch import Tensor
 
 from spacedsl import api
-from spacedsl.cli.search import _data, _key
-from spacedsl.compiler.supernet import supernet_plan
-from spacedsl.compiler.supernet_schema import json_text
+from spacedsl.compiler.subnets import describe
 from spacedsl.ir.for_data import for_data
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
@@ -48,8 +46,6 @@ from spacedsl_runtime.data.split import Data
 from spacedsl_runtime.data.views import plain_view, to_array
 from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
-from spacedsl_runtime.plan import read_plan
-from spacedsl_runtime.subnet import read_subnet
 from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.recipe import held_out, training_part
 from spacedsl_runtime.train.run import CHECKPOINT
@@ -102,9 +98,9 @@ class Trained:
 
     def top1(self, subnet: Subnet, part: str) -> float:
         """The accuracy on a part, a share; computed once."""
-        key = f"{part} {_key(subnet)}"
+        key = f"{part} {describe(subnet)}"
         if key not in self.known:
-            network = self.supernet.extract(read_subnet(_data(subnet), self.supernet.plan))
+            network = self.supernet.extract(subnet)
             recalibrate(network, [self.part("calibrate", subnet.resolution)[0]])
             images, labels = self.part(part, subnet.resolution)
             right = 0
@@ -132,8 +128,7 @@ def supernet_of(run: Path, page: str, images: int) -> Trained:
     """The supernet of a run that `spacedsl train` made of a page."""
     data = open_data("fashion-mnist")
     space = for_data(api.load_space(page), data.channels, data.classes)
-    plan = read_plan(json.loads(json_text(supernet_plan(space))), "supernet")
-    supernet = load_supernet(plan, data.channels, data.classes).eval()
+    supernet = load_supernet(space, data.channels, data.classes).eval()
     header = load_weights(run / CHECKPOINT, supernet)
     normalise = Normalise(tuple(header["mean"]), tuple(header["std"]))
     file = run / f"values-{images}.jsonl"
@@ -188,7 +183,7 @@ def compared(one: Trained, question: Question, search: Search) -> dict[str, obje
     def value(subnets: Sequence[Subnet]) -> list[float]:
         found = [one.top1(s, "value") for s in subnets]
         for subnet, top1 in zip(subnets, found, strict=True):
-            seen.setdefault(_key(subnet), (top1, ms(subnet)))
+            seen.setdefault(describe(subnet), (top1, ms(subnet)))
         return found
 
     began = time.process_time()

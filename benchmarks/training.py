@@ -25,7 +25,6 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
@@ -40,8 +39,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.runtime import copied_slices, kept_bytes
 from spacedsl import api
+from spacedsl.compiler.int8 import Fixed
+from spacedsl.compiler.supernet import SupernetPlan as Plan
 from spacedsl.compiler.supernet import bkd_plans, supernet_plan
-from spacedsl.compiler.supernet_schema import json_text
 from spacedsl_runtime.data.decode import DECODERS
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.data.split import Data, Unreadables
@@ -51,7 +51,6 @@ from spacedsl_runtime.distill.loop import BkdJob, distill
 from spacedsl_runtime.distill.teacher import Boundary, Teacher
 from spacedsl_runtime.elastic.functional import to_channels_last
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
-from spacedsl_runtime.plan import Fixed, Plan, read_plan
 from spacedsl_runtime.quant import fake, lsq, modules
 from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.train.batches import Normalise, batches
@@ -265,9 +264,8 @@ def distilling(rounds: int, resolution: int, batch: int) -> dict[str, Any]:
         network,
         lambda x: network.features(x.repeat(1, 3, 1, 1)),
     )
-    plans = [json.loads(json_text(p)) for p in bkd_plans(api.load_space("onnxw"))]
-    plan = read_plan(next(p for p in plans if p["name"] == STAGE), "bkd")
-    plan = replace(plan, resolutions=(resolution,))
+    space = api.load_space("onnxw").model_copy(update={"resolutions": (resolution,)})
+    plan = next(plan for plan in bkd_plans(space) if plan.name == STAGE)
     recipe = Recipe(steps=4, batch=batch, lr=0.001, warmup=0, weight_decay=1e-4)
     seconds: dict[str, list[float]] = {"computed": [], "kept": []}
     with TemporaryDirectory() as folder:
@@ -312,9 +310,8 @@ def main() -> None:
         print(json.dumps({**vars(args), "space": STAGE, **found}, indent=1))
         return
     target = api.load_target("vnni") if args.qat else None
-    text = json_text(supernet_plan(api.load_space(args.space), target))
-    plan = read_plan(json.loads(text), "supernet")
-    plan = replace(plan, resolutions=(args.resolution,))
+    space = api.load_space(args.space).model_copy(update={"resolutions": (args.resolution,)})
+    plan = supernet_plan(space, target)
     recipe = Recipe(
         steps=1000, batch=args.batch, lr=0.001, warmup=0, weight_decay=1e-5, quantiser_lr=1e-3
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from spacedsl.diagnostics import SpaceError, fault
 
@@ -21,6 +24,36 @@ def read_bounded(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise fault("too-large", f"{path} is larger than {limit:,} bytes")
     return data
+
+
+MAX_JSON = 64 << 20
+
+
+def read_json(path: Path, mistake: Callable[[str], Exception]) -> dict[str, Any]:
+    """The JSON object in a file; `mistake` makes the error from its message."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_JSON + 1)
+        if len(text) > MAX_JSON:
+            raise mistake(f"{path} is larger than {MAX_JSON >> 20} MB")
+        data = json.loads(text.decode())
+    except OSError as error:
+        raise mistake(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise mistake(f"{path} is no JSON, or cut short: {error}") from None
+    if not isinstance(data, dict):
+        raise mistake(f"{path} holds no JSON object")
+    return data
+
+
+def check_stamp(
+    data: Mapping[str, Any], format: str, version: int, mistake: Callable[[str], Exception]
+) -> None:
+    """Refuse a JSON object of another format or version, naming both."""
+    found = (data.get("format"), data.get("version"))
+    if found != (format, version):
+        have = f"format {found[0]!r}, version {found[1]!r}"
+        raise mistake(f"this version reads format {format!r}, version {version}; it is {have}")
 
 
 def check_writable(path: Path) -> None:

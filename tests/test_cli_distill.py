@@ -19,6 +19,7 @@ import pytest
 import torch
 
 from spacedsl.checksum import sealed
+from spacedsl.compiler.supernet import bkd_plans, supernet_plan
 from spacedsl.ir.space import Space
 from spacedsl.tables.distilled import substage_rows
 from spacedsl.tables.files import load_quality, load_table
@@ -32,9 +33,7 @@ from spacedsl_runtime.distill.loop import BkdJob
 from spacedsl_runtime.distill.results import save_failure
 from spacedsl_runtime.distill.table import Row
 from spacedsl_runtime.distill.teacher import open_teacher
-from spacedsl_runtime.plan import read_plan
 from spacedsl_runtime.train.recipe import Recipe
-from tests.runtime.support import plan_json
 from tests.runtime.test_data import write_fashion, write_folders
 from tests.runtime.test_teachers import some_digits
 from tests.runtime.training import digits, job, no_file_above
@@ -79,7 +78,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("teacher") / "run"
     big = item_of(PAGE, "big")
     assert isinstance(big, Space)
-    train(job(folder, plan_json=plan_json(big), steps=40, batch=32, lr=0.4))
+    train(job(folder, plan=supernet_plan(big), steps=40, batch=32, lr=0.4))
     return folder
 
 
@@ -114,7 +113,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_a_stage_learns_to_imitate_its_teacher(teacher: Path) -> None:
     master = open_teacher(f"checkpoint:{teacher}", some_digits)
-    plan = read_plan(next(iter(_plans())), "bkd")
+    plan = next(bkd_plans(hyper()))
     recipe = Recipe(steps=60, batch=32, lr=0.01, warmup=0, weight_decay=1e-4)
     task = BkdJob(plan, (0, 1), (12,), 4, recipe)
     losses: list[float] = []
@@ -129,15 +128,8 @@ def test_a_stage_learns_to_imitate_its_teacher(teacher: Path) -> None:
     assert len({r.subnet for r in rows}) == len(rows) == 8
     assert all(0 < r.loss < 2 for r in rows)
     for row in rows:
-        widths = {b.width for b in row.subnet.stages[0]}
+        widths = {b.width for b in row.subnet.stages[0].blocks}
         assert widths <= ({8, 16}, {16, 24})[row.window]
-
-
-def _plans() -> list[dict[str, Any]]:
-    from spacedsl.compiler.supernet import bkd_plans
-    from spacedsl.compiler.supernet_schema import json_text
-
-    return [json.loads(json_text(plan)) for plan in bkd_plans(hyper())]
 
 
 def test_the_table_is_fitted_to_the_rows(whole: Path) -> None:
@@ -205,7 +197,7 @@ def test_kept_maps_of_the_teacher_change_nothing(teacher: Path, tmp_path: Path) 
         return master.features(x)
 
     counted = replace(master, features=features)
-    plan = read_plan(_plans()[0], "bkd")
+    plan = next(bkd_plans(hyper()))
     recipe = Recipe(steps=6, batch=16, lr=0.01, warmup=0, weight_decay=1e-4)
     task = BkdJob(plan, (0, 1), (8, 12), 2, recipe)
 
@@ -351,7 +343,7 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     big = item_of(page, "big")
     assert isinstance(big, Space)
     data = open_data(f"imagefolder:{folder / 'photos'}")
-    train(job(folder / "run", data, plan_json=plan_json(big), steps=2, batch=8))
+    train(job(folder / "run", data, plan=supernet_plan(big), steps=2, batch=8))
     return folder
 
 

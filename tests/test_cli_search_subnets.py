@@ -25,7 +25,7 @@ from spacedsl_runtime.train.recipe import qat_recipe_for
 from spacedsl_runtime.train.run import ABOUT, checksum_of
 from tests.made_up_target import write_target
 from tests.runtime.test_data import write_fashion
-from tests.runtime.training import PAGE, Stopped, job, mini_json
+from tests.runtime.training import PAGE, Stopped, job, mini_plan
 from tests.runtime.training import run as train
 from tests.support import item_of
 from tests.test_cli import run, run_json
@@ -39,7 +39,7 @@ def quantise(folder: Path, stop: int = 0) -> None:
     made = job(
         folder / QAT_FOLDER,
         open_data("digits"),
-        plan_json=mini_json(PAGE, "cpu"),
+        plan=mini_plan(PAGE, "cpu"),
         recipe=recipe,
         evaluate_every=8,
         fp32=folder,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from spacedsl.api import load_target
 from spacedsl.compiler.integer_model import save_model
 from spacedsl.compiler.plans import Int8Plan, NetworkPlan, load_plan
 from spacedsl.compiler.retarget import restamped
-from spacedsl.compiler.supernet_schema import load_supernet_plan
+from spacedsl.compiler.supernet_file import load_plan as load_supernet_plan
 from spacedsl.compiler.tflite_int8 import emit_int8
 from spacedsl.hosts.measure import Timing, estimate, interleave
 from spacedsl.runtimes.machine import SATURATES, UNKNOWN, machine_from
@@ -48,7 +49,7 @@ def test_compile_stamps_the_targets_8_bit_tensors_into_a_supernets_plan(tmp_path
     assert stamped.rules is not None
     assert (stamped.rules.target, stamped.rules.runtime) == ("vnni", "onnxruntime")
     assert dict(stamped.rules.acts).items() <= dict(ONNXRUNTIME.rules.acts).items()
-    assert plain == stamped.model_copy(update={"rules": None})
+    assert plain == replace(stamped, rules=None)
 
 
 def test_compile_stamps_them_into_the_plans_of_a_hyperspace(tmp_path: Path) -> None:

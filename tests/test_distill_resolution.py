@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d, max_pool2d
 
+from spacedsl.compiler.supernet import bkd_plans
 from spacedsl.diagnostics import SpaceError
 from spacedsl.search.candidate import Genome
 from spacedsl.search.subnets import random_member
@@ -26,13 +27,12 @@ from spacedsl_runtime.distill.features import averaged, teacher_maps
 from spacedsl_runtime.distill.loop import BkdJob, TeacherResolution
 from spacedsl_runtime.distill.table import Row
 from spacedsl_runtime.distill.teacher import open_teacher
-from spacedsl_runtime.plan import read_plan
 from spacedsl_runtime.train.batches import resized
 from spacedsl_runtime.train.recipe import Recipe
 from tests.runtime.test_teachers import some_digits
 from tests.runtime.training import digits
 from tests.test_cli import run_json
-from tests.test_cli_distill import _plans, hyper, teacher, whole, words
+from tests.test_cli_distill import hyper, teacher, whole, words
 
 __all__ = ["teacher", "whole"]
 
@@ -66,7 +66,7 @@ def test_a_mean_over_areas_moves_nothing() -> None:
 def distilled(teacher: Path, way: TeacherResolution) -> dict[int, float]:
     """Mean loss by resolution, of the second stage."""
     master = open_teacher(f"checkpoint:{teacher}", some_digits)
-    plan = read_plan(_plans()[2], "bkd")
+    plan = list(bkd_plans(hyper()))[2]
     recipe = Recipe(steps=150, batch=32, lr=0.01, warmup=0, weight_decay=1e-4)
     task = BkdJob(plan, (1, 2), (8, 12), 8, recipe, teacher_resolution=way)
     unreadables = Unreadables(0, pytest.fail)

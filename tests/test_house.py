@@ -24,6 +24,9 @@ STDLIB = sys.stdlib_module_names
 BASE = {"text", "vocabulary", "diagnostics", "files", "figures", "version", "checksum", "sealed"}
 """What any part of spacedsl above them may import."""
 
+MEANING = {*BASE, "compiler", "ir", "passes"}
+"""What layers, members and plans are: the runtime is built from it."""
+
 ALLOWED = {
     "text": set(),
     "vocabulary": set(),
@@ -53,41 +56,34 @@ ALLOWED = {
     "lsp": {*BASE, "api", "lang", "syntax", "ir", "passes", "runtimes"},
     "runtime/errors": set(),
     "runtime/files": {"runtime/errors"},
-    "runtime/reader": {"runtime/errors"},
-    "runtime/plan": {"checksum", "runtime/errors", "runtime/reader"},
-    "runtime/settings": {"runtime/plan"},
-    "runtime/subnet": {
-        "checksum", "runtime/errors", "runtime/reader", "runtime/plan", "runtime/settings",
-    },
-    "runtime/program": {"runtime/errors", "runtime/plan", "runtime/subnet"},
+    "runtime/plan": {*MEANING, "api", "runtime/errors"},
     "runtime/board": set(),
     "runtime/data": {"runtime/errors"},
-    "runtime/elastic": {"runtime/errors", "runtime/plan", "runtime/program", "runtime/subnet"},
+    "runtime/elastic": {*MEANING, "runtime/errors", "runtime/plan"},
     "runtime/quant": {
-        "checksum", "runtime/errors", "runtime/files", "runtime/reader", "runtime/plan",
-        "runtime/program",
-        "runtime/subnet", "runtime/elastic",
+        *MEANING, "runtime/errors", "runtime/files", "runtime/plan",
+        "runtime/elastic",
     },
     "runtime/checkpoint": {
-        "checksum", "runtime/errors", "runtime/files", "runtime/plan", "runtime/elastic",
+        *MEANING, "checksum", "runtime/errors", "runtime/files", "runtime/plan", "runtime/elastic",
         "runtime/quant",
     },
     "runtime/train": {
-        "checksum", "runtime/errors", "runtime/files", "runtime/reader", "runtime/plan",
-        "runtime/subnet", "runtime/board", "runtime/data", "runtime/elastic", "runtime/quant",
+        *MEANING, "checksum", "runtime/errors", "runtime/files", "runtime/plan",
+        "runtime/board", "runtime/data", "runtime/elastic", "runtime/quant",
         "runtime/checkpoint",
     },
     "runtime/distill": {
-        "checksum", "runtime/errors", "runtime/files", "runtime/reader", "runtime/plan",
-        "runtime/subnet", "runtime/board", "runtime/data", "runtime/elastic", "runtime/quant",
+        *MEANING, "checksum", "runtime/errors", "runtime/files", "runtime/plan",
+        "runtime/board", "runtime/data", "runtime/elastic", "runtime/quant",
         "runtime/checkpoint", "runtime/train",
     },
     "runtime/measure": {
-        "runtime/plan", "runtime/subnet", "runtime/data", "runtime/elastic", "runtime/quant",
+        *MEANING, "runtime/plan", "runtime/data", "runtime/elastic", "runtime/quant",
         "runtime/train", "runtime/distill",
     },
     "runtime/__init__": {
-        "runtime/plan", "runtime/subnet", "runtime/elastic", "runtime/quant",
+        "runtime/plan", "runtime/elastic", "runtime/quant",
         "runtime/checkpoint", "runtime/distill",
     },
     "cli": {
@@ -123,7 +119,7 @@ THIRD_PARTY = {
     "runtime/board": {"torch", "mlflow", "wandb"},
     "runtime/data": {"numpy", "PIL", "simplejpeg", "sklearn"},
     "runtime/elastic": {"torch", "jaxtyping"},
-    "runtime/quant": {"torch", "jaxtyping", "numpy"},
+    "runtime/quant": {"torch", "jaxtyping", "numpy", "pydantic"},
     "runtime/checkpoint": {"torch", "safetensors"},
     "runtime/train": {"torch", "jaxtyping", "numpy"},
     "runtime/distill": {"torch", "jaxtyping", "safetensors", "timm"},

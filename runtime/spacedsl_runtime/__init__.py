@@ -1,4 +1,5 @@
-"""What plans run on: elastic supernets, LSQ+, block-wise distillation. Never imports spacedsl.
+"""What plans run on: elastic supernets, LSQ+, block-wise distillation. What layers, members and
+samples are is said in the torch-free packages of `spacedsl`; nothing there imports this one.
 
 Names below are imported when first used, so that the torch-free ones start without torch."""
 
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
     from spacedsl_runtime.elastic.calibrate import recalibrate as recalibrate
     from spacedsl_runtime.elastic.supernet import load_supernet as load_supernet
     from spacedsl_runtime.plan import read_plan as read_plan
+    from spacedsl_runtime.plan import read_subnet as read_subnet
     from spacedsl_runtime.quant.deployment import deploy as deploy
     from spacedsl_runtime.quant.qat import QatSupernet as QatSupernet
-    from spacedsl_runtime.subnet import read_subnet as read_subnet
 
 _HOMES = {
     "QatSupernet": "quant.qat",
@@ -25,7 +26,7 @@ _HOMES = {
     "load_checkpoint": "checkpoint",
     "load_supernet": "elastic.supernet",
     "read_plan": "plan",
-    "read_subnet": "subnet",
+    "read_subnet": "plan",
     "recalibrate": "elastic.calibrate",
     "save_checkpoint": "checkpoint",
 }

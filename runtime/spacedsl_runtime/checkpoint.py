@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from spacedsl.checksum import KEY, checksum, damaged
+from spacedsl.compiler.supernet import PlanRules
 from spacedsl_runtime.elastic.supernet import ElasticStages
 from spacedsl_runtime.errors import CheckpointError, shown
 from spacedsl_runtime.files import write_atomic
-from spacedsl_runtime.plan import Rules
 from spacedsl_runtime.quant.qat import QatSupernet
 
 FORMAT = "spacedsl-checkpoint"
@@ -131,11 +130,9 @@ def identity_of(model: Model) -> dict[str, Any]:
     return found | ({"rules": said(model.rules)} if isinstance(model, QatSupernet) else {})
 
 
-def said(rules: Rules) -> dict[str, Any]:
+def said(rules: PlanRules) -> dict[str, Any]:
     """A target's rules as plain JSON."""
-    found = asdict(rules) | {"acts": dict(rules.acts)}
-    plain: dict[str, Any] = json.loads(json.dumps(found))
-    return plain
+    return rules.model_dump(mode="json") | {"acts": dict(rules.acts)}
 
 
 def check_identity(path: Path | str, header: Mapping[str, Any], model: Model) -> None:

@@ -50,14 +50,14 @@ def compile_page(
 def model_plans(model: Subnet, target: Target | None) -> dict[str, str]:
     """File name -> text of every plan of a model."""
     from spacedsl.compiler.plans import int8_plan, network_plan, plan_text
-    from spacedsl.compiler.supernet import subnet_data
-    from spacedsl.compiler.supernet_schema import json_text
+    from spacedsl.compiler.subnets import subnet_json
+    from spacedsl.compiler.supernet_file import json_text
     from spacedsl.runtimes.table import rules_of
 
     network = network_plan(model)
     plans = {f"{model.name}.network.json": plan_text(network)}
     if all(len(stage.choices) == 1 for stage in model.of.stages):
-        plans[f"{model.name}.subnet.json"] = json_text(subnet_data(model))
+        plans[f"{model.name}.subnet.json"] = json_text(subnet_json(model))
     if target is not None:
         plan = int8_plan(network, rules_of(target), target)
         plans[f"{model.name}.int8.json"] = plan_text(plan)
@@ -67,8 +67,10 @@ def model_plans(model: Subnet, target: Target | None) -> dict[str, str]:
 def space_plans(space: Space, target: Target | None = None) -> dict[str, str]:
     """File name -> text: the supernet's plan, or the BKD plans of a hyperspace."""
     from spacedsl.compiler.supernet import bkd_plans, supernet_plan
-    from spacedsl.compiler.supernet_schema import json_text
+    from spacedsl.compiler.supernet_file import json_text, plan_json
 
     if space.kind == "space":
-        return {f"{space.name}.supernet.json": json_text(supernet_plan(space, target))}
-    return {f"{p.name.replace(' ', '.')}.bkd.json": json_text(p) for p in bkd_plans(space, target)}
+        found = {f"{space.name}.supernet": supernet_plan(space, target)}
+    else:
+        found = {f"{p.name.replace(' ', '.')}.bkd": p for p in bkd_plans(space, target)}
+    return {f"{name}.json": json_text(plan_json(plan)) for name, plan in found.items()}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +11,11 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
 
 if TYPE_CHECKING:
+    from spacedsl.compiler.supernet import SupernetPlan
     from spacedsl_runtime.distill.jobs import Opened
     from spacedsl_runtime.distill.loop import BkdJob, TeacherResolution
     from spacedsl_runtime.distill.loss import Definition
     from spacedsl_runtime.distill.teacher import Part
-    from spacedsl_runtime.plan import Plan
     from spacedsl_runtime.train.recipe import Precision
 
 EPOCHS, LSQ_EPOCHS, BATCH, SAMPLES = 5, 1, 64, 100
@@ -106,7 +105,7 @@ def _tensors(jobs: Sequence[Job]) -> dict[str, Any] | None:
         if one is None:
             return None
         acts = found["acts"] | dict(one.acts)
-        found = {**asdict(one), "acts": acts}
+        found = {**one.model_dump(mode="json"), "acts": acts}
     return {key: found[key] for key in sorted(found.keys() - {"target", "runtime"})}
 
 
@@ -147,19 +146,18 @@ def _jobs(
             cache,
             asked.workers,
         )
-        yield Job(number, choice, f"stage{number} {choice} {plan.stages[0].block}", task)
+        block = plan.stages[0].choices[0].block.name
+        yield Job(number, choice, f"stage{number} {choice} {block}", task)
 
 
-def _plans(space: Space, target: Target | None) -> Iterator[tuple[int, int, Plan]]:
+def _plans(space: Space, target: Target | None) -> Iterator[tuple[int, int, SupernetPlan]]:
     """Number of the elastic stage, of the block type, and the plan of both."""
     from spacedsl.compiler.supernet import bkd_plans
-    from spacedsl.compiler.supernet_schema import json_text
-    from spacedsl_runtime.plan import read_plan
 
     plans = bkd_plans(space, target)
     for number, position in enumerate(space.elastic, 1):
         for choice, _ in enumerate(space.stages[position].choices):
-            yield number, choice, read_plan(json.loads(json_text(next(plans))), "bkd")
+            yield number, choice, next(plans)
 
 
 def _parts(space: Space) -> list[Part]:

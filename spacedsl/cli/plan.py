@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -133,9 +132,7 @@ def _training(
 ) -> Iterator[Step]:
     from spacedsl.compiler.integer_model import preprocess_for
     from spacedsl.compiler.supernet import supernet_plan
-    from spacedsl.compiler.supernet_schema import json_text
     from spacedsl_runtime.measure.supernets import time_supernet
-    from spacedsl_runtime.plan import read_plan
     from spacedsl_runtime.train.batches import Normalise
     from spacedsl_runtime.train.device import device_of
     from spacedsl_runtime.train.recipe import qat_recipe_for, recipe_for
@@ -148,7 +145,7 @@ def _training(
     spaces = _spaces(space)
     with counting_bar("timing supernets", len(spaces), quiet=quiet) as done:
         for i, one in enumerate(spaces):
-            plan = read_plan(json.loads(json_text(supernet_plan(one, target))), "supernet")
+            plan = supernet_plan(one, target)
             normalise = Normalise(usual.mean, usual.std)
             timed.append(time_supernet(plan, data, recipe, normalise, warned, here))
             done(i + 1)

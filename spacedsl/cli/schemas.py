@@ -10,7 +10,8 @@ from spacedsl.bridges.model_json import ModelFile
 from spacedsl.checksum import KEY
 from spacedsl.cli.facts import ShownModel, ShownSpace
 from spacedsl.compiler.plans import Int8Plan, NetworkPlan
-from spacedsl.compiler.supernet_schema import SubnetData, SupernetPlan
+from spacedsl.compiler.subnets import SubnetData
+from spacedsl.compiler.supernet_file import PlanFile
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
@@ -25,7 +26,7 @@ TYPES: dict[str, type[BaseModel]] = {
     "model": ModelFile,
     "network-plan": NetworkPlan,
     "int8-plan": Int8Plan,
-    "supernet-plan": SupernetPlan,
+    "supernet-plan": PlanFile,
     "subnet": SubnetData,
     "table": TableFile,
 }

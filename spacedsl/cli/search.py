@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -10,7 +9,7 @@ from dataclasses import asdict
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -188,15 +187,13 @@ def _chooser(
     import torch
 
     from spacedsl.compiler.supernet import supernet_plan
-    from spacedsl.compiler.supernet_schema import json_text
     from spacedsl_runtime.data.split import Unreadables, unreadable_limit
-    from spacedsl_runtime.plan import read_plan
     from spacedsl_runtime.train.choose import IMAGES, open_chooser
     from spacedsl_runtime.train.device import device_of
 
     if threads is not None:
         torch.set_num_threads(threads)
-    plan = read_plan(json.loads(json_text(supernet_plan(space, target))), "supernet")
+    plan = supernet_plan(space, target)
     unreadable = Unreadables(unreadable_limit(images or IMAGES), warned)
     here = device_of(where.value)
     return open_chooser(run, plan, data, images, unreadable, here, kept_bytes)
@@ -301,7 +298,7 @@ def _searched(
 def _value(subnet: Subnet, chooser: Chooser, log: TaskLog) -> float:
     key = _key(subnet)
     if key not in log.held:
-        log.held[key] = chooser.value(_data(subnet))
+        log.held[key] = chooser.value(subnet)
         log.append(key, log.held[key])
     value = log.held[key]
     if type(value) is not float or not 0 <= value <= 1:
@@ -318,13 +315,6 @@ def _key(subnet: Subnet) -> str:
         for stage in subnet.stages
     )
     return ";".join((str(subnet.resolution), *stages))
-
-
-def _data(subnet: Subnet) -> dict[str, Any]:
-    """A subnet as the runtime reads it."""
-    from spacedsl.compiler.supernet import subnet_data
-
-    return subnet_data(subnet).model_dump(mode="json")
 
 
 def _deployed(
@@ -346,10 +336,10 @@ def _deployed(
     for best in found:
         name = f"{space.name}-{best.limit_ms:g}ms".replace(".", "-")
         subnet = best.subnet.model_copy(update={"name": name})
-        score = chooser.score(_data(subnet))
+        score = chooser.score(subnet)
         plan = int8_plan(network_plan(subnet), rules_of(target), target)
         weights, file = out / f"{name}.npz", out / f"{name}.{suffix}"
-        chooser.deploy(_data(subnet), plan.model_dump(mode="json"), weights)
+        chooser.deploy(subnet, plan, weights)
         model = trained_model(subnet, weights, suffix, target).model
         write_atomic(file, FILES[suffix].integers(model))
         graph = accuracy(

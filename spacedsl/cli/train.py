@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from enum import StrEnum
@@ -23,6 +22,7 @@ from spacedsl.files import check_folder
 from spacedsl.ir.space import Space
 
 if TYPE_CHECKING:
+    from spacedsl.compiler.supernet import SupernetPlan
     from spacedsl_runtime.train.evaluate import Score
 
 EVALUATIONS = 10
@@ -184,7 +184,7 @@ def train(
         tell(opened, quiet=format is Format.json, holdout=recipe.holdout)
         usual = preprocess_for(opened.channels)
         job = Job(
-            plan_json=plan,
+            plan=plan,
             data=opened,
             recipe=recipe,
             normalise=Normalise(usual.mean, usual.std),
@@ -232,14 +232,10 @@ def _space(spec: str) -> Space:
     return space
 
 
-def _plan(space: Space, target: str | None) -> dict[str, Any]:
-    """The supernet's plan as the runtime reads it."""
+def _plan(space: Space, target: str | None) -> SupernetPlan:
     from spacedsl.compiler.supernet import supernet_plan
-    from spacedsl.compiler.supernet_schema import json_text
 
-    device = api.load_target(target) if target else None
-    plan: dict[str, Any] = json.loads(json_text(supernet_plan(space, device)))
-    return plan
+    return supernet_plan(space, api.load_target(target) if target else None)
 
 
 def _lost(scores: tuple[Score, ...], fp32: Path) -> dict[str, dict[str, float]]:

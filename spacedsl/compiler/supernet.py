@@ -1,128 +1,217 @@
-"""Space -> supernet plan, hyperspace -> BKD plans, subnet -> its JSON. Pure and torch-free."""
+"""Supernets: a space, or an elastic stage of a hyperspace with one block type, as what is trained.
+
+A plan is the space itself and what training must know besides. Layers, sizes, members and samples
+are those of the IR; nothing of them is said again. Pure and torch-free."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import prod
+from typing import Literal
 
-from spacedsl.compiler.int8 import GATE, GATE_OFFSET, SHIFT, SIGMOID
+from spacedsl.compiler.int8 import GATE, GATE_OFFSET, SHIFT, SIGMOID, Fixed
 from spacedsl.compiler.plans import need_head
-from spacedsl.compiler.supernet_bodies import (
-    Image,
-    depends_on_channels,
-    first_rows,
-    plan_body,
-    rest_rows,
-)
-from spacedsl.compiler.supernet_schema import (
-    PlanOp,
-    PlanOptional,
-    PlanParam,
-    PlanRules,
-    PlanShortcut,
-    PlanStage,
-    SubnetBlockData,
-    SubnetData,
-    SubnetStageData,
-    SupernetPlan,
-)
+from spacedsl.compiler.supernet_sizes import Body, Image, bodies
 from spacedsl.diagnostics import fault
-from spacedsl.ir.block import Linear, walk
-from spacedsl.ir.identity import block_identity, space_identity
-from spacedsl.ir.sampling import smallest
+from spacedsl.ir.block import Linear, Op, walk
+from spacedsl.ir.expr import Frozen, names_in
+from spacedsl.ir.for_data import for_data
+from spacedsl.ir.identity import space_identity
+from spacedsl.ir.inline import inlined
+from spacedsl.ir.sampling import largest, random_member, smallest
 from spacedsl.ir.space import BlockChoice, Space, Stage
-from spacedsl.ir.subnet import Subnet, SubnetBlock
+from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.lang.write import write
-from spacedsl.passes.bind import BindError
+from spacedsl.passes.program import Program, program_of
+from spacedsl.runtimes.rules import Rewrite
 from spacedsl.runtimes.table import rules_of
+
+
+class PlanRules(Frozen):
+    """What a target keeps in 8 bits, for QAT: the `runtime`'s rewrite of every activation that the
+    plan has, and the quantisers that no data decides: `gate` of hard-sigmoid, to which a
+    convolution's bias adds `bias_offset` and an op of its own `op_offset`; `table` of sigmoid."""
+
+    target: str
+    runtime: str
+    acts: tuple[tuple[str, Rewrite], ...]
+    gate: Fixed = GATE
+    bias_offset: float = GATE_OFFSET
+    op_offset: float = SHIFT
+    table: Fixed = SIGMOID
+
+
+Kind = Literal["supernet", "bkd"]
+
+
+@dataclass(frozen=True)
+class SupernetPlan:
+    """A weight-sharing supernet (`kind` "supernet"; `space` has all stages) or one elastic stage of
+    a hyperspace with one block type ("bkd"; `name` is then hyperspace, stage and block, and `space`
+    has that one stage). `page` is text that needs no other page, `hash` its hash. `channels` are
+    the image's, `cins` the widths that the first stage may read. `input_stride`: image pixels per
+    pixel of the input, which for a BKD stage is a feature map. `rules`: the 8-bit tensors of the
+    target it was compiled for, if any."""
+
+    kind: Kind
+    name: str
+    hash: str
+    page: str = field(repr=False)
+    space: Space = field(repr=False)
+    channels: int
+    cins: tuple[int, ...]
+    input_stride: int = 1
+    rules: PlanRules | None = field(default=None, repr=False)
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """Of the image, in pixels, ascending."""
+        return self.space.resolutions
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Each with one block type."""
+        return self.space.stages
+
+    @property
+    def classes(self) -> int | None:
+        """The classifier's, None without one."""
+        ops = walk(self.stages[-1].choices[0].block.ops)
+        return next((op.classes for op in ops if isinstance(op, Linear)), None)
+
+    @property
+    def any_channels(self) -> bool:
+        """Does no size depend on the number of the image's channels?"""
+        return self.cins != (self.channels,) or not _reads_channels(self.stages)
+
+    def for_data(self, channels: int, classes: int | None) -> SupernetPlan:
+        """The plan of the same supernet for images of so many channels and classes."""
+        if self.kind == "bkd":
+            return self
+        space = for_data(self.space, channels, classes or self.classes or 1)
+        return replace(self, space=space, channels=channels, cins=(channels,))
+
+    def reading(self, cin: int) -> Space:
+        """The space of the subnets whose input has `cin` channels."""
+        return self._by_width.get(cin) or self.space.model_copy(update={"channels": cin})
+
+    @cached_property
+    def _by_width(self) -> dict[int, Space]:
+        return {cin: self.space.model_copy(update={"channels": cin}) for cin in self.cins}
+
+    def largest(self, resolution: int | None = None) -> Subnet:
+        """The subnet with everything at its greatest, the resolution too unless it is given."""
+        return largest(self.reading(self.cins[-1]), resolution)
+
+    def smallest(self, resolution: int | None = None) -> Subnet:
+        """The counterpart of `largest`."""
+        return smallest(self.reading(self.cins[0]), resolution)
+
+    def sample(self, rng: random.Random, resolution: int | None = None) -> Subnet:
+        """A random subnet: of uniform resolution, unless it is given, and input width; then as
+        `random_member`."""
+        chosen = resolution or rng.choice(self.resolutions)
+        cin = rng.choice(self.cins) if self.kind == "bkd" else self.cins[0]
+        return random_member(self.reading(cin), rng, chosen)
+
+    def program(self, subnet: Subnet) -> Program:
+        """The layers of a subnet. Raises `BindError`."""
+        cin = subnet.of.channels if self.kind == "bkd" else self.channels
+        return program_of(subnet.model_copy(update={"of": self.reading(cin)}), self.input_stride)
+
+    @cached_property
+    def bodies(self) -> tuple[tuple[Body, Body | None], ...]:
+        """Of every stage, the first block and the others. Raises `BindError`."""
+        cins = self.cins if self.kind == "bkd" else (Image(self.channels),)
+        found: list[tuple[Body, Body | None]] = []
+        for stage in self.stages:
+            found.append(bodies(stage, cins))
+            cins = stage.widths or cins
+        return tuple(found)
 
 
 def supernet_plan(space: Space, target: Target | None = None) -> SupernetPlan:
     """The plan of a space's weight-sharing supernet, for QAT with the 8-bit tensors of `target`.
     Raises `SpaceError` for a hyperspace, for a space without a head and for an activation that the
-    target lacks in 8 bits,
-    `BindError` where a body does not fit."""
+    target lacks in 8 bits."""
     for stage in space.stages:
         if len(stage.choices) > 1 or stage.window < len(stage.widths):
             message = f"{space.name}, {stage.name}: several block types or windows"
             raise fault("not-a-space", message, "a supernet has one; name a space, or find one")
     need_head(smallest(space, space.resolutions[-1]).model_copy(update={"name": space.name}))
-    cins: tuple[int, ...] = (Image(space.channels),)
-    stages: list[PlanStage] = []
-    for stage in space.stages:
-        stages.append(_stage(stage, stage.choices[0], cins))
-        cins = stage.widths or cins
+    own = alone(space)
     return SupernetPlan(
         kind="supernet",
         name=space.name,
         hash=space_identity(space),
-        page=self_contained(space),
-        resolutions=space.resolutions,
-        input_stride=1,
+        page=write(own),
+        space=own,
         channels=space.channels,
-        any_channels=_any_channels(space, stages),
-        classes=_classes(space),
-        rules=None if target is None else _rules(target, stages),
-        stages=tuple(stages),
+        cins=(space.channels,),
+        rules=None if target is None else plan_rules(target, own.stages),
     )
-
-
-def _rules(target: Target, stages: Sequence[PlanStage]) -> PlanRules:
-    """The target's rules for what the plan has. Raises `SpaceError`."""
-    rules = rules_of(target)
-    bodies = [body for stage in stages for body in (stage.first, stage.rest) if body is not None]
-    acts = sorted({act for body in bodies for act in _acts(body.ops)})
-    return PlanRules(
-        target=target.name,
-        runtime=rules.runtime,
-        acts=tuple((act, rules.rewrite(act)) for act in acts),
-        gate=GATE,
-        bias_offset=GATE_OFFSET,
-        op_offset=SHIFT,
-        table=SIGMOID,
-    )
-
-
-def _acts(ops: tuple[PlanOp, ...]) -> Iterator[str]:
-    for op in ops:
-        yield from (act for f in ("act", "gate") if (act := getattr(op, f, None)) is not None)
-        if isinstance(op, PlanShortcut | PlanOptional):
-            yield from _acts(op.body)
 
 
 def bkd_plans(space: Space, target: Target | None = None) -> Iterator[SupernetPlan]:
     """One plan per elastic stage and block type, for LSQ+ with the 8-bit tensors of `target`; its
     input widths are all those of the stage before. Raises `SpaceError` for an activation that the
-    target lacks in 8 bits, `BindError` where a body does not fit."""
-    page, identity = self_contained(space), space_identity(space)
-    for position in space.elastic:
-        stage = space.stages[position]
-        before = _widths_before(space, position)
+    target lacks in 8 bits."""
+    own, identity = alone(space), space_identity(space)
+    page = write(own)
+    for position in own.elastic:
+        stage = own.stages[position]
+        cins = _widths_before(own, position)
         for choice in stage.choices:
-            made = _stage(stage, choice, before)
+            name = f"{own.name} {stage.name} {choice.block.name or 'body'}"
+            stages = (stage.model_copy(update={"choices": (choice,)}),)
+            update = {"kind": "space", "name": name, "stages": stages, "channels": cins[-1]}
             yield SupernetPlan(
                 kind="bkd",
-                name=f"{space.name} {stage.name} {choice.block.name or 'body'}",
+                name=name,
                 hash=identity,
                 page=page,
-                resolutions=space.resolutions,
-                input_stride=prod(s.stride for s in space.stages[:position]),
-                channels=space.channels,
-                any_channels=position > 0,
-                classes=None,
-                rules=None if target is None else _rules(target, (made,)),
-                stages=(made,),
+                space=own.model_copy(update=update | {"limit": None}),
+                channels=own.channels,
+                cins=cins,
+                input_stride=prod(s.stride for s in own.stages[:position]),
+                rules=None if target is None else plan_rules(target, stages),
             )
+
+
+def plan_rules(target: Target, stages: tuple[Stage, ...]) -> PlanRules:
+    """The target's rules for what the stages have. Raises `SpaceError`."""
+    rules = rules_of(target)
+    acts = tuple((act, rules.rewrite(act)) for act in activations(stages))
+    return PlanRules(target=target.name, runtime=rules.runtime, acts=acts)
+
+
+def activations(stages: tuple[Stage, ...]) -> list[str]:
+    """The activations of stages that have one block type each, in order of their names."""
+    found = set()
+    for choice in (stage.choices[0] for stage in stages):
+        named = {arg.name: arg.values[0] for arg in choice.args}
+        for op in walk(choice.block.ops):
+            said = (getattr(op, key, None) for key in ("act", "gate"))
+            found |= {str(named.get(act, act)) for act in said if act is not None}
+    return sorted(found)
 
 
 def self_contained(space: Space) -> str:
     """The space's page with every block and no `of`: text that needs no other page."""
+    return write(alone(space))
+
+
+def alone(space: Space) -> Space:
+    """The space without a word of where it and its blocks come from."""
     stages = tuple(
         stage.model_copy(update={"choices": tuple(_own(c) for c in stage.choices)})
         for stage in space.stages
     )
-    return write(space.model_copy(update={"of": None, "stages": stages}))
+    return space.model_copy(update={"of": None, "stages": stages})
 
 
 def _own(choice: BlockChoice) -> BlockChoice:
@@ -136,69 +225,18 @@ def _widths_before(space: Space, position: int) -> tuple[int, ...]:
     return (space.channels,)
 
 
-def _stage(stage: Stage, choice: BlockChoice, cins: Sequence[int]) -> PlanStage:
-    try:
-        first = plan_body(choice, first_rows(stage, choice, cins), stage.stride)
-        deep = stage.depths[-1] > 1
-        rest = plan_body(choice, rest_rows(stage, choice, cins), 1) if deep else None
-    except BindError as error:
-        raise BindError(f"stage `{stage.name}`: {error}") from None
-    return PlanStage(
-        name=stage.name,
-        block=choice.block.name,
-        block_hash=block_identity(choice),
-        elastic=stage.elastic,
-        stride=stage.stride,
-        depths=stage.depths,
-        widths=stage.widths,
-        window=stage.window,
-        shared=stage.shared,
-        params=tuple(PlanParam(name=a.name, values=_numbers(a.values)) for a in choice.numeric),
-        first=first,
-        rest=rest,
-    )
-
-
-def _numbers(values: tuple[int | float | str, ...]) -> tuple[int | float, ...]:
-    return tuple(v for v in values if not isinstance(v, str))
-
-
-def _any_channels(space: Space, stages: Sequence[PlanStage]) -> bool:
-    """Only stages before the first with widths of its own can read the image's channels."""
-    for declared, stage in zip(space.stages, stages, strict=True):
-        bodies = [stage.first] + ([stage.rest] if stage.rest and not declared.widths else [])
-        if any(depends_on_channels(body) for body in bodies):
-            return False
-        if declared.widths:
+def _reads_channels(stages: tuple[Stage, ...]) -> bool:
+    """Only stages up to the first with widths of its own can read the image's channels, and of
+    that one the first block."""
+    for stage in stages:
+        ops = walk(inlined(stage.choices[0].block))
+        if any(_mentions_cin(op) for op in ops):
             return True
-    return True
+        if stage.widths:
+            return False
+    return False
 
 
-def _classes(space: Space) -> int | None:
-    for op in walk(space.stages[-1].choices[0].block.ops):
-        if isinstance(op, Linear):
-            return op.classes
-    return None
-
-
-def subnet_data(subnet: Subnet) -> SubnetData:
-    """A subnet of a space as the runtime reads it. Raises `SpaceError` for one of a hyperspace."""
-    for stage, declared in zip(subnet.stages, subnet.of.stages, strict=True):
-        if len(declared.choices) > 1:
-            message = f"{subnet.of.name}, {declared.name}: block {stage.choice} of several"
-            raise fault("not-a-space", message, "a supernet is made from a space")
-    stages = tuple(
-        SubnetStageData(name=declared.name, blocks=tuple(_block(b) for b in stage.blocks))
-        for stage, declared in zip(subnet.stages, subnet.of.stages, strict=True)
-    )
-    return SubnetData(
-        name=subnet.name,
-        space=space_identity(subnet.of),
-        resolution=subnet.resolution,
-        stages=stages,
-    )
-
-
-def _block(block: SubnetBlock) -> SubnetBlockData:
-    settings = {s.name: s.value for s in block.settings if not isinstance(s.value, str)}
-    return SubnetBlockData(width=block.width, settings=settings)
+def _mentions_cin(op: Op) -> bool:
+    sizes = (getattr(op, name, None) for name in ("kernel", "width", "squeeze"))
+    return any("cin" in names_in(size) for size in sizes if size is not None)

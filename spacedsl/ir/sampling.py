@@ -48,8 +48,20 @@ def random_subnet(space: Space, rng: random.Random, name: str = "random") -> Sub
         name=name,
         of=space,
         resolution=rng.choice(space.resolutions),
-        stages=tuple(_random_stage(stage, rng) for stage in space.stages),
+        stages=tuple(_random_stage(stage, _random_type(stage, rng), rng) for stage in space.stages),
     )
+
+
+def random_member(
+    space: Space, rng: random.Random, resolution: int, name: str = "random"
+) -> Subnet:
+    """As `random_subnet`, of a space: it has one block type a stage, so none is drawn."""
+    stages = tuple(_random_stage(stage, 0, rng) for stage in space.stages)
+    return Subnet(name=name, of=space, resolution=resolution, stages=stages)
+
+
+def _random_type(stage: Stage, rng: random.Random) -> int:
+    return rng.randrange(len(stage.choices))
 
 
 def small_subnet(space: Space, rng: random.Random, name: str = "small") -> Subnet:
@@ -63,12 +75,11 @@ def small_subnet(space: Space, rng: random.Random, name: str = "small") -> Subne
         name=name,
         of=space,
         resolution=space.resolutions[0],
-        stages=tuple(_random_stage(stage, rng) for stage in stages),
+        stages=tuple(_random_stage(stage, _random_type(stage, rng), rng) for stage in stages),
     )
 
 
-def _random_stage(stage: Stage, rng: random.Random) -> SubnetStage:
-    choice = rng.randrange(len(stage.choices))
+def _random_stage(stage: Stage, choice: int, rng: random.Random) -> SubnetStage:
     widths: Sequence[int] = rng.choice(stage.windows) if stage.widths else (0,)
     depth = rng.choice(stage.depths)
     width_of = _drawer(rng, widths, shared="width" in stage.shared)

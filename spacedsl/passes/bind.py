@@ -6,7 +6,7 @@ latency kernels and lowerings read what comes out."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from spacedsl.ir.block import (
@@ -23,6 +23,7 @@ from spacedsl.ir.block import (
     Shortcut,
     Stride,
     Value,
+    walk,
 )
 from spacedsl.ir.expr import EvaluationError, Exact, Expr, evaluate, evaluate_size, exact
 from spacedsl.ir.sampling import smallest
@@ -38,7 +39,10 @@ LayerKind = Literal[
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One operator with all sizes known. `size` and `out_size` are heights (= widths) in pixels;
-    `squeeze` and `gate` belong to se, `rate` to dropout."""
+    `squeeze` and `gate` belong to se, `rate` to dropout. `op` is the position of the operator in
+    its block's body as the block declares it (`walk`), `part` that in a stack of depthwise
+    convolutions: they say where the layer comes from, and two layers that differ in nothing else
+    are equal."""
 
     kind: LayerKind
     cin: int
@@ -53,6 +57,8 @@ class Layer:
     squeeze: int = 0
     gate: str | None = None
     rate: float = 0.0
+    op: int = field(default=0, compare=False)
+    part: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,21 +176,22 @@ def _scope(site: Site) -> _Scope:
 
 
 def _bind_ops(
-    ops: tuple[Op, ...], scope: _Scope, cin: int, size: int
+    ops: tuple[Op, ...], scope: _Scope, cin: int, size: int, at: int = 0
 ) -> tuple[tuple[Bound, ...], int, int]:
+    """`at`: the position of the first op in the block's body."""
     bound: tuple[Bound, ...] = ()
     width, height = cin, size
     for op in ops:
         if isinstance(op, Shortcut):
-            bound = _bind_shortcut(op, scope, bound, (cin, size), (width, height))
-            continue
-        if isinstance(op, Optional):
-            if scope.env[op.param] == 0:
-                continue
-            more, width, height = _bind_ops(op.body, scope, width, height)
+            bound = _bind_shortcut(op, scope, bound, (cin, size), (width, height), at)
+        elif isinstance(op, Optional):
+            if scope.env[op.param] != 0:
+                more, width, height = _bind_ops(op.body, scope, width, height, at + 1)
+                bound += more
         else:
-            more, width, height = _bind_op(op, scope, width, height)
-        bound += more
+            more, width, height = _bind_op(op, scope, width, height, at)
+            bound += more
+        at += sum(1 for _ in walk(op.body)) + 1 if isinstance(op, Shortcut | Optional) else 1
     return bound, width, height
 
 
@@ -193,6 +200,7 @@ def _bind_op(
     scope: _Scope,
     cin: int,
     size: int,
+    at: int,
 ) -> tuple[tuple[Bound, ...], int, int]:
     match op:
         case Conv():
@@ -200,21 +208,21 @@ def _bind_op(
             stride = scope.step(op.stride)
             if op.elide and cout == cin and stride == 1:
                 return (), cin, size
-            layer = _conv_layer("conv", op, scope, (cin, cout), size, stride)
+            layer = _conv_layer("conv", op, scope, (cin, cout), size, stride, at)
             return (layer,), cout, layer.out_size
         case DwConv():
             kernel = _kernel(op.kernel, scope)
             stride = scope.step(op.stride)
             if not op.stacked:
-                layer = _conv_layer("dwconv", op, scope, (cin, cin), size, stride)
+                layer = _conv_layer("dwconv", op, scope, (cin, cin), size, stride, at)
                 return (layer,), cin, layer.out_size
             if kernel < 3:
                 raise BindError(f"a stack of 3x3 needs a kernel of at least 3, not {kernel}")
-            return _bind_stack(op, scope, cin, size, stride, (kernel - 1) // 2)
+            return _bind_stack(op, scope, cin, size, stride, (kernel - 1) // 2, at)
         case Se():
             squeeze = evaluate_size(op.squeeze, scope.env)
             act, gate = scope.act(op.act), scope.act(op.gate)
-            se = Layer("se", cin, cin, size, size, act=act, squeeze=squeeze, gate=gate)
+            se = Layer("se", cin, cin, size, size, act=act, squeeze=squeeze, gate=gate, op=at)
             return (se,), cin, size
         case Pool():
             stride = scope.step(op.stride)
@@ -222,16 +230,17 @@ def _bind_op(
                 return (), cin, size
             kernel = _kernel(op.kernel, scope)
             out = _strided(size, stride)
-            return (Layer(op.op, cin, cin, size, out, kernel=kernel, stride=stride),), cin, out
+            pool = Layer(op.op, cin, cin, size, out, kernel=kernel, stride=stride, op=at)
+            return (pool,), cin, out
         case GlobalPool():
-            return (Layer("pool", cin, cin, size, 1, kernel=size),), cin, 1
+            return (Layer("pool", cin, cin, size, 1, kernel=size, op=at),), cin, 1
         case Linear():
             if size != 1:
                 raise BindError(f"linear needs a pooled 1 x 1 input, here it is {size} x {size}")
-            layer = Layer("linear", cin, op.classes, 1, 1, bias=True)
+            layer = Layer("linear", cin, op.classes, 1, 1, bias=True, op=at)
             return (layer,), op.classes, 1
         case Dropout():
-            return (Layer("dropout", cin, cin, size, size, rate=op.rate),), cin, size
+            return (Layer("dropout", cin, cin, size, size, rate=op.rate, op=at),), cin, size
 
 
 def _kernel(kernel: Expr, scope: _Scope) -> int:
@@ -248,6 +257,7 @@ def _conv_layer(
     channels: tuple[int, int],
     size: int,
     stride: int,
+    at: int,
 ) -> Layer:
     kernel = _kernel(op.kernel, scope)
     if kernel % 2 == 0:
@@ -262,11 +272,12 @@ def _conv_layer(
         act=scope.act(op.act),
         norm=op.norm,
         bias=op.bias,
+        op=at,
     )
 
 
 def _bind_stack(
-    op: DwConv, scope: _Scope, cin: int, size: int, stride: int, count: int
+    op: DwConv, scope: _Scope, cin: int, size: int, stride: int, count: int, at: int
 ) -> tuple[tuple[Bound, ...], int, int]:
     stack: list[Layer] = []
     for i in range(count):
@@ -276,7 +287,18 @@ def _bind_stack(
         norm, bias = op.norm and last, op.bias and last
         stack.append(
             Layer(
-                "dwconv", cin, cin, size, out, kernel=3, stride=step, act=act, norm=norm, bias=bias
+                "dwconv",
+                cin,
+                cin,
+                size,
+                out,
+                kernel=3,
+                stride=step,
+                act=act,
+                norm=norm,
+                bias=bias,
+                op=at,
+                part=i,
             )
         )
         size = out
@@ -293,23 +315,24 @@ def _bind_shortcut(
     main: tuple[Bound, ...],
     start: tuple[int, int],
     end: tuple[int, int],
+    at: int,
 ) -> tuple[Bound, ...]:
     shortcut: tuple[Bound, ...] = ()
     (cin, size), (cout, out_size) = start, end
     act = scope.act(op.act)
     if op.kind == "identity":
         if start != end:
-            after = Layer("act", cout, cout, out_size, out_size, act=act)
+            after = Layer("act", cout, cout, out_size, out_size, act=act, op=at)
             return (*main, after) if act else main
     else:
-        shortcut, width, height = _bind_ops(op.body, scope, cin, size)
+        shortcut, width, height = _bind_ops(op.body, scope, cin, size, at + 1)
         if (width, height) != end:
             raise ShortcutError(
                 f"the shortcut ends at {width} channels of {height} x {height}, "
                 f"the main path at {cout} of {out_size} x {out_size}",
                 width=width != cout,
             )
-    add = Layer("add", cout, cout, out_size, out_size, act=act)
+    add = Layer("add", cout, cout, out_size, out_size, act=act, op=at)
     return (Residual(main, shortcut, add),)
 
 

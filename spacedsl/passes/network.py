@@ -40,7 +40,8 @@ def _form(bound: tuple[Bound, ...]) -> list[object]:
     return forms
 
 
-FIELDS = tuple(field.name for field in fields(Layer))
+FIELDS = tuple(field.name for field in fields(Layer) if field.compare)
+"""What makes a layer what it is; where it comes from does not."""
 
 
 def _layer_form(layer: Layer) -> dict[str, object]:

@@ -16,7 +16,6 @@ from torch import Tensor
 from spacedsl.api import load_target
 from spacedsl.compiler.integer_model import IntegerModel, load_model
 from spacedsl.compiler.plans import int8_plan, network_plan, plan_text
-from spacedsl.compiler.supernet import subnet_data
 from spacedsl.compiler.tflite_int8 import emit_int8 as emit_tflite
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
@@ -28,7 +27,6 @@ from spacedsl_runtime.quant.extracted import QatSubnet
 from spacedsl_runtime.quant.int8 import Node
 from spacedsl_runtime.quant.modules import Edge
 from spacedsl_runtime.quant.qat import QatSupernet
-from spacedsl_runtime.subnet import read_subnet
 from tests.tflite_support import channels_last, moved_to, unsigned
 
 VNNI = load_target("vnni")
@@ -50,7 +48,7 @@ def int8_json(subnet: Subnet, target: Target = VNNI) -> dict[str, Any]:
 
 
 def extracted(qat: QatSupernet, subnet: Subnet) -> QatSubnet:
-    return qat.extract(read_subnet(subnet_data(subnet).model_dump(mode="json"), qat.plan))
+    return qat.extract(subnet)
 
 
 def deployed(net: QatSubnet, subnet: Subnet, folder: Path) -> Pair:

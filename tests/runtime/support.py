@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -12,17 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from spacedsl.api import load_target
-from spacedsl.compiler.supernet import bkd_plans, subnet_data, supernet_plan
-from spacedsl.compiler.supernet_schema import json_text
+from spacedsl.compiler.supernet import SupernetPlan as Plan
+from spacedsl.compiler.supernet import bkd_plans, supernet_plan
+from spacedsl.compiler.supernet_file import plan_json as json_of
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl_runtime.elastic.modules import ElasticNorm
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
-from spacedsl_runtime.plan import Plan, read_plan
 from spacedsl_runtime.quant.qat import QatSupernet
-from spacedsl_runtime.subnet import Subnet as RuntimeSubnet
-from spacedsl_runtime.subnet import read_subnet
 from tests.support import PAGES, library_item, library_space, page_id
 
 SPACES = sorted(
@@ -35,18 +33,22 @@ HYPERSPACES = [name for name in SPACES if library_space(name).kind == "hyperspac
 
 
 def plan_json(space: Space, target: Target | None = None) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(json_text(supernet_plan(space, target)))
-    return found
+    return json_of(supernet_plan(space, target))
 
 
 @cache
 def plan_of(name: str) -> Plan:
-    return read_plan(plan_json(library_space(name)), "supernet")
+    return supernet_plan(library_space(name))
 
 
 @cache
 def target_plan(name: str, target: str = "vnni") -> Plan:
-    return read_plan(plan_json(library_space(name), load_target(target)), "supernet")
+    return supernet_plan(library_space(name), load_target(target))
+
+
+def at_resolution(plan: Plan, pixels: int) -> Plan:
+    """The plan of the same supernet for images of one size."""
+    return replace(plan, space=plan.space.model_copy(update={"resolutions": (pixels,)}))
 
 
 @cache
@@ -59,7 +61,7 @@ def supernet_of(name: str) -> Supernet:
 
 def started(
     plan: Plan | dict[str, Any],
-    subnets: Sequence[RuntimeSubnet] = (),
+    subnets: Sequence[Subnet] = (),
     seed: int = 0,
     channels: int | None = None,
     classes: int | None = None,
@@ -88,19 +90,12 @@ def shake(module: nn.Module) -> None:
                 tensor.copy_(low + noise * (1.0 if low > 0 else 0.4))
 
 
-def bkd_json(hyperspace: str, target: str | None = None) -> list[dict[str, Any]]:
+def bkd_plans_of(hyperspace: str, target: str | None = None) -> list[Plan]:
     device = load_target(target) if target else None
-    return [json.loads(json_text(p)) for p in bkd_plans(library_space(hyperspace), device)]
+    return list(bkd_plans(library_space(hyperspace), device))
 
 
-def to_runtime(subnet: Subnet) -> RuntimeSubnet:
-    """A subnet of the IR as the runtime reads its JSON; not a member at a test's resolution."""
-    data = json.loads(json_text(subnet_data(subnet)))
-    plan = read_plan(plan_json(subnet.of), "supernet")
-    return read_subnet(data, plan)
-
-
-def images(count: int, subnet: RuntimeSubnet, channels: int = 3) -> Tensor:
+def images(count: int, subnet: Subnet, channels: int = 3) -> Tensor:
     """(N, C, R, R), channels last."""
     generator = torch.Generator().manual_seed(count)
     shape = (count, channels, subnet.resolution, subnet.resolution)

@@ -12,16 +12,17 @@ import torch
 
 import spacedsl_runtime
 from spacedsl.compiler.integer_model import load_model
+from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.ir.sampling import smallest
 from spacedsl_runtime.errors import DeployError, PlanError, SpacedslError
 from spacedsl_runtime.quant.deployment import deploy
 from tests.onnx_support import by_onnx_runtime
 from tests.runtime.parity import VNNI, Pair, differences, extracted, int8_json
-from tests.runtime.support import images, plan_json, started
+from tests.runtime.support import images, started
 from tests.support import library_model, library_space
 
 MODEL = library_model("models/tiny-a0")
-NET = extracted(started(plan_json(library_space("tiny-a"), VNNI)), MODEL)
+NET = extracted(started(supernet_plan(library_space("tiny-a"), VNNI)), MODEL)
 PLAN = int8_json(MODEL)
 HALF = (0.5, 0.5, 0.5)
 
@@ -96,7 +97,7 @@ def test_the_same_subnet_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_channels_and_classes_are_those_of_the_data(tmp_path: Path) -> None:
     """They are in no hash: a page with other numbers gives the plan."""
-    qat = started(plan_json(library_space("tiny-a"), VNNI), channels=1, classes=7)
+    qat = started(supernet_plan(library_space("tiny-a"), VNNI), channels=1, classes=7)
     net, path = extracted(qat, MODEL), tmp_path / "w.npz"
     deploy(net, PLAN, path, mean=(0.5,), std=(0.5,))
     model = load_model(path)

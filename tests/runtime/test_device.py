@@ -4,7 +4,6 @@ is a card. `scripts/gpu-check` runs this file on a machine that has one."""
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,6 @@ from torch import Tensor
 
 from spacedsl.api import load_target
 from spacedsl.compiler.supernet import bkd_plans
-from spacedsl.compiler.supernet_schema import json_text
 from spacedsl.ir.space import Space
 from spacedsl_runtime.data.split import Unreadables
 from spacedsl_runtime.distill.loop import BkdJob, distill
@@ -24,7 +22,7 @@ from spacedsl_runtime.distill.teacher import Calibration, open_teacher
 from spacedsl_runtime.elastic.modules import ElasticNorm
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import DivergedError, RecipeError
-from spacedsl_runtime.plan import Plan, read_plan
+from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.device import device_of, kernels
@@ -35,12 +33,12 @@ from spacedsl_runtime.train.recipe import Precision, Recipe, recipe_for
 from spacedsl_runtime.train.run import METRICS
 from spacedsl_runtime.train.state import State, Trained
 from spacedsl_runtime.train.step import sandwich, train_step
-from tests.runtime.support import target_plan
-from tests.runtime.training import PAGE, Stopped, digits, job, mini_json, run, same, weights
+from tests.runtime.support import at_resolution, target_plan
+from tests.runtime.training import PAGE, Stopped, digits, job, mini_plan, run, same, weights
 from tests.support import item_of
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-MINI = read_plan(mini_json(PAGE.replace("dropout 0.2", ""), "cpu"), "supernet")
+MINI = mini_plan(PAGE.replace("dropout 0.2", ""), "cpu")
 RECIPE = Recipe(steps=12, batch=32, lr=0.1, warmup=0, weight_decay=1e-4, quantiser_lr=1e-3)
 
 
@@ -128,7 +126,7 @@ def test_recomputed_activations_change_no_bit(device: torch.device, kind: str, s
         plan, channels, recipe, count = MINI, 1, RECIPE, 32
     else:
         plan, channels, count = (
-            replace(target_plan("baselines/fashion-mbv3"), resolutions=(16,)),
+            at_resolution(target_plan("baselines/fashion-mbv3"), 16),
             1,
             4,
         )
@@ -143,7 +141,7 @@ def test_recomputed_activations_change_no_bit(device: torch.device, kind: str, s
 
 
 def test_recomputed_activations_take_less_memory(device: torch.device) -> None:
-    plan = replace(target_plan("vnni"), resolutions=(64,))
+    plan = at_resolution(target_plan("vnni"), 64)
     model = load_supernet(plan, 3, 10).train().to(device)
     images = batch(plan, 4, 3)[0].to(device)
     subnet = model.largest()
@@ -203,8 +201,8 @@ def test_quantised_training_follows_on_the_same_device(
 ) -> None:
     run(job(tmp_path, device=device.type))
     recipe = recipe_for(digits(), steps=4, batch=16, lr=0.01, quantiser_lr=1e-3)
-    plan = mini_json(PAGE, "cpu")
-    qat = job(tmp_path / "qat", device=device.type, fp32=tmp_path, plan_json=plan, recipe=recipe)
+    plan = mini_plan(PAGE, "cpu")
+    qat = job(tmp_path / "qat", device=device.type, fp32=tmp_path, plan=plan, recipe=recipe)
     scores = run(qat)
     assert all(0 <= score.top1 <= 1 and score.images == 40 for score in scores)
 
@@ -253,7 +251,7 @@ def _calibration(device: torch.device) -> Calibration:
 def _stage_plan() -> Plan:
     space = item_of(PAGE, "mini")
     assert isinstance(space, Space)
-    return read_plan(json.loads(json_text(next(bkd_plans(space, load_target("cpu"))))), "bkd")
+    return next(bkd_plans(space, load_target("cpu")))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import pytest
 import torch
 
+from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl_runtime.distill.loss import nsr_loss
 from spacedsl_runtime.distill.quantised import QatBkdStage
 from spacedsl_runtime.distill.stage import load_bkd_stage
 from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.errors import PlanError, SubnetError
-from spacedsl_runtime.subnet import check_subnet
-from tests.runtime.support import bkd_json, plan_of, shake
+from spacedsl_runtime.plan import check_subnet
+from tests.runtime.support import bkd_plans_of, plan_of, shake
 
-TINY = bkd_json("tiny")
-ONNXW = bkd_json("onnxw")[::5]
-QUANTISED = bkd_json("onnxw", "cpu")[1:6:2]
+TINY = bkd_plans_of("tiny")
+ONNXW = bkd_plans_of("onnxw")[::5]
+QUANTISED = bkd_plans_of("onnxw", "cpu")[1:6:2]
 
 
-@pytest.mark.parametrize("data", [*TINY, *ONNXW], ids=lambda d: d["name"])
-def test_a_stage_maps_teacher_maps_to_teacher_maps(data: dict[str, object]) -> None:
-    stage = load_bkd_stage(data, teacher_in=20, teacher_out=28).eval()
+@pytest.mark.parametrize("plan", [*TINY, *ONNXW], ids=lambda p: p.name)
+def test_a_stage_maps_teacher_maps_to_teacher_maps(plan: SupernetPlan) -> None:
+    stage = load_bkd_stage(plan, teacher_in=20, teacher_out=28).eval()
     shake(stage)
     rng, step = random.Random(0), stage.plan.input_stride
     for drawn in (stage.largest(), stage.smallest(), stage.sample(rng), stage.sample(rng)):
@@ -34,7 +34,7 @@ def test_a_stage_maps_teacher_maps_to_teacher_maps(data: dict[str, object]) -> N
             found = stage(x, drawn)
             static = stage.extract(drawn)
         assert found.shape == (2, 28, size, size)
-        near = replace(drawn, resolution=8 * step)
+        near = drawn.model_copy(update={"resolution": 8 * step})
         with torch.no_grad():
             assert torch.equal(found, static(x.contiguous(memory_format=torch.channels_last)))
             assert torch.equal(found, stage(x, near))
@@ -44,8 +44,8 @@ def test_every_input_width_is_drawn() -> None:
     stage = load_bkd_stage(TINY[2], 4, 4)
     rng = random.Random(0)
     drawn = [stage.sample(rng) for _ in range(200)]
-    assert {s.cin for s in drawn} == set(stage.plan.stages[0].first.cin)
-    windows = {tuple(sorted({b.width for b in s.stages[0]})) for s in drawn}
+    assert {s.of.channels for s in drawn} == set(stage.plan.cins)
+    windows = {tuple(sorted({b.width for b in s.stages[0].blocks})) for s in drawn}
     assert any(len(w) > 1 for w in windows)
 
 
@@ -70,7 +70,7 @@ def test_a_few_steps_of_distillation_reduce_the_loss() -> None:
         assert float(nsr_loss(target, static.eval()(x))) < losses[0]
 
 
-@pytest.mark.parametrize("number", range(len(QUANTISED)), ids=lambda i: QUANTISED[i]["name"])
+@pytest.mark.parametrize("number", range(len(QUANTISED)), ids=lambda i: QUANTISED[i].name)
 def test_a_stage_in_8_bits(number: int) -> None:
     """Extracted as it is, on a grid of steps, and close to FP32."""
     stage = load_bkd_stage(QUANTISED[number], 12, 16).eval()
@@ -125,8 +125,9 @@ def test_constant_maps_do_not_break_nsr() -> None:
 
 
 def test_other_plans_and_subnets_are_refused() -> None:
-    with pytest.raises(PlanError, match="kind 'supernet', not 'bkd'"):
+    with pytest.raises(PlanError, match="kind 'supernet' where 'bkd' is needed"):
         load_bkd_stage(plan_of("tiny-a"), 4, 4)
     stage = load_bkd_stage(TINY[0], 4, 4)
-    with pytest.raises(SubnetError, match="no input width"):
-        stage(torch.zeros(1, 4, 4, 4), replace(stage.smallest(), cin=None))
+    stranger = stage.smallest().model_copy(update={"of": stage.plan.reading(5)})
+    with pytest.raises(SubnetError, match="input width 5 is not one of 8"):
+        stage.extract(stranger)

@@ -6,6 +6,7 @@ import copy
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from safetensors.torch import save_file
 
 import spacedsl_runtime
 from spacedsl.api import load_target
+from spacedsl.compiler.subnets import subnet_json
 from spacedsl.compiler.supernet import bkd_plans, supernet_plan
-from spacedsl.compiler.supernet_schema import json_text
+from spacedsl.compiler.supernet_file import json_text
 from spacedsl.lang.library import library
 from spacedsl.sealed import sealed_text
 from spacedsl_runtime.checkpoint import (
@@ -27,11 +29,18 @@ from spacedsl_runtime.checkpoint import (
 )
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import CheckpointError, PlanError, SubnetError
-from spacedsl_runtime.plan import read_plan
+from spacedsl_runtime.plan import read_plan, read_subnet
 from spacedsl_runtime.quant.fake import ActivationQuantiser
 from spacedsl_runtime.quant.qat import QatSupernet
-from spacedsl_runtime.subnet import read_subnet, subnet_json
-from tests.runtime.support import bkd_json, images, plan_json, plan_of, started, supernet_of
+from tests.runtime.support import (
+    bkd_plans_of,
+    images,
+    plan_json,
+    plan_of,
+    started,
+    supernet_of,
+    target_plan,
+)
 from tests.support import library_space
 
 TINY = plan_json(library_space("tiny-a"))
@@ -59,24 +68,30 @@ def in_op(**fields: Any) -> dict[str, Any]:
     [
         (changed(version=1), "version 2; it is format 'spacedsl-plan', version 1"),
         (changed(format="x"), "reads format 'spacedsl-plan'"),
-        (changed(kind="bkd"), "kind 'bkd' where 'supernet' is needed"),
-        (changed(extra=1), "`extra` is unknown"),
-        (changed(resolutions="32"), "resolutions: not a list"),
-        (changed(resolutions=[]), "no resolutions"),
-        (changed(channels=True), "channels: True is no int"),
-        (in_stage(depths=[0]), "stage1: no depth"),
-        (in_stage(window=5), "stage1: a window wider"),
-        (in_stage(rest=None), "stage1: depth and `rest`"),
-        (in_op(op="exec"), r"first.ops\[0\]: unknown op 'exec'"),
-        (in_op(slot="a.b"), "a slot that is no name"),
-        (in_op(slot="conv1"), "two ops have the same slot"),
-        (in_op(width={"by": ["cout"], "table": [[[8]]]}), r"table\[0\]: 1 entries instead of 2"),
-        (in_op(width=1.5), "is no int or Lookup"),
+        (changed(kind="bkd"), "disagrees with its page: it has no tiny-a"),
+        (changed(extra=1), "extra: Extra inputs are not permitted"),
+        (changed(resolutions="32"), "resolutions: Input should be a valid tuple"),
+        (changed(resolutions=[32]), r"resolutions\[0\] is 32, the page says 24"),
+        (changed(channels=True), "channels is true, the page says 3"),
+        (changed(classes=11), "classes is 11, the page says 10"),
+        (changed(name="other"), "it has no other"),
+        (changed(hash="0" * 64), "its page has the hash .*, not 0000000000000000"),
+        (changed(page=TINY["page"].replace("kernel 3, 5", "kernel 3, 7", 1)), "has the hash"),
+        (changed(page=TINY["page"][:-3]), "the page ends too early"),
+        (changed(page=TINY["page"].replace("linear", "liner")), "liner"),
+        (in_stage(depths=[1]), r"stages\[2\].depths\[1\] is null, the page says 2"),
+        (in_stage(window=5), r"stages\[2\].window is 5, the page says 2"),
+        (in_stage(rest=None), r"stages\[2\].rest is null, the page says"),
+        (in_op(op="exec"), r"first.ops\[0\].op is \"exec\", the page says \"conv\""),
+        (in_op(slot="conv9"), r"first.ops\[0\].slot is \"conv9\", the page says \"conv0\""),
+        (in_op(max_cout=17), r"first.ops\[0\].max_cout is 17, the page says 16"),
+        (in_op(more=1), r"`stages\[2\].first.ops\[0\].more` is unknown"),
     ],
 )
 def test_bad_plans(data: dict[str, Any], message: str) -> None:
+    """What a plan lists is never another plan than its page's."""
     with pytest.raises(PlanError, match=message):
-        read_plan(data, "supernet")
+        read_plan(data)
 
 
 def test_bad_files(tmp_path: Path) -> None:
@@ -105,8 +120,8 @@ def test_subnets_go_round_and_strangers_do_not(tmp_path: Path) -> None:
     with pytest.raises(SubnetError, match=r"version 1; it is .* version 9"):
         read_subnet(data | {"version": 9}, plan)
     for change, message in (
-        ({"width": 9}, "stage1: width 9, not 8, 16"),
-        ({"settings": {"kernel": 7, "expand": 1}}, "stage1: kernel 7, not 3, 5"),
+        ({"width": 9}, "stage1: width 9 is not one of 8, 16"),
+        ({"settings": {"kernel": 7, "expand": 1}}, "stage1: kernel 7 is not one of 3, 5"),
         ({"settings": {"kernel": 3}}, "stage1: settings"),
     ):
         wrong = copy.deepcopy(data)
@@ -115,17 +130,22 @@ def test_subnets_go_round_and_strangers_do_not(tmp_path: Path) -> None:
             read_subnet(wrong, plan)
     deep = copy.deepcopy(data)
     deep["stages"][2]["blocks"] *= 2
-    with pytest.raises(SubnetError, match="stage1: depth 4, not 1, 2"):
+    with pytest.raises(SubnetError, match="stage1: depth 4 is not one of 1, 2"):
         read_subnet(deep, plan)
 
 
 def test_plans_load_from_whatever_holds_them(tmp_path: Path) -> None:
-    """The compiler's plan, its plain data with tuples or with lists, and its file."""
-    compiled = supernet_plan(library_space("tiny-a"))
-    path = tmp_path / "plan.json"
-    path.write_text(sealed_text(json_text(compiled)))
-    for source in (compiled, compiled.model_dump(), TINY, path, str(path)):
-        assert load_supernet(source).plan == plan_of("tiny-a")
+    """A plan, its space, its page by path and by name, its file and what is in it."""
+    space = library_space("tiny-a")
+    path, page = tmp_path / "plan.json", tmp_path / "own.space"
+    path.write_text(sealed_text(json_text(TINY)))
+    page.write_text(TINY["page"])
+    for source in (supernet_plan(space), space, TINY, path, str(path), page, "tiny-a"):
+        assert load_supernet(source).plan == plan_of("tiny-a").for_data(3, 10)
+    with pytest.raises(PlanError, match="several block types"):
+        load_supernet("tiny")
+    with pytest.raises(PlanError, match="neither a file nor a page"):
+        load_supernet("tiny-z")
     stage = next(bkd_plans(library_space("tiny")))
     assert spacedsl_runtime.load_bkd_stage(stage, 4, 4).plan.kind == "bkd"
     with pytest.raises(PlanError, match="kind 'bkd' where 'supernet' is needed"):
@@ -147,13 +167,13 @@ def test_checkpoints_go_round(tmp_path: Path) -> None:
 def test_checkpoints_of_others_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "c.safetensors"
     save_checkpoint(path, supernet_of("tiny-a"))
-    other = load_supernet(changed(hash="00", name="other"))
+    other = load_supernet(replace(plan_of("tiny-a"), hash="00", name="other"))
     both = f"is of tiny-a, hash {TINY['hash'][:16]}; .* of other, hash 00"
     with pytest.raises(CheckpointError, match=both):
         load_checkpoint(path, other)
     with pytest.raises(CheckpointError, match=r"classes 10; the model is of tiny-a, classes 3"):
         load_checkpoint(path, load_supernet(TINY, classes=3))
-    stage = spacedsl_runtime.load_bkd_stage(bkd_json("tiny")[0], 4, 4)
+    stage = spacedsl_runtime.load_bkd_stage(bkd_plans_of("tiny")[0], 4, 4)
     with pytest.raises(CheckpointError, match="kind supernet"):
         load_checkpoint(path, stage)
 
@@ -196,7 +216,7 @@ def test_what_goes_with_weights_is_plain(tmp_path: Path) -> None:
 
 def test_reading_plans_and_sampling_need_no_torch() -> None:
     code = (
-        "import sys, spacedsl_runtime.program, spacedsl_runtime.subnet;"
+        "import sys, spacedsl.passes.program, spacedsl.compiler.subnets;"
         "from spacedsl_runtime import read_plan; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -230,7 +250,7 @@ def test_qat_checkpoints_of_others_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="kind qat; the model is of tiny-a, kind supernet"):
         load_checkpoint(path, load_supernet(QAT_PLAN))
     before = {k: v.clone() for k, v in qat.state_dict().items()}
-    renamed = QAT_PLAN | {"hash": "00", "name": "other"}
+    renamed = replace(target_plan("tiny-a"), hash="00", name="other")
     with pytest.raises(CheckpointError, match=f"hash {TINY['hash'][:16]}; .* of other, hash 00"):
         load_checkpoint(path, QatSupernet(load_supernet(renamed)))
     rules = copy.deepcopy(QAT_PLAN["rules"]) | {"target": "phone", "runtime": "litert"}

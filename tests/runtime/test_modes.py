@@ -17,22 +17,21 @@ from spacedsl.compiler.onnx_fp32 import emit_fp32
 from spacedsl.compiler.parameters import Parameters, expected_shapes
 from spacedsl.compiler.plans import network_plan
 from spacedsl.compiler.stamp import IMAGE
+from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
+from spacedsl.ir.subnet import Subnet
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.quant.qat import QatSupernet
-from spacedsl_runtime.subnet import Subnet
 from tests.laws.strategies import RANDOMS, members
 from tests.onnx_support import by_onnx_runtime, open_session
 from tests.runtime.parity import VNNI, deployed, differences, extracted
 from tests.runtime.support import (
     images,
-    plan_json,
     shake,
     started,
     supernet_of,
     target_plan,
-    to_runtime,
 )
 from tests.support import library_model, library_space, page_of
 
@@ -69,9 +68,9 @@ def parameters_of(module: torch.nn.Module, graph: Graph) -> Parameters:
 @given(members(elastic=2, most=2), RANDOMS)
 def test_the_extracted_module_is_the_fp32_onnx_file(space: Space, rng: random.Random) -> None:
     subnet = random_subnet(space, rng)
-    supernet = load_supernet(plan_json(space))
+    supernet = load_supernet(supernet_plan(space))
     shake(supernet)
-    chosen, plan = to_runtime(subnet), network_plan(subnet)
+    chosen, plan = subnet, network_plan(subnet)
     module = supernet.eval().extract(chosen)
     arrays, x = parameters_of(module, plan.graph), images(3, chosen)
     model = check(emit_fp32(plan, arrays, preprocess_for(3), "test"))
@@ -101,8 +100,8 @@ def test_qat_can_be_traced_whole_by_torch_compile(training: bool) -> None:
     torch.compiler.reset()
     space = page_of(MINI).get("mini")
     assert isinstance(space, Space)
-    qat = started(plan_json(space, VNNI)).train(training)
-    compiled = torch.compile(qat, backend="aot_eager", fullgraph=True)
+    qat = started(supernet_plan(space, VNNI)).train(training)
+    compiled = torch.compile(qat, backend="aot_eager", fullgraph=True, dynamic=False)
     subnet = qat.supernet.largest()
     x = images(2, subnet)
     mine, theirs = (run(x, subnet) for run in (qat, compiled))
@@ -116,7 +115,7 @@ def test_the_extracted_module_can_be_compiled() -> None:
     torch.compiler.reset()
     supernet = supernet_of("tiny-a")
     module, x = supernet.extract(supernet.largest()), images(2, supernet.largest())
-    compiled = torch.compile(module, backend="aot_eager", fullgraph=True)
+    compiled = torch.compile(module, backend="aot_eager", fullgraph=True, dynamic=False)
     with torch.no_grad():
         assert torch.allclose(compiled(x), module(x), atol=1e-5)
 
@@ -158,7 +157,7 @@ def test_qat_runs_on_cuda_and_deploys_the_same_integers(tmp_path: Path) -> None:
 
 def test_a_plan_for_qat_is_a_plan_for_fp32() -> None:
     """The target changes nothing but what QAT quantises."""
-    plain, stamped = (load_supernet(plan_json(VNNI_SPACE, t)).eval() for t in (None, VNNI))
+    plain, stamped = (load_supernet(supernet_plan(VNNI_SPACE, t)).eval() for t in (None, VNNI))
     subnet = plain.smallest()
     x = images(2, subnet)
     with torch.no_grad():

@@ -23,7 +23,7 @@ TORCHRUN = (
 STEP = """
 import copy, os, random, sys, torch
 import torch.distributed as dist
-from tests.runtime.training import PAGE, mini_json
+from tests.runtime.training import PAGE, mini_plan
 from spacedsl_runtime.plan import read_plan
 from spacedsl_runtime.train.recipe import Recipe
 from spacedsl_runtime.elastic.supernet import load_supernet
@@ -34,7 +34,7 @@ from spacedsl_runtime.train.parallel import World, world_of
 from spacedsl_runtime.train.state import State
 
 torch.set_num_threads(1)
-PLAN = read_plan(mini_json(PAGE.replace("dropout 0.2", ""), "cpu"), "supernet")
+PLAN = mini_plan(PAGE.replace("dropout 0.2", ""), "cpu")
 RECIPE = Recipe(steps=12, batch=32, lr=0.1, warmup=0, weight_decay=1e-4, quantiser_lr=1e-3)
 model = load_supernet(PLAN, 1, 10)
 images = torch.randn(32, 1, 12, 12, generator=torch.Generator().manual_seed(0))

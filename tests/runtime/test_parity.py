@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.ir.block import ACTIVATIONS, Block
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
@@ -26,7 +27,7 @@ from tests.runtime.parity import (
     differences,
     extracted,
 )
-from tests.runtime.support import images, plan_json, started, to_runtime
+from tests.runtime.support import images, started
 
 BLOCKS = [pytest.param(block, id=block.name) for block in library_blocks()]
 MOST_OFF = 50e-6
@@ -51,8 +52,8 @@ class Pool:
 
     def add(self, subnet: Subnet, seed: int, folder: Path) -> None:
         """Every tensor of a subnet of a random supernet: at most one step off."""
-        chosen = to_runtime(subnet)
-        qat = started(plan_json(subnet.of, VNNI), [chosen], seed)
+        chosen = subnet
+        qat = started(supernet_plan(subnet.of, VNNI), [chosen], seed)
         pair = deployed(extracted(as_if_trained(qat, seed), subnet), subnet, folder)
         for runtime, run in RUNTIMES.items():
             found = self.counted[runtime]

@@ -1,57 +1,49 @@
-"""The runtime's programs against the compiler's own lowering: same layers, sizes and names."""
+"""The programs of supernets and BKD stages: what binding says of every block, in its place."""
 
 from __future__ import annotations
 
 import json
 import random
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 
 from spacedsl.compiler.graph import lower
-from spacedsl.compiler.supernet import bkd_plans, subnet_data, supernet_plan
-from spacedsl.compiler.supernet_schema import json_text
+from spacedsl.compiler.subnets import check_member, describe, subnet_json
+from spacedsl.compiler.supernet import SupernetPlan, bkd_plans, supernet_plan
 from spacedsl.ir.sampling import largest, random_subnet, smallest
 from spacedsl.ir.size import count_subnets
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
+from spacedsl.passes import bind
 from spacedsl.passes.bind import layers, site_of, subnet_sites
-from spacedsl_runtime.plan import Plan, read_plan
-from spacedsl_runtime.program import Layer, Program, Residual, flat, program_of
-from spacedsl_runtime.subnet import check_subnet, read_subnet, sample
-from spacedsl_runtime.subnet import largest as runtime_largest
-from spacedsl_runtime.subnet import smallest as runtime_smallest
+from spacedsl.passes.program import Layer, Program, Residual, flat
+from spacedsl_runtime.plan import read_subnet
 from tests.laws.strategies import RANDOMS, members
-from tests.runtime.support import HYPERSPACES, ONE_SPACES, bkd_json, plan_json, plan_of
+from tests.runtime.support import HYPERSPACES, ONE_SPACES, bkd_plans_of, plan_of
 from tests.support import item_of, library_space
 
-SKIPPED = ("name", "at", "part", "inner")
 WEIGHTED = ("conv", "dwconv", "linear")
+SIZES = [field.name for field in fields(bind.Layer)]
 
 
-def facts(program: Program) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for step in flat(program):
-        if isinstance(step, Residual):
-            found.append({"kind": "add", "act": step.act})
-        else:
-            found.append({k: v for k, v in asdict(step).items() if k not in SKIPPED})
-    return found
+def facts(program: Program) -> list[list[Any]]:
+    steps = (step.add if isinstance(step, Residual) else step for step in flat(program))
+    return [[getattr(step, name) for name in SIZES] for step in steps]
 
 
-def expected(subnet: Subnet) -> list[dict[str, Any]]:
+def said(bound: tuple[bind.Bound, ...]) -> list[list[Any]]:
+    return [[getattr(layer, name) for name in SIZES] for layer in layers(bound)]
+
+
+def check(plan: SupernetPlan, subnet: Subnet) -> None:
+    assert read_subnet(json.loads(json.dumps(subnet_json(subnet))), plan).stages == subnet.stages
+    program = plan.program(subnet)
     sites = [site for stage in subnet_sites(subnet) for site in stage]
-    bound = [asdict(layer) for site in sites for layer in layers(site.bind())]
-    return [{"kind": "add", "act": b["act"]} if b["kind"] == "add" else b for b in bound]
-
-
-def check(space: Space, plan: Plan, subnet: Subnet) -> None:
-    found = read_subnet(json.loads(json_text(subnet_data(subnet))), plan)
-    program = program_of(plan, found, plan.channels, plan.classes or 1)
-    assert facts(program) == expected(subnet)
+    assert facts(program) == [layer for site in sites for layer in said(site.bind())]
     named = {n.name for n in lower(subnet).nodes if n.op in ("conv", "dwconv", "linear", "add")}
     mine = {s.name for s in flat(program) if isinstance(s, Residual) or s.kind in WEIGHTED}
     ses = {s.name for s in flat(program) if isinstance(s, Layer) and s.kind == "se"}
@@ -61,20 +53,20 @@ def check(space: Space, plan: Plan, subnet: Subnet) -> None:
 @settings(max_examples=50)
 @given(members(), RANDOMS)
 def test_a_program_is_what_the_compiler_binds(space: Space, rng: random.Random) -> None:
-    plan = read_plan(plan_json(space), "supernet")
+    plan = supernet_plan(space)
     for subnet in (random_subnet(space, rng), smallest(space), largest(space)):
-        check(space, plan, subnet)
+        check(plan, subnet)
     for _ in range(3):
-        drawn = sample(plan, rng)
-        check_subnet(plan, drawn)
-        program_of(plan, drawn, plan.channels, plan.classes or 1)
+        drawn = plan.sample(rng)
+        check_member(plan, drawn)
+        plan.program(drawn)
 
 
 @pytest.mark.parametrize("name", ONE_SPACES)
 def test_programs_of_every_space_of_the_library(name: str) -> None:
     space, plan, rng = library_space(name), plan_of(name), random.Random(1)
     for subnet in (smallest(space), largest(space), *(random_subnet(space, rng) for _ in range(5))):
-        check(space, plan, subnet)
+        check(plan, subnet)
 
 
 @pytest.mark.parametrize("name", HYPERSPACES)
@@ -82,31 +74,18 @@ def test_programs_of_every_bkd_stage(name: str) -> None:
     """A sub-stage's layers are those that the sites of its blocks bind to."""
     space, rng = library_space(name), random.Random(1)
     places = [(i, c) for i in space.elastic for c in range(len(space.stages[i].choices))]
-    for (position, choice), data in zip(places, bkd_json(name), strict=True):
-        plan = read_plan(data, "bkd")
+    for (position, choice), plan in zip(places, bkd_plans_of(name), strict=True):
         stage = space.stages[position]
-        for drawn in (runtime_smallest(plan), runtime_largest(plan), sample(plan, rng)):
-            check_subnet(plan, drawn)
-            program = program_of(plan, drawn, plan.channels, 1)
-            assert drawn.cin is not None
-            cin, size = drawn.cin, -(-drawn.resolution // plan.input_stride)
-            bound: list[dict[str, Any]] = []
-            for i, block in enumerate(_ir_blocks(drawn.stages[0])):
+        for drawn in (plan.smallest(), plan.largest(), plan.sample(rng)):
+            check_member(plan, drawn)
+            cin, size = drawn.of.channels, -(-drawn.resolution // plan.input_stride)
+            bound: list[list[Any]] = []
+            for i, block in enumerate(drawn.stages[0].blocks):
                 stride = stage.stride if i == 0 else 1
                 site = site_of(stage.choices[choice], block, cin, size, stride)
-                bound += [asdict(layer) for layer in layers(site.bind())]
+                bound += said(site.bind())
                 cin, size = block.width, -(-size // stride)
-            adds = [{"kind": "add", "act": b["act"]} if b["kind"] == "add" else b for b in bound]
-            assert facts(program) == adds
-
-
-def _ir_blocks(blocks: Any) -> list[Any]:
-    from spacedsl.ir.subnet import Setting, SubnetBlock
-
-    return [
-        SubnetBlock(width=b.width, settings=tuple(Setting(name=n, value=v) for n, v in b.settings))
-        for b in blocks
-    ]
+            assert facts(plan.program(drawn)) == bound
 
 
 def test_bkd_plans_know_their_stage() -> None:
@@ -115,28 +94,28 @@ def test_bkd_plans_know_their_stage() -> None:
         assert plan.stages[0].elastic
 
 
-def test_compiler_and_runtime_draw_alike() -> None:
-    """Same generator, same subnet: sampling is the same procedure on both sides."""
-    space, plan = library_space("vnni"), plan_of("vnni")
-    theirs, ours = random_subnet(space, random.Random(7)), sample(plan, random.Random(7))
-    assert theirs.resolution == ours.resolution
-    assert sum(len(s.blocks) for s in theirs.stages) > 0
-    assert supernet_plan(space).hash == plan.hash
+def test_a_slot_stays_whatever_is_left_out() -> None:
+    """The address of an op counts what the body declares, its name what runs."""
+    space = item_of(ABSENT.replace("SHARED", "").replace("1x1 relu", "1x1 relu\n dwconv 3x3"), "s")
+    assert isinstance(space, Space)
+    plan = supernet_plan(space)
+    at = {len(p): p for p in (plan.program(plan.smallest(32)), plan.program(plan.largest(32)))}
+    for program in at.values():
+        last = [s for s in program if s.at[:2] == (1, 0)][-1]
+        assert last.at == (1, 0, "dwconv1")
+        assert isinstance(last, Layer)
+        assert last.op == 3
+    assert {p[2].name for p in at.values()} == {"a.0.dwconv0", "a.0.conv0"}
 
 
 @pytest.mark.parametrize("shared", ["", "shared first"])
-def test_compiler_and_runtime_draw_no_setting_that_means_nothing(shared: str) -> None:
+def test_no_setting_that_means_nothing_is_drawn(shared: str) -> None:
     space = item_of(ABSENT.replace("SHARED", shared), "s")
     assert isinstance(space, Space)
-    plan = read_plan(json.loads(json_text(supernet_plan(space))), "supernet")
+    plan = supernet_plan(space)
     rng, tries = random.Random(0), 2000
-    theirs = Counter(
-        tuple(tuple((s.name, s.value) for s in block.settings) for block in drawn.stages[1].blocks)
-        for drawn in (random_subnet(space, rng) for _ in range(tries))
-    )
-    ours = Counter(
-        tuple(block.settings for block in sample(plan, rng).stages[1]) for _ in range(tries)
-    )
+    theirs = Counter(describe(random_subnet(space, rng)) for _ in range(tries))
+    ours = Counter(describe(plan.sample(rng)) for _ in range(tries))
     assert len(ours) == count_subnets(space)
     assert ours.keys() == theirs.keys()
     for drawn, count in ours.items():

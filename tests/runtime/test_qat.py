@@ -13,20 +13,19 @@ from hypothesis import given, settings
 from spacedsl.api import load_target
 from spacedsl.compiler.int8 import quantise_graph
 from spacedsl.compiler.plans import network_plan
-from spacedsl.compiler.supernet import subnet_data
+from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.ir.sampling import largest, random_subnet, smallest
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
+from spacedsl.passes.program import Address
 from spacedsl.runtimes.table import ONNXRUNTIME
 from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import PlanError, SubnetError
 from spacedsl_runtime.plan import Plan, read_plan
-from spacedsl_runtime.program import Address, program_of
 from spacedsl_runtime.quant.int8 import Int8Graph, int8_graph
 from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.quant.stages import rules_of
-from spacedsl_runtime.subnet import read_subnet
 from tests.laws.strategies import RANDOMS, members
 from tests.runtime.support import (
     ONE_SPACES,
@@ -42,9 +41,7 @@ VNNI = load_target("vnni")
 
 
 def graph_of(subnet: Subnet, plan: Plan) -> Int8Graph:
-    found = read_subnet(subnet_data(subnet).model_dump(mode="json"), plan)
-    program = program_of(plan, found, plan.channels, plan.classes or 1)
-    return int8_graph(program, rules_of(plan))
+    return int8_graph(plan.program(subnet), rules_of(plan))
 
 
 def said(graph: Any, makers: dict[str, str]) -> list[tuple[Any, ...]]:
@@ -76,7 +73,7 @@ def check_tensors(subnet: Subnet, plan: Plan) -> None:
 @settings(max_examples=60)
 @given(members(), RANDOMS)
 def test_the_8_bit_tensors_are_those_of_the_int8_plan(space: Space, rng: random.Random) -> None:
-    plan = read_plan(plan_json(space, VNNI), "supernet")
+    plan = supernet_plan(space, VNNI)
     for subnet in (random_subnet(space, rng), smallest(space), largest(space)):
         check_tensors(subnet, plan)
 
@@ -149,7 +146,7 @@ def test_starting_leaves_the_supernet_as_it_was() -> None:
 @settings(max_examples=15)
 @given(members(elastic=2, most=2), RANDOMS)
 def test_extraction_is_bit_equal(space: Space, rng: random.Random) -> None:
-    qat = started(plan_json(space, VNNI))
+    qat = started(supernet_plan(space, VNNI))
     subnet = qat.covering(rng, draws=3)[-1]
     x = images(2, subnet)
     with torch.no_grad():
@@ -178,17 +175,22 @@ def test_what_has_no_target_or_no_quantiser_is_refused() -> None:
         bare(images(1, subnet), subnet)
     with pytest.raises(SubnetError, match=r"images of \(3, 24, 24\), largest takes"):
         bare(torch.zeros(1, 3, 24, 24), subnet)
-    narrow = replace(target_plan("tiny-a"), rules=replace(bare.rules, acts=(("relu", "saturate"),)))
+    fewer = bare.rules.model_copy(update={"acts": (("relu", "saturate"),)})
+    narrow = replace(target_plan("tiny-a"), rules=fewer)
     with pytest.raises(PlanError, match=r"vnni \(onnxruntime\) has no 8-bit form of .* swish"):
         QatSupernet(load_supernet(narrow)).covering(random.Random(0))
 
 
-def test_a_plan_names_rewrites_that_the_runtime_knows() -> None:
+def test_a_plan_names_rewrites_and_scales_that_there_are() -> None:
     data = plan_json(library_space("tiny-a"), VNNI)
     data["rules"]["acts"][0][1] = "magic"
-    with pytest.raises(PlanError, match=r"rules.acts\[0\]\[1\]: 'magic' is not one of"):
-        read_plan(data, "supernet")
+    with pytest.raises(PlanError, match=r"rules.acts.0.1: Input should be 'saturate'"):
+        read_plan(data)
     data = plan_json(library_space("tiny-a"), VNNI)
     data["rules"]["gate"]["write"] = 0.0
-    with pytest.raises(PlanError, match="a scale that is not above zero"):
-        read_plan(data, "supernet")
+    with pytest.raises(PlanError, match=r"rules.gate.write is 0.0, the page says 0.0235"):
+        read_plan(data)
+    data = plan_json(library_space("tiny-a"), VNNI)
+    del data["rules"]["acts"][0]
+    with pytest.raises(PlanError, match="its rules lack relu, which its page has"):
+        read_plan(data)

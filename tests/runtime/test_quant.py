@@ -13,9 +13,8 @@ from torch import Tensor
 
 from spacedsl.compiler import fold as compiler_fold
 from spacedsl.compiler import parameters
-from spacedsl.compiler.int8 import QMAX
+from spacedsl.compiler.int8 import QMAX, Fixed
 from spacedsl_runtime.elastic.modules import EPSILON
-from spacedsl_runtime.plan import Fixed
 from spacedsl_runtime.quant import lsq
 from spacedsl_runtime.quant.fake import ActivationQuantiser, WeightQuantiser
 from spacedsl_runtime.quant.fold import BIAS_MAX, Norm, fold
@@ -180,7 +179,7 @@ def test_sums_and_products_have_the_same_gradients(seed: int, join: Fake, spread
 @given(SEEDS)
 def test_fixed_quantisers_pass_gradients_within_their_range(seed: int) -> None:
     x = (noise(seed, 2, 3, 6, 6) * 5).double().requires_grad_()
-    gate = Fixed(6 / 255, 1 / 255, 0)
+    gate = Fixed(write=6 / 255, read=1 / 255)
     found, slope = gradients(lambda x: fake_fixed(x, gate, 3.0), x)
     plain, wanted = gradients(torch.nn.functional.hardsigmoid, x)
     assert (found - plain).abs().max() <= 0.501 / 255

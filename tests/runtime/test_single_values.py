@@ -15,7 +15,7 @@ from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.elastic.modules import ElasticNorm
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.quant.qat import QatSupernet
-from tests.runtime.training import digits, job, mini_json, run
+from tests.runtime.training import digits, job, mini_plan, run
 
 SMALL = """language 1
 use "std/blocks.space"
@@ -43,7 +43,7 @@ def test_one_value_is_normalised_by_the_running_statistics() -> None:
 def test_training_with_one_image_a_step(tmp_path: Path) -> None:
     """In FP32 and then in QAT, whose quantisers start on one image too where there is only one."""
     data = digits(5, 3)
-    options: dict[str, Any] = {"plan_json": mini_json(SMALL, "cpu"), "batch": 1, "steps": 4}
+    options: dict[str, Any] = {"plan": mini_plan(SMALL, "cpu"), "batch": 1, "steps": 4}
     scores = run(job(tmp_path / "run", data, holdout=0, **options))
     assert {s.images for s in scores} == {3}
     qat = job(tmp_path / "run" / "qat", data, holdout=0, fp32=tmp_path / "run", **options)
@@ -51,7 +51,7 @@ def test_training_with_one_image_a_step(tmp_path: Path) -> None:
 
 
 def test_quantisers_start_on_one_image() -> None:
-    qat = QatSupernet(load_supernet(mini_json(SMALL, "cpu"), 1, 10))
+    qat = QatSupernet(load_supernet(mini_plan(SMALL, "cpu"), 1, 10))
     shapes = qat.covering(random.Random(0))
     qat.start(shapes, [torch.randn(1, 1, s.resolution, s.resolution) for s in shapes])
     assert all(torch.isfinite(p).all() for p in qat.quantiser_parameters())
@@ -62,7 +62,7 @@ def test_quantisers_start_on_one_image() -> None:
 def test_recalibration_with_a_last_batch_of_one_image(quantised: bool, last: int) -> None:
     """It counts for maps of several pixels; what a 1 x 1 map knows is that of the batch before."""
     torch.manual_seed(0)
-    model: Any = load_supernet(mini_json(SMALL, "cpu"), 1, 10)
+    model: Any = load_supernet(mini_plan(SMALL, "cpu"), 1, 10)
     smallest = model.smallest(4)
     batches = [torch.randn(n, 1, 4, 4) for n in (6, last)]
     if quantised:

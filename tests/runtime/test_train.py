@@ -17,14 +17,13 @@ from spacedsl_runtime.errors import (
     DataError,
     RecipeError,
 )
-from spacedsl_runtime.plan import read_plan
 from spacedsl_runtime.train.batches import batches, resized
 from spacedsl_runtime.train.optimise import average_of, optimiser_of
 from spacedsl_runtime.train.parallel import World
 from spacedsl_runtime.train.recipe import Recipe, recipe_for
 from spacedsl_runtime.train.state import State
 from spacedsl_runtime.train.step import sandwich, train_step
-from tests.runtime.training import ONE, PLAN, digits, job, mini_json, run, usual_recipe
+from tests.runtime.training import ONE, PLAN, digits, job, mini_plan, run, usual_recipe
 
 LEARNS: dict[str, Any] = {"steps": 80, "batch": 32, "lr": 1.0, "warmup_epochs": 0.5}
 
@@ -84,7 +83,7 @@ def test_labels_alone_where_nothing_is_distilled() -> None:
 
 
 def test_a_space_of_one_network_trains_that_network(tmp_path: Path) -> None:
-    plan = read_plan(mini_json(ONE), "supernet")
+    plan = mini_plan(ONE)
     assert list(sandwich(plan, usual_recipe(), 0)) == ["largest"]
     scores = run(job(tmp_path / "run", page=ONE))
     assert [s.name for s in scores] == ["largest"]

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from spacedsl_runtime import load_checkpoint, load_supernet, read_plan
+from spacedsl_runtime import load_checkpoint, load_supernet
 from spacedsl_runtime.elastic.supernet import Supernet
 from spacedsl_runtime.errors import CheckpointError, DivergedError, RecipeError, RunError
 from spacedsl_runtime.quant.fake import ActivationQuantiser
@@ -35,7 +35,7 @@ from tests.runtime.training import (
     Stopped,
     digits,
     job,
-    mini_json,
+    mini_plan,
     no_file_above,
     run,
     same,
@@ -55,7 +55,7 @@ def qat_job(fp32: Path, folder: Path, target: str = "cpu", page: str = PAGE, **m
     recipe = qat_recipe_for(digits(), fp32_settings(fp32), steps=6, batch=16, **more)
     return job(
         folder,
-        plan_json=mini_json(page, target),
+        plan=mini_plan(page, target),
         recipe=recipe,
         fp32=fp32,
         save_every=2,
@@ -121,7 +121,7 @@ def test_metrics_say_how_far_scales_moved(fp32: Path, whole: Path, tmp_path: Pat
 
 
 def started_mini() -> QatSupernet:
-    qat = QatSupernet(load_supernet(read_plan(mini_json(PAGE, "cpu"), "supernet"), 1, 10))
+    qat = QatSupernet(load_supernet(mini_plan(PAGE, "cpu"), 1, 10))
     shapes = qat.covering(random.Random(0))
     qat.start(shapes, [torch.randn(4, 1, s.resolution, s.resolution) for s in shapes])
     return qat
@@ -193,7 +193,7 @@ def test_another_set_of_8_bit_tensors_is_refused(fp32: Path, tmp_path: Path) -> 
 def test_what_it_needs_of_the_fp32_training(fp32: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="holds no FP32 training"):
         fp32_settings(tmp_path)
-    hash = read_plan(mini_json(), "supernet").hash
+    hash = mini_plan().hash
     assert len(fp32_stamp(fp32, hash)) == 64
     with pytest.raises(RunError, match=r"of space .*; the page is 00"):
         fp32_stamp(fp32, "00")
@@ -247,14 +247,14 @@ def test_a_full_disk_leaves_the_last_checkpoint(fp32: Path, whole: Path, tmp_pat
 
 
 def test_checkpoints_of_trainings_load_as_any_other(fp32: Path, whole: Path) -> None:
-    supernet = load_supernet(read_plan(mini_json(PAGE, "cpu"), "supernet"), 1, 10)
+    supernet = load_supernet(mini_plan(PAGE, "cpu"), 1, 10)
     assert isinstance(supernet, Supernet)
     load_checkpoint(fp32 / CHECKPOINT, supernet)
     qat = QatSupernet(supernet)
     load_checkpoint(whole / CHECKPOINT, qat)
     for name, tensor in qat.state_dict().items():
         assert torch.equal(tensor, weights(whole)[f"model.{name}"])
-    one = QatSupernet(load_supernet(read_plan(mini_json(ONE, "cpu"), "supernet"), 1, 10))
+    one = QatSupernet(load_supernet(mini_plan(ONE, "cpu"), 1, 10))
     with pytest.raises(CheckpointError, match=r"is of mini, hash .*of one, hash"):
         load_checkpoint(whole / CHECKPOINT, one)
 

@@ -23,8 +23,7 @@ from spacedsl_runtime.errors import (
     RecipeError,
     RunError,
 )
-from spacedsl_runtime.plan import read_plan
-from spacedsl_runtime.subnet import read_subnet
+from spacedsl_runtime.plan import read_plan, read_subnet
 from spacedsl_runtime.train import loop
 from spacedsl_runtime.train.evaluate import Evaluation, Score
 from spacedsl_runtime.train.optimise import optimiser_of

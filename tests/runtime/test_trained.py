@@ -16,6 +16,7 @@ from torch import Tensor
 
 from spacedsl.compiler.integer_model import load_model
 from spacedsl.compiler.stamp import IMAGE, LOGITS
+from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.ir.sampling import largest, smallest
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
@@ -37,7 +38,6 @@ from tests.runtime.parity import (
     extracted,
     int8_json,
 )
-from tests.runtime.support import plan_json
 from tests.test_cli import run
 from tests.tflite_support import channels_last
 
@@ -67,7 +67,7 @@ def test_a_trained_network_is_deployed_without_a_difference(
 ) -> None:
     """A checkpoint and a model's page to files that both runtimes run, by the user's way."""
     model: Subnet = choose(space)
-    qat = QatSupernet(load_supernet(plan_json(space, VNNI), seed=9)).eval()
+    qat = QatSupernet(load_supernet(supernet_plan(space, VNNI), seed=9)).eval()
     load_checkpoint(checkpoint, qat)
     net = recalibrate(extracted(qat, model), [data[0][:256], data[0][256:512]])
     weights, page, out = (tmp_path / name for name in ("w.npz", "m.space", "m.onnx"))

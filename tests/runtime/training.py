@@ -15,16 +15,15 @@ import torch
 from torch import Tensor
 
 from spacedsl.api import load_target
+from spacedsl.compiler.supernet import SupernetPlan, supernet_plan
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.data.split import Data
-from spacedsl_runtime.plan import read_plan
 from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.evaluate import Score
 from spacedsl_runtime.train.loop import Job, Reached, train
 from spacedsl_runtime.train.recipe import Recipe, recipe_for
 from spacedsl_runtime.train.run import CHECKPOINT
 from spacedsl_runtime.train.state import read_training
-from tests.runtime.support import plan_json
 from tests.support import item_of
 
 PAGE = """language 1
@@ -43,9 +42,9 @@ ONE = ONE.replace("depth 1..2", "depth 2").replace("mini", "one")
 
 
 @cache
-def mini_json(page: str = PAGE, target: str | None = None) -> dict[str, Any]:
+def mini_plan(page: str = PAGE, target: str | None = None) -> SupernetPlan:
     space = item_of(page, "one" if "space one" in page else "mini")
-    return plan_json(space, load_target(target) if target else None)  # type: ignore[arg-type]
+    return supernet_plan(space, load_target(target) if target else None)  # type: ignore[arg-type]
 
 
 @cache
@@ -60,7 +59,7 @@ def digits(train: int = 200, test: int = 40) -> Data:
     )
 
 
-PLAN = read_plan(mini_json(), "supernet")
+PLAN = mini_plan()
 USUAL: dict[str, Any] = {"steps": 12, "batch": 16, "lr": 0.1}
 """The recipe of `job`, unless it is told otherwise."""
 
@@ -76,7 +75,7 @@ def job(folder: Path, data: Data | None = None, page: str = PAGE, **more: Any) -
     recipe: Recipe = fields.pop("recipe", None) or recipe_for(found, **{**USUAL, **more})
     channels = found.channels
     usual: dict[str, Any] = {
-        "plan_json": mini_json(page),
+        "plan": mini_plan(page),
         "data": found,
         "recipe": recipe,
         "normalise": Normalise((0.5,) * channels, (0.5,) * channels),

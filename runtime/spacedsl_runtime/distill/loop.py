@@ -18,6 +18,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from spacedsl.compiler.subnets import describe
+from spacedsl.ir.subnet import Subnet
 from spacedsl_runtime.data.split import Data, Unreadables
 from spacedsl_runtime.distill.features import Boundaries, FeatureCache, map_names, teacher_maps
 from spacedsl_runtime.distill.loss import Definition, nsr_loss
@@ -28,7 +30,6 @@ from spacedsl_runtime.distill.teacher import Teacher, check_data
 from spacedsl_runtime.elastic.functional import to_channels_last
 from spacedsl_runtime.errors import DivergedError
 from spacedsl_runtime.plan import Plan
-from spacedsl_runtime.subnet import Subnet, describe
 from spacedsl_runtime.train.batches import batches
 from spacedsl_runtime.train.device import CPU, UNDER_WAY, Arriving, arriving, autocast, kernels
 from spacedsl_runtime.train.evaluate import Evaluation, distinct
@@ -257,7 +258,7 @@ class _Training:
         return loss.detach()
 
     def _diverged(self, step: int, loss: float, name: str, subnet: Subnet) -> DivergedError:
-        words = describe(self.job.plan, subnet)
+        words = describe(subnet)
         message = f"{self.job.plan.name}: the loss is {loss} at step {step + 1}, sub-stage"
         return DivergedError(f"{message} `{name}` ({words})", "a lower --lr may help")
 

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from spacedsl_runtime import subnet as subnets
+from spacedsl.ir.subnet import Subnet
 from spacedsl_runtime.distill.stage import BkdStage, projection
 from spacedsl_runtime.elastic.functional import channels_last
+from spacedsl_runtime.plan import check_subnet
 from spacedsl_runtime.quant.extracted import QatLayers
 from spacedsl_runtime.quant.stages import QatStages
-from spacedsl_runtime.subnet import Subnet
 
 
 class QatBkdStage(QatStages[BkdStage]):
@@ -37,7 +37,7 @@ class QatBkdStage(QatStages[BkdStage]):
     def extract(self, subnet: Subnet) -> QatSubstage:
         """One sub-stage with copies of its weights, statistics and quantisers; the same outputs.
         Raises `SubnetError`."""
-        subnets.check_subnet(self.plan, subnet)
+        check_subnet(self.plan, subnet)
         return QatSubstage(self, subnet)
 
 

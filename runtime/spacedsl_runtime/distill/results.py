@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from spacedsl.checksum import sealed, unsealed
+from spacedsl.files import read_json
 from spacedsl_runtime.board import Boards, Warn
 from spacedsl_runtime.errors import RunError
 from spacedsl_runtime.files import write_atomic
-from spacedsl_runtime.reader import read_json
 from spacedsl_runtime.train.run import (
     ABOUT,
     PAGE,

@@ -7,14 +7,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from spacedsl_runtime import subnet as subnets
+from spacedsl.ir.subnet import Subnet
 from spacedsl_runtime.elastic.functional import channels_last, leading, to_channels_last
 from spacedsl_runtime.elastic.modules import initialise
 from spacedsl_runtime.elastic.static import build_static
 from spacedsl_runtime.elastic.supernet import ElasticStages
-from spacedsl_runtime.errors import PlanError, SubnetError
-from spacedsl_runtime.plan import Plan, Source, read_plan
-from spacedsl_runtime.subnet import Subnet
+from spacedsl_runtime.plan import Plan, Source, check_subnet, read_plan
 
 
 class BkdStage(ElasticStages):
@@ -25,10 +23,9 @@ class BkdStage(ElasticStages):
     every other weight; they have neither norm nor bias."""
 
     def __init__(self, plan: Plan, teacher_in: int, teacher_out: int) -> None:
-        super().__init__(plan, plan.channels, 1)
-        stage = plan.stages[0]
-        widest = max(stage.widths or stage.first.cin)
-        self.before = nn.Parameter(torch.empty(max(stage.first.cin), teacher_in, 1, 1))
+        super().__init__(plan)
+        widest = max(plan.stages[0].widths or plan.cins)
+        self.before = nn.Parameter(torch.empty(max(plan.cins), teacher_in, 1, 1))
         self.after = nn.Parameter(torch.empty(teacher_out, widest, 1, 1))
 
     def forward(
@@ -41,15 +38,14 @@ class BkdStage(ElasticStages):
 
     def projections(self, subnet: Subnet) -> tuple[Tensor, Tensor]:
         """The active (cin, teacher_in, 1, 1) and (teacher_out, width, 1, 1)."""
-        if subnet.cin is None:
-            raise SubnetError(f"{subnet.name} has no input width, a stage needs one")
-        width = subnet.stages[0][-1].width or subnet.cin
-        return leading(self.before, subnet.cin), leading(self.after, self.after.shape[0], width)
+        cin = subnet.of.channels
+        width = subnet.stages[0].blocks[-1].width or cin
+        return leading(self.before, cin), leading(self.after, self.after.shape[0], width)
 
     def extract(self, subnet: Subnet) -> nn.Module:
         """A plain static module with copies of the sub-stage's weights, projections included; for
         `recalibrate` and evaluation. Raises `SubnetError`."""
-        subnets.check_subnet(self.plan, subnet)
+        check_subnet(self.plan, subnet)
         before, after = (projection(w) for w in self.projections(subnet))
         inner = build_static(self.program(subnet), self.weights_at)
         return channels_last(nn.Sequential(before, inner, after).train(self.training))
@@ -62,14 +58,9 @@ def projection(weight: Tensor) -> nn.Conv2d:
     return conv
 
 
-def load_bkd_stage(
-    plan: Plan | Source, teacher_in: int, teacher_out: int, seed: int = 0
-) -> BkdStage:
+def load_bkd_stage(plan: Source, teacher_in: int, teacher_out: int, seed: int = 0) -> BkdStage:
     """The stage of a BKD plan between a teacher's widths, He-initialised, channels last. Raises
     `PlanError`."""
-    found = plan if isinstance(plan, Plan) else read_plan(plan, "bkd")
-    if found.kind != "bkd" or len(found.stages) != 1:
-        raise PlanError(f"{found.name} is a plan of kind {found.kind!r}, not 'bkd'")
-    stage = BkdStage(found, teacher_in, teacher_out)
+    stage = BkdStage(read_plan(plan, "bkd"), teacher_in, teacher_out)
     initialise(stage, seed)
     return channels_last(stage)

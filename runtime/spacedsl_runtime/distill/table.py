@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spacedsl.ir.subnet import Subnet, SubnetStage
 from spacedsl_runtime.distill.loss import Definition, nsr_loss
 from spacedsl_runtime.distill.quantised import QatBkdStage
 from spacedsl_runtime.distill.stage import BkdStage
 from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.plan import Plan
-from spacedsl_runtime.subnet import Block, Subnet, sample
 from spacedsl_runtime.train.seeds import Use, choices
 
 EVALUATED = 8
@@ -32,11 +32,12 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        blocks = [[b.width, [value for _, value in b.settings]] for b in self.subnet.stages[0]]
+        (stage,) = self.subnet.stages
+        blocks = [[b.width, [s.value for s in b.settings]] for b in stage.blocks]
         return {
             "window": self.window,
             "resolution": self.subnet.resolution,
-            "cin": self.subnet.cin,
+            "cin": self.subnet.of.channels,
             "blocks": blocks,
             "loss": self.loss,
         }
@@ -46,12 +47,12 @@ def substages(plan: Plan, samples: int, seed: int, resolution: int) -> Iterator[
     """Distinct random sub-stages of every window, which their widths are of."""
     stage, rng = plan.stages[0], choices(seed, Use.evaluation, resolution)
     for window, widths in enumerate(stage.windows or ((),)):
-        narrow = replace(stage, widths=widths, window=len(widths))
-        part = replace(plan, stages=(narrow,))
-        drawn: dict[tuple[int | None, tuple[Block, ...]], Subnet] = {}
+        narrow = stage.model_copy(update={"widths": widths, "window": len(widths)})
+        part = replace(plan, space=plan.space.model_copy(update={"stages": (narrow,)}))
+        drawn: dict[tuple[int, SubnetStage], Subnet] = {}
         for _ in range(20 * samples):
-            subnet = sample(part, rng, resolution)
-            drawn.setdefault((subnet.cin, subnet.stages[0]), subnet)
+            subnet = part.sample(rng, resolution)
+            drawn.setdefault((subnet.of.channels, subnet.stages[0]), subnet)
             if len(drawn) == samples:
                 break
         yield from ((window, subnet) for subnet in drawn.values())

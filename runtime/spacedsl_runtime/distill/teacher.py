@@ -104,11 +104,12 @@ def _checkpoint(spec: str, folder: Path, calibration: Calibration, device: torch
     network = cast(nn.Sequential, supernet.extract(subnet))
     recalibrate(network, calibration(normalise, subnet.resolution))
     owners = [step.name.partition(".")[0] for step in supernet.program(subnet)]
-    boundaries, stride = [], 1
+    boundaries, stride = list[Boundary](), 1
+    cins: tuple[int, ...] = (channels,)
     for stage in plan.stages[:-1]:  # the head has no map
         stride *= stage.stride
-        width = max(stage.widths or stage.first.cin)
-        boundaries.append(Boundary(stage.name, stride, width))
+        cins = stage.widths or cins
+        boundaries.append(Boundary(stage.name, stride, max(cins)))
     names = [b.name for b in boundaries]
 
     def features(x: Tensor) -> list[Tensor]:

@@ -8,8 +8,8 @@ from typing import TypeVar
 from jaxtyping import Float
 from torch import Tensor
 
+from spacedsl.passes.program import Layer, Program, Residual
 from spacedsl_runtime.elastic.functional import activate
-from spacedsl_runtime.program import Layer, Program, Residual
 
 T = TypeVar("T")
 """What runs through a program: a tensor, or one with its 8-bit scale."""

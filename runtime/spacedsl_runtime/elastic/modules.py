@@ -12,9 +12,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spacedsl_runtime import plan
+from spacedsl.compiler.supernet_sizes import Largest
+from spacedsl.ir import block
+from spacedsl.passes.program import Layer, se_layers
 from spacedsl_runtime.elastic.functional import activate, active, gated, global_pool, leading
-from spacedsl_runtime.program import Layer, se_layers
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
@@ -144,24 +145,19 @@ class ElasticLinear(nn.Module):
 Weighted = ElasticConv | ElasticSe | ElasticLinear
 
 
-def module_of(op: plan.Op, channels: int, classes: int) -> tuple[str, Weighted] | None:
-    """Slot and module of an op with weights, None for one without."""
-
-    def width(cin: plan.Cin) -> int:
-        return channels if cin == "channels" else cin
-
+def module_of(op: block.Op, size: Largest) -> Weighted | None:
+    """The module of an op at its largest, None for an op without weights."""
     match op:
-        case plan.Conv():
-            conv = ElasticConv((op.max_cout, width(op.max_cin), op.max_kernel), False)
-            return op.slot, conv.with_norm(op.norm, op.bias)
-        case plan.DwConv():
-            c = width(op.max_cin)
-            kernel, parts = (3, (op.max_kernel - 1) // 2) if op.stacked else (op.max_kernel, 1)
-            return op.slot, ElasticConv((c, c, kernel), True, parts).with_norm(op.norm, op.bias)
-        case plan.Se():
-            return op.slot, ElasticSe(width(op.max_cin), op.max_squeeze)
-        case plan.Linear():
-            return op.slot, ElasticLinear(width(op.max_cin), classes)
+        case block.Conv():
+            conv = ElasticConv((size.cout, size.cin, size.kernel), False)
+            return conv.with_norm(op.norm, op.bias)
+        case block.DwConv():
+            conv = ElasticConv((size.cin, size.cin, size.kernel), True, size.parts)
+            return conv.with_norm(op.norm, op.bias)
+        case block.Se():
+            return ElasticSe(size.cin, size.squeeze)
+        case block.Linear():
+            return ElasticLinear(size.cin, size.cout)
         case _:
             return None
 

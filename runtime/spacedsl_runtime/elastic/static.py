@@ -9,6 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from spacedsl.passes.program import Layer, Program, Residual, se_layers
 from spacedsl_runtime.elastic.functional import activate, gated, pool2d
 from spacedsl_runtime.elastic.modules import (
     EPSILON,
@@ -18,7 +19,6 @@ from spacedsl_runtime.elastic.modules import (
     ElasticNorm,
     ElasticSe,
 )
-from spacedsl_runtime.program import Layer, Program, Residual, se_layers
 
 WeightsAt = Callable[[Layer], nn.Module]
 

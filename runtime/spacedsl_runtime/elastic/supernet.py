@@ -6,11 +6,16 @@ import random
 from functools import partial
 from typing import cast
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spacedsl_runtime import subnet as subnets
+from spacedsl.compiler.supernet_sizes import Body
+from spacedsl.ir.block import walk
+from spacedsl.ir.space import Stage
+from spacedsl.ir.subnet import Subnet
+from spacedsl.passes.program import Layer, Program, blocks_of, slots
 from spacedsl_runtime.elastic.functional import (
     activate,
     channels_last,
@@ -23,30 +28,45 @@ from spacedsl_runtime.elastic.modules import ElasticNorm, initialise, module_of
 from spacedsl_runtime.elastic.recompute import recomputed
 from spacedsl_runtime.elastic.static import build_static
 from spacedsl_runtime.errors import PlanError, SubnetError
-from spacedsl_runtime.plan import Plan, Source, Stage, read_plan, walk
-from spacedsl_runtime.program import Layer, Program, blocks_of, program_of
-from spacedsl_runtime.subnet import Subnet
+from spacedsl_runtime.plan import (
+    Choices,
+    Plan,
+    Source,
+    check_subnet,
+    choices_of,
+    read_plan,
+    subnet_of,
+)
 
 
 class ElasticStages(nn.Module):
     """The weights of a plan and the interpreter over them. `stages[i][j]` holds the weights of
     stage i's block j by slot."""
 
-    def __init__(self, plan: Plan, channels: int, classes: int) -> None:
+    def __init__(self, plan: Plan) -> None:
         super().__init__()
-        self.plan, self.channels, self.classes = plan, channels, classes
-        self.stages = nn.ModuleList(_stage(s, channels, classes) for s in plan.stages)
-        self._programs: dict[Subnet, Program] = {}
+        self.plan, self.channels, self.classes = plan, plan.channels, plan.classes or 1
+        self.stages = nn.ModuleList(map(_stage, plan.stages, plan.bodies))
+        self._programs: dict[Choices, Program] = {}
 
     def program(self, subnet: Subnet) -> Program:
         """The layers of a subnet; remembered. Raises `SubnetError`."""
-        found = self._programs.get(subnet)
-        if found is None:
-            if len(self._programs) >= MAX_PROGRAMS:
-                self._programs.clear()
-            found = program_of(self.plan, subnet, self.channels, self.classes)
-            self._programs[subnet] = found
-        return found
+        choices = choices_of(subnet)
+        self.remember(choices)
+        return self._programs[choices]
+
+    @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+    def remember(self, choices: Choices) -> None:
+        """Bind the subnet with these choices, if it is not yet. torch.compile does not trace it; it
+        needs `dynamic=False`, so that choices are constants."""
+        if choices in self._programs:
+            return
+        if len(self._programs) >= MAX_PROGRAMS:
+            self._programs.clear()
+        try:
+            self._programs[choices] = self.plan.program(subnet_of(self.plan, choices))
+        except ValueError as error:
+            raise SubnetError(f"a subnet of {self.plan.name}: {error}") from None
 
     def apply_layer(self, layer: Layer, x: Tensor, dropout: bool) -> Tensor:
         """One layer on x (N, cin, H, W)."""
@@ -71,16 +91,16 @@ class ElasticStages(nn.Module):
 
     def largest(self, resolution: int | None = None) -> Subnet:
         """The subnet with everything at its greatest; `resolution` is the image's."""
-        return subnets.largest(self.plan, resolution)
+        return self.plan.largest(resolution)
 
     def smallest(self, resolution: int | None = None) -> Subnet:
         """The subnet with everything at its least."""
-        return subnets.smallest(self.plan, resolution)
+        return self.plan.smallest(resolution)
 
     def sample(self, rng: random.Random, resolution: int | None = None) -> Subnet:
         """A uniformly random subnet over all declared choices, of a stage input width and window
         too."""
-        return subnets.sample(self.plan, rng, resolution)
+        return self.plan.sample(rng, resolution)
 
     def run_program(
         self, program: Program, x: Tensor, dropout: bool = True, recompute: bool = False
@@ -105,11 +125,14 @@ class ElasticStages(nn.Module):
 MAX_PROGRAMS = 4096
 
 
-def _stage(stage: Stage, channels: int, classes: int) -> nn.ModuleList:
-    blocks: list[nn.Module] = []
-    for position in range(max(stage.depths)):
-        made = (module_of(op, channels, classes) for op in walk(stage.body(position).ops))
-        blocks.append(nn.ModuleDict(dict(found for found in made if found is not None)))
+def _stage(stage: Stage, bodies: tuple[Body, Body | None]) -> nn.ModuleList:
+    block = stage.choices[0].block
+    ops, names, blocks = tuple(walk(block.ops)), slots(block), list[nn.Module]()
+    for position in range(stage.depths[-1]):
+        body = bodies[min(position, 1)]
+        sizes = body.sizes if body is not None else {}
+        made = {names[at]: module_of(ops[at], size) for at, size in sizes.items()}
+        blocks.append(nn.ModuleDict({n: m for n, m in made.items() if m is not None}))
     return nn.ModuleList(blocks)
 
 
@@ -132,7 +155,7 @@ class Supernet(ElasticStages):
     def extract(self, subnet: Subnet) -> nn.Module:
         """A plain static module with copies of the subnet's weights; the same outputs. Raises
         `SubnetError`."""
-        subnets.check_subnet(self.plan, subnet)
+        check_subnet(self.plan, subnet)
         return self.extract_unchecked(subnet)
 
     def extract_unchecked(self, subnet: Subnet) -> nn.Module:
@@ -149,22 +172,20 @@ def check_images(x: Tensor, channels: int, subnet: Subnet) -> None:
 
 
 def load_supernet(
-    plan: Plan | Source,
+    plan: Source,
     channels: int | None = None,
     classes: int | None = None,
     seed: int = 0,
 ) -> Supernet:
-    """The supernet of a plan, He-initialised, channels last. `channels` and `classes` come from
-    the data; without them the page's hold. Raises `PlanError`."""
-    found = plan if isinstance(plan, Plan) else read_plan(plan, "supernet")
-    if found.kind != "supernet":
-        raise PlanError(f"{found.name} is a plan of kind {found.kind!r}, not 'supernet'")
+    """The supernet of a plan, a space or a page, He-initialised, channels last. `channels`
+    and `classes` come from the data; without them the page's hold. Raises `PlanError`."""
+    found = read_plan(plan, "supernet")
     depth = channels or found.channels
     if depth != found.channels and not found.any_channels:
         raise PlanError(
             f"{found.name} was compiled for {found.channels} channels and its widths depend on "
             f"them, the data have {depth}: compile the page with `input {depth} x ...`"
         )
-    supernet = Supernet(found, depth, classes or found.classes or 1)
+    supernet = Supernet(found.for_data(depth, classes))
     initialise(supernet, seed)
     return channels_last(supernet)

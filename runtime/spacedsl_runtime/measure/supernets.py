@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spacedsl.ir.subnet import Subnet
 from spacedsl_runtime.data.split import Data, Unreadables, unreadable_limit
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.quant.qat import QatSupernet
-from spacedsl_runtime.subnet import Subnet
 from spacedsl_runtime.train.batches import Normalise, batches, resized
 from spacedsl_runtime.train.device import autocast
 from spacedsl_runtime.train.parallel import World

@@ -7,76 +7,20 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 
 from spacedsl.checksum import KEY, unsealed
+from spacedsl.compiler.plans import FORMAT, Int8Plan
+from spacedsl.files import read_json
 from spacedsl_runtime.errors import DeployError, PlanError, shown
 from spacedsl_runtime.files import write_atomic
-from spacedsl_runtime.plan import Fixed
 from spacedsl_runtime.quant.extracted import QatSubnet
 from spacedsl_runtime.quant.int8 import Node
-from spacedsl_runtime.reader import Mismatch, build, read_json
-
-FORMAT = 1
-
-
-@dataclass(frozen=True)
-class _Origin:
-    model: str
-    space: str
-    space_hash: str
-
-
-@dataclass(frozen=True)
-class _Rules:
-    runtime: str
-    acts: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class _Node:
-    name: str
-    op: str
-    inputs: tuple[str, ...]
-    shape: tuple[int, int, int]
-    kernel: int
-    stride: int
-    clip: str
-    offset: float
-    fixed: Fixed | None
-    shared: bool
-
-
-@dataclass(frozen=True)
-class _Graph:
-    nodes: tuple[_Node, ...]
-
-
-@dataclass(frozen=True)
-class _NetworkNode:
-    shape: tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class _Network:
-    nodes: tuple[_NetworkNode, ...]
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What deployment reads of an INT8 plan; the whole of it goes into the file."""
-
-    format: int
-    kind: str
-    origin: _Origin
-    rules: _Rules
-    network: _Network
-    graph: _Graph
 
 
 class Quantiser(NamedTuple):
@@ -89,7 +33,7 @@ class Quantiser(NamedTuple):
 
 def deploy(
     net: QatSubnet,
-    plan: Path | str | Mapping[str, Any],
+    plan: Int8Plan | Path | str | Mapping[str, Any],
     path: Path | str,
     *,
     mean: Sequence[float],
@@ -170,9 +114,13 @@ def _maker(net: QatSubnet, name: str) -> str:
     return name
 
 
-def _read(plan: Path | str | Mapping[str, Any], net: QatSubnet) -> tuple[dict[str, Any], _Plan]:
-    """The plan's JSON, with the channels and classes of the data, and what is read of it."""
-    if isinstance(plan, Mapping):
+def _read(
+    plan: Int8Plan | Path | str | Mapping[str, Any], net: QatSubnet
+) -> tuple[dict[str, Any], Int8Plan]:
+    """The plan's JSON, with the channels and classes of the data, and what it says."""
+    if isinstance(plan, Int8Plan):
+        data, source = plan.model_dump(mode="json"), "the plan"
+    elif isinstance(plan, Mapping):
         data, source = dict(plan), "the plan"
     else:
         data, source = read_json(Path(plan), PlanError), str(plan)
@@ -182,22 +130,25 @@ def _read(plan: Path | str | Mapping[str, Any], net: QatSubnet) -> tuple[dict[st
             f"{source} is of kind {stamp[0]!r}, format {stamp[1]!r}; deploy reads kind 'int8', "
             f"format {FORMAT}: compile the model with --target"
         )
-    if KEY in data or not isinstance(plan, Mapping):
+    if KEY in data or isinstance(plan, Path | str):
         data = unsealed(data, source, PlanError)
     try:
-        build(_Plan, data, more=True)
+        Int8Plan.model_validate(data)
         data = copy.deepcopy(data)
         for part in ("network", "graph"):
             nodes = data[part]["nodes"]
             if nodes and net.graph[-1].op == "linear":
-                nodes[-1]["shape"][0] = net.graph[-1].sizes.cout
-                nodes[0]["shape"][0] = net.channels
-        return data, build(_Plan, data, more=True)
-    except Mismatch as error:
-        raise PlanError(f"{source}: {error}; compile the model again") from None
+                nodes[-1]["shape"] = [net.graph[-1].sizes.cout, *nodes[-1]["shape"][1:]]
+                nodes[0]["shape"] = [net.channels, *nodes[0]["shape"][1:]]
+        return data, Int8Plan.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        message = f"{source}: {where}: {first['msg']}; compile the model again"
+        raise PlanError(message) from None
 
 
-def _check(net: QatSubnet, plan: _Plan) -> None:
+def _check(net: QatSubnet, plan: Int8Plan) -> None:
     """Refuse a plan that is not of this network and these 8-bit tensors."""
     origin, rules = plan.origin, net.rules
     if origin.space_hash != net.plan.hash:

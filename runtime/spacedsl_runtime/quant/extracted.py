@@ -10,14 +10,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from spacedsl.ir.subnet import Subnet
+from spacedsl.passes.program import Layer
 from spacedsl_runtime.elastic.functional import channels_last
 from spacedsl_runtime.elastic.modules import ElasticConv, ElasticLinear
 from spacedsl_runtime.elastic.supernet import ElasticStages, check_images
-from spacedsl_runtime.program import Layer
 from spacedsl_runtime.quant.int8 import Int8Graph, place_of
 from spacedsl_runtime.quant.modules import Quantised, Tap, Weighted
 from spacedsl_runtime.quant.stages import QatStages
-from spacedsl_runtime.subnet import Subnet
 
 
 class QatLayers(Quantised):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from spacedsl_runtime.plan import Fixed
+from spacedsl.compiler.int8 import Fixed
 from spacedsl_runtime.quant.lsq import (
     ACT_MAX,
     SCALE_FLOOR,

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal
 
+from spacedsl.compiler.int8 import Fixed
+from spacedsl.compiler.supernet import PlanRules
+from spacedsl.passes.program import Layer, Program, Residual, se_layers
 from spacedsl_runtime.errors import PlanError
-from spacedsl_runtime.plan import Fixed, Rules
-from spacedsl_runtime.program import Layer, Program, Residual, se_layers
 
 Op = Literal[
     "input", "conv", "dwconv", "linear", "add", "shift", "mul", "sigmoid", "pool", "maxpool",
@@ -79,7 +80,7 @@ def clip_of(edge: str) -> Clip:
     return "relu" if found == "relu" else "relu6" if found == "relu6" else "none"
 
 
-def int8_graph(program: Program, rules: Rules) -> Int8Graph:
+def int8_graph(program: Program, rules: PlanRules) -> Int8Graph:
     """The nodes in execution order. Raises `PlanError` for an activation that the rules lack."""
     build = _Builder(rules)
     build.body(program, build.put(Node("input", "input", (), "input")))
@@ -100,7 +101,7 @@ def place_of(layer: Layer) -> str:
 
 @dataclass
 class _Builder:
-    rules: Rules
+    rules: PlanRules
     nodes: dict[str, Node] = field(default_factory=dict)
 
     def put(self, node: Node) -> str:
@@ -133,6 +134,8 @@ class _Builder:
                 own = f"{place}_{layer.part}" if layer.inner else place
                 made = self.put(Node(name, op, (tensor,), own, layer))
                 return self.act(layer.act, made, f"{name}.{layer.act}", own)
+            case "add":
+                raise TypeError(f"{name} stands outside a residual")
 
     def squeeze(self, layer: Layer, tensor: str) -> str:
         name, place = layer.name, place_of(layer)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from spacedsl_runtime.plan import Fixed
+from spacedsl.compiler.int8 import Fixed
 
 Scalar = Float[Tensor, ""]
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from spacedsl.passes.program import Layer
 from spacedsl_runtime.elastic.functional import global_pool, pool2d, to_channels_last
 from spacedsl_runtime.elastic.modules import (
     EPSILON,
@@ -22,7 +23,6 @@ from spacedsl_runtime.elastic.modules import (
 )
 from spacedsl_runtime.elastic.recompute import recomputed
 from spacedsl_runtime.errors import SubnetError
-from spacedsl_runtime.program import Layer
 from spacedsl_runtime.quant.fake import ActivationQuantiser, WeightQuantiser
 from spacedsl_runtime.quant.fold import Folded, Norm, fold
 from spacedsl_runtime.quant.fused import fake_fixed

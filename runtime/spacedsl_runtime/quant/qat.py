@@ -5,11 +5,11 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from spacedsl_runtime import subnet as subnets
+from spacedsl.ir.subnet import Subnet
 from spacedsl_runtime.elastic.supernet import Supernet, check_images
+from spacedsl_runtime.plan import check_subnet
 from spacedsl_runtime.quant.extracted import QatSubnet
 from spacedsl_runtime.quant.stages import QatStages
-from spacedsl_runtime.subnet import Subnet
 
 
 class QatSupernet(QatStages[Supernet]):
@@ -30,7 +30,7 @@ class QatSupernet(QatStages[Supernet]):
     def extract(self, subnet: Subnet) -> QatSubnet:
         """One subnet with copies of its weights, statistics and quantisers; the same outputs.
         Raises `SubnetError`."""
-        subnets.check_subnet(self.plan, subnet)
+        check_subnet(self.plan, subnet)
         return self.extract_unchecked(subnet)
 
     def extract_unchecked(self, subnet: Subnet) -> QatSubnet:

@@ -11,15 +11,16 @@ from typing import Generic, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from spacedsl.compiler.supernet import PlanRules
+from spacedsl.ir.subnet import Subnet
+from spacedsl.passes.program import Layer
 from spacedsl_runtime.elastic.modules import ElasticConv
 from spacedsl_runtime.elastic.supernet import MAX_PROGRAMS, ElasticStages
 from spacedsl_runtime.errors import PlanError
-from spacedsl_runtime.plan import Plan, Rules
-from spacedsl_runtime.program import Layer
+from spacedsl_runtime.plan import Choices, Plan, choices_of, subnet_of
 from spacedsl_runtime.quant.fake import WeightQuantiser
 from spacedsl_runtime.quant.int8 import Int8Graph, clip_of, int8_graph
 from spacedsl_runtime.quant.modules import Quantised, Ranges, Weighted, new_quantiser
-from spacedsl_runtime.subnet import Subnet
 
 _KEY = re.compile(r"input|\d+_\d+_\w+(-relu6?)?")
 _ONE = torch.ones(1)
@@ -37,7 +38,7 @@ class QatStages(Quantised, Generic[S_co]):
         super().__init__()
         self.supernet = supernet
         self.rules = rules_of(supernet.plan)
-        self._graphs: dict[Subnet, Int8Graph] = {}
+        self._graphs: dict[Choices, Int8Graph] = {}
 
     @property
     def plan(self) -> Plan:
@@ -46,13 +47,20 @@ class QatStages(Quantised, Generic[S_co]):
 
     def graph(self, subnet: Subnet) -> Int8Graph:
         """The INT8 graph of a subnet; remembered. Raises `SubnetError`."""
-        found = self._graphs.get(subnet)
-        if found is None:
-            if len(self._graphs) >= MAX_PROGRAMS:
-                self._graphs.clear()
-            found = int8_graph(self.supernet.program(subnet), self.rules)
-            self._graphs[subnet] = found
-        return found
+        choices = choices_of(subnet)
+        self.remember(choices)
+        return self._graphs[choices]
+
+    @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+    def remember(self, choices: Choices) -> None:
+        """Make the graph of the subnet with these choices, if it is not yet; nothing that is
+        traced."""
+        if choices in self._graphs:
+            return
+        if len(self._graphs) >= MAX_PROGRAMS:
+            self._graphs.clear()
+        program = self.supernet.program(subnet_of(self.plan, choices))
+        self._graphs[choices] = int8_graph(program, self.rules)
 
     def weights_at(self, layer: Layer) -> Weighted:
         """The supernet's module with a layer's weights."""
@@ -119,7 +127,7 @@ class QatStages(Quantised, Generic[S_co]):
         return self.supernet.parameters()
 
 
-def rules_of(plan: Plan) -> Rules:
+def rules_of(plan: Plan) -> PlanRules:
     """The rules in a plan. Raises `PlanError` where there are none."""
     if plan.rules is None:
         raise PlanError(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from spacedsl.compiler.plans import Int8Plan
+from spacedsl.ir.subnet import Subnet
 from spacedsl_runtime.data.kept import LIMIT, Kept
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.data.split import Data, Unreadables
@@ -18,7 +19,6 @@ from spacedsl_runtime.errors import DataError, RunError
 from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.quant.deployment import deploy
 from spacedsl_runtime.quant.qat import QatSupernet
-from spacedsl_runtime.subnet import read_subnet
 from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.evaluate import Evaluation, Score
 from spacedsl_runtime.train.quantise import (
@@ -50,25 +50,23 @@ class Chooser:
     test: Evaluation
     identity: dict[str, Any]
 
-    def value(self, subnet: Mapping[str, Any]) -> float:
-        """The INT8 accuracy of a subnet, given as JSON, on the held-out images. Raises
-        `SubnetError`, `DataError`."""
+    def value(self, subnet: Subnet) -> float:
+        """The INT8 accuracy of a subnet on the held-out images. Raises `SubnetError`,
+        `DataError`."""
         return self._score(self.validation, subnet).top1
 
-    def score(self, subnet: Mapping[str, Any]) -> Score:
+    def score(self, subnet: Subnet) -> Score:
         """Its INT8 scores on the test split."""
         return self._score(self.test, subnet)
 
-    def _score(self, evaluation: Evaluation, data: Mapping[str, Any]) -> Score:
-        subnet = read_subnet(data, self.qat.plan)
+    def _score(self, evaluation: Evaluation, subnet: Subnet) -> Score:
         (found,) = evaluation(self.qat, {subnet.name: subnet})
         if not found.images:
             raise DataError(f"no image of {self.data.spec} can be read")
         return found
 
-    def deploy(self, data: Mapping[str, Any], plan: Mapping[str, Any], path: Path) -> None:
+    def deploy(self, subnet: Subnet, plan: Int8Plan, path: Path) -> None:
         """Write a subnet's integer model, for its INT8 plan. Raises `DeployError`."""
-        subnet = read_subnet(data, self.qat.plan)
         network = self.qat.extract(subnet)
         recalibrate(network, self.validation.calibration(subnet.resolution))
         normalise = self.validation.normalise

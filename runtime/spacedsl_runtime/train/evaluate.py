@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spacedsl.compiler.subnets import describe
+from spacedsl.ir.subnet import Subnet
 from spacedsl_runtime.data.kept import Kept
 from spacedsl_runtime.data.split import Bytes, Data, Labels, Split, Unreadables
 from spacedsl_runtime.data.views import plain_batches
 from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.plan import Plan
-from spacedsl_runtime.subnet import Subnet, describe, largest, sample, smallest
 from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.parallel import World, add_up
 from spacedsl_runtime.train.seeds import Use, choices, numbers
@@ -55,8 +56,8 @@ class Score:
 def evaluated_subnets(plan: Plan, seed: int) -> dict[str, Subnet]:
     """Largest, smallest and a few random ones, the same every time; equal ones once."""
     rng = choices(seed, Use.evaluation)
-    asked = {"largest": largest(plan), "smallest": smallest(plan)}
-    asked |= {f"random{i}": sample(plan, rng) for i in range(RANDOM)}
+    asked = {"largest": plan.largest(), "smallest": plan.smallest()}
+    asked |= {f"random{i}": plan.sample(rng) for i in range(RANDOM)}
     return distinct(asked)
 
 
@@ -64,7 +65,7 @@ def distinct(subnets: dict[str, Subnet]) -> dict[str, Subnet]:
     """Without those that equal one before them, as in a space of one network."""
     found: dict[Subnet, str] = {}
     for name, subnet in subnets.items():
-        found.setdefault(replace(subnet, name="subnet"), name)
+        found.setdefault(subnet.model_copy(update={"name": "subnet"}), name)
     return {name: subnets[name] for name in found.values()}
 
 
@@ -83,7 +84,7 @@ def evaluate_together(
             row[:] = torch.tensor((own[name].top1, own[name].loss, own[name].images))
     add_up(found, world)
     return tuple(
-        Score(name, subnet, top1, loss, int(images), describe(supernet.plan, subnet))
+        Score(name, subnet, top1, loss, int(images), describe(subnet))
         for (name, subnet), (top1, loss, images) in zip(
             subnets.items(), found.tolist(), strict=True
         )
@@ -114,7 +115,7 @@ class Evaluation:
         network = supernet.extract(subnet)
         recalibrate(network, self.calibration(subnet.resolution))
         right, loss, images = self.test(network, subnet.resolution)
-        words = describe(supernet.plan, subnet)
+        words = describe(subnet)
         return Score(name, subnet, right / max(1, images), loss / max(1, images), images, words)
 
     def calibration(self, resolution: int) -> Iterator[Tensor]:

@@ -14,13 +14,15 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from spacedsl.compiler.subnets import describe, subnet_json
+from spacedsl.ir.settings import are_free
+from spacedsl.ir.subnet import Subnet
 from spacedsl_runtime.board import Boards
 from spacedsl_runtime.data.kept import LIMIT, Kept
 from spacedsl_runtime.data.split import Data, Unreadables, unreadable_limit
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import DivergedError, RunError
-from spacedsl_runtime.plan import Plan, read_plan
-from spacedsl_runtime.subnet import Subnet, describe, subnet_json
+from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.train.batches import Normalise, batches, usual_workers
 from spacedsl_runtime.train.device import UNDER_WAY, Arriving, arriving, kernels
 from spacedsl_runtime.train.evaluate import Evaluation, Score, evaluate_together, evaluated_subnets
@@ -42,11 +44,14 @@ from spacedsl_runtime.train.step import sandwich, train_step
 
 LOG_STEPS = 10
 FAILED = "failed.subnet.json"
+DRAWS = "by form"
+"""How random subnets are drawn where several settings say the same block. Earlier versions drew
+otherwise, and said nothing of it."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to train on what, where to. `plan_json` is the compiler's; `labels` in the files are
+    """What to train on what, where to. `labels` in the files are
     the data's. `evaluate_every` and `save_every` are in steps; they, `workers`, `threads` and
     `recompute` (activations within blocks are computed again in the backward pass, which saves
     memory) do not change the weights. `deterministic`: on CUDA, kernels that give the same bytes
@@ -54,7 +59,7 @@ class Job:
     QAT begins with; the plan names a target then. `logs`: names of `board.KINDS`.
     `kept_bytes` of decoded images are kept for evaluations."""
 
-    plan_json: Mapping[str, Any]
+    plan: Plan
     data: Data
     recipe: Recipe
     normalise: Normalise
@@ -90,7 +95,7 @@ def train(job: Job, resume: bool, show: Show, warn: Warn) -> tuple[Score, ...]:
     """Train a supernet and return its last scores; its weights are in the folder's checkpoint.
     Raises `SpacedslError`: `RunError` for a folder that holds another run, `CheckpointError`,
     `DataError`, `DivergedError` for a loss that is not a number."""
-    plan = read_plan(job.plan_json, "supernet")
+    plan = job.plan
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     with ExitStack() as stack:
@@ -123,6 +128,8 @@ def _describe(job: Job, plan: Plan, world: World) -> Description:
         "decoder": data.decoder,
         **vars(job.recipe),
     }
+    if not all(are_free(stage.choices[0]) for stage in plan.stages):
+        settings["draws"] = DRAWS
     if job.fp32 is not None:
         check_target(job.folder, plan)
         settings["fp32"] = fp32_stamp(job.fp32, plan.hash)
@@ -134,7 +141,7 @@ def _describe(job: Job, plan: Plan, world: World) -> Description:
         "processes": world.size,
         "device": name_of(job.device),
     }
-    return Description(plan, job.plan_json, settings, about)
+    return Description(plan, settings, about)
 
 
 def _train(
@@ -307,7 +314,7 @@ def _diverged(
     run: Run | None,
 ) -> DivergedError:
     name = next(n for n, loss in losses.items() if not isfinite(loss))
-    where = f"step {step + 1}, subnet `{name}` ({describe(plan, subnets[name])})"
+    where = f"step {step + 1}, subnet `{name}` ({describe(subnets[name])})"
     help = "a lower --lr or --clip may help; the last checkpoint is as it was"
     if run is not None:
         run.write(FAILED, subnet_json(subnets[name], plan))

@@ -25,11 +25,12 @@ from types import TracebackType
 from typing import IO, Any
 
 from spacedsl.checksum import checksum, damaged, sealed, unsealed
+from spacedsl.compiler.supernet_file import plan_json
+from spacedsl.files import check_stamp, read_json
 from spacedsl_runtime.board import Boards
 from spacedsl_runtime.errors import HASH, RunError, shown
 from spacedsl_runtime.files import write_atomic
 from spacedsl_runtime.plan import Plan
-from spacedsl_runtime.reader import check_stamp, read_json
 
 FORMAT = "spacedsl-run"
 VERSION = 2
@@ -45,7 +46,6 @@ class Description:
     """What a run is: `settings` decide its result; `about` is said besides (command, threads)."""
 
     plan: Plan
-    plan_json: Mapping[str, Any]
     settings: Mapping[str, Any]
     about: Mapping[str, Any]
 
@@ -154,7 +154,7 @@ def lock(handle: int, folder: Path) -> None:
 def _describe(folder: Path, description: Description) -> None:
     """`run.json` comes last: a directory without it holds no run."""
     _write(folder / PAGE, description.plan.page.encode())
-    _write(folder / PLAN, _json(sealed(description.plan_json)))
+    _write(folder / PLAN, _json(sealed(plan_json(description.plan))))
     files = {name: checksum_of(folder / name) for name in (PAGE, PLAN)}
     _write(folder / ABOUT, _json(sealed({**_about(description), "files": files})))
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spacedsl.ir.subnet import Subnet
 from spacedsl_runtime.plan import Plan
-from spacedsl_runtime.subnet import Subnet, largest, sample, smallest
 from spacedsl_runtime.train.batches import resized
 from spacedsl_runtime.train.device import autocast
 from spacedsl_runtime.train.evaluate import distinct
@@ -30,8 +30,8 @@ DIVERGENCES = {"kl": kl_divergence, "alpha": adaptive_alpha_divergence}
 def sandwich(plan: Plan, recipe: Recipe, step: int) -> dict[str, Subnet]:
     """The subnets of a step by name: largest, smallest, random ones; equal ones once."""
     rng = choices(recipe.seed, Use.subnets, step)
-    found = {"largest": largest(plan), "smallest": smallest(plan)}
-    found |= {f"random{i}": sample(plan, rng) for i in range(recipe.random_subnets)}
+    found = {"largest": plan.largest(), "smallest": plan.smallest()}
+    found |= {f"random{i}": plan.sample(rng) for i in range(recipe.random_subnets)}
     return distinct(found)
 
 

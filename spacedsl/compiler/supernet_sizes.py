@@ -1,0 +1,131 @@
+"""How large the weights of a supernet are: the greatest sizes of every op over all the ways in
+which its block can be chosen. Each way is bound as any block is (`passes.bind`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from spacedsl.ir.block import Conv, Optional, Value, op_sizes, walk
+from spacedsl.ir.expr import names_in
+from spacedsl.ir.inline import inlined
+from spacedsl.ir.space import BlockChoice, Stage
+from spacedsl.passes.bind import BindError, Layer, Site, layers
+
+HEIGHT = 1 << 10
+"""Pixels of the map that blocks are bound to: so many that every stride changes the size."""
+
+
+class Image(int):
+    """The number of channels of the image, as a width: binding passes it on as it is."""
+
+
+def first_sites(stage: Stage, cins: Sequence[int]) -> list[Site]:
+    """Every way to choose the first block of a stage that has one block type."""
+    return list(_sites(stage, product(cins, stage.widths or (0,)), stage.stride))
+
+
+def rest_sites(stage: Stage, cins: Sequence[int]) -> list[Site]:
+    """Every way to choose a later block: its input and output width are of one window, and equal
+    where they are shared."""
+    reach = 1 if "width" in stage.shared else stage.window
+    places = list(enumerate(stage.widths))
+    pairs = [(a, b) for i, a in places for j, b in places if abs(i - j) < reach]
+    return list(_sites(stage, pairs or product(cins, (0,)), 1))
+
+
+def _sites(stage: Stage, widths: Iterable[tuple[int, int]], stride: int) -> Iterator[Site]:
+    (choice,) = stage.choices
+    names = [arg.name for arg in choice.numeric]
+    settings = [
+        tuple(zip(names, values, strict=True))
+        for values in product(*(arg.values for arg in choice.numeric))
+    ]
+    for cin, cout in widths:
+        for chosen in settings:
+            yield Site(choice, cin, cout, HEIGHT, stride, chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Largest:
+    """The greatest sizes that the layers of one op have; `parts` of them in a stack. `image`: all
+    of them read the image."""
+
+    image: bool
+    cin: int
+    cout: int
+    kernel: int
+    squeeze: int
+    parts: int
+
+
+def largest_sizes(stage: Stage, sites: Sequence[Site]) -> dict[int, Largest]:
+    """The sizes of every op of a stage's body that runs in some of `sites`, by its position in the
+    body. Raises `BindError` where one of them does not fit.
+
+    Not every site need be bound. Which ops run, and how wide they are, depends on some of the
+    settings only: one site for each of their values will do, and one that an op runs in will do to
+    see what the other settings make of the op."""
+    deciding = width_names(stage.choices[0])
+    alike: dict[tuple[Value, ...], list[Site]] = {}
+    for site in sites:
+        said = (v for name, v in site.settings if name in deciding)
+        alike.setdefault((site.cin, site.cout, *said), []).append(site)
+    found: dict[int, set[tuple[int, ...]]] = {}
+    elastic: set[int] = set()
+
+    def bind(site: Site) -> bool:
+        """Does it show an op that was not seen before?"""
+        before = len(found)
+        for layer in _layers(stage, site):
+            sizes = layer.cin, layer.cout, layer.kernel, layer.squeeze, layer.part + 1
+            found.setdefault(layer.op, set()).add(sizes)
+            if not isinstance(layer.cin, Image):
+                elastic.add(layer.op)
+        return len(found) > before
+
+    for first, *others in alike.values():
+        if bind(first):
+            for site in others:
+                bind(site)
+    return {
+        op: Largest(op not in elastic, *map(max, zip(*every, strict=True)))
+        for op, every in sorted(found.items())
+    }
+
+
+def _layers(stage: Stage, site: Site) -> Iterator[Layer]:
+    try:
+        return layers(site.bind())
+    except BindError as error:
+        raise BindError(f"stage `{stage.name}`: {site}: {error}") from None
+
+
+def width_names(choice: BlockChoice) -> frozenset[str]:
+    """The settings that decide which ops run and how wide they are, and those that stand with one
+    of them, or with a width, in some other size."""
+    ops = tuple(walk(inlined(choice.block)))
+    found = {op.param for op in ops if isinstance(op, Optional)} | {"cin", "cout"}
+    found.update(*(names_in(op.width) for op in ops if isinstance(op, Conv)))
+    others = [set(names_in(size)) for size in op_sizes(ops)]
+    while mixed := [names for names in others if names & found and not names <= found]:
+        found.update(*mixed)
+    return frozenset(found)
+
+
+@dataclass(frozen=True)
+class Body:
+    """A stage's first block, or its others: every way to choose it, and the largest sizes of its
+    weights by the position of their op in the body."""
+
+    sites: list[Site]
+    sizes: dict[int, Largest]
+
+
+def bodies(stage: Stage, cins: Sequence[int]) -> tuple[Body, Body | None]:
+    """The first block of a stage whose input has one of `cins`, and the others; None where there is
+    always one block. Raises `BindError`."""
+    first, rest = first_sites(stage, cins), rest_sites(stage, cins)
+    others = Body(rest, largest_sizes(stage, rest)) if stage.depths[-1] > 1 else None
+    return Body(first, largest_sizes(stage, first)), others

@@ -1,0 +1,164 @@
+"""A network's program: the layers that run, each with its name and its address.
+
+Compiler and runtime read the same program. The supernet runs it on slices of its weights,
+extraction builds plain modules from it, and QAT puts quantisers between its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
+
+from spacedsl.ir.block import Block, Dropout, Op, Optional, Shortcut
+from spacedsl.ir.subnet import Subnet
+from spacedsl.passes import bind
+
+Address = tuple[int, int, str]
+"""Where an op stands: stage, block, slot. It does not change with what else runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer(bind.Layer):
+    """A bound layer in its place. `name` is the tensor's name in the network's graph
+    (`stage1.0.conv0`); `inner` says that it is not the last of a stack of depthwise
+    convolutions."""
+
+    name: str = ""
+    at: Address = (0, 0, "")
+    inner: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """`main` plus `shortcut` (empty: the input itself), then the `add` layer, whose `act` is the
+    activation after the addition."""
+
+    main: Program
+    shortcut: Program
+    add: Layer
+
+    @property
+    def name(self) -> str:
+        """The name of the sum."""
+        return self.add.name
+
+    @property
+    def at(self) -> Address:
+        """The address of the shortcut."""
+        return self.add.at
+
+    @property
+    def act(self) -> str | None:
+        """The activation after the addition."""
+        return self.add.act
+
+
+Step = Layer | Residual
+Program = tuple[Step, ...]
+
+
+def flat(program: Program) -> Iterator[Step]:
+    """Every step in execution order; a residual after what it adds."""
+    for step in program:
+        if isinstance(step, Residual):
+            yield from flat(step.main)
+            yield from flat(step.shortcut)
+        yield step
+
+
+def blocks_of(program: Program) -> Iterator[Program]:
+    """The steps of each block, in order."""
+    for _, steps in groupby(program, lambda step: step.at[:2]):
+        yield tuple(steps)
+
+
+def se_layers(layer: Layer) -> tuple[Layer, Layer]:
+    """The two convolutions of an SE step."""
+    (stage, block, slot), name = layer.at, layer.name
+    cin, width = layer.cin, layer.squeeze
+    squeeze = (stage, block, f"{slot}.squeeze")
+    excite = (stage, block, f"{slot}.excite")
+    return (
+        Layer(
+            "conv", cin, width, 1, 1, act=layer.act, bias=True, name=f"{name}.squeeze", at=squeeze
+        ),
+        Layer(
+            "conv", width, cin, 1, 1, act=layer.gate, bias=True, name=f"{name}.excite", at=excite
+        ),
+    )
+
+
+@lru_cache(maxsize=1024)
+def slots(block: Block) -> tuple[str, ...]:
+    """The slot of every op of a block's body, by its position (`walk`): its kind and how many of
+    that kind stand before it, whatever is left out. Dropout and `optional` have none ("")."""
+    counts: dict[str, int] = {}
+
+    def slot(op: Op) -> str:
+        kind = "" if isinstance(op, Dropout | Optional) else op.op
+        index = counts.get(kind, 0)
+        counts[kind] = index + 1
+        return f"{kind}{index}" if kind else ""
+
+    def listed(ops: tuple[Op, ...]) -> list[str]:
+        found: list[str] = []
+        for op in ops:
+            inner = listed(op.body) if isinstance(op, Shortcut | Optional) else []
+            found += [slot(op), *inner]
+        return found
+
+    return tuple(listed(block.ops))
+
+
+def program_of(subnet: Subnet, input_stride: int = 1) -> Program:
+    """The program of a network whose input has `of.channels` channels and one pixel per
+    `input_stride` of its resolution. Raises `BindError`."""
+    cin, size = subnet.of.channels, -(-subnet.resolution // input_stride)
+    program: Program = ()
+    for i, (declared, stage) in enumerate(zip(subnet.of.stages, subnet.stages, strict=True)):
+        choice = subnet.choice(i)
+        names = slots(choice.block)
+        for j, block in enumerate(stage.blocks):
+            site = bind.site_of(choice, block, cin, size, declared.stride if j == 0 else 1)
+            place = _Place((i, j), f"{declared.name}.{j}", names)
+            steps = place.put(site.bind())
+            program += steps
+            cin = block.width or cin
+            if steps:
+                last = steps[-1]
+                size = (last.add if isinstance(last, Residual) else last).out_size
+    return program
+
+
+_sizes = attrgetter(*(f.name for f in fields(bind.Layer)))
+
+
+@dataclass(slots=True)
+class _Place:
+    """A block of a network: its address, its name, its slots, and how many layers of each kind it
+    has so far."""
+
+    at: tuple[int, int]
+    name: str
+    slots: tuple[str, ...]
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def put(self, bound: tuple[bind.Bound, ...]) -> Program:
+        steps: list[Step] = []
+        for item, after in zip(bound, (*bound[1:], None), strict=False):
+            if isinstance(item, bind.Residual):
+                main, shortcut = self.put(item.main), self.put(item.shortcut)
+                steps.append(Residual(main, shortcut, self.layer(item.add, None)))
+            else:
+                steps.append(self.layer(item, after))
+        return tuple(steps)
+
+    def layer(self, layer: bind.Layer, after: bind.Bound | None) -> Layer:
+        index = self.counts.get(layer.kind, 0)
+        self.counts[layer.kind] = index + 1
+        inner = isinstance(after, bind.Layer) and after.op == layer.op
+        name = f"{self.name}.{layer.kind}{index}"
+        at = (*self.at, self.slots[layer.op])
+        return Layer(*_sizes(layer), name, at, inner)  # type: ignore[call-arg]
