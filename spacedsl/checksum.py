@@ -31,13 +31,15 @@ def unsealed(
     """What `sealed` was given. `mistake` makes the error of an object that is not as it was
     written, from its message."""
     rest = {name: part for name, part in value.items() if name != KEY}
+    if KEY not in value:
+        raise mistake(f"{where} has no checksum: a version of spacedsl before it had any wrote it")
     if value.get(KEY) != checksum([_canonical(rest)]):
         raise mistake(damaged(where))
     return rest
 
 
 def damaged(where: Path | str) -> str:
-    """The message for a file, or its line, with the wrong checksum or without one."""
+    """The message for a file, or its line, with the wrong checksum."""
     return f"{where} is damaged: its checksum is not that of what it holds"
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 from spacedsl.compiler.integer_model import load_model
 from spacedsl.compiler.onnx_int8 import emit_int8
 from spacedsl.compiler.subnets import describe
+from spacedsl.sealed import sealed_text
 from spacedsl_runtime import load_checkpoint, load_supernet, read_plan
 from spacedsl_runtime.distill.table import substages
 from spacedsl_runtime.errors import CheckpointError, PlanError
@@ -25,7 +25,7 @@ from tests.runtime.support import bkd_plans_of, images, plan_of
 from tests.support import ROOT
 
 BEFORE = ROOT / "tests" / "fixtures" / "before"
-PLAN = BEFORE / "mini.supernet.json"
+PLAN: dict[str, Any] = json.loads((BEFORE / "mini.supernet.json").read_text())
 SAID: dict[str, Any] = json.loads((BEFORE / "said.json").read_text())
 
 
@@ -56,11 +56,20 @@ def test_an_integer_model_loads_and_becomes_a_file() -> None:
 
 
 def test_a_plan_that_was_edited_is_refused(tmp_path: Path) -> None:
+    """As a file with its checksum made again; without one it is refused for that."""
     path = tmp_path / "mini.supernet.json"
-    shutil.copy(PLAN, path)
-    read_plan(path)
-    path.write_text(PLAN.read_text().replace('"max_cout": 16', '"max_cout": 24', 1))
+    text = json.dumps(PLAN)
+    path.write_text(text)
+    with pytest.raises(PlanError, match="has no checksum"):
+        read_plan(path)
+    path.write_text(sealed_text(text))
+    assert read_plan(path) == read_plan(PLAN)
+    edited = text.replace('"max_cout": 16', '"max_cout": 24', 1)
+    path.write_text(sealed_text(edited))
     with pytest.raises(PlanError, match=r"max_cout is 24, the page says 16"):
+        read_plan(path)
+    path.write_text(sealed_text(text).replace('"max_cout": 16', '"max_cout": 24', 1))
+    with pytest.raises(PlanError, match="is damaged"):
         read_plan(path)
 
 

@@ -113,7 +113,7 @@ def test_subnets_go_round_and_strangers_do_not(tmp_path: Path) -> None:
     subnet = supernet_of("tiny-a").largest()
     data = subnet_json(subnet, plan)
     path = tmp_path / "s.json"
-    path.write_text(json.dumps(data))
+    path.write_text(sealed_text(json.dumps(data)))
     assert read_subnet(path, plan) == subnet
     with pytest.raises(SubnetError, match=f"of space 00, the plan tiny-a is {plan.hash[:16]}$"):
         read_subnet(data | {"space": "00"}, plan)
