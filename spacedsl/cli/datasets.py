@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from spacedsl.cli.progress import first_process
+from spacedsl_runtime.data.sources import usages
 
 if TYPE_CHECKING:
     from spacedsl_runtime.data.split import Data, Labels
@@ -24,6 +25,8 @@ class Decoding(StrEnum):
     simplejpeg = "simplejpeg"
     pillow = "pillow"
 
+
+DATA = typer.Option(..., "--data", help=f"{usages(labelled=True)}.")
 
 DECODER = typer.Option(None, "--decoder", help="Of JPEG files; else simplejpeg if installed.")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from spacedsl.cli.boundary import FORMAT, Format, emit
-from spacedsl.cli.datasets import tell
+from spacedsl.cli.datasets import DATA, tell
 from spacedsl.cli.options import RUNTIME
 from spacedsl.cli.runs import counting_bar, runtime_faults, warned
 from spacedsl.cli.words import listed
@@ -26,9 +26,7 @@ def evaluate(
     file: Path = typer.Argument(
         ..., metavar="FILE", help="An .onnx or .tflite file of `spacedsl export`."
     ),
-    data: str = typer.Option(
-        ..., "--data", help="digits, fashion-mnist[:DIR], imagefolder:PATH, webdataset:WHERE."
-    ),
+    data: str = DATA,
     threads: int = typer.Option(1, "--threads", min=1, max=1024, help="Threads inside an op."),
     runtime: str | None = RUNTIME,
     format: Format = FORMAT,

@@ -14,7 +14,7 @@ import typer
 from spacedsl import api
 from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision, precision_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
-from spacedsl.cli.datasets import DECODER, Decoding, tell
+from spacedsl.cli.datasets import DATA, DECODER, Decoding, tell
 from spacedsl.cli.runs import check_same_space, need_training, runtime_faults, training_bar
 from spacedsl.cli.summary import LOG, Log, command, need_logs, say_next, took
 from spacedsl.diagnostics import fault
@@ -41,9 +41,7 @@ class Divergence(StrEnum):
 
 def train(
     space: str = typer.Argument(..., help="A space: a page, PAGE#ITEM, or a library name."),
-    data: str = typer.Option(
-        ..., "--data", help="digits, fashion-mnist[:DIR], imagefolder:PATH, webdataset:WHERE."
-    ),
+    data: str = DATA,
     out: Path = typer.Option(..., "--out", help="The run directory."),
     qat: bool = typer.Option(False, "--qat", help="LSQ+ from the FP32 training in --out."),
     target: str | None = typer.Option(None, "--target", help="Of --qat: its 8-bit tensors."),

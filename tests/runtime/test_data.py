@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from spacedsl_runtime.data.decode import whole
+from spacedsl_runtime.data.fashion_mnist import FOLDER
 from spacedsl_runtime.data.idx import MAX_BYTES, read_idx
-from spacedsl_runtime.data.sources import FASHION_MNIST, open_data
+from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.data.split import Bytes, Files, Unreadables, unreadable_limit
 from spacedsl_runtime.data.views import normalised, plain_batches, plain_view, training_view
 from spacedsl_runtime.errors import DataError
@@ -80,7 +81,7 @@ def test_fashion_mnist_is_padded(tmp_path: Path) -> None:
     assert np.array_equal(pixels[2:30, 2:30], raw[3])
 
 
-@pytest.mark.skipif(not FASHION_MNIST.is_dir(), reason="dataset-fashion-mnist is not installed")
+@pytest.mark.skipif(not FOLDER.is_dir(), reason="dataset-fashion-mnist is not installed")
 def test_the_debian_package_is_read() -> None:
     data = open_data("fashion-mnist")
     assert (len(data.train.labels), len(data.test.labels)) == (60_000, 10_000)

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spacedsl_runtime.data.decode import Decoder
+from spacedsl_runtime.data.decode import Decoder, decoder_of
 from spacedsl_runtime.data.folders import SUFFIXES, LeftOut, folders, images_below, shown
+from spacedsl_runtime.data.source import IMAGENET, DataSource
 from spacedsl_runtime.data.split import Data, Files, Indices, Labels, hash_of_files
 from spacedsl_runtime.errors import DataError
 
@@ -153,3 +154,17 @@ def tenths(labels: Labels, classes: tuple[str, ...]) -> tuple[Indices, Indices]:
             raise DataError(message, "give it more images, or take it out")
         held[places[HELD_OUT - 1 :: HELD_OUT] if len(places) >= HELD_OUT else places[-1:]] = True
     return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+IMAGEFOLDER = DataSource(
+    name="imagefolder",
+    usage="imagefolder:PATH",
+    open=lambda spec, where, decoder: open_imagefolder(spec, Path(where), decoder_of(decoder)),
+    defaults=IMAGENET,
+)
+
+PHOTOS = DataSource(
+    name="photos",
+    usage="photos:DIR",
+    open=lambda spec, where, decoder: open_photos(spec, Path(where), decoder_of(decoder)),
+)

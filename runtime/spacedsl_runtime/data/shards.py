@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spacedsl_runtime.data.decode import Decoder, Source, open_source
+from spacedsl_runtime.data.decode import Decoder, Source, decoder_of, open_source
 from spacedsl_runtime.data.folders import SUFFIXES, LeftOut, is_debris, shown
 from spacedsl_runtime.data.imagefolder import TEST, TRAIN, tenths
+from spacedsl_runtime.data.source import IMAGENET, DataSource
 from spacedsl_runtime.data.split import MAX_BYTES, Data, Indices, Labels
 from spacedsl_runtime.errors import DataError
 
@@ -249,3 +250,11 @@ def _hash(*parts: Shards) -> str:
             digest.update(os.fsencode(key) + f"\0{place[2]}\0{label}\n".encode())
         digest.update(b"\n")
     return digest.hexdigest()
+
+
+WEBDATASET = DataSource(
+    name="webdataset",
+    usage="webdataset:WHERE",
+    open=lambda spec, where, decoder: open_webdataset(spec, Path(where), decoder_of(decoder)),
+    defaults=IMAGENET,
+)

@@ -10,6 +10,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from spacedsl_runtime.data.source import Defaults
+from spacedsl_runtime.data.sources import source_of
 from spacedsl_runtime.data.split import Data, Split
 from spacedsl_runtime.errors import DataError, RecipeError
 from spacedsl_runtime.train.seeds import Use, numbers
@@ -91,27 +93,6 @@ _BOUNDS = (
 )
 
 
-@dataclass(frozen=True)
-class Defaults:
-    """What a kind of data usually takes; `lr` is for 256 images a step."""
-
-    epochs: int
-    batch: int
-    lr: float
-    warmup_epochs: float
-    weight_decay: float
-    qat_epochs: int
-    qat_batch: int
-    qat_warmup_epochs: float
-
-
-DEFAULTS = {
-    "imagefolder": Defaults(360, 512, 0.1, 5.0, 1e-5, 50, 256, 3.0),
-    "fashion-mnist": Defaults(30, 128, 0.2, 1.0, 1e-4, 5, 128, 0.3),
-    "digits": Defaults(30, 64, 0.8, 2.0, 1e-4, 6, 64, 0.5),
-}
-"""By the kind of data. ImageNet's: SpaceEvo, Sec. 5 and its authors' code."""
-
 HOLDOUT_SHARE, HOLDOUT_MOST = 10, 10_000
 """A tenth of the training images is held out, at most as many as the paper takes of ImageNet."""
 
@@ -128,7 +109,7 @@ def recipe_for(
     warmup_epochs: float | None = None,
     **given: Any,
 ) -> Recipe:
-    """The recipe for data: fields of `Recipe` that are given, the others from `DEFAULTS`; None is
+    """The recipe for data: fields of `Recipe` that are given, the others as usual; None is
     not given. Raises `RecipeError`, and `DataError` for data without labels or with less than a
     batch."""
     usual = _usual(data)
@@ -168,9 +149,10 @@ def qat_recipe_for(
 
 
 def _usual(data: Data) -> Defaults:
-    if not data.classes:
+    usual = source_of(data.spec).defaults
+    if not data.classes or usual is None:
         raise DataError(f"{data.spec} has no labels to train on")
-    return DEFAULTS[data.spec.partition(":")[0]]
+    return usual
 
 
 def _said(given: Mapping[str, Any]) -> dict[str, Any]:
