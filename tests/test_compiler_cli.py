@@ -318,8 +318,8 @@ CPU revision\t: 1
 @pytest.mark.parametrize(
     ("more", "features"),
     [
-        ("", ("neon", "dotprod")),
-        (" sve i8mm bf16 sve2", ("neon", "dotprod", "i8mm", "sve", "sve2")),
+        ("", ("neon", "fp16", "dotprod")),
+        (" sve i8mm bf16 sve2", ("neon", "fp16", "dotprod", "i8mm", "sve", "sve2")),
     ],
 )
 def test_an_arm_cpu_is_told_by_its_part_and_features(more: str, features: tuple[str, ...]) -> None:

@@ -23,7 +23,7 @@ from spacedsl.search.combine import Combine
 from spacedsl.search.combined import CombinedScorer
 from spacedsl.search.protocols import Floats
 from spacedsl.tables.accuracy import FittedAccuracy
-from spacedsl.tables.files import load_quality, load_table
+from spacedsl.tables.files import load_quality, load_table, save_table
 from spacedsl.tables.fit_accuracy import fit_accuracy
 from spacedsl.tables.network_sums import network_values
 from spacedsl.tables.networks import read_accuracies
@@ -178,7 +178,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(*args: str, code: int = 0) -> str:
     result = CliRunner().invoke(app, list(args))
     assert result.exit_code == code, result.output
-    return result.output
+    return result.stdout if "json" in args else result.output
 
 
 def options(folder: Path) -> list[str]:
@@ -233,7 +233,7 @@ def test_a_table_without_refits_says_which_commands_write_them(folder: Path) -> 
     table = load_table("onnxw")
     bare = table.model_copy(update={"calibration": None})
     path = folder / "bare.json"
-    path.write_text(bare.model_dump_json(exclude_none=True))
+    save_table(bare, path)
     args = ["evolve", "--hyper", "onnxw", "--target", "vnni", "--quality", str(path)]
     text = run(*args, "--refits", "2", code=2)
     assert "has 0 refits" in text

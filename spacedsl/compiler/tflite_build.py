@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spacedsl.compiler.stamp import IMAGE, LOGITS
+from spacedsl.compiler.stamp import IMAGE, LOGITS, without_prefix
 from spacedsl.compiler.tflite_task import ENTRY, task_metadata, with_files
 from spacedsl.diagnostics import fault
 
@@ -160,10 +160,11 @@ class Builder:
         model.operatorCodes = [_code(*code) for code in codes]
         model.signatureDefs = [_signature(index, outputs)]
         entries = {key: text.encode() for key, text in stamp.items()}
-        entries[ENTRY] = task_metadata(stamp)
+        if known := without_prefix(stamp):
+            entries[ENTRY] = task_metadata(known)
         model.metadata = [_metadata(key, self.buffer(data)) for key, data in entries.items()]
         model.buffers = [_buffer(data) for data in self.buffers]
-        return with_files(_packed(model), stamp)
+        return with_files(_packed(model), known) if known else _packed(model)
 
 
 def _operator(op: Operator, index: Mapping[str, int], codes: list[tuple[str, int]]) -> OperatorT:

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from spacedsl.compiler.stamp import IMAGE, LOGITS, described, without_prefix
+from spacedsl.compiler.stamp import IMAGE, LOGITS, described
 
 if TYPE_CHECKING:
     from flatbuffers import Builder
@@ -31,11 +31,10 @@ ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 """The earliest a ZIP archive can say: the same model gives the same bytes."""
 
 
-def task_metadata(stamp: Mapping[str, str]) -> bytes:
-    """The FlatBuffer under `ENTRY`, of a file with this stamp."""
+def task_metadata(known: Mapping[str, str]) -> bytes:
+    """The FlatBuffer under `ENTRY`, of a file with this stamp (keys without their prefix)."""
     import flatbuffers
 
-    known = without_prefix(stamp)
     build = flatbuffers.Builder(1024)
     how = json.loads(known["preprocess"])
     _, height, width, channels = json.loads(known["input"])["shape"]
@@ -56,9 +55,9 @@ def task_metadata(stamp: Mapping[str, str]) -> bytes:
     return bytes(build.Output())
 
 
-def with_files(model: bytes, stamp: Mapping[str, str]) -> bytes:
-    """A TFLite file with its labels and its stamp behind it, which any ZIP reader opens."""
-    known = without_prefix(stamp)
+def with_files(model: bytes, known: Mapping[str, str]) -> bytes:
+    """A TFLite file with its labels and its stamp (keys without their prefix) behind it, which any
+    ZIP reader opens."""
     labels = json.loads(known["labels"])
     archive = io.BytesIO()
     archive.write(model)

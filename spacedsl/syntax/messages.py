@@ -242,7 +242,11 @@ def _unexpected(stopped: Stopped) -> Diagnostic:
     takes = stopped.may <= {*VALUES, "NAME"}
     if key.type in DECLARING and token.text in ("{", "("):
         message, help = f"a name is missing after `{key.text}`", f"write `{key.text} NAME {{`"
-    elif takes and (key.type in keywords() or key.text == "->") and token.type != "UNKNOWN":
+    elif (
+        takes
+        and (key.type in keywords() or key.text == "->")
+        and token.type not in ("UNKNOWN", END)
+    ):
         message = f"`{key.text}` takes {expected(stopped.may)}, not `{token.text}`"
         help = EXAMPLES.get(key.type, help)
     elif token.type in VALUES and stopped.may == {"NAME", "RBRACE"}:

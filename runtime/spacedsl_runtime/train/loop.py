@@ -14,6 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from spacedsl.checksum import sealed
 from spacedsl.compiler.subnets import describe, subnet_json
 from spacedsl.ir.settings import are_free
 from spacedsl.ir.subnet import Subnet
@@ -317,6 +318,6 @@ def _diverged(
     where = f"step {step + 1}, subnet `{name}` ({describe(subnets[name])})"
     help = "a lower --lr or --clip may help; the last checkpoint is as it was"
     if run is not None:
-        run.write(FAILED, subnet_json(subnets[name], plan))
+        run.write(FAILED, sealed(subnet_json(subnets[name], plan)))
         help += f", the subnet is in {run.folder / FAILED}"
     return DivergedError(f"the loss is {losses[name]} at {where}", help)
