@@ -71,14 +71,19 @@ class Loopback:
 
     @property
     def runner(self) -> int:
-        """The process of the latest runner."""
-        return int((self.folder / "runner").read_text())
+        """The process of the latest runner, which is alive: a number may be another's by now."""
+        found = int((self.folder / "runner").read_text())
+        environment = Path(f"/proc/{found}/environ").read_bytes()
+        assert str(self.folder).encode() in environment, "the runner has ended"
+        return found
 
     @property
     def connection(self) -> int:
         """The server's process that holds the latest runner's connection."""
         stat = Path(f"/proc/{self.runner}/stat").read_text()
-        return int(stat.rpartition(")")[2].split()[1])
+        found = int(stat.rpartition(")")[2].split()[1])
+        assert Path(f"/proc/{found}/comm").read_text().startswith("sshd")
+        return found
 
 
 def start(folder: Path) -> tuple[Loopback, subprocess.Popen[bytes]]:
