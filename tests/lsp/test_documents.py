@@ -44,6 +44,15 @@ def test_a_mended_page_has_none(editor: Editor) -> None:
     assert editor.type("mended.space", good) == []
 
 
+def test_warnings_and_errors_of_targets_are_shown_as_check_shows_them(editor: Editor) -> None:
+    text = 'language 1\ntarget t {\n  device "Raspberry Pi 5, LiteRT"\n  latency profile\n'
+    (found,) = editor.open("pi.space", text + "  limits 15ms\n}\n")
+    assert (found.code, found.severity) == ("other-device", types.DiagnosticSeverity.Warning)
+    assert found.range.start.line == 2
+    (found,) = editor.open("types.space", text + "  limits 15ms\n  types u4w4\n}\n")
+    assert (found.code, found.severity) == ("unknown-types", types.DiagnosticSeverity.Error)
+
+
 def test_what_a_range_has_to_do_with_other_files(editor: Editor) -> None:
     text = PAGE.replace("mbvv2  widht", "mbv2  width")
     (found,) = editor.open("related.space", text)
