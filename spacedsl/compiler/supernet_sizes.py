@@ -12,6 +12,8 @@ from spacedsl.ir.expr import names_in
 from spacedsl.ir.inline import inlined
 from spacedsl.ir.space import BlockChoice, Stage
 from spacedsl.passes.bind import BindError, Layer, Site, layers
+from spacedsl.passes.costs import bound_together
+from spacedsl.passes.lot import greatest
 
 HEIGHT = 1 << 10
 """Pixels of the map that blocks are bound to: so many that every stride changes the size."""
@@ -68,31 +70,40 @@ def largest_sizes(stage: Stage, sites: Sequence[Site]) -> dict[int, Largest]:
     settings only: one site for each of their values will do, and one that an op runs in will do to
     see what the other settings make of the op."""
     deciding = width_names(stage.choices[0])
-    alike: dict[tuple[Value, ...], list[Site]] = {}
+    alike: dict[tuple[Value, ...], dict[tuple[int, int], list[Site]]] = {}
     for site in sites:
-        said = (v for name, v in site.settings if name in deciding)
-        alike.setdefault((site.cin, site.cout, *said), []).append(site)
-    found: dict[int, set[tuple[int, ...]]] = {}
+        said = tuple(v for name, v in site.settings if name in deciding)
+        alike.setdefault(said, {}).setdefault((site.cin, site.cout), []).append(site)
+    found: dict[int, list[int]] = {}
     elastic: set[int] = set()
 
-    def bind(site: Site) -> bool:
-        """Does it show an op that was not seen before?"""
+    def see(layers: Iterable[Layer]) -> bool:
+        """Is there an op that was not seen before?"""
         before = len(found)
-        for layer in _layers(stage, site):
+        for layer in layers:
             sizes = layer.cin, layer.cout, layer.kernel, layer.squeeze, layer.part + 1
-            found.setdefault(layer.op, set()).add(sizes)
+            found[layer.op] = list(map(max, found.get(layer.op, [0] * 5), map(greatest, sizes)))
             if not isinstance(layer.cin, Image):
                 elastic.add(layer.op)
         return len(found) > before
 
-    for first, *others in alike.values():
-        if bind(first):
-            for site in others:
-                bind(site)
-    return {
-        op: Largest(op not in elastic, *map(max, zip(*every, strict=True)))
-        for op, every in sorted(found.items())
-    }
+    for places in alike.values():
+        for some, bound in _together(stage, [first for first, *_ in places.values()]):
+            if see(bound):
+                for site in places[some[0].cin, some[0].cout][1:]:
+                    see(_layers(stage, site))
+    return {op: Largest(op not in elastic, *sizes) for op, sizes in sorted(found.items())}
+
+
+def _together(stage: Stage, sites: Sequence[Site]) -> Iterator[tuple[Sequence[Site], list[Layer]]]:
+    """Sites that differ in their widths only, in groups for which the same layers run, and these:
+    widths are lots where they differ. Raises `BindError`."""
+    if any(isinstance(site.cin, Image) for site in sites):
+        for site in sites:
+            yield [site], list(_layers(stage, site))
+        return
+    for some, one in bound_together(sites):
+        yield some, list(_layers(stage, one))
 
 
 def _layers(stage: Stage, site: Site) -> Iterator[Layer]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any, cast
@@ -59,6 +59,28 @@ def _costs(site: Site, sizes: Ints) -> Floats:
     for i, (cin, cout, size) in enumerate(sizes.tolist()):
         found[:, i] = _amounts(replace(site, cin=cin, cout=cout, size=size))
     return found
+
+
+def bound_together(sites: Sequence[Site]) -> Iterator[tuple[Sequence[Site], Site]]:
+    """Sites that differ in their widths and heights only, in groups whose bodies bind alike, each
+    with one site that stands for it: it has lots in place of sizes, or is the only one. What
+    cannot be bound is left alone, so that binding it again raises its `BindError`."""
+    if len(sites) > FEW:
+        sizes = np.array([(s.cin, s.cout, s.size) for s in sites], dtype=np.int64)
+        one = _together(sites[0], sizes)
+        try:
+            one.bind()
+        except Mixed as mixed:
+            for which in (mixed.which, ~mixed.which):
+                yield from bound_together([s for s, w in zip(sites, which, strict=True) if w])
+            return
+        except (BindError, Single):
+            pass
+        else:
+            yield sites, one
+            return
+    for site in sites:
+        yield [site], site
 
 
 def _together(site: Site, sizes: Ints) -> Site:

@@ -135,6 +135,11 @@ def lot(values: NDArray[np.int64]) -> Lot:
     return Lot(values, int(np.abs(values).max()))
 
 
+def greatest(number: Any) -> int:
+    """The greatest of a lot, or a whole number itself."""
+    return int(number.values.max()) if isinstance(number, Lot) else int(number)
+
+
 def _times(values: Any, most: int, by: int) -> tuple[Any, int]:
     if by == 1:
         return values, most

@@ -28,8 +28,18 @@ EVOLVE = (
 
 
 def started(*words: str, **more: object) -> subprocess.Popen[str]:
+    """A command that hears Ctrl-C, even if these tests run in a shell's background."""
+
+    def hear() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
     return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
-        [*SPACEDSL, *words], cwd=ROOT, stderr=subprocess.PIPE, text=True, **more
+        [*SPACEDSL, *words],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear,  # noqa: PLW1509  no other thread runs then
+        **more,
     )
 
 

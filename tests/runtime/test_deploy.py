@@ -43,9 +43,9 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     [
         (changed("format", 2), "kind 'int8', format 2; deploy reads kind 'int8', format 1"),
         (changed("kind", "network"), r"of kind 'network'.*compile the model with --target"),
-        (changed("graph/nodes/0/op", 3), r"graph.nodes\[0\].op: 3 is no str"),
-        (changed("graph", {}), "graph: `nodes` is missing"),
-        (changed("network/nodes", 1), "network.nodes: not a list"),
+        (changed("graph/nodes/0/op", 3), r"the plan: graph.nodes.0.op: Input should be 'input'"),
+        (changed("graph", {}), "the plan: graph.runtime: Field required"),
+        (changed("network/nodes", 1), "the plan: network.nodes: Input should be a valid tuple"),
         (
             changed("origin/space_hash", "00"),
             r"space 00; the weights are of tiny-a, space",
