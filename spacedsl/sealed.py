@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from spacedsl.checksum import KEY, sealed, unsealed
 from spacedsl.diagnostics import fault
@@ -20,6 +20,13 @@ def sealed_text(text: str) -> str:
     found = sealed(json.loads(text))[KEY]
     body = text.rstrip().removesuffix("}").rstrip()
     return f'{body},\n "{KEY}": "{found}"\n}}\n'
+
+
+def first_mistake(error: ValidationError, whole: str = "the file") -> str:
+    """Where an object is of another form first, and why; `whole` names all of it."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"])) or whole
+    return f"{where}: {first['msg']}"
 
 
 def read_sealed(kind: type[T], data: bytes, path: Path | str, code: str) -> T:

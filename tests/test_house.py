@@ -21,7 +21,17 @@ HEAVY = {
 }  # fmt: skip
 STDLIB = sys.stdlib_module_names
 
-BASE = {"text", "vocabulary", "diagnostics", "files", "figures", "version", "checksum", "sealed"}
+BASE = {
+    "text",
+    "vocabulary",
+    "diagnostics",
+    "files",
+    "figures",
+    "version",
+    "checksum",
+    "sealed",
+    "registered",
+}
 """What any part of spacedsl above them may import."""
 
 MEANING = {*BASE, "compiler", "ir", "passes"}
@@ -36,6 +46,7 @@ ALLOWED = {
     "diagnostics": {"text", "vocabulary"},
     "files": {"diagnostics"},
     "sealed": {"diagnostics", "checksum"},
+    "registered": set(),
     "syntax": BASE,
     "ir": set(),
     "passes": {"ir"},
@@ -58,7 +69,7 @@ ALLOWED = {
     "runtime/files": {"runtime/errors"},
     "runtime/plan": {*MEANING, "api", "runtime/errors"},
     "runtime/board": set(),
-    "runtime/data": {"runtime/errors"},
+    "runtime/data": {"registered", "runtime/errors"},
     "runtime/elastic": {*MEANING, "runtime/errors", "runtime/plan"},
     "runtime/quant": {
         *MEANING, "runtime/errors", "runtime/files", "runtime/plan",

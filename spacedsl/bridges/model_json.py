@@ -14,6 +14,7 @@ from spacedsl.lang.page import Loader
 from spacedsl.lang.resolve import flattened
 from spacedsl.lang.write import write
 from spacedsl.passes.network import subnet_identity
+from spacedsl.sealed import first_mistake
 from spacedsl.text import Source
 
 
@@ -38,9 +39,7 @@ def model_of(text: str, shown: str) -> Subnet:
     try:
         found = ModelFile.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise fault("bad-import", f"{shown} is not a model: {where}: {first['msg']}") from None
+        raise fault("bad-import", f"{shown} is not a model: {first_mistake(error)}") from None
     try:
         page = write(found.model.of, found.model)
         subnet = Loader().parse(Source(shown, page), library()).get(found.model.name)

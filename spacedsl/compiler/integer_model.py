@@ -25,6 +25,7 @@ from spacedsl.compiler.plans import Int8Plan
 from spacedsl.diagnostics import fault
 from spacedsl.files import write_atomic
 from spacedsl.ir.expr import Frozen
+from spacedsl.sealed import first_mistake
 
 FORMAT: Final = 1
 MAX_BYTES = 2 << 30
@@ -188,9 +189,8 @@ def load_model(path: Path) -> IntegerModel:
     except OSError as error:
         raise fault("bad-integer-model", f"{path}: {error.strerror or error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the header"
-        message = f"{path} is not an integer model of version {FORMAT}: {where}: {first['msg']}"
+        why = first_mistake(error, "the header")
+        message = f"{path} is not an integer model of version {FORMAT}: {why}"
         raise fault("bad-integer-model", message) from None
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise fault("bad-integer-model", f"{path} is damaged: {error}") from None

@@ -20,7 +20,7 @@ from spacedsl.ir.target import Target
 from spacedsl.lang.write import write
 from spacedsl.passes.network import map_output, subnet_identity
 from spacedsl.runtimes.rules import Rules
-from spacedsl.sealed import read_sealed
+from spacedsl.sealed import first_mistake, read_sealed
 from spacedsl.version import __version__
 
 FORMAT: Final = 1
@@ -120,11 +120,9 @@ def load_plan(path: Path, kind: type[Plan]) -> Plan:
     try:
         return read_sealed(kind, data, path, "bad-plan")
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
         wanted = kind.model_fields["kind"].default
         raise fault(
             "bad-plan",
-            f"{path} is not a plan of kind {wanted}, version {FORMAT}: {where}: {first['msg']}",
+            f"{path} is not a plan of kind {wanted}, version {FORMAT}: {first_mistake(error)}",
             "make it again with `spacedsl compile`",
         ) from None

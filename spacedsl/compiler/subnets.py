@@ -17,6 +17,7 @@ from spacedsl.ir.expr import Frozen
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.settings import pairs
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
+from spacedsl.sealed import first_mistake
 
 FORMAT: Final = "spacedsl-subnet"
 VERSION: Final = 1
@@ -88,9 +89,7 @@ def load_subnet(source: Path | Mapping[str, Any], plan: SupernetPlan) -> Subnet:
     try:
         found = SubnetData.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise refuse(f"{key}: {first['msg']}") from None
+        raise refuse(first_mistake(error)) from None
     if found.space != plan.hash:
         ours = f"the plan {plan.name} is {plan.hash[:16]}"
         raise refuse(f"a subnet of space {found.space[:16]}, {ours}")

@@ -16,9 +16,9 @@ from spacedsl.compiler.int8 import GATE, GATE_OFFSET, SHIFT, SIGMOID, Fixed
 from spacedsl.compiler.plans import need_head
 from spacedsl.compiler.supernet_sizes import Body, Image, bodies
 from spacedsl.diagnostics import fault
-from spacedsl.ir.block import Linear, Op, walk
+from spacedsl.ir.block import Op, walk
 from spacedsl.ir.expr import Frozen, names_in
-from spacedsl.ir.for_data import for_data
+from spacedsl.ir.for_data import classes_of, for_data
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.inline import inlined
 from spacedsl.ir.sampling import largest, random_member, smallest
@@ -80,8 +80,7 @@ class SupernetPlan:
     @property
     def classes(self) -> int | None:
         """The classifier's, None without one."""
-        ops = walk(self.stages[-1].choices[0].block.ops)
-        return next((op.classes for op in ops if isinstance(op, Linear)), None)
+        return classes_of(self.space)
 
     @property
     def any_channels(self) -> bool:

@@ -36,6 +36,7 @@ from spacedsl.ir.space import Space, Stage
 from spacedsl.lang.page import Loader, main_item
 from spacedsl.passes.bind import Site
 from spacedsl.passes.program import slots
+from spacedsl.sealed import first_mistake
 from spacedsl.text import Source
 
 FORMAT: Final = "spacedsl-plan"
@@ -226,9 +227,7 @@ def plan_of_json(data: Mapping[str, Any], where: str = "the plan") -> SupernetPl
     try:
         file = PlanFile.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise refuse(f"{key}: {first['msg']}") from None
+        raise refuse(first_mistake(error)) from None
     page = Loader().parse(Source(f"{where}, page", file.page), Path())
     space = page.get(main_item(page, ("hyperspace", "space")))
     if not isinstance(space, Space):

@@ -7,12 +7,13 @@ runtime's."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from importlib import metadata, util
 from pathlib import Path
 
 from spacedsl.diagnostics import fault, one_of
 from spacedsl.ir.target import Target
+from spacedsl.registered import registered
 from spacedsl.runtimes.record import Runtime
 from spacedsl.runtimes.rules import ACTS, TYPES, Rules
 
@@ -86,23 +87,8 @@ def runtimes() -> dict[str, Runtime]:
 @cache
 def _registered() -> dict[str, Runtime]:
     """Those of installed packages."""
-    found: dict[str, Runtime] = {}
-    for point in metadata.entry_points(group=GROUP):
-        package = point.dist.name if point.dist else "a package"
-        help = f"update {package}, or uninstall it"
-        try:
-            runtime = point.load()
-        except Exception as error:  # a package's import may raise anything
-            message = f"the runtime `{point.name}` of {package} cannot be loaded: {error}"
-            raise fault("bad-runtime", message, help) from None
-        if not isinstance(runtime, Runtime) or runtime.name != point.name:
-            message = f"what {package} registers as the runtime `{point.name}` is none"
-            raise fault("bad-runtime", message, help)
-        if runtime.name in BUILT_IN or runtime.name in found:
-            message = f"{package} registers the runtime `{point.name}`, which there is already"
-            raise fault("bad-runtime", message, help)
-        found[runtime.name] = runtime
-    return found
+    words = ("the runtime", "none")
+    return registered(GROUP, Runtime, BUILT_IN, words, partial(fault, "bad-runtime"))
 
 
 def named(name: str) -> Runtime:

@@ -18,6 +18,7 @@ from spacedsl.files import read_bounded
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space, Stage
 from spacedsl.passes.bind import stage_sizes
+from spacedsl.sealed import first_mistake
 from spacedsl.tables.fit_quality import fit_quality
 from spacedsl.tables.rows import MAX_FILE_BYTES, SubstageRows, elastic_stage
 from spacedsl.tables.schema import Source, TableFile
@@ -188,6 +189,4 @@ def _read(path: Path, model: type[Read]) -> Read:
     try:
         return model.model_validate(unsealed(found, path, partial(fault, "table-row")))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise fault("table-row", f"{path} is damaged: {where}: {first['msg']}") from None
+        raise fault("table-row", f"{path} is damaged: {first_mistake(error)}") from None

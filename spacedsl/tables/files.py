@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from spacedsl.diagnostics import fault, one_of, suggest
 from spacedsl.files import read_bounded, write_atomic
 from spacedsl.lang.tables import FOLDER, is_path, shipped
-from spacedsl.sealed import read_sealed, sealed_text
+from spacedsl.sealed import first_mistake, read_sealed, sealed_text
 from spacedsl.tables.accuracy import FittedAccuracy
 from spacedsl.tables.latency import FittedLatency
 from spacedsl.tables.quality import FittedQuality
@@ -50,11 +50,9 @@ def _parse(path: str, data: bytes) -> TableFile:
     try:
         return read_sealed(TableFile, data, path, "table-file")
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise fault(
             "table-file",
-            f"{path} is not a table of this version: {where}: {first['msg']}",
+            f"{path} is not a table of this version: {first_mistake(error)}",
             "fit it again with `spacedsl tables fit`",
         ) from None
 

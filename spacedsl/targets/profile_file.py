@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spacedsl.diagnostics import fault
 from spacedsl.files import read_bounded
+from spacedsl.sealed import first_mistake
 
 MAX_BYTES = 256 << 20
 AGAIN = "`spacedsl target profile {name} --again` measures afresh"
@@ -137,9 +138,7 @@ def _parsed(path: Path, number: int, line: bytes, kind: type[Record]) -> Record:
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the line"
-        raise _damaged(path, number, f"{where}: {first['msg']}") from None
+        raise _damaged(path, number, first_mistake(error, "the line")) from None
 
 
 def _damaged(path: Path, number: int, why: str) -> Exception:

@@ -23,6 +23,7 @@ from spacedsl.ir.expr import Frozen
 from spacedsl.ir.identity import digest
 from spacedsl.passes.bind import Site
 from spacedsl.passes.kernels import Kernel
+from spacedsl.sealed import first_mistake
 from spacedsl.search.protocols import Coverage, Prediction
 from spacedsl.tables.blocks import KernelCache
 from spacedsl.targets.features import features
@@ -175,9 +176,9 @@ def load_fit(path: Path) -> ProfiledLatency:
     except OSError as error:
         raise fault("cannot-read", f"cannot read {path}: {error.strerror or error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the header"
-        message = f"{path} is not a fitted profile of this version: {where}: {first['msg']}"
+        message = (
+            f"{path} is not a fitted profile of this version: {first_mistake(error, 'the header')}"
+        )
         raise fault("bad-profile", message) from None
     except (ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
         raise fault("bad-profile", f"{path} is damaged: {error}") from None

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import importlib.util
 from functools import cache
-from importlib import metadata
 
+from spacedsl.registered import registered
 from spacedsl_runtime.data.digits import DIGITS
 from spacedsl_runtime.data.fashion_mnist import FASHION_MNIST
 from spacedsl_runtime.data.folders import shown
@@ -32,23 +32,7 @@ def sources() -> dict[str, DataSource]:
 @cache
 def _registered() -> dict[str, DataSource]:
     """Those of installed packages."""
-    found: dict[str, DataSource] = {}
-    for point in metadata.entry_points(group=GROUP):
-        package = point.dist.name if point.dist else "a package"
-        help = f"update {package}, or uninstall it"
-        try:
-            source = point.load()
-        except Exception as error:  # a package's import may raise anything
-            message = f"the data `{point.name}` of {package} cannot be loaded: {error}"
-            raise DataError(message, help) from None
-        if not isinstance(source, DataSource) or source.name != point.name:
-            raise DataError(f"what {package} registers as data `{point.name}` is no source", help)
-        if source.name in BUILT_IN or source.name in found:
-            raise DataError(
-                f"{package} registers data `{point.name}`, which there is already", help
-            )
-        found[source.name] = source
-    return found
+    return registered(GROUP, DataSource, BUILT_IN, ("the data", "no source"), DataError)
 
 
 def usages(*, labelled: bool = False) -> str:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from spacedsl.checksum import KEY, unsealed
 from spacedsl.compiler.plans import FORMAT, Int8Plan
 from spacedsl.files import read_json
+from spacedsl.sealed import first_mistake
 from spacedsl_runtime.errors import DeployError, PlanError, shown
 from spacedsl_runtime.files import write_atomic
 from spacedsl_runtime.quant.extracted import QatSubnet
@@ -142,9 +143,7 @@ def _read(
                 nodes[0]["shape"] = [net.channels, *nodes[0]["shape"][1:]]
         return data, Int8Plan.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        message = f"{source}: {where}: {first['msg']}; compile the model again"
+        message = f"{source}: {first_mistake(error)}; compile the model again"
         raise PlanError(message) from None
 
 
