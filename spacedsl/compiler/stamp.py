@@ -43,7 +43,7 @@ def metadata(
 
 
 def described(known: Mapping[str, str]) -> str:
-    """What a viewer shows of an artifact with this metadata (without `PREFIX`), in words."""
+    """A few words about an artifact, from its metadata without `PREFIX`. Viewers show them."""
     runtime = f" for {known['runtime']}" if "runtime" in known else ""
     of = f", a network of the space {known['space']}" if known["space"] else ""
     kind = known["precision"].upper()

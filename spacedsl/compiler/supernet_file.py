@@ -162,7 +162,7 @@ def _body(stage: Stage, body: Body, stride: int) -> dict[str, Any]:
 
 
 class _Rows:
-    """The values of widths and settings in every way to choose a block."""
+    """One row for every way to choose a block: the values of its widths and settings."""
 
     def __init__(self, sites: Sequence[Site]) -> None:
         names = ["cin", "cout", *(name for name, _ in sites[0].settings)]

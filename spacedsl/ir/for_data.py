@@ -13,7 +13,7 @@ def classes_of(space: Space) -> int | None:
 
 
 def like(space: Space, other: Space) -> Space:
-    """The same space, by its identity, for the channels and classes that another's page has."""
+    """`space` with the channels and classes that the page of `other` has. Its hash stays."""
     classes = classes_of(other)
     return space if classes is None else for_data(space, other.channels, classes)
 

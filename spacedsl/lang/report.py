@@ -24,7 +24,7 @@ SWITCHES = {
     **dict.fromkeys(("true", "yes", "on", "add", "residual", "skip"), "identity"),
     **dict.fromkeys(("false", "no", "off"), "none"),
 }
-"""What a shortcut is switched with elsewhere -> the kind that is meant."""
+"""How other notations switch a shortcut on or off -> the kind of shortcut that they mean."""
 
 MAX_SUGGESTED = 25
 """More unknown names than that get no suggestion, which takes time."""

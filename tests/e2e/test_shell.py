@@ -28,7 +28,8 @@ EVOLVE = (
 
 
 def started(*words: str, **more: object) -> subprocess.Popen[str]:
-    """A command that hears Ctrl-C, even if these tests run in a shell's background."""
+    """Start a command that reacts to Ctrl-C. A shell makes what it runs in the background ignore it,
+    and these tests may run so."""
 
     def hear() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
