@@ -28,8 +28,8 @@ EVOLVE = (
 
 
 def started(*words: str, **more: object) -> subprocess.Popen[str]:
-    """Start a command that reacts to Ctrl-C. A shell makes what it runs in the background ignore it,
-    and these tests may run so."""
+    """Start a command that reacts to Ctrl-C. A shell makes what it runs in the background ignore
+    it, and these tests may run so."""
 
     def hear() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
