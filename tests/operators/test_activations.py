@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from spacedsl.compiler.graph import Node
-from spacedsl.compiler.onnx_build import IMAGE, Builder, check
-from spacedsl.compiler.stamp import PREFIX
+from spacedsl.compiler.onnx_build import Builder, check
+from spacedsl.compiler.stamp import IMAGE, PREFIX
 from spacedsl.compiler.tflite_build import Builder as TfliteBuilder
 from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.runtimes import onnxruntime

@@ -96,8 +96,7 @@ def test_every_block_deploys_as_it_was_trained(block: Block, tmp_path: Path) -> 
 
 
 def test_every_activation_deploys_as_it_was_trained(tmp_path: Path) -> None:
-    """In a block with SE, on both paths and after the sum. All in one pool: of LiteRT's gates one
-    of the 256 inputs can lie so near to a tie that its fixed point decides, in all its elements."""
+    """In a block with SE, on both paths and after the sum."""
     pool = Pool()
     blocks = {block.name: with_any_act(block) for block in library_blocks()}
     for act in ACTIVATIONS:
