@@ -385,3 +385,9 @@ print(*sys.modules)
     ours = {part(name) for name in loaded if name.startswith("spacedsl.")}
     needed = {"api", "cli", "ir", "lang", "passes", "runtimes", "syntax", "targets"}
     assert ours <= {*BASE, *needed}
+
+
+def test_tests_of_a_folder_are_in_the_folder_of_that_name() -> None:
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    tested = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert folders - tested == set()

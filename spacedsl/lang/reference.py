@@ -191,7 +191,7 @@ def reference_text() -> str:
 def _lines() -> Iterator[str]:
     yield "# Language reference"
     yield "\nMade from the grammar and the tables of the checks; `SPACEDSL_UPDATE=1 pytest"
-    yield "tests/test_reference.py` writes it. The grammar is grammars/space.lark.\n"
+    yield "tests/lang/test_reference.py` writes it. The grammar is grammars/space.lark.\n"
     yield from ("## A page with everything", "", "```space", EXAMPLE.rstrip("\n"), "```", "")
     yield f"`#` starts a comment. A page has at most {MAX_CHARACTERS:,} characters, uses at most"
     yield f"{MAX_USES} pages, {MAX_CHAIN} deep, and nests {MAX_NESTING} deep. The order of items"

@@ -18,7 +18,7 @@ from spacedsl.compiler.ties import without_ties
 from spacedsl.ir.block import ACTIVATIONS, Block
 from spacedsl.ir.sampling import largest
 from spacedsl.ir.subnet import Subnet
-from tests.onnx_support import library_blocks, net_around
+from tests.compiler.onnx_support import library_blocks, net_around
 
 WHOLE = ("seqnet-vnni-a0", "seqnet-pixel4-a0", "mobilenetv3-large-w1", "attentivenas-a0")
 SHORT_BLOCKS = ("mbv3", "mbv2", "bottleneck-se")

@@ -27,7 +27,7 @@ from spacedsl_runtime.quant.extracted import QatSubnet
 from spacedsl_runtime.quant.int8 import Node
 from spacedsl_runtime.quant.modules import Edge
 from spacedsl_runtime.quant.qat import QatSupernet
-from tests.tflite_support import channels_last, moved_to, unsigned
+from tests.compiler.tflite_support import channels_last, moved_to, unsigned
 
 VNNI = load_target("vnni")
 

@@ -16,7 +16,7 @@ from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.ir.sampling import smallest
 from spacedsl_runtime.errors import DeployError, PlanError, SpacedslError
 from spacedsl_runtime.quant.deployment import deploy
-from tests.onnx_support import by_onnx_runtime
+from tests.compiler.onnx_support import by_onnx_runtime
 from tests.runtime.parity import VNNI, Pair, differences, extracted, int8_json
 from tests.runtime.support import images, started
 from tests.support import library_model, library_space

@@ -17,8 +17,8 @@ from spacedsl.ir.block import ACTIVATIONS, Block
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
+from tests.compiler.onnx_support import by_onnx_runtime, library_blocks, net_around
 from tests.laws.strategies import members
-from tests.onnx_support import by_onnx_runtime, library_blocks, net_around
 from tests.runtime.parity import (
     VNNI,
     as_if_trained,

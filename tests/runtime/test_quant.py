@@ -19,7 +19,7 @@ from spacedsl_runtime.quant import lsq
 from spacedsl_runtime.quant.fake import ActivationQuantiser, WeightQuantiser
 from spacedsl_runtime.quant.fold import BIAS_MAX, Norm, fold
 from spacedsl_runtime.quant.fused import fake_activation, fake_fixed, fake_joined, fake_weight
-from tests.test_compiler_fold import check_sound
+from tests.compiler.test_fold import check_sound
 
 SEEDS = st.integers(0, 2**16)
 
