@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from markupsafe import Markup
+from spacedsl.report.svg import Drawing
 
-Draw = Callable[[int], Markup]
-"""Draws a picture as SVG, so many pixels wide."""
+Draw = Callable[[int], Drawing]
+"""Draws a picture, so many pixels wide."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from spacedsl.report.labels import Label, Labels
 from spacedsl.report.legend import Entry, legend
 from spacedsl.report.scale import Axis, Scale, figure, scale
 from spacedsl.report.svg import (
+    Drawing,
     element,
     group,
     hovered,
     line,
     mark,
-    picture,
     text,
     width_of,
 )
@@ -64,7 +64,7 @@ class Plot:
     named: tuple[tuple[str, str], ...] = ()
     """More entries of the legend: a name and its look."""
 
-    def __call__(self, width: int) -> Markup:
+    def __call__(self, width: int) -> Drawing:
         """The picture."""
         return _Drawing(self, width).drawn()
 
@@ -83,7 +83,7 @@ class _Drawing:
     shapes: list[Markup] = field(default_factory=list)
     labels: Labels = field(default_factory=Labels)
 
-    def drawn(self) -> Markup:
+    def drawn(self) -> Drawing:
         plot, wide = self.plot, self.width
         entries = [Entry(s.name, s.colour, s.look) for s in plot.series if s.name]
         signs, top = legend([*entries, *(Entry(n, 7, look) for n, look in plot.named)], wide)
@@ -99,7 +99,7 @@ class _Drawing:
         for series in plot.series:
             self._series(series)
         named = self.labels.placed(left, top, wide, height - BOTTOM)
-        return picture(wide, height, [*signs, *self.shapes, *named])
+        return Drawing(wide, height, (*signs, *self.shapes, *named))
 
     def _grid(self, ticks: Sequence[float], height: float) -> None:
         x, y, plot = self.x, self.y, self.plot
@@ -134,7 +134,12 @@ class _Drawing:
         for ratio, name in self.plot.diagonals:
             low = max(self.x.low, self.y.low / ratio)
             high = min(self.x.high, self.y.high / ratio)
-            ends = (self.x.at(low), self.y.at(low * ratio), self.x.at(high), self.y.at(high * ratio))
+            ends = (
+                self.x.at(low),
+                self.y.at(low * ratio),
+                self.x.at(high),
+                self.y.at(high * ratio),
+            )
             self.shapes.append(hovered(name, line(*ends, "limit" if ratio == 1 else "band")))
 
     def _series(self, series: Series) -> None:
@@ -191,5 +196,3 @@ def _extent(plot: Plot) -> tuple[list[float], list[float]]:
     xs = [v for p in points for v in (p.x, *(p.x_range or ()))] + [v for v, _ in plot.limits]
     ys = [v for p in points for v in (p.y, *(p.y_range or ()))] + [v for v, _ in plot.levels]
     return (xs + ys, xs + ys) if plot.diagonals else (xs, ys)
-
-

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Iterator
 from functools import cache
 from itertools import count
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
 from spacedsl.colours import COLOURS, ON_DARK
 from spacedsl.report.parts import Figure, Report
+from spacedsl.report.svg import picture
 from spacedsl.version import __version__
 
 WIDE, NARROW = 760, 340
@@ -44,7 +44,7 @@ def html(report: Report) -> str:
 def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("spacedsl.report", TEMPLATES),
-        autoescape=lambda name: name is not None and name.endswith(".html"),
+        autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -57,22 +57,10 @@ def _hash(text: str) -> str:
 
 
 def pictures(figure: Figure, number: int) -> Iterator[tuple[str, Markup]]:
-    """A figure for wide and for narrow pages: a class and the picture, with its title and what
-    there is to see."""
+    """A figure for wide and for narrow pages: a class and the picture."""
     for name, width in (("wide", WIDE), ("narrow", NARROW)):
-        at = f"{name}{number}"
-        said = Markup('<title id="{0}t">{1}</title><desc id="{0}d">{2}</desc>').format(
-            at, figure.title, figure.seen
-        )
         drawn = figure.draw(width)
-        opening = re.match("<svg [^>]*>", drawn)
-        assert opening is not None
-        labelled = Markup('{} aria-labelledby="{}t {}d">').format(
-            Markup(opening[0][:-1]),  # noqa: S704  drawn by us
-            at,
-            at,
-        )
-        yield name, labelled + said + drawn[opening.end() :]
+        yield name, picture(drawn, f"{name}{number}", figure.title, figure.seen)
 
 
 def highlighted(text: str) -> Markup:
@@ -90,5 +78,3 @@ def highlighted(text: str) -> Markup:
                 yield Markup('<span class="{}">{}</span>').format(class_, piece)
 
     return Markup("").join(pieces())
-
-

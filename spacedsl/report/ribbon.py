@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from markupsafe import Markup
 
@@ -13,8 +14,8 @@ from spacedsl.ir.subnet import Subnet, SubnetBlock
 from spacedsl.lang.values import shown
 from spacedsl.passes.bind import stage_sizes
 from spacedsl.report.legend import Entry, legend
-from spacedsl.report.scale import Axis, figure, scale
-from spacedsl.report.svg import hovered, line, picture, rect, text, width_of
+from spacedsl.report.scale import Axis, Scale, figure, scale
+from spacedsl.report.svg import Drawing, hovered, line, rect, text, width_of
 
 NARROW = 480
 """Below this width the ribbon runs downward."""
@@ -110,9 +111,7 @@ def _block(stage: Stage, choice: BlockChoice, block: SubnetBlock, number: int) -
     settings = ", ".join(f"{s.name} {s.value}" for s in block.settings)
     said = f"{stage.name}, block {number}: {block_name(choice)}, {block.width} channels"
     words = tuple(f"{s.name[0]}{s.value}" for s in block.settings[:2])
-    return Cell(
-        block.width, block.width, True, f"{said}, {settings}" if settings else said, words
-    )
+    return Cell(block.width, block.width, True, f"{said}, {settings}" if settings else said, words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,7 @@ class Ribbon:
     colours: Palette
     most: int = 0
 
-    def __call__(self, width: int) -> Markup:
+    def __call__(self, width: int) -> Drawing:
         """The picture: from left to right, or on a narrow page from top to bottom."""
         names = dict.fromkeys(name for run in self.runs for name in run.blocks)
         entries = [Entry(n, self.colours[n], "patch") for n in names if n in self.colours]
@@ -132,13 +131,12 @@ class Ribbon:
         signs, top = legend(entries, width)
         draw = _down if width < NARROW else _across
         shapes, height = draw(self, width, top)
-        return picture(width, height, [*signs, *shapes])
+        return Drawing(width, height, (*signs, *shapes))
 
-    @property
-    def widest(self) -> int:
-        """In channels."""
-        return max(cell.most for run in self.runs for cell in run.cells)
 
+Box = tuple[float, float, float, float]
+Place = Callable[[float, float], Box]
+"""Where the part of a cell between two widths is: left, top, width and height."""
 
 GAP = 0.7
 """Between stages, in blocks."""
@@ -150,7 +148,7 @@ def _units(runs: Sequence[Run]) -> float:
 
 def _across(ribbon: Ribbon, width: int, top: float) -> tuple[list[Markup], float]:
     left, high = 44.0, 220.0
-    y = scale([0, ribbon.most or ribbon.widest], _CHANNELS, top + 16 + high, top + 16)
+    y = scale([0, ribbon.most or widest([ribbon.runs])], _CHANNELS, top + 16 + high, top + 16)
     unit = min((width - left) / _units(ribbon.runs), 46.0)
     shapes = [text(0, top + 8, "channels", "name")]
     for tick in y.ticks(4):
@@ -162,15 +160,15 @@ def _across(ribbon: Ribbon, width: int, top: float) -> tuple[list[Markup], float
     for run in ribbon.runs:
         long = unit * len(run.cells)
         for i, cell in enumerate(run.cells):
-            at = x + unit * i
-            box = (at + 1, y.at(cell.most), unit - 2, y.at(0) - y.at(cell.most))
-            sure = y.at(cell.least) - y.at(cell.most)
-            shapes.append(_cell(run, cell, box, (0.0, sure), ribbon.colours))
-        middle, room = x + long / 2, long + GAP * unit
+            place = partial(_standing, y, x + unit * i + 1, unit - 2)
+            shapes.append(_cell(run, cell, place, ribbon.colours))
+        middle, room = x + long / 2, long + GAP * unit + 8
+        over = _range(run)
+        if width_of(over, 11) <= room:
+            highest = min(y.at(cell.most) for cell in run.cells)
+            shapes.append(text(middle, highest - 5, over, "note", "middle"))
         for n, words in enumerate(_under(run)):
-            if width_of(words, 11) > room and n == 0 and words.startswith("stage"):
-                words = f"s{words.removeprefix('stage')}"
-            if width_of(words, 11) <= room + 8:
+            if width_of(words, 11) <= room:
                 shapes.append(text(middle, y.at(0) + 16 + 14 * n, words, _LINES[n], "middle"))
         x += long + GAP * unit
     return shapes, y.at(0) + 16 + 14 * 2 + 6
@@ -180,6 +178,11 @@ _CHANNELS = Axis("channels", from_zero=True)
 _LINES = ("row", "note", "note")
 
 
+def _range(run: Run) -> str:
+    least, most = min(cell.least for cell in run.cells), max(run.widths)
+    return f"{least}" if least == most else f"{least} to {most}"
+
+
 def _under(run: Run) -> tuple[str, ...]:
     block = run.blocks[0] if len(run.blocks) == 1 else f"{len(run.blocks)} types"
     return (run.name, block, f"{run.size} px" if run.size else "")
@@ -187,7 +190,7 @@ def _under(run: Run) -> tuple[str, ...]:
 
 def _down(ribbon: Ribbon, width: int, top: float) -> tuple[list[Markup], float]:
     left, unit = 78.0, 15.0
-    x = scale([0, ribbon.most or ribbon.widest], _CHANNELS, left, width - 8)
+    x = scale([0, ribbon.most or widest([ribbon.runs])], _CHANNELS, left, width - 8)
     y, shapes = top + 8.0, []
     start = y
     for run in ribbon.runs:
@@ -196,9 +199,8 @@ def _down(ribbon: Ribbon, width: int, top: float) -> tuple[list[Markup], float]:
         for n, words in enumerate(_under(run)[: 3 if long >= 44 else 2]):
             shapes.append(text(0, y + 11 + 14 * n, words, _LINES[n]))
         for i, cell in enumerate(run.cells):
-            box = (left, y + each * i + 1, x.at(cell.most) - left, each - 2)
-            sure = x.at(cell.most) - x.at(cell.least)
-            shapes.append(_cell(run, cell, box, (sure, 0.0), ribbon.colours))
+            place = partial(_lying, x, y + each * i + 1, each - 2)
+            shapes.append(_cell(run, cell, place, ribbon.colours))
         y += long + 14
     grid = [
         part
@@ -212,39 +214,35 @@ def _down(ribbon: Ribbon, width: int, top: float) -> tuple[list[Markup], float]:
     return [*grid, *shapes], y + 30
 
 
-Box = tuple[float, float, float, float]
+def _standing(y: Scale, x: float, wide: float, low: float, high: float) -> Box:
+    return x, y.at(high), wide, y.at(low) - y.at(high)
 
 
-def _cell(
-    run: Run, cell: Cell, box: Box, open_: tuple[float, float], colours: Palette
-) -> Markup:
-    """A block as a box of its greatest width. The part that every block has is full, the rest
-    (`open_`: on the right, or at the top) is faint; stripes are block types to choose from."""
-    return hovered(cell.said, *_shapes(run, cell, box, open_, colours), class_="cell")
+def _lying(x: Scale, y: float, high: float, low: float, most: float) -> Box:
+    return x.at(low), y, x.at(most) - x.at(low), high
 
 
-def _shapes(
-    run: Run, cell: Cell, box: Box, open_: tuple[float, float], colours: Palette
-) -> Iterator[Markup]:
-    x, y, wide, high = box
-    right, above = open_
+def _cell(run: Run, cell: Cell, place: Place, colours: Palette) -> Markup:
+    """A block as a box of its greatest width, whose part that every block has is full and the rest
+    faint. Bands are block types to choose from."""
+    return hovered(cell.said, *_shapes(run, cell, place, colours), class_="cell")
+
+
+def _shapes(run: Run, cell: Cell, place: Place, colours: Palette) -> Iterator[Markup]:
     kinds = [colours.get(name, GREY) for name in run.blocks]
-    strip = (wide / len(kinds), high / len(kinds))
-    downward = right > 0 or wide > 3 * high
+    band = cell.most / len(kinds)
     for i, colour in enumerate(kinds):
-        part = (
-            (x, y + strip[1] * i, wide, strip[1])
-            if downward
-            else (x + strip[0] * i, y, strip[0], high)
-        )
-        faint = "b faint" if cell.sure else "b fainter"
-        yield rect(*part, f"{faint} c{colour}")
-        full = (part[0], part[1] + above, part[2] - right, part[3] - above)
-        yield rect(*full, f"b{'' if cell.sure else ' faint'} c{colour}")
+        low, high = band * i, band * (i + 1)
+        if high > cell.least:
+            faint = "faint" if cell.sure else "fainter"
+            yield rect(*place(max(low, cell.least), high), f"b {faint} c{colour}")
+        if low < cell.least:
+            full = "b" if cell.sure else "b faint"
+            yield rect(*place(low, min(high, cell.least)), f"{full} c{colour}")
     if not cell.sure:
-        yield rect(x, y, wide, high, "open")
-    if len(cell.words) == 2 and not open_[0] and not open_[1]:
-        yield from _words(cell, box, f"in c{kinds[0]}")
+        yield rect(*place(0, cell.most), "open")
+    if len(cell.words) == 2:
+        yield from _words(cell, place(0, cell.most), f"in c{kinds[0]}")
 
 
 def _words(cell: Cell, box: Box, class_: str) -> Iterator[Markup]:
@@ -257,7 +255,6 @@ def _words(cell: Cell, box: Box, class_: str) -> Iterator[Markup]:
             yield text(x + wide / 2, y + high - 5 - 12 * i, words, class_, "middle")
 
 
-def axis_of(ribbons: Sequence[Sequence[Run]]) -> int:
+def widest(ribbons: Sequence[Sequence[Run]]) -> int:
     """The greatest width of several ribbons, so that they are drawn to one scale."""
     return max(cell.most for runs in ribbons for run in runs for cell in run.cells)
-

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from spacedsl.report.legend import Entry, legend
 from spacedsl.report.scale import Axis, Scale, figure, scale
-from spacedsl.report.svg import element, hovered, line, mark, picture, rect, text, width_of
+from spacedsl.report.svg import Drawing, element, hovered, line, mark, rect, text, width_of
 
 NARROW = 480
 """Below this width names stand above their rows."""
@@ -52,12 +52,12 @@ class Rows:
     lines: tuple[tuple[float, str], ...] = ()
     look: Literal["bars", "dots", "joined"] = "dots"
 
-    def __call__(self, width: int) -> Markup:
+    def __call__(self, width: int) -> Drawing:
         """The picture."""
         return _drawn(self, width)
 
 
-def _drawn(rows: Rows, width: int) -> Markup:
+def _drawn(rows: Rows, width: int) -> Drawing:
     signs, top = legend(rows.entries, width)
     narrow = width < NARROW
     longest = max(width_of(row.name) for row in rows.rows)
@@ -83,7 +83,7 @@ def _drawn(rows: Rows, width: int) -> Markup:
         y += high + (6 if narrow else 4)
     under = list(_grid(along, start - 2, y, rows, width))
     through = [line(along.at(v), start - 4, along.at(v), y, "limit") for v, _ in rows.lines]
-    return picture(width, y + 40, [*signs, *under, *through, *named, *shapes])
+    return Drawing(width, y + 40, (*signs, *under, *through, *named, *shapes))
 
 
 def _notes(row: Row) -> Iterator[str]:

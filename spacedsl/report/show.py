@@ -13,7 +13,7 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.cost import Cost
 from spacedsl.report.legend import Entry
 from spacedsl.report.parts import Code, Facts, Figure, Made, Part, Report, Section, Table
-from spacedsl.report.ribbon import Ribbon, palette, runs
+from spacedsl.report.ribbon import Ribbon, Run, palette, runs
 from spacedsl.report.rows import Mark, Row, Rows
 from spacedsl.report.scale import Axis
 from spacedsl.targets.latency import Part as Latency
@@ -59,7 +59,9 @@ def _lead(item: Space | Subnet) -> str:
         )
     of = f" of {item.of.name}" if item.of else ""
     number = count(count_subnets(item))
-    return f"A {item.kind}{of}: a family of {number} networks in {len(item.elastic)} elastic stages."
+    return (
+        f"A {item.kind}{of}: a family of {number} networks in {len(item.elastic)} elastic stages."
+    )
 
 
 SEEN_SPACE = (
@@ -73,15 +75,19 @@ def ribbon_of(item: Space | Subnet, title: str = "Stages") -> Figure:
     """A space's or a model's stages."""
     found = runs(item)
     model = isinstance(item, Subnet)
-    listed = "; ".join(
+    caption = SEEN_MODEL if model else SEEN_SPACE
+    several = any(len(run.blocks) > 1 for run in found)
+    more = " Bands of colour are block types, of which a space takes one." if several else ""
+    return Figure(title, seen_stages(found), Ribbon(found, palette(item)), caption + more)
+
+
+def seen_stages(found: Sequence[Run]) -> str:
+    """What a ribbon shows, in words."""
+    return "; ".join(
         f"{run.name}: {' or '.join(run.blocks)}, up to {len(run.cells)} blocks of up to "
         f"{max(run.widths)} channels"
         for run in found
     )
-    caption = SEEN_MODEL if model else SEEN_SPACE
-    several = any(len(run.blocks) > 1 for run in found)
-    more = " Stripes are block types of which a space takes one." if several else ""
-    return Figure(title, listed, Ribbon(found, palette(item)), caption + more)
 
 
 def _costs(shown: Shown) -> list[Part]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
 SIZE = 12
 """Of letters, in pixels."""
 
-LETTER = 0.56
+LETTER = 0.61
 """Mean width of a letter over its height, for places of labels; a little more than it is."""
 
 
@@ -64,9 +65,7 @@ def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
 
 def rect(x: float, y: float, width: float, height: float, class_: str) -> Markup:
     """A rectangle, never thinner than what can be seen."""
-    return element(
-        "rect", x=x, y=y, width=max(width, 0.5), height=max(height, 0.5), class_=class_
-    )
+    return element("rect", x=x, y=y, width=max(width, 0.5), height=max(height, 0.5), class_=class_)
 
 
 def mark(x: float, y: float, colour: int, r: float = 4, class_: str = "") -> Markup:
@@ -84,10 +83,29 @@ def mark(x: float, y: float, colour: int, r: float = 4, class_: str = "") -> Mar
             points += f"{x + s:.1f},{y + s:.1f} {x - s:.1f},{y + s:.1f}"
         case _:
             d = r * 1.3
-            points = f"{x:.1f},{y - d:.1f} {x + d:.1f},{y:.1f} {x:.1f},{y + d:.1f} {x - d:.1f},{y:.1f}"
+            points = (
+                f"{x:.1f},{y - d:.1f} {x + d:.1f},{y:.1f} {x:.1f},{y + d:.1f} {x - d:.1f},{y:.1f}"
+            )
     return element("polygon", points=points, class_=said)
 
 
-def picture(width: float, height: float, shapes: Iterable[Markup]) -> Markup:
-    """The contents of a picture of this size."""
-    return element("svg", *shapes, viewBox=f"0 0 {width:.0f} {height:.0f}", role="img")
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Shapes, and the size in pixels that they take."""
+
+    width: float
+    height: float
+    shapes: tuple[Markup, ...]
+
+
+def picture(drawing: Drawing, name: str, title: str, seen: str) -> Markup:
+    """A drawing as an image with a title and what there is to see in it; `name` is its own."""
+    return element(
+        "svg",
+        element("title", title, id=f"{name}t"),
+        element("desc", seen, id=f"{name}d"),
+        *drawing.shapes,
+        viewBox=f"0 0 {drawing.width:.0f} {drawing.height:.0f}",
+        role="img",
+        aria_labelledby=f"{name}t {name}d",
+    )
