@@ -18,6 +18,7 @@ from spacedsl.ir.target import Target
 
 if TYPE_CHECKING:
     from spacedsl.report.parts import Made, Report
+    from spacedsl.runtimes.machine import Machine
 
 HTML = typer.Option(
     None, "--html", metavar="FILE", help="Also write the result as a page to look at: one file."
@@ -46,20 +47,16 @@ def write_html(path: Path | None, made: Callable[[], Report], *, quiet: bool) ->
         print(f"report in {path}")
 
 
-def made_by(*targets: Target, seed: int | None = None) -> Made:
-    """How a result came to be: the command line, the seed, the devices."""
+def made_by(*targets: Target, seed: int | None = None, machine: Machine | None = None) -> Made:
+    """How a result came to be: the command line, the seed, the devices, and the machine that was
+    measured, this one unless another is named."""
     from spacedsl.report.parts import Made
+    from spacedsl.runtimes.machine import this_machine
 
     facts = [] if seed is None else [("seed", str(seed))]
     facts += [("target", f"{target.name}: {target.device}") for target in targets]
     if any(target.measured for target in targets):
-        facts.append(("machine", this_cpu()))
+        found = machine or this_machine()
+        features = ", ".join(found.features or ["features not known"])
+        facts.append(("machine", f"{found.cpu} ({features})"))
     return Made(shlex.join(["spacedsl", *sys.argv[1:]]), tuple(facts))
-
-
-def this_cpu() -> str:
-    """The machine at hand: its CPU, and what of it counts in 8 bits."""
-    from spacedsl.runtimes.machine import this_machine
-
-    machine = this_machine()
-    return f"{machine.cpu} ({', '.join(machine.features or ['features not known'])})"

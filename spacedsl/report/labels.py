@@ -60,7 +60,7 @@ class Labels:
 def _box(label: Label, side: Side) -> Box:
     wide, high = width_of(label.words, SIZE - 1), SIZE + 1
     x = {1: label.x + AWAY, 0: label.x - wide / 2, -1: label.x - AWAY - wide}[side[0]]
-    y = {1: label.y + AWAY - 2, 0: label.y - high / 2, -1: label.y - AWAY + 2 - high}[side[1]]
+    y = {1: label.y + AWAY, 0: label.y - high / 2, -1: label.y - AWAY - high}[side[1]]
     return x, y, x + wide, y + high
 
 

@@ -138,6 +138,7 @@ Box = tuple[float, float, float, float]
 Place = Callable[[float, float], Box]
 """Where the part of a cell between two widths is: left, top, width and height."""
 
+RIGHT = 12.0
 GAP = 0.7
 """Between stages, in blocks."""
 
@@ -149,7 +150,7 @@ def _units(runs: Sequence[Run]) -> float:
 def _across(ribbon: Ribbon, width: int, top: float) -> tuple[list[Markup], float]:
     left, high = 44.0, 220.0
     y = scale([0, ribbon.most or widest([ribbon.runs])], _CHANNELS, top + 16 + high, top + 16)
-    unit = min((width - left) / _units(ribbon.runs), 46.0)
+    unit = min((width - RIGHT - left) / _units(ribbon.runs), 46.0)
     shapes = [text(0, top + 8, "channels", "name")]
     for tick in y.ticks(4):
         shapes += [

@@ -61,7 +61,7 @@ def _drawn(rows: Rows, width: int) -> Drawing:
     signs, top = legend(rows.entries, width)
     narrow = width < NARROW
     longest = max(width_of(row.name) for row in rows.rows)
-    left = 2.0 if narrow else min(longest + 12, MOST * width)
+    left = 8.0 if narrow else min(longest + 12, MOST * width)
     behind = max(width_of(n) for row in rows.rows for n in (row.note, *_notes(row)))
     right = min(behind + 8, 0.3 * width) if behind else 16.0
     marks = [m for row in rows.rows for m in row.marks if m.value is not None]
@@ -73,7 +73,7 @@ def _drawn(rows: Rows, width: int) -> Drawing:
     for row in rows.rows:
         high = _height(rows, row)
         if narrow:
-            shapes.append(text(left, y + 11, row.name, "row"))
+            shapes.append(text(0, y + 11, row.name, "row"))
             y += 15
         else:
             shapes.append(text(left - 10, y + high / 2 + 4, row.name, "row", "end"))
@@ -81,6 +81,7 @@ def _drawn(rows: Rows, width: int) -> Drawing:
         if row.note:
             shapes.append(text(width - right + 6, y + high / 2 + 4, row.note, "note"))
         y += high + (6 if narrow else 4)
+        shapes.append(line(0 if narrow else left, y - 2, width, y - 2, "grid"))
     under = list(_grid(along, start - 2, y, rows, width))
     through = [line(along.at(v), start - 4, along.at(v), y, "limit") for v, _ in rows.lines]
     return Drawing(width, y + 40, (*signs, *under, *through, *named, *shapes))

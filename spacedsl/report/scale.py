@@ -17,6 +17,10 @@ class Axis:
     whole: bool = False
 
 
+LOG_TICKS = 5
+"""The ratio of an axis' ends up to which even steps are read more easily on a log axis too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
     """`low` and `high` are at the pixels `start` and `end`."""
@@ -37,8 +41,9 @@ class Scale:
 
     def ticks(self, most: int, *, whole: bool = False) -> tuple[float, ...]:
         """At most about `most` round values."""
-        found = _log_ticks(self.low, self.high, most) if self.log else ()
-        return found if len(found) > 1 else _ticks(self.low, self.high, most, whole=whole)
+        if self.log and self.high / self.low > LOG_TICKS:
+            return _log_ticks(self.low, self.high, most)
+        return _ticks(self.low, self.high, most, whole=whole)
 
 
 def scale(values: Iterable[float], axis: Axis, start: float, end: float) -> Scale:
@@ -52,7 +57,7 @@ def scale(values: Iterable[float], axis: Axis, start: float, end: float) -> Scal
         low, high = min(low, 0.0), max(high, 0.0)
     room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
     least = 0.0 if axis.from_zero and low == 0 else low - room
-    most = 0.0 if axis.from_zero and high == 0 else high + room
+    most = 0.0 if axis.from_zero and high == 0 and low < 0 else high + room
     return Scale(least, most, start, end)
 
 
