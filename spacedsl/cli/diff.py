@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,11 +41,8 @@ def diff(
     changes = _changes(pair)
     hashes = (_hash(pair[0]), _hash(pair[1]))
     equal = hashes[0] == hashes[1]
-    found = () if equal else effects(pair, tuple(targets))
-    if html is not None:
-        found = tuple(found)
+    found = () if equal else tuple(effects(pair, tuple(targets)))
     if format is Format.json:
-        found = tuple(found)
         sides = [{"page": p, "hash": h} for p, h in zip((a, b), hashes, strict=True)]
         emit(
             {
@@ -116,14 +113,13 @@ def change_words(change: Change) -> str:
 
 
 def _report(
-    pages: tuple[str, str], pair: Pair, changes: Sequence[Change], found: Iterable[Effect]
+    pages: tuple[str, str], pair: Pair, changes: Sequence[Change], found: Sequence[Effect]
 ) -> Report:
     from spacedsl.report.diff import Differences, Side, diff_report
 
-    before, after = (
-        Side(page, item, api.open_page(page)[0].source.text)
-        for page, item in zip(pages, pair, strict=True)
-    )
+    texts = [api.open_page(page)[0].source.text for page in pages]
+    before = Side(pages[0], pair[0], texts[0])
+    after = Side(pages[1], pair[1], texts[1])
     rows = tuple(
         (c.stage or "the page", c.key, _side(c.before), _side(c.after), *_overlap(c))
         for c in changes

@@ -38,8 +38,8 @@ def _sign(entry: Entry, x: float, y: float) -> list[Markup]:
     match entry.look:
         case "line" | "steps":
             return [line(x, y, x + 13, y, f"l c{entry.colour}")]
-        case "limit":
-            return [line(x, y, x + 13, y, "limit")]
+        case "limit" | "band":
+            return [line(x, y, x + 13, y, entry.look)]
         case "patch":
             return [rect(x + 1, y - 5, 11, 10, f"b c{entry.colour}")]
         case "open":

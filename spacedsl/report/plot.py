@@ -130,7 +130,8 @@ class _Drawing:
         for value, name in self.plot.levels:
             at = self.y.at(value)
             self.shapes.append(line(self.x.start, at, self.x.end, at, "limit"))
-            self.labels.add(Label(self.x.end, at, name, "limit-name", only=((-1, -1),)))
+            if name:
+                self.labels.add(Label(self.x.end, at, name, "limit-name", only=((-1, -1),)))
         for ratio, name in self.plot.diagonals:
             low = max(self.x.low, self.y.low / ratio)
             high = min(self.x.high, self.y.high / ratio)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import isfinite
 
+from spacedsl.colours import GREY
 from spacedsl.ir.target import Target
 from spacedsl.report.parts import Facts, Figure, Made, Report, Section, Table
 from spacedsl.report.plot import Plot, Point, Series
-from spacedsl.report.rows import Mark, Row, Rows
 from spacedsl.report.scale import Axis
 from spacedsl.targets.verify import Checked, Verification
 
@@ -26,7 +27,7 @@ def verify_report(target: Target, result: Verification, made: Made) -> Report:
         lead,
         (
             Section("Predicted and measured", (_plot(result, known),) if known else ()),
-            Section("Errors", (_errors(known),) if known else ()),
+            Section("Errors", (_errors(result, known),) if known else ()),
             Section("Figures", (Facts(_facts(result)), _table(result))),
         ),
         made,
@@ -41,28 +42,14 @@ def _said(c: Checked, result: Verification) -> str:
 
 
 def _plot(result: Verification, known: list[Checked]) -> Figure:
-    spaces = list(dict.fromkeys(c.space for c in known))
-    series = tuple(
-        Series(
-            space,
-            tuple(
-                Point(
-                    c.measured_ms,
-                    c.predicted_ms * result.factor,
-                    _said(c, result),
-                    x_range=(c.low_ms, c.high_ms),
-                )
-                for c in known
-                if c.space == space
-            ),
-            i % 7,
-        )
-        for i, space in enumerate(spaces)
-    )
+    def point(c: Checked) -> Point:
+        predicted, measured = c.predicted_ms * result.factor, (c.low_ms, c.high_ms)
+        return Point(c.measured_ms, predicted, _said(c, result), x_range=measured)
+
     plot = Plot(
         Axis("measured ms", log=True),
         Axis("predicted ms", log=True),
-        series,
+        _by_space(known, point),
         diagonals=((0.9, "10 % less"), (1.0, "as predicted"), (1.1, "10 % more")),
         named=(("equal", "limit"), ("10 % off", "band")),
     )
@@ -74,19 +61,31 @@ def _plot(result: Verification, known: list[Checked]) -> Figure:
     return Figure("Predicted and measured", seen, plot, caption)
 
 
-def _errors(known: list[Checked]) -> Figure:
-    ordered = sorted(known, key=lambda c: c.error)
-    rows = tuple(
-        Row(c.name, (Mark(100 * c.error, 0, f"{c.name}: {c.error:+.1%}"),)) for c in ordered
-    )
-    picture = Rows(
+def _errors(result: Verification, known: list[Checked]) -> Figure:
+    def point(c: Checked) -> Point:
+        reach = (100 * (c.measured_ms / c.high_ms - 1), 100 * (c.measured_ms / c.low_ms - 1))
+        error = 100 * c.error
+        return Point(
+            c.measured_ms, error, _said(c, result), y_range=(error + reach[0], error + reach[1])
+        )
+
+    levels = ((-5.0, ""), (0.0, ""), (5.0, ""))
+    plot = Plot(
+        Axis("measured ms", log=True),
         Axis("prediction over measurement, % off"),
-        rows,
-        (),
-        ((0.0, ""), (-5.0, "-5 %"), (5.0, "+5 %")),
+        _by_space(known, point),
+        levels=levels,
     )
-    seen = "; ".join(f"{c.name} {c.error:+.1%}" for c in ordered)
-    return Figure("Errors", seen, picture)
+    seen = "; ".join(f"{c.name} {c.error:+.1%}" for c in known)
+    return Figure("Errors", seen, plot)
+
+
+def _by_space(known: list[Checked], point: Callable[[Checked], Point]) -> tuple[Series, ...]:
+    spaces = dict.fromkeys(c.space for c in known)
+    return tuple(
+        Series(space, tuple(point(c) for c in known if c.space == space), i % GREY)
+        for i, space in enumerate(spaces)
+    )
 
 
 def _facts(result: Verification) -> tuple[tuple[str, str], ...]:
