@@ -5,27 +5,32 @@ fake quantisers of training, the artifact's quantisers and the reference sit in 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from pydantic import model_validator
 
-from spacedsl.compiler.graph import WEIGHTED, Graph, Node, Shape, check_order
+from spacedsl.compiler.graph import WEIGHTED, Graph, Node, Shape, check_order, readers
 from spacedsl.diagnostics import fault
 from spacedsl.ir.expr import Frozen
-from spacedsl.runtimes.rules import Rules
+from spacedsl.runtimes.rules import Rewrite, Rules
 
 QMAX = 255
 
 Int8Op = Literal[
     "input", "conv", "dwconv", "linear", "add", "shift", "mul", "sigmoid", "pool", "maxpool",
-    "avgpool", "hswish",
+    "avgpool", "hswish", "dropout",
 ]  # fmt: skip
 
 Clip = Literal["none", "relu", "relu6"]
 
 OWN_SCALE = frozenset({"conv", "dwconv", "linear", "add", "shift", "mul", "avgpool", "pool"})
 """Ops whose integer kernel rescales, so that their quantiser can clip."""
+
+
+SHARED = frozenset({"maxpool", "dropout"})
+"""Ops whose quantiser is their input's."""
 
 
 class Fixed(Frozen):
@@ -36,6 +41,9 @@ class Fixed(Frozen):
     read: float
     zero_point: int = 0
 
+
+CEILING = {"relu6": 6 / QMAX}
+"""Clip -> the greatest scale of a quantiser that clips so."""
 
 GATE = Fixed(write=6 / QMAX, read=1 / QMAX)
 GATE_OFFSET = 3.0
@@ -56,7 +64,7 @@ class Int8Node(Frozen):
     rewrite). `source`: the network node whose weights it has. `clip`: with zero point 0 (and, for
     relu6, 255 times the scale at most 6) the quantiser itself is the activation. `offset` is added
     to the result: by the bias, or by the op `shift`, which does nothing else. `shared`: the
-    quantiser is its input's (max-pool)."""
+    quantiser is its input's (max-pool, dropout)."""
 
     name: str
     op: Int8Op
@@ -92,30 +100,40 @@ class Int8Graph(Frozen):
 def quantise_graph(graph: Graph, rules: Rules) -> Int8Graph:
     """The INT8 graph of a network under a runtime's rules. Raises `SpaceError` for an op that the
     runtime cannot run in 8 bits."""
-    build = _Builder(graph, rules)
-    for node in graph.nodes:
+    nodes = quantised(graph.nodes, rules.rewrite)
+    return Int8Graph(runtime=rules.runtime, nodes=tuple(node for node, _ in nodes))
+
+
+def quantised(
+    nodes: Sequence[Node], rewrite: Callable[[str], Rewrite]
+) -> Iterator[tuple[Int8Node, str]]:
+    """The INT8 nodes of a network's, in execution order, each with the name of the network's node
+    whose op it is; `rewrite` says how an activation is said."""
+    build = _Builder(rewrite, readers(nodes))
+    for node in nodes:
         build.lower(node)
-    return Int8Graph(runtime=rules.runtime, nodes=tuple(build.nodes.values()))
+    return ((node, build.origins[name]) for name, node in build.nodes.items())
 
 
 @dataclass(slots=True)
 class _Builder:
-    """`made`: the INT8 tensor of each network tensor."""
+    """`made`: the INT8 tensor of each network tensor. `origins`: the network's node of each INT8
+    node. `origin`: the one being lowered."""
 
-    graph: Graph
-    rules: Rules
+    rewrite: Callable[[str], Rewrite]
+    readers: dict[str, list[Node]]
     nodes: dict[str, Int8Node] = field(default_factory=dict)
     made: dict[str, str] = field(default_factory=dict)
-    readers: dict[str, list[Node]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.readers = self.graph.consumers()
+    origins: dict[str, str] = field(default_factory=dict)
+    origin: str = ""
 
     def put(self, node: Int8Node) -> str:
         self.nodes[node.name] = node
+        self.origins.setdefault(node.name, self.origin)
         return node.name
 
     def lower(self, node: Node) -> None:
+        self.origin = node.name
         if node.op == "act":
             self.made[node.name] = self.act(node)
             return
@@ -130,7 +148,7 @@ class _Builder:
                 pads=node.pads,
                 value=node.name,
                 source=node.name if node.op in WEIGHTED else "",
-                shared=node.op == "maxpool",
+                shared=node.op in SHARED,
             )
         )
 
@@ -138,7 +156,7 @@ class _Builder:
         if node.act is None:
             raise fault("bad-plan", f"{node.name} is an activation without a name")
         tensor = self.made[node.inputs[0]]
-        match self.rules.rewrite(node.act):
+        match self.rewrite(node.act):
             case "saturate":
                 clip: Clip = "relu6" if node.act == "relu6" else "relu"
                 return self.saturate(node, tensor, clip)
