@@ -36,7 +36,7 @@ def emit_int8(model: IntegerModel, outputs: Iterable[str] = ()) -> ModelProto:
             "compile for a target that runs ONNX Runtime",
         )
     check_model(model)
-    padded = pad_channels(model, plan.rules.depthwise_multiple)
+    padded = pad_channels(model, plan.rules)
     build = _Emitter(padded)
     for node in padded.nodes:
         build.emit(node)

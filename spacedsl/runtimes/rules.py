@@ -31,7 +31,8 @@ class Rules(Frozen):
     rewrite of every activation it can run in 8 bits. `formats`: what can be exported for it.
     The rest leaves the integers as they are. `stem`: how a strided convolution on the image is
     written. `depthwise_multiple`: zeros pad the channels of depthwise convolutions to a multiple of
-    this. `depthwise_taps`: the most taps (k * k) that the depthwise kernels take, None for any;
+    this. `dense_outputs`: zeros pad dense convolutions wider than 1x1 to at least this many
+    outputs. `depthwise_taps`: the most taps (k * k) that the depthwise kernels take, None for any;
     wider ones are written as grouped convolutions."""
 
     runtime: str
@@ -42,6 +43,7 @@ class Rules(Frozen):
     acts: tuple[tuple[str, Rewrite], ...]
     stem: Literal["plain", "space-to-depth"] = "plain"
     depthwise_multiple: int = 1
+    dense_outputs: int = 1
     depthwise_taps: int | None = None
 
     def rewrite(self, act: str) -> Rewrite:
