@@ -13,8 +13,8 @@ from itertools import groupby
 
 from spacedsl.compiler.graph import INPUT, WEIGHTED, Node, Shape, image_node, lowered
 from spacedsl.compiler.int8 import Clip, Int8Node, quantised
+from spacedsl.operators.activation import Rewrite
 from spacedsl.passes.program import Layer, Program
-from spacedsl.runtimes.rules import Rewrite
 
 KEY = re.compile(r"input|\d+_\d+_\w+(-relu6?)?")
 """The form of a key."""

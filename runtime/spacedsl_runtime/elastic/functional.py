@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from spacedsl.passes.bind import same_pads
 from spacedsl_runtime.errors import PlanError
 
-_ACTS: dict[str, Callable[[Tensor], Tensor]] = {
+ACTS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "relu6": F.relu6,
     "hswish": F.hardswish,
@@ -21,6 +21,7 @@ _ACTS: dict[str, Callable[[Tensor], Tensor]] = {
     "hsigmoid": F.hardsigmoid,
     "sigmoid": torch.sigmoid,
 }
+"""The activations of `spacedsl.operators.activations`."""
 
 
 M = TypeVar("M", bound=nn.Module)
@@ -48,9 +49,9 @@ def activate(x: Float[Tensor, "*size"], act: str | None) -> Float[Tensor, "*size
     """`x` (any shape) through an activation by its name in the language."""
     if act is None:
         return x
-    if act not in _ACTS:
+    if act not in ACTS:
         raise PlanError(f"unknown activation {act!r}")
-    return _ACTS[act](x)
+    return ACTS[act](x)
 
 
 def leading(x: Tensor, *sizes: int) -> Tensor:

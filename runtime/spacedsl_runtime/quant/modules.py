@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from spacedsl.compiler.int8 import QMAX, Int8Node
 from spacedsl.compiler.integer_model import clipped_range
 from spacedsl.compiler.qat import QatGraph, QatNode, node_blocks
+from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.passes.program import Layer
-from spacedsl_runtime.elastic.functional import global_pool, pool2d, to_channels_last
+from spacedsl_runtime.elastic.functional import activate, global_pool, pool2d, to_channels_last
 from spacedsl_runtime.elastic.modules import (
     EPSILON,
     ElasticConv,
@@ -149,10 +150,8 @@ class Quantised(nn.Module):
                 y = value_of(_product(x, inputs[1]))
             case "shift":
                 y = value_of(x) + node.offset
-            case "sigmoid":
-                y = torch.sigmoid(value_of(x))
-            case "hswish":
-                y = F.hardswish(value_of(x))
+            case act if act in ACTIVATIONS:
+                y = activate(value_of(x), act)
             case _:
                 y = self._weighted(each, x, ranges)
         return self._made(each, y, ranges)
