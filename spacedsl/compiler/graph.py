@@ -6,10 +6,11 @@ Nodes stand in execution order. One generic lowering of programs; no code per bl
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal, NamedTuple, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
-from pydantic import model_validator
+from pydantic import ConfigDict, model_validator
 
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.subnet import Subnet
@@ -43,13 +44,19 @@ NodeOp = Literal[
 WEIGHTED = frozenset({"conv", "dwconv", "linear"})
 """Ops with weights."""
 
+NO_OTHER_FIELD = ConfigDict(extra="forbid")
+"""Of nodes in files. Nodes are no models of pydantic, since training makes graphs all the time."""
+
 Shape = tuple[int, int, int]
 """(channels, height, width) of one image's tensor."""
 
 
-class Node(Frozen):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
     """One op and the tensor it makes. `pads` are the rows (and columns) added before and after;
     batch norm (`norm`) is part of a convolution, an activation is a node of its own."""
+
+    __pydantic_config__: ClassVar = NO_OTHER_FIELD
 
     name: str
     op: NodeOp

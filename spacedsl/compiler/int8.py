@@ -6,12 +6,20 @@ fake quantisers of training, the artifact's quantisers and the reference sit in 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Self
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from spacedsl.compiler.graph import WEIGHTED, Graph, Node, Shape, check_order, readers
+from spacedsl.compiler.graph import (
+    NO_OTHER_FIELD,
+    WEIGHTED,
+    Graph,
+    Node,
+    Shape,
+    check_order,
+    readers,
+)
 from spacedsl.diagnostics import fault
 from spacedsl.ir.expr import Frozen
 from spacedsl.operators.activation import Rewrite
@@ -69,7 +77,8 @@ decides; an eighth of a step settles it and costs no more than that."""
 SIGMOID = FIXED["sigmoid"]
 
 
-class Int8Node(Frozen):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Int8Node:
     """One integer op and the uint8 tensor it makes.
 
     `value`: the network tensor it holds in 8 bits, "" where it holds none (the inner tensor of a
@@ -77,6 +86,8 @@ class Int8Node(Frozen):
     relu6, 255 times the scale at most 6) the quantiser itself is the activation. `offset` is added
     to the result: by the bias, or by the op `shift`, which does nothing else. `shared`: the
     quantiser is its input's (max-pool, dropout)."""
+
+    __pydantic_config__: ClassVar = NO_OTHER_FIELD
 
     name: str
     op: Int8Op
@@ -192,17 +203,19 @@ class _Builder:
         return plain and len(self.readers[node.inputs[0]]) == 1
 
     def saturate(self, node: Node, tensor: str, act: str) -> str:
-        how = {"fixed": FIXED[act]} if act in FIXED else {"clip": act}
         before = self.nodes[tensor]
         if not self.absorbs(node):
             before = Int8Node(name=node.name, op="shift", inputs=(tensor,), shape=node.shape)
-        return self.put(before.model_copy(update={**how, "value": node.name}))
+        if act in FIXED:
+            return self.put(replace(before, fixed=FIXED[act], value=node.name))
+        return self.put(
+            replace(before, clip="relu6" if act == "relu6" else "relu", value=node.name)
+        )
 
     def gate(self, node: Node, tensor: str) -> str:
         before = self.nodes[tensor]
         if self.absorbs(node) and before.op in WEIGHTED:
-            update = {"fixed": GATE, "offset": GATE_OFFSET, "value": node.name}
-            return self.put(before.model_copy(update=update))
+            return self.put(replace(before, fixed=GATE, offset=GATE_OFFSET, value=node.name))
         return self.shift(node.name, tensor, node)
 
     def shift(self, name: str, tensor: str, node: Node) -> str:

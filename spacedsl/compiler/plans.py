@@ -6,6 +6,7 @@ of this version."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeVar
 
@@ -66,7 +67,7 @@ class Int8Plan(Frozen):
         parts: dict[str, Graph | Int8Graph] = {}
         for name, part in (("network", self.network), ("graph", self.graph)):
             image, logits = (
-                node.model_copy(update={"shape": (count, *node.shape[1:])})
+                replace(node, shape=(count, *node.shape[1:]))
                 for node, count in ((part.nodes[0], channels), (part.nodes[-1], classes))
             )
             nodes = (image, *part.nodes[1:-1], logits)

@@ -103,4 +103,4 @@ def deployed(graph: QatGraph) -> Iterator[QatNode]:
         elif inputs == node.inputs:
             yield found
         else:
-            yield replace(found, node=node.model_copy(update={"inputs": inputs}))
+            yield replace(found, node=replace(node, inputs=inputs))

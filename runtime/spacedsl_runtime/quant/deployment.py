@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,7 @@ def _check_nodes(net: QatSubnet, nodes: Sequence[QatNode], plan: Int8Plan) -> No
         if each is None or want is None:
             count = f"{len(plan.graph.nodes)} tensors; {net.subnet.name} has {len(nodes)}"
             raise DeployError(f"the INT8 plan is of {model} with {count}")
-        for key in Int8Node.model_fields:
+        for key in (entry.name for entry in fields(Int8Node)):
             have, wanted = getattr(each.node, key), getattr(want, key)
             if have != wanted:
                 raise DeployError(
