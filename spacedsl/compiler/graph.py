@@ -188,14 +188,15 @@ def lowered(program: Program, tensor: str = INPUT) -> Lowering:
 
 def _op(step: Layer, layer: Layer, *inputs: str) -> Lowering:
     """The op of a layer, and its activation."""
-    if layer.kind in ("se", "act"):
-        raise TypeError(f"{layer.name}: {layer.kind} is no op")
+    op = layer.kind
+    if op == "se" or op == "act":
+        raise TypeError(f"{layer.name}: {op} is no op")
     pads = (0, 0)
-    if layer.kind != "pool":
+    if op != "pool":
         pads = same_pads(layer.size, layer.out_size, layer.kernel, layer.stride)
     node = Node(
         name=layer.name,
-        op=layer.kind,
+        op=op,
         inputs=inputs,
         shape=_shape(layer),
         kernel=layer.kernel,
