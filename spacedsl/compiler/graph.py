@@ -188,9 +188,11 @@ def lowered(program: Program, tensor: str = INPUT) -> Lowering:
 
 def _op(step: Layer, layer: Layer, *inputs: str) -> Lowering:
     """The op of a layer, and its activation."""
-    op = layer.kind
-    if op == "se" or op == "act":
-        raise TypeError(f"{layer.name}: {op} is no op")
+    match layer.kind:
+        case "se" | "act" as several:
+            raise TypeError(f"{layer.name}: {several} is no op")
+        case op:
+            pass
     pads = (0, 0)
     if op != "pool":
         pads = same_pads(layer.size, layer.out_size, layer.kernel, layer.stride)
