@@ -113,7 +113,8 @@ def nncf_openvino(net: Seeded, fp32: bytes) -> Run | None:
     shape = list(images[0].shape)
     random = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     request.set_input_tensor(openvino.Tensor(random))
-    return request.infer
+    run: Run = request.infer
+    return run
 
 
 def everywhere(net: Seeded) -> list[tuple[str, Run]]:
