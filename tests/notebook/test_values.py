@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,7 +121,13 @@ def test_what_a_notebook_shows_is_short_and_escaped() -> None:
     hyper = hyperspace(text)
     mine = spacedsl.target("<b>", latency=FakeLatency(), limits_ms=LIMITS_MS)
     result = spacedsl.score("tiny-a", mine, quality=FakeQuality())
-    values = [hyper, hyper.sample(1)[0], mine, result, spacedsl.load_space("vnni").diff(hyper)]
+    values: list[Any] = [
+        hyper,
+        hyper.sample(1)[0],
+        mine,
+        result,
+        spacedsl.load_space("vnni").diff(hyper),
+    ]
     for value in values:
         assert len(repr(value)) < 200
         shown = value._repr_html_()
