@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from spacedsl.notebook.nets import deploy, export, open_file, quantise, supernet
     from spacedsl.notebook.sampled import OfModels, Sampled, score_by
     from spacedsl.notebook.searches import Found, Result, best, evolve, optimum, score
+    from spacedsl.notebook.training import train
     from spacedsl.notebook.values import (
         Diff,
         Model,
@@ -37,6 +38,7 @@ _HOMES = {
     "notebook.values": (
         "Diff", "Model", "Space", "load", "load_model", "load_space", "parse", "sample",
     ),
+    "notebook.training": ("train",),
     "notebook.watching": ("Progress",),
     "search.protocols": ("LatencyModel", "QualityModel"),
 }  # fmt: skip
@@ -75,6 +77,7 @@ __all__ = [
     "score_by",
     "supernet",
     "target",
+    "train",
     "write",
 ]
 

@@ -1,7 +1,8 @@
-"""Large numbers as people read them."""
+"""Large numbers and lists as people read them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 
@@ -19,3 +20,9 @@ def count(value: int) -> str:
         return f"{value:,}"
     digits, _, power = f"{Decimal(value):.3e}".partition("e+")
     return f"{digits}e+{power:0>2}"
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """All names, or the first ones and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")

@@ -13,12 +13,12 @@ from spacedsl.cli.boundary import DIFFERS, FORMAT, Format, emit
 from spacedsl.cli.effects import Effect, Pair, effects
 from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.diagnostics import fault
-from spacedsl.ir.diff import Change, Side, diff_spaces, diff_subnets
+from spacedsl.ir.diff import Change, diff_spaces, diff_subnets
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.item import Item
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.values import shown
+from spacedsl.lang.changes import overlap, side, sides
 from spacedsl.passes.network import subnet_identity
 
 if TYPE_CHECKING:
@@ -103,13 +103,8 @@ def change_lines(changes: tuple[Change, ...]) -> list[str]:
             lines.append(f"  {change.stage}")
         stage = change.stage
         indent = "    " if change.stage else "  "
-        lines.append(f"{indent}{change.key}: {_sides(change)}")
+        lines.append(f"{indent}{change.key}: {sides(change)}")
     return lines
-
-
-def change_words(change: Change) -> str:
-    """A change on one line, with its stage."""
-    return f"{f'{change.stage} ' if change.stage else ''}{change.key}: {_sides(change)}"
 
 
 def _report(
@@ -121,32 +116,7 @@ def _report(
     before = Side(pages[0], pair[0], texts[0])
     after = Side(pages[1], pair[1], texts[1])
     rows = tuple(
-        (c.stage or "the page", c.key, _side(c.before), _side(c.after), *_overlap(c))
-        for c in changes
+        (c.stage or "the page", c.key, side(c.before), side(c.after), *overlap(c)) for c in changes
     )
     effects = tuple((f"{e.name}{e.note}", *e.text) for e in found)
     return diff_report(Differences(before, after, rows, effects), made_by())
-
-
-def _overlap(change: Change) -> tuple[str, str]:
-    """What went and what came, where the two sides have values in common."""
-    kept = len(change.before or ()) - len(change.removed)
-    if not kept or change.key.startswith("block "):
-        return "", ""
-    return shown(change.removed), shown(change.added)
-
-
-def _sides(change: Change) -> str:
-    """Before and after; where they overlap, what went and what came."""
-    both = f"{_side(change.before)} -> {_side(change.after)}"
-    gone, come = _overlap(change)
-    parts = [f"{sign} {values}" for sign, values in (("-", gone), ("+", come)) if values]
-    return f"{both}  ({'  '.join(parts)})" if parts else both
-
-
-def _side(side: Side) -> str:
-    if not side:
-        return "none"
-    if any(isinstance(value, str) for value in side):
-        return " ".join(map(str, side))
-    return shown(side)

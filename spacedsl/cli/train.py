@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Literal
 
 import typer
 
@@ -15,22 +14,14 @@ from spacedsl import api
 from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision, precision_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import DATA, DECODER, Decoding, tell
-from spacedsl.cli.runs import check_same_space, training_bar
 from spacedsl.cli.summary import LOG, Log, command, need_logs, say_next, took
+from spacedsl.cli.watch import Terminal
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_folder
-from spacedsl.flows.faults import need_training, runtime_faults
+from spacedsl.flows.faults import need_training
+from spacedsl.flows.train import Place, Settings, Trained
+from spacedsl.flows.train import train as flow
 from spacedsl.ir.space import Space
-
-if TYPE_CHECKING:
-    from spacedsl.compiler.supernet import SupernetPlan
-    from spacedsl_runtime.train.evaluate import Score
-
-EVALUATIONS = 10
-"""How often a training evaluates by default."""
-
-SAVE_STEPS = 500
-"""A checkpoint is written at least this often by default."""
 
 
 class Divergence(StrEnum):
@@ -127,98 +118,69 @@ def train(
     check_folder(out)
     if qat != (target is not None):
         raise fault("bad-option", "--qat and --target go together", "say both, or neither")
-    logs, began = need_logs(log), time.monotonic()
-    found = _space(space)
-    plan, name = _plan(found, target), found.name
-    with runtime_faults():
-        from spacedsl_runtime.train.quantise import (
-            QAT_FOLDER,
-            fp32_settings,
-            scales_moved,
-            settings_of,
-        )
-        from spacedsl_runtime.train.run import holds_run
-
-        folder = out / QAT_FOLDER if qat else out
-        before = fp32_settings(out) if qat else None
-        begun = holds_run(folder, resume)
-        if begun:
-            check_same_space(folder, found)
-        known = settings_of(folder, "run", "") if begun else before or {}
-        from spacedsl.compiler.integer_model import preprocess_for
-        from spacedsl_runtime.data.sources import open_data
-        from spacedsl_runtime.train.batches import Normalise
-        from spacedsl_runtime.train.loop import Job
-        from spacedsl_runtime.train.loop import train as run
-        from spacedsl_runtime.train.recipe import (
-            qat_recipe_for,
-            recipe_for,
-            steps_per_epoch,
-            training_part,
-        )
-
-        opened = open_data(data, decoder.value if decoder else known.get("decoder"))
-        given: dict[str, Any] = {
-            "epochs": epochs,
-            "steps": steps,
-            "batch": batch,
-            "lr": lr,
-            "quantiser_lr": quantiser_lr,
-            "warmup_epochs": warmup,
-            "weight_decay": weight_decay,
-            "label_smoothing": label_smoothing,
-            "clip": clip,
-            "ema": ema,
-            "random_subnets": random_subnets,
-            "distill": distill,
-            "distill_loss": distill_loss and distill_loss.value,
-            "micro_batch": micro_batch,
-            "precision": precision_of(precision, device, quantised=qat),
-            "holdout": holdout,
-            "seed": seed,
-        }
-        made = recipe_for if before is None else partial(qat_recipe_for, fp32=before)
-        recipe = made(opened, **given)
-        per_epoch = steps_per_epoch(training_part(opened, recipe.holdout), recipe.batch)
-        tell(opened, quiet=format is Format.json, holdout=recipe.holdout)
-        usual = preprocess_for(opened.channels)
-        job = Job(
-            plan=plan,
-            data=opened,
-            recipe=recipe,
-            normalise=Normalise(usual.mean, usual.std),
-            folder=folder,
-            evaluate_every=evaluate_every or -(-recipe.steps // EVALUATIONS),
-            save_every=save_every or min(SAVE_STEPS, per_epoch),
+    logs, began, quiet = need_logs(log), time.monotonic(), format is Format.json
+    done = flow(
+        _space(space),
+        data,
+        out,
+        target=api.load_target(target) if target else None,
+        settings=Settings(
+            epochs=epochs,
+            steps=steps,
+            batch=batch,
+            lr=lr,
+            quantiser_lr=quantiser_lr,
+            warmup_epochs=warmup,
+            weight_decay=weight_decay,
+            label_smoothing=label_smoothing,
+            clip=clip,
+            ema=ema,
+            random_subnets=random_subnets,
+            distill=distill,
+            distill_loss=_divergence(distill_loss),
+            micro_batch=micro_batch,
+            precision=precision_of(precision, device, quantised=qat),
+            holdout=holdout,
+            seed=seed,
+        ),
+        place=Place(
             device=device.value,
-            workers=workers,
             threads=threads,
+            workers=workers,
+            decoder=decoder and decoder.value,
             recompute=recompute,
             deterministic=deterministic,
-            command=("spacedsl", *sys.argv[1:]),
-            fp32=out if qat else None,
-            logs=logs,
+            evaluate_every=evaluate_every,
+            save_every=save_every,
             kept_bytes=int(cache_gb * 1e9),
-        )
-        with training_bar(recipe.steps, quiet=format is Format.json) as (show, warn):
-            scores = run(job, resume, show, warn)
-        if not scores:  # not the process that evaluates
-            return
-        lost = _lost(scores, out) if qat else {}
-        moved = scales_moved(folder) if qat else {}
+            logs=logs,
+            command=("spacedsl", *sys.argv[1:]),
+        ),
+        resume=resume,
+        on_data=lambda opened, holdout: tell(opened, quiet=quiet, holdout=holdout),
+        watch=Terminal(quiet),
+    )
+    if not done.scores:  # not the process that evaluates
+        return
     then = command("train", space, "--data", data, "--out", out, "--qat", "--target", "cpu")
     if qat:
         then = command("search", out, "--target", target, "--out", out / "models")
     if format is Format.json:
-        subnets = {s.name: s.to_json() | lost.get(s.name, {}) for s in scores}
-        done = {"space": name, "steps": recipe.steps, "out": str(folder), "next": then}
-        said = {"scales_moved": moved} if moved else {}
-        emit({**done, "subnets": subnets, **said})
+        subnets = {s.name: {**s.to_json(), **done.lost.get(s.name, {})} for s in done.scores}
+        run = {
+            "space": done.space.name,
+            "steps": done.steps,
+            "out": str(done.folder),
+            "next": then,
+        }
+        said = {"scales_moved": done.moved} if done.moved else {}
+        emit({**run, "subnets": subnets, **said})
     else:
-        _print(scores, lost, folder)
-        if moved:
-            print(f"scales moved by {moved['median']:.2%}, at most {moved['largest']:.2%}")
-        print(f"{recipe.steps:,} steps of {recipe.batch:,} images; this took {took(began)}")
+        _print(done)
+        if done.moved:
+            median, largest = done.moved["median"], done.moved["largest"]
+            print(f"scales moved by {median:.2%}, at most {largest:.2%}")
+        print(f"{done.steps:,} steps of {done.batch:,} images; this took {took(began)}")
         say_next(then)
 
 
@@ -231,23 +193,8 @@ def _space(spec: str) -> Space:
     return space
 
 
-def _plan(space: Space, target: str | None) -> SupernetPlan:
-    from spacedsl.compiler.supernet import supernet_plan
-
-    return supernet_plan(space, api.load_target(target) if target else None)
-
-
-def _lost(scores: tuple[Score, ...], fp32: Path) -> dict[str, dict[str, float]]:
-    """What quantising cost, by name, of the subnets that the FP32 training evaluated too."""
-    from spacedsl_runtime.train.quantise import fp32_scores
-
-    before = fp32_scores(fp32)
-    found: dict[str, dict[str, float]] = {}
-    for score in scores:
-        top1 = before.get(score.words, {}).get("top1")
-        if top1 is not None:
-            found[score.name] = {"fp32_top1": top1, "lost_points": 100 * (top1 - score.top1)}
-    return found
+def _divergence(asked: Divergence | None) -> Literal["kl", "alpha"] | None:
+    return None if asked is None else "kl" if asked is Divergence.kl else "alpha"
 
 
 def change_in_points(lost: float) -> str:
@@ -257,12 +204,13 @@ def change_in_points(lost: float) -> str:
     return f"{'lost' if lost > 0 else 'gained'} {abs(lost):.2f} points"
 
 
-def _print(scores: tuple[Score, ...], lost: dict[str, dict[str, float]], folder: Path) -> None:
-    for score in scores:
+def _print(done: Trained) -> None:
+    for score in done.scores:
         line = f"{score.name:<9} at {score.subnet.resolution:>3}: top-1 {score.top1:.2%}"
-        if score.name in lost:
-            points = lost[score.name]
+        if score.name in done.lost:
+            points = done.lost[score.name]
             change = change_in_points(points["lost_points"])
             line += f" INT8, {points['fp32_top1']:.2%} FP32, {change}"
         print(line)
-    print(f"{scores[0].images:,} images; batch norm re-calibrated; weights and metrics in {folder}")
+    images = f"{done.scores[0].images:,} images"
+    print(f"{images}; batch norm re-calibrated; weights and metrics in {done.folder}")

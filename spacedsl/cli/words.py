@@ -5,13 +5,6 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """All names, or the first ones and how many more there are."""
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def wrapped(text: str, hanging: str = "") -> str:

@@ -13,7 +13,8 @@ from rich.console import Console
 from spacedsl.cli import progress as module
 from spacedsl.cli.progress import Line, counting, fitted, progress, working
 from spacedsl.cli.train import change_in_points
-from spacedsl.cli.words import listed, wrapped
+from spacedsl.cli.words import wrapped
+from spacedsl.figures import listed
 
 PARTS = ["123,456/500,000 steps", "12:34:56 left", "loss 1.234", "largest 45.6%", "1,234 images/s"]
 
