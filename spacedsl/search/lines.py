@@ -8,10 +8,9 @@ import re
 import sys
 import zlib
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from spacedsl.diagnostics import fault
 
@@ -48,7 +47,7 @@ def unsealed(line: bytes) -> Any:
     return value
 
 
-class Lines(AbstractContextManager["Lines"]):
+class Lines:
     """An open file of lines. `take` is given each line after the header that was there; a torn last
     line is not one. What it raises of a line says why that is none. No line has more than `limit`
     bytes. Raises `SpaceError`."""
@@ -70,6 +69,9 @@ class Lines(AbstractContextManager["Lines"]):
         except BaseException:
             self._file.close()
             raise
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
