@@ -60,7 +60,7 @@ elastic: variable searchable dynamic
 step: by increment
 """
 
-_NO_ACTIVATION = """gelu mish elu selu prelu leakyrelu lrelu celu tanh softmax softplus hardtanh glu
+_NO_ACTIVATION = """mish elu selu prelu leakyrelu lrelu celu tanh softmax softplus hardtanh glu
 quickgelu geluapprox rrelu softsign logsoftmax hardmish htanh swiglu geglu relu2 squaredrelu htanh
 leaky"""
 _NO_OP = """concat cat concatenate upsample interpolate deconv transposeconv convtranspose

@@ -5,7 +5,7 @@ table. PyTorch's function has the same word in `spacedsl_runtime/elastic/functio
 
 from __future__ import annotations
 
-from math import tanh
+from math import erfc, sqrt, tanh
 
 from spacedsl.operators.activation import LAST, Activation, Call, Steps, X
 
@@ -88,6 +88,13 @@ ACTIVATIONS: dict[str, Activation] = {
         onnx=(Call("Sigmoid"),),
         tflite=(Call("LOGISTIC"),),
         synonyms=("logistic", "sigm"),
+    ),
+    "gelu": Activation(
+        text="x * (1 + erf(x / sqrt(2))) / 2",
+        value=lambda x: x * erfc(-x / sqrt(2)) / 2,
+        rewrite="function",
+        onnx=(Call("Gelu", opset=20),),
+        tflite=(Call("GELU", table="GeluOptions"),),
     ),
 }
 """Word -> activation."""

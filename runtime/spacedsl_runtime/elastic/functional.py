@@ -19,6 +19,7 @@ ACTS: dict[str, Callable[[Tensor], Tensor]] = {
     "swish": F.silu,
     "hsigmoid": F.hardsigmoid,
     "sigmoid": torch.sigmoid,
+    "gelu": F.gelu,
 }
 """The activations of `spacedsl.operators.activations`."""
 
