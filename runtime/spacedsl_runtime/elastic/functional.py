@@ -20,6 +20,9 @@ ACTS: dict[str, Callable[[Tensor], Tensor]] = {
     "hsigmoid": F.hardsigmoid,
     "sigmoid": torch.sigmoid,
     "gelu": F.gelu,
+    "leaky": F.leaky_relu,
+    "htanh": F.hardtanh,
+    "mish": F.mish,
 }
 """The activations of `spacedsl.operators.activations`."""
 
