@@ -32,6 +32,7 @@ BASE = {
     "checksum",
     "sealed",
     "registered",
+    "colours",
 }
 """What any part of spacedsl above them may import."""
 
@@ -44,6 +45,7 @@ ALLOWED = {
     "vocabulary": {"operators"},
     "figures": set(),
     "version": set(),
+    "colours": set(),
     "checksum": set(),
     "diagnostics": {"text", "vocabulary"},
     "files": {"diagnostics"},
@@ -66,6 +68,9 @@ ALLOWED = {
     },
     "__init__": {*BASE, "api"},
     "highlight": {"syntax"},
+    "report": {
+        *BASE, "analysis", "highlight", "ir", "lang", "passes", "search", "targets",
+    },
     "lsp": {*BASE, "api", "lang", "syntax", "ir", "passes", "runtimes"},
     "runtime/errors": set(),
     "runtime/files": {"runtime/errors"},
@@ -101,8 +106,8 @@ ALLOWED = {
     },
     "cli": {
         *BASE, "analysis", "api", "bridges", "compiler", "hosts", "ir", "lang", "lsp", "passes",
-        "runtimes", "search", "syntax", "tables", "targets", "runtime/data", "runtime/distill",
-        "runtime/errors", "runtime/measure", "runtime/plan", "runtime/train",
+        "report", "runtimes", "search", "syntax", "tables", "targets", "runtime/data",
+        "runtime/distill", "runtime/errors", "runtime/measure", "runtime/plan", "runtime/train",
     },
     "__main__": {"cli"},
 }  # fmt: skip
@@ -127,6 +132,7 @@ THIRD_PARTY = {
     },
     "analysis": {"numpy", "matplotlib"},
     "highlight": {"pygments"},
+    "report": {"jinja2", "markupsafe", "pygments"},
     "lsp": {"lsprotocol", "pygls"},
     "cli": {"typer", "rich", "pydantic", "numpy", "onnx", "matplotlib", "torch"},
     "runtime/board": {"torch", "mlflow", "wandb"},
