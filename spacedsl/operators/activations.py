@@ -108,6 +108,7 @@ ACTIVATIONS: dict[str, Activation] = {
         rewrite="function",
         onnx=(Call("LeakyRelu", attributes=(("alpha", LEAK),)),),
         tflite=(Call("LEAKY_RELU", (X,), (("alpha", LEAK),), "LeakyReluOptions"),),
+        floats=("tflite",),  # the kernel for 8 bits multiplies in fixed point: many are a step off
         synonyms=("leakyrelu", "lrelu", "leakyreluact"),
     ),
     "htanh": Activation(

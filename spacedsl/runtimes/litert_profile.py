@@ -22,7 +22,7 @@ ELEMENTWISE = frozenset(
 )
 WINDOWS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
 
-TABLED = [["DEQUANTIZE", "GELU"]]
+TABLED = [["DEQUANTIZE", "GELU"], ["DEQUANTIZE", "LEAKY_RELU"]]
 """What makes a table of the quantiser after it."""
 
 KINDS = {
