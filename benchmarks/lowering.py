@@ -2,8 +2,11 @@
 
     python benchmarks/lowering.py [--models seqnet-vnni-a0 ...] [--seconds 20] [--clock wall]
     python benchmarks/lowering.py --runtime litert
+    python benchmarks/lowering.py --runtime all
 
-On LiteRT the third is the same network's INT8 file on ONNX Runtime. All three run interleaved, one
+On LiteRT the third is the same network's INT8 file on ONNX Runtime. With `all`, our files on all
+three runtimes, FP32 and `quantize_static` on ONNX Runtime, and on OpenVINO what its own quantiser
+makes of the FP32 network (NNCF, if that is installed). All run interleaved, one
 thread, batch 1 (see spacedsl/hosts/measure.py). `--clock cpu` counts the thread's own processor
 time, which other processes disturb less than the wall's; ratios of the two clocks agree on an idle
 machine. Weights are random, which speed does not depend on."""
@@ -28,6 +31,8 @@ from spacedsl.compiler.export import (
     fp32_tflite,
     int8_onnx,
     int8_tflite,
+    integer_model,
+    integer_onnx,
     seeded,
 )
 from spacedsl.compiler.stamp import IMAGE
@@ -91,8 +96,46 @@ def model_of(name: str) -> Subnet:
     return item
 
 
+def nncf_openvino(net: Seeded, fp32: bytes) -> Run | None:
+    """The same network through OpenVINO's own post-training quantisation, calibrated on the same
+    images and run on one thread; None where NNCF is not installed."""
+    try:
+        import nncf
+    except ImportError:
+        return None
+    import openvino
+
+    graph = openvino.Core().read_model(fp32)
+    images = [image[None] for image in net.images]
+    model = nncf.quantize(graph, nncf.Dataset(images), subset_size=len(images))
+    settings = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
+    request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
+    shape = list(images[0].shape)
+    random = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    request.set_input_tensor(openvino.Tensor(random))
+    run: Run = request.infer
+    return run
+
+
+def everywhere(net: Seeded) -> list[tuple[str, Run]]:
+    """Our files on every runtime, and the peers'."""
+    fp32, ours = fp32_onnx(net), int8_onnx(net)
+    ort, litert, openvino = (BUILT_IN[n] for n in ("onnxruntime", "litert", "openvino"))
+    found = [
+        ("ORT", HERE.open(ort, ours, 1)),
+        ("LiteRT", HERE.open(litert, int8_tflite(net), 1)),
+        ("OpenVINO", HERE.open(openvino, integer_onnx(integer_model(net, openvino.rules)), 1)),
+        ("FP32 ORT", HERE.open(ort, fp32, 1)),
+        ("static ORT", HERE.open(ort, static_onnx(net, fp32), 1)),
+    ]
+    nncf = nncf_openvino(net, fp32)
+    return [*found, ("NNCF OpenVINO", nncf)] if nncf else found
+
+
 def subjects(net: Seeded, runtime: str) -> list[tuple[str, Run]]:
     """What is measured: INT8, FP32, and something else to compare with."""
+    if runtime == "all":
+        return everywhere(net)
     if runtime == "litert":
         return [
             ("INT8", HERE.open(BUILT_IN["litert"], int8_tflite(net), 1)),
@@ -109,10 +152,8 @@ def measure(name: str, runtime: str, seconds: float, clock: str) -> dict[str, An
     named = subjects(seeded(model_of(name), 0), runtime)
     timing = interleave([run for _, run in named], seconds, take=by(CLOCKS[clock]))
     labels = [label for label, _ in named]
-    ratios = {
-        f"{labels[a]} over {labels[b]}": timing.ratio(a, b).to_json()
-        for a, b in ((0, 1), (0, 2), (2, 1))
-    }
+    pairs = [(0, 1), (0, 2), (2, 1)] if len(named) == 3 else [(0, i) for i in range(1, len(named))]
+    ratios = {f"{labels[a]} over {labels[b]}": timing.ratio(a, b).to_json() for a, b in pairs}
     return {
         "model": name,
         "runtime": runtime,
@@ -141,13 +182,17 @@ def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--models", nargs="*", default=[*published(), *HAND_MADE])
-    parser.add_argument("--runtime", choices=("litert", "onnxruntime"), default="onnxruntime")
+    parser.add_argument(
+        "--runtime", choices=("all", "litert", "onnxruntime"), default="onnxruntime"
+    )
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--clock", choices=sorted(CLOCKS), default="wall")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     machine = this_machine()
-    versions = {name: machine.packages[name] for name in ("onnxruntime", "ai-edge-litert")}
+    versions = {
+        name: machine.packages[name] for name in ("onnxruntime", "ai-edge-litert", "openvino")
+    }
     print(f"{machine.cpu}, {versions}, {args.runtime}, clock {args.clock}\n")
     rows: list[dict[str, Any]] = []
     for name in args.models:

@@ -10,6 +10,7 @@ import typer
 from spacedsl import api
 from spacedsl.analysis.cases import Part
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.cli.limits import parse_seconds
 from spacedsl.cli.options import ON, TARGET
 from spacedsl.cli.progress import progress
@@ -25,6 +26,7 @@ def analyze(
         None, "--out", help="A folder for CSV, pictures and the machine's description."
     ),
     on: str | None = ON,
+    html: Path | None = HTML,
     format: Format = FORMAT,
 ) -> None:
     """Measure which operators, block types and models gain from INT8 on a target, and list what it
@@ -33,8 +35,10 @@ def analyze(
     from spacedsl.analysis.folder import make_folder, write_folder
     from spacedsl.analysis.report import as_json, as_text
     from spacedsl.hosts.where import host_at
+    from spacedsl.report.analyze import analyze_report
     from spacedsl.targets.said import require_host
 
+    check_html(html, [target])
     found, seconds = api.load_target(target), parse_seconds(budget)
     require_host(found, on)
     parts = list(dict.fromkeys(part or Part))
@@ -47,9 +51,12 @@ def analyze(
             show((parts.index(part) + share) / len(parts), part.value)
 
         analysis = analyse(found, parts, seconds, report, host)
+        machine = host.machine
     if out is not None and not write_folder(analysis, out):
         print("no pictures: they need `pip install 'spacedsl[plot]'`", file=sys.stderr)
     if format is Format.json:
         emit(as_json(analysis))
     else:
         print(as_text(analysis), end="")
+    made = made_by(found, machine=machine)
+    write_html(html, lambda: analyze_report(analysis, made), quiet=format is Format.json)

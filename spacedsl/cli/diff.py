@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import DIFFERS, FORMAT, Format, emit
 from spacedsl.cli.effects import Effect, Pair, effects
+from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.diagnostics import fault
 from spacedsl.ir.diff import Change, Side, diff_spaces, diff_subnets
 from spacedsl.ir.identity import space_identity
@@ -18,6 +21,9 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.values import shown
 from spacedsl.passes.network import subnet_identity
 
+if TYPE_CHECKING:
+    from spacedsl.report.parts import Report
+
 
 def diff(
     a: str = typer.Argument(..., help="A page."),
@@ -25,16 +31,18 @@ def diff(
     targets: list[str] = typer.Option(
         [], "--target", help="Latency on this target; repeatable. Else on those of the hyperspace."
     ),
+    html: Path | None = HTML,
     format: Format = FORMAT,
 ) -> None:
     """Compare two pages by meaning: stages, choices, and what follows from them (subnets, FLOPs,
     parameters, least and greatest latency). Exit 1 if they differ."""
+    check_html(html, [a, b])
     pair = _pair(api.load(a), api.load(b), a, b)
     changes = _changes(pair)
     hashes = (_hash(pair[0]), _hash(pair[1]))
     equal = hashes[0] == hashes[1]
+    found = () if equal else tuple(effects(pair, tuple(targets)))
     if format is Format.json:
-        found = () if equal else tuple(effects(pair, tuple(targets)))
         sides = [{"page": p, "hash": h} for p, h in zip((a, b), hashes, strict=True)]
         emit(
             {
@@ -51,8 +59,9 @@ def diff(
         print(f"- {a}\n+ {b}")
         for line in change_lines(changes):
             print(line)
-        for effect in effects(pair, tuple(targets)):
+        for effect in found:
             print(f"  {effect.line}")
+    write_html(html, lambda: _report((a, b), pair, changes, found), quiet=format is Format.json)
     if not equal:
         raise typer.Exit(DIFFERS)
 
@@ -103,18 +112,36 @@ def change_words(change: Change) -> str:
     return f"{f'{change.stage} ' if change.stage else ''}{change.key}: {_sides(change)}"
 
 
+def _report(
+    pages: tuple[str, str], pair: Pair, changes: Sequence[Change], found: Sequence[Effect]
+) -> Report:
+    from spacedsl.report.diff import Differences, Side, diff_report
+
+    texts = [api.open_page(page)[0].source.text for page in pages]
+    before = Side(pages[0], pair[0], texts[0])
+    after = Side(pages[1], pair[1], texts[1])
+    rows = tuple(
+        (c.stage or "the page", c.key, _side(c.before), _side(c.after), *_overlap(c))
+        for c in changes
+    )
+    effects = tuple((f"{e.name}{e.note}", *e.text) for e in found)
+    return diff_report(Differences(before, after, rows, effects), made_by())
+
+
+def _overlap(change: Change) -> tuple[str, str]:
+    """What went and what came, where the two sides have values in common."""
+    kept = len(change.before or ()) - len(change.removed)
+    if not kept or change.key.startswith("block "):
+        return "", ""
+    return shown(change.removed), shown(change.added)
+
+
 def _sides(change: Change) -> str:
     """Before and after; where they overlap, what went and what came."""
     both = f"{_side(change.before)} -> {_side(change.after)}"
-    kept = len(change.before or ()) - len(change.removed)
-    if not kept or change.key.startswith("block "):
-        return both
-    parts = [
-        f"{sign} {shown(values)}"
-        for sign, values in (("-", change.removed), ("+", change.added))
-        if values
-    ]
-    return f"{both}  ({'  '.join(parts)})"
+    gone, come = _overlap(change)
+    parts = [f"{sign} {values}" for sign, values in (("-", gone), ("+", come)) if values]
+    return f"{both}  ({'  '.join(parts)})" if parts else both
 
 
 def _side(side: Side) -> str:

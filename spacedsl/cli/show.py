@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.facts import Bounds, ModelFacts, SpaceFacts
+from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.figures import amount, count
 from spacedsl.ir.identity import space_identity
@@ -22,9 +25,14 @@ from spacedsl.lang.origin import origins
 from spacedsl.lang.page import main_item
 from spacedsl.lang.resolve import resolved_text
 from spacedsl.lang.values import shown
-from spacedsl.passes.cost import subnet_cost
+from spacedsl.passes.cost import stage_costs, subnet_cost
 from spacedsl.passes.memory import subnet_memory
 from spacedsl.passes.network import subnet_identity
+
+if TYPE_CHECKING:
+    from spacedsl.ir.target import Target
+    from spacedsl.report.parts import Report
+    from spacedsl.targets.latency import Part
 
 SCALARS = "weights and three LSQ+ scalars per convolution"
 
@@ -41,9 +49,14 @@ def show(
         False, "--resolved", help="Only the flat page: nothing used, nothing inherited."
     ),
     origin: bool = typer.Option(False, "--origin", help="Only where every value was written."),
+    html: Path | None = HTML,
     format: Format = FORMAT,
 ) -> None:
     """Show hash, FLOPs (multiply-accumulates), parameters and number of subnets."""
+    check_html(html, [page])
+    if html is not None and (origin or resolved or code):
+        help = "leave out --origin, --resolved and --code"
+        raise fault("bad-option", "--html shows a whole page, not one part of it", help)
     if origin:
         _show_origins(page, format)
         return
@@ -57,12 +70,14 @@ def show(
         print(text) if format is Format.text else emit({"code": text})
         return
     facts = _facts(item, page).model_dump(exclude_unset=True)
-    if target is not None:
-        facts["latency"] = _latency(item, page, target)
+    known = None if target is None else _latency(item, page, target)
+    if known is not None:
+        facts["latency"] = known.json
     if format is Format.json:
         emit(facts)
     else:
         _print(facts)
+    write_html(html, lambda: _report(page, facts, known), quiet=format is Format.json)
 
 
 def _network(item: Item, page: str) -> Space | Subnet:
@@ -150,7 +165,16 @@ def _facts(item: Item, page: str) -> ModelFacts | SpaceFacts:
     raise fault("wrong-kind", f"{page} is not a hyperspace, a space or a model")
 
 
-def _latency(item: Item, page: str, target: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Latency:
+    """On a target: a model's in parts (a space has none), and as JSON."""
+
+    target: Target
+    parts: tuple[Part, ...]
+    json: dict[str, Any]
+
+
+def _latency(item: Item, page: str, target: str) -> _Latency:
     """A model's latency in parts, a space's range."""
     from spacedsl.cli.device import ready_target
     from spacedsl.targets.device import open_device
@@ -162,53 +186,74 @@ def _latency(item: Item, page: str, target: str) -> dict[str, Any]:
     found = ready_target(target, space)
     latency = open_device(found).latency
     if isinstance(known, Subnet):
-        return latency_json(model_latency(known, latency), found.name)
-    return {"target": found.name, **latency_range(known, latency).to_json()}
+        parts = model_latency(known, latency)
+        return _Latency(found, parts, latency_json(parts, found.name))
+    json = {"target": found.name, **latency_range(known, latency).to_json()}
+    return _Latency(found, (), json)
+
+
+def _report(spec: str, facts: dict[str, Any], known: _Latency | None) -> Report:
+    from spacedsl.report.show import Shown, show_report
+
+    page, _ = api.open_page(spec)
+    item = _network(api.load(spec), spec)
+    shown = Shown(
+        item,
+        page.source.text,
+        tuple(_said(facts)),
+        stage_costs(item) if isinstance(item, Subnet) else (),
+        known.parts if known else (),
+        known.target.name if known else "",
+    )
+    return show_report(shown, made_by(*([known.target] if known else [])))
 
 
 def _print(facts: dict[str, Any]) -> None:
     of = f" of {facts['of']}" if facts["of"] else ""
     print(f"{facts['kind']} {facts['name']}{of}")
-    print(f"  hash     {facts['hash']}")
-    if facts["kind"] == "model":
-        print(f"  input    {facts['resolution']} px")
-        print(f"  FLOPs    {amount(facts['flops'])} (multiply-accumulates)")
-        print(f"  params   {amount(facts['params'])} ({SCALARS})")
-        print(f"  weights  {amount(facts['weights'])} (of the deployed network)")
-        print(f"  memory   {amount(facts['memory'])} (bytes of activations in INT8)")
-    else:
-        print(f"  input    {shown(tuple(facts['resolutions']))} px")
-        for name, key, note in (
-            ("FLOPs", "flops", " (multiply-accumulates)"),
-            ("params", "params", f" ({SCALARS})"),
-            ("weights", "weights", " (of the deployed network)"),
-            ("memory", "memory", " (bytes of activations in INT8)"),
-        ):
-            print(f"  {name:<8} {amount(facts[key]['min'])} to {amount(facts[key]['max'])}{note}")
-        print(f"  subnets  {count(facts['subnets'])}")
-    if facts["kind"] == "hyperspace":
-        print(f"  spaces   {count(facts['spaces'])}")
-    if facts["code"]:
-        print(f"  code     {facts['code']}")
-    if "latency" in facts:
-        _print_latency(facts["latency"])
-
-
-def _print_latency(latency: dict[str, Any]) -> None:
-    if "total_ms" not in latency:
-        _print_range(latency)
-        return
-    print(f"  latency  {latency['total_ms']:.3f} ms on {latency['target']}")
-    for part in latency["parts"]:
+    for name, said in _said(facts):
+        print(f"  {name:<8} {said}")
+    for part in facts.get("latency", {}).get("parts", ()):
         print(f"    {part['stage']:<8} {part['ms']:8.3f} ms  {part['coverage']}")
 
 
-def _print_range(latency: dict[str, Any]) -> None:
+NOTES = (
+    ("FLOPs", "flops", "multiply-accumulates"),
+    ("params", "params", SCALARS),
+    ("weights", "weights", "of the deployed network"),
+    ("memory", "memory", "bytes of activations in INT8"),
+)
+
+
+def _said(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every figure's name, and what is said of it."""
+    model = facts["kind"] == "model"
+    yield "hash", facts["hash"]
+    yield "input", f"{facts['resolution'] if model else shown(tuple(facts['resolutions']))} px"
+    for name, key, note in NOTES:
+        yield name, f"{_amounts(facts[key])} ({note})"
+    if not model:
+        yield "subnets", count(facts["subnets"])
+    if facts["kind"] == "hyperspace":
+        yield "spaces", count(facts["spaces"])
+    if facts["code"]:
+        yield "code", facts["code"]
+    if "latency" in facts:
+        yield "latency", _latency_said(facts["latency"])
+
+
+def _amounts(value: int | dict[str, int]) -> str:
+    if isinstance(value, dict):
+        return f"{amount(value['min'])} to {amount(value['max'])}"
+    return amount(value)
+
+
+def _latency_said(latency: dict[str, Any]) -> str:
+    target = latency["target"]
+    if "total_ms" in latency:
+        return f"{latency['total_ms']:.3f} ms on {target}"
     if latency["min_ms"] is None:
-        count, missing = latency["missing_count"], latency["missing"]
-        print(f"  latency  not covered on {latency['target']}: {count} blocks, e.g. {missing[0]}")
-        return
-    print(
-        f"  latency  {latency['min_ms']:.4g} to {latency['max_ms']:.4g} ms on {latency['target']} "
-        f"({latency['coverage']})"
-    )
+        blocks, missing = latency["missing_count"], latency["missing"]
+        return f"not covered on {target}: {blocks} blocks, e.g. {missing[0]}"
+    least, most = latency["min_ms"], latency["max_ms"]
+    return f"{least:.4g} to {most:.4g} ms on {target} ({latency['coverage']})"

@@ -12,6 +12,7 @@ import typer
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Commands, Format, emit, guarded
 from spacedsl.cli.help import epilog
+from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.cli.limits import parse_seconds
 from spacedsl.cli.options import ON
 from spacedsl.cli.progress import progress
@@ -201,14 +202,17 @@ def verify(
     clock: Clock = typer.Option(Clock.auto, "--clock", help="auto: cpu for one thread."),
     seed: int = typer.Option(1, "--seed", min=0, help="Seed of the random members."),
     on: str | None = ON,
+    html: Path | None = HTML,
     format: Format = FORMAT,
 ) -> None:
     """Predict and measure networks that the profile has not seen; exit 1 if they do not repeat."""
     from spacedsl.hosts.where import host_at
+    from spacedsl.report.verify import verify_report
     from spacedsl.targets.device import open_device
     from spacedsl.targets.said import require_host
     from spacedsl.targets.verify import verify as check
 
+    check_html(html, [name, *(space or []), *(model or [])])
     found = api.load_target(name)
     require_host(found, on)
     chosen = ("cpu" if found.threads == 1 else "wall") if clock is Clock.auto else clock.value
@@ -218,6 +222,7 @@ def verify(
         note = f"{len(models)} networks it has not seen, at most about {seconds / 60:.2g} minutes"
         with progress(f"measuring for {found.name}", note) as show:
             result = check(found, device.latency, models, seconds, chosen, show, host)
+        machine = host.machine
     doubts = _doubts(result)
     if format is Format.json:
         emit({"target": found.name, **result.to_json()}, doubts)
@@ -225,6 +230,8 @@ def verify(
         _print(result)
         for doubt in doubts:
             print(render(doubt.to_json()), file=sys.stderr)
+    made = made_by(found, seed=seed, machine=machine)
+    write_html(html, lambda: verify_report(found, result, made), quiet=format is Format.json)
     if doubts:
         raise typer.Exit(1)
 

@@ -5,27 +5,48 @@ fake quantisers of training, the artifact's quantisers and the reference sit in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, Self
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from spacedsl.compiler.graph import WEIGHTED, Graph, Node, Shape, check_order
+from spacedsl.compiler.graph import (
+    NO_OTHER_FIELD,
+    WEIGHTED,
+    Graph,
+    Node,
+    Shape,
+    check_order,
+    readers,
+)
 from spacedsl.diagnostics import fault
 from spacedsl.ir.expr import Frozen
+from spacedsl.operators.activation import Rewrite
+from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.runtimes.rules import Rules
 
 QMAX = 255
 
-Int8Op = Literal[
-    "input", "conv", "dwconv", "linear", "add", "shift", "mul", "sigmoid", "pool", "maxpool",
-    "avgpool", "hswish",
-]  # fmt: skip
+OPS = (
+    "input", "conv", "dwconv", "linear", "add", "shift", "mul", "pool", "maxpool", "avgpool",
+    *ACTIVATIONS, "dropout",
+)  # fmt: skip
+"""What a node does; an activation's word where it is an op of its own."""
+
+if TYPE_CHECKING:
+    Int8Op = str
+else:
+    Int8Op = Literal[OPS]
 
 Clip = Literal["none", "relu", "relu6"]
 
 OWN_SCALE = frozenset({"conv", "dwconv", "linear", "add", "shift", "mul", "avgpool", "pool"})
 """Ops whose integer kernel rescales, so that their quantiser can clip."""
+
+
+SHARED = frozenset({"maxpool", "dropout"})
+"""Ops whose quantiser is their input's."""
 
 
 class Fixed(Frozen):
@@ -37,26 +58,36 @@ class Fixed(Frozen):
     zero_point: int = 0
 
 
-GATE = Fixed(write=6 / QMAX, read=1 / QMAX)
-GATE_OFFSET = 3.0
+CEILING = {"relu6": 6 / QMAX}
+"""Clip -> the greatest scale of a quantiser that clips so."""
+
+FIXED = {
+    word: Fixed(**act.fixed._asdict()) for word, act in ACTIVATIONS.items() if act.fixed is not None
+}
+"""Activation -> the quantiser that it always has."""
+
+GATE = FIXED["hsigmoid"]
+GATE_OFFSET = ACTIVATIONS["hsigmoid"].offset
 """What a convolution's bias adds for hard-sigmoid."""
 
 SHIFT = 3 + GATE.write / 8
 """What an op of its own adds for it. With 3 alone x = 0 gives 127.5 steps, and whoever rounds
 decides; an eighth of a step settles it and costs no more than that."""
 
-SIGMOID = Fixed(write=1 / 256, read=1 / 256)
-"""The scale that TFLite demands of a sigmoid, so that every target has the same."""
+SIGMOID = FIXED["sigmoid"]
 
 
-class Int8Node(Frozen):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Int8Node:
     """One integer op and the uint8 tensor it makes.
 
     `value`: the network tensor it holds in 8 bits, "" where it holds none (the inner tensor of a
     rewrite). `source`: the network node whose weights it has. `clip`: with zero point 0 (and, for
     relu6, 255 times the scale at most 6) the quantiser itself is the activation. `offset` is added
     to the result: by the bias, or by the op `shift`, which does nothing else. `shared`: the
-    quantiser is its input's (max-pool)."""
+    quantiser is its input's (max-pool, dropout)."""
+
+    __pydantic_config__: ClassVar = NO_OTHER_FIELD
 
     name: str
     op: Int8Op
@@ -92,30 +123,40 @@ class Int8Graph(Frozen):
 def quantise_graph(graph: Graph, rules: Rules) -> Int8Graph:
     """The INT8 graph of a network under a runtime's rules. Raises `SpaceError` for an op that the
     runtime cannot run in 8 bits."""
-    build = _Builder(graph, rules)
-    for node in graph.nodes:
+    nodes = quantised(graph.nodes, rules.rewrite)
+    return Int8Graph(runtime=rules.runtime, nodes=tuple(node for node, _ in nodes))
+
+
+def quantised(
+    nodes: Sequence[Node], rewrite: Callable[[str], Rewrite]
+) -> Iterator[tuple[Int8Node, str]]:
+    """The INT8 nodes of a network's, in execution order, each with the name of the network's node
+    whose op it is; `rewrite` says how an activation is said."""
+    build = _Builder(rewrite, readers(nodes))
+    for node in nodes:
         build.lower(node)
-    return Int8Graph(runtime=rules.runtime, nodes=tuple(build.nodes.values()))
+    return ((node, build.origins[name]) for name, node in build.nodes.items())
 
 
 @dataclass(slots=True)
 class _Builder:
-    """`made`: the INT8 tensor of each network tensor."""
+    """`made`: the INT8 tensor of each network tensor. `origins`: the network's node of each INT8
+    node. `origin`: the one being lowered."""
 
-    graph: Graph
-    rules: Rules
+    rewrite: Callable[[str], Rewrite]
+    readers: dict[str, list[Node]]
     nodes: dict[str, Int8Node] = field(default_factory=dict)
     made: dict[str, str] = field(default_factory=dict)
-    readers: dict[str, list[Node]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.readers = self.graph.consumers()
+    origins: dict[str, str] = field(default_factory=dict)
+    origin: str = ""
 
     def put(self, node: Int8Node) -> str:
         self.nodes[node.name] = node
+        self.origins.setdefault(node.name, self.origin)
         return node.name
 
     def lower(self, node: Node) -> None:
+        self.origin = node.name
         if node.op == "act":
             self.made[node.name] = self.act(node)
             return
@@ -130,7 +171,7 @@ class _Builder:
                 pads=node.pads,
                 value=node.name,
                 source=node.name if node.op in WEIGHTED else "",
-                shared=node.op == "maxpool",
+                shared=node.op in SHARED,
             )
         )
 
@@ -138,28 +179,21 @@ class _Builder:
         if node.act is None:
             raise fault("bad-plan", f"{node.name} is an activation without a name")
         tensor = self.made[node.inputs[0]]
-        match self.rules.rewrite(node.act):
+        match self.rewrite(node.act):
             case "saturate":
-                clip: Clip = "relu6" if node.act == "relu6" else "relu"
-                return self.saturate(node, tensor, clip)
+                return self.saturate(node, tensor, node.act)
             case "gate":
                 return self.gate(node, tensor)
             case "table":
-                return self.table(node.name, tensor, node)
-            case "float":
-                return self.put(self.alone(node, tensor))
+                return self.function(node.name, tensor, node, node.act, FIXED.get(node.act))
+            case "function" | "float":
+                return self.function(node.name, tensor, node, node.act)
             case "gated-product":
                 return self.product(node, tensor, self.shift(f"{node.name}.gate", tensor, node))
             case "table-product":
-                return self.product(node, tensor, self.table(f"{node.name}.gate", tensor, node))
-
-    def alone(self, node: Node, tensor: str) -> Int8Node:
-        """The activation as an op of its own, which the runtime computes in float."""
-        if node.act != "hswish":
-            raise fault("unsupported-op", f"there is no float form of {node.act} in an INT8 graph")
-        return Int8Node(
-            name=node.name, op="hswish", inputs=(tensor,), shape=node.shape, value=node.name
-        )
+                gate = ACTIVATIONS[node.act].gate
+                made = self.function(f"{node.name}.gate", tensor, node, gate, FIXED[gate])
+                return self.product(node, tensor, made)
 
     def absorbs(self, node: Node) -> bool:
         """May the op before `node` take it over? Only if nobody else reads that op's result, and
@@ -168,25 +202,20 @@ class _Builder:
         plain = before.clip == "none" and before.fixed is None and before.op in OWN_SCALE
         return plain and len(self.readers[node.inputs[0]]) == 1
 
-    def saturate(self, node: Node, tensor: str, clip: Clip) -> str:
-        if self.absorbs(node):
-            before = self.nodes[tensor]
-            return self.put(before.model_copy(update={"clip": clip, "value": node.name}))
-        made = Int8Node(
-            name=node.name,
-            op="shift",
-            inputs=(tensor,),
-            shape=node.shape,
-            value=node.name,
-            clip=clip,
+    def saturate(self, node: Node, tensor: str, act: str) -> str:
+        before = self.nodes[tensor]
+        if not self.absorbs(node):
+            before = Int8Node(name=node.name, op="shift", inputs=(tensor,), shape=node.shape)
+        if act in FIXED:
+            return self.put(replace(before, fixed=FIXED[act], value=node.name))
+        return self.put(
+            replace(before, clip="relu6" if act == "relu6" else "relu", value=node.name)
         )
-        return self.put(made)
 
     def gate(self, node: Node, tensor: str) -> str:
         before = self.nodes[tensor]
         if self.absorbs(node) and before.op in WEIGHTED:
-            update = {"fixed": GATE, "offset": GATE_OFFSET, "value": node.name}
-            return self.put(before.model_copy(update=update))
+            return self.put(replace(before, fixed=GATE, offset=GATE_OFFSET, value=node.name))
         return self.shift(node.name, tensor, node)
 
     def shift(self, name: str, tensor: str, node: Node) -> str:
@@ -201,14 +230,16 @@ class _Builder:
         )
         return self.put(made)
 
-    def table(self, name: str, tensor: str, node: Node) -> str:
+    def function(
+        self, name: str, tensor: str, node: Node, act: str, fixed: Fixed | None = None
+    ) -> str:
         made = Int8Node(
             name=name,
-            op="sigmoid",
+            op=act,
             inputs=(tensor,),
             shape=node.shape,
             value=node.name if name == node.name else "",
-            fixed=SIGMOID,
+            fixed=fixed,
         )
         return self.put(made)
 

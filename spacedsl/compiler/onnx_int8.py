@@ -6,6 +6,7 @@ ONNX Runtime turns `DequantizeLinear -> op -> QuantizeLinear` into its integer k
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,7 +37,7 @@ def emit_int8(model: IntegerModel, outputs: Iterable[str] = ()) -> ModelProto:
             "compile for a target that runs ONNX Runtime",
         )
     check_model(model)
-    padded = pad_channels(model, plan.rules.depthwise_multiple)
+    padded = pad_channels(model, plan.rules)
     build = _Emitter(padded)
     for node in padded.nodes:
         build.emit(node)
@@ -90,12 +91,10 @@ class _Emitter(Builder):
                 self.op("Add", name, inputs, f"{name}.f")
             case "mul":
                 self.op("Mul", name, inputs, f"{name}.f")
-            case "sigmoid":
-                self.op("Sigmoid", name, inputs, f"{name}.f")
-            case "hswish":
-                self.op("HardSwish", name, inputs, f"{name}.f")
             case "pool":
                 self.op("GlobalAveragePool", name, inputs, f"{name}.f")
+            case act:
+                self.act(act, name, inputs[0], f"{name}.f")
         self.requantise(name, f"{name}.f", self.quantiser(name))
 
     def image(self) -> str:
@@ -139,7 +138,7 @@ class _Emitter(Builder):
         elif node == self.stem:
             weight = fold_weight(weight)
             window, pads = folded_window(node.kernel)
-            folded = node.model_copy(update={"kernel": window, "stride": 1, "pads": pads})
+            folded = replace(node, kernel=window, stride=1, pads=pads)
             attrs = window_attributes(folded, weight.shape[1])
         grid = bias_scale(np.float32(read), found.scale)
         parts = [

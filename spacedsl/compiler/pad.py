@@ -1,25 +1,28 @@
-"""Depthwise convolutions on a multiple of 16 channels, the rest zeros: the same integers, faster.
+"""Convolutions on a multiple of 16 channels, the rest zeros: the same integers, faster.
 
 ONNX Runtime's depthwise kernel takes 16 channels at a time and any rest one by one: 72 channels
-take twice as long as 80 (docs/lowering.md). So what a depthwise convolution reads and makes gets
-channels that nobody's weights look at."""
+take twice as long as 80. Its dense kernel of 3x3 makes 16 outputs in less time than 8
+(docs/lowering.md). So these convolutions get channels that nobody's weights look at."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from spacedsl.compiler.fold import IntWeights
 from spacedsl.compiler.int8 import Int8Graph, Int8Node
 from spacedsl.compiler.integer_model import IntegerModel
+from spacedsl.runtimes.rules import Rules
 
 MIXING = frozenset({"input", "conv", "linear"})
 """Ops whose channels are not those of what they read."""
 
 
-def padded_channels(graph: Int8Graph, multiple: int) -> dict[str, int]:
-    """Channels of every tensor such that each depthwise convolution has a multiple of `multiple`.
+def padded_channels(graph: Int8Graph, rules: Rules) -> dict[str, int]:
+    """Channels of every tensor such that each depthwise convolution has a multiple of what `rules`
+    says, and each dense one wider than 1x1 the outputs that they ask for.
     Tensors that share channels (through sums, products, pools) share the number."""
     root: dict[str, str] = {}
 
@@ -34,23 +37,29 @@ def padded_channels(graph: Int8Graph, multiple: int) -> dict[str, int]:
             for source in node.inputs:
                 root[find(source)] = find(node.name)
     given = {find(node.name) for node in (graph.nodes[0], graph.nodes[-1])}
-    depthwise = {find(node.name) for node in graph.nodes if node.op == "dwconv"} - given
-    return {
-        node.name: -(-node.shape[0] // multiple) * multiple
-        if find(node.name) in depthwise
-        else node.shape[0]
-        for node in graph.nodes
-    }
+    least: dict[str, int] = {}
+    multiple: dict[str, int] = {}
+    for node in graph.nodes:
+        if find(node.name) not in given:
+            if node.op == "dwconv":
+                multiple[find(node.name)] = rules.depthwise_multiple
+            elif node.op == "conv" and node.kernel > 1:
+                least[find(node.name)] = rules.dense_outputs
+    channels: dict[str, int] = {}
+    for node in graph.nodes:
+        step = multiple.get(find(node.name), 1)
+        wanted = max(node.shape[0], least.get(find(node.name), 1))
+        channels[node.name] = -(-wanted // step) * step
+    return channels
 
 
-def pad_channels(model: IntegerModel, multiple: int) -> IntegerModel:
+def pad_channels(model: IntegerModel, rules: Rules) -> IntegerModel:
     """`model` with the channels of `padded_channels`: zero weights and biases in the rows that no
     network has, and in the columns that read them. The other channels hold what they held."""
     graph = model.header.plan.graph
-    channels = padded_channels(graph, multiple)
+    channels = padded_channels(graph, rules)
     nodes = tuple(
-        node.model_copy(update={"shape": (channels[node.name], *node.shape[1:])})
-        for node in graph.nodes
+        replace(node, shape=(channels[node.name], *node.shape[1:])) for node in graph.nodes
     )
     plan = model.header.plan.model_copy(update={"graph": graph.model_copy(update={"nodes": nodes})})
     weights = {

@@ -61,4 +61,9 @@ def site_cost(site: Site) -> Cost:
 
 def subnet_cost(subnet: Subnet) -> Cost:
     """Cost of a network: stem, stages and head. Raises `BindError`."""
-    return sum((site_cost(s) for stage in subnet_sites(subnet) for s in stage), Cost())
+    return sum(stage_costs(subnet), Cost())
+
+
+def stage_costs(subnet: Subnet) -> tuple[Cost, ...]:
+    """Cost of every stage of a network. Raises `BindError`."""
+    return tuple(sum(map(site_cost, stage), Cost()) for stage in subnet_sites(subnet))

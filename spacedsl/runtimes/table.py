@@ -32,6 +32,7 @@ ONNXRUNTIME = Runtime(
         acts=ACTS,
         stem="space-to-depth",
         depthwise_multiple=16,
+        dense_outputs=16,
     ),
     optional={
         "saturating-hswish": lambda rules: rules.saying("hswish", "float"),
@@ -68,8 +69,8 @@ OPENVINO = Runtime(
         aliases=("openvino",),
         formats=("onnx",),
         acts=ACTS,
-        stem="space-to-depth",
         depthwise_multiple=16,
+        dense_outputs=16,
     ),
 )
 

@@ -19,8 +19,8 @@ from spacedsl.compiler.tflite_int8 import emit_int8 as tflite_int8
 from spacedsl.runtimes.table import LITERT
 from tests.arm.guest import Outputs
 from tests.arm.networks import Case
-from tests.onnx_support import plan_steps
-from tests.tflite_support import moved_to, unsigned
+from tests.compiler.onnx_support import plan_steps
+from tests.compiler.tflite_support import moved_to, unsigned
 
 OPERATORS = {
     "conv": "convolution",

@@ -11,9 +11,9 @@ import pytest
 from spacedsl import api
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.cost import subnet_cost
+from tests.cli.test_commands import run
 from tests.e2e.test_docs import blocks
 from tests.support import ROOT
-from tests.test_cli import run
 
 TEXT = (ROOT / "docs" / "devices.md").read_text(encoding="utf-8")
 FILES = {name: body for _, name, body in blocks(TEXT) if name}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_cli import run
+from tests.cli.test_commands import run
 
 ADB = """#!/bin/sh
 folder={folder}

@@ -18,9 +18,9 @@ import pytest
 
 from spacedsl.hosts.bundle import MODULES, ROOT
 from spacedsl.targets.profile_file import read_profile
+from tests.cli.test_commands import run
 from tests.hosts.loopback import MISSING, NEEDED, Loopback, start
 from tests.support import SPACES
-from tests.test_cli import run
 from tests.test_house import STDLIB, imports
 
 TINY = str(SPACES / "tiny.space")

@@ -23,8 +23,8 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.quant.qat import QatSupernet
+from tests.compiler.onnx_support import by_onnx_runtime, open_session
 from tests.laws.strategies import RANDOMS, members
-from tests.onnx_support import by_onnx_runtime, open_session
 from tests.runtime.parity import VNNI, deployed, differences, extracted
 from tests.runtime.support import (
     images,

@@ -14,8 +14,8 @@ from spacedsl_runtime.data.source import DataSource
 from spacedsl_runtime.data.sources import BUILT_IN, GROUP, open_data, usages
 from spacedsl_runtime.errors import DataError
 from spacedsl_runtime.train.recipe import recipe_for
+from tests.cli.test_commands import run
 from tests.runtime.test_shards import fill
-from tests.test_cli import run
 
 MINE = DataSource("mine", "mine[:WHERE]", lambda spec, where, decoder: DIGITS.open(spec, "", None))
 TAKEN = DataSource("digits", "digits", DIGITS.open)

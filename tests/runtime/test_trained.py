@@ -28,7 +28,9 @@ from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.quant.deployment import deploy
 from spacedsl_runtime.quant.qat import QatSupernet
-from tests.onnx_support import by_onnx_runtime, open_session
+from tests.cli.test_commands import run
+from tests.compiler.onnx_support import by_onnx_runtime, open_session
+from tests.compiler.tflite_support import channels_last
 from tests.runtime.digits import HALF, PAGE, UNSEEN, digits, digits_space, trained_supernet
 from tests.runtime.parity import (
     VNNI,
@@ -38,8 +40,6 @@ from tests.runtime.parity import (
     extracted,
     int8_json,
 )
-from tests.test_cli import run
-from tests.tflite_support import channels_last
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spacedsl.passes.bind import same_pads
 from spacedsl_runtime.errors import PlanError
 
-_ACTS: dict[str, Callable[[Tensor], Tensor]] = {
+ACTS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "relu6": F.relu6,
     "hswish": F.hardswish,
@@ -20,6 +21,7 @@ _ACTS: dict[str, Callable[[Tensor], Tensor]] = {
     "hsigmoid": F.hardsigmoid,
     "sigmoid": torch.sigmoid,
 }
+"""The activations of `spacedsl.operators.activations`."""
 
 
 M = TypeVar("M", bound=nn.Module)
@@ -47,9 +49,9 @@ def activate(x: Float[Tensor, "*size"], act: str | None) -> Float[Tensor, "*size
     """`x` (any shape) through an activation by its name in the language."""
     if act is None:
         return x
-    if act not in _ACTS:
+    if act not in ACTS:
         raise PlanError(f"unknown activation {act!r}")
-    return _ACTS[act](x)
+    return ACTS[act](x)
 
 
 def leading(x: Tensor, *sizes: int) -> Tensor:
@@ -77,20 +79,12 @@ def active(
     return weight.as_strided((cout, cin, kernel, kernel), (o, i, h, w), start)
 
 
-def pad_after(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Rows added before and after, so that ceil(size / stride) come out: k // 2 on both sides for
-    an odd kernel, (k - 1) // 2 before and what is missing after for an even one."""
-    if kernel % 2:
-        return kernel // 2, kernel // 2
-    before, out = (kernel - 1) // 2, -(-size // stride)
-    return before, max(0, (out - 1) * stride + kernel - size - before)
-
-
 def pool2d(
     x: Float[Tensor, "n c h h"], kind: str, kernel: int, stride: int
 ) -> Float[Tensor, "n c -(-h//{stride}) -(-h//{stride})"]:
     """ "Same" pooling of x (N, C, H, W); averages count no padding."""
-    before, after = pad_after(x.shape[-1], kernel, stride)
+    size = x.shape[-1]
+    before, after = same_pads(size, -(-size // stride), kernel, stride)
     if kind == "maxpool":
         if before == after:
             return F.max_pool2d(x, kernel, stride, before)

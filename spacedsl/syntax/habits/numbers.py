@@ -77,10 +77,12 @@ def _amount(stopped: Stopped, first: int, number: str, words: list[str]) -> Iter
         after = first + 1 + count
         meant = quantity(number, "".join(words[:count]), _is_time(stopped, first))
         if meant is not None:
+            while (more := _next_amount(stopped, after)) is not None:
+                meant, after = f"{meant}, {more}", after + 2
             said = " ".join(stopped.shown(first, after).split())
             help = f"a number and its unit are one word: write `{meant}`"
             change = Change(first, after, meant)
-            message = f"`{said}` is no amount"
+            message = f"`{said}` is no {'list of amounts' if ',' in meant else 'amount'}"
             at = stopped.span(first, after)
             yield Rewrite(
                 "amount",
@@ -92,6 +94,16 @@ def _amount(stopped: Stopped, first: int, number: str, words: list[str]) -> Iter
                 code="unknown-unit",
                 sure=True,
             )
+
+
+def _next_amount(stopped: Stopped, number: int) -> str | None:
+    """The amount in two words that stands at token `number`, after another without a comma."""
+    if number + 1 >= len(stopped.tokens) or "\n" in stopped.shown(number - 1, number + 2):
+        return None
+    found, unit = stopped.tokens[number : number + 2]
+    if found.type not in NUMBERS or unit.type != "NAME":
+        return None
+    return quantity(found.text, unit.text, _is_time(stopped, number))
 
 
 def _is_time(stopped: Stopped, first: int) -> bool:
@@ -195,6 +207,40 @@ def _value(said: str) -> Fraction | None:
         left, right = Fraction(sum_[1]), Fraction(sum_[3])
         return {"*": left * right, "/": left / right if right else None, "+": left + right}[sum_[2]]
     return None
+
+
+_SIZES = r"([0-9]+(?:\s*\.\.\s*[0-9]+)?(?:\s+step\s+[0-9]+)?)"
+_NAMED = re.compile(
+    rf"(?:(channels?|ch|c|in_channels|chans|rgb|depth)"
+    rf"|(?:size|resolution|res|image|image_size|img|img_size|px|pixels|height|width|h|w|hw))"
+    rf"\s*[=:]?\s*{_SIZES}\s*,?\s*",
+    re.IGNORECASE,
+)
+
+
+def inputs(stopped: Stopped) -> Iterator[Rewrite]:
+    """`input channels 3 size 224`, `input size=224, channels=3`: sizes by their names."""
+    for by in (-2, -1, 0):
+        first = stopped.index + by
+        if first not in stopped.runs or stopped.at(by - 1).type != "INPUT":
+            continue
+        start = stopped.tokens[first].span.start
+        line = stopped.source.text[start : start + 120].partition("\n")[0]
+        channels, sizes, end = "", "", 0
+        while found := _NAMED.match(line, end):
+            channels, sizes = (found[2], sizes) if found[1] else (channels, found[2])
+            end = found.end()
+        end = len(line[:end].rstrip(" \t,"))
+        if not channels.isdecimal() or not sizes:
+            continue
+        after = first
+        while stopped.tokens[after].span.end <= start + end and after < len(stopped.tokens) - 1:
+            after += 1
+        meant = f"{channels} x {sizes}"
+        at, change = stopped.span(first, after), Change(first, after, meant)
+        message = f"`{stopped.shown(first, after)}` is no input"
+        help = f"write channels x resolution: `input {meant}`"
+        yield Rewrite("square", message, at, (change,), help, f"write `{meant}`")
 
 
 def squares(stopped: Stopped) -> Iterator[Rewrite]:
@@ -342,4 +388,4 @@ def several(stopped: Stopped) -> Iterator[Rewrite]:
         )
 
 
-HABITS = (amounts, swapped, unitless, squares, notations, negatives, several)
+HABITS = (amounts, swapped, unitless, inputs, squares, notations, negatives, several)

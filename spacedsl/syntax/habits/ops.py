@@ -9,6 +9,7 @@ from spacedsl.diagnostics import suggest
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
 from spacedsl.syntax.words import keywords
 from spacedsl.text import Span
+from spacedsl.vocabulary import has_meaning
 
 KERNELLED = ("CONV", "DWCONV", "MAXPOOL", "AVGPOOL")
 OPS = (*KERNELLED, "SE", "POOL", "LINEAR", "DROPOUT", "GLUEDCUT")
@@ -193,6 +194,35 @@ def widths(stopped: Stopped) -> Iterator[Rewrite]:
                 )
 
 
+def early_words(stopped: Stopped) -> Iterator[Rewrite]:
+    """`hswish conv 1x1 -> 1280`, `conv relu 3x3`: what an op says before its op or its kernel."""
+    index, tokens = stopped.index, stopped.tokens
+    op = index if stopped.token.type in OPS else index - 2
+    if op < 0 or tokens[op].type not in OPS:
+        return
+    word = op - 1 if op == index else index - 1
+    if (
+        word not in stopped.runs
+        or tokens[word].type != "NAME"
+        or not has_meaning(tokens[word].text)
+    ):
+        return
+    after = index + (op == index)
+    if tokens[after].type == "KERNEL":
+        after += 1
+    if tokens[after].type == "__ANON_0":
+        after += 2
+    if after >= len(tokens) or "\n" in stopped.shown(min(op, word), after):
+        return
+    rest = " ".join(t.text for t in tokens[min(op, word) : after] if t is not tokens[word])
+    meant = f"{rest} {tokens[word].text}"
+    first = min(op, word)
+    at, change = stopped.span(first, after), Change(first, after, meant)
+    message = f"`{tokens[word].text}` stands before what it belongs to"
+    help = f"an op's kernel and width come first: write `{meant}`"
+    yield Rewrite("early", message, at, (change,), help, f"write `{meant}`")
+
+
 def lets(stopped: Stopped) -> Iterator[Rewrite]:
     """`let mid = ...`; `mid = ...` after an op."""
     index, word = stopped.index, stopped.at(-1)
@@ -317,4 +347,4 @@ def repeats(stopped: Stopped) -> Iterator[Rewrite]:
     )
 
 
-HABITS = (kernels, calls, bare, strides, widths, lets, functions, repeats)
+HABITS = (early_words, kernels, calls, bare, strides, widths, lets, functions, repeats)

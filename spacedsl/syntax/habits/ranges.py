@@ -119,6 +119,34 @@ def dots(stopped: Stopped) -> Iterator[Rewrite]:
         yield Rewrite("range", "a range has two dots", at, (change,), "write `..`", "write `..`")
 
 
+def open_ends(stopped: Stopped) -> Iterator[Rewrite]:
+    """`depth 1+`, `width >= 32`: a range whose greater end nobody said."""
+    for by in (-2, -1, 0):
+        first = stopped.index + by
+        if first not in stopped.runs or not stopped.may_at(by) & {"INT", "FLOAT"}:
+            continue
+        start = stopped.tokens[first].span.start
+        line = stopped.source.text[start : start + 40].partition("\n")[0]
+        found = re.match(rf"(?:{N}\s*(?:\+|or more|and up)|>=?\s*{N})(?![\w.])", line)
+        if found is None or re.match(r"\s*[0-9]", line[found.end() :]):
+            continue
+        after = first
+        while (
+            after < len(stopped.tokens) - 1
+            and stopped.tokens[after].span.end <= start + found.end()
+        ):
+            after += 1
+        number = found[1] or found[2]
+        yield Rewrite(
+            "open",
+            f"`{found[0]}` is a range without its greater end",
+            stopped.span(first, after),
+            (Change(first, after, number),),
+            f"say both ends, as `{number}..{4 * Fraction(number)}`",
+            puts=(),
+        )
+
+
 def choices(stopped: Stopped) -> Iterator[Rewrite]:
     """`choice(3, 5)`, `list(3, 5)`."""
     name = stopped.at(-1)
@@ -132,4 +160,4 @@ def choices(stopped: Stopped) -> Iterator[Rewrite]:
             yield Rewrite("choice", message, name.span, drop, help, "write the values only")
 
 
-HABITS = (between, dots, choices)
+HABITS = (between, dots, open_ends, choices)

@@ -1,0 +1,421 @@
+"""distill: losses fall, jobs stand for themselves, and the table is one that `tables` reads."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from spacedsl.checksum import sealed
+from spacedsl.compiler.supernet import bkd_plans, supernet_plan
+from spacedsl.ir.space import Space
+from spacedsl.tables.distilled import substage_rows
+from spacedsl.tables.files import load_quality, load_table
+from spacedsl.tables.fit_quality import substages
+from spacedsl.tables.quality import FittedQuality
+from spacedsl_runtime.data.sources import open_data
+from spacedsl_runtime.data.split import Unreadables
+from spacedsl_runtime.distill import loop
+from spacedsl_runtime.distill.features import FeatureCache
+from spacedsl_runtime.distill.loop import BkdJob
+from spacedsl_runtime.distill.results import save_failure
+from spacedsl_runtime.distill.table import Row
+from spacedsl_runtime.distill.teacher import open_teacher
+from spacedsl_runtime.train.recipe import Recipe
+from tests.cli.test_commands import run, run_json
+from tests.runtime.test_data import write_fashion, write_folders
+from tests.runtime.test_teachers import some_digits
+from tests.runtime.training import digits, job, no_file_above
+from tests.runtime.training import run as train
+from tests.support import item_of
+
+PAGE = """language 1
+use "std/blocks.space"
+hyperspace small {
+  input 1 x 8, 12
+  blocks {
+    mbv2 { kernel 3, 5  expand 2, 3 }
+    mbv1-dual { kernel 3, 5 }
+  }
+  stem { conv 3x3 relu strided  width 8  stride 2 }
+  elastic stage1 { width 8..24 step 8  window 2  depth 1..2  stride 2 }
+  elastic stage2 { width 16, 24  depth 1..2 }
+  head { conv 1x1 -> 32 relu  pool  linear -> 10 }
+}
+space big of small {
+  stage1 { mbv2  width 16, 24 }
+  stage2 { mbv2  width 16, 24 }
+}
+"""
+
+JOBS = ["stage1 0 mbv2", "stage1 1 mbv1-dual", "stage2 0 mbv2", "stage2 1 mbv1-dual"]
+
+OPTIONS = ("--steps", "6", "--batch", "16", "--samples", "4", "--threads", "1")
+
+
+def hyper() -> Space:
+    found = item_of(PAGE, "small")
+    assert isinstance(found, Space)
+    return found
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of `big` on digits."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("teacher") / "run"
+    big = item_of(PAGE, "big")
+    assert isinstance(big, Space)
+    train(job(folder, plan=supernet_plan(big), steps=40, batch=32, lr=0.4))
+    return folder
+
+
+def words(teacher: Path, out: Path, *more: str) -> tuple[str, ...]:
+    page, data = teacher.parent / "small.space", teacher.parent
+    if not page.exists():
+        page.write_text(PAGE)
+        write_fashion(data, 80, 20)
+    spec = f"checkpoint:{teacher}"
+    start = ("distill", "--hyper", f"{page}#small", "--data", f"fashion-mnist:{data}")
+    return (*start, "--teacher", spec, "--out", str(out), *OPTIONS, *more)
+
+
+@pytest.fixture(scope="module")
+def whole(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An undisturbed distillation."""
+    out = tmp_path_factory.mktemp("whole") / "bkd"
+    found = run_json(*words(teacher, out))
+    assert found["jobs"] == JOBS
+    assert found["rows"] == 2 * 4 * (2 + 2 + 1 + 1)
+    return out
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = [
+        p
+        for p in folder.rglob("*")
+        if p.is_file() and p.name != "run.json" and not p.name.startswith("events.")
+    ]
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
+
+
+def test_a_stage_learns_to_imitate_its_teacher(teacher: Path) -> None:
+    master = open_teacher(f"checkpoint:{teacher}", some_digits)
+    plan = next(bkd_plans(hyper()))
+    recipe = Recipe(steps=60, batch=32, lr=0.01, warmup=0, weight_decay=1e-4)
+    task = BkdJob(plan, (0, 1), (12,), 4, recipe)
+    losses: list[float] = []
+    rows = loop.distill(
+        task,
+        master,
+        digits(),
+        Unreadables(0, pytest.fail),
+        lambda _, loss: losses.append(loss["largest"]),
+    )
+    assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
+    assert len({r.subnet for r in rows}) == len(rows) == 8
+    assert all(0 < r.loss < 2 for r in rows)
+    for row in rows:
+        widths = {b.width for b in row.subnet.stages[0].blocks}
+        assert widths <= ({8, 16}, {16, 24})[row.window]
+
+
+def test_the_table_is_fitted_to_the_rows(whole: Path) -> None:
+    table = load_table(whole / "quality.json")
+    assert load_table(str(whole)) == table
+    assert table.source.hyperspace == "small"
+    assert table.source.teacher.startswith("checkpoint:")
+    assert table.source.nsr == "teacher-variance"
+    assert table.source.provenance.startswith("spacedsl distill on fashion-mnist:")
+    model, space = load_quality(str(whole)), hyper()
+    assert isinstance(model, FittedQuality)
+    for number, stage in enumerate(("stage1", "stage2"), 1):
+        for choice in range(2):
+            name = JOBS[2 * number - 2 + choice]
+            rows = json.loads((whole / "jobs" / f"{name.replace(' ', '.')}.json").read_text())
+            assert rows["job"] == name
+            files = substage_rows(space, number, choice, rows["rows"])
+            (cell,) = substages(files, space)
+            fitted = model.stage(number, cell.choice)
+            assert fitted is not None, stage
+            found = fitted.losses(cell.resolution, cell.cin, cell.depth, cell.widths, cell.settings)
+            assert np.isfinite(found).all()
+            assert np.abs(found - cell.loss).mean() <= np.abs(cell.loss - cell.loss.mean()).mean()
+
+
+@pytest.mark.parametrize("more", [("--jobs", "2"), ("--executor", "ray", "--jobs", "2")], ids=str)
+def test_every_executor_gives_the_same_bytes(
+    teacher: Path, whole: Path, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    """Of the job that is missing and of one that failed."""
+    out = tmp_path / "bkd"
+    shutil.copytree(whole, out)
+    (out / "jobs/stage1.0.mbv2.json").unlink()
+    save_failure(out, "stage2 0 mbv2", "memory")
+    run_json(*words(teacher, out, "--resume", *more))
+    assert contents(out) == contents(whole)
+
+
+def test_losses_are_those_of_the_int8_arithmetic(
+    teacher: Path, whole: Path, tmp_path: Path
+) -> None:
+    assert load_table(whole / "quality.json").source.note == "INT8 losses, LSQ+ for cpu"
+    settings = json.loads((whole / "run.json").read_text())["settings"]
+    assert (settings["steps"], settings["lsq_steps"]) == (6, 1)
+    assert settings["int8"]["acts"] == {"relu": "saturate", "relu6": "saturate"}
+    out = tmp_path / "bkd"
+    run_json(*words(teacher, out, "--fp32"))
+    assert load_table(out / "quality.json").source.note == "FP32 losses"
+    name = "jobs/stage2.0.mbv2.json"
+    int8, fp32 = (json.loads((f / name).read_text())["rows"] for f in (whole, out))
+    assert [{**r, "loss": 0} for r in int8] == [{**r, "loss": 0} for r in fp32]
+    assert all(a["loss"] != b["loss"] for a, b in zip(int8, fp32, strict=True))
+    differing = run_json(*words(teacher, out, "--resume"), code=2)["diagnostics"][0]["message"]
+    assert "int8 is missing" in differing
+    assert "lsq_steps is 0, this run's is 1" in differing
+
+
+def test_kept_maps_of_the_teacher_change_nothing(teacher: Path, tmp_path: Path) -> None:
+    """Whether all are kept, some, or none; and where a file is damaged."""
+    master = open_teacher(f"checkpoint:{teacher}", some_digits)
+    reads: list[int] = []
+
+    def features(x: torch.Tensor) -> list[torch.Tensor]:
+        reads.append(len(x))
+        return master.features(x)
+
+    counted = replace(master, features=features)
+    plan = next(bkd_plans(hyper()))
+    recipe = Recipe(steps=6, batch=16, lr=0.01, warmup=0, weight_decay=1e-4)
+    task = BkdJob(plan, (0, 1), (8, 12), 2, recipe)
+
+    def losses(cache: FeatureCache | None) -> tuple[list[float], int]:
+        reads.clear()
+        unreadables = Unreadables(0, pytest.fail)
+        rows = loop.distill(
+            replace(task, cache=cache), counted, digits(), unreadables, lambda *_: None
+        )
+        return [row.loss for row in rows], len(reads)
+
+    plain, count = losses(None)
+    cache = FeatureCache(tmp_path / "features", 1 << 30, ((0, 1),))
+    assert losses(cache) == (plain, count)
+    assert losses(cache) == (plain, 0)
+    (tmp_path / "features" / "step3.safetensors").write_bytes(b"cut")
+    assert losses(cache) == (plain, 1)
+    some = FeatureCache(tmp_path / "some", sum(_sizes(tmp_path / "features")) // 2, ((0, 1),))
+    assert losses(some) == (plain, count)
+    assert sum(_sizes(some.folder)) <= some.limit
+    assert 0 < losses(some)[1] < count
+    cache.clear()
+    assert not cache.folder.exists()
+    full = FeatureCache(Path("/dev/null/features"), 1 << 30, ((0, 1),))
+    assert losses(full) == (plain, count)
+
+
+def _sizes(folder: Path) -> list[int]:
+    return [path.stat().st_size for path in folder.iterdir()]
+
+
+def test_tables_fit_reads_the_run(whole: Path, teacher: Path, tmp_path: Path) -> None:
+    page, out = teacher.parent / "small.space", tmp_path / "table.json"
+
+    def fit(run: Path, hyper: str, code: int = 0) -> dict[str, Any]:
+        return run_json("tables", "fit", str(run), "--hyper", hyper, "--out", str(out), code=code)
+
+    assert fit(whole, f"{page}#small")["rows"] == 48
+    assert out.read_bytes() == (whole / "quality.json").read_bytes()
+    assert fit(whole, "tiny", 2)["diagnostics"][0]["code"] == "table-mix"
+    shutil.copytree(whole, tmp_path / "bkd")
+    path = tmp_path / "bkd/jobs/stage1.0.mbv2.json"
+    good = path.read_text()
+    damages = {
+        "stage1 0": ("stage9 0", "stage1 7"),
+        '"window":0': ('"window":9', '"window":"a"'),
+        '"loss":': ('"loss":-',),
+        "[[8,[3": ("[[8,[4", "[[9,[3", "[[8,[3]],[8,[3]],[8,[3"),
+    }
+    for old, new in ((old, new) for old, news in damages.items() for new in news):
+        assert old in good
+        changed = json.loads(good.replace(old, new))
+        changed.pop("checksum")
+        path.write_text(json.dumps(sealed(changed)))
+        assert fit(tmp_path / "bkd", f"{page}#small", 2)["diagnostics"][0]["code"] == "table-row"
+
+
+def test_a_killed_distillation_goes_on_to_the_same_bytes(
+    teacher: Path, whole: Path, tmp_path: Path
+) -> None:
+    """A job's file is there or not: what is missing is what was running and what was to come."""
+    out = tmp_path / "bkd"
+    shutil.copytree(whole, out)
+    for name in ("quality.json", "jobs/stage2.0.mbv2.json", "jobs/stage2.1.mbv1-dual.json"):
+        (out / name).unlink()
+    assert run_json(*words(teacher, out), code=2)["diagnostics"][0]["code"] == "bad-run"
+    run_json(*words(teacher, out, "--resume"))
+    assert contents(out) == contents(whole)
+
+
+def test_a_job_killed_by_the_system_goes_on_to_the_same_bytes(
+    teacher: Path, whole: Path, tmp_path: Path
+) -> None:
+    """The command gets SIGKILL when its second job ends."""
+    out = tmp_path / "bkd"
+    command = [sys.executable, "-m", "spacedsl", *words(teacher, out)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        deadline = time.monotonic() + 120
+        while running.poll() is None and time.monotonic() < deadline:
+            if (out / "jobs/stage1.1.mbv1-dual.json").exists():
+                break
+            time.sleep(0.001)
+        assert running.poll() is None, "it ended before it was killed"
+        os.kill(running.pid, signal.SIGKILL)
+    assert not (out / "quality.json").exists()
+    assert not (out / "jobs/stage2.1.mbv1-dual.json").exists()
+    run_json(*words(teacher, out, "--resume"))
+    assert contents(out) == contents(whole)
+
+
+def test_without_a_cache_the_bytes_are_the_same(teacher: Path, whole: Path, tmp_path: Path) -> None:
+    run_json(*words(teacher, tmp_path / "bkd", "--cache-gb", "0"))
+    assert contents(tmp_path / "bkd") == contents(whole)
+
+
+def test_metrics_are_the_losses_by_step(whole: Path) -> None:
+    for name in JOBS:
+        text = (whole / "jobs" / f"{name.replace(' ', '.')}.jsonl").read_text()
+        lines = [json.loads(line) for line in text.splitlines()]
+        assert [line["step"] for line in lines] == [6, 7]  # the ends of FP32 and of LSQ+
+        for line in lines:
+            assert {"largest", "smallest"} <= set(line["loss"])
+            assert all(0 < loss < 100 for loss in line["loss"].values())
+
+
+def test_two_processes_do_not_write_one_run(teacher: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "bkd"
+    shutil.copytree(whole, out)
+    (out / "quality.json").unlink()
+    with (out / "lock").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        found = run_json(*words(teacher, out, "--resume"), code=2)["diagnostics"][0]
+    assert found["code"] == "bad-run"
+    assert f"another process writes the run {out}" in found["message"]
+    assert not (out / "quality.json").exists()
+    run_json(*words(teacher, out, "--resume"))
+    assert contents(out) == contents(whole)
+
+
+@pytest.mark.parametrize("name", ["jobs/stage1.0.mbv2.json", "quality.json"])
+def test_a_full_disk_leaves_nothing_half_written(
+    name: str, teacher: Path, whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "bkd"
+    shutil.copytree(whole, out)
+    (out / name).unlink()
+    before = contents(out)
+    with no_file_above((whole / name).stat().st_size - 1):
+        found = run_json(*words(teacher, out, "--resume"), code=2)["diagnostics"][0]
+    assert f"cannot write {out / name}: File too large" in found["message"]
+    assert {n: b for n, b in contents(out).items() if "features/" not in n} == before
+    run_json(*words(teacher, out, "--resume"))
+    assert contents(out) == contents(whole)
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with photos, a hyperspace for them, and a teacher that was trained on them."""
+    folder = tmp_path_factory.mktemp("colours")
+    write_folders(folder / "photos", count=12)
+    page = PAGE.replace("1 x", "3 x")
+    (folder / "small.space").write_text(page)
+    big = item_of(page, "big")
+    assert isinstance(big, Space)
+    data = open_data(f"imagefolder:{folder / 'photos'}")
+    train(job(folder / "run", data, plan=supernet_plan(big), steps=2, batch=8))
+    return folder
+
+
+def test_an_image_that_cannot_be_read(colours: Path, tmp_path: Path) -> None:
+    """It is named and left out; too many are counted, and no run begins."""
+    photos = tmp_path / "photos"
+    shutil.copytree(colours / "photos", photos)
+    pictures = sorted(photos.rglob("*.png"))
+    start = ("distill", "--hyper", f"{colours / 'small.space'}#small", "--data", f"photos:{photos}")
+    options = (*OPTIONS, "--samples", "1", "--teacher", f"checkpoint:{colours / 'run'}")
+    pictures[1].write_bytes(b"no image")
+    found = run(*start, "--out", str(tmp_path / "bkd"), *options)
+    assert found.exit_code == 0
+    assert found.stderr.count(f"warning: cannot read {pictures[1]}") == 1
+    for path in pictures[:40]:
+        path.write_bytes(b"no image")
+    stopped = run_json(*start, "--out", str(tmp_path / "more"), *options, code=2)["diagnostics"][0]
+    assert stopped["code"] == "bad-data"
+    assert "11 images cannot be read, more than 10: " in stopped["message"]
+    assert not (tmp_path / "more").exists()
+
+
+def test_a_failed_job_is_retried_and_harms_no_other(
+    teacher: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, tries = tmp_path / "bkd", list[str]()
+    real = loop.distill
+
+    def failing(task: BkdJob, *rest: Any) -> tuple[Row, ...]:
+        tries.append(task.plan.name)
+        if task.plan.name == "small stage1 mbv1-dual" or tries.count(task.plan.name) == 1:
+            raise RuntimeError("out of memory")
+        return real(task, *rest)
+
+    monkeypatch.setattr(loop, "distill", failing)
+    found = run_json(*words(teacher, out), code=2)["diagnostics"][0]
+    assert found["code"] == "job-failed"
+    assert "1 of 4 jobs failed: stage1 1 mbv1-dual: out of memory" in found["message"]
+    assert len(tries) == 8
+    assert json.loads((out / "jobs" / "stage1.1.mbv1-dual.json").read_text())["failed"]
+    assert not (out / "quality.json").exists()
+    monkeypatch.undo()
+    run_json(*words(teacher, out, "--resume"))
+    assert contents(out) == contents(whole)
+
+
+def test_a_loss_that_is_no_number_names_the_sub_stage(teacher: Path, tmp_path: Path) -> None:
+    """Once: it would be none again. Jobs do not end well, and no table is made."""
+    out = tmp_path / "bkd"
+    found = run_json(*words(teacher, out), "--lr", "1e30", code=2)["diagnostics"][0]
+    assert found["code"] == "job-failed"
+    assert "stage1 0 mbv2: small stage1 mbv2: the loss is nan at step" in found["message"]
+    assert "sub-stage `largest`" in found["message"]
+    assert not (out / "quality.json").exists()
+
+
+def test_what_does_not_fit_is_refused(teacher: Path, whole: Path, tmp_path: Path) -> None:
+    def refused(code: str, message: str, *args: str) -> None:
+        found = run_json(*args, code=2)["diagnostics"][0]
+        assert (found["code"], message in found["message"]) == (code, True), found
+
+    other = words(teacher, whole, "--resume", "--lr", "0.5")
+    refused("bad-run", "lr is missing, this run's is 0.5", *other)
+    out = tmp_path / "bkd"
+    data = f"fashion-mnist:{teacher.parent}"
+    write_folders(tmp_path / "photos")
+    photos = ("--data", f"photos:{tmp_path / 'photos'}", "--out", str(out))
+    tiny = ("distill", "--hyper", "tiny", *photos)
+    refused("bad-teacher", "lite0 does not fit: at stride 8", *tiny, "--teacher", "lite0")
+    refused("bad-teacher", "unknown teacher `b5`", *tiny, "--teacher", "b5")
+    grey = ("distill", "--hyper", "onnxw", "--data", data, "--out", str(out), *OPTIONS)
+    refused("bad-teacher", "lite0 takes 3 channels", *grey, "--teacher", "lite0")
+    model = ("distill", "--hyper", "seqnet-vnni-a0", "--data", data, "--out", str(out))
+    assert run(*model, "--teacher", "lite0").exit_code == 2
+    assert not out.exists()

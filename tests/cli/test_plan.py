@@ -1,0 +1,55 @@
+"""plan: the steps that will be taken, with what they cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spacedsl.api import load_target
+from tests.cli.test_commands import run, run_json
+from tests.cli.test_distill import PAGE, teacher  # noqa: F401  a fixture
+from tests.runtime.training import ONE
+
+
+def test_every_step_of_a_hyperspace_is_planned(teacher: Path, tmp_path: Path) -> None:  # noqa: F811
+    page = tmp_path / "small.space"
+    page.write_text(PAGE.replace("1..2", "1..3"))  # more subnets than a search values
+    start = ("plan", f"{page}#small", "--data", "digits", "--threads", "1")
+    more = ("--teacher", f"checkpoint:{teacher}", "--bkd-steps", "10", "--samples", "3")
+    found = run_json(*start, *more, "--steps", "20", "--batch", "32")
+    steps = {step["step"]: step for step in found["steps"]}
+    assert list(steps) == ["distill", "evolve", "train", "train --qat", "search"]
+    assert steps["distill"]["steps"] == 4 * (10 + 2)
+    assert steps["distill"]["images"] == 4 * (10 + 2) * 64
+    assert steps["distill"]["disk_bytes"] == 180 * 3 * 2 * (2 + 2 + 1 + 1)
+    assert (steps["train"]["steps"], steps["train"]["images"]) == (20, 640)
+    kept, held, test = 1294, 143, 360  # digits
+    assert steps["train --qat"]["steps"] == 6 * (kept // 32)  # as `train --qat` without --steps
+    assert steps["train --qat"]["images"] == 32 * steps["train --qat"]["steps"]
+    limits = len(load_target("cpu").limits_ms)
+    valued = steps["search"]["steps"]
+    assert valued == 400  # by prediction
+    assert steps["search"]["images"] == valued * (1280 + held) + limits * 2 * (1280 + test)
+    assert steps["evolve"]["seconds"] is None
+    for name in ("distill", "train", "train --qat", "search"):
+        assert steps[name]["seconds"] > 0, name
+        assert steps[name]["memory_bytes"] > 1e8, name
+
+
+def test_a_space_is_planned_without_a_search_for_it(tmp_path: Path) -> None:
+    page = tmp_path / "small.space"
+    page.write_text(PAGE)
+    found = run("plan", f"{page}#big", "--data", "digits", "--threads", "1", "--steps", "20")
+    assert found.exit_code == 0
+    names = [line.partition("  ")[0] for line in found.stdout.splitlines()]
+    assert names == ["train", "train --qat", "search"]
+
+
+def test_no_more_subnets_are_valued_than_there_are(tmp_path: Path) -> None:
+    (tmp_path / "one.space").write_text(ONE)
+    start = ("plan", str(tmp_path / "one.space"), "--data", "digits", "--threads", "1")
+    steps = run_json(*start, "--steps", "20", "--qat-steps", "7")["steps"]
+    assert [(s["step"], s["steps"]) for s in steps] == [
+        ("train", 20),
+        ("train --qat", 7),
+        ("search", 1),
+    ]

@@ -1,0 +1,175 @@
+"""Reports in a real browser: they load nothing, complain of nothing, fit a phone, and nothing that
+is drawn is cut or covered."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.report.browser import Browser, browser, needs_browser
+from tests.support import ROOT
+
+pytestmark = needs_browser
+
+COMMANDS = {
+    "model": ("show", "seqnet-vnni-a0", "--target", "vnni"),
+    "space": ("show", "vnni", "--target", "vnni"),
+    "hyperspace": ("show", "hyper"),
+    "tiny": ("show", "tiny"),
+    "diff": ("diff", "vnni", "pixel4"),
+    "diff-models": ("diff", "seqnet-vnni-a0", "seqnet-vnni-a1"),
+    "same": ("diff", "vnni", "vnni"),
+    "analysis": ("analyze", "--target", "vnni"),
+}
+TEXTS = {
+    "model": ("seqnet-vnni-a0", "163.5M", "5.441 ms on vnni", "Shares by stage", "stage6"),
+    "space": ("vnni", "8.295e+38", "5.428 to 84.5 ms on vnni", "width 32, 48"),
+    "hyperspace": ("hyper", "fused-se", "mbv1-dual", "240,945,152"),
+    "tiny": ("tiny", "The page"),
+    "diff": ("before: vnni", "after: pixel4", "144, 152, 160", "mbv2-plain"),
+    "diff-models": ("8.871 ms", "112 k5 e6"),
+    "same": ("Both say the same",),
+    "analysis": ("What vnni likes in 8 bits", "bottleneck", "Not known of a device"),
+}
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("profile")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Every command's report."""
+    folder = tmp_path_factory.mktemp("reports")
+    found = {}
+    for name, words in COMMANDS.items():
+        found[name] = folder / f"{name}.html"
+        done = subprocess.run(
+            [sys.executable, "-m", "spacedsl", *words, "--html", str(found[name])],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode in (0, 1), done.stderr
+    return found
+
+
+COVERED = """
+(() => {
+  const found = [];
+  const close = 1.5;
+  for (const svg of document.querySelectorAll("svg")) {
+    const whole = svg.getBoundingClientRect();
+    if (!whole.width) continue;
+    const texts = [...svg.querySelectorAll("text")];
+    const boxes = texts.map((text) => [text, text.getBoundingClientRect()]);
+    for (const [i, [text, a]] of boxes.entries()) {
+      if (a.left < whole.left - close || a.right > whole.right + close ||
+          a.top < whole.top - close || a.bottom > whole.bottom + close)
+        found.push("cut: " + text.textContent);
+      for (const [other, b] of boxes.slice(i + 1))
+        if (a.left < b.right - close && b.left < a.right - close &&
+            a.top < b.bottom - 2 * close && b.top < a.bottom - 2 * close)
+          found.push("over each other: " + text.textContent + " | " + other.textContent);
+    }
+  }
+  return found;
+})()
+"""
+"""Words in pictures that are cut by the border or stand over each other."""
+
+SMALL = """
+[...document.querySelectorAll("svg text")].filter((text) => {
+  const matrix = text.getScreenCTM();
+  return matrix && matrix.a * parseFloat(getComputedStyle(text).fontSize) < 9;
+}).map((text) => text.textContent)
+"""
+"""Words that are too small to read: of less than 9 pixels."""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_report_is_whole(chromium: Browser, made: dict[str, Path], name: str, width: int) -> None:
+    for dark in (False, True):
+        chromium.open(made[name], width, dark=dark)
+        assert chromium.said == []
+        loaded = [url for url in chromium.asked if not url.startswith("data:")]
+        assert loaded == [made[name].as_uri()]
+        assert chromium.value("document.documentElement.scrollWidth") <= width
+        assert chromium.value(COVERED) == []
+        assert chromium.value(SMALL) == []
+    text = chromium.value(
+        "document.body.textContent + [...document.querySelectorAll('[data-said]')]"
+        ".map((e) => e.dataset.said).join(' ')"
+    )
+    for words in TEXTS[name]:
+        assert words in text
+    assert f"--html {made[name]}" in text
+
+
+def test_colours_follow_the_reader(chromium: Browser, made: dict[str, Path]) -> None:
+    background = "getComputedStyle(document.body).backgroundColor"
+    chromium.open(made["space"])
+    light = chromium.value(background)
+    chromium.open(made["space"], dark=True)
+    assert light == "rgb(255, 255, 255)"
+    assert chromium.value(background) != light
+
+
+def test_pictures_say_what_they_show(chromium: Browser, made: dict[str, Path]) -> None:
+    """Every picture has a title and a description of its own, for readers who do not see it."""
+    chromium.open(made["model"])
+    ids = chromium.value(
+        "[...document.querySelectorAll('svg')].map((s) => s.getAttribute('aria-labelledby'))"
+    )
+    assert len(ids) == len(set(ids)) > 1
+    for said in ids:
+        for one in said.split():
+            assert chromium.value(f"document.getElementById({one!r}).textContent")
+
+
+def test_a_point_says_more_when_pointed_at(chromium: Browser, made: dict[str, Path]) -> None:
+    chromium.open(made["space"])
+    place = chromium.value(
+        "(() => { const r = document.querySelector('svg .cell rect').getBoundingClientRect();"
+        " return [r.left + r.width / 2, r.top + r.height / 2]; })()"
+    )
+    assert chromium.value("document.querySelector('.tip').hidden")
+    chromium.call("Input.dispatchMouseEvent", type="mouseMoved", x=place[0], y=place[1])
+    assert not chromium.value("document.querySelector('.tip').hidden")
+    assert "width 16, 32" in chromium.value("document.querySelector('.tip').textContent")
+
+
+def test_without_scripts_the_browser_says_it(chromium: Browser, made: dict[str, Path]) -> None:
+    chromium.open(made["space"], script=False)
+    assert chromium.said == []
+    text = chromium.call("DOM.getDocument", depth=-1)
+    assert "width 16, 32" in str(text)
+
+
+def test_what_a_page_says_is_never_run(chromium: Browser, tmp_path: Path) -> None:
+    """Neither a comment, nor a name of a file."""
+    script = "<script>document.title='run'</script><img src=x onerror=\"document.title='run'\">"
+    text = (ROOT / "spaces" / "tiny.space").read_text(encoding="utf-8")
+    page = tmp_path / "<script>document.title='run'<script>.space"
+    page.write_text(f"{text}\n# </code></pre>{script}\n", encoding="utf-8")
+    out = tmp_path / "out.html"
+    done = subprocess.run(
+        [sys.executable, "-m", "spacedsl", "show", str(page), "--html", str(out)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    chromium.open(out)
+    assert chromium.said == []
+    assert chromium.value("document.title") != "run"
+    assert chromium.value("document.querySelectorAll('img').length") == 0
+    assert script in chromium.value("document.body.textContent")

@@ -1,0 +1,42 @@
+"""A target page with a made-up latency model for one space, so that tests need no profile."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+
+from spacedsl.ir.space import Space
+from spacedsl.search.subnets import random_member
+from spacedsl.targets.attribution import kernel_owners
+from spacedsl.targets.kernel_model import NetSample, fit_kernels
+from spacedsl.targets.profiled_latency import ProfiledLatency, save_fit
+from tests.targets.test_model import law_ms, note_for
+
+TARGET = """language 1
+
+target {name} {{
+  device "made-up, {runtime}"
+  runtime "{runtime}"
+  latency "{name}.npz"
+  limits 1ms, 2ms
+}}
+"""
+
+
+def write_target(
+    folder: Path, space: Space, name: str = "made-up", runtime: str = "onnxruntime"
+) -> Path:
+    """The page, with its model beside it, that knows what members of `space` are made of."""
+    rng = random.Random(0)
+    samples = []
+    for subnet in (random_member(space, rng) for _ in range(60)):
+        kernels = kernel_owners(subnet)[0]
+        ms = np.array([law_ms(k) for k in kernels])
+        samples.append(NetSample(kernels, ms + 0.001, np.ones(len(ms), np.int64), float(ms.sum())))
+    model = fit_kernels(samples)
+    save_fit(ProfiledLatency(note_for(model), model), folder / f"{name}.npz")
+    page = folder / f"{name}.space"
+    page.write_text(TARGET.format(name=name, runtime=runtime))
+    return page
