@@ -47,7 +47,7 @@ AT_ONCE = 32
 LONG = 256
 """Nodes after which a search counts as long."""
 
-POPULATION, SAMPLE, CYCLES = 100, 25, 1_000
+POPULATION, SAMPLE, CYCLES = 50, 15, 300
 """Of the aging evolution."""
 
 BELOW, OVER = "bound not above the best score", "over the limit"

@@ -50,8 +50,8 @@ def column(spaces: Sequence[Sequence[Part]]) -> Column:
                 different.append(part)
     resolutions, outs = different[0].least_ms.shape
     # of each (space, resolution, width in), where it stands among the different ones
-    part = np.array([[place[id(part)] for part in parts] for parts in spaces])[:, None]
-    at = part, np.arange(resolutions)[:, None]
+    standing = np.array([[place[id(part)] for part in parts] for parts in spaces])[:, None]
+    at = standing, np.arange(resolutions)[:, None]
     offsets = np.cumsum([0, *(len(part.ms) for part in different)])[:-1]
     begin = np.stack([part.begin + o for part, o in zip(different, offsets, strict=True)])
     return Column(
