@@ -19,7 +19,6 @@ from spacedsl.ir.settings import canonical
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
 
-
 T = TypeVar("T")
 
 
