@@ -20,10 +20,11 @@ from spacedsl.cli.datasets import tell
 from spacedsl.cli.front import Deployment, measured, plot, print_front, write_front
 from spacedsl.cli.limits import parse_limits
 from spacedsl.cli.options import LIMITS, TARGET
-from spacedsl.cli.runs import counting_bar, need_training, runtime_faults, warned
+from spacedsl.cli.runs import counting_bar, warned
 from spacedsl.cli.summary import command, say_next, took
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_folder, write_atomic
+from spacedsl.flows.faults import need_training, runtime_faults
 from spacedsl.ir.for_data import for_data
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
