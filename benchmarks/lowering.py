@@ -31,6 +31,8 @@ from spacedsl.compiler.export import (
     fp32_tflite,
     int8_onnx,
     int8_tflite,
+    integer_model,
+    integer_onnx,
     seeded,
 )
 from spacedsl.compiler.stamp import IMAGE
@@ -111,7 +113,8 @@ def nncf_openvino(net: Seeded, fp32: bytes) -> Run | None:
     shape = list(images[0].shape)
     random = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     request.set_input_tensor(openvino.Tensor(random))
-    return request.infer
+    run: Run = request.infer
+    return run
 
 
 def everywhere(net: Seeded) -> list[tuple[str, Run]]:
@@ -121,7 +124,7 @@ def everywhere(net: Seeded) -> list[tuple[str, Run]]:
     found = [
         ("ORT", HERE.open(ort, ours, 1)),
         ("LiteRT", HERE.open(litert, int8_tflite(net), 1)),
-        ("OpenVINO", HERE.open(openvino, ours, 1)),
+        ("OpenVINO", HERE.open(openvino, integer_onnx(integer_model(net, openvino.rules)), 1)),
         ("FP32 ORT", HERE.open(ort, fp32, 1)),
         ("static ORT", HERE.open(ort, static_onnx(net, fp32), 1)),
     ]

@@ -7,13 +7,9 @@ from __future__ import annotations
 
 from functools import cache
 
+from spacedsl.operators.activations import ACTIVATIONS
+
 _SAME = """
-swish: silu swish1 swishact
-hswish: hardswish hardswishact hsilu hardsilu hswishact
-hsigmoid: hardsigmoid
-sigmoid: logistic sigm
-relu: rectifier reluact
-relu6: relu6act
 nonorm: nobn nobatchnorm withoutbn withoutnorm nobatchnormalization
 bias: withbias usebias
 strided: downsample stride strides stride2 s
@@ -76,8 +72,8 @@ gn groupnorm instancenorm withbn withnorm"""
 _NOTHING = """none noact noactivation null nothing off nobias flatten noop passthrough same
 samepadding act activation true yes on enabled padding pad"""
 
-_HERE = """relu relu6 hswish swish hsigmoid sigmoid strided nonorm bias elide stacked identity
-projected none flops params memory kernel expand act cin cout"""
+_HERE = """strided nonorm bias elide stacked identity projected none flops params memory kernel
+expand act cin cout"""
 
 
 def bare(word: str) -> str:
@@ -88,9 +84,10 @@ def bare(word: str) -> str:
 @cache
 def _synonyms() -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
-    for line in _SAME.strip().splitlines():
-        here, _, others = line.partition(":")
-        for other in others.split():
+    lines = (line.partition(":") for line in _SAME.strip().splitlines())
+    said = [(here, others.split()) for here, _, others in lines]
+    for here, others in (*((word, act.synonyms) for word, act in ACTIVATIONS.items()), *said):
+        for other in others:
             key = bare(other)
             found[key] = (*found.get(key, ()), here)
     return found
@@ -103,7 +100,12 @@ def synonyms(word: str) -> tuple[str, ...]:
 
 def has_meaning(word: str) -> bool:
     """Whether a word has a meaning of its own, here or elsewhere, so that it is no misspelling."""
-    return word in _HERE.split() or bare(word) in _synonyms() or advice(word) is not None
+    return (
+        word in ACTIVATIONS
+        or word in _HERE.split()
+        or bare(word) in _synonyms()
+        or advice(word) is not None
+    )
 
 
 def leaves_out(word: str) -> bool:

@@ -22,6 +22,7 @@ HEAVY = {
 STDLIB = sys.stdlib_module_names
 
 BASE = {
+    "operators",
     "text",
     "vocabulary",
     "diagnostics",
@@ -39,8 +40,9 @@ MEANING = {*BASE, "compiler", "ir", "passes"}
 """What layers, members and plans are: the runtime is built from it."""
 
 ALLOWED = {
+    "operators": set(),
     "text": set(),
-    "vocabulary": set(),
+    "vocabulary": {"operators"},
     "figures": set(),
     "version": set(),
     "colours": set(),
@@ -50,8 +52,8 @@ ALLOWED = {
     "sealed": {"diagnostics", "checksum"},
     "registered": set(),
     "syntax": BASE,
-    "ir": set(),
-    "passes": {"ir"},
+    "ir": {"operators"},
+    "passes": {"operators", "ir"},
     "runtimes": {*BASE, "ir"},
     "hosts": {*BASE, "runtimes", "ir"},
     "lang": {*BASE, "syntax", "ir", "passes", "runtimes"},

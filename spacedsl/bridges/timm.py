@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 from spacedsl.diagnostics import Diagnostic, Fix, Place, SpaceError, place, suggest
 from spacedsl.ir.expr import round8
+from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.text import Source, Span
 
 Kind = Literal["ir", "ds", "dsa", "er", "cn"]
@@ -19,7 +20,7 @@ KINDS: tuple[str, ...] = get_args(Kind)
 OTHER_KINDS = ("uir", "mqa", "mha")
 """Block types that timm has and the language has no operators for (or no block yet)."""
 
-ACTS = {"re": "relu", "r6": "relu6", "hs": "hswish", "sw": "swish"}
+ACTS = {act.timm: word for word, act in ACTIVATIONS.items() if act.timm}
 """timm's names of activations."""
 
 NUMBERS = ("r", "k", "s", "e", "c", "se")

@@ -6,21 +6,28 @@ fake quantisers of training, the artifact's quantisers and the reference sit in 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import model_validator
 
 from spacedsl.compiler.graph import WEIGHTED, Graph, Node, Shape, check_order
 from spacedsl.diagnostics import fault
 from spacedsl.ir.expr import Frozen
+from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.runtimes.rules import Rules
 
 QMAX = 255
 
-Int8Op = Literal[
-    "input", "conv", "dwconv", "linear", "add", "shift", "mul", "sigmoid", "pool", "maxpool",
-    "avgpool", "hswish",
-]  # fmt: skip
+OPS = (
+    "input", "conv", "dwconv", "linear", "add", "shift", "mul", "pool", "maxpool", "avgpool",
+    *ACTIVATIONS,
+)  # fmt: skip
+"""What a node does; an activation's word where it is an op of its own."""
+
+if TYPE_CHECKING:
+    Int8Op = str
+else:
+    Int8Op = Literal[OPS]
 
 Clip = Literal["none", "relu", "relu6"]
 
@@ -37,16 +44,20 @@ class Fixed(Frozen):
     zero_point: int = 0
 
 
-GATE = Fixed(write=6 / QMAX, read=1 / QMAX)
-GATE_OFFSET = 3.0
+FIXED = {
+    word: Fixed(**act.fixed._asdict()) for word, act in ACTIVATIONS.items() if act.fixed is not None
+}
+"""Activation -> the quantiser that it always has."""
+
+GATE = FIXED["hsigmoid"]
+GATE_OFFSET = ACTIVATIONS["hsigmoid"].offset
 """What a convolution's bias adds for hard-sigmoid."""
 
 SHIFT = 3 + GATE.write / 8
 """What an op of its own adds for it. With 3 alone x = 0 gives 127.5 steps, and whoever rounds
 decides; an eighth of a step settles it and costs no more than that."""
 
-SIGMOID = Fixed(write=1 / 256, read=1 / 256)
-"""The scale that TFLite demands of a sigmoid, so that every target has the same."""
+SIGMOID = FIXED["sigmoid"]
 
 
 class Int8Node(Frozen):
@@ -140,26 +151,19 @@ class _Builder:
         tensor = self.made[node.inputs[0]]
         match self.rules.rewrite(node.act):
             case "saturate":
-                clip: Clip = "relu6" if node.act == "relu6" else "relu"
-                return self.saturate(node, tensor, clip)
+                return self.saturate(node, tensor, node.act)
             case "gate":
                 return self.gate(node, tensor)
             case "table":
-                return self.table(node.name, tensor, node)
-            case "float":
-                return self.put(self.alone(node, tensor))
+                return self.function(node.name, tensor, node, node.act, FIXED.get(node.act))
+            case "function" | "float":
+                return self.function(node.name, tensor, node, node.act)
             case "gated-product":
                 return self.product(node, tensor, self.shift(f"{node.name}.gate", tensor, node))
             case "table-product":
-                return self.product(node, tensor, self.table(f"{node.name}.gate", tensor, node))
-
-    def alone(self, node: Node, tensor: str) -> Int8Node:
-        """The activation as an op of its own, which the runtime computes in float."""
-        if node.act != "hswish":
-            raise fault("unsupported-op", f"there is no float form of {node.act} in an INT8 graph")
-        return Int8Node(
-            name=node.name, op="hswish", inputs=(tensor,), shape=node.shape, value=node.name
-        )
+                gate = ACTIVATIONS[node.act].gate
+                made = self.function(f"{node.name}.gate", tensor, node, gate, FIXED[gate])
+                return self.product(node, tensor, made)
 
     def absorbs(self, node: Node) -> bool:
         """May the op before `node` take it over? Only if nobody else reads that op's result, and
@@ -168,19 +172,12 @@ class _Builder:
         plain = before.clip == "none" and before.fixed is None and before.op in OWN_SCALE
         return plain and len(self.readers[node.inputs[0]]) == 1
 
-    def saturate(self, node: Node, tensor: str, clip: Clip) -> str:
-        if self.absorbs(node):
-            before = self.nodes[tensor]
-            return self.put(before.model_copy(update={"clip": clip, "value": node.name}))
-        made = Int8Node(
-            name=node.name,
-            op="shift",
-            inputs=(tensor,),
-            shape=node.shape,
-            value=node.name,
-            clip=clip,
-        )
-        return self.put(made)
+    def saturate(self, node: Node, tensor: str, act: str) -> str:
+        how = {"fixed": FIXED[act]} if act in FIXED else {"clip": act}
+        before = self.nodes[tensor]
+        if not self.absorbs(node):
+            before = Int8Node(name=node.name, op="shift", inputs=(tensor,), shape=node.shape)
+        return self.put(before.model_copy(update={**how, "value": node.name}))
 
     def gate(self, node: Node, tensor: str) -> str:
         before = self.nodes[tensor]
@@ -201,14 +198,16 @@ class _Builder:
         )
         return self.put(made)
 
-    def table(self, name: str, tensor: str, node: Node) -> str:
+    def function(
+        self, name: str, tensor: str, node: Node, act: str, fixed: Fixed | None = None
+    ) -> str:
         made = Int8Node(
             name=name,
-            op="sigmoid",
+            op=act,
             inputs=(tensor,),
             shape=node.shape,
             value=node.name if name == node.name else "",
-            fixed=SIGMOID,
+            fixed=fixed,
         )
         return self.put(made)
 

@@ -13,6 +13,8 @@ from spacedsl.compiler.graph import Node
 from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.stamp import BATCH, IMAGE, LOGITS, described, without_prefix
 from spacedsl.diagnostics import fault
+from spacedsl.operators.activation import LAST, X
+from spacedsl.operators.activations import ACTIVATIONS
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
@@ -42,6 +44,20 @@ class Builder:
 
         self.nodes.append(helper.make_node(kind, list(inputs), [output], name=name, **attrs))
         return output
+
+    def act(self, act: str, name: str, x: str, output: str) -> str:
+        """Add the calls of an activation of `x`; returns its output's name."""
+        calls, last = ACTIVATIONS[act].onnx, x
+        for i, call in enumerate(calls, start=1):
+            own = "" if i == len(calls) else f".{i}"
+            inputs = []
+            for j, said in enumerate(call.inputs):
+                known = {X: x, LAST: last}.get(said) if isinstance(said, str) else None
+                inputs.append(known or self.constant(f"{name}{own}.{j}", np.float32(said)))
+            last = self.op(
+                call.op, f"{name}{own}", inputs, f"{output}{own}", **dict(call.attributes)
+            )
+        return last
 
     def constant(self, name: str, value: np.ndarray | np.generic) -> str:
         """Add an initialiser; returns its name."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from spacedsl.compiler.fold import fold_floats
 from spacedsl.compiler.graph import WEIGHTED, Node
 from spacedsl.compiler.integer_model import Preprocess
@@ -65,7 +63,7 @@ class _Emitter(Builder):
         if node.op in WEIGHTED:
             self.weighted(node, inputs[0], cin)
         elif node.op == "act":
-            self.act(node, inputs[0])
+            self.act(node.act or "", name, inputs[0], name)
         elif node.op == "pool":
             self.op("GlobalAveragePool", name, inputs, name)
         elif node.op in ("maxpool", "avgpool"):
@@ -91,26 +89,3 @@ class _Emitter(Builder):
             self.constant(f"{name}.bias", bias),
         ]
         self.op("Conv", name, [tensor, *parts], name, **window_attributes(node, cin))
-
-    def act(self, node: Node, tensor: str) -> None:
-        name = node.name
-        match node.act:
-            case "relu":
-                self.op("Relu", name, [tensor], name)
-            case "relu6":
-                bounds = [
-                    self.constant(f"{name}.{end}", np.float32(value))
-                    for end, value in (("low", 0), ("high", 6))
-                ]
-                self.op("Clip", name, [tensor, *bounds], name)
-            case "hswish":
-                self.op("HardSwish", name, [tensor], name)
-            case "hsigmoid":
-                self.op("HardSigmoid", name, [tensor], name, alpha=1 / 6, beta=0.5)
-            case "sigmoid":
-                self.op("Sigmoid", name, [tensor], name)
-            case "swish":
-                gate = self.op("Sigmoid", f"{name}.sigmoid", [tensor], f"{name}.gate")
-                self.op("Mul", name, [tensor, gate], name)
-            case other:
-                raise NotImplementedError(f"no ONNX form of the activation {other}")

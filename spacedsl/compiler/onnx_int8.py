@@ -90,12 +90,10 @@ class _Emitter(Builder):
                 self.op("Add", name, inputs, f"{name}.f")
             case "mul":
                 self.op("Mul", name, inputs, f"{name}.f")
-            case "sigmoid":
-                self.op("Sigmoid", name, inputs, f"{name}.f")
-            case "hswish":
-                self.op("HardSwish", name, inputs, f"{name}.f")
             case "pool":
                 self.op("GlobalAveragePool", name, inputs, f"{name}.f")
+            case act:
+                self.act(act, name, inputs[0], f"{name}.f")
         self.requantise(name, f"{name}.f", self.quantiser(name))
 
     def image(self) -> str:

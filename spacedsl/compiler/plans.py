@@ -96,7 +96,7 @@ def int8_plan(network: NetworkPlan, rules: Rules, target: Target | None = None) 
     return Int8Plan(
         origin=network.origin,
         target=target.name if target else "",
-        rules=rules,
+        rules=rules.for_acts({node.act for node in network.graph.nodes if node.act}),
         network=network.graph,
         graph=quantise_graph(network.graph, rules),
     )

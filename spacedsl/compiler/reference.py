@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from spacedsl.compiler.fold import IntWeights, bias_scale
 from spacedsl.compiler.int8 import QMAX, Int8Node
 from spacedsl.compiler.integer_model import IntegerModel, Quantiser
+from spacedsl.operators.activations import ACTIVATIONS
 
 Steps = NDArray[np.uint8]
 Reals = NDArray[np.float64]
@@ -85,19 +86,23 @@ def real_values(
             real = _windows(node, x[0], 0).sum(axis=(4, 5)) / count
         case "pool":
             real = x[0].mean(axis=(2, 3), keepdims=True)
-        case "sigmoid":
-            real = (1 + np.tanh(x[0] / 2)) / 2  # never overflows
-        case "hswish":
-            real = x[0] * np.clip(x[0] + 3, 0, 6) / 6
         case "add":
             real = x[0] + x[1]
         case "mul":
             real = x[0] * x[1]
         case "shift":
             real = x[0] + node.offset
-        case "input" | "maxpool":
-            raise ValueError(f"{node.op} makes no real values")
+        case act if act in ACTIVATIONS:
+            real = values(act, readers[0])[inputs[0]]
+        case op:
+            raise ValueError(f"{op} makes no real values")
     return np.asarray(real)
+
+
+def values(act: str, reader: Quantiser) -> Reals:
+    """What an activation makes of each of the 256 steps, (256,)."""
+    steps = np.arange(QMAX + 1, dtype=np.uint8)
+    return np.array([ACTIVATIONS[act].value(float(x)) for x in dequantise(steps, reader)])
 
 
 def _windows(node: Int8Node, x: NDArray[Number], fill: float) -> NDArray[Number]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from spacedsl.compiler.fold import IntWeights, move_bias
 from spacedsl.compiler.graph import Shape
-from spacedsl.compiler.int8 import Int8Node, quantise_graph
+from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.integer_model import (
     MAX_BYTES,
     IntegerModel,
@@ -23,7 +23,7 @@ from spacedsl.compiler.integer_model import (
     choose_quantiser,
 )
 from spacedsl.compiler.parameters import Floats
-from spacedsl.compiler.plans import Int8Plan
+from spacedsl.compiler.plans import Int8Plan, NetworkPlan, int8_plan
 from spacedsl.compiler.reference import Steps, logits, quantise, real_values, run_node
 from spacedsl.compiler.ties import without_ties
 from spacedsl.diagnostics import fault
@@ -68,13 +68,7 @@ def restamped(model: IntegerModel, rules: Rules, target: Target | None) -> Integ
 
 def _plan(model: IntegerModel, rules: Rules, target: Target | None) -> Int8Plan:
     old = model.header.plan
-    return Int8Plan(
-        origin=old.origin,
-        target=target.name if target else "",
-        rules=rules,
-        network=old.network,
-        graph=quantise_graph(old.network, rules),
-    )
+    return int8_plan(NetworkPlan(origin=old.origin, graph=old.network), rules, target)
 
 
 def moved(model: IntegerModel, rules: Rules, target: Target | None, images: Floats) -> Moved:

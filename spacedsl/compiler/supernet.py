@@ -26,8 +26,8 @@ from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.lang.write import write
+from spacedsl.operators.activation import Rewrite
 from spacedsl.passes.program import Program, program_of
-from spacedsl.runtimes.rules import Rewrite
 from spacedsl.runtimes.table import rules_of
 
 

@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 from spacedsl.compiler.stamp import IMAGE, LOGITS, without_prefix
 from spacedsl.compiler.tflite_task import ENTRY, task_metadata, with_files
 from spacedsl.diagnostics import fault
+from spacedsl.operators.activation import LAST, X
+from spacedsl.operators.activations import ACTIVATIONS
 
 if TYPE_CHECKING:
     from ai_edge_litert.schema_py_generated import BufferT, MetadataT, ModelT, OperatorT, TensorT
 
 SCHEMA = 3
 IDENTIFIER = b"TFL3"
+MAX_OLD_CODE = 127
+"""Operators of a greater code have this one in the field of one byte that old readers read."""
 SIGNATURE = "serving_default"
 
 VERSIONS = {
@@ -138,6 +142,19 @@ class Builder:
         self.operators.append(Operator(kind, version, names, output, table))
         return output
 
+    def act(self, act: str, x: str, output: str) -> str:
+        """Add the calls of an activation of `x`; returns its output's name."""
+        calls, last, size = ACTIVATIONS[act].tflite, x, self.tensors[x].shape[1]
+        for i, call in enumerate(calls, start=1):
+            made = output if i == len(calls) else self.like(f"{output}.{i}", x, size)
+            inputs = []
+            for j, said in enumerate(call.inputs):
+                known = {X: x, LAST: last}.get(said) if isinstance(said, str) else None
+                value = np.full((1, 1, 1, 1), 0.0 if known else said, np.float32)
+                inputs.append(known or self.constant(f"{output}.{i}.{j}", value))
+            last = self.op(call.op, inputs, made, call.table, **dict(call.attributes))
+        return last
+
     def flat(self, source: str, classes: int) -> None:
         """Add `logits` (N, classes), the last tensor without its rows and columns."""
         shape = self.constant(f"{LOGITS}.shape", np.array([-1, classes], np.int32))
@@ -185,7 +202,7 @@ def _code(kind: str, version: int) -> Any:
 
     made = schema.OperatorCodeT()
     made.builtinCode, made.version = getattr(schema.BuiltinOperator, kind), version
-    made.deprecatedBuiltinCode = made.builtinCode
+    made.deprecatedBuiltinCode = min(made.builtinCode, MAX_OLD_CODE)
     return made
 
 

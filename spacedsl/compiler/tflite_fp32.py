@@ -15,10 +15,9 @@ from spacedsl.compiler.plans import NetworkPlan
 from spacedsl.compiler.stamp import IMAGE, LOGITS, metadata
 from spacedsl.compiler.tflite_build import Builder
 from spacedsl.compiler.tflite_window import average_pool, convolution, kernel_layout, max_pool
+from spacedsl.operators.activations import ACTIVATIONS
 
-NOT_NEGATIVE = frozenset({"relu", "relu6", "sigmoid", "hsigmoid"})
-RELU6 = 3
-"""The schema's `ActivationFunctionType`."""
+NOT_NEGATIVE = frozenset(word for word, act in ACTIVATIONS.items() if act.low >= 0)
 
 
 def emit_fp32(
@@ -65,7 +64,7 @@ class _Emitter(Builder):
         if node.op in WEIGHTED:
             self.weighted(node, inputs[0])
         elif node.op == "act":
-            self.act(node, inputs[0])
+            self.act(node.act or "", inputs[0], name)
         elif node.op == "pool":
             axes = self.constant(f"{name}.axes", np.array([1, 2], np.int32))
             self.op("MEAN", [*inputs, axes], name, "ReducerOptions", keepDims=True)
@@ -90,28 +89,3 @@ class _Emitter(Builder):
             self.op("FULLY_CONNECTED", parts, node.name, "FullyConnectedOptions", keepNumDims=True)
         else:
             convolution(self, node, *parts)
-
-    def act(self, node: Node, source: str) -> None:
-        name = node.name
-        channels, height, width = node.shape
-        match node.act:
-            case "relu":
-                self.op("RELU", [source], name)
-            case "relu6":
-                self.op("RELU6", [source], name)
-            case "hswish":
-                self.op("HARD_SWISH", [source], name, "HardSwishOptions")
-            case "sigmoid":
-                self.op("LOGISTIC", [source], name)
-            case "swish":
-                gate = self.tensor(f"{name}.gate", (1, height, width, channels), np.float32)
-                self.op("LOGISTIC", [source], gate)
-                self.op("MUL", [source, gate], name, "MulOptions")
-            case "hsigmoid":
-                three = self.constant(f"{name}.three", np.full((1, 1, 1, 1), 3, np.float32))
-                sixth = self.constant(f"{name}.sixth", np.full((1, 1, 1, 1), 1 / 6, np.float32))
-                inner = self.tensor(f"{name}.inner", (1, height, width, channels), np.float32)
-                self.op("ADD", [source, three], inner, "AddOptions", fusedActivationFunction=RELU6)
-                self.op("MUL", [inner, sixth], name, "MulOptions")
-            case other:
-                raise NotImplementedError(f"no TFLite form of the activation {other}")

@@ -94,8 +94,6 @@ class _Emitter(Builder):
                 self.op("ADD", inputs, name, "AddOptions")
             case "mul":
                 self.op("MUL", inputs, name, "MulOptions")
-            case "sigmoid":
-                self.op("LOGISTIC", inputs, name)
             case "pool":
                 axes = self.constant(f"{name}.axes", np.array([1, 2], np.int32))
                 self.op("MEAN", [*inputs, axes], name, "ReducerOptions", keepDims=True)
@@ -105,8 +103,8 @@ class _Emitter(Builder):
                 max_pool(self, node, inputs[0], least)
             case "avgpool":
                 self.average(node)
-            case other:
-                raise fault("unsupported-op", f"{name}: INT8 TFLite files have no {other}")
+            case act:
+                self.act(act, inputs[0], name)
 
     def ratio(self, name: str) -> np.float32:
         """What readers of a tensor take for each step that its op writes."""

@@ -9,8 +9,6 @@ from pydantic import Field
 
 from spacedsl.ir.expr import Expr, Frozen, Num, Ref
 
-ACTIVATIONS = ("relu", "relu6", "hswish", "swish", "hsigmoid", "sigmoid")
-
 MAX_KERNEL = 31
 """The largest window of a convolution or a pool."""
 

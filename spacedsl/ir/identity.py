@@ -13,11 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from spacedsl.ir.block import ACTIVATIONS, Block, Op, Optional, walk
+from spacedsl.ir.block import Block, Op, Optional, walk
 from spacedsl.ir.expr import Ref, names_in
 from spacedsl.ir.inline import inlined, op_form, substitute_ops
 from spacedsl.ir.settings import used_values
 from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.operators.activations import ACTIVATIONS
 
 HASH_VERSION = 1
 """Part of every hash; changes only if the meaning of the language changes."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 from spacedsl.ir.block import (
-    ACTIVATIONS,
     COUT,
     MAX_KERNEL,
     PROJECTION,
@@ -34,6 +33,7 @@ from spacedsl.lang.bodytext import check_body, check_squeeze
 from spacedsl.lang.kernels import check_kernel, kernel_parameters
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import number, whole
+from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.syntax.messages import is_op, no_op
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.vocabulary import advice

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from math import prod
 
-from spacedsl.ir.block import ACTIVATIONS, Block, Value
+from spacedsl.ir.block import Block, Value
 from spacedsl.ir.identity import block_identity
 from spacedsl.ir.space import Arg, BlockChoice, Stage
 from spacedsl.lang.blocks import KINDS, Kind, is_of_kind, parameter_kind
@@ -14,6 +14,7 @@ from spacedsl.lang.kernels import check_kernel, kernel_parameters
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.scope import Scope
 from spacedsl.lang.values import ordered, shown, values_said
+from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.syntax.habits.ops import GLUED
 from spacedsl.syntax.tree import Node, Token
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from spacedsl.diagnostics import one_of
-from spacedsl.ir.block import ACTIVATIONS, MAX_KERNEL
+from spacedsl.ir.block import MAX_KERNEL
 from spacedsl.lang.blocks import (
     ACTS,
     FLAGS,
@@ -27,6 +27,7 @@ from spacedsl.lang.spaces import MAX_DEPTH, MAX_STAGES, MAX_STRIDE
 from spacedsl.lang.tables import shipped
 from spacedsl.lang.targets import UNITS_MS
 from spacedsl.lang.values import MAX_DIGITS, MAX_VALUES
+from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.runtimes.table import BUILT_IN
 from spacedsl.syntax.parser import MAX_CHARACTERS
 from spacedsl.syntax.parser import MAX_DEPTH as MAX_NESTING
@@ -208,7 +209,8 @@ def _lines() -> Iterator[str]:
     short = ", ".join(f"`{letter}3` is {name} 3" for letter, name in SHORT.items())
     yield f"A width, then {short}, others `name=value`. One value needs no saying.\n"
     yield from _ops()
-    yield from ("## Activations", "", ", ".join(f"`{a}`" for a in ACTIVATIONS), "")
+    yield from ("## Activations", "")
+    yield from _table(("word", ""), ((f"`{a}`", f"`{act.text}`") for a, act in ACTIVATIONS.items()))
     yield from ("## Shortcuts", "")
     yield from _table(("kind", ""), ((f"`{k}`", SHORTCUT_MEANINGS[k]) for k in SHORTCUTS))
     yield "`shortcut { ops }` is a path of its own. An activation after it follows the sum.\n"

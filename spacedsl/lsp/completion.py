@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spacedsl.ir.block import ACTIVATIONS, Block
+from spacedsl.ir.block import Block
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.blocks import ACTS, FLAGS, KINDS, parameter_kind
@@ -21,6 +21,7 @@ from spacedsl.lsp import glossary
 from spacedsl.lsp.facts import item_or_none, stage_of
 from spacedsl.lsp.frames import Frame, Open, opened
 from spacedsl.lsp.names import block_of, named, space_levels, stage_choices
+from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.runtimes.table import runtimes
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.syntax.words import keywords
@@ -158,7 +159,7 @@ def _spaces(page: Page) -> Iterator[Choice]:
 
 
 def _activations() -> Iterator[Choice]:
-    return (Choice(name, "activation", glossary.ACTIVATIONS[name]) for name in ACTIVATIONS)
+    return (Choice(word, "activation", act.text) for word, act in ACTIVATIONS.items())
 
 
 # ---- spaces --------------------------------------------------------------------------------------

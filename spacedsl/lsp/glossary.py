@@ -73,12 +73,3 @@ SHORTCUTS = {
     "identity": "The input itself, where width and size are kept.",
     "projected": "The input, through a conv 1x1 where width or size change.",
 }
-
-ACTIVATIONS = {
-    "relu": "max(x, 0)",
-    "relu6": "min(max(x, 0), 6)",
-    "hswish": "x * hsigmoid(x)",
-    "swish": "x * sigmoid(x)",
-    "hsigmoid": "min(max(x + 3, 0), 6) / 6",
-    "sigmoid": "1 / (1 + exp(-x))",
-}

@@ -12,6 +12,7 @@ from spacedsl.lsp import glossary
 from spacedsl.lsp.cursor import Path, at, enclosing
 from spacedsl.lsp.facts import item_facts, item_or_none, stage_facts, stage_of, windows
 from spacedsl.lsp.names import ITEMS, Name, meaning
+from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.runtimes.table import runtimes
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.syntax.words import keywords
@@ -88,7 +89,7 @@ def _word(page: Page, path: Path, token: Token) -> str:
         return runtime.about if runtime else ""
     if token.type != "NAME":
         return ""
-    words = {**glossary.ACTIVATIONS}
+    words = {word: act.text for word, act in ACTIVATIONS.items()}
     words |= glossary.MODIFIERS if path[-1].rule == "modifier" else {}
     words |= glossary.SHORTCUTS if path[-1].rule == "shortcut" else {}
     words |= glossary.SIZES if path[-1].rule in ("ref", "kernel") else {}

@@ -1,17 +1,18 @@
 """Layers to latency kernels: what a runtime fuses into one call, with nn-Meter's names.
 
-ReLU, ReLU6 and batch norm are absorbed by the convolution before them; every other activation is
-a kernel of its own, as the published Pixel 4 table shows (convolutions with and without ReLU cost
-the same there, swish is a separate summand)."""
+Batch norm and what only clips (ReLU, ReLU6) are absorbed by the convolution before them; every
+other activation is a kernel of its own, as the published Pixel 4 table shows (convolutions with and
+without ReLU cost the same there, swish is a separate summand)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from spacedsl.operators.activations import with_rewrite
 from spacedsl.passes.bind import Layer
 
-ABSORBED = frozenset({"relu", "relu6"})
+ABSORBED = with_rewrite("saturate")
 
 PLAIN_KINDS = {
     "conv": "conv-bn-relu",

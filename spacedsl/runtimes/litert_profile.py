@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacedsl.diagnostics import fault
+from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.runtimes.litert_c import Profiled
 
 MS_PER_US = 1e-3
-ELEMENTWISE = frozenset({"ADD", "MUL", "LOGISTIC", "RELU", "RELU6", "HARD_SWISH"})
+ELEMENTWISE = frozenset(
+    {"ADD", "MUL", *(call.op for act in ACTIVATIONS.values() for call in act.tflite)}
+)
 WINDOWS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
 
 KINDS = {

@@ -5,22 +5,16 @@ Figures and the choice per operator: docs/lowering.md."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Literal, Self
 
 from spacedsl.diagnostics import fault, one_of
 from spacedsl.ir.expr import Frozen
+from spacedsl.operators.activation import Rewrite
+from spacedsl.operators.activations import ACTIVATIONS
 
-Rewrite = Literal["saturate", "gate", "table", "gated-product", "table-product", "float"]
-"""How an activation is said with integer kernels.
-
-- `saturate`: the quantiser of the op before it clips (relu, relu6).
-- `gate`: hard-sigmoid; 3 is added (to a convolution's bias where there is one), the quantiser with
-  scale 6/255 and zero point 0 clips to relu6(x + 3), and readers use scale 1/255.
-- `table`: the runtime's 8-bit table op (sigmoid).
-- `gated-product`, `table-product`: x times its `gate` (hswish) or its `table` (swish).
-- `float`: the runtime's float op between two quantisers (hswish, where its rewrite is off)."""
-
+FIRST = ("relu", "relu6", "hsigmoid", "sigmoid", "hswish", "swish")
+"""The activations that every plan names, in this order, whether its network has them or not."""
 
 TYPES = "u8s8"
 """uint8 activations, int8 weights: the only data types there are so far."""
@@ -57,20 +51,18 @@ class Rules(Frozen):
             )
         return known[act]
 
+    def for_acts(self, acts: Collection[str]) -> Self:
+        """The same rules as a plan of a network with the activations `acts` names them."""
+        named = tuple((act, how) for act, how in self.acts if act in FIRST or act in acts)
+        return self.model_copy(update={"acts": named})
+
     def saying(self, act: str, rewrite: Rewrite) -> Self:
         """The same rules with another rewrite of one activation."""
         acts = tuple((name, rewrite if name == act else old) for name, old in self.acts)
         return self.model_copy(update={"acts": acts})
 
 
-ACTS: tuple[tuple[str, Rewrite], ...] = (
-    ("relu", "saturate"),
-    ("relu6", "saturate"),
-    ("hsigmoid", "gate"),
-    ("sigmoid", "table"),
-    ("hswish", "gated-product"),
-    ("swish", "table-product"),
-)
+ACTS = tuple((act, ACTIVATIONS[act].rewrite) for act in dict.fromkeys((*FIRST, *ACTIVATIONS)))
 """What was fastest on ONNX Runtime and on LiteRT, each by its own measurement: so all runtimes keep
 the same tensors in 8 bits, and one integer model serves them."""
 

@@ -69,8 +69,8 @@ OPENVINO = Runtime(
         aliases=("openvino",),
         formats=("onnx",),
         acts=ACTS,
-        stem="space-to-depth",
         depthwise_multiple=16,
+        dense_outputs=16,
     ),
 )
 

@@ -5,7 +5,7 @@ weights, each times a non-negative coefficient in milliseconds. Convolutions sha
 throughput over kernel sizes above 1; so do depthwise convolutions. Fitted to whole rows, robustly,
 because the published x86 table holds gross outliers. What no row contains borrows: fc is a
 convolution 1x1 on one pixel, a global pool reads like an add, a window pool works like a depthwise
-convolution, and a swish never measured costs like the one that was."""
+convolution, and an activation never measured costs like the swish that was."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spacedsl.passes.kernels import Kernel
+from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.passes.kernels import ABSORBED, Kernel
 from spacedsl.tables.solve import Floats, robust_non_negative
 
 FAR_OUTSIDE = 4.0
 """A kernel is not estimated where a feature exceeds the greatest fitted one this many times."""
+
+ACTS = ACTIVATIONS.keys() - ABSORBED
 
 BORROWS = {
     "fc": "conv-bn-relu",
     "global-avgpool": "add",
     "maxpool": "dwconv-bn-relu",
     "avgpool": "dwconv-bn-relu",
-    "hswish": "swish",
-    "swish": "hswish",
+    **{act: "hswish" if act == "swish" else "swish" for act in ACTS},
     "add": "add-relu",
     "add-relu": "add",
 }
 
-ELEMENTWISE = frozenset({"hswish", "swish", "add", "add-relu"})
+ELEMENTWISE = frozenset({*ACTS, "add", "add-relu"})
 
 Features = tuple[tuple[str, float], ...]
 

@@ -15,9 +15,10 @@ from spacedsl.compiler.export import integer_model, seeded
 from spacedsl.compiler.integer_model import IntegerModel, load_model
 from spacedsl.compiler.parameters import images
 from spacedsl.compiler.ties import without_ties
-from spacedsl.ir.block import ACTIVATIONS, Block
+from spacedsl.ir.block import Block
 from spacedsl.ir.sampling import largest
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.activations import ACTIVATIONS
 from tests.compiler.onnx_support import library_blocks, net_around
 
 WHOLE = ("seqnet-vnni-a0", "seqnet-pixel4-a0", "mobilenetv3-large-w1", "attentivenas-a0")
@@ -53,7 +54,7 @@ def around_block(block: Block, position: int) -> Iterator[Case]:
     free = tuple(p.model_copy(update={"default": None}) for p in block.params)
     block = block.model_copy(update={"params": free})
     for i, (stride, width, size) in enumerate(((1, 16, 32), (2, 24, 35))):
-        act = ACTIVATIONS[(2 * position + i) % len(ACTIVATIONS)]
+        act = list(ACTIVATIONS)[(2 * position + i) % len(ACTIVATIONS)]
         subnet = net_around(block, stride, width, size, act)
         yield untrained(subnet, f"{block.name}-{act}-s{stride}", "block", 2 * position + i, 1)
 

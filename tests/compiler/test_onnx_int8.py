@@ -17,9 +17,10 @@ from spacedsl.compiler.reference import logits
 from spacedsl.compiler.stamp import IMAGE
 from spacedsl.compiler.stamps import onnx_stamp
 from spacedsl.compiler.stem import fold_weight, folded_window
-from spacedsl.ir.block import ACTIVATIONS, Block
+from spacedsl.ir.block import Block
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.passes.network import subnet_identity
 from tests.compiler.onnx_support import (
     MODELS,

@@ -29,10 +29,11 @@ from spacedsl.compiler.stamps import tflite_stamp
 from spacedsl.compiler.tflite_int8 import emit_int8
 from spacedsl.compiler.tflite_window import GROUP, grouped
 from spacedsl.diagnostics import SpaceError
-from spacedsl.ir.block import ACTIVATIONS, Block, Conv, Pool
+from spacedsl.ir.block import Block, Conv, Pool
 from spacedsl.ir.expr import Num
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.passes.network import subnet_identity
 from spacedsl.runtimes.litert import Session
 from spacedsl.runtimes.table import LITERT, ONNXRUNTIME

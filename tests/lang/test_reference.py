@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from spacedsl.ir.block import ACTIVATIONS
 from spacedsl.lang.blocks import FLAGS, OPS, SHORTCUTS
 from spacedsl.lang.explanations import explained
 from spacedsl.lang.reference import (
@@ -15,6 +14,7 @@ from spacedsl.lang.reference import (
     all_words,
     reference_text,
 )
+from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.syntax.words import keywords, units
 from tests.support import ROOT
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from hypothesis import strategies as st
 
 from spacedsl.ir.block import (
-    ACTIVATIONS,
     PROJECTION,
     Block,
     Conv,
@@ -29,8 +28,9 @@ from spacedsl.ir.identity import block_identity
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Arg, BlockChoice, Limit, Space, Stage
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.activations import ACTIVATIONS
 
-ACTS = st.sampled_from(ACTIVATIONS)
+ACTS = st.sampled_from(list(ACTIVATIONS))
 WIDTHS = st.sampled_from([4, 8, 16, 20, 24, 32])
 KERNELS = (1, 3, 5, 7)
 EXPANDS = (0.25, 0.5, 1, 1.5, 2, 3)

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from spacedsl.ir.block import ACTIVATIONS, Conv, DwConv, Op, Se, Shortcut
+from spacedsl.ir.block import Conv, DwConv, Op, Se, Shortcut
 from spacedsl.ir.covers import mismatch
 from spacedsl.ir.expr import Num
 from spacedsl.ir.identity import block_identity, space_identity
 from spacedsl.ir.space import Arg, Space, Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.write import write
+from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.passes.network import subnet_identity
 from spacedsl.syntax.parser import parse
 from spacedsl.syntax.tree import Node

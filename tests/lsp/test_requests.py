@@ -8,10 +8,9 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from spacedsl.ir import block
 from spacedsl.lang.blocks import FLAGS
 from spacedsl.lang.blocks import SHORTCUTS as KNOWN_SHORTCUTS
-from spacedsl.lsp.glossary import ACTIVATIONS, MODIFIERS, SHORTCUTS, WORDS
+from spacedsl.lsp.glossary import MODIFIERS, SHORTCUTS, WORDS
 from spacedsl.syntax.printer import format_text
 from spacedsl.syntax.words import keywords
 from spacedsl.text import Source
@@ -70,7 +69,6 @@ def spot(text: str, word: str, nth: int = 0) -> tuple[int, int]:
 
 def test_the_glossary_is_of_the_language() -> None:
     assert set(WORDS) == set(keywords().values())
-    assert set(ACTIVATIONS) == set(block.ACTIVATIONS)
     assert set(MODIFIERS) == {flag for flags in FLAGS.values() for flag in flags}
     assert set(SHORTCUTS) == set(KNOWN_SHORTCUTS)
 

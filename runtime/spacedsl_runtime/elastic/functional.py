@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from spacedsl_runtime.errors import PlanError
 
-_ACTS: dict[str, Callable[[Tensor], Tensor]] = {
+ACTS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "relu6": F.relu6,
     "hswish": F.hardswish,
@@ -20,6 +20,7 @@ _ACTS: dict[str, Callable[[Tensor], Tensor]] = {
     "hsigmoid": F.hardsigmoid,
     "sigmoid": torch.sigmoid,
 }
+"""The activations of `spacedsl.operators.activations`."""
 
 
 M = TypeVar("M", bound=nn.Module)
@@ -47,9 +48,9 @@ def activate(x: Float[Tensor, "*size"], act: str | None) -> Float[Tensor, "*size
     """`x` (any shape) through an activation by its name in the language."""
     if act is None:
         return x
-    if act not in _ACTS:
+    if act not in ACTS:
         raise PlanError(f"unknown activation {act!r}")
-    return _ACTS[act](x)
+    return ACTS[act](x)
 
 
 def leading(x: Tensor, *sizes: int) -> Tensor:

@@ -8,15 +8,13 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal
 
-from spacedsl.compiler.int8 import Fixed
+from spacedsl.compiler.int8 import FIXED, Fixed
 from spacedsl.compiler.supernet import PlanRules
 from spacedsl.passes.program import Layer, Program, Residual, se_layers
 from spacedsl_runtime.errors import PlanError
 
-Op = Literal[
-    "input", "conv", "dwconv", "linear", "add", "shift", "mul", "sigmoid", "pool", "maxpool",
-    "avgpool", "hswish", "dropout",
-]  # fmt: skip
+Op = str
+"""An op of `spacedsl.compiler.int8`, or dropout."""
 
 Clip = Literal["none", "relu", "relu6"]
 
@@ -150,6 +148,8 @@ class _Builder:
         if act is None:
             return tensor
         match dict(self.rules.acts).get(act):
+            case "saturate" if act in FIXED:
+                return self.clip(tensor, name, place, FIXED[act])
             case "saturate":
                 return self.saturate(tensor, name, place, "relu6" if act == "relu6" else "relu")
             case "gate":
@@ -162,8 +162,8 @@ class _Builder:
             case "table-product":
                 gate = self.table(tensor, f"{name}.gate", place)
                 return self.put(Node(name, "mul", (tensor, gate), f"{place}_{act}"))
-            case "float" if act == "hswish":
-                return self.put(Node(name, "hswish", (tensor,), f"{place}_{act}"))
+            case "function" | "float":
+                return self.put(Node(name, act, (tensor,), f"{place}_{act}"))
             case _:
                 target = f"{self.rules.target} ({self.rules.runtime})"
                 raise PlanError(f"the target {target} has no 8-bit form of the activation {act}")
@@ -177,6 +177,11 @@ class _Builder:
         if self.free(tensor):
             return self.put(replace(self.nodes[tensor], clip=clip))
         return self.put(Node(name, "shift", (tensor,), place, clip=clip))
+
+    def clip(self, tensor: str, name: str, place: str, fixed: Fixed) -> str:
+        if self.free(tensor):
+            return self.put(replace(self.nodes[tensor], fixed=fixed))
+        return self.put(Node(name, "shift", (tensor,), place, fixed=fixed))
 
     def gate(self, tensor: str, name: str, place: str) -> str:
         before, rules = self.nodes[tensor], self.rules

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.passes.program import Layer
-from spacedsl_runtime.elastic.functional import global_pool, pool2d, to_channels_last
+from spacedsl_runtime.elastic.functional import activate, global_pool, pool2d, to_channels_last
 from spacedsl_runtime.elastic.modules import (
     EPSILON,
     ElasticConv,
@@ -151,10 +152,8 @@ class Quantised(nn.Module):
                 y = value_of(_product(x, inputs[1]))
             case "shift":
                 y = value_of(x) + node.offset
-            case "sigmoid":
-                y = torch.sigmoid(value_of(x))
-            case "hswish":
-                y = F.hardswish(value_of(x))
+            case act if act in ACTIVATIONS:
+                y = activate(value_of(x), act)
             case _:
                 y = self._weighted(node, x, ranges)
         return self._made(node, y, ranges)

@@ -1,0 +1,1 @@
+"""Records of what networks are made of."""
