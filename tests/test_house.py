@@ -104,9 +104,13 @@ ALLOWED = {
         "runtime/plan", "runtime/elastic", "runtime/quant",
         "runtime/checkpoint", "runtime/distill",
     },
+    "flows": {
+        *BASE, "api", "compiler", "hosts", "ir", "lang", "passes", "runtimes", "search", "tables",
+        "targets",
+    },
     "cli": {
-        *BASE, "analysis", "api", "bridges", "compiler", "hosts", "ir", "lang", "lsp", "passes",
-        "report", "runtimes", "search", "syntax", "tables", "targets", "runtime/data",
+        *BASE, "analysis", "api", "bridges", "compiler", "flows", "hosts", "ir", "lang", "lsp",
+        "passes", "report", "runtimes", "search", "syntax", "tables", "targets", "runtime/data",
         "runtime/distill", "runtime/errors", "runtime/measure", "runtime/plan", "runtime/train",
     },
     "__main__": {"cli"},
@@ -134,6 +138,7 @@ THIRD_PARTY = {
     "highlight": {"pygments"},
     "report": {"jinja2", "markupsafe", "pygments"},
     "lsp": {"lsprotocol", "pygls"},
+    "flows": {"numpy"},
     "cli": {"typer", "rich", "pydantic", "numpy", "onnx", "matplotlib", "torch"},
     "runtime/board": {"torch", "mlflow", "wandb"},
     "runtime/data": {"numpy", "PIL", "simplejpeg", "sklearn"},

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from spacedsl.cli.pages import page_in
-from spacedsl.ir.space import Space
 from spacedsl.lang.write import write
+from spacedsl.lang.written import page_in
 from spacedsl.passes.cost import subnet_cost
 from spacedsl.passes.network import subnet_identity
 from spacedsl.search.best.score import BestScore, Network
-from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.protocols import Unit
 
 Tops = tuple[tuple[Network, ...], ...]
@@ -24,20 +22,10 @@ UNCALIBRATED = (
 )
 
 
-def best_facts(
-    space: Space, scorer: BestScorer, target: str, top: int, origin: str
-) -> tuple[dict[str, Any], str]:
-    """A space's score by its best networks, and its `top` best ones under each limit, as plain data
-    and as text. `origin`: how the space was named."""
-    result = scorer.score(space)
-    tops = scorer.top(space, top) if top else ()
-    listed = {"top": tops_json(scorer.limits_ms, tops, origin)} if top else {}
-    lines = [f"{space.name} on {target}: {scored(result.score, result.unit)}"]
-    lines += limit_lines(result)
-    if result.unit == "1/loss":
-        lines.append(UNCALIBRATED)
-    lines += tops_lines(scorer.limits_ms, tops, result.unit)
-    return {**best_json(result, Path(), origin), **listed}, "\n".join(lines)
+def best_lines(space: str, target: str, result: BestScore) -> list[str]:
+    """A space's score by its best networks: a line, and one per limit."""
+    lines = [f"{space} on {target}: {scored(result.score, result.unit)}", *limit_lines(result)]
+    return [*lines, UNCALIBRATED] if result.unit == "1/loss" else lines
 
 
 def scored(score: float, unit: Unit) -> str:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from os.path import realpath
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
-from spacedsl.cli.exact_needs import say_needs
 from spacedsl.cli.limits import parse_limits, parse_weights
 from spacedsl.cli.options import (
     BEST,
@@ -29,25 +27,18 @@ from spacedsl.cli.options import (
     Definition,
     require_definition,
 )
-from spacedsl.cli.pages import page_in
-from spacedsl.cli.refits import refits_json, refits_lines, refitted_search, require_refits
+from spacedsl.cli.refits import refits_json, refits_lines
+from spacedsl.cli.watch import Terminal
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import check_writable, write_atomic
-from spacedsl.ir.covers import mismatch
-from spacedsl.ir.for_data import like
 from spacedsl.ir.space import Space
-from spacedsl.ir.target import Target
 from spacedsl.lang.page import main_item
+from spacedsl.lang.written import page_in
 from spacedsl.search.combine import Combine
 from spacedsl.syntax.lexer import is_name
 
 if TYPE_CHECKING:
-    from spacedsl.search.best.refits import Refit
-    from spacedsl.search.combined import CombinedScorer
-    from spacedsl.search.compare import Comparison
-    from spacedsl.search.evolve import Found
-    from spacedsl.search.qt_score import ModelScorer, RowsScorer
-    from spacedsl.search.scorer import Scorer
+    from spacedsl.flows.evolve import Evolved
 
 
 def evolve(
@@ -76,23 +67,18 @@ def evolve(
     format: Format = FORMAT,
 ) -> None:
     """Search a hyperspace by aging evolution (the method's Sec. 4.2); write the best space."""
-    from spacedsl.cli.found import progress_bar
-    from spacedsl.cli.several import joined, ready_targets
-    from spacedsl.search.best.scorer import BestScorer
-    from spacedsl.search.compare import compare
-    from spacedsl.search.evolve import evolve as search
-    from spacedsl.search.exact.searching import search_scorer
-    from spacedsl.targets.scorers import Request, open_scorers
+    from spacedsl.cli.device import ready_devices
+    from spacedsl.flows.evolve import evolve as flow
+    from spacedsl.targets.scorers import Request
 
     require_definition(definition, scorer, samples, exact=exact)
-    by_best = definition is Definition.best
-    _check_models(models, by_best=by_best)
+    _check_models(models, by_best=definition is Definition.best)
     space = _hyperspace(hyper)
     _check_files(out, journal, hyper, targets)
-    devices = ready_targets(targets, space, limits)
-    reference = next(filter(None, (_reference(device, space) for device in devices)), None)
+    asked = parse_limits(limits)
+    devices = ready_devices(targets, space, asked)
     request = Request(
-        limits_ms=parse_limits(limits),
+        limits_ms=asked,
         quality=quality,
         scorer=scorer,
         definition=definition.value,
@@ -101,103 +87,77 @@ def evolve(
         seed=seed,
         weights=parse_weights(weights),
     )
-    if exact:
-        say_needs(space, paired=False)
-    tables = open_scorers(space, devices, request)
-    again = require_refits(refits, tables, by_best=by_best)
-    kinds = {n: BestScorer(t) if by_best else t for n, t in tables.items()}
-    scorers = {n: search_scorer(t) if exact else kinds[n] for n, t in tables.items()}
-    opened = joined(scorers, combine)
-    name = _name(out, space)
-    what = "score" if by_best else "Q-T score"
-    with progress_bar(what, cycles, quiet=format is Format.json) as progress:
-        found = search(
-            space, opened, population, sample, cycles, seed, journal, resume, progress, name
-        )
-    comments = _comments(found, opened, devices, population, sample, seed)
-    page = page_in(out.parent if out else Path(), found.space, hyper, comments)
-    if out is not None:
-        _save(out, page)
-    elif format is Format.text:
-        print(page)
-    comparison = compare(opened, found.space, reference, seed=seed)
-    outcome = Outcome(found, opened, comparison, page, out)
-    refit = refitted_search(
-        opened,
-        found.space,
-        again,
-        lambda other: search(space, other, population, sample, cycles, seed).space,
-        quiet=format is Format.json,
+
+    def written(found: Space, comments: Sequence[str]) -> None:
+        page = page_in(out.parent if out else Path(), found, hyper, comments)
+        if out is not None:
+            _save(out, page)
+        elif format is Format.text:
+            print(page)
+
+    evolved = flow(
+        space,
+        devices,
+        request,
+        combine=combine,
+        exact=exact,
+        population=population,
+        sample=sample,
+        cycles=cycles,
+        seed=seed,
+        journal=journal,
+        resume=resume,
+        refits=refits,
+        name=_name(out, space),
+        on_found=written,
+        watch=Terminal(quiet=format is Format.json),
     )
     if models is not None:
-        _write_models(models, outcome, hyper, comments)
-    _show(outcome, refit, tables, format, exact=exact)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a search ended with; `page`: the found space's, written to `out` where one is given."""
-
-    found: Found
-    scorer: Scorer | CombinedScorer
-    comparison: Comparison
-    page: str
-    out: Path | None
-
-
-def _show(
-    outcome: Outcome,
-    refits: Sequence[Refit],
-    tables: Mapping[str, ModelScorer | RowsScorer],
-    format: Format,
-    *,
-    exact: bool,
-) -> None:
-    """Print the result, as a table or as JSON."""
-    from spacedsl.cli import found as shown
-    from spacedsl.cli.found_best import best_json_of, print_best_of
-    from spacedsl.search.combined import CombinedScorer
-    from spacedsl.search.compare import sensitivity
-    from spacedsl.search.exact.scorer import ExactScorer
-    from spacedsl.search.qt_score import ModelScorer
-
-    found, scorer, comparison = outcome.found, outcome.scorer, outcome.comparison
-    by_best = scorer.settings.definition == "best"
-    first = next(iter(tables.values()))
-    known = first.quality if isinstance(first, ModelScorer) else None
-    doubts = sensitivity(scorer, known, found.space) if known else ()
-    front = shown.front_json(found, scorer) if isinstance(scorer, CombinedScorer) else []
-    finer = {n: ExactScorer(t).score(found.space) for n, t in tables.items()} if exact else {}
+        _write_models(models, evolved, hyper, out)
     if format is Format.json:
-        several = {"pareto": front} if front else {}
-        detail = {"full_detail": shown.full_json(finer)} if finer else {}
-        if by_best:
-            data = best_json_of(found, scorer, comparison, outcome.out)
-        else:
-            data = shown.result_json(found, comparison)
-        doubted = {"sensitivity": [shown.doubt_json(d) for d in doubts], "page": outcome.page}
-        emit({**data, **doubted, **several, **detail, **refits_json(refits)})
-        return
-    if by_best:
-        print_best_of(found, scorer, comparison)
-        print("\n".join(refits_lines(refits)), end="\n" if refits else "")
+        page = page_in(out.parent if out else Path(), evolved.space, hyper, evolved.comments)
+        emit(_json(evolved, page, out))
     else:
-        shown.print_comparison(comparison)
-    shown.print_full(finer)
-    shown.print_front(front)
-    shown.print_doubts(doubts)
+        _print(evolved)
 
 
-def _write_models(folder: Path, outcome: Outcome, hyper: str, comments: Sequence[str]) -> None:
+def _json(evolved: Evolved, page: str, out: Path | None) -> dict[str, Any]:
+    """Plain data without time or path but that of the found space's page, where it is written."""
+    from spacedsl.cli import found as shown
+    from spacedsl.cli.found_best import best_json_of
+
+    several = {"pareto": [shown.front_json(one) for one in evolved.front]} if evolved.front else {}
+    detail = {"full_detail": shown.full_json(evolved.finer)} if evolved.finer else {}
+    by_best = evolved.scorer.settings.definition == "best"
+    data = best_json_of(evolved, out) if by_best else shown.result_json(evolved)
+    doubted = {"sensitivity": [shown.doubt_json(d) for d in evolved.doubts], "page": page}
+    return {**data, **doubted, **several, **detail, **refits_json(evolved.refits)}
+
+
+def _print(evolved: Evolved) -> None:
+    from spacedsl.cli import found as shown
+    from spacedsl.cli.found_best import print_best_of
+
+    if evolved.scorer.settings.definition == "best":
+        print_best_of(evolved)
+        print("\n".join(refits_lines(evolved.refits)), end="\n" if evolved.refits else "")
+    else:
+        shown.print_comparison(evolved.comparison)
+    shown.print_full(evolved.finer)
+    shown.print_front(evolved.front)
+    shown.print_doubts(evolved.doubts)
+
+
+def _write_models(folder: Path, evolved: Evolved, hyper: str, out: Path | None) -> None:
     """The best networks' pages; without --out the space's page too, which they are of."""
-    from spacedsl.cli.found_best import by_target, write_models
+    from spacedsl.cli.found_best import write_models
 
     folder.mkdir(parents=True, exist_ok=True)
-    space, origin = outcome.found.space, outcome.out
+    space, origin = evolved.space, out
     if origin is None:
         origin = folder / f"{space.name}.space"
-        write_atomic(origin, page_in(folder, space, hyper, comments))
-    write_models(folder, space, by_target(outcome.comparison.found.result), str(origin))
+        write_atomic(origin, page_in(folder, space, hyper, evolved.comments))
+    write_models(folder, space, evolved.by_target, str(origin))
 
 
 def _check_models(models: Path | None, *, by_best: bool) -> None:
@@ -253,81 +213,3 @@ def _save(out: Path, page: str) -> None:
     except SpaceError:
         print(page)
         raise
-
-
-def _reference(target: Target, hyper: Space) -> Space | None:
-    """The target's published space, where it is one of the hyperspace searched and keeps its
-    limit; with the hyperspace's classes, so that all latencies are of the same task."""
-    if target.reference is None:
-        return None
-    reference = api.load_space(target.reference)
-    if mismatch(hyper, reference) is not None or not _keeps(hyper, reference):
-        return None
-    return like(reference, hyper)
-
-
-def _keeps(hyper: Space, space: Space) -> bool:
-    """Whether every network of a space keeps a hyperspace's limit."""
-    if hyper.limit is None:
-        return True
-    from spacedsl.passes.extremes import cost_range
-
-    limit, costs = hyper.limit, cost_range(space)
-    most = (limit.flops, limit.params, limit.memory)
-    greatest = (costs.flops.greatest, costs.params.greatest, costs.memory.greatest)
-    return all(m is None or g <= m for m, g in zip(most, greatest, strict=True))
-
-
-def _comments(
-    found: Found,
-    scorer: Scorer | CombinedScorer,
-    targets: Sequence[Target],
-    population: int,
-    sample: int,
-    seed: int,
-) -> list[str]:
-    """How the space was found: what is needed to find it again, and no time or path."""
-    from spacedsl.search.best.scorer import BestScorer
-    from spacedsl.search.scorer import Scorer
-
-    parts = [scorer] if isinstance(scorer, Scorer) else list(scorer.parts.values())
-    chosen = parts[0].settings
-    by_best = chosen.definition == "best"
-    total = f"{'Score' if by_best else 'Q-T score'} {found.score:.6f}"
-    lines = [
-        f"{len(found.history):,} spaces scored; population {population}, sample {sample}, "
-        f"seed {seed}."
-    ]
-    if not isinstance(scorer, Scorer):
-        lines.append(f"{total}: {scorer.combine.value} of {len(parts)} targets' scores.")
-    for target, part in zip(targets, parts, strict=True):
-        limits = _listed(part.limits_ms)
-        where = total if len(parts) == 1 else target.name
-        lines.append(
-            f"{where} over limits {limits} ms: scorer {part.name}, definition {chosen.definition},"
-        )
-    if by_best:
-        unit = parts[0].unit if isinstance(parts[0], BestScorer) else ""
-        weights = "" if set(chosen.weights) == {1.0} else f", weights {_listed(chosen.weights)}"
-        lines.append(f"{unit} of the best {chosen.best} of all networks per limit{weights}.")
-    else:
-        drawn = f"{chosen.samples:,} subnets per space{_expected(parts[0].identity)}"
-        lines.append(f"{drawn}, best {chosen.best}.")
-    lines += [
-        f"hyperspace {str(part.identity['hyperspace'])[:16]}  "
-        f"latency {str(part.identity['latency'])[:16]}  "
-        f"quality {str(part.identity['quality'])[:16]}"
-        for part in parts
-    ]
-    first, *others = targets
-    where = f"Found by aging evolution in {scorer.hyper.name} for "
-    more = [f"and {target.name}: {target.device}." for target in others]
-    return [f"{where}{first.name}: {first.device}.", *more, *lines]
-
-
-def _listed(numbers: Sequence[float]) -> str:
-    return ", ".join(f"{number:g}" for number in numbers)
-
-
-def _expected(identity: dict[str, object]) -> str:
-    return " (their expectation, not a sample)" if "exact" in identity else ""

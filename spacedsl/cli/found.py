@@ -1,21 +1,18 @@
-"""What a search shows: its progress, the closing table, and the same as JSON."""
+"""What a search shows: the closing table, and the same as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from spacedsl.cli.progress import counting
 from spacedsl.cli.words import wrapped
-from spacedsl.search.combined import CombinedScore, CombinedScorer, pareto
+from spacedsl.flows.evolve import Evolved, OnFront
+from spacedsl.search.combined import CombinedScore
 from spacedsl.search.compare import UNCERTAINTIES, Compared, Comparison, StageSensitivity
-from spacedsl.search.evolve import Found
-from spacedsl.search.evolve import Progress as Reached
 from spacedsl.search.exact.score import ExactScore, exact_json
 from spacedsl.search.score import QTScore, score_json
 
@@ -23,19 +20,9 @@ LABEL_COLUMNS, CELL_COLUMNS = 18, 9
 """Widths of the closing table, which is never squeezed."""
 
 
-@contextmanager
-def progress_bar(what: str, cycles: int, *, quiet: bool) -> Iterator[Callable[[Reached], None]]:
-    """A bar on standard error with the best score so far."""
-    with counting("searching", cycles, "spaces", quiet=quiet) as bar:
-
-        def show(reached: Reached) -> None:
-            bar(reached.done, f"best {what} {reached.best.score:.6f}")
-
-        yield show
-
-
-def result_json(found: Found, comparison: Comparison) -> dict[str, Any]:
+def result_json(evolved: Evolved) -> dict[str, Any]:
     """Plain data without time or path."""
+    found, comparison = evolved.found, evolved.comparison
     return {
         "space": found.space.name,
         "hash": found.best.hash,
@@ -60,18 +47,14 @@ def _score_json(result: QTScore | CombinedScore) -> dict[str, Any]:
     return exact_json(result) if isinstance(result, ExactScore) else score_json(result)
 
 
-def front_json(found: Found, scorer: CombinedScorer) -> list[dict[str, Any]]:
-    """Of the spaces that a search scored, those that no other beats on every target."""
-    front = pareto((scorer.by_target(record.limits), record) for record in found.history)
-    return [
-        {
-            "index": record.index,
-            "hash": record.hash,
-            "genes": record.genotype,
-            "scores": dict(zip(scorer.parts, scores, strict=True)),
-        }
-        for scores, record in front
-    ]
+def front_json(one: OnFront) -> dict[str, Any]:
+    """Plain data of a space that no other scored one beats on every target."""
+    return {
+        "index": one.index,
+        "hash": one.hash,
+        "genes": one.genotype,
+        "scores": dict(one.scores),
+    }
 
 
 def full_json(finer: Mapping[str, ExactScore]) -> list[dict[str, Any]]:
@@ -85,13 +68,13 @@ def print_full(finer: Mapping[str, ExactScore]) -> None:
         print(f"found, at full detail, on {name}: {result.score:.6f} (error {result.error:.1e})")
 
 
-def print_front(front: Sequence[dict[str, Any]]) -> None:
+def print_front(front: Sequence[OnFront]) -> None:
     """A line per space of the front."""
     if front:
         print("no space that was scored beats these on every target:")
-    for entry in front:
-        scores = "  ".join(f"{name} {score:.6f}" for name, score in entry["scores"].items())
-        print(f"  {entry['hash'][:16]}  {scores}")
+    for one in front:
+        scores = "  ".join(f"{name} {score:.6f}" for name, score in one.scores.items())
+        print(f"  {one.hash[:16]}  {scores}")
 
 
 def _compared_json(compared: Compared) -> dict[str, Any]:

@@ -12,23 +12,17 @@ from rich.console import Console
 from rich.table import Table
 
 from spacedsl.cli.best import UNCALIBRATED, best_json, optimism_said, scored
-from spacedsl.cli.pages import page_in
 from spacedsl.files import write_atomic
+from spacedsl.flows.evolve import Evolved
+from spacedsl.flows.scorers import by_target
 from spacedsl.ir.space import Space
-from spacedsl.search.best.calls import Call, calls
+from spacedsl.lang.written import page_in
+from spacedsl.search.best.calls import Call
 from spacedsl.search.best.score import BestScore, Network
-from spacedsl.search.combined import CombinedScore, CombinedScorer
+from spacedsl.search.combined import CombinedScore
 from spacedsl.search.compare import Compared, Comparison
-from spacedsl.search.evolve import Found
 from spacedsl.search.protocols import Unit
 from spacedsl.search.score import QTScore
-from spacedsl.search.scorer import Scorer
-
-
-def by_target(result: QTScore | CombinedScore) -> dict[str, BestScore]:
-    """The score on each target; a single one has no name. Empty for another definition."""
-    parts = result.parts if isinstance(result, CombinedScore) else (("", result),)
-    return {name: part for name, part in parts if isinstance(part, BestScore)}
 
 
 def write_models(
@@ -86,11 +80,11 @@ def _cells(networks: Sequence[Network], unit: Unit) -> tuple[str, str, str]:
     return value, f"{first.latency_ms:.3f} ms", f"{first.subnet.resolution} px"
 
 
-def print_best_of(found: Found, scorer: Scorer | CombinedScorer, comparison: Comparison) -> None:
+def print_best_of(evolved: Evolved) -> None:
     """The closing table, and how sure the choice of each stage is."""
-    print_best(comparison)
-    print_corrected(comparison)
-    print_calls(calls(scorer, found.space))
+    print_best(evolved.comparison)
+    print_corrected(evolved.comparison)
+    print_calls(evolved.calls)
 
 
 def print_corrected(comparison: Comparison) -> None:
@@ -113,11 +107,10 @@ Place = tuple[Path, str | None]
 """The folder that pages are read from, and the page of the found space there, if it is written."""
 
 
-def best_json_of(
-    found: Found, scorer: Scorer | CombinedScorer, comparison: Comparison, out: Path | None
-) -> dict[str, Any]:
+def best_json_of(evolved: Evolved, out: Path | None) -> dict[str, Any]:
     """Plain data without time or path; `out`: the found space's page."""
     place = (out.parent, str(out)) if out else (Path(), None)
+    found, comparison = evolved.found, evolved.comparison
     result, reference = comparison.found.result, comparison.reference
     return {
         "space": found.space.name,
@@ -133,7 +126,7 @@ def best_json_of(
                 {"name": r.name, "hash": r.hash, "score": r.result.score} for r in comparison.random
             ],
         },
-        "stages": [_call_json(call) for call in calls(scorer, found.space)],
+        "stages": [_call_json(call) for call in evolved.calls],
     }
 
 

@@ -11,13 +11,13 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
-from spacedsl.cli.pages import page_in
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import write_atomic
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.codes import hyperspace_of, is_model_code, space_from_code, subnet_from_code
 from spacedsl.lang.write import write
+from spacedsl.lang.written import page_in
 from spacedsl.operators.activations import ACTIVATIONS
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,6 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
-from spacedsl.cli.exact_needs import say_needs
 from spacedsl.cli.limits import parse_limits, parse_weights
 from spacedsl.cli.options import (
     BEST,
@@ -29,22 +27,20 @@ from spacedsl.cli.options import (
     Definition,
     require_definition,
 )
-from spacedsl.cli.pages import page_in
-from spacedsl.cli.progress import working
-from spacedsl.cli.refits import refits_json, refits_lines, refitted_search, require_refits
+from spacedsl.cli.refits import refits_json, refits_lines
+from spacedsl.cli.watch import Terminal
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_writable, write_atomic
 from spacedsl.ir.identity import space_identity
 from spacedsl.lang.write import write
+from spacedsl.lang.written import page_in
 from spacedsl.search.combine import Combine
 from spacedsl.syntax.lexer import is_name
 
 if TYPE_CHECKING:
-    from spacedsl.search.best.score import BestScore
     from spacedsl.search.combined import CombinedScore
-    from spacedsl.search.exact.found import Optimum, Progress, Ranked
+    from spacedsl.search.exact.found import Optimum, Ranked
     from spacedsl.search.score import QTScore
-    from spacedsl.search.scorer import Scorer
 
 
 Place = tuple[Path, str | None]
@@ -77,73 +73,54 @@ def optimum(
     exact Q-T scores."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a process per core, before numpy starts
 
-    from spacedsl.cli.several import joined, ready_targets
-    from spacedsl.search.best.optimum import best_optimum
-    from spacedsl.search.best.scorer import BestScorer
+    from spacedsl.cli.device import ready_devices
+    from spacedsl.flows.optimum import optimum as flow
     from spacedsl.search.exact.executors import Processes, Ray
-    from spacedsl.search.exact.optimum import optimum as optimum_by_qt
-    from spacedsl.search.exact.scorer import ExactScorer
-    from spacedsl.targets.scorers import Request, open_scorers
+    from spacedsl.targets.scorers import Request
 
     require_definition(definition, scorer, samples, exact=False)
     if definition is Definition.authors:
         message = "an optimum is of the definition best or qt"
         raise fault("bad-option", message, "leave --definition out, or say --definition qt")
-    by_best = definition is Definition.best
     _require_files(out, journal, resume=resume)
     space = api.load_space(hyper)
-    devices = ready_targets(targets, space, limits)
+    asked = parse_limits(limits)
+    devices = ready_devices(targets, space, asked)
     request = Request(
-        limits_ms=parse_limits(limits),
+        limits_ms=asked,
         quality=quality,
         scorer=scorer,
         samples=samples,
         best=best,
-        definition="best" if by_best else "qt",
+        definition="best" if definition is Definition.best else "qt",
         weights=parse_weights(weights),
     )
-    if not by_best:
-        say_needs(space, paired=True)
-    tables = open_scorers(space, devices, request)
-    again = require_refits(refits, tables, by_best=by_best)
-    scorers: dict[str, Scorer] = {
-        name: BestScorer(table) if by_best else ExactScorer(table, searching=True)
-        for name, table in tables.items()
-    }
-    opened = joined(scorers, combine)
-    with working("preparing the stages") as tell:
-
-        def show(reached: Progress) -> None:
-            tell(
-                f"{reached.phase}: {reached.done} of {reached.of}, {reached.decided:,} spaces "
-                f"decided, best score {reached.best:.6f}, bound {reached.bound:.6f}"
-            )
-
-        executor = Ray(ray, jobs or None) if ray else Processes(jobs or os.cpu_count() or 1)
-        name = out.stem if out is not None and is_name(out.stem) else "optimum"
-        seconds = math.inf if minutes is None else 60 * minutes
-        options = (executor, journal, resume, show, name, top, seconds)
-        found = best_optimum(opened, *options) if by_best else optimum_by_qt(opened, *options)
-    refit = refitted_search(
-        opened,
-        found.space,
-        again,
-        lambda other: best_optimum(other, executor, seconds=seconds).space,
-        quiet=format is Format.json,
+    found = flow(
+        space,
+        devices,
+        request,
+        combine=combine,
+        executor=Ray(ray, jobs or None) if ray else Processes(jobs or os.cpu_count() or 1),
+        journal=journal,
+        resume=resume,
+        top=top,
+        seconds=math.inf if minutes is None else 60 * minutes,
+        refits=refits,
+        name=out.stem if out is not None and is_name(out.stem) else "optimum",
+        watch=Terminal(quiet=format is Format.json),
     )
-    comments = _comments(found, scorers)
-    page = page_in(out.parent if out else Path(), found.space, hyper, comments)
+    folder = out.parent if out else Path()
+    page = page_in(folder, found.space, hyper, found.comments)
     if out is not None:
         write_atomic(out, page)
     if format is Format.json:
-        where = {"target": devices[0].name} if len(devices) == 1 else {}
-        folder = out.parent if out else Path()
-        data = certificate(found, (folder, str(out) if out else None))
-        emit({**data, **where, "page": page, **refits_json(refit)})
+        where = {"target": found.targets[0].name} if len(found.targets) == 1 else {}
+        data = certificate(found.optimum, (folder, str(out) if out else None))
+        emit({**data, **where, "page": page, **refits_json(found.refits)})
         return
     if out is None:
         print(page)
-    print("\n".join([*_lines(found), *refits_lines(refit)]))
+    print("\n".join([*_lines(found.optimum), *refits_lines(found.refits)]))
 
 
 def _require_files(out: Path | None, journal: Path | None, *, resume: bool) -> None:
@@ -190,7 +167,8 @@ def certificate(found: Optimum, place: Place = (Path(), None)) -> dict[str, Any]
 
 def _scores_json(result: QTScore | CombinedScore, place: Place) -> dict[str, Any]:
     """Scores under each limit; on several targets, of each."""
-    from spacedsl.cli.found_best import by_target, score_json
+    from spacedsl.cli.found_best import score_json
+    from spacedsl.flows.scorers import by_target
     from spacedsl.search.combined import CombinedScore
 
     if by_target(result):
@@ -211,16 +189,17 @@ def _ranked_json(ranked: Ranked) -> dict[str, Any]:
 
 def _lines(found: Optimum) -> list[str]:
     from spacedsl.cli.best import limit_lines
-    from spacedsl.cli.found_best import by_target
+    from spacedsl.flows.optimum import parts_said, unit_said
+    from spacedsl.flows.scorers import by_target
 
     score, scores = found.result.score, by_target(found.result)
     state = "complete" if found.complete else "NOT complete"
     pruned = sum(found.pruned.values())
     lines = [
-        f"score {score:.6f} ({_unit(scores)})"
+        f"score {score:.6f} ({unit_said(scores)})"
         if scores
         else f"exact Q-T score {score:.6f} (error {found.best[0].error:.1e})",
-        *_by_target(found.result),
+        *(f"  {line}" for line in parts_said(found.result)),
     ]
     for name, part in scores.items():
         lines += [name, *limit_lines(part)] if name else limit_lines(part)
@@ -239,11 +218,6 @@ def _lines(found: Optimum) -> list[str]:
     return lines
 
 
-def _unit(scores: Mapping[str, BestScore]) -> str:
-    first = next(iter(scores.values()))
-    return f"{first.unit} of the best {first.best} of all networks, summed over the limits"
-
-
 def _how_exact(found: Optimum) -> list[str]:
     """What the search by exact Q-T scores rests on."""
     lines = [
@@ -256,31 +230,4 @@ def _how_exact(found: Optimum) -> list[str]:
             f"  aging evolution over {found.cycles:,} spaces ended "
             f"{found.best[0].searched - found.evolution:.6f} below, at the detail of searches"
         )
-    return lines
-
-
-def _by_target(result: QTScore | CombinedScore) -> list[str]:
-    from spacedsl.search.combined import CombinedScore
-
-    if not isinstance(result, CombinedScore):
-        return []
-    listed = ", ".join(f"{name} {part.score:.6f}" for name, part in result.parts)
-    return [f"  {result.combine.value} of {len(result.parts)} targets: {listed}"]
-
-
-def _comments(found: Optimum, scorers: Mapping[str, Scorer]) -> list[str]:
-    from spacedsl.cli.found_best import by_target
-
-    how = "with a proof" if found.complete else f"known to {found.bound - found.result.score:.1e}"
-    lines = [f"Best of {found.size:,} spaces for {' and '.join(scorers)}, {how}."]
-    lines += [line.strip().capitalize() + "." for line in _by_target(found.result)]
-    kind, scores = next(iter(scorers.values())).name, by_target(found.result)
-    if scores:
-        lines.append(f"Score {found.result.score:.6f}: {_unit(scores)}.")
-    else:
-        lines.append(f"Exact Q-T score {found.result.score:.6f}, scorer {kind}.")
-    for name, part in scorers.items():
-        limits = ", ".join(f"{limit:g}" for limit in part.limits_ms)
-        hashes = (f"{k} {str(part.identity[k])[:16]}" for k in ("hyperspace", "latency", "quality"))
-        lines += [f"{name}: limits {limits} ms", "  ".join(hashes)]
     return lines

@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+
+from spacedsl.flows.watch import Show
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -20,13 +22,6 @@ LOG_SECONDS = 30.0
 
 LEAST_BAR, LONGEST_BAR = 8, 40
 """Columns. A bar takes what the words leave."""
-
-
-class Show(Protocol):
-    """Told how much is done, and what else is known, the most important first."""
-
-    def __call__(self, done: float, *said: str) -> None:
-        """Show it."""
 
 
 @contextmanager

@@ -9,11 +9,11 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
-from spacedsl.cli.pages import page_in
 from spacedsl.files import check_folder, write_atomic
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.items import LANGUAGE
 from spacedsl.lang.write import write
+from spacedsl.lang.written import page_in
 from spacedsl.passes.cost import subnet_cost
 from spacedsl.passes.network import subnet_identity
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -23,13 +24,14 @@ from spacedsl.cli.options import (
     Definition,
     require_definition,
 )
-from spacedsl.diagnostics import fault
+from spacedsl.cli.watch import Terminal
 from spacedsl.ir.identity import space_identity
 from spacedsl.search.combine import Combine
 
 if TYPE_CHECKING:
+    from spacedsl.flows.score import TargetScore
     from spacedsl.ir.space import Space
-    from spacedsl.search.scorer import Scorer
+    from spacedsl.search.score import QTScore
 
 
 def score(
@@ -51,25 +53,17 @@ def score(
     format: Format = FORMAT,
 ) -> None:
     """How good a space's best INT8 networks are under latency limits."""
-    from spacedsl.cli.best import best_facts
-    from spacedsl.cli.exact import exact_facts
-    from spacedsl.cli.several import ready_targets
-    from spacedsl.search.best.scorer import BestScorer
-    from spacedsl.search.combined import combined
-    from spacedsl.targets.scorers import Request, open_scorers
+    from spacedsl.cli.device import ready_devices
+    from spacedsl.flows.score import require_scorable
+    from spacedsl.flows.score import score as flow
+    from spacedsl.targets.scorers import Request
 
     require_definition(definition, scorer, samples, exact=exact)
-    if top and definition is not Definition.best and not exact:
-        help = "leave --definition out, or say --definition qt --exact"
-        raise fault("bad-option", "a sampled score knows no best networks to list", help)
     found = api.load_space(space)
-    if found.kind == "hyperspace" and any(len(s.choices) > 1 for s in found.stages):
-        help = "`spacedsl evolve` searches a hyperspace"
-        raise fault("wrong-kind", f"{space} is a hyperspace; a score is of one space", help)
-    ready = ready_targets(targets, found, limits)
-    shown: list[Shown] = []
+    require_scorable(found, definition.value, exact=exact, top=top, called=space)
+    asked = parse_limits(limits)
     request = Request(
-        limits_ms=parse_limits(limits),
+        limits_ms=asked,
         quality=quality,
         scorer=scorer,
         definition=definition.value,
@@ -78,37 +72,61 @@ def score(
         seed=seed,
         weights=parse_weights(weights),
     )
-    for name, opened in open_scorers(found, ready, request).items():
-        if definition is Definition.best:
-            shown.append(best_facts(found, BestScorer(opened), name, top, space))
-        elif exact:
-            shown.append(exact_facts(found, opened, name, top, space))
-        else:
-            shown.append(_sampled(found, opened, name))
-    scores = [facts["score"] for facts, _ in shown]
+    scored = flow(
+        found,
+        ready_devices(targets, found, asked),
+        request,
+        combine=combine,
+        exact=exact,
+        top=top,
+        watch=Terminal(),
+    )
     if format is Format.text:
-        print("\n".join(text for _, text in shown))
-        if len(shown) > 1:
-            print(f"{combine.value} of {len(shown)} targets: {combined(scores, combine):.6f}")
+        print("\n".join(_text(found, part) for part in scored.parts))
+        if len(scored.parts) > 1:
+            print(f"{combine.value} of {len(scored.parts)} targets: {scored.score:.6f}")
         return
     identity = {"space": found.name, "hash": space_identity(found)}
-    if len(shown) == 1:
-        emit({**identity, "target": ready[0].name, **shown[0][0]})
+    each = [{"target": part.target.name, **_json(part, space)} for part in scored.parts]
+    if len(each) == 1:
+        emit({**identity, **each[0]})
         return
-    listed = [{"target": t.name, **f} for t, (f, _) in zip(ready, shown, strict=True)]
-    whole = {"combine": combine.value, "score": combined(scores, combine), "targets": listed}
-    emit({**identity, **whole})
+    emit({**identity, "combine": combine.value, "score": scored.score, "targets": each})
 
 
-Shown = tuple[dict[str, Any], str]
-"""A score as plain data and as text."""
+def _text(space: Space, part: TargetScore) -> str:
+    from spacedsl.cli.best import best_lines, tops_lines
+    from spacedsl.cli.exact import exact_lines
+    from spacedsl.search.best.score import BestScore
+    from spacedsl.search.exact.score import ExactScore
+
+    result, name = part.result, part.target.name
+    if isinstance(result, BestScore):
+        lines = best_lines(space.name, name, result)
+    elif isinstance(result, ExactScore):
+        lines = exact_lines(space.name, name, result)
+    else:
+        lines = _sampled_lines(space.name, name, result)
+    return "\n".join([*lines, *tops_lines(part.limits_ms, part.top, part.unit)])
 
 
-def _sampled(space: Space, scorer: Scorer, target: str) -> Shown:
+def _json(part: TargetScore, origin: str) -> dict[str, Any]:
+    """Plain data; `origin`: how the space was named."""
+    from spacedsl.cli.best import best_json, tops_json
+    from spacedsl.search.best.score import BestScore
+    from spacedsl.search.exact.score import ExactScore, exact_json
     from spacedsl.search.score import score_json
 
-    result = scorer.score(space)
-    lines = [f"{space.name} on {target}: Q-T score {result.score:.6f}"]
+    result = part.result
+    listed = {"top": tops_json(part.limits_ms, part.top, origin)} if part.top else {}
+    if isinstance(result, BestScore):
+        return {**best_json(result, Path(), origin), **listed}
+    data = exact_json(result) if isinstance(result, ExactScore) else score_json(result)
+    return {**data, **listed}
+
+
+def _sampled_lines(space: str, target: str, result: QTScore) -> list[str]:
+    lines = [f"{space} on {target}: Q-T score {result.score:.6f}"]
     for limit in result.limits:
         missing = f"  ({limit.missing} of the best {result.best} missing)" if limit.missing else ""
         lines.append(f"  {limit.limit_ms:6g} ms  {limit.score:.6f}{missing}")
@@ -116,4 +134,4 @@ def _sampled(space: Space, scorer: Scorer, target: str) -> Shown:
         listed = ", ".join(f"{name} {ms:.3f}" for name, ms in parts.items() if name != "total")
         lines.append(f"  fixed at {resolution} px: {parts['total']:.3f} ms ({listed})")
     shares = ", ".join(f"{share:.1%} {name}" for name, share in result.coverage if share)
-    return score_json(result), "\n".join([*lines, f"  block latencies: {shares}"])
+    return [*lines, f"  block latencies: {shares}"]

@@ -20,7 +20,6 @@ from spacedsl.cli.datasets import tell
 from spacedsl.cli.front import Deployment, measured, plot, print_front, write_front
 from spacedsl.cli.limits import parse_limits
 from spacedsl.cli.options import LIMITS, TARGET
-from spacedsl.cli.pages import page_in
 from spacedsl.cli.runs import counting_bar, need_training, runtime_faults, warned
 from spacedsl.cli.summary import command, say_next, took
 from spacedsl.diagnostics import fault
@@ -29,6 +28,7 @@ from spacedsl.ir.for_data import for_data
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
+from spacedsl.lang.written import page_in
 from spacedsl.search.subnets import POPULATION, ROUNDS, VALUES, WINDOW
 
 if TYPE_CHECKING:

@@ -9,23 +9,24 @@ from pathlib import Path
 from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
+from spacedsl.search.protocols import QualityModel
 from spacedsl.search.qt_score import ModelScorer, RowsScorer
 from spacedsl.search.score import Definition
 from spacedsl.tables.files import load_quality
 from spacedsl.tables.stage_rows import TableRows
-from spacedsl.targets.device import open_device
+from spacedsl.targets.device import Device, open_device
 
 ROWS = "rows:"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to score by on any target. `limits_ms` empty: the target's; `quality` None: the
-    hyperspace's; `scorer`: "model" or "rows:DIR"; `samples`, `best` None: the definition's own;
-    `weights` empty: 1 for each limit."""
+    """What to score by on any device. `limits_ms` empty: the device's; `quality`: a table's name or
+    file, or a model of one's own, None: the hyperspace's; `scorer`: "model" or "rows:DIR";
+    `samples`, `best` None: the definition's own; `weights` empty: 1 for each limit."""
 
     limits_ms: tuple[float, ...] = ()
-    quality: str | None = None
+    quality: str | QualityModel | None = None
     scorer: str = "model"
     definition: Definition = "best"
     samples: int | None = None
@@ -34,17 +35,19 @@ class Request:
     weights: tuple[float, ...] = ()
 
 
-def open_scorer(space: Space, target: Target, request: Request) -> ModelScorer | RowsScorer:
+def open_scorer(
+    space: Space, target: Target | Device, request: Request
+) -> ModelScorer | RowsScorer:
     """The scorer for the spaces of a hyperspace, or for one space (then of what it is `of`, if
     anything), on a target. Rows are those of the outermost hyperspace. Raises `SpaceError`."""
     hyper = space if space.kind == "hyperspace" else space.of or space
-    device = open_device(target)
+    device = open_device(target) if isinstance(target, Target) else target
     latency, limits = device.latency, request.limits_ms or device.limits_ms
     options = (request.samples, request.best, request.seed, request.definition)
     if request.weights and request.scorer != "model":
         raise fault("bad-option", "weights are of the definition best", "leave --weights out")
     if request.scorer == "model":
-        quality = load_quality(quality_name(space, request.quality))
+        quality = open_quality(space, request.quality)
         return ModelScorer(hyper, latency, quality, limits, *options, request.weights)
     if not request.scorer.startswith(ROWS):
         help = "write model, or rows:DIR with a directory of tables"
@@ -60,10 +63,18 @@ def open_scorer(space: Space, target: Target, request: Request) -> ModelScorer |
 
 
 def open_scorers(
-    space: Space, targets: Sequence[Target], request: Request
+    space: Space, devices: Sequence[Device], request: Request
 ) -> dict[str, ModelScorer | RowsScorer]:
-    """The scorers of several targets, by name. Raises `SpaceError`."""
-    return {target.name: open_scorer(space, target, request) for target in targets}
+    """The scorers of several devices, by their targets' names. Raises `SpaceError`."""
+    return {device.target.name: open_scorer(space, device, request) for device in devices}
+
+
+def open_quality(space: Space, asked: str | QualityModel | None) -> QualityModel:
+    """The quality model asked for: a table, one's own, or the table that the page names. Raises
+    `SpaceError`."""
+    if asked is None or isinstance(asked, str):
+        return load_quality(quality_name(space, asked))
+    return asked
 
 
 def quality_name(space: Space, asked: str | None) -> str:

@@ -1,0 +1,54 @@
+"""The scorers of a hyperspace's spaces, opened once for all that a flow does with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from spacedsl.ir.space import Space
+from spacedsl.search.best.score import BestScore
+from spacedsl.search.best.scorer import BestScorer
+from spacedsl.search.combine import Combine
+from spacedsl.search.combined import CombinedScore, CombinedScorer
+from spacedsl.search.qt_score import ModelScorer, RowsScorer
+from spacedsl.search.score import QTScore
+from spacedsl.search.scorer import Scorer
+from spacedsl.targets.device import Device
+from spacedsl.targets.scorers import Request, open_scorers
+
+S = TypeVar("S", bound=Scorer)
+
+Tables = Mapping[str, ModelScorer | RowsScorer]
+"""Latencies and losses, by target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scorers:
+    """`tables`: latencies, losses and settings; `each`: what scores spaces by them, by target."""
+
+    devices: tuple[Device, ...]
+    tables: Tables
+    each: Mapping[str, Scorer]
+    by_best: bool
+
+
+def open_all(space: Space, devices: Sequence[Device], request: Request) -> Scorers:
+    """The scorers of the definition that is asked for. Raises `SpaceError`."""
+    tables = open_scorers(space, devices, request)
+    by_best = request.definition == "best"
+    each = {n: BestScorer(t) if by_best else t for n, t in tables.items()}
+    return Scorers(tuple(devices), tables, each, by_best)
+
+
+def joined(scorers: Mapping[str, S], combine: Combine) -> S | CombinedScorer:
+    """The one scorer, or that of all targets together."""
+    if len(scorers) == 1:
+        return next(iter(scorers.values()))
+    return CombinedScorer(scorers, combine)
+
+
+def by_target(result: QTScore | CombinedScore) -> dict[str, BestScore]:
+    """The score on each target; a single one has no name. Empty for another definition."""
+    parts = result.parts if isinstance(result, CombinedScore) else (("", result),)
+    return {name: part for name, part in parts if isinstance(part, BestScore)}
