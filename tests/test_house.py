@@ -68,9 +68,6 @@ ALLOWED = {
     },
     "__init__": {*BASE, "api"},
     "highlight": {"syntax"},
-    "report": {
-        *BASE, "analysis", "highlight", "ir", "lang", "passes", "search", "targets",
-    },
     "lsp": {*BASE, "api", "lang", "syntax", "ir", "passes", "runtimes"},
     "runtime/errors": set(),
     "runtime/files": {"runtime/errors"},
@@ -107,6 +104,9 @@ ALLOWED = {
     "flows": {
         *BASE, "api", "compiler", "hosts", "ir", "lang", "passes", "runtimes", "search", "tables",
         "targets",
+    },
+    "report": {
+        *BASE, "analysis", "flows", "highlight", "ir", "lang", "passes", "search", "targets",
     },
     "cli": {
         *BASE, "analysis", "api", "bridges", "compiler", "flows", "hosts", "ir", "lang", "lsp",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from spacedsl.flows.scorers import by_target
 from spacedsl.ir.space import Space
 from spacedsl.report.legend import Entry
 from spacedsl.report.parts import Figure, Part, Table
@@ -16,9 +17,6 @@ from spacedsl.search.combined import CombinedScore
 from spacedsl.search.compare import Compared, Comparison
 from spacedsl.search.protocols import Unit
 from spacedsl.search.score import LimitScore, QTScore
-
-ONE = ""
-"""The target's name where there is a single one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +33,10 @@ class Contender:
 
 def contender(name: str, result: QTScore | CombinedScore, fresh: float) -> Contender:
     """A space by its score on one target or on several."""
-    parts = result.parts if isinstance(result, CombinedScore) else ((ONE, result),)
-    best = {target: part for target, part in parts if isinstance(part, BestScore)}
-    return Contender(name, result.score, fresh, best, {target: p.limits for target, p in parts})
+    parts = result.parts if isinstance(result, CombinedScore) else (("", result),)
+    return Contender(
+        name, result.score, fresh, by_target(result), {target: p.limits for target, p in parts}
+    )
 
 
 def contenders(comparison: Comparison) -> tuple[Contender, ...]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from spacedsl.colours import GREY
+from spacedsl.flows.evolve import Evolved, OnFront
 from spacedsl.ir.space import Space, Stage
-from spacedsl.ir.target import Target
 from spacedsl.report.contest import Contender, contenders, fronts, space_of
 from spacedsl.report.legend import Entry
 from spacedsl.report.parts import Code, Figure, Made, Part, Report, Section, Table, Words
@@ -18,41 +17,28 @@ from spacedsl.report.scale import Axis
 from spacedsl.report.show import seen_stages
 from spacedsl.search.best.calls import Call
 from spacedsl.search.candidate import Genome, Genotype
-from spacedsl.search.compare import UNCERTAINTIES, Comparison, StageSensitivity
+from spacedsl.search.compare import UNCERTAINTIES, StageSensitivity
 from spacedsl.search.evolve import Found
 
 
-@dataclass(frozen=True, slots=True)
-class Evolution:
-    """A search of a hyperspace, and the found space against others. `said`: what else is printed of
-    it; `page`: the found space's."""
-
-    hyper: Space
-    targets: tuple[Target, ...]
-    found: Found
-    comparison: Comparison
-    calls: tuple[Call, ...]
-    doubts: tuple[StageSensitivity, ...]
-    said: tuple[str, ...]
-    page: str
-
-
-def evolve_report(search: Evolution, made: Made) -> Report:
-    """The found space, its best networks against other spaces', the search, and how sure it is."""
-    against = contenders(search.comparison)
-    published = space_of(against[1]) if search.comparison.reference else None
-    found, devices = search.found, " and ".join(target.name for target in search.targets)
+def evolve_report(evolved: Evolved, page: str, said: Sequence[str], made: Made) -> Report:
+    """The found space, its best networks against other spaces', the search, and how sure it is.
+    `page`: the found space's; `said`: what else is printed of it."""
+    found, hyper = evolved.found, evolved.scorer.hyper
+    against = contenders(evolved.comparison)
+    published = space_of(against[1]) if evolved.comparison.reference else None
+    devices = " and ".join(target.name for target in evolved.targets)
     return Report(
         "search of a hyperspace",
-        f"The best space of {search.hyper.name} for {devices}",
+        f"The best space of {hyper.name} for {devices}",
         f"{len(found.history):,} spaces were scored; the best one was number "
         f"{found.best.index + 1:,}.",
         (
             Section("The found space", (*ribbons(found.space, published),)),
-            Section("Found and published", (*fronts(against), *_said(search.said))),
-            Section("The search", (_progress(search, against),)),
-            Section("How sure each choice is", (*_calls(search.calls), *_doubts(search.doubts))),
-            Section("The page", (Code("The page", search.page),)),
+            Section("Found and published", (*fronts(against), *_said(said))),
+            Section("The search", (_progress(found, hyper, against), *_front(evolved.front))),
+            Section("How sure each choice is", (*_calls(evolved.calls), *_doubts(evolved.doubts))),
+            Section("The page", (Code("The page", page),)),
         ),
         made,
     )
@@ -76,9 +62,9 @@ LOWEST = 10
 """One of so many scored spaces, the worst ones, would leave the others little room on the axis."""
 
 
-def _progress(search: Evolution, against: Sequence[Contender]) -> Figure:
+def _progress(found: Found, hyper: Space, against: Sequence[Contender]) -> Figure:
     """Every scored space, and the best one so far."""
-    history, genome = search.found.history, Genome(search.hyper)
+    history, genome = found.history, Genome(hyper)
     scored = tuple(
         Point(r.index + 1, r.score, f"{r.index + 1:,}: {r.score:.4f}\n{_words(genome, r.genotype)}")
         for r in history
@@ -104,6 +90,29 @@ def _progress(search: Evolution, against: Sequence[Contender]) -> Figure:
     if any(record.score < floor for record in history):
         caption += f" Spaces that score less than {floor:.4g} stand at the lower edge."
     return Figure("The search", seen, plot, caption)
+
+
+def _front(front: Sequence[OnFront]) -> list[Part]:
+    """On several targets, the spaces that no other beats on all of them."""
+    if not front:
+        return []
+    targets = list(front[0].scores)
+    rows = tuple(
+        (one.hash[:16], f"{one.index + 1:,}", *(f"{one.scores[name]:.4f}" for name in targets))
+        for one in front
+    )
+    heads = ("space", "number", *(f"score on {name}" for name in targets))
+    table = Table("No scored space beats these on every target", heads, rows)
+    if len(targets) != 2:
+        return [table]
+    first, second = targets
+    points = tuple(
+        Point(one.scores[first], one.scores[second], f"{' '.join(map(str, row))}")
+        for one, row in zip(front, rows, strict=True)
+    )
+    series = (Series("unbeaten on both targets", points, 0, joined=True),)
+    plot = Plot(Axis(f"score on {first}"), Axis(f"score on {second}"), series)
+    return [Figure("Two targets", f"{len(front)} spaces", plot), table]
 
 
 def _words(genome: Genome, genotype: Genotype) -> str:

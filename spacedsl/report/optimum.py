@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from spacedsl.flows.optimum import Certified
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
-from spacedsl.ir.target import Target
 from spacedsl.report.contest import contender, fronts
 from spacedsl.report.evolve import ribbons
 from spacedsl.report.parts import Code, Facts, Figure, Made, Report, Section, Table, Words
@@ -16,35 +15,26 @@ from spacedsl.report.scale import Axis
 from spacedsl.search.exact.found import Optimum, Ranked
 
 
-@dataclass(frozen=True, slots=True)
-class Proven:
-    """The best spaces of a hyperspace. `said`: what else is printed of them; `page`: the best
-    one's."""
-
-    hyper: Space
-    targets: tuple[Target, ...]
-    found: Optimum
-    said: tuple[str, ...]
-    page: str
-
-
-def optimum_report(proven: Proven, made: Made) -> Report:
-    """The best space, its networks, the certificate, and the spaces that come after it."""
-    found, devices = proven.found, " and ".join(target.name for target in proven.targets)
+def optimum_report(
+    certified: Certified, hyper: Space, page: str, said: Sequence[str], made: Made
+) -> Report:
+    """The best space, its networks, the certificate, and the spaces that come after it. `page`: the
+    best space's; `said`: what else is printed of it."""
+    found, devices = certified.optimum, " and ".join(target.name for target in certified.targets)
     how = "This is proven." if found.complete else "The proof is not complete."
     score = found.result.score
     best = contender("best space", found.result, score)
     return Report(
         "best space, with a certificate",
-        f"The best space of {proven.hyper.name} for {devices}",
+        f"The best space of {hyper.name} for {devices}",
         f"Of {found.size:,} spaces this one scores most: {score:.6f}. {how}",
         (
             Section("The best space", tuple(ribbons(found.space, None))),
             Section("Its best networks", tuple(fronts([best]))),
             Section("Certificate", (Facts(_certificate(found)), _pruned(found))),
             Section("What comes after it", _after(found)),
-            Section("Refits", (Words(proven.said),) if proven.said else ()),
-            Section("The page", (Code("The page", proven.page),)),
+            Section("Refits", (Words(tuple(said)),) if said else ()),
+            Section("The page", (Code("The page", page),)),
         ),
         made,
     )
@@ -72,6 +62,7 @@ def _pruned(found: Optimum) -> Table:
 
 def _after(found: Optimum) -> tuple[Figure | Table, ...]:
     """The next best spaces, and the rivals that the search met."""
+    score = found.result.score
     ranked = [(f"{place}.", one) for place, one in enumerate(found.best, 1)]
     ranked += [("rival", one) for one in found.rivals]
     if len(ranked) < 2:
@@ -79,12 +70,15 @@ def _after(found: Optimum) -> tuple[Figure | Table, ...]:
     rows = tuple(
         Row(
             f"{name} {space_identity(one.space)[:8]}",
-            (Mark(one.result.score, 0, _said(name, one)),),
+            (Mark(score - one.result.score, 0, _said(name, one)),),
         )
         for name, one in ranked
     )
     seen = "; ".join(_said(name, one) for name, one in ranked)
-    return (Figure("Scores", seen, Rows(Axis("score"), rows)), _table(ranked))
+    return (
+        Figure("Scores", seen, Rows(Axis("score below the best one's", from_zero=True), rows)),
+        _table(ranked),
+    )
 
 
 def _said(name: str, one: Ranked) -> str:
