@@ -32,11 +32,11 @@ from torch import Tensor, nn
 from torch.optim import SGD
 
 from spacedsl import api
+from spacedsl.compiler.int8 import QMAX
 from spacedsl.compiler.supernet import supernet_plan
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.quant import fused
-from spacedsl_runtime.quant.lsq import ACT_MAX
 from spacedsl_runtime.train import loop
 from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.loop import Job, train
@@ -116,7 +116,7 @@ def raw_rule() -> Iterator[None]:
     """A stand-in for the rule of before: gradients of scales as they are, n with the batch."""
 
     def with_batch(x: Tensor) -> float:
-        return 1.0 / sqrt(max(1, x.numel()) * ACT_MAX)
+        return 1.0 / sqrt(max(1, x.numel()) * QMAX)
 
     def optimiser(model: nn.Module, recipe: Recipe) -> SGD:
         found = usual(model, recipe)

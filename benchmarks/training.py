@@ -39,6 +39,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.runtime import copied_slices, kept_bytes
 from spacedsl import api
+from spacedsl.compiler.fold import SCALE_FLOOR
 from spacedsl.compiler.int8 import Fixed
 from spacedsl.compiler.supernet import SupernetPlan as Plan
 from spacedsl.compiler.supernet import bkd_plans, supernet_plan
@@ -168,7 +169,7 @@ def straight_through() -> Iterator[None]:
     def activation(
         x: Tensor, scale: Tensor, beta: Tensor | None = None, ceiling: float | None = None
     ) -> Tensor:
-        active = lsq.straight_through(scale, scale.clamp(lsq.SCALE_FLOOR, ceiling))
+        active = lsq.straight_through(scale, scale.clamp(SCALE_FLOOR, ceiling))
         offset = scale.new_zeros(()) if beta is None else beta
         return product(lsq.activation_steps(x, active, offset))
 

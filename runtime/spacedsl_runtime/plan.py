@@ -28,7 +28,7 @@ or its JSON object."""
 def read_plan(source: Source, kind: str = "supernet") -> Plan:
     """The plan that `source` is or makes. Raises `PlanError` for one that is missing, damaged, or
     of another format, version or kind, and for a space that has no one supernet."""
-    with _mistakes(PlanError):
+    with mistakes(PlanError):
         found = _plan(source)
     if found.kind != kind:
         raise PlanError(f"{found.name}: a plan of kind {found.kind!r} where {kind!r} is needed")
@@ -51,13 +51,13 @@ def _plan(source: Source) -> Plan:
 
 def read_subnet(source: Path | str | Mapping[str, Any], plan: Plan) -> Subnet:
     """A subnet of the plan's space from a file, or from its JSON object. Raises `SubnetError`."""
-    with _mistakes(SubnetError):
+    with mistakes(SubnetError):
         return load_subnet(source if isinstance(source, Mapping) else Path(source), plan)
 
 
 def check_subnet(plan: Plan, subnet: Subnet) -> None:
     """Raise `SubnetError` unless `subnet` is one of the plan's, naming what is not and what is."""
-    with _mistakes(SubnetError):
+    with mistakes(SubnetError):
         check_member(plan, subnet)
 
 
@@ -91,7 +91,7 @@ def subnet_of(plan: Plan, choices: Choices) -> Subnet:
 
 
 @contextmanager
-def _mistakes(error: Callable[[str, str | None], SpacedslError]) -> Iterator[None]:
+def mistakes(error: Callable[[str, str | None], SpacedslError]) -> Iterator[None]:
     """Errors of a page or a file as the runtime's."""
     try:
         yield

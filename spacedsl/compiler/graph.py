@@ -1,36 +1,62 @@
 """A network as a graph of tensors: what a model's page says, op by op, all sizes known.
 
 Each node makes one tensor, which has the node's name: `stage1.0.conv0`, `stage1.0.conv0.hswish`.
-Nodes stand in execution order. One generic lowering from bound layers; no code per block."""
+Nodes stand in execution order. One generic lowering of programs; no code per block."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Literal, Self
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import ClassVar, Literal, NamedTuple, Self
 
-from pydantic import model_validator
+from pydantic import ConfigDict, model_validator
 
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.subnet import Subnet
-from spacedsl.passes.bind import Bound, Layer, Residual, subnet_sites
+from spacedsl.passes.bind import same_pads
+from spacedsl.passes.program import (
+    Layer,
+    Program,
+    Residual,
+    at_inference,
+    program_of,
+    se_layers,
+)
 
 INPUT = "input"
 
 NodeOp = Literal[
-    "input", "conv", "dwconv", "linear", "act", "add", "mul", "pool", "maxpool", "avgpool"
+    "input",
+    "conv",
+    "dwconv",
+    "linear",
+    "act",
+    "add",
+    "mul",
+    "pool",
+    "maxpool",
+    "avgpool",
+    "dropout",
 ]
+"""`dropout` is in graphs that are trained only."""
 
 WEIGHTED = frozenset({"conv", "dwconv", "linear"})
 """Ops with weights."""
+
+NO_OTHER_FIELD = ConfigDict(extra="forbid")
+"""Of nodes in files. Nodes are no models of pydantic, since training makes graphs all the time."""
 
 Shape = tuple[int, int, int]
 """(channels, height, width) of one image's tensor."""
 
 
-class Node(Frozen):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
     """One op and the tensor it makes. `pads` are the rows (and columns) added before and after;
     batch norm (`norm`) is part of a convolution, an activation is a node of its own."""
+
+    __pydantic_config__: ClassVar = NO_OTHER_FIELD
 
     name: str
     op: NodeOp
@@ -70,18 +96,26 @@ class Graph(Frozen):
 
     def consumers(self) -> dict[str, list[Node]]:
         """The nodes that read each tensor, in execution order."""
-        readers: dict[str, list[Node]] = {node.name: [] for node in self.nodes}
-        for node in self.nodes:
-            for name in node.inputs:
-                readers[name].append(node)
-        return readers
+        return readers(self.nodes)
+
+
+def readers(nodes: Iterable[Node]) -> dict[str, list[Node]]:
+    """The nodes that read each tensor of a graph, in execution order."""
+    found: dict[str, list[Node]] = {}
+    for node in nodes:
+        found[node.name] = []
+        for name in node.inputs:
+            found[name].append(node)
+    return found
 
 
 def check_order(nodes: Iterable[tuple[str, str, tuple[str, ...]]]) -> None:
     """Raise `ValueError` unless names (of name, op, inputs) are unique, the first node and no other
-    is the input, and every node reads only what stands before it."""
+    is the input, no node is dropout, and every node reads only what stands before it."""
     made: set[str] = set()
     for name, op, inputs in nodes:
+        if op == "dropout":
+            raise ValueError(f"{name}: dropout does nothing at inference")
         if name in made:
             raise ValueError(f"two nodes are called {name}")
         if (op == INPUT) != (not made) or (op == INPUT) != (not inputs):
@@ -100,130 +134,104 @@ def weight_shape(node: Node, cin: int) -> tuple[int, int, int, int]:
     return node.shape[0], fan, node.kernel, node.kernel
 
 
-def same_pads(size: int, out: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Padding of a window op. An odd kernel k pads k // 2 on both sides (as PyTorch writes it); an
-    even one (k - 1) // 2 before and after as much as the last window needs."""
-    if kernel % 2:
-        return kernel // 2, kernel // 2
-    before = (kernel - 1) // 2
-    return before, max(0, (out - 1) * stride + kernel - size - before)
+class Lowered(NamedTuple):
+    """A node, the step of the program that it is of, and the layer that it runs: of an SE step, its
+    convolutions are layers of their own. The input is of no step."""
+
+    node: Node
+    step: Layer
+    layer: Layer
+
+
+Lowering = Generator[Lowered, None, str]
+"""Nodes in execution order, then the name of the tensor that is left."""
 
 
 def lower(subnet: Subnet) -> Graph:
     """The graph of a model. Dropout is left out: it does nothing at inference. Raises
     `BindError`."""
-    return Graph(nodes=tuple(_built(subnet).nodes))
+    size = subnet.resolution
+    image = image_node((subnet.of.channels, size, size))
+    nodes = (found.node for found in lowered(at_inference(program_of(subnet))))
+    return Graph(nodes=(image, *nodes))
 
 
-def layer_nodes(subnet: Subnet) -> tuple[tuple[Layer, tuple[str, ...]], ...]:
-    """Every layer of a model with the names of the nodes it becomes, the input apart. Raises
+def layer_nodes(subnet: Subnet) -> Iterator[tuple[Layer, tuple[str, ...]]]:
+    """Every step of a model, dropout apart, with the names of the nodes it becomes. Raises
     `BindError`."""
-    return tuple(_built(subnet).owners)
+    nodes = lowered(at_inference(program_of(subnet)))
+    for _, same in groupby(nodes, lambda found: id(found.step)):
+        found = tuple(same)
+        yield found[0].step, tuple(each.node.name for each in found)
 
 
-def _built(subnet: Subnet) -> _Builder:
-    size, channels = subnet.resolution, subnet.of.channels
-    build = _Builder()
-    tensor = build.put(Node(name=INPUT, op="input", shape=(channels, size, size)))
-    for stage, sites in zip(subnet.of.stages, subnet_sites(subnet), strict=True):
-        for i, site in enumerate(sites):
-            build.enter(f"{stage.name}.{i}")
-            tensor = build.body(site.bind(), tensor)
-    return build
+def image_node(shape: Shape) -> Node:
+    """The input."""
+    return Node(name=INPUT, op="input", shape=shape)
 
 
-@dataclass(slots=True)
-class _Builder:
-    """Nodes so far and of which layers they are, the block being lowered and how many ops of each
-    kind it has."""
+def lowered(program: Program, tensor: str = INPUT) -> Lowering:
+    """The nodes of a program that reads `tensor`."""
+    for step in program:
+        if isinstance(step, Residual):
+            main = yield from lowered(step.main, tensor)
+            shortcut = yield from lowered(step.shortcut, tensor)
+            tensor = yield from _op(step.add, step.add, main, shortcut)
+        elif step.kind == "se":
+            tensor = yield from _squeeze(step, tensor)
+        elif step.kind == "act":
+            tensor = yield from _act(step, step, tensor, step.name)
+        else:
+            tensor = yield from _op(step, step, tensor)
+    return tensor
 
-    nodes: list[Node] = field(default_factory=list)
-    owners: list[tuple[Layer, tuple[str, ...]]] = field(default_factory=list)
-    block: str = ""
-    counts: dict[str, int] = field(default_factory=dict)
 
-    def enter(self, block: str) -> None:
-        self.block, self.counts = block, {}
+def _op(step: Layer, layer: Layer, *inputs: str) -> Lowering:
+    """The op of a layer, and its activation."""
+    match layer.kind:
+        case "se" | "act" as several:
+            raise TypeError(f"{layer.name}: {several} is no op")
+        case op:
+            pass
+    pads = (0, 0)
+    if op != "pool":
+        pads = same_pads(layer.size, layer.out_size, layer.kernel, layer.stride)
+    node = Node(
+        name=layer.name,
+        op=op,
+        inputs=inputs,
+        shape=_shape(layer),
+        kernel=layer.kernel,
+        stride=layer.stride,
+        pads=pads,
+        norm=layer.norm,
+        bias=layer.bias,
+    )
+    yield Lowered(node, step, layer)
+    return (yield from _act(step, layer, node.name, f"{node.name}.{layer.act}"))
 
-    def put(self, node: Node) -> str:
-        self.nodes.append(node)
-        return node.name
 
-    def name(self, kind: str) -> str:
-        index = self.counts.get(kind, 0)
-        self.counts[kind] = index + 1
-        return f"{self.block}.{kind}{index}"
+def _squeeze(step: Layer, tensor: str) -> Lowering:
+    """SE: pool, conv1x1 + act, conv1x1 + gate, multiply."""
+    name, shape = step.name, (step.cin, 1, 1)
+    gate = f"{name}.pool"
+    pool = Node(name=gate, op="pool", inputs=(tensor,), shape=shape, kernel=step.size)
+    yield Lowered(pool, step, step)
+    for conv in se_layers(step):
+        gate = yield from _op(step, conv, gate)
+    product = Node(name=f"{name}.mul", op="mul", inputs=(tensor, gate), shape=_shape(step))
+    yield Lowered(product, step, step)
+    return product.name
 
-    def body(self, bound: Iterable[Bound], tensor: str) -> str:
-        for item in bound:
-            if isinstance(item, Residual):
-                tensor = self.residual(item, tensor)
-                continue
-            start = len(self.nodes)
-            tensor = self.layer(item, tensor)
-            self.own(item, start)
+
+def _act(step: Layer, layer: Layer, tensor: str, name: str) -> Lowering:
+    """A layer's activation of `tensor` as a node `name`, if it has one."""
+    if layer.act is None:
         return tensor
+    node = Node(name=name, op="act", inputs=(tensor,), shape=_shape(layer), act=layer.act)
+    yield Lowered(node, step, layer)
+    return name
 
-    def own(self, layer: Layer, start: int) -> None:
-        self.owners.append((layer, tuple(node.name for node in self.nodes[start:])))
 
-    def residual(self, item: Residual, tensor: str) -> str:
-        main = self.body(item.main, tensor)
-        shortcut = self.body(item.shortcut, tensor)
-        layer, start = item.add, len(self.nodes)
-        shape = (layer.cout, layer.out_size, layer.out_size)
-        name = self.put(Node(name=self.name("add"), op="add", inputs=(main, shortcut), shape=shape))
-        tensor = self.act(layer.act, name, shape)
-        self.own(layer, start)
-        return tensor
-
-    def layer(self, layer: Layer, tensor: str) -> str:
-        shape = (layer.cout, layer.out_size, layer.out_size)
-        match layer.kind:
-            case "dropout":
-                return tensor
-            case "se":
-                return self.squeeze(layer, tensor)
-            case "act":
-                return self.act(layer.act, tensor, shape, self.name("act"))
-            case "pool" | "maxpool" | "avgpool" | "conv" | "dwconv" | "linear" | "add" as op:
-                pads = (0, 0)
-                if op not in ("pool", "linear"):
-                    pads = same_pads(layer.size, layer.out_size, layer.kernel, layer.stride)
-                node = Node(
-                    name=self.name(op),
-                    op=op,
-                    inputs=(tensor,),
-                    shape=shape,
-                    kernel=layer.kernel,
-                    stride=layer.stride,
-                    pads=pads,
-                    norm=layer.norm,
-                    bias=layer.bias,
-                )
-                return self.act(layer.act, self.put(node), shape)
-
-    def squeeze(self, layer: Layer, tensor: str) -> str:
-        """SE: pool, conv1x1 + act, conv1x1 + gate, multiply."""
-        se, cin = self.name("se"), layer.cin
-        pool = Node(
-            name=f"{se}.pool", op="pool", inputs=(tensor,), shape=(cin, 1, 1), kernel=layer.size
-        )
-        gate = self.put(pool)
-        for part, width, act in (
-            ("squeeze", layer.squeeze, layer.act),
-            ("excite", cin, layer.gate),
-        ):
-            shape = (width, 1, 1)
-            conv = Node(name=f"{se}.{part}", op="conv", inputs=(gate,), shape=shape, bias=True)
-            gate = self.act(act, self.put(conv), shape)
-        shape = (cin, layer.out_size, layer.out_size)
-        return self.put(Node(name=f"{se}.mul", op="mul", inputs=(tensor, gate), shape=shape))
-
-    def act(self, act: str | None, tensor: str, shape: Shape, name: str | None = None) -> str:
-        if act is None:
-            return tensor
-        node = Node(
-            name=name or f"{tensor}.{act}", op="act", inputs=(tensor,), shape=shape, act=act
-        )
-        return self.put(node)
+def _shape(layer: Layer) -> Shape:
+    return layer.cout, layer.out_size, layer.out_size

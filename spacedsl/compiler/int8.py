@@ -5,14 +5,24 @@ fake quantisers of training, the artifact's quantisers and the reference sit in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Self
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from spacedsl.compiler.graph import WEIGHTED, Graph, Node, Shape, check_order
+from spacedsl.compiler.graph import (
+    NO_OTHER_FIELD,
+    WEIGHTED,
+    Graph,
+    Node,
+    Shape,
+    check_order,
+    readers,
+)
 from spacedsl.diagnostics import fault
 from spacedsl.ir.expr import Frozen
+from spacedsl.operators.activation import Rewrite
 from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.runtimes.rules import Rules
 
@@ -20,7 +30,7 @@ QMAX = 255
 
 OPS = (
     "input", "conv", "dwconv", "linear", "add", "shift", "mul", "pool", "maxpool", "avgpool",
-    *ACTIVATIONS,
+    *ACTIVATIONS, "dropout",
 )  # fmt: skip
 """What a node does; an activation's word where it is an op of its own."""
 
@@ -35,6 +45,10 @@ OWN_SCALE = frozenset({"conv", "dwconv", "linear", "add", "shift", "mul", "avgpo
 """Ops whose integer kernel rescales, so that their quantiser can clip."""
 
 
+SHARED = frozenset({"maxpool", "dropout"})
+"""Ops whose quantiser is their input's."""
+
+
 class Fixed(Frozen):
     """A quantiser that no data decides. The op rounds to multiples of `write`; readers multiply
     by `read`, which differs where a factor is folded in (hard-sigmoid's 1/6)."""
@@ -43,6 +57,9 @@ class Fixed(Frozen):
     read: float
     zero_point: int = 0
 
+
+CEILING = {"relu6": 6 / QMAX}
+"""Clip -> the greatest scale of a quantiser that clips so."""
 
 FIXED = {
     word: Fixed(**act.fixed._asdict()) for word, act in ACTIVATIONS.items() if act.fixed is not None
@@ -60,14 +77,17 @@ decides; an eighth of a step settles it and costs no more than that."""
 SIGMOID = FIXED["sigmoid"]
 
 
-class Int8Node(Frozen):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Int8Node:
     """One integer op and the uint8 tensor it makes.
 
     `value`: the network tensor it holds in 8 bits, "" where it holds none (the inner tensor of a
     rewrite). `source`: the network node whose weights it has. `clip`: with zero point 0 (and, for
     relu6, 255 times the scale at most 6) the quantiser itself is the activation. `offset` is added
     to the result: by the bias, or by the op `shift`, which does nothing else. `shared`: the
-    quantiser is its input's (max-pool)."""
+    quantiser is its input's (max-pool, dropout)."""
+
+    __pydantic_config__: ClassVar = NO_OTHER_FIELD
 
     name: str
     op: Int8Op
@@ -103,30 +123,40 @@ class Int8Graph(Frozen):
 def quantise_graph(graph: Graph, rules: Rules) -> Int8Graph:
     """The INT8 graph of a network under a runtime's rules. Raises `SpaceError` for an op that the
     runtime cannot run in 8 bits."""
-    build = _Builder(graph, rules)
-    for node in graph.nodes:
+    nodes = quantised(graph.nodes, rules.rewrite)
+    return Int8Graph(runtime=rules.runtime, nodes=tuple(node for node, _ in nodes))
+
+
+def quantised(
+    nodes: Sequence[Node], rewrite: Callable[[str], Rewrite]
+) -> Iterator[tuple[Int8Node, str]]:
+    """The INT8 nodes of a network's, in execution order, each with the name of the network's node
+    whose op it is; `rewrite` says how an activation is said."""
+    build = _Builder(rewrite, readers(nodes))
+    for node in nodes:
         build.lower(node)
-    return Int8Graph(runtime=rules.runtime, nodes=tuple(build.nodes.values()))
+    return ((node, build.origins[name]) for name, node in build.nodes.items())
 
 
 @dataclass(slots=True)
 class _Builder:
-    """`made`: the INT8 tensor of each network tensor."""
+    """`made`: the INT8 tensor of each network tensor. `origins`: the network's node of each INT8
+    node. `origin`: the one being lowered."""
 
-    graph: Graph
-    rules: Rules
+    rewrite: Callable[[str], Rewrite]
+    readers: dict[str, list[Node]]
     nodes: dict[str, Int8Node] = field(default_factory=dict)
     made: dict[str, str] = field(default_factory=dict)
-    readers: dict[str, list[Node]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.readers = self.graph.consumers()
+    origins: dict[str, str] = field(default_factory=dict)
+    origin: str = ""
 
     def put(self, node: Int8Node) -> str:
         self.nodes[node.name] = node
+        self.origins.setdefault(node.name, self.origin)
         return node.name
 
     def lower(self, node: Node) -> None:
+        self.origin = node.name
         if node.op == "act":
             self.made[node.name] = self.act(node)
             return
@@ -141,7 +171,7 @@ class _Builder:
                 pads=node.pads,
                 value=node.name,
                 source=node.name if node.op in WEIGHTED else "",
-                shared=node.op == "maxpool",
+                shared=node.op in SHARED,
             )
         )
 
@@ -149,7 +179,7 @@ class _Builder:
         if node.act is None:
             raise fault("bad-plan", f"{node.name} is an activation without a name")
         tensor = self.made[node.inputs[0]]
-        match self.rules.rewrite(node.act):
+        match self.rewrite(node.act):
             case "saturate":
                 return self.saturate(node, tensor, node.act)
             case "gate":
@@ -173,17 +203,19 @@ class _Builder:
         return plain and len(self.readers[node.inputs[0]]) == 1
 
     def saturate(self, node: Node, tensor: str, act: str) -> str:
-        how = {"fixed": FIXED[act]} if act in FIXED else {"clip": act}
         before = self.nodes[tensor]
         if not self.absorbs(node):
             before = Int8Node(name=node.name, op="shift", inputs=(tensor,), shape=node.shape)
-        return self.put(before.model_copy(update={**how, "value": node.name}))
+        if act in FIXED:
+            return self.put(replace(before, fixed=FIXED[act], value=node.name))
+        return self.put(
+            replace(before, clip="relu6" if act == "relu6" else "relu", value=node.name)
+        )
 
     def gate(self, node: Node, tensor: str) -> str:
         before = self.nodes[tensor]
         if self.absorbs(node) and before.op in WEIGHTED:
-            update = {"fixed": GATE, "offset": GATE_OFFSET, "value": node.name}
-            return self.put(before.model_copy(update=update))
+            return self.put(replace(before, fixed=GATE, offset=GATE_OFFSET, value=node.name))
         return self.shift(node.name, tensor, node)
 
     def shift(self, name: str, tensor: str, node: Node) -> str:

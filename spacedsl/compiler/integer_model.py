@@ -18,9 +18,9 @@ from typing import IO, Final, Literal
 import numpy as np
 from pydantic import ValidationError
 
-from spacedsl.compiler.fold import WEIGHT_MAX, IntWeights
+from spacedsl.compiler.fold import SCALE_FLOOR, WEIGHT_MAX, IntWeights
 from spacedsl.compiler.graph import weight_shape
-from spacedsl.compiler.int8 import QMAX, Int8Node
+from spacedsl.compiler.int8 import CEILING, QMAX, Clip, Int8Node
 from spacedsl.compiler.plans import Int8Plan
 from spacedsl.diagnostics import fault
 from spacedsl.files import write_atomic
@@ -30,7 +30,7 @@ from spacedsl.sealed import first_mistake
 FORMAT: Final = 1
 MAX_BYTES = 2 << 30
 SIMPLE = ("|u1", "|i1", "<i4", "<f4", "<f8")
-RELU6_SLACK = 1 + 1e-6
+CEILING_SLACK = 1 + 1e-6
 
 
 class Quantiser(Frozen):
@@ -89,11 +89,19 @@ class IntegerModel:
         return self.header.plan.graph.nodes
 
 
-def from_range(low: float, high: float) -> Quantiser:
-    """The quantiser of values in `low`..`high`; zero is exact, as padding demands."""
+def clipped_range(clip: Clip, low: float, high: float) -> tuple[float, float]:
+    """What a quantiser that clips so must hold of the values in `low`..`high`: zero always, since
+    padding is exactly zero."""
     low, high = min(low, 0.0), max(high, 0.0)
+    if clip == "none":
+        return low, high
+    return 0.0, min(high, 6.0) if clip == "relu6" else high
+
+
+def from_range(low: float, high: float) -> Quantiser:
+    """The quantiser of values in `low`..`high`, of which zero is one."""
     scale = np.float32((high - low) / QMAX)
-    if not scale > np.float32(2.0**-40):
+    if not scale > np.float32(SCALE_FLOOR):
         scale = np.float32(1 / QMAX)
     zero = int(np.clip(np.rint(-low / float(scale)), 0, QMAX))
     return Quantiser(write=float(scale), read=float(scale), zero_point=zero)
@@ -104,12 +112,7 @@ def choose_quantiser(node: Int8Node, ranges: Mapping[str, tuple[float, float]]) 
     if node.fixed is not None:
         write, read = np.float32(node.fixed.write), np.float32(node.fixed.read)
         return Quantiser(write=float(write), read=float(read), zero_point=node.fixed.zero_point)
-    low, high = ranges[node.value]
-    if node.clip == "relu":
-        return from_range(0.0, high)
-    if node.clip == "relu6":
-        return from_range(0.0, min(high, 6.0))
-    return from_range(low, high)
+    return from_range(*clipped_range(node.clip, *ranges[node.value]))
 
 
 def check_model(model: IntegerModel) -> None:
@@ -143,7 +146,7 @@ def _check_quantiser(node: Int8Node, quantisers: Mapping[str, Quantiser]) -> Non
         raise _bad(f"{node.name}: zero point {found.zero_point} is not in 0..255")
     if node.clip != "none" and found.zero_point != 0:
         raise _bad(f"{node.name}: {node.clip} needs zero point 0, not {found.zero_point}")
-    if node.clip == "relu6" and found.write * QMAX > 6 * RELU6_SLACK:
+    if node.clip in CEILING and found.write > CEILING[node.clip] * CEILING_SLACK:
         raise _bad(f"{node.name}: relu6 needs a scale of at most 6/255, not {found.write}")
     if node.shared and found != quantisers[node.inputs[0]]:
         raise _bad(f"{node.name}: its quantiser must be its input's")

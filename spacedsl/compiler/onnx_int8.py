@@ -6,6 +6,7 @@ ONNX Runtime turns `DequantizeLinear -> op -> QuantizeLinear` into its integer k
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -137,7 +138,7 @@ class _Emitter(Builder):
         elif node == self.stem:
             weight = fold_weight(weight)
             window, pads = folded_window(node.kernel)
-            folded = node.model_copy(update={"kernel": window, "stride": 1, "pads": pads})
+            folded = replace(node, kernel=window, stride=1, pads=pads)
             attrs = window_attributes(folded, weight.shape[1])
         grid = bias_scale(np.float32(read), found.scale)
         parts = [

@@ -7,6 +7,7 @@ take twice as long as 80. Its dense kernel of 3x3 makes 16 outputs in less time 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -58,8 +59,7 @@ def pad_channels(model: IntegerModel, rules: Rules) -> IntegerModel:
     graph = model.header.plan.graph
     channels = padded_channels(graph, rules)
     nodes = tuple(
-        node.model_copy(update={"shape": (channels[node.name], *node.shape[1:])})
-        for node in graph.nodes
+        replace(node, shape=(channels[node.name], *node.shape[1:])) for node in graph.nodes
     )
     plan = model.header.plan.model_copy(update={"graph": graph.model_copy(update={"nodes": nodes})})
     weights = {

@@ -5,14 +5,18 @@ of this version."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 from pydantic import ValidationError
 
+from spacedsl.checksum import KEY, unsealed
 from spacedsl.compiler.graph import Graph, lower
 from spacedsl.compiler.int8 import Int8Graph, quantise_graph
-from spacedsl.diagnostics import fault
+from spacedsl.diagnostics import SpaceError, fault
+from spacedsl.files import read_json
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.subnet import Subnet
@@ -20,13 +24,11 @@ from spacedsl.ir.target import Target
 from spacedsl.lang.write import write
 from spacedsl.passes.network import map_output, subnet_identity
 from spacedsl.runtimes.rules import Rules
-from spacedsl.sealed import first_mistake, read_sealed
+from spacedsl.sealed import first_mistake
 from spacedsl.version import __version__
 
 FORMAT: Final = 1
 """Version of the plans of a model."""
-
-MAX_BYTES = 64 << 20
 
 
 class Origin(Frozen):
@@ -59,6 +61,18 @@ class Int8Plan(Frozen):
     rules: Rules
     network: Graph
     graph: Int8Graph
+
+    def for_data(self, channels: int, classes: int) -> Self:
+        """The plan of the same network for images of so many channels and classes."""
+        parts: dict[str, Graph | Int8Graph] = {}
+        for name, part in (("network", self.network), ("graph", self.graph)):
+            image, logits = (
+                replace(node, shape=(count, *node.shape[1:]))
+                for node, count in ((part.nodes[0], channels), (part.nodes[-1], classes))
+            )
+            nodes = (image, *part.nodes[1:-1], logits)
+            parts[name] = part.model_copy(update={"nodes": nodes})
+        return self.model_copy(update=parts)
 
 
 Plan = TypeVar("Plan", NetworkPlan, Int8Plan)
@@ -110,19 +124,24 @@ def plan_text(plan: NetworkPlan | Int8Plan) -> str:
 def load_plan(path: Path, kind: type[Plan]) -> Plan:
     """Read a plan. Raises `SpaceError` for a file that is missing, large, truncated, of another
     version or of another kind."""
+    return plan_of_json(unsealed(read_json(path, _bad), path, _bad), kind, str(path))
+
+
+def plan_of_json(data: Mapping[str, Any], kind: type[Plan], where: str = "the plan") -> Plan:
+    """The plan of which `data` is the JSON object; `where` names it in errors. Raises
+    `SpaceError`."""
+    found = (data.get("kind"), data.get("format"))
+    wanted = (kind.model_fields["kind"].default, FORMAT)
+    if found != wanted:
+        have, need = (f"kind {name!r}, format {version!r}" for name, version in (found, wanted))
+        raise _bad(f"{where} is of {have}; what is needed is of {need}")
+    if KEY in data:
+        data = unsealed(data, where, _bad)
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise fault("plan-missing", f"{path}: {error.strerror or error}") from None
-    if len(data) > MAX_BYTES:
-        raise fault("plan-large", f"{path} is larger than {MAX_BYTES >> 20} MB")
-    try:
-        return read_sealed(kind, data, path, "bad-plan")
+        return kind.model_validate(data)
     except ValidationError as error:
-        wanted = kind.model_fields["kind"].default
-        raise fault(
-            "bad-plan",
-            f"{path} is not a plan of kind {wanted}, version {FORMAT}: {first_mistake(error)}",
-            "make it again with `spacedsl compile`",
-        ) from None
+        raise _bad(f"{where}: {first_mistake(error)}") from None
+
+
+def _bad(message: str) -> SpaceError:
+    return fault("bad-plan", message, "make it again with `spacedsl compile MODEL [--target T]`")

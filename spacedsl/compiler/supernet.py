@@ -12,6 +12,7 @@ from functools import cached_property
 from math import prod
 from typing import Literal
 
+from spacedsl.compiler.graph import Shape
 from spacedsl.compiler.int8 import GATE, GATE_OFFSET, SHIFT, SIGMOID, Fixed
 from spacedsl.compiler.plans import need_head
 from spacedsl.compiler.supernet_sizes import Body, Image, bodies
@@ -43,6 +44,15 @@ class PlanRules(Frozen):
     bias_offset: float = GATE_OFFSET
     op_offset: float = SHIFT
     table: Fixed = SIGMOID
+
+    def rewrite(self, act: str) -> Rewrite:
+        """How `act` is said. Raises `SpaceError` where the target has no 8-bit form of it."""
+        known = dict(self.acts)
+        if act not in known:
+            target = f"{self.target} ({self.runtime})"
+            message = f"the target {target} has no 8-bit form of the activation {act}"
+            raise fault("unsupported-op", message)
+        return known[act]
 
 
 Kind = Literal["supernet", "bkd"]
@@ -117,9 +127,15 @@ class SupernetPlan:
         cin = rng.choice(self.cins) if self.kind == "bkd" else self.cins[0]
         return random_member(self.reading(cin), rng, chosen)
 
+    def input_shape(self, subnet: Subnet) -> Shape:
+        """Of what a subnet reads: the image, or the map before a stage."""
+        size = -(-subnet.resolution // self.input_stride)
+        cin = subnet.of.channels if self.kind == "bkd" else self.channels
+        return cin, size, size
+
     def program(self, subnet: Subnet) -> Program:
         """The layers of a subnet. Raises `BindError`."""
-        cin = subnet.of.channels if self.kind == "bkd" else self.channels
+        cin, _, _ = self.input_shape(subnet)
         return program_of(subnet.model_copy(update={"of": self.reading(cin)}), self.input_stride)
 
     @cached_property

@@ -7,6 +7,7 @@ scale that its readers take."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -123,7 +124,7 @@ class _Emitter(Builder):
         if node == self.stem:
             source, weight = self.blocks(source), fold_weight(weight)
             window, pads = folded_window(node.kernel)
-            node = node.model_copy(update={"kernel": window, "stride": 1, "pads": pads})
+            node = replace(node, kernel=window, stride=1, pads=pads)
         if op == "dwconv" and taps is not None and node.kernel**2 > taps:
             op, weight = "conv", grouped(weight)
         axis = 3 if op == "dwconv" else 0
@@ -172,7 +173,7 @@ class _Emitter(Builder):
             kernel = self.constant(f"{name}.weight", steps, Scale(scale, axis=3))
             grid = Scale(bias_scale(np.float32(self.quantiser(source).read), scale))
             bias = self.constant(f"{name}.bias", np.zeros(channels, np.int32), grid)
-            convolution(self, node.model_copy(update={"op": "dwconv"}), source, kernel, bias)
+            convolution(self, replace(node, op="dwconv"), source, kernel, bias)
             return
         shape = self.tensors[source].shape
         inner = self.tensor(f"{name}.float", shape, np.float32)

@@ -74,6 +74,15 @@ class Residual:
 Bound = Layer | Residual
 
 
+def same_pads(size: int, out: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Padding of a window op. An odd kernel k pads k // 2 on both sides (as PyTorch writes it); an
+    even one (k - 1) // 2 before and after as much as the last window needs."""
+    if kernel % 2:
+        return kernel // 2, kernel // 2
+    before = (kernel - 1) // 2
+    return before, max(0, (out - 1) * stride + kernel - size - before)
+
+
 class BindError(ValueError):
     """A body does not fit the sizes it is bound to; the message names op and sizes."""
 

@@ -6,7 +6,7 @@ extraction builds plain modules from it, and QAT puts quantisers between its ste
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
@@ -66,6 +66,17 @@ def flat(program: Program) -> Iterator[Step]:
             yield from flat(step.main)
             yield from flat(step.shortcut)
         yield step
+
+
+def at_inference(program: Program) -> Program:
+    """A program without dropout, which does nothing then."""
+    return tuple(
+        replace(step, main=at_inference(step.main), shortcut=at_inference(step.shortcut))
+        if isinstance(step, Residual)
+        else step
+        for step in program
+        if isinstance(step, Residual) or step.kind != "dropout"
+    )
 
 
 def blocks_of(program: Program) -> Iterator[Program]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from spacedsl.compiler.graph import Graph, Node, lower, same_pads
+from spacedsl.compiler.graph import Graph, Node, lower
 from spacedsl.compiler.int8 import GATE, quantise_graph
 from spacedsl.compiler.parameters import expected_shapes
 from spacedsl.compiler.plans import (
@@ -24,6 +24,7 @@ from spacedsl.compiler.plans import (
 )
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.subnet import Subnet
+from spacedsl.passes.bind import same_pads
 from spacedsl.passes.cost import SCALES_PER_CONV, subnet_cost
 from spacedsl.runtimes.table import BUILT_IN, LITERT, ONNXRUNTIME, rules_of
 from spacedsl.sealed import sealed_text
@@ -100,19 +101,26 @@ def test_other_versions_kinds_and_damage_are_refused(tmp_path: Path) -> None:
     plan = network_plan(library_model("models/tiny-a0"))
     text, path = sealed_text(plan_text(plan)), tmp_path / "p.json"
     loaded = json.loads(text)
-    for bad in (
-        {**loaded, "format": 2},
-        {**loaded, "kind": "int8"},
-        {**loaded, "more": 1},
-        {**loaded, "graph": {"nodes": loaded["graph"]["nodes"][1:]}},
-        {**loaded, "graph": {"nodes": loaded["graph"]["nodes"][::-1]}},
-        {**loaded, "graph": {"nodes": [*loaded["graph"]["nodes"], loaded["graph"]["nodes"][1]]}},
+    del loaded["checksum"]
+    nodes = loaded["graph"]["nodes"]
+    dropped = {**nodes[-1], "op": "dropout", "name": "dropped", "inputs": [nodes[-1]["name"]]}
+    for bad, message in (
+        ({**loaded, "format": 2}, "kind 'network', format 2; what is needed is of .*, format 1"),
+        ({**loaded, "kind": "int8"}, "kind 'int8', format 1; what is needed is of kind 'network'"),
+        ({**loaded, "more": 1}, "more: Extra inputs are not permitted"),
+        ({**loaded, "graph": {"nodes": nodes[1:]}}, "the first node is the input"),
+        ({**loaded, "graph": {"nodes": nodes[::-1]}}, "the first node is the input"),
+        ({**loaded, "graph": {"nodes": [*nodes, nodes[1]]}}, "two nodes are called"),
+        ({**loaded, "graph": {"nodes": [*nodes, dropped]}}, "dropout does nothing at inference"),
     ):
-        path.write_text(json.dumps(bad))
-        with pytest.raises(SpaceError, match="plan of kind network, version 1"):
+        path.write_text(sealed_text(json.dumps(bad)))
+        with pytest.raises(SpaceError, match=f"bad-plan.*{message}"):
             load_plan(path, NetworkPlan)
+    path.write_text(text.replace("stem.0.conv0", "stem.0.conv1"))
+    with pytest.raises(SpaceError, match="is damaged: its checksum"):
+        load_plan(path, NetworkPlan)
     path.write_text(text[: len(text) // 2])
-    with pytest.raises(SpaceError, match="plan of kind network"):
+    with pytest.raises(SpaceError, match="no JSON, or cut short"):
         load_plan(path, NetworkPlan)
     with pytest.raises(SpaceError, match="No such file"):
         load_plan(tmp_path / "missing.json", Int8Plan)

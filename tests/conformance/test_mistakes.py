@@ -129,3 +129,15 @@ def test_there_are_enough_and_each_once() -> None:
     found = mistakes()
     assert len(found) >= 120
     assert len({(m.page, m.was, m.now) for m in found}) == len(found)
+
+
+@pytest.mark.parametrize("page", sorted({mistake.page for mistake in mistakes()}))
+def test_pages_may_end_at_any_mistake(page: str, tmp_path: Path) -> None:
+    """A page that stops right behind a mistake, or within it, is read as any other."""
+    for mistake in mistakes():
+        if mistake.page == page:
+            before = original(page).partition(mistake.was)[0]
+            for count in range(1, len(mistake.now) + 1):
+                if not mistake.now[count - 1 : count + 1].isalnum():
+                    found = errors(before + mistake.now[:count], tmp_path)
+                    assert all(error.message for error in found)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spacedsl.api import load_target
-from spacedsl.compiler.int8 import QMAX
+from spacedsl.compiler.int8 import QMAX, Int8Node
 from spacedsl.compiler.integer_model import IntegerModel, load_model
 from spacedsl.compiler.plans import int8_plan, network_plan, plan_text
 from spacedsl.compiler.tflite_int8 import emit_int8 as emit_tflite
@@ -26,7 +26,6 @@ from spacedsl.runtimes.table import LITERT, rules_of
 from spacedsl_runtime.elastic.modules import ElasticNorm
 from spacedsl_runtime.quant.deployment import deploy
 from spacedsl_runtime.quant.extracted import QatSubnet
-from spacedsl_runtime.quant.int8 import Node
 from spacedsl_runtime.quant.modules import Edge
 from spacedsl_runtime.quant.qat import QatSupernet
 from tests.compiler.tflite_support import channels_last, moved_to, unsigned
@@ -83,7 +82,7 @@ def differences(
     theirs = run(pair.model, x.numpy())
     found: list[tuple[str, NDArray[np.float64]]] = []
 
-    def compare(node: Node, edge: Edge) -> Edge:
+    def compare(node: Int8Node, edge: Edge) -> Edge:
         zero = pair.model.header.quantisers[node.name].zero_point
         steps = torch.from_numpy(theirs[node.name].astype(np.float32)) - zero
         steps = steps.reshape(edge.steps.shape)

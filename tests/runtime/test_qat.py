@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
@@ -13,6 +12,7 @@ from hypothesis import given, settings
 from spacedsl.api import load_target
 from spacedsl.compiler.int8 import quantise_graph
 from spacedsl.compiler.plans import network_plan
+from spacedsl.compiler.qat import QatGraph, deployed, qat_graph
 from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.ir.sampling import largest, random_subnet, smallest
 from spacedsl.ir.space import Space
@@ -23,7 +23,6 @@ from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import PlanError, SubnetError
 from spacedsl_runtime.plan import Plan, read_plan
-from spacedsl_runtime.quant.int8 import Int8Graph, int8_graph
 from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.quant.stages import rules_of
 from tests.laws.strategies import RANDOMS, members
@@ -40,33 +39,15 @@ from tests.support import library_space
 VNNI = load_target("vnni")
 
 
-def graph_of(subnet: Subnet, plan: Plan) -> Int8Graph:
-    return int8_graph(plan.program(subnet), rules_of(plan))
-
-
-def said(graph: Any, makers: dict[str, str]) -> list[tuple[Any, ...]]:
-    """What decides an 8-bit tensor, node by node."""
-    return [
-        (
-            node.name,
-            node.op,
-            tuple(makers.get(i, i) for i in node.inputs),
-            node.clip,
-            node.offset,
-            (node.fixed.write, node.fixed.read, node.fixed.zero_point) if node.fixed else None,
-            node.shared,
-        )
-        for node in graph
-        if node.op != "dropout"
-    ]
+def graph_of(subnet: Subnet, plan: Plan) -> QatGraph:
+    return qat_graph(plan.program(subnet), plan.input_shape(subnet), rules_of(plan).rewrite)
 
 
 def check_tensors(subnet: Subnet, plan: Plan) -> None:
-    mine = graph_of(subnet, plan)
+    mine = list(deployed(graph_of(subnet, plan)))
     theirs = quantise_graph(network_plan(subnet).graph, ONNXRUNTIME.rules)
-    makers = {node.name: node.inputs[0] for node in mine if node.op == "dropout"}
-    assert said(mine, makers) == said(theirs.nodes, {})
-    learned = [node.edge for node in mine if node.edge is not None]
+    assert tuple(each.node for each in mine) == theirs.nodes
+    learned = [each.edge for each in mine if each.edge is not None]
     assert len(learned) == len(set(learned))
 
 
@@ -94,7 +75,7 @@ def test_keys_do_not_move_when_ops_are_left_out() -> None:
         for node in graph_of(random_subnet(library_space(name), rng), target_plan(name)):
             if node.weights is not None:
                 places.setdefault(node.weights, set()).add(node.sizes.at)
-                names.setdefault(node.weights, set()).add(node.name)
+                names.setdefault(node.weights, set()).add(node.node.name)
     assert all(len(found) == 1 for found in places.values())
     assert any(len(found) > 1 for found in names.values())
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from spacedsl.compiler import fold as compiler_fold
-from spacedsl.compiler import parameters
-from spacedsl.compiler.int8 import QMAX, Fixed
+from spacedsl.compiler.fold import SCALE_FLOOR
+from spacedsl.compiler.int8 import Clip, Fixed
 from spacedsl_runtime.elastic.modules import EPSILON
 from spacedsl_runtime.quant import lsq
 from spacedsl_runtime.quant.fake import ActivationQuantiser, WeightQuantiser
-from spacedsl_runtime.quant.fold import BIAS_MAX, Norm, fold
+from spacedsl_runtime.quant.fold import Norm, fold
 from spacedsl_runtime.quant.fused import fake_activation, fake_fixed, fake_joined, fake_weight
 from tests.compiler.test_fold import check_sound
 
@@ -147,7 +147,7 @@ def test_fused_gradients_are_those_of_straight_through_estimates(
     scale, beta = leaf(s), leaf(offset)
 
     def straight(x: Tensor, scale: Tensor, beta: Tensor) -> Tensor:
-        active = lsq.straight_through(scale, scale.clamp(lsq.SCALE_FLOOR, ceiling))
+        active = lsq.straight_through(scale, scale.clamp(SCALE_FLOOR, ceiling))
         return straight_activation(x, active, beta)
 
     pairs: list[tuple[Fake, Fake, tuple[Tensor, ...]]] = [
@@ -208,27 +208,19 @@ def test_the_first_weight_scale_clips_nothing(seed: int) -> None:
     assert (quantiser(w) - w).abs().max() <= quantiser.scale * 0.5001
 
 
-@given(SEEDS, st.booleans())
-def test_a_started_quantiser_holds_its_range(seed: int, fixed: bool) -> None:
-    x = noise(seed, 4, 6, 3, 3)
-    quantiser = ActivationQuantiser(fixed)
-    quantiser.start(x)
+@given(SEEDS, st.sampled_from(["none", "relu", "relu6"]))
+def test_a_started_quantiser_holds_its_range(seed: int, clip: Clip) -> None:
+    x = noise(seed, 4, 6, 3, 3) * 4
+    quantiser = ActivationQuantiser(clip)
+    quantiser.start(float(x.min()), float(x.max()))
     scale, zero = quantiser.deployed()
     assert 0 <= zero <= 255
-    assert zero == 0 or not fixed
-    wanted = x.clamp_min(0) if fixed else x
+    assert zero == 0 or clip == "none"
+    wanted = {"none": x, "relu": x.clamp_min(0), "relu6": x.clamp(0, 6)}[clip]
     assert (quantiser(x) - wanted).abs().max() <= scale * 1.001
-    ActivationQuantiser().start(torch.zeros(2, 2))
-
-
-def test_both_sides_have_the_same_limits() -> None:
-    assert (lsq.SCALE_FLOOR, lsq.WEIGHT_MAX, BIAS_MAX) == (
-        compiler_fold.SCALE_FLOOR,
-        compiler_fold.WEIGHT_MAX,
-        compiler_fold.BIAS_MAX,
-    )
-    assert lsq.ACT_MAX == QMAX
-    assert EPSILON == parameters.EPSILON
+    empty = ActivationQuantiser()
+    empty.start(0.0, 0.0)
+    assert empty.deployed() == (float(np.float32(1 / 255)), 0)
 
 
 EXTREMES = [0.0, -0.0, 1e-30, -1e-30, 1e-6, -0.5, 1.0, -3.0, 1e4]

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spacedsl.passes.bind import same_pads
 from spacedsl_runtime.errors import PlanError
 
 ACTS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -78,20 +79,12 @@ def active(
     return weight.as_strided((cout, cin, kernel, kernel), (o, i, h, w), start)
 
 
-def pad_after(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Rows added before and after, so that ceil(size / stride) come out: k // 2 on both sides for
-    an odd kernel, (k - 1) // 2 before and what is missing after for an even one."""
-    if kernel % 2:
-        return kernel // 2, kernel // 2
-    before, out = (kernel - 1) // 2, -(-size // stride)
-    return before, max(0, (out - 1) * stride + kernel - size - before)
-
-
 def pool2d(
     x: Float[Tensor, "n c h h"], kind: str, kernel: int, stride: int
 ) -> Float[Tensor, "n c -(-h//{stride}) -(-h//{stride})"]:
     """ "Same" pooling of x (N, C, H, W); averages count no padding."""
-    before, after = pad_after(x.shape[-1], kernel, stride)
+    size = x.shape[-1]
+    before, after = same_pads(size, -(-size // stride), kernel, stride)
     if kind == "maxpool":
         if before == after:
             return F.max_pool2d(x, kernel, stride, before)

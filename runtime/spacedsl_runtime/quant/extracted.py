@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from spacedsl.compiler.qat import QatGraph, place_of
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.program import Layer
 from spacedsl_runtime.elastic.functional import channels_last
 from spacedsl_runtime.elastic.modules import ElasticConv, ElasticLinear
 from spacedsl_runtime.elastic.supernet import ElasticStages, check_images
-from spacedsl_runtime.quant.int8 import Int8Graph, place_of
 from spacedsl_runtime.quant.modules import Quantised, Tap, Weighted
 from spacedsl_runtime.quant.stages import QatStages
 
@@ -24,7 +24,7 @@ class QatLayers(Quantised):
     """The layers of one subnet. `layers`: weights by the place of their op. Its batch norms can be
     re-calibrated (`recalibrate`)."""
 
-    def __init__(self, origin: QatStages[ElasticStages], subnet: Subnet, graph: Int8Graph) -> None:
+    def __init__(self, origin: QatStages[ElasticStages], subnet: Subnet, graph: QatGraph) -> None:
         super().__init__()
         self.plan, self.rules, self.channels = origin.plan, origin.rules, origin.supernet.channels
         self.subnet, self.graph = subnet, graph

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from spacedsl.compiler.fold import SCALE_FLOOR
+from spacedsl.compiler.int8 import CEILING, Clip
+from spacedsl.compiler.integer_model import clipped_range, from_range
 from spacedsl_runtime.quant.fused import Join, fake_activation, fake_joined, fake_weight
 from spacedsl_runtime.quant.lsq import (
-    SCALE_FLOOR,
-    activation_range,
     activation_steps,
     straight_through,
     weight_scale,
@@ -18,21 +19,21 @@ from spacedsl_runtime.quant.lsq import (
 
 
 class ActivationQuantiser(nn.Module):
-    """One learned scale and offset for a tensor. `fixed`: an offset of 0 that is not learned (the
-    clip of a relu is then the quantiser itself). `ceiling`: the greatest scale (relu6: 6 / 255)."""
+    """One learned scale and offset for a tensor. One that clips has an offset of 0 that is not
+    learned: it is itself the relu."""
 
-    def __init__(self, fixed: bool = False, ceiling: float | None = None) -> None:
+    def __init__(self, clip: Clip = "none") -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.tensor(1.0))
-        self.beta = nn.Parameter(torch.tensor(0.0), requires_grad=not fixed)
-        self.fixed, self.ceiling = fixed, ceiling
+        self.clip, self.fixed, self.ceiling = clip, clip != "none", CEILING.get(clip)
+        self.beta = nn.Parameter(torch.tensor(0.0), requires_grad=not self.fixed)
 
-    def start(self, x: Tensor) -> None:
-        """Take scale and offset from the range of x (any shape)."""
-        scale, beta = activation_range(x.clamp_min(0) if self.fixed else x)
+    def start(self, low: float, high: float) -> None:
+        """Take scale and offset from the range of values."""
+        bounds = clipped_range(self.clip, low, high)
         with torch.no_grad():
-            self.scale.copy_(scale)
-            self.beta.copy_(beta)
+            self.scale.fill_(from_range(*bounds).write)
+            self.beta.fill_(bounds[0])
 
     def forward(self, x: Tensor) -> Tensor:
         """The values of x (any shape, kept; images first) in 8 bits."""

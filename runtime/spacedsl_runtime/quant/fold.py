@@ -11,10 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from spacedsl_runtime.quant.lsq import SCALE_FLOOR, WEIGHT_MAX, Scalar, round_ste
-
-BIAS_MAX = 2**30
-"""Largest bias in steps; a channel's scale grows where it would be larger (as in the compiler)."""
+from spacedsl.compiler.fold import BIAS_MAX, SCALE_FLOOR, WEIGHT_MAX
+from spacedsl_runtime.quant.lsq import Scalar, round_ste
 
 
 class Norm(NamedTuple):

@@ -16,11 +16,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from spacedsl.compiler.int8 import Fixed
+from spacedsl.compiler.fold import SCALE_FLOOR, WEIGHT_MAX
+from spacedsl.compiler.int8 import QMAX, Fixed
 from spacedsl_runtime.quant.lsq import (
-    ACT_MAX,
-    SCALE_FLOOR,
-    WEIGHT_MAX,
     activation_gradient,
     activation_steps,
     fixed_steps,
@@ -42,11 +40,11 @@ def _quantise(
     s = scale.clamp(SCALE_FLOOR, ceiling)
     y, least = (x / s).round_(), None
     if beta is None:
-        y.clamp_(0, ACT_MAX)
+        y.clamp_(0, QMAX)
     else:
-        least = (beta / s).round_().clamp_(-ACT_MAX, 0)
+        least = (beta / s).round_().clamp_(-QMAX, 0)
         torch.maximum(y, least, out=y)
-        torch.minimum(y, least + ACT_MAX, out=y)
+        torch.minimum(y, least + QMAX, out=y)
     return y.mul_(s), s, least
 
 
@@ -57,7 +55,7 @@ def _gradients(
     steps = (x / s).round_()
     if least is not None:
         steps.sub_(least)
-    g_x = _within(g, steps, -0.5, ACT_MAX + 0.5)
+    g_x = _within(g, steps, -0.5, QMAX + 0.5)
     factor = activation_gradient(x)
     g_s, g_beta = _by_scale(g, y, g_x, x, steps), None
     if beta is not None:
@@ -138,7 +136,7 @@ class _Fixed(torch.autograd.Function):
         ctx.fixed, ctx.offset = fixed, offset
         ctx.save_for_backward(x)
         y = x + offset if offset else x
-        low, high = -fixed.zero_point, ACT_MAX - fixed.zero_point
+        low, high = -fixed.zero_point, QMAX - fixed.zero_point
         return (y / y.new_full((), fixed.write)).round_().clamp_(low, high).mul_(fixed.read)
 
     @staticmethod
@@ -146,7 +144,7 @@ class _Fixed(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
         fixed, offset = ctx.fixed, ctx.offset
-        low, high = (q - fixed.zero_point for q in (-0.5, ACT_MAX + 0.5))
+        low, high = (q - fixed.zero_point for q in (-0.5, QMAX + 0.5))
         g_x = _within(g, x, low * fixed.write - offset, high * fixed.write - offset)
         return g_x.mul_(fixed.read / fixed.write), None, None
 

@@ -12,14 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from spacedsl.compiler.int8 import Fixed
+from spacedsl.compiler.fold import SCALE_FLOOR, WEIGHT_MAX
+from spacedsl.compiler.int8 import QMAX, Fixed
 
 Scalar = Float[Tensor, ""]
-
-ACT_MAX = 255
-WEIGHT_MAX = 127
-SCALE_FLOOR = 2.0**-40
-"""Least scale; learning must not take one to zero or below."""
 
 
 def straight_through(
@@ -49,7 +45,7 @@ def scale_gradient(x: Float[Tensor, "*size"], factor: float) -> Float[Tensor, "*
 def activation_gradient(x: Float[Tensor, n * size]) -> float:
     """What LSQ (Sec. 2.2) multiplies gradients of scale and offset by: 1 / sqrt(n * 255) for the n
     values of one image, so that neither the batch nor the number of processes matters."""
-    return 1.0 / sqrt(max(1, prod(x.shape[1:])) * ACT_MAX)
+    return 1.0 / sqrt(max(1, prod(x.shape[1:])) * QMAX)
 
 
 def weight_gradient(weight: Float[Tensor, "*size"]) -> float:
@@ -60,14 +56,14 @@ def weight_gradient(weight: Float[Tensor, "*size"]) -> float:
 def zero_point(scale: Scalar, beta: Scalar) -> Scalar:
     """clamp(round(-beta / scale), 0, 255) as a float scalar, straight through both."""
     wanted = -beta / scale
-    return straight_through(wanted, wanted.round().clamp(0, ACT_MAX))
+    return straight_through(wanted, wanted.round().clamp(0, QMAX))
 
 
 def quantise_activation(
     x: Float[Tensor, "*size"], scale: Scalar, zero: Scalar
 ) -> Float[Tensor, "*size"]:
     """Steps 0..255 as floats, same shape as x; scalars `scale` > 0 and integer `zero`."""
-    return (round_ste(x / scale) + zero).clamp(0, ACT_MAX)
+    return (round_ste(x / scale) + zero).clamp(0, QMAX)
 
 
 def activation_steps(
@@ -87,7 +83,7 @@ def fixed_steps(x: Float[Tensor, "*size"], fixed: Fixed) -> tuple[Float[Tensor, 
     """x through a quantiser that no data decides: steps from zero, whole numbers of the same shape,
     and the scalar scale that readers give a step."""
     steps = round_ste(x / x.new_full((), fixed.write)) + fixed.zero_point
-    return steps.clamp(0, ACT_MAX) - fixed.zero_point, x.new_full((), fixed.read)
+    return steps.clamp(0, QMAX) - fixed.zero_point, x.new_full((), fixed.read)
 
 
 def quantise_weight(weight: Float[Tensor, "*size"], scale: Scalar) -> Float[Tensor, "*size"]:
@@ -108,12 +104,3 @@ def weight_steps(
 def weight_scale(weight: Float[Tensor, "*size"]) -> Scalar:
     """Initial scale of a weight, a scalar: nothing is clipped, the largest becomes +-127."""
     return (weight.detach().abs().amax() / WEIGHT_MAX).clamp_min(SCALE_FLOOR)
-
-
-def activation_range(x: Float[Tensor, "*size"]) -> tuple[Scalar, Scalar]:
-    """Initial (scale, beta), scalars, of the values of x: its range, widened to hold 0."""
-    low = x.detach().amin().clamp_max(0.0)
-    high = x.detach().amax().clamp_min(0.0)
-    scale = (high - low) / ACT_MAX
-    scale = torch.where(scale > SCALE_FLOOR, scale, torch.full_like(scale, 1.0 / ACT_MAX))
-    return scale, low

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from functools import partial
+from math import inf
 from typing import NamedTuple, cast
 
 import torch
@@ -12,6 +13,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from spacedsl.compiler.int8 import QMAX, Int8Node
+from spacedsl.compiler.integer_model import clipped_range
+from spacedsl.compiler.qat import QatGraph, QatNode, node_blocks
 from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.passes.program import Layer
 from spacedsl_runtime.elastic.functional import activate, global_pool, pool2d, to_channels_last
@@ -27,10 +31,7 @@ from spacedsl_runtime.errors import SubnetError
 from spacedsl_runtime.quant.fake import ActivationQuantiser, WeightQuantiser
 from spacedsl_runtime.quant.fold import Folded, Norm, fold
 from spacedsl_runtime.quant.fused import fake_fixed
-from spacedsl_runtime.quant.int8 import Clip, Int8Graph, Node, clip_of, node_blocks
-from spacedsl_runtime.quant.lsq import ACT_MAX, Scalar, fixed_steps
-
-RELU6_SCALE = 6 / 255
+from spacedsl_runtime.quant.lsq import Scalar, fixed_steps
 
 Weighted = ElasticConv | ElasticLinear
 
@@ -51,14 +52,8 @@ def value_of(edge: Edge) -> Float[Tensor, "n c h w"]:
     return edge.steps if edge.scale is None else edge.steps * edge.scale
 
 
-Tap = Callable[[Node, Edge], Edge]
+Tap = Callable[[Int8Node, Edge], Edge]
 """Sees every tensor of the INT8 plan as it is made, and says what its readers get."""
-
-
-def new_quantiser(edge: str) -> ActivationQuantiser:
-    """The quantiser that belongs under a key."""
-    clip = clip_of(edge)
-    return ActivationQuantiser(clip != "none", RELU6_SCALE if clip == "relu6" else None)
 
 
 class Quantised(nn.Module):
@@ -83,7 +78,7 @@ class Quantised(nn.Module):
 
     def run_graph(
         self,
-        graph: Int8Graph,
+        graph: QatGraph,
         x: Tensor,
         *,
         dropout: bool = True,
@@ -97,49 +92,52 @@ class Quantised(nn.Module):
         if recompute:
             return self._recomputed(graph, x, dropout)
         made: dict[str, Edge] = {}
-        for node in graph:
+        for each in graph:
+            node = each.node
             if node.op == "input":
-                edge = self._made(node, to_channels_last(x), ranges)
+                edge = self._made(each, to_channels_last(x), ranges)
             else:
-                edge = self._run(node, [made[i] for i in node.inputs], dropout, ranges)
+                edge = self._run(each, [made[i] for i in node.inputs], dropout, ranges)
             made[node.name] = edge if tap is None or node.op == "dropout" else tap(node, edge)
-        return value_of(made[graph[-1].name])
+        return value_of(made[graph[-1].node.name])
 
-    def _recomputed(self, graph: Int8Graph, x: Tensor, dropout: bool) -> Tensor:
+    def _recomputed(self, graph: QatGraph, x: Tensor, dropout: bool) -> Tensor:
         """`run_graph`, block by block."""
         edge = self._made(graph[0], to_channels_last(x), None)
-        before = graph[0].name
+        before = graph[0].node.name
         for nodes in node_blocks(graph):
             block = partial(self._block, nodes, before, dropout)
             edge = recomputed(block, edge, self._norms(nodes))
-            before = nodes[-1].name
+            before = nodes[-1].node.name
         return value_of(edge)
 
-    def _block(self, nodes: Int8Graph, before: str, dropout: bool, edge: Edge) -> Edge:
+    def _block(self, nodes: QatGraph, before: str, dropout: bool, edge: Edge) -> Edge:
         """The last tensor of a block's nodes, given the one before it."""
         made = {before: edge}
-        for node in nodes:
-            made[node.name] = self._run(node, [made[i] for i in node.inputs], dropout, None)
-        return made[nodes[-1].name]
+        for each in nodes:
+            inputs = [made[i] for i in each.node.inputs]
+            made[each.node.name] = self._run(each, inputs, dropout, None)
+        return made[nodes[-1].node.name]
 
-    def _norms(self, nodes: Int8Graph) -> list[ElasticNorm]:
+    def _norms(self, nodes: QatGraph) -> list[ElasticNorm]:
         """The batch norms that some nodes of a graph train."""
-        weighted = (n for n in nodes if n.weights is not None)
-        found = (_norm_and_bias(self.weights_at(n.sizes), n)[0] for n in weighted)
+        weighted = (each.sizes for each in nodes if each.weights is not None)
+        found = (_norm_and_bias(self.weights_at(layer), layer)[0] for layer in weighted)
         return [norm for norm in found if norm is not None]
 
-    def _run(self, node: Node, inputs: list[Edge], dropout: bool, ranges: Ranges | None) -> Edge:
+    def _run(self, each: QatNode, inputs: list[Edge], dropout: bool, ranges: Ranges | None) -> Edge:
+        node = each.node
         x, fused = inputs[0], self.training and ranges is None
         match node.op:
             case "add" | "mul" if fused and node.fixed is None:
                 join = torch.add if node.op == "add" else torch.mul
                 values = (value_of(edge) for edge in inputs)
-                return Edge(self.quantiser(node).joined(join, *values))
+                return Edge(self.quantiser(each).joined(join, *values))
             case "shift" if fused and node.fixed is not None:
                 return Edge(fake_fixed(value_of(x), node.fixed, node.offset))
             case "dropout":
                 active = dropout and self.training and ranges is None
-                return Edge(F.dropout(x.steps, node.sizes.rate, active), x.scale)
+                return Edge(F.dropout(x.steps, each.sizes.rate, active), x.scale)
             case "maxpool":
                 return Edge(_window(node, x.steps), x.scale)
             case "avgpool":
@@ -155,13 +153,14 @@ class Quantised(nn.Module):
             case act if act in ACTIVATIONS:
                 y = activate(value_of(x), act)
             case _:
-                y = self._weighted(node, x, ranges)
-        return self._made(node, y, ranges)
+                y = self._weighted(each, x, ranges)
+        return self._made(each, y, ranges)
 
-    def _made(self, node: Node, y: Tensor, ranges: Ranges | None) -> Edge:
+    def _made(self, each: QatNode, y: Tensor, ranges: Ranges | None) -> Edge:
         """y through the node's quantiser."""
+        node = each.node
         if ranges is not None:
-            return _observed(node, y, ranges)
+            return _observed(each, y, ranges)
         y = y.float()
         if node.fixed is not None:
             return (
@@ -169,48 +168,49 @@ class Quantised(nn.Module):
                 if self.training
                 else Edge(*fixed_steps(y, node.fixed))
             )
-        quantiser = self.quantiser(node)
+        quantiser = self.quantiser(each)
         return Edge(quantiser(y)) if self.training else Edge(*quantiser.steps(y))
 
-    def quantiser(self, node: Node) -> ActivationQuantiser:
+    def quantiser(self, node: QatNode) -> ActivationQuantiser:
         """The learned quantiser of a node. Raises `SubnetError` where it was never started."""
         return cast(ActivationQuantiser, _started(self.edges, node.edge, node))
 
-    def scale(self, node: Node) -> WeightQuantiser:
+    def scale(self, node: QatNode) -> WeightQuantiser:
         """The quantiser of a node's weights. Raises `SubnetError` as `quantiser` does."""
         return cast(WeightQuantiser, _started(self.scales, node.weights, node))
 
-    def folded(self, node: Node, input_scale: Tensor) -> Folded:
+    def folded(self, node: QatNode, input_scale: Tensor) -> Folded:
         """Norm and bias folded into the whole numbers of a node that reads `input_scale`."""
         source = self.weights_at(node.sizes)
-        norm, bias = _norm_and_bias(source, node)
+        norm, bias = _norm_and_bias(source, node.sizes)
         statistics = None
         if norm is not None:
             c = node.sizes.cout
             parts = (norm.weight[:c], norm.bias[:c], norm.running_mean[:c], norm.running_var[:c])
             statistics = Norm(*parts, EPSILON)
         integers, scale = self.scale(node).steps(source.weight_of(node.sizes))
-        return fold(integers, scale, statistics, bias, input_scale, node.offset)
+        return fold(integers, scale, statistics, bias, input_scale, node.node.offset)
 
-    def _weighted(self, node: Node, x: Edge, ranges: Ranges | None) -> Tensor:
+    def _weighted(self, node: QatNode, x: Edge, ranges: Ranges | None) -> Tensor:
         """(N, cin, H, W) -> (N, cout, H', W')."""
         source = self.weights_at(node.sizes)
-        norm, bias = _norm_and_bias(source, node)
+        norm, bias = _norm_and_bias(source, node.sizes)
         if x.scale is not None and (norm is None or not norm.training):
             folded = self.folded(node, x.scale)
             with torch.autocast(x.steps.device.type, enabled=False):
-                y = _convolve(node, x.steps, folded.weight) + _channels(folded.bias)
+                y = _convolve(node.node, x.steps, folded.weight) + _channels(folded.bias)
                 return y * _channels(folded.step)
         weight = source.weight_of(node.sizes)
         if ranges is None:
             weight = self.scale(node)(weight)
-        y = _convolve(node, value_of(x), weight)
+        y = _convolve(node.node, value_of(x), weight)
         y = y if bias is None else y + _channels(bias)
         if norm is not None and ranges is not None:
             y = _by_batch(norm, y)
         elif norm is not None:
             y = norm(y)
-        return y + node.offset if node.offset else y
+        offset = node.node.offset
+        return y + offset if offset else y
 
 
 def _by_batch(norm: ElasticNorm, y: Tensor) -> Tensor:
@@ -222,29 +222,28 @@ def _by_batch(norm: ElasticNorm, y: Tensor) -> Tensor:
     return F.batch_norm(y, None, None, norm.weight[:c], norm.bias[:c], True, 0.0, EPSILON)
 
 
-def _started(quantisers: nn.ModuleDict, key: str | None, node: Node) -> nn.Module:
+def _started(quantisers: nn.ModuleDict, key: str | None, node: QatNode) -> nn.Module:
     if key is None or key not in quantisers:
-        raise SubnetError(f"no quantiser for {node.name}: start QAT with a subnet that has it")
+        raise SubnetError(f"no quantiser for {node.node.name}: start QAT with a subnet that has it")
     return quantisers[key]
 
 
-def _norm_and_bias(source: Weighted, node: Node) -> tuple[ElasticNorm | None, Tensor | None]:
+def _norm_and_bias(source: Weighted, layer: Layer) -> tuple[ElasticNorm | None, Tensor | None]:
     if isinstance(source, ElasticLinear):
         return None, source.bias
-    return (source.norm if node.sizes.norm else None), source.bias_of(node.sizes)
+    return (source.norm if layer.norm else None), source.bias_of(layer)
 
 
-def _convolve(node: Node, x: Tensor, weight: Tensor) -> Tensor:
+def _convolve(node: Int8Node, x: Tensor, weight: Tensor) -> Tensor:
     """(N, cin, H, W) -> (N, cout, H', W') without bias; a linear layer as a 1 x 1 convolution."""
-    layer = node.sizes
     if node.op == "linear":
         return F.linear(x.flatten(1), weight)[:, :, None, None]
-    groups = layer.cin if node.op == "dwconv" else 1
-    return F.conv2d(x, weight, None, layer.stride, layer.kernel // 2, groups=groups)
+    groups = x.shape[1] if node.op == "dwconv" else 1
+    return F.conv2d(x, weight, None, node.stride, node.pads[0], groups=groups)
 
 
-def _window(node: Node, x: Tensor) -> Tensor:
-    return pool2d(x, node.op, node.sizes.kernel, node.sizes.stride)
+def _window(node: Int8Node, x: Tensor) -> Tensor:
+    return pool2d(x, node.op, node.kernel, node.stride)
 
 
 def _product(a: Edge, b: Edge) -> Edge:
@@ -256,17 +255,13 @@ def _channels(x: Tensor) -> Tensor:
     return x[:, None, None]
 
 
-def _observed(node: Node, y: Tensor, ranges: Ranges) -> Edge:
+def _observed(each: QatNode, y: Tensor, ranges: Ranges) -> Edge:
     """y in FP32; its range is noted where the node has a learned quantiser."""
-    y = y.float()
+    y, node = y.float(), each.node
     if node.fixed is not None:
-        low, high = ((q - node.fixed.zero_point) * node.fixed.write for q in (0, ACT_MAX))
+        low, high = ((q - node.fixed.zero_point) * node.fixed.write for q in (0, QMAX))
         return Edge(y.clamp(low, high) * (node.fixed.read / node.fixed.write))
-    if node.edge is not None:
-        low, high = ranges.get(node.edge, (0.0, 0.0))
-        ranges[node.edge] = (min(low, float(y.min())), max(high, float(y.max())))
-    return Edge(_clipped(node.clip, y))
-
-
-def _clipped(clip: Clip, y: Tensor) -> Tensor:
-    return y if clip == "none" else y.clamp(0, 6 if clip == "relu6" else None)
+    if each.edge is not None:
+        low, high = ranges.get(each.edge, (0.0, 0.0))
+        ranges[each.edge] = (min(low, float(y.min())), max(high, float(y.max())))
+    return Edge(y if node.clip == "none" else y.clamp(*clipped_range(node.clip, -inf, inf)))

@@ -4,25 +4,23 @@ bits."""
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
+from spacedsl.compiler.qat import KEY, QatGraph, clip_of, qat_graph
 from spacedsl.compiler.supernet import PlanRules
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.program import Layer
 from spacedsl_runtime.elastic.modules import ElasticConv
 from spacedsl_runtime.elastic.supernet import MAX_PROGRAMS, ElasticStages
 from spacedsl_runtime.errors import PlanError
-from spacedsl_runtime.plan import Choices, Plan, choices_of, subnet_of
-from spacedsl_runtime.quant.fake import WeightQuantiser
-from spacedsl_runtime.quant.int8 import Int8Graph, clip_of, int8_graph
-from spacedsl_runtime.quant.modules import Quantised, Ranges, Weighted, new_quantiser
+from spacedsl_runtime.plan import Choices, Plan, choices_of, mistakes, subnet_of
+from spacedsl_runtime.quant.fake import ActivationQuantiser, WeightQuantiser
+from spacedsl_runtime.quant.modules import Quantised, Ranges, Weighted
 
-_KEY = re.compile(r"input|\d+_\d+_\w+(-relu6?)?")
 _ONE = torch.ones(1)
 
 
@@ -38,14 +36,14 @@ class QatStages(Quantised, Generic[S_co]):
         super().__init__()
         self.supernet = supernet
         self.rules = rules_of(supernet.plan)
-        self._graphs: dict[Choices, Int8Graph] = {}
+        self._graphs: dict[Choices, QatGraph] = {}
 
     @property
     def plan(self) -> Plan:
         """The supernet's."""
         return self.supernet.plan
 
-    def graph(self, subnet: Subnet) -> Int8Graph:
+    def graph(self, subnet: Subnet) -> QatGraph:
         """The INT8 graph of a subnet; remembered. Raises `SubnetError`."""
         choices = choices_of(subnet)
         self.remember(choices)
@@ -59,8 +57,10 @@ class QatStages(Quantised, Generic[S_co]):
             return
         if len(self._graphs) >= MAX_PROGRAMS:
             self._graphs.clear()
-        program = self.supernet.program(subnet_of(self.plan, choices))
-        self._graphs[choices] = int8_graph(program, self.rules)
+        subnet = subnet_of(self.plan, choices)
+        program, image = self.supernet.program(subnet), self.plan.input_shape(subnet)
+        with mistakes(PlanError):
+            self._graphs[choices] = qat_graph(program, image, self.rules.rewrite)
 
     def weights_at(self, layer: Layer) -> Weighted:
         """The supernet's module with a layer's weights."""
@@ -90,9 +90,8 @@ class QatStages(Quantised, Generic[S_co]):
             for subnet, batch in zip(subnets, images, strict=True):
                 self.run_graph(self.graph(subnet), batch, ranges=ranges)
         for key, (low, high) in ranges.items():
-            six = clip_of(key) == "relu6"
-            quantiser = new_quantiser(key)
-            quantiser.start(torch.tensor([low, min(high, 6.0) if six else high]))
+            quantiser = ActivationQuantiser(clip_of(key))
+            quantiser.start(low, high)
             self.edges[key] = quantiser
         for node in (node for subnet in subnets for node in self.graph(subnet)):
             if node.weights and node.weights not in self.scales:
@@ -108,10 +107,10 @@ class QatStages(Quantised, Generic[S_co]):
         for name in names:
             part, _, rest = name.partition(".")
             key = rest.rpartition(".")[0]
-            if part in ("edges", "scales") and not _KEY.fullmatch(key):
+            if part in ("edges", "scales") and not KEY.fullmatch(key):
                 raise ValueError(f"{name}: {key!r} is no key of a quantiser")
             if part == "edges" and key not in edges:
-                edges[key] = new_quantiser(key)
+                edges[key] = ActivationQuantiser(clip_of(key))
             elif part == "scales" and key not in scales:
                 scales[key] = WeightQuantiser(_ONE)
         return nn.ModuleDict({"edges": edges, "scales": scales})

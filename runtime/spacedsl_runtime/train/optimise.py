@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from spacedsl.compiler.int8 import QMAX
 from spacedsl_runtime.quant.fake import ActivationQuantiser, WeightQuantiser
-from spacedsl_runtime.quant.lsq import ACT_MAX
 from spacedsl_runtime.train.recipe import Recipe
 
 SHARE = "share"
@@ -66,7 +66,7 @@ def _by_share(model: nn.Module) -> Hook:
             _sign_times([(m.scale, m.scale) for m in quantisers])
             ranged = _sign_times([(m.beta, m.scale) for m in offsets])
             if ranged:
-                torch._foreach_mul_(ranged, float(ACT_MAX))
+                torch._foreach_mul_(ranged, float(QMAX))
 
     return hook
 

@@ -35,7 +35,8 @@ def spans(stopped: Stopped) -> Iterator[Rewrite]:
         if found is None:
             continue
         after = first
-        while stopped.tokens[after].span.end <= start + found.end() and after < stopped.index + 8:
+        most = min(stopped.index + 8, len(stopped.tokens) - 1)
+        while after < most and stopped.tokens[after].span.end <= start + found.end():
             after += 1
         latencies = any(t.type == "LIMITS" for t in stopped.tokens[max(0, first - 24) : first])
         meant = _listed(found) if latencies else f"{found[3]}{found[4] or ''}"

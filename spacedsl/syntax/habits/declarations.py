@@ -57,7 +57,8 @@ def names(stopped: Stopped) -> Iterator[Rewrite]:
         return
     after = index + 1
     while (
-        stopped.tokens[after].span.start == stopped.tokens[after - 1].span.end
+        after < len(stopped.tokens) - 1
+        and stopped.tokens[after].span.start == stopped.tokens[after - 1].span.end
         and stopped.tokens[after].type != "LBRACE"
     ):
         after += 1

@@ -98,11 +98,10 @@ def _amount(stopped: Stopped, first: int, number: str, words: list[str]) -> Iter
 
 def _next_amount(stopped: Stopped, number: int) -> str | None:
     """The amount in two words that stands at token `number`, after another without a comma."""
-    found, unit = stopped.tokens[number], stopped.tokens[min(number + 1, len(stopped.tokens) - 1)]
-    broken = "\n" in stopped.shown(number - 1, number + 1) or "\n" in stopped.shown(
-        number, number + 2
-    )
-    if found.type not in NUMBERS or unit.type != "NAME" or broken:
+    if number + 1 >= len(stopped.tokens) or "\n" in stopped.shown(number - 1, number + 2):
+        return None
+    found, unit = stopped.tokens[number : number + 2]
+    if found.type not in NUMBERS or unit.type != "NAME":
         return None
     return quantity(found.text, unit.text, _is_time(stopped, number))
 
