@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from spacedsl.analysis.analyse import Analysis
 from spacedsl.analysis.cases import Part
@@ -147,7 +147,7 @@ def _lines(draw: Callable[..., object], usual: float | None) -> None:
         draw(usual, color="0.4", linewidth=0.9, linestyle=":", zorder=1.5, label=label)
 
 
-def _ratios(axes: Axes, axis: str, found: Sequence[Figure]) -> None:
+def _ratios(axes: Axes, axis: Literal["x", "y"], found: Sequence[Figure]) -> None:
     """An axis of ratios, on which twice as fast is as far from 1 as half as fast."""
     ends = [v for n in found for v in (n.value, n.low, n.high) if v is not None]
     low, high = min([1.0, *ends]) / 1.06, max([1.0, *ends]) * 1.06
@@ -180,8 +180,10 @@ def _channels(axes: Axes, rows: Sequence[Row], usual: float | None) -> None:
         if found.low is not None and found.high is not None:
             axes.plot([channels] * 2, [found.low, found.high], color=COLOURS[INT8], linewidth=1.2)
     values = [found.value for _, found in known]
-    line = {"color": COLOURS[INT8], "markersize": 5, "linewidth": 1, "label": "1x1 convolution"}
-    axes.plot([channels for channels, _ in known], values, "o-", **line)
+    axes.plot(
+        [channels for channels, _ in known], values, "o-", color=COLOURS[INT8], markersize=5,
+        linewidth=1, label="1x1 convolution",
+    )  # fmt: skip
     ticks = [row.case.channels for row in rows]
     axes.set_xscale("log")
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
@@ -203,7 +205,10 @@ def _models(axes: Axes, rows: Sequence[Row], _: float | None) -> None:
                 f"{row.speedup.value:.2f}x{noisy}", (1.01, y), va="center", fontsize=SMALL,
                 xycoords=("axes fraction", "data"),
             )  # fmt: skip
-    times = {"INT8": [row.int8_ms for row in ordered], "FP32": [row.fp32_ms for row in ordered]}
+    times: dict[str, list[Figure | None]] = {
+        "INT8": [row.int8_ms for row in ordered],
+        "FP32": [row.fp32_ms for row in ordered],
+    }
     for series, (name, found) in enumerate(times.items()):
         at = [(y, number, False) for y, number in enumerate(found) if number is not None]
         _marks(axes, at, series, name)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spacedsl.cli.html import machine_said
 from spacedsl.colours import COLOURS, GREY
 from spacedsl.files import write_atomic
 from spacedsl.flows.deployment import Deployment, Valued
@@ -88,15 +89,19 @@ def plot(
     front: Mapping[str, Any],
     found: Sequence[Deployment],
     valued: Sequence[Valued],
-    machine: str,
+    target: Target,
 ) -> str | None:
     """Draw accuracy against latency of all that was valued, with limits and intervals, and return
-    the file's path; None without matplotlib. `machine`: what latencies are of."""
+    the file's path; None without matplotlib."""
     if importlib.util.find_spec("matplotlib") is None:
         return None
     from matplotlib.figure import Figure
 
+    from spacedsl.runtimes.machine import this_machine
+
     timed = "steady" in front
+    here = timed or target.measured
+    machine = machine_said(this_machine()) if here else target.device
     key, said = ("measured_ms", "measured") if timed else ("predicted_ms", "predicted")
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
@@ -116,8 +121,8 @@ def plot(
         ms, [100 * d.top1 for d in found], _reaches(found), fmt="^", color=COLOURS[1],
         label=f"INT8 file on test images, {said} latency, 95 % interval",
     )  # fmt: skip
-    axes.set_title(f"{front['search']['target']}: {machine}", fontsize=10, loc="left")
-    axes.set_xlabel(f"INT8 latency on {front['search']['target']} [ms]")
+    axes.set_title(f"{target.name}: {machine}", fontsize=10, loc="left")
+    axes.set_xlabel(f"INT8 latency on {target.name} [ms]")
     axes.set_ylabel("INT8 top-1 [%]")
     axes.grid(visible=True, color="0.9")
     axes.set_axisbelow(True)

@@ -107,8 +107,7 @@ def search(
     need_training()
     check_folder(out)
     check_html(html, [target])
-    began = time.monotonic()
-    quiet = format is Format.json
+    began, quiet = time.monotonic(), format is Format.json
     space = _trained(run)
     device = open_device(_ready(target, space))
     suffix = runtime_of(device.target).format
@@ -116,8 +115,9 @@ def search(
     asked = parse_limits(limits) or device.limits_ms
     plan = _plan(by, space, seed, values, population, rounds, window)
     with runtime_faults(), _kernels(where):
-        kept = int(cache_gb * 1e9)
-        chooser = _chooser(run, space, device.target, data, images, threads, where, kept)
+        chooser = _chooser(
+            run, space, device.target, data, images, threads, where, int(cache_gb * 1e9)
+        )
         known = latency_range(space, device.latency)
         if known.least_ms is None or known.greatest_ms is None:
             listed = "; ".join(map(str, known.missing[:20]))
@@ -142,7 +142,7 @@ def search(
     front = write_front(out, deployed, header)
     if measure:
         front = measured(out, front, device.target, measure)
-    drawn = plot(out, front, deployed, seen, device.target.device)
+    drawn = plot(out, front, deployed, seen, device.target)
     then = command("eval", out / deployed[-1].file, "--data", chooser.data.spec)
     if format is Format.json:
         emit({**front, "plot": drawn, "valued": len(log.held), "out": str(out), "next": then})
@@ -150,9 +150,8 @@ def search(
         print_front(front)
         print(f"{len(log.held):,} subnets valued; pages and files in {out}{_drawn(drawn)}")
         print(f"took {took(began)}")
-    made = made_by(device.target, seed=seed)
-    report = partial(front_report, out, front, space, device.target, deployed, seen, made)
-    write_html(html, report, quiet=quiet)
+    about = space, device.target, deployed, seen, made_by(device.target, seed=seed)
+    write_html(html, partial(front_report, out, front, *about), quiet=quiet)
     if not quiet:
         say_next(then)
 

@@ -40,7 +40,7 @@ def searched(
             found: list[float] = []
             for subnet in subnets:
                 found.append(_value(subnet, chooser, log))
-                key = _key(subnet)
+                key = key_of(subnet)
                 valued[key] = Valued(key, ms(subnet), found[-1])
                 done += 1
                 advance(done)
@@ -50,7 +50,7 @@ def searched(
 
 
 def _value(subnet: Subnet, chooser: Chooser, log: TaskLog) -> float:
-    key = _key(subnet)
+    key = key_of(subnet)
     if key not in log.held:
         log.held[key] = chooser.value(subnet)
         log.append(key, log.held[key])
@@ -60,7 +60,7 @@ def _value(subnet: Subnet, chooser: Chooser, log: TaskLog) -> float:
     return value
 
 
-def _key(subnet: Subnet) -> str:
+def key_of(subnet: Subnet) -> str:
     """A subnet of a known space in few words: resolution; per stage the blocks' values."""
     stages = (
         ",".join(

@@ -156,14 +156,14 @@ def _networks(contenders: Sequence[Contender], target: str) -> Table:
     """Limit by limit, every space's best network."""
     score = contenders[0].best[target]
     unit = "top-1 %" if score.unit == "top-1" else "1/loss"
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (c.name, f"{limit.limit_ms:g} ms", *_cells(c.best[target].networks[i], score.unit))
         for i, limit in enumerate(score.limits)
         for c in contenders
     ]
     cut = tuple(range(len(contenders), len(rows), len(contenders)))
     note = "; ".join(f"{c.name}: score {c.score:.2f}" for c in contenders)
-    heads = ("best networks", "limit", unit, "latency", "image", "expect")
+    heads: tuple[str, ...] = ("best networks", "limit", unit, "latency", "image", "expect")
     if not any(row[-1] for row in rows):
         rows, heads = [row[:-1] for row in rows], heads[:-1]
     return Table(_on("In numbers", target), heads, tuple(rows), cut=cut, note=note)

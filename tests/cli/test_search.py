@@ -319,9 +319,10 @@ def test_a_plot_is_drawn_where_matplotlib_is(whole: Path, tmp_path: Path) -> Non
 
     front: dict[str, Any] = json.loads((whole / "front.json").read_text())
     found = [Deployment(**{k: v for k, v in m.items() if k != "pareto"}) for m in front["models"]]
+    target = api.load_target("cpu")
     valued = [Valued("a subnet", 0.5 + i / 10, 0.5 + i / 100) for i in range(20)]
     first, second = tmp_path / "a", tmp_path / "b"
     for folder in (first, second):
         folder.mkdir()
-        assert plot(folder, front, found, valued, "this machine") == str(folder / "front.png")
+        assert plot(folder, front, found, valued, target) == str(folder / "front.png")
     assert (first / "front.png").read_bytes() == (second / "front.png").read_bytes()
