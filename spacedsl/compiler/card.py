@@ -44,7 +44,7 @@ print(labels[best] if labels else best)
 
 PHOTO = """\
 photo = Image.open("photo.jpg").convert("{mode}")
-side = 0.875 * min(photo.size)  # the centre of a photo, as in training
+side = how.get("crop", 0.875) * min(photo.size)  # the centre, as in training
 left, top = (photo.width - side) / 2, (photo.height - side) / 2
 photo = photo.resize((width, height), Image.BILINEAR, (left, top, left + side, top + side))
 pixels = np.asarray(photo, np.float32).reshape(height, width, -1) / 255

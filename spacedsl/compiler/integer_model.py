@@ -43,12 +43,15 @@ class Quantiser(Frozen):
 
 
 class Preprocess(Frozen):
-    """How an image becomes the input: RGB / 255, minus `mean`, over `std`, per channel."""
+    """How an image becomes the input: RGB / 255, minus `mean`, over `std`, per channel. `crop`:
+    which share of its shorter side was seen in training, around its centre; None where nobody
+    said."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     colour: str = "RGB"
+    crop: float | None = None
 
     def quantiser(self) -> Quantiser:
         """The input's quantiser: exactly the range that pixels have."""

@@ -35,7 +35,9 @@ def metadata(
         "space_hash": origin.space_hash,
         "version": origin.spacedsl,
         "input": json.dumps({"shape": [BATCH, *sizes], "dtype": "float32"}),
-        "preprocess": preprocess.model_copy(update={"layout": layout}).model_dump_json(),
+        "preprocess": preprocess.model_copy(update={"layout": layout}).model_dump_json(
+            exclude_none=True
+        ),
         "labels": json.dumps(list(labels)),
         **more,
     }

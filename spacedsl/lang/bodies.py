@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
-from spacedsl.ir.block import op_sizes
-from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8
+from spacedsl.ir.block import GlobalPool, Linear, Op, Optional, op_sizes, walk
+from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, names_in
 from spacedsl.ir.inline import inlined
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.lang.misfits import NotStrided, Shrinking, report_misfit
@@ -32,19 +32,21 @@ def check_bodies(space: Space, node: Node, report: Report, scope: Scope) -> None
     nodes = {n.token("NAME").text: n for n in node.all("stage")}
     before: tuple[int, ...] = (space.channels,)
     size, budget = space.resolutions[-1], scope.budget
+    found: list[tuple[_Ways, ...]] = []
     if budget.checks <= MAX_CHECKS:  # else it is known already, and counting takes time too
-        budget.checks += _count_checks(space)
+        found = [tuple(map(_ways, stage.choices)) for stage in space.stages]
+        budget.checks += _count_checks(space, found)
     if budget.checks > MAX_CHECKS:
         message = f"{budget.checks:,} blocks to check, more than {MAX_CHECKS:,}"
         help = "a width that may be a fraction is checked at every value: use round8(...)"
         raise report.fail("too-large", message, node.token("NAME"), help)
-    for stage in space.stages:
+    for stage, ways in zip(space.stages, found, strict=True):
         sites = _count_sites(stage, before)
         if sites > MAX_SITES:
             message = f"stage `{stage.name}`: {sites:,} different blocks, more than {MAX_SITES:,}"
             raise report.fail("too-large", message, nodes[stage.name].token("NAME"))
         try:
-            size = _check_stage(stage, before, size)
+            size = _check_stage(stage, ways, before, size)
         except BindError as error:
             report_misfit(error, stage, node, report, scope)
             report.raise_if_any()
@@ -57,49 +59,98 @@ def _count_sites(stage: Stage, before: tuple[int, ...]) -> int:
     return pairs * sum(prod(len(a.values) for a in c.numeric) for c in stage.choices)
 
 
-def _count_checks(space: Space) -> int:
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """The ways to choose a block. `samples`: do the ends of its values tell for all? `free`: the
+    settings that no width depends on, so that each of their values is looked at once. `plain`: does
+    no stride but the stage's change the size?"""
+
+    choice: BlockChoice
+    names: tuple[str, ...]
+    samples: bool
+    free: frozenset[str]
+    plain: bool
+
+    def lists(self, cins: tuple[int, ...], widths: tuple[int, ...]) -> list[_Values]:
+        """What may come in and go out, and what every setting may be."""
+        settings = [
+            _Values(arg.values, self._ends(arg.values, arg.name in self.free))
+            for arg in self.choice.numeric
+        ]
+        both = (values or (0,) for values in (cins, widths))
+        return [*(_Values(values, self._ends(values, False)) for values in both), *settings]
+
+    def _ends(self, values: tuple[Any, ...], free: bool) -> tuple[Any, ...]:
+        if not self.samples:
+            return values
+        return values[:1] if free else tuple(dict.fromkeys((values[0], values[-1])))
+
+
+class _Values(NamedTuple):
+    """Values, and those of them of which every combination is looked at."""
+
+    all: tuple[Any, ...]
+    combined: tuple[Any, ...]
+
+
+def _ways(choice: BlockChoice) -> _Ways:
+    ops, names = inlined(choice.block), tuple(arg.name for arg in choice.numeric)
+    decide: set[str] = set()
+    for op in walk(ops):
+        sizes = (getattr(op, field) for field in ("width", "squeeze") if hasattr(op, field))
+        decide.update(name for size in sizes for name in names_in(size))
+        if isinstance(op, Optional):
+            decide.add(op.param)
+    fractions = {a.name for a in choice.numeric if any(v != int(v) or v < 1 for v in a.values)}
+    return _Ways(
+        choice,
+        names,
+        all(_expr_is_whole(size, fractions) for size in op_sizes(ops)),
+        frozenset(names) - decide,
+        all(_is_plain(op) for op in walk(ops)),
+    )
+
+
+def _is_plain(op: Op) -> bool:
+    return getattr(op, "stride", 1) in ("stage", 1) and not isinstance(op, GlobalPool | Linear)
+
+
+def _count_checks(space: Space, found: list[tuple[_Ways, ...]]) -> int:
     """How many blocks `_check_stage` binds, over all stages."""
     before: tuple[int, ...] = (space.channels,)
     count = 0
-    for stage in space.stages:
-        for choice in stage.choices:
-            own = [stage.widths or (0,), *_numeric(choice)]
-            firsts = (before, stage.widths or before)[: 2 if stage.depths[-1] > 1 else 1]
-            count += sum(_sampled([cins, *own], choice) for cins in firsts)
+    for stage, ways in zip(space.stages, found, strict=True):
+        firsts = (before, stage.widths or before)[: 2 if stage.depths[-1] > 1 else 1]
+        for way, cins in product(ways, firsts):
+            lists = way.lists(cins, stage.widths)
+            count += prod(len(values.combined) for values in lists)
+            count += sum(len(values.all) - len(values.combined) for values in lists)
         before = stage.widths or before
     return count
 
 
-def _sampled(lists: list[tuple[Any, ...]], choice: BlockChoice) -> int:
-    """How many samples these lists have."""
-    sizes = [len(values) for values in lists]
-    if not _is_whole(choice):
-        return prod(sizes)
-    return prod(min(size, 2) for size in sizes) + sum(max(size - 2, 0) for size in sizes)
-
-
-def _check_stage(stage: Stage, before: tuple[int, ...], size: int) -> int:
+def _check_stage(stage: Stage, ways: tuple[_Ways, ...], before: tuple[int, ...], size: int) -> int:
     """Output height in pixels. Raises `BindError`."""
-    out = _check_blocks(stage, before, size, stage.stride)
+    out = _check_blocks(stage, ways, before, size, stage.stride)
     if stage.depths[-1] > 1:
-        after = _check_blocks(stage, stage.widths or before, out, 1)
+        after = _check_blocks(stage, ways, stage.widths or before, out, 1)
         if after != out:
             raise Shrinking(f"blocks after the first change the size too: {size}, {out}, {after}")
     return out
 
 
-def _check_blocks(stage: Stage, cins: tuple[int, ...], size: int, stride: int) -> int:
+def _check_blocks(
+    stage: Stage, ways: tuple[_Ways, ...], cins: tuple[int, ...], size: int, stride: int
+) -> int:
     """Bind one block in every sampled way; they must all come out at the same size."""
     sizes: set[int] = set()
-    for choice in stage.choices:
-        names = [a.name for a in choice.numeric]
-        lists = [cins, stage.widths or (0,), *_numeric(choice)]
-        for cin, width, *values in _samples(lists) if _is_whole(choice) else product(*lists):
-            settings = tuple(zip(names, values, strict=True))
-            site = Site(choice, cin, width, size, stride, settings)
+    for way in ways:
+        for cin, width, *values in _samples(way.lists(cins, stage.widths)):
+            settings = tuple(zip(way.names, values, strict=True))
+            site = Site(way.choice, cin, width, size, stride, settings)
             out = output_size(site)
-            if stride > 1 and size > 1 and out == output_size(replace(site, stride=1)):
-                name = choice.block.name or "the body"
+            if stride > 1 and size > 1 and out == _unstrided(way, site):
+                name = way.choice.block.name or "the body"
                 raise NotStrided(f"no op of {name} is `strided`, but the stride is {stride}")
             sizes.add(out)
     if len(sizes) > 1:
@@ -107,11 +158,9 @@ def _check_blocks(stage: Stage, cins: tuple[int, ...], size: int, stride: int) -
     return sizes.pop()
 
 
-def _is_whole(choice: BlockChoice) -> bool:
-    """Whether sizes are whole positive numbers at every value, so that samples tell for all."""
-    ops = inlined(choice.block)
-    fractions = {a.name for a in choice.numeric if any(v != int(v) or v < 1 for v in a.values)}
-    return all(_expr_is_whole(expr, fractions) for expr in op_sizes(ops))
+def _unstrided(way: _Ways, site: Site) -> int:
+    """Height of the block's output in pixels where the stage has no stride."""
+    return site.size if way.plain else output_size(replace(site, stride=1))
 
 
 def _expr_is_whole(expr: Expr, fractions: set[str]) -> bool:
@@ -127,17 +176,15 @@ def _expr_is_whole(expr: Expr, fractions: set[str]) -> bool:
             return True
 
 
-def _numeric(choice: BlockChoice) -> list[tuple[Any, ...]]:
-    return [arg.values for arg in choice.numeric]
-
-
 def _sizes(sizes: set[int]) -> str:
     return " and ".join(f"{s} x {s}" for s in sorted(sizes))
 
 
-def _samples(lists: list[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
-    """Every combination of ends, and every value between them once."""
-    yield from product(*(dict.fromkeys((values[0], values[-1])) for values in lists))
+def _samples(lists: list[_Values]) -> Iterator[tuple[Any, ...]]:
+    """Every combination of what is combined, and every other value once."""
+    yield from product(*(values.combined for values in lists))
+    first = [values.all[0] for values in lists]
     for i, values in enumerate(lists):
-        for value in values[1:-1]:
-            yield tuple(value if j == i else other[0] for j, other in enumerate(lists))
+        for value in values.all:
+            if value not in values.combined:
+                yield (*first[:i], value, *first[i + 1 :])

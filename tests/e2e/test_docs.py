@@ -15,7 +15,15 @@ from spacedsl.lang.page import Loader
 from spacedsl.text import Source
 from tests.support import ROOT
 
-TEXTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
+TEXTS = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/howto/*.md"),
+        *ROOT.glob("*/README.md"),
+        *ROOT.glob("examples/*/README.md"),
+    ]
+)
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"^    (spacedsl .*)$", re.MULTILINE)
 
@@ -27,6 +35,9 @@ NOT_RUN = {
     "spacedsl analyze": "tests/analysis/test_analysis.py runs it on a made-up device",
     "spacedsl target": "tests/targets/test_profile.py runs them on small spaces",
     "spacedsl evolve --hyper spaces/hyper.space --target cpu": "it measures for minutes",
+    "spacedsl evolve --hyper mine.space --target cpu": "it measures for minutes",
+    "spacedsl export models/": "tests/e2e/test_tutorial.py runs it on what it trained",
+    "spacedsl which models/": "tests/e2e/test_tutorial.py runs it on what it trained",
     "spacedsl export seqnet-vnni-a0 --weights": "tests/runtime/test_trained.py runs it",
     "spacedsl distill": "tests/cli/test_distill.py runs it on a small hyperspace",
     "spacedsl evolve --hyper H.space": "it needs what the command before it trains",
@@ -80,7 +91,8 @@ def test_pages_check(path: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", TEXTS, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_commands_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = path.read_text(encoding="utf-8")
-    (tmp_path / "spaces").symlink_to(ROOT / "spaces")
+    for folder in ("spaces", "examples"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
     for _, name, body in blocks(text):
         if name:
             (tmp_path / name).write_text(body, encoding="utf-8")

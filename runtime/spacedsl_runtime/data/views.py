@@ -39,12 +39,18 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
 
+def seen_share(augment: Augment) -> float:
+    """The share of an image's shorter side that a plain view shows."""
+    return CROP_SHARE if augment == "photo" else 1.0
+
+
 def plain_view(source: Source, size: int, augment: Augment) -> Image:
     """size x size: a photo's centre, any other image whole."""
-    if augment != "photo":
+    share = seen_share(augment)
+    if share == 1:
         return _resized(source, size)
     width, height = source.extent
-    side = min(width, height) * CROP_SHARE
+    side = min(width, height) * share
     left, top = (width - side) / 2, (height - side) / 2
     return _resized(source, size, (left, top, left + side, top + side))
 

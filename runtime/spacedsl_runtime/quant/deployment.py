@@ -35,6 +35,7 @@ def deploy(
     *,
     mean: Sequence[float],
     std: Sequence[float],
+    crop: float | None = None,
     labels: Sequence[str] = (),
     weights_from: str = "QAT",
 ) -> None:
@@ -42,9 +43,9 @@ def deploy(
     weights with the norm folded in, biases on the int32 grid, for the INT8 plan of the same model
     and target (`spacedsl compile MODEL --target T`); the numbers of channels and classes are those
     that were trained. `mean` and `std` per channel are what the training images went through after
-    division by 255. Raises `PlanError` for a plan that is damaged or of another version,
-    `DeployError` for one of another space, subnet or set of 8-bit tensors, naming both; nothing is
-    written then."""
+    division by 255, `crop` the share of their shorter side that was seen. Raises `PlanError` for a
+    plan that is damaged or of another version, `DeployError` for one of another space, subnet or
+    set of 8-bit tensors, naming both; nothing is written then."""
     found = _read(plan)
     _check_origin(net, found)
     nodes = list(deployed(net.graph))
@@ -67,6 +68,7 @@ def deploy(
             mean=tuple(map(float, mean)),
             std=tuple(map(float, std)),
             colour="RGB" if net.channels == 3 else "as given",
+            crop=crop,
         ),
         labels=tuple(labels),
         weights_from=weights_from,

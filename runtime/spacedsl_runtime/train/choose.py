@@ -13,6 +13,7 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl_runtime.data.kept import LIMIT, Kept
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.data.split import Data, Unreadables
+from spacedsl_runtime.data.views import seen_share
 from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import DataError, RunError
@@ -78,6 +79,7 @@ class Chooser:
             path,
             mean=normalise.mean,
             std=normalise.std,
+            crop=seen_share(self.data.augment),
             labels=labels,
             weights_from=from_run,
         )
