@@ -136,8 +136,8 @@ def test_a_distillation_is_looked_at_as_a_page(whole: Path) -> None:
     """With the losses of every stage and block type."""
     text = (whole.parent / "report.html").read_text(encoding="utf-8")
     for name in JOBS:
-        stage, _, block = name.split()
-        rows = json.loads((whole / "jobs" / f"{name}.json").read_text())["rows"]
+        stage, number, block = name.split()
+        rows = json.loads((whole / "jobs" / f"{stage}.{number}.{block}.json").read_text())["rows"]
         low, high = (end(row["loss"] for row in rows) for end in (min, max))
         assert f"{stage} {block}: median" in text
         assert f"{low:.4g} to {high:.4g}" in text
