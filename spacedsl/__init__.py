@@ -8,27 +8,86 @@ from typing import TYPE_CHECKING, Any
 from spacedsl.version import __version__
 
 if TYPE_CHECKING:
-    from spacedsl.api import check, load, load_space, load_target, sample, score, write
+    from spacedsl.api import check, load_target, write
     from spacedsl.diagnostics import Diagnostic, SpaceError
+    from spacedsl.notebook.devices import Device, target
+    from spacedsl.notebook.nets import deploy, export, open_file, quantise, supernet
+    from spacedsl.notebook.sampled import OfModels, Sampled, score_by
+    from spacedsl.notebook.searches import Found, Result, best, evolve, optimum, score
+    from spacedsl.notebook.values import (
+        Diff,
+        Model,
+        Space,
+        load,
+        load_model,
+        load_space,
+        parse,
+        sample,
+    )
+    from spacedsl.notebook.watching import Progress
+    from spacedsl.search.protocols import LatencyModel, QualityModel
+
+_HOMES = {
+    "api": ("check", "load_target", "write"),
+    "diagnostics": ("Diagnostic", "SpaceError"),
+    "notebook.devices": ("Device", "target"),
+    "notebook.nets": ("deploy", "export", "open_file", "quantise", "supernet"),
+    "notebook.sampled": ("OfModels", "Sampled", "score_by"),
+    "notebook.searches": ("Found", "Result", "best", "evolve", "optimum", "score"),
+    "notebook.values": (
+        "Diff", "Model", "Space", "load", "load_model", "load_space", "parse", "sample",
+    ),
+    "notebook.watching": ("Progress",),
+    "search.protocols": ("LatencyModel", "QualityModel"),
+}  # fmt: skip
+"""Module -> the names that it gives."""
 
 __all__ = [
+    "Device",
     "Diagnostic",
+    "Diff",
+    "Found",
+    "LatencyModel",
+    "Model",
+    "OfModels",
+    "Progress",
+    "QualityModel",
+    "Result",
+    "Sampled",
+    "Space",
     "SpaceError",
     "__version__",
+    "best",
     "check",
+    "deploy",
+    "evolve",
+    "export",
     "load",
+    "load_model",
     "load_space",
     "load_target",
+    "open_file",
+    "optimum",
+    "parse",
+    "quantise",
     "sample",
     "score",
+    "score_by",
+    "supernet",
+    "target",
     "write",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """What the package offers, imported when it is first asked for: each command is one start."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "diagnostics" if name in ("Diagnostic", "SpaceError") else "api"
-    found = globals()[name] = getattr(import_module(f"spacedsl.{module}"), name)
-    return found
+    for module, names in _HOMES.items():
+        if name in names:
+            found = globals()[name] = getattr(import_module(f"spacedsl.{module}"), name)
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The names above, for completion."""
+    return sorted(__all__)

@@ -1,25 +1,18 @@
-"""The Python API that the commands use: load, check, write, sample, score."""
+"""Pages as commands and the parts below them use them: load, check, write, sample."""
 
 from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from spacedsl.diagnostics import Diagnostic, SpaceError
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.ir.target import Target
 from spacedsl.lang.check import check_page
 from spacedsl.lang.load import load, load_space, load_target, locate, open_page, split_item
 from spacedsl.lang.page import Loader, Page
 from spacedsl.lang.write import write
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from spacedsl.search.score import Definition, QTScore
 
 __all__ = [
     "check",
@@ -31,7 +24,6 @@ __all__ = [
     "page_errors",
     "page_warnings",
     "sample",
-    "score",
     "split_item",
     "write",
 ]
@@ -76,23 +68,3 @@ def sample(space: Space, count: int = 1, seed: int = 0) -> list[Subnet]:
     """`count` random members, named after the space; the same for the same seed."""
     rng = random.Random(seed)  # noqa: S311  not for secrets
     return [random_subnet(space, rng, f"{space.name}-s{seed}-{i}") for i in range(count)]
-
-
-def score(
-    space: Space,
-    target: str | Path | Target,
-    limits_ms: Sequence[float] | None = None,
-    quality: str | None = None,
-    seed: int = 0,
-    definition: Definition = "best",
-) -> QTScore:
-    """The score of a space on a target: by its best networks (a `BestScore`), or by another
-    definition, `qt` being the paper's Q-T score (Sec. 4.1). Raises `SpaceError`."""
-    from spacedsl.search.best.scorer import BestScorer
-    from spacedsl.targets.scorers import Request, open_scorer
-
-    found = target if isinstance(target, Target) else load_target(target)
-    limits = tuple(limits_ms or ())
-    request = Request(limits_ms=limits, quality=quality, seed=seed, definition=definition)
-    tables = open_scorer(space, found, request)
-    return BestScorer(tables).score(space) if definition == "best" else tables.score(space)

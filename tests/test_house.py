@@ -66,7 +66,6 @@ ALLOWED = {
     "analysis": {
         *BASE, "hosts", "runtimes", "api", "targets", "compiler", "lang", "ir", "passes", "search",
     },
-    "__init__": {*BASE, "api"},
     "highlight": {"syntax"},
     "lsp": {*BASE, "api", "lang", "syntax", "ir", "passes", "runtimes"},
     "runtime/errors": set(),
@@ -103,11 +102,16 @@ ALLOWED = {
     },
     "flows": {
         *BASE, "api", "compiler", "hosts", "ir", "lang", "passes", "runtimes", "search", "tables",
-        "targets",
+        "targets", "runtime/data", "runtime/distill", "runtime/errors", "runtime/train",
     },
     "report": {
         *BASE, "analysis", "flows", "highlight", "ir", "lang", "passes", "search", "targets",
     },
+    "notebook": {
+        *BASE, "api", "compiler", "flows", "ir", "lang", "passes", "runtimes", "search", "targets",
+        "runtime/elastic", "runtime/quant",
+    },
+    "__init__": {*BASE, "api", "notebook", "search"},
     "cli": {
         *BASE, "analysis", "api", "bridges", "compiler", "flows", "hosts", "ir", "lang", "lsp",
         "passes", "report", "runtimes", "search", "syntax", "tables", "targets", "runtime/data",
@@ -138,7 +142,8 @@ THIRD_PARTY = {
     "highlight": {"pygments"},
     "report": {"jinja2", "markupsafe", "pygments"},
     "lsp": {"lsprotocol", "pygls"},
-    "flows": {"numpy"},
+    "flows": {"numpy", "torch"},
+    "notebook": {"numpy", "torch"},
     "cli": {"typer", "rich", "pydantic", "numpy", "onnx", "matplotlib", "torch"},
     "runtime/board": {"torch", "mlflow", "wandb"},
     "runtime/data": {"numpy", "PIL", "simplejpeg", "sklearn"},

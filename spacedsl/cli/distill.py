@@ -20,10 +20,11 @@ from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import DECODER, Decoding, tell
 from spacedsl.cli.distillation import BATCH, EPOCHS, LSQ_EPOCHS, SAMPLES, Asked, Job, prepare
 from spacedsl.cli.html import HTML, check_html, made_by, write_html
-from spacedsl.cli.runs import check_same_space, counting_bar, need_training, runtime_faults, warned
+from spacedsl.cli.runs import check_same_space, counting_bar, warned
 from spacedsl.cli.summary import LOG, Log, command, need_logs, say_next, took
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_folder
+from spacedsl.flows.faults import need_training, runtime_faults
 from spacedsl.ir.space import Space
 
 if TYPE_CHECKING:

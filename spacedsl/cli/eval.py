@@ -11,9 +11,10 @@ import typer
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import DATA, tell
 from spacedsl.cli.options import RUNTIME
-from spacedsl.cli.runs import counting_bar, runtime_faults, warned
+from spacedsl.cli.runs import counting_bar, warned
 from spacedsl.cli.words import listed
 from spacedsl.diagnostics import fault
+from spacedsl.flows.faults import runtime_faults
 
 if TYPE_CHECKING:
     from spacedsl.targets.deployed import Deployed

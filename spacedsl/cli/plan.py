@@ -13,7 +13,8 @@ from spacedsl import api
 from spacedsl.cli.accelerator import DEVICE, Device, precision_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.distillation import SAMPLES, Asked, Job, prepare
-from spacedsl.cli.runs import counting_bar, need_training, runtime_faults, warned
+from spacedsl.cli.runs import counting_bar, warned
+from spacedsl.flows.faults import need_training, runtime_faults
 from spacedsl.ir.size import count_subnets
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target

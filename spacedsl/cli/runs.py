@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,29 +13,9 @@ from spacedsl.cli.words import listed
 from spacedsl.diagnostics import fault
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
-from spacedsl_runtime.errors import SpacedslError
 
 if TYPE_CHECKING:
     from spacedsl_runtime.train.loop import Reached
-
-TRAINING = ("torch", "safetensors", "PIL")
-
-
-@contextmanager
-def runtime_faults() -> Iterator[None]:
-    """The runtime's errors as diagnostics."""
-    try:
-        yield
-    except SpacedslError as error:
-        raise fault(error.code, str(error), error.help) from None
-
-
-def need_training() -> None:
-    """Raise `SpaceError` unless the extra `train` is installed."""
-    for package in TRAINING:
-        if importlib.util.find_spec(package) is None:
-            message = f"this needs the package {package}, which is not installed"
-            raise fault("missing-extra", message, "pip install 'spacedsl[train]'")
 
 
 def warned(message: str) -> None:

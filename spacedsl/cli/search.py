@@ -21,12 +21,13 @@ from spacedsl.cli.front import front_report, measured, plot, print_front, write_
 from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.cli.limits import parse_limits
 from spacedsl.cli.options import LIMITS, TARGET
-from spacedsl.cli.runs import need_training, runtime_faults, warned
+from spacedsl.cli.runs import warned
 from spacedsl.cli.summary import command, say_next, took
 from spacedsl.cli.valuing import Valuing, searched
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_folder, write_atomic
 from spacedsl.flows.deployment import Deployment
+from spacedsl.flows.faults import need_training, runtime_faults
 from spacedsl.ir.for_data import for_data
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target

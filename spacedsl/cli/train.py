@@ -17,10 +17,11 @@ from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision, preci
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import DATA, DECODER, Decoding, tell
 from spacedsl.cli.html import HTML, check_html, made_by, write_html
-from spacedsl.cli.runs import check_same_space, need_training, runtime_faults, training_bar
+from spacedsl.cli.runs import check_same_space, training_bar
 from spacedsl.cli.summary import LOG, Log, command, need_logs, say_next, took
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_folder
+from spacedsl.flows.faults import need_training, runtime_faults
 from spacedsl.ir.space import Space
 
 if TYPE_CHECKING:

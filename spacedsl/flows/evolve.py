@@ -49,7 +49,7 @@ class OnFront:
     scores: Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Evolved:
     """What a search ended with. `found`: the space and everything that was scored; `comparison`:
     it against the published space and random ones; `calls`: how sure each stage's block type is
@@ -84,6 +84,10 @@ class Evolved:
         """Its score and best networks on each target, a single one without a name; empty for
         another definition than `best`."""
         return by_target(self.comparison.found.result)
+
+    def __repr__(self) -> str:
+        count = len(self.found.history)
+        return f"<evolved {self.space.name}: score {self.score:.4f}, the best of {count:,} spaces>"
 
 
 def evolve(

@@ -28,7 +28,7 @@ from spacedsl.targets.device import Device
 from spacedsl.targets.scorers import Request
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Certified:
     """The best space and why no other is better. `optimum`: the best ones and the certificate;
     `refits`: the search repeated by refits of the quality table; `comments`: how the space was
@@ -54,6 +54,10 @@ class Certified:
         """Its score and best networks on each target, a single one without a name; empty for
         another definition than `best`."""
         return by_target(self.optimum.result)
+
+    def __repr__(self) -> str:
+        state = "complete" if self.optimum.complete else "not complete"
+        return f"<optimum {self.space.name}: score {self.score:.4f}, {state}>"
 
 
 def optimum(

@@ -44,7 +44,7 @@ class TargetScore:
         return self.result.networks if isinstance(self.result, BestScore) else ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Scored:
     """A space's scores, one per target, and how these make one."""
 
@@ -56,6 +56,9 @@ class Scored:
     def score(self) -> float:
         """The score on the one target, or of all together."""
         return combined([part.result.score for part in self.parts], self.combine)
+
+    def __repr__(self) -> str:
+        return f"<scored {self.space.name}: {self.score:.4f}>"
 
 
 def require_scorable(

@@ -11,8 +11,8 @@ from spacedsl.ir.subnet import Subnet, SubnetBlock
 from spacedsl.passes.bind import Site, output_size, site_of
 from spacedsl.search.protocols import LatencyModel
 
-_Place = tuple[int, bool, int, int, SubnetBlock]
-"""Stage, is it the stage's first block, channels and pixels in, block."""
+_Place = tuple[int, int, bool, int, int, SubnetBlock]
+"""Stage, block type, is it the stage's first block, channels and pixels in, block."""
 
 
 @dataclass
@@ -29,7 +29,7 @@ class SubnetLatency:
         found: list[float] = []
         for position, stage in enumerate(subnet.stages):
             for i, block in enumerate(stage.blocks):
-                place = (position, i == 0, cin, size, block)
+                place = (position, stage.choice, i == 0, cin, size, block)
                 known = self._known.get(place)
                 if known is None:
                     known = self._known[place] = self._ask(place)
@@ -40,9 +40,9 @@ class SubnetLatency:
 
     def _ask(self, place: _Place) -> tuple[float, int]:
         """Milliseconds of a block in its place, and pixels out."""
-        position, first, cin, size, block = place
+        position, choice, first, cin, size, block = place
         stage = self.space.stages[position]
-        site: Site = site_of(stage.choices[0], block, cin, size, stage.stride if first else 1)
+        site: Site = site_of(stage.choices[choice], block, cin, size, stage.stride if first else 1)
         ms = float(self.table.predict([site]).ms[0])
         if isnan(ms):
             message = f"{site} in {stage.name} of {self.space.name} is not covered"

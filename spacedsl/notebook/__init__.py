@@ -1,0 +1,1 @@
+"""What `import spacedsl` offers: pages as values with methods, and the flows as plain functions."""

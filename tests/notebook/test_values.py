@@ -1,0 +1,147 @@
+"""Pages as values of the Python API."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import spacedsl
+from spacedsl import api
+from spacedsl.passes.cost import subnet_cost
+from spacedsl.targets.device import open_device
+from spacedsl.targets.latency import model_latency
+from tests.search.fakes import LIMITS_MS, FakeLatency, FakeQuality, page
+from tests.support import ROOT
+
+
+def hyperspace(text: str) -> spacedsl.Space:
+    found = spacedsl.parse(text)
+    assert isinstance(found, spacedsl.Space)
+    return found
+
+
+def test_values_equal_what_the_package_makes_of_a_page() -> None:
+    mine, plain = spacedsl.load("vnni"), api.load("vnni")
+    assert mine == plain
+    assert plain == mine
+    assert hash(mine) == hash(plain)
+    assert mine != spacedsl.load("pixel4")
+    assert isinstance(mine, spacedsl.Space)
+    assert spacedsl.parse(mine.text) == mine
+
+
+def test_a_model_knows_its_costs_and_its_page() -> None:
+    space = spacedsl.load_space("tiny-a")
+    models = space.sample(5, seed=3)
+    assert models == space.sample(5, seed=3) == api.sample(space, 5, 3)
+    for model in models:
+        cost = subnet_cost(model)
+        assert (model.flops, model.params, model.weights) == (cost.flops, cost.params, cost.weights)
+        assert space.costs.flops.least <= model.flops <= space.costs.flops.greatest
+        assert spacedsl.parse(model.text) == model
+    assert not models[0].diff(models[0])
+    assert models[0].diff(models[1])
+
+
+def test_a_saved_page_needs_no_other(tmp_path: Path) -> None:
+    model = spacedsl.load_space("tiny-a").sample(1)[0]
+    path = model.save(tmp_path / "model.space")
+    assert 'use "' not in path.read_text()
+    assert spacedsl.load_model(f"{path}#{model.name}").hash == model.hash
+
+
+def test_latencies_are_those_of_single_models() -> None:
+    """Of a hyperspace's models too, whose stages have several block types."""
+    device = open_device(api.load_target("vnni"))
+    models = [*spacedsl.load_space("vnni").sample(3), *spacedsl.load_space("onnxw").sample(3)]
+    found = spacedsl.target("vnni").latency(models)
+    for model, ms in zip(models, found, strict=True):
+        parts = model_latency(model, device.latency)
+        assert ms == pytest.approx(math.fsum(part.ms for part in parts), rel=1e-9)
+    assert spacedsl.target("vnni").latency([]).shape == (0,)
+
+
+def test_searches_take_models_of_ones_own() -> None:
+    hyper = hyperspace(page())
+    mine = spacedsl.target("mine", latency=FakeLatency(), limits_ms=LIMITS_MS)
+    told: list[spacedsl.Progress] = []
+    found = spacedsl.evolve(
+        hyper,
+        mine,
+        quality=FakeQuality(),
+        cycles=30,
+        population=10,
+        sample=4,
+        progress=told.append,
+    )
+    best = spacedsl.optimum(hyper, mine, quality=FakeQuality())
+    assert told[-1].done == told[-1].total == 30
+    assert best.score >= found.score
+    again = spacedsl.score(best.space, mine, quality=FakeQuality())
+    assert again.score == pytest.approx(best.score, rel=1e-9)
+    for network in again.networks:
+        assert network.latency_ms <= network.limit_ms
+        assert network.latency_ms == pytest.approx(mine.latency(network.model)[0])
+
+
+def test_functions_of_ones_own_score_what_they_say() -> None:
+    space = spacedsl.load_space("tiny-a")
+    found = spacedsl.score_by(
+        space,
+        quality=lambda models: [m.flops for m in models],
+        latency=lambda models: [m.params for m in models],
+        limits_ms=[25_000, 1e9],
+        samples=50,
+        best=3,
+    )
+    flops = sorted((m.flops for m in found.models), reverse=True)
+    assert found.limits[1].score == pytest.approx(np.mean(flops[:3]))
+    best = found.best(1e9)
+    assert best is not None
+    assert best.flops == flops[0]
+    assert found.best(1) is None
+
+
+def test_a_function_that_gives_too_few_numbers_is_named() -> None:
+    def worth(models: object) -> list[float]:
+        return [1.0]
+
+    with pytest.raises(spacedsl.SpaceError, match="`worth` gave an array"):
+        spacedsl.score_by("tiny-a", quality=worth, latency=worth, limits_ms=[1], samples=10)
+
+
+def test_what_a_notebook_shows_is_short_and_escaped() -> None:
+    text = page().replace("hyperspace toy", "# <script>\nhyperspace toy")
+    hyper = hyperspace(text)
+    mine = spacedsl.target("<b>", latency=FakeLatency(), limits_ms=LIMITS_MS)
+    result = spacedsl.score("tiny-a", mine, quality=FakeQuality())
+    values: list[Any] = [
+        hyper,
+        hyper.sample(1)[0],
+        mine,
+        result,
+        spacedsl.load_space("vnni").diff(hyper),
+    ]
+    for value in values:
+        assert len(repr(value)) < 200
+        shown = value._repr_html_()
+        assert "<script>" not in shown
+        assert "<b>" not in shown
+        assert shown.count("<table>") == shown.count("</table>") == 1
+
+
+def test_every_name_is_there_and_importing_is_cheap() -> None:
+    for name in spacedsl.__all__:
+        assert getattr(spacedsl, name) is not None
+    assert set(spacedsl.__all__) <= set(dir(spacedsl))
+    code = "import sys, spacedsl; dir(spacedsl); print(*sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert not {"numpy", "pydantic", "torch"} & set(found.stdout.split())
