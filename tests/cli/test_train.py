@@ -21,7 +21,7 @@ from spacedsl.ir.sampling import largest
 from spacedsl.ir.space import Space
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.data.split import Unreadables
-from spacedsl_runtime.elastic.calibrate import recalibrate
+from spacedsl_runtime.elastic.recalibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.evaluate import Evaluation
