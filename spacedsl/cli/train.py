@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from spacedsl import api
 from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision, precision_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import DATA, DECODER, Decoding, tell
+from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.cli.runs import check_same_space, training_bar
 from spacedsl.cli.summary import LOG, Log, command, need_logs, say_next, took
 from spacedsl.diagnostics import fault
@@ -24,6 +26,7 @@ from spacedsl.ir.space import Space
 
 if TYPE_CHECKING:
     from spacedsl.compiler.supernet import SupernetPlan
+    from spacedsl.report.parts import Report
     from spacedsl_runtime.train.evaluate import Score
 
 EVALUATIONS = 10
@@ -118,6 +121,7 @@ def train(
     ),
     log: list[Log] = LOG,
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
+    html: Path | None = HTML,
     format: Format = FORMAT,
 ) -> None:
     """Train the supernet of a space: sandwich rule, in-place distillation. Then --qat, with the
@@ -125,10 +129,10 @@ def train(
     spacedsl train ...`."""
     need_training()
     check_folder(out)
+    check_html(html, [space, *([target] if target else [])])
     if qat != (target is not None):
         raise fault("bad-option", "--qat and --target go together", "say both, or neither")
-    logs, began = need_logs(log), time.monotonic()
-    found = _space(space)
+    logs, began, found = need_logs(log), time.monotonic(), _space(space)
     plan, name = _plan(found, target), found.name
     with runtime_faults():
         from spacedsl_runtime.train.quantise import (
@@ -209,17 +213,47 @@ def train(
     then = command("train", space, "--data", data, "--out", out, "--qat", "--target", "cpu")
     if qat:
         then = command("search", out, "--target", target, "--out", out / "models")
-    if format is Format.json:
-        subnets = {s.name: s.to_json() | lost.get(s.name, {}) for s in scores}
+    quiet = format is Format.json
+    if quiet:
         done = {"space": name, "steps": recipe.steps, "out": str(folder), "next": then}
-        said = {"scales_moved": moved} if moved else {}
-        emit({**done, "subnets": subnets, **said})
+        emit(done | _json(scores, lost, moved))
     else:
-        _print(scores, lost, folder)
-        if moved:
-            print(f"scales moved by {moved['median']:.2%}, at most {moved['largest']:.2%}")
+        _print(scores, lost, moved, folder)
         print(f"{recipe.steps:,} steps of {recipe.batch:,} images; this took {took(began)}")
+    facts = (("data", data), ("steps", f"{recipe.steps:,} of {recipe.batch:,} images"))
+    write_html(html, partial(_report, found, target, folder, scores, lost, facts), quiet=quiet)
+    if not quiet:
         say_next(then)
+
+
+def _json(
+    scores: tuple[Score, ...], lost: dict[str, dict[str, float]], moved: dict[str, float]
+) -> dict[str, Any]:
+    subnets = {score.name: score.to_json() | lost.get(score.name, {}) for score in scores}
+    return {"subnets": subnets, **({"scales_moved": moved} if moved else {})}
+
+
+def _report(
+    space: Space,
+    target: str | None,
+    folder: Path,
+    scores: tuple[Score, ...],
+    lost: Mapping[str, Mapping[str, float]],
+    facts: tuple[tuple[str, str], ...],
+) -> Report:
+    """What a run's folder holds, as a page."""
+    from spacedsl.report.train import Scored, Trained, train_report
+    from spacedsl_runtime.train.run import read_metrics
+
+    scored = tuple(
+        Scored(s.name, s.subnet.resolution, s.top1, s.images, lost.get(s.name, {}).get("fp32_top1"))
+        for s in scores
+    )
+    page = (folder / "resolved.space").read_text(encoding="utf-8")
+    targets = [api.load_target(target)] if target else []
+    named = targets[0].name if targets else ""
+    trained = Trained(space, named, read_metrics(folder), scored, facts, page)
+    return train_report(trained, made_by(*targets))
 
 
 def _space(spec: str) -> Space:
@@ -257,7 +291,12 @@ def change_in_points(lost: float) -> str:
     return f"{'lost' if lost > 0 else 'gained'} {abs(lost):.2f} points"
 
 
-def _print(scores: tuple[Score, ...], lost: dict[str, dict[str, float]], folder: Path) -> None:
+def _print(
+    scores: tuple[Score, ...],
+    lost: dict[str, dict[str, float]],
+    moved: dict[str, float],
+    folder: Path,
+) -> None:
     for score in scores:
         line = f"{score.name:<9} at {score.subnet.resolution:>3}: top-1 {score.top1:.2%}"
         if score.name in lost:
@@ -266,3 +305,5 @@ def _print(scores: tuple[Score, ...], lost: dict[str, dict[str, float]], folder:
             line += f" INT8, {points['fp32_top1']:.2%} FP32, {change}"
         print(line)
     print(f"{scores[0].images:,} images; batch norm re-calibrated; weights and metrics in {folder}")
+    if moved:
+        print(f"scales moved by {moved['median']:.2%}, at most {moved['largest']:.2%}")
