@@ -13,7 +13,7 @@ import pytest
 from tests.report.browser import Browser, browser, needs_browser
 from tests.support import ROOT
 
-pytestmark = needs_browser
+pytestmark = [needs_browser, pytest.mark.slow]
 
 SEARCH = ("evolve", "--hyper", "onnxw", "--target", "vnni")
 OPTIMUM = ("--target", "vnni", "--limits", "10ms", "--top", "3", "--jobs", "1")
