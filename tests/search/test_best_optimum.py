@@ -18,7 +18,7 @@ from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.write import write
-from spacedsl.search.best import completions, optimum
+from spacedsl.search.best import completions
 from spacedsl.search.best.line import Line
 from spacedsl.search.best.optimum import best_optimum
 from spacedsl.search.best.scorer import BestScorer
@@ -137,29 +137,6 @@ def nothing_changes(folder: Path) -> None:
     assert stopped.result.score <= plain.result.score <= stopped.bound
     assert best_optimum(by_best(hyper), serial, path, resume=True) == plain
     assert path.read_bytes() == whole
-
-
-@pytest.mark.parametrize("top", [1, 4])
-def test_a_long_search_begins_with_what_evolution_finds(
-    top: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It decides every space once all the same, and resumes to the same bytes."""
-    hyper, path = load(page()), tmp_path / "journal"
-    plain = best_optimum(by_best(hyper), top=top)
-    sizes = {"LONG": 1, "POPULATION": 20, "SAMPLE": 10, "CYCLES": 60}
-    for name, value in sizes.items():
-        monkeypatch.setattr(optimum, name, value)
-    found = best_optimum(by_best(hyper), serial, path, top=top)
-    assert found.complete
-    assert [r.result.score for r in found.best] == [r.result.score for r in plain.best]
-    assert found.enumerated + sum(found.pruned.values()) == found.size
-    whole = path.read_bytes()
-    lines = whole.splitlines(keepends=True)
-    (at,) = (i for i, line in enumerate(lines) if b'"evolution"' in line)
-    for kept in (at, at + 1, len(lines) - 1):
-        path.write_bytes(b"".join(lines[:kept]))
-        assert best_optimum(by_best(hyper), serial, path, resume=True, top=top) == found
-        assert path.read_bytes() == whole
 
 
 def test_a_journal_cannot_lie(tmp_path: Path) -> None:

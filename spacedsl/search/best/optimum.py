@@ -3,16 +3,13 @@
 A node is a choice of genes for the first elastic stages. What its spaces can score at most follows
 from the ways through these stages and the least loss that can follow (see `completions`). The node
 with the greatest bound is always looked at next; a node of all stages is a space, and is scored. As
-soon as no bound exceeds the best score, no other space is better. What the greatest bounds lead to
-is scored first. In a long search so is what a short aging evolution finds: if it is stopped, it has
-something good."""
+soon as no bound exceeds the best score, no other space is better."""
 
 from __future__ import annotations
 
 import heapq
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -32,7 +29,6 @@ from spacedsl.search.best.unprepared import TimeUp, unprepared
 from spacedsl.search.candidate import Gene, Genotype
 from spacedsl.search.combine import Combine
 from spacedsl.search.combined import CombinedScorer, combined
-from spacedsl.search.evolve import evolve
 from spacedsl.search.exact.executors import Executor, serial
 from spacedsl.search.exact.found import RIVALS, Optimum, Progress, Ranked, named
 from spacedsl.search.exact.task_log import TaskLog
@@ -43,12 +39,6 @@ PRECISION = 1e-9
 
 AT_ONCE = 32
 """Spaces that are scored together."""
-
-LONG = 256
-"""Nodes after which a search counts as long."""
-
-POPULATION, SAMPLE, CYCLES = 50, 15, 300
-"""Of the aging evolution."""
 
 BELOW, OVER = "bound not above the best score", "over the limit"
 
@@ -83,7 +73,7 @@ def best_optimum(
         except TimeUp:
             return unprepared(scorer, targets, name, PRECISION)
         combine = scorer.combine if isinstance(scorer, CombinedScorer) else Combine.sum
-        search = _Search(scorer, prefixes, targets, combine, top, log)
+        search = _Search(prefixes, targets, combine, top, log)
         search.run(end, progress)
         return search.certified(scorer, name)
 
@@ -105,10 +95,8 @@ def _front(line: Line, item: tuple[int, Gene]) -> StageFront:
 class _Search:
     """What is known so far. In the `heap`: the bound, negated, and the genes. `best`: the scores of
     the best spaces, the least first. `over`, `below`: spaces that were left out, by the rule.
-    `known`: results of finished work. `early`: by the first genes, of any number of stages, how
-    many spaces that begin so were scored before their turn."""
+    `known`: results of finished work. `dived`: the space that was scored first."""
 
-    scorer: Scorer | CombinedScorer
     prefixes: Sequence[Prefixes]
     targets: Sequence[BestScorer]
     combine: Combine
@@ -122,7 +110,7 @@ class _Search:
     nodes: int = 0
     finished: bool = False
     known: dict[str, list[float]] = field(default_factory=dict)
-    early: Counter[Genotype] = field(default_factory=Counter)
+    dived: Genotype | None = None
 
     def __post_init__(self) -> None:
         self.line = self.prefixes[0].line
@@ -144,8 +132,6 @@ class _Search:
         """Until the best are known, or time is up; one space is scored in any case."""
         self._dive()
         while self.heap and self.bound > self.least:
-            if self.nodes == LONG:
-                self._evolve(end)
             if time.monotonic() > end:
                 return
             _, genes = heapq.heappop(self.heap)
@@ -165,41 +151,13 @@ class _Search:
         hyperspace's limit."""
         genes: Genotype = ()
         while len(genes) < self.line.stages:
-            bounds = zip(self._bounds(genes), self._children(genes), strict=True)
-            kept = [(bound, child) for bound, child in bounds if not self._exceeds(child)]
+            bounds = zip(self._children(genes), self._bounds(genes), strict=True)
+            kept = [(bound, child) for child, bound in bounds if not self._exceeds(child)]
             if not kept:
                 return
             genes = max(kept, key=lambda found: found[0])[1]
-        self._take_early(genes)
-
-    def _evolve(self, end: float) -> None:
-        """Score the space that aging evolution finds in time, if it is better than the best. (Then
-        it was not left out by its bound.)"""
-
-        def in_time(_: object) -> None:
-            if time.monotonic() > end:
-                raise TimeUp
-
-        def found() -> list[float]:
-            sizes = (POPULATION, SAMPLE, CYCLES)
-            best = evolve(self.genome.hyper, self.scorer, *sizes, progress=in_time).best
-            return [*(float(x) for gene in best.genotype for x in gene), best.score]
-
-        key = "evolution"
-        try:
-            *numbers, score = self._logged(key, found, 2 * self.line.stages + 1)
-        except TimeUp:
-            return
-        genes = tuple((int(b), int(w)) for b, w in zip(numbers[::2], numbers[1::2], strict=True))
-        if not all(gene in self.line.genes(i) for i, gene in enumerate(genes)):
-            raise self._malformed(key, "it is no space")
-        if score > self.least and genes not in self.scores:
-            self._take_early(genes)
-
-    def _take_early(self, genes: Genotype) -> None:
-        """Score a space before its turn."""
         self._take([genes])
-        self.early.update(genes[:length] for length in range(len(genes) + 1))
+        self.dived = genes
 
     def _children(self, genes: Genotype) -> list[Genotype]:
         return [(*genes, gene) for gene in self.line.genes(len(genes))]
@@ -212,7 +170,7 @@ class _Search:
                 self.over += self._left(child)
             elif bound <= self.least:
                 self.below += self._left(child)
-            elif self._left(child):
+            elif child != self.dived:
                 heapq.heappush(self.heap, (-bound, child))
 
     def _exceeds(self, genes: Genotype) -> bool:
@@ -285,9 +243,9 @@ class _Search:
         return AssertionError(why) if self.log is None else self.log.malformed(key, why)
 
     def _left(self, genes: Genotype) -> int:
-        """Spaces that begin with `genes`, but for those that were scored before their turn."""
+        """Spaces that begin with `genes`, but for the one that was scored before its turn."""
         size = prod(blocks * windows for blocks, windows in self.genome.shape[len(genes) :])
-        return size - self.early[genes]
+        return size - (self.dived is not None and self.dived[: len(genes)] == genes)
 
     def certified(self, scorer: Scorer | CombinedScorer, name: str) -> Optimum:
         """The best spaces, scored once more, and how every space was decided."""
