@@ -44,7 +44,7 @@ from spacedsl.targets.subnet_latency import SubnetLatency
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.data.split import Data
 from spacedsl_runtime.data.views import plain_view, to_array
-from spacedsl_runtime.elastic.calibrate import recalibrate
+from spacedsl_runtime.elastic.recalibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.recipe import held_out, training_part

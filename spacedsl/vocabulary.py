@@ -60,9 +60,9 @@ elastic: variable searchable dynamic
 step: by increment
 """
 
-_NO_ACTIVATION = """gelu mish elu selu prelu leakyrelu lrelu celu tanh softmax softplus hardtanh glu
-quickgelu geluapprox rrelu softsign logsoftmax hardmish htanh swiglu geglu relu2 squaredrelu htanh
-leaky"""
+_NO_ACTIVATION = """elu selu celu tanh softmax softplus glu quickgelu geluapprox rrelu softsign
+logsoftmax hardmish swiglu geglu relu2 squaredrelu"""
+_SLOPES = "prelu parametricrelu"
 _NO_OP = """concat cat concatenate upsample interpolate deconv transposeconv convtranspose
 convtranspose2d attention mhsa selfattention gconv groupconv groupedconv grouped groups dilated
 dilation shuffle channelshuffle reshape permute split slice lstm gru rnn embedding mlp
@@ -120,6 +120,8 @@ def advice(word: str) -> str | None:
         return "a convolution has batch norm unless it says `nonorm`: leave it out"
     if key in _NOTHING.split():
         return "what is not written is not there: leave it out"
+    if key in _SLOPES.split():
+        return "runtimes have no integer kernel for slopes that are learned: write `leaky`"
     if key in _NO_ACTIVATION.split():
         return "the language does not have this activation"
     if key in _NO_OP.split():

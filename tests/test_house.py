@@ -67,9 +67,6 @@ ALLOWED = {
         *BASE, "hosts", "runtimes", "api", "targets", "compiler", "lang", "ir", "passes", "search",
     },
     "highlight": {"syntax"},
-    "report": {
-        *BASE, "analysis", "highlight", "ir", "lang", "passes", "search", "targets",
-    },
     "lsp": {*BASE, "api", "lang", "syntax", "ir", "passes", "runtimes"},
     "runtime/errors": set(),
     "runtime/files": {"runtime/errors"},
@@ -106,6 +103,9 @@ ALLOWED = {
     "flows": {
         *BASE, "api", "compiler", "hosts", "ir", "lang", "passes", "runtimes", "search", "tables",
         "targets", "runtime/data", "runtime/distill", "runtime/errors", "runtime/train",
+    },
+    "report": {
+        *BASE, "analysis", "flows", "highlight", "ir", "lang", "passes", "search", "targets",
     },
     "notebook": {
         *BASE, "api", "compiler", "flows", "ir", "lang", "passes", "runtimes", "search", "targets",

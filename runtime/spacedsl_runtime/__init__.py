@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from spacedsl_runtime.checkpoint import load_checkpoint as load_checkpoint
     from spacedsl_runtime.checkpoint import save_checkpoint as save_checkpoint
     from spacedsl_runtime.distill.stage import load_bkd_stage as load_bkd_stage
-    from spacedsl_runtime.elastic.calibrate import recalibrate as recalibrate
+    from spacedsl_runtime.elastic.recalibrate import recalibrate as recalibrate
     from spacedsl_runtime.elastic.supernet import load_supernet as load_supernet
     from spacedsl_runtime.plan import read_plan as read_plan
     from spacedsl_runtime.plan import read_subnet as read_subnet
@@ -27,7 +27,7 @@ _HOMES = {
     "load_supernet": "elastic.supernet",
     "read_plan": "plan",
     "read_subnet": "plan",
-    "recalibrate": "elastic.calibrate",
+    "recalibrate": "elastic.recalibrate",
     "save_checkpoint": "checkpoint",
 }
 

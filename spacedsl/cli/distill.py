@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision, preci
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import DECODER, Decoding, tell
 from spacedsl.cli.distillation import BATCH, EPOCHS, LSQ_EPOCHS, SAMPLES, Asked, Job, prepare
+from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.cli.runs import counting_bar, warned
 from spacedsl.cli.summary import LOG, Log, command, need_logs, say_next, took
 from spacedsl.diagnostics import fault
@@ -27,6 +29,7 @@ from spacedsl.flows.runs import check_same_space
 from spacedsl.ir.space import Space
 
 if TYPE_CHECKING:
+    from spacedsl.report.parts import Made, Report
     from spacedsl_runtime.distill.jobs import Opened, Outcome, Setting
 
 
@@ -105,6 +108,7 @@ def distill(
     decoder: Decoding | None = DECODER,
     log: list[Log] = LOG,
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
+    html: Path | None = HTML,
     format: Format = FORMAT,
 ) -> None:
     """Distil every (stage, block type) of a hyperspace from a teacher, in FP32 and then with LSQ+,
@@ -114,6 +118,7 @@ def distill(
 
     need_training()
     check_folder(out)
+    check_html(html, [hyper])
     logs, began = need_logs(log), time.monotonic()
     space = hyperspace(hyper)
     chosen = _executor(executor, jobs, ray)
@@ -183,7 +188,27 @@ def distill(
             save_table(table, path)
     evolve = ("evolve", "--hyper", hyper, "--target", target, "--quality", out)
     then = command(*evolve, "--out", "best.space")
+    facts = (("data", data), ("teacher", teacher), ("sub-stages", f"{table.source.rows:,}"))
+    made = made_by(*([asked.target] if asked.target else []), seed=seed)
+    write_html(html, partial(_report, space, out, todo, facts, made), quiet=format is Format.json)
     _tell(path, table.source.rows, [job.name for job in todo], began, then, format)
+
+
+def _report(
+    space: Space, out: Path, jobs: Sequence[Job], facts: tuple[tuple[str, str], ...], made: Made
+) -> Report:
+    """What the run's folder holds, as a page."""
+    from spacedsl.report.distill import Distilled, Losses, distill_report
+    from spacedsl.report.ribbon import block_name
+    from spacedsl_runtime.distill.results import finished
+
+    found = []
+    for job in jobs:
+        stage = space.stages[space.elastic[job.number - 1]]
+        losses = tuple(row["loss"] for row in finished(out, job.name) or ())
+        found.append(Losses(stage.name, block_name(stage.choices[job.choice]), losses))
+    page = (out / "resolved.space").read_text(encoding="utf-8")
+    return distill_report(Distilled(space, tuple(found), facts, page), made)
 
 
 def _tell(path: Path, rows: int, jobs: list[str], began: float, then: str, format: Format) -> None:

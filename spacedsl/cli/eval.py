@@ -12,6 +12,7 @@ from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import DATA, tell
 from spacedsl.cli.options import RUNTIME
 from spacedsl.cli.runs import counting_bar, warned
+from spacedsl.cli.summary import command, say_next
 from spacedsl.diagnostics import fault
 from spacedsl.figures import listed
 from spacedsl.flows.faults import runtime_faults
@@ -68,6 +69,7 @@ def evaluate(
         f"{file}: {deployed.model} at {deployed.size}: top-1 {found.top1:.2%}, "
         f"top-5 {found.top5:.2%} of {found.images:,} images"
     )
+    say_next(command("bench", file))
 
 
 class Accuracy(NamedTuple):

@@ -11,6 +11,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.cli.limits import parse_limits, parse_weights
 from spacedsl.cli.options import (
     BEST,
@@ -39,6 +40,7 @@ from spacedsl.syntax.lexer import is_name
 
 if TYPE_CHECKING:
     from spacedsl.flows.evolve import Evolved
+    from spacedsl.report.parts import Report
 
 
 def evolve(
@@ -64,6 +66,7 @@ def evolve(
     models: Path | None = typer.Option(
         None, "--models", help="best: a folder for the best network under each limit."
     ),
+    html: Path | None = HTML,
     format: Format = FORMAT,
 ) -> None:
     """Search a hyperspace by aging evolution (the method's Sec. 4.2); write the best space."""
@@ -75,6 +78,7 @@ def evolve(
     _check_models(models, by_best=definition is Definition.best)
     space = _hyperspace(hyper)
     _check_files(out, journal, hyper, targets)
+    check_html(html, [hyper, *targets, *filter(None, (out, journal))])
     asked = parse_limits(limits)
     devices = ready_devices(targets, space, asked)
     request = Request(
@@ -114,11 +118,20 @@ def evolve(
     )
     if models is not None:
         _write_models(models, evolved, hyper, out)
+    page = page_in(out.parent if out else Path(), evolved.space, hyper, evolved.comments)
     if format is Format.json:
-        page = page_in(out.parent if out else Path(), evolved.space, hyper, evolved.comments)
         emit(_json(evolved, page, out))
     else:
         _print(evolved)
+    write_html(html, lambda: _report(evolved, page, seed), quiet=format is Format.json)
+
+
+def _report(evolved: Evolved, page: str, seed: int) -> Report:
+    from spacedsl.cli.found_best import corrected_lines
+    from spacedsl.report.evolve import evolve_report
+
+    said = [*corrected_lines(evolved.comparison), *refits_lines(evolved.refits)]
+    return evolve_report(evolved, page, said, made_by(*evolved.targets, seed=seed))
 
 
 def _json(evolved: Evolved, page: str, out: Path | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import emit
+from spacedsl.cli.summary import command, say_next
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_writable, write_atomic
 from spacedsl.ir.subnet import Subnet
@@ -112,6 +113,7 @@ def export(
         print(_said(found))
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
+    say_next(command("bench", out) if fp32 else command("bench", out, "--against", "fp32"))
 
 
 def _artifact(said: Sequence[Said], out: Path) -> str:

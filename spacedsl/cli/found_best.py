@@ -83,12 +83,14 @@ def _cells(networks: Sequence[Network], unit: Unit) -> tuple[str, str, str]:
 def print_best_of(evolved: Evolved) -> None:
     """The closing table, and how sure the choice of each stage is."""
     print_best(evolved.comparison)
-    print_corrected(evolved.comparison)
+    for line in corrected_lines(evolved.comparison):
+        print(line)
     print_calls(evolved.calls)
 
 
-def print_corrected(comparison: Comparison) -> None:
+def corrected_lines(comparison: Comparison) -> list[str]:
     """What to expect of the found networks: the best of many predictions is too good."""
+    lines = []
     for target, score in by_target(comparison.found.result).items():
         firsts = [networks[0] if networks else None for networks in score.networks]
         said = [network for network in firsts if network is not None and optimism_said(network)]
@@ -97,10 +99,11 @@ def print_corrected(comparison: Comparison) -> None:
         more = said[0].value - said[0].expected
         expected = ", ".join("none" if n is None else f"{n.expected:.1f}" for n in firsts)
         where = f" on {target}" if target else ""
-        print(
+        lines.append(
             f"the best of many predictions is too good: networks that were chosen so and then "
             f"trained had {more:.1f} points less; expect{where} {expected} %"
         )
+    return lines
 
 
 Place = tuple[Path, str | None]

@@ -5,35 +5,22 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from spacedsl.cli.html import machine_said
+from spacedsl.colours import COLOURS, GREY
 from spacedsl.files import write_atomic
+from spacedsl.flows.deployment import Deployment, Valued
+from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
+
+if TYPE_CHECKING:
+    from spacedsl.report.parts import Made, Report
 
 FRONT, MEASURED, PLOT = "front.json", "measured.json", "front.png"
 VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """A deployed subnet. Accuracies are INT8: `held_out_top1` chose it, `supernet_top1` is torch's
-    and `top1` the file's on the `images` of the test split. Files are named in their folder."""
-
-    name: str
-    limit_ms: float
-    predicted_ms: float
-    resolution: int
-    flops: int
-    hash: str
-    held_out_top1: float
-    supernet_top1: float
-    top1: float
-    images: int
-    page: str
-    file: str
-    weights: str
 
 
 def write_front(
@@ -97,30 +84,74 @@ def print_front(front: Mapping[str, Any]) -> None:
         print("warning: this machine is too noisy for the measured figures")
 
 
-def plot(out: Path, front: Mapping[str, Any]) -> str | None:
-    """Draw accuracy against latency, measured where it was, and return the file's path; None
-    without matplotlib."""
+def plot(
+    out: Path,
+    front: Mapping[str, Any],
+    found: Sequence[Deployment],
+    valued: Sequence[Valued],
+    target: Target,
+) -> str | None:
+    """Draw accuracy against latency of all that was valued, with limits and intervals, and return
+    the file's path; None without matplotlib."""
     if importlib.util.find_spec("matplotlib") is None:
         return None
     from matplotlib.figure import Figure
 
+    from spacedsl.runtimes.machine import this_machine
+
     timed = "steady" in front
+    here = timed or target.measured
+    machine = machine_said(this_machine()) if here else target.device
     key, said = ("measured_ms", "measured") if timed else ("predicted_ms", "predicted")
-    models = sorted(front["models"], key=lambda m: float(m[key]))
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
-    axes.plot([m[key] for m in models], [100 * m["top1"] for m in models], "o-")
-    for model in models:
-        axes.annotate(
-            model["name"],
-            (model[key], 100 * model["top1"]),
-            textcoords="offset points",
-            xytext=(4, -10),
-            fontsize=7,
-        )
-    axes.set_xlabel(f"INT8 latency on {front['search']['target']}, {said} [ms]")
-    axes.set_ylabel("INT8 top-1 on test images [%]")
-    axes.grid(visible=True, alpha=0.3)
+    for i, one in enumerate(found):
+        label = None if i else "latency limit"
+        axes.axvline(one.limit_ms, color="0.5", linewidth=0.9, linestyle="--", label=label)
+    axes.plot(
+        [v.predicted_ms for v in valued], [100 * v.held_out_top1 for v in valued], ".",
+        color=COLOURS[GREY], alpha=0.6, label="valued, on held-out images",
+    )  # fmt: skip
+    axes.plot(
+        [d.predicted_ms for d in found], [100 * d.held_out_top1 for d in found], "o",
+        color=COLOURS[0], fillstyle="none", label="chosen, on held-out images",
+    )  # fmt: skip
+    ms = [float(model[key]) for model in front["models"]]
+    axes.errorbar(
+        ms, [100 * d.top1 for d in found], _reaches(found), fmt="^", color=COLOURS[1],
+        label=f"INT8 file on test images, {said} latency, 95 % interval",
+    )  # fmt: skip
+    axes.set_title(f"{target.name}: {machine}", fontsize=10, loc="left")
+    axes.set_xlabel(f"INT8 latency on {target.name} [ms]")
+    axes.set_ylabel("INT8 top-1 [%]")
+    axes.grid(visible=True, color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside lower left", ncols=2, fontsize=8, frameon=False)
     path = out / PLOT
     figure.savefig(path, dpi=150, metadata={"Software": None})
     return str(path)
+
+
+def _reaches(found: Sequence[Deployment]) -> list[list[float]]:
+    """How far intervals reach down and up from the accuracies, in points."""
+    lows = [100 * (d.top1 - d.interval[0]) for d in found]
+    return [lows, [100 * (d.interval[1] - d.top1) for d in found]]
+
+
+def front_report(
+    out: Path,
+    front: Mapping[str, Any],
+    space: Space,
+    target: Target,
+    found: Sequence[Deployment],
+    valued: Sequence[Valued],
+    made: Made,
+) -> Report:
+    """The same as a report, with the models' pages in `out`."""
+    from spacedsl.report.search import Searched, search_report
+
+    times = {m["name"]: m["measured_ms"] for m in front["models"] if "measured_ms" in m}
+    pages = tuple((out / model.page).read_text(encoding="utf-8") for model in found)
+    searched = Searched(space, target, tuple(found), tuple(valued), times, pages)
+    return search_report(searched, made)

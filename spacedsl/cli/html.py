@@ -56,7 +56,10 @@ def made_by(*targets: Target, seed: int | None = None, machine: Machine | None =
     facts = [] if seed is None else [("seed", str(seed))]
     facts += [("target", f"{target.name}: {target.device}") for target in targets]
     if any(target.measured for target in targets):
-        found = machine or this_machine()
-        features = ", ".join(found.features or ["features not known"])
-        facts.append(("machine", f"{found.cpu} ({features})"))
+        facts.append(("machine", machine_said(machine or this_machine())))
     return Made(shlex.join(["spacedsl", *sys.argv[1:]]), tuple(facts))
+
+
+def machine_said(machine: Machine) -> str:
+    """A CPU, and what of it counts in 8 bits."""
+    return f"{machine.cpu} ({', '.join(machine.features or ['features not known'])})"

@@ -12,6 +12,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.cli.limits import parse_limits, parse_weights
 from spacedsl.cli.options import (
     BEST,
@@ -38,6 +39,9 @@ from spacedsl.search.combine import Combine
 from spacedsl.syntax.lexer import is_name
 
 if TYPE_CHECKING:
+    from spacedsl.flows.optimum import Certified
+    from spacedsl.ir.space import Space
+    from spacedsl.report.parts import Report
     from spacedsl.search.combined import CombinedScore
     from spacedsl.search.exact.found import Optimum, Ranked
     from spacedsl.search.score import QTScore
@@ -67,6 +71,7 @@ def optimum(
     journal: Path | None = typer.Option(None, "--journal", help="Log work, to resume from."),
     resume: bool = typer.Option(False, "--resume", help="Go on from the journal."),
     refits: int = REFITS,
+    html: Path | None = HTML,
     format: Format = FORMAT,
 ) -> None:
     """The best spaces of a whole hyperspace, with a certificate: by their best networks, or by
@@ -83,6 +88,7 @@ def optimum(
         message = "an optimum is of the definition best or qt"
         raise fault("bad-option", message, "leave --definition out, or say --definition qt")
     _require_files(out, journal, resume=resume)
+    check_html(html, [hyper, *targets, *filter(None, (out, journal))])
     space = api.load_space(hyper)
     asked = parse_limits(limits)
     devices = ready_devices(targets, space, asked)
@@ -117,10 +123,18 @@ def optimum(
         where = {"target": found.targets[0].name} if len(found.targets) == 1 else {}
         data = certificate(found.optimum, (folder, str(out) if out else None))
         emit({**data, **where, "page": page, **refits_json(found.refits)})
-        return
-    if out is None:
-        print(page)
-    print("\n".join([*_lines(found.optimum), *refits_lines(found.refits)]))
+    else:
+        if out is None:
+            print(page)
+        print("\n".join([*_lines(found.optimum), *refits_lines(found.refits)]))
+    write_html(html, lambda: _report(found, space, page), quiet=format is Format.json)
+
+
+def _report(found: Certified, hyper: Space, page: str) -> Report:
+    from spacedsl.report.optimum import optimum_report
+
+    said = refits_lines(found.refits)
+    return optimum_report(found, hyper, page, said, made_by(*found.targets))
 
 
 def _require_files(out: Path | None, journal: Path | None, *, resume: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from functools import partial
@@ -17,23 +17,24 @@ from spacedsl import api
 from spacedsl.cli.accelerator import DEVICE, Device, precision_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import tell
-from spacedsl.cli.front import Deployment, measured, plot, print_front, write_front
+from spacedsl.cli.front import front_report, measured, plot, print_front, write_front
+from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.cli.limits import parse_limits
 from spacedsl.cli.options import LIMITS, TARGET
-from spacedsl.cli.runs import counting_bar, warned
+from spacedsl.cli.runs import warned
 from spacedsl.cli.summary import command, say_next, took
+from spacedsl.cli.valuing import Valuing, searched
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_folder, write_atomic
+from spacedsl.flows.deployment import Deployment
 from spacedsl.flows.faults import need_training, runtime_faults
 from spacedsl.ir.for_data import for_data
 from spacedsl.ir.space import Space
-from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.lang.written import page_in
 from spacedsl.search.subnets import POPULATION, ROUNDS, VALUES, WINDOW
 
 if TYPE_CHECKING:
-    from spacedsl.search.exact.task_log import TaskLog
     from spacedsl.search.predicted import Predicting
     from spacedsl.search.protocols import LatencyModel
     from spacedsl.search.subnets import Best, Plan
@@ -90,6 +91,7 @@ def search(
         8.0, "--cache-gb", min=0, help="Keep up to so much of decoded images (in TMPDIR)."
     ),
     resume: bool = typer.Option(False, "--resume", help="Go on with the search in --out."),
+    html: Path | None = HTML,
     format: Format = FORMAT,
 ) -> None:
     """Find a supernet's best subnets under INT8 latency limits, valued with the weights of QAT on
@@ -101,11 +103,12 @@ def search(
     from spacedsl.search.subnets import require_limits
     from spacedsl.targets.device import open_device
     from spacedsl.targets.ranges import latency_range
+    from spacedsl.targets.subnet_latency import SubnetLatency
 
     need_training()
     check_folder(out)
-    began = time.monotonic()
-    quiet = format is Format.json
+    check_html(html, [target])
+    began, quiet = time.monotonic(), format is Format.json
     space = _trained(run)
     device = open_device(_ready(target, space))
     suffix = runtime_of(device.target).format
@@ -113,8 +116,9 @@ def search(
     asked = parse_limits(limits) or device.limits_ms
     plan = _plan(by, space, seed, values, population, rounds, window)
     with runtime_faults(), _kernels(where):
-        kept = int(cache_gb * 1e9)
-        chooser = _chooser(run, space, device.target, data, images, threads, where, kept)
+        chooser = _chooser(
+            run, space, device.target, data, images, threads, where, int(cache_gb * 1e9)
+        )
         known = latency_range(space, device.latency)
         if known.least_ms is None or known.greatest_ms is None:
             listed = "; ".join(map(str, known.missing[:20]))
@@ -133,21 +137,24 @@ def search(
         with TaskLog(out / JOURNAL, header, resume, "subnets") as log:
             search = _searching(space, asked, range_ms, device.latency, plan, chooser)
             most = plan.most(len(asked))
-            found = _searched(search, chooser, log, most, quiet=quiet)
+            ms = SubnetLatency(space, device.latency)
+            found, seen = searched(search, chooser, log, most, ms, quiet=quiet)
             deployed = _deployed(found, chooser, device.target, out, suffix)
     front = write_front(out, deployed, header)
     if measure:
         front = measured(out, front, device.target, measure)
-    drawn = plot(out, front)
+    drawn = plot(out, front, deployed, seen, device.target)
     then = command("eval", out / deployed[-1].file, "--data", chooser.data.spec)
     if format is Format.json:
-        valued = len(log.held)
-        emit({**front, "plot": drawn, "valued": valued, "out": str(out), "next": then})
-        return
-    print_front(front)
-    print(f"{len(log.held):,} subnets valued; pages and files in {out}{_drawn(drawn)}")
-    print(f"took {took(began)}")
-    say_next(then)
+        emit({**front, "plot": drawn, "valued": len(log.held), "out": str(out), "next": then})
+    else:
+        print_front(front)
+        print(f"{len(log.held):,} subnets valued; pages and files in {out}{_drawn(drawn)}")
+        print(f"took {took(began)}")
+    about = space, device.target, deployed, seen, made_by(device.target, seed=seed)
+    write_html(html, partial(front_report, out, front, *about), quiet=quiet)
+    if not quiet:
+        say_next(then)
 
 
 def _drawn(drawn: str | None) -> str:
@@ -209,9 +216,6 @@ def _kernels(where: Device) -> Iterator[None]:
         yield
 
 
-Valuing = Callable[[Sequence[Subnet]], list[float]]
-
-
 def _plan(
     by: By | None,
     space: Space,
@@ -267,55 +271,6 @@ def _searching(
         )
     evolving = plan
     return lambda value: search_subnets(space, limits_ms, range_ms, ms, value, evolving)
-
-
-def _searched(
-    run: Callable[[Valuing], tuple[Best, ...]],
-    chooser: Chooser,
-    log: TaskLog,
-    most: int,
-    *,
-    quiet: bool,
-) -> tuple[Best, ...]:
-    """The search, with accuracies of the journal, to which new ones are added. `most`: how many
-    subnets it asks for at most."""
-    done = 0
-    bar: AbstractContextManager[Callable[[int], None]]
-    bar = counting_bar("searching", most, quiet=quiet)
-    with bar as advance:
-
-        def value(subnets: Sequence[Subnet]) -> list[float]:
-            nonlocal done
-            found: list[float] = []
-            for subnet in subnets:
-                found.append(_value(subnet, chooser, log))
-                done += 1
-                advance(done)
-            return found
-
-        return run(value)
-
-
-def _value(subnet: Subnet, chooser: Chooser, log: TaskLog) -> float:
-    key = _key(subnet)
-    if key not in log.held:
-        log.held[key] = chooser.value(subnet)
-        log.append(key, log.held[key])
-    value = log.held[key]
-    if type(value) is not float or not 0 <= value <= 1:
-        raise log.malformed(key, f"{value!r} is no accuracy")
-    return value
-
-
-def _key(subnet: Subnet) -> str:
-    """A subnet of a known space in few words: resolution; per stage the blocks' values."""
-    stages = (
-        ",".join(
-            " ".join([str(b.width), *(str(s.value) for s in b.settings)]) for b in stage.blocks
-        )
-        for stage in subnet.stages
-    )
-    return ";".join((str(subnet.resolution), *stages))
 
 
 def _deployed(

@@ -16,6 +16,7 @@ from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.cli.limits import parse_seconds
 from spacedsl.cli.options import ON
 from spacedsl.cli.progress import progress
+from spacedsl.cli.summary import command, say_next
 from spacedsl.diagnostics import Diagnostic, SpaceError, fault, render
 from spacedsl.files import check_writable
 from spacedsl.ir.identity import space_identity
@@ -360,6 +361,7 @@ def _carry(found: Target, fit: ProfiledLatency, limits_ms: tuple[float, ...], ou
     save_fit(fit, data)
     write_atomic(out, write_target(carried))
     print(f"{out}, {data}")
+    say_next(command("evolve", "--hyper", "hyper", "--target", out, "--out", "found.space"))
 
 
 def _for_nn_meter(found: Target, fit: ProfiledLatency, out: Path) -> None:

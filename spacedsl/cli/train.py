@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -14,6 +15,7 @@ from spacedsl import api
 from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision, precision_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import DATA, DECODER, Decoding, tell
+from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.cli.summary import LOG, Log, command, need_logs, say_next, took
 from spacedsl.cli.watch import Terminal
 from spacedsl.diagnostics import fault
@@ -22,6 +24,9 @@ from spacedsl.flows.faults import need_training
 from spacedsl.flows.train import Place, Settings, Trained
 from spacedsl.flows.train import train as flow
 from spacedsl.ir.space import Space
+
+if TYPE_CHECKING:
+    from spacedsl.report.parts import Report
 
 
 class Divergence(StrEnum):
@@ -109,6 +114,7 @@ def train(
     ),
     log: list[Log] = LOG,
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
+    html: Path | None = HTML,
     format: Format = FORMAT,
 ) -> None:
     """Train the supernet of a space: sandwich rule, in-place distillation. Then --qat, with the
@@ -116,6 +122,7 @@ def train(
     spacedsl train ...`."""
     need_training()
     check_folder(out)
+    check_html(html, [space, *([target] if target else [])])
     if qat != (target is not None):
         raise fault("bad-option", "--qat and --target go together", "say both, or neither")
     logs, began, quiet = need_logs(log), time.monotonic(), format is Format.json
@@ -165,23 +172,49 @@ def train(
     then = command("train", space, "--data", data, "--out", out, "--qat", "--target", "cpu")
     if qat:
         then = command("search", out, "--target", target, "--out", out / "models")
-    if format is Format.json:
-        subnets = {s.name: {**s.to_json(), **done.lost.get(s.name, {})} for s in done.scores}
+    if quiet:
         run = {
             "space": done.space.name,
             "steps": done.steps,
             "out": str(done.folder),
             "next": then,
         }
-        said = {"scales_moved": done.moved} if done.moved else {}
-        emit({**run, "subnets": subnets, **said})
+        emit(run | _json(done))
     else:
         _print(done)
-        if done.moved:
-            median, largest = done.moved["median"], done.moved["largest"]
-            print(f"scales moved by {median:.2%}, at most {largest:.2%}")
         print(f"{done.steps:,} steps of {done.batch:,} images; this took {took(began)}")
+    write_html(html, partial(_report, done, data), quiet=quiet)
+    if not quiet:
         say_next(then)
+
+
+def _json(done: Trained) -> dict[str, Any]:
+    subnets = {s.name: {**s.to_json(), **done.lost.get(s.name, {})} for s in done.scores}
+    return {"subnets": subnets, **({"scales_moved": dict(done.moved)} if done.moved else {})}
+
+
+def _report(done: Trained, data: str) -> Report:
+    """What a run's folder holds, as a page."""
+    from spacedsl.report.train import Scored, train_report
+    from spacedsl.report.train import Trained as Shown
+    from spacedsl_runtime.train.run import read_metrics
+
+    scored = tuple(
+        Scored(
+            s.name,
+            s.subnet.resolution,
+            s.top1,
+            s.images,
+            done.lost.get(s.name, {}).get("fp32_top1"),
+        )
+        for s in done.scores
+    )
+    page = (done.folder / "resolved.space").read_text(encoding="utf-8")
+    facts = (("data", data), ("steps", f"{done.steps:,} of {done.batch:,} images"))
+    targets = [done.target] if done.target else []
+    named = targets[0].name if targets else ""
+    shown = Shown(done.space, named, read_metrics(done.folder), scored, facts, page)
+    return train_report(shown, made_by(*targets))
 
 
 def _space(spec: str) -> Space:
@@ -214,3 +247,5 @@ def _print(done: Trained) -> None:
         print(line)
     images = f"{done.scores[0].images:,} images"
     print(f"{images}; batch norm re-calibrated; weights and metrics in {done.folder}")
+    if done.moved:
+        print(f"scales moved by {done.moved['median']:.2%}, at most {done.moved['largest']:.2%}")

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from spacedsl.compiler.fold import fold_floats, quantise_weights
+from spacedsl.compiler.fold import IntWeights, fold_floats, quantise_weights
+from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.integer_model import (
-    Header,
     IntegerModel,
     Preprocess,
     Quantiser,
-    choose_quantiser,
+    fill,
+    range_quantiser,
 )
 from spacedsl.compiler.parameters import Floats, Parameters
 from spacedsl.compiler.plans import Int8Plan
@@ -53,21 +54,14 @@ def calibrated_model(
     wanted = [node.value for node in plan.graph.nodes if node.value and node.fixed is None]
     names = [name for name in wanted if name != source]
     ranges = observed_ranges(source, names, images, watch(names))
-    quantisers: dict[str, Quantiser] = {}
-    weights = {}
-    for node in plan.graph.nodes:
+
+    def choose(node: Int8Node, readers: Sequence[Quantiser]) -> Quantiser:
         if node.op == "input":
-            quantisers[node.name] = preprocess.quantiser()
-        elif node.shared:
-            quantisers[node.name] = quantisers[node.inputs[0]]
-        else:
-            readers = [quantisers[i] for i in node.inputs]
-            quantisers[node.name] = without_ties(node, readers, choose_quantiser(node, ranges))
-        if node.source:
-            weight, bias = fold_floats(parameters[node.source])
-            scale = np.float32(quantisers[node.inputs[0]].read)
-            weights[node.name] = quantise_weights(weight, bias, scale, node.offset)
-    header = Header(
-        plan=plan, preprocess=preprocess, weights_from=weights_from, quantisers=quantisers
-    )
-    return IntegerModel(header, weights)
+            return preprocess.quantiser()
+        return without_ties(node, readers, range_quantiser(node, *ranges[node.value]))
+
+    def weigh(node: Int8Node, reader: Quantiser) -> IntWeights:
+        weight, bias = fold_floats(parameters[node.source])
+        return quantise_weights(weight, bias, np.float32(reader.read), node.offset)
+
+    return fill(plan, preprocess, weights_from, choose, weigh)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from spacedsl.compiler.fold import SCALE_FLOOR, WEIGHT_MAX, IntWeights
 from spacedsl.compiler.graph import weight_shape
-from spacedsl.compiler.int8 import CEILING, QMAX, Clip, Int8Node
+from spacedsl.compiler.int8 import CEILING, QMAX, Clip, Fixed, Int8Node
 from spacedsl.compiler.plans import Int8Plan
 from spacedsl.diagnostics import fault
 from spacedsl.files import write_atomic
@@ -110,12 +110,47 @@ def from_range(low: float, high: float) -> Quantiser:
     return Quantiser(write=float(scale), read=float(scale), zero_point=zero)
 
 
-def choose_quantiser(node: Int8Node, ranges: Mapping[str, tuple[float, float]]) -> Quantiser:
-    """The quantiser of a node, from the range of the tensor it holds unless it is fixed."""
-    if node.fixed is not None:
-        write, read = np.float32(node.fixed.write), np.float32(node.fixed.read)
-        return Quantiser(write=float(write), read=float(read), zero_point=node.fixed.zero_point)
-    return from_range(*clipped_range(node.clip, *ranges[node.value]))
+def fixed_quantiser(fixed: Fixed) -> Quantiser:
+    """A quantiser that no data decides."""
+    write, read = np.float32(fixed.write), np.float32(fixed.read)
+    return Quantiser(write=float(write), read=float(read), zero_point=fixed.zero_point)
+
+
+def range_quantiser(node: Int8Node, low: float, high: float) -> Quantiser:
+    """The quantiser of a node whose tensor has values in `low`..`high`."""
+    return from_range(*clipped_range(node.clip, low, high))
+
+
+def fill(
+    plan: Int8Plan,
+    preprocess: Preprocess,
+    weights_from: str,
+    choose: Callable[[Int8Node, Sequence[Quantiser]], Quantiser],
+    weigh: Callable[[Int8Node, Quantiser], IntWeights],
+    labels: Sequence[str] = (),
+) -> IntegerModel:
+    """The integer model of a plan. `choose` gives the quantiser of a tensor that data decide, from
+    those of the node's inputs; `weigh` gives the weights of a node, from its input's quantiser."""
+    quantisers: dict[str, Quantiser] = {}
+    weights: dict[str, IntWeights] = {}
+    for node in plan.graph.nodes:
+        readers = [quantisers[name] for name in node.inputs]
+        if node.shared:
+            quantisers[node.name] = readers[0]
+        elif node.fixed is not None:
+            quantisers[node.name] = fixed_quantiser(node.fixed)
+        else:
+            quantisers[node.name] = choose(node, readers)
+        if node.source:
+            weights[node.name] = weigh(node, readers[0])
+    header = Header(
+        plan=plan,
+        preprocess=preprocess,
+        labels=tuple(labels),
+        weights_from=weights_from,
+        quantisers=quantisers,
+    )
+    return IntegerModel(header, weights)
 
 
 def check_model(model: IntegerModel) -> None:

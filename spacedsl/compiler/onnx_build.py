@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 OPSET = 17
-IR_VERSION = 8
+"""Of files whose activations need no later one."""
 QUANTISED = ".q"
 
 
@@ -37,6 +37,7 @@ class Builder:
 
     nodes: list[NodeProto] = field(default_factory=list)
     constants: list[TensorProto] = field(default_factory=list)
+    opset: int = OPSET
 
     def op(self, kind: str, name: str, inputs: Iterable[str], output: str, **attrs: Any) -> str:
         """Add a node; returns its output's name."""
@@ -48,6 +49,7 @@ class Builder:
     def act(self, act: str, name: str, x: str, output: str) -> str:
         """Add the calls of an activation of `x`; returns its output's name."""
         calls, last = ACTIVATIONS[act].onnx, x
+        self.opset = max(self.opset, *(call.opset for call in calls))
         for i, call in enumerate(calls, start=1):
             own = "" if i == len(calls) else f".{i}"
             inputs = []
@@ -85,8 +87,9 @@ class Builder:
             [value(LOGITS, (BATCH, result.shape[0])), *(value(e, None) for e in extra)],
             self.constants,
         )
-        opsets = [helper.make_opsetid("", OPSET)]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+        opsets = [helper.make_opsetid("", self.opset)]
+        version = helper.find_min_ir_version_for(opsets)
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=version)
         model.producer_name = "spacedsl"
         helper.set_model_props(model, dict(stamp))
         model.doc_string = described(without_prefix(stamp))

@@ -20,7 +20,8 @@ from spacedsl.compiler.integer_model import (
     Quantiser,
     array_of,
     check_model,
-    choose_quantiser,
+    fixed_quantiser,
+    range_quantiser,
 )
 from spacedsl.compiler.parameters import Floats
 from spacedsl.compiler.plans import Int8Plan, NetworkPlan, int8_plan
@@ -90,8 +91,8 @@ def moved(model: IntegerModel, rules: Rules, target: Target | None, images: Floa
         quantiser = keep.quantiser(node, readers)
         if quantiser is None:
             real = real_values(node, inputs, readers, weights.get(node.name))
-            ranges = {node.value: (float(real.min()), float(real.max()))}
-            quantiser = without_ties(node, readers, choose_quantiser(node, ranges))
+            widest = range_quantiser(node, float(real.min()), float(real.max()))
+            quantiser = without_ties(node, readers, widest)
             calibrated.append(node.name)
         found[node.name] = quantiser
         if node.op == "input":
@@ -122,7 +123,7 @@ class _Kept:
         if node.shared:
             return readers[0]
         if node.fixed is not None:
-            return choose_quantiser(node, {})
+            return fixed_quantiser(node.fixed)
         old = self.learned.get(node.value)
         if old is None or old.clip != node.clip:
             return None

@@ -32,6 +32,7 @@ VERSIONS = {
     "ADD": (1, 2),
     "MUL": (1, 2),
     "LOGISTIC": (1, 2),
+    "LEAKY_RELU": (1, 2),
     "MEAN": (1, 2),
     "MAX_POOL_2D": (1, 2),
     "PAD": (1, 2),

@@ -25,6 +25,7 @@ from spacedsl.compiler.tflite_window import (
     max_pool,
 )
 from spacedsl.diagnostics import fault
+from spacedsl.operators.activations import ACTIVATIONS
 
 INT8_MIN = -128
 
@@ -105,7 +106,18 @@ class _Emitter(Builder):
             case "avgpool":
                 self.average(node)
             case act:
-                self.act(act, inputs[0], name)
+                self.function(act, inputs[0], name)
+
+    def function(self, act: str, source: str, name: str) -> None:
+        """An activation as an op of its own, on 8 bits or in float."""
+        if "tflite" not in ACTIVATIONS[act].floats:
+            self.act(act, source, name)
+            return
+        shape = self.tensors[source].shape
+        inner = self.tensor(f"{name}.float", shape, np.float32)
+        self.op("DEQUANTIZE", [source], inner, "DequantizeOptions")
+        made = self.act(act, inner, self.tensor(f"{name}.made", shape, np.float32))
+        self.op("QUANTIZE", [made], name, "QuantizeOptions")
 
     def ratio(self, name: str) -> np.float32:
         """What readers of a tensor take for each step that its op writes."""

@@ -83,7 +83,7 @@ def deploy(
     FILES[format].need()
     check_writable(path)
     with runtime_faults(), _scratch() as folder:
-        from spacedsl_runtime.elastic.calibrate import recalibrate
+        from spacedsl_runtime.elastic.recalibrate import recalibrate
         from spacedsl_runtime.quant.deployment import deploy as write_integers
 
         trained = for_data(model.of, qat.supernet.channels, qat.supernet.classes)

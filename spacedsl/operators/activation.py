@@ -17,7 +17,7 @@ Rewrite = Literal[
   scale 6/255 and zero point 0 clips to relu6(x + 3), and readers use scale 1/255.
 - `table`: the runtime's 8-bit table op, whose scale is given (sigmoid).
 - `gated-product`, `table-product`: x times its `gate` (hswish) or its `table` (swish).
-- `function`: an op of its own, from 8 bits to 8 bits (gelu).
+- `function`: an op of its own, from 8 bits to 8 bits (gelu, leaky, mish).
 - `float`: the runtime's float op between two quantisers (hswish, where its rewrite is off)."""
 
 X, LAST = "x", "last"
@@ -55,8 +55,8 @@ class Activation:
 
     `rewrite` says how 8 bits hold it, in all runtimes alike: with the quantiser `fixed`, where that
     is given; after `offset` is added; and as a product with x, of the activation `gate`. `onnx` and
-    `tflite` are its calls in these files, in float and, where a single call is enough, in 8 bits.
-    In the formats of `lookup` an INT8 file reads a table of 256 entries instead."""
+    `tflite` are its calls in these files. INT8 files of the formats in `floats` make these calls in
+    float, between two quantisers: their runtimes have no kernel for 8 bits, or a slower one."""
 
     text: str
     value: Callable[[float], float]
@@ -70,4 +70,4 @@ class Activation:
     fixed: Steps | None = None
     offset: float = 0.0
     gate: str = ""
-    lookup: tuple[str, ...] = ()
+    floats: tuple[str, ...] = ()

@@ -5,10 +5,11 @@ table. PyTorch's function has the same word in `spacedsl_runtime/elastic/functio
 
 from __future__ import annotations
 
-from math import tanh
+from math import erfc, exp, log1p, sqrt, tanh
 
 from spacedsl.operators.activation import LAST, Activation, Call, Steps, X
 
+LEAK = 0.01
 RELU6 = 3
 """TFLite's `ActivationFunctionType`."""
 
@@ -19,6 +20,10 @@ def _sigmoid(x: float) -> float:
 
 def _hsigmoid(x: float) -> float:
     return min(max(x + 3, 0.0), 6.0) / 6
+
+
+def _mish(x: float) -> float:
+    return x * tanh(max(x, 0.0) + log1p(exp(-abs(x))))
 
 
 ACTIVATIONS: dict[str, Activation] = {
@@ -88,6 +93,60 @@ ACTIVATIONS: dict[str, Activation] = {
         onnx=(Call("Sigmoid"),),
         tflite=(Call("LOGISTIC"),),
         synonyms=("logistic", "sigm"),
+    ),
+    "gelu": Activation(
+        text="x * (1 + erf(x / sqrt(2))) / 2",
+        value=lambda x: x * erfc(-x / sqrt(2)) / 2,
+        rewrite="function",
+        onnx=(Call("Gelu", opset=20),),
+        tflite=(Call("GELU", table="GeluOptions"),),
+        floats=("onnx", "tflite"),
+    ),
+    "leaky": Activation(
+        text="max(x, 0.01 * x)",
+        value=lambda x: max(x, LEAK * x),
+        rewrite="function",
+        onnx=(Call("LeakyRelu", attributes=(("alpha", LEAK),)),),
+        tflite=(Call("LEAKY_RELU", (X,), (("alpha", LEAK),), "LeakyReluOptions"),),
+        floats=("tflite",),  # the kernel for 8 bits multiplies in fixed point: many are a step off
+        synonyms=("leakyrelu", "lrelu", "leakyreluact"),
+    ),
+    "htanh": Activation(
+        text="min(max(x, -1), 1)",
+        value=lambda x: min(max(x, -1.0), 1.0),
+        low=-1,
+        high=1,
+        rewrite="saturate",
+        fixed=Steps(1 / 128, 1 / 128, 128),
+        onnx=(Call("Clip", (X, -1.0, 1.0)),),
+        tflite=(Call("RELU_N1_TO_1"),),
+        synonyms=("hardtanh", "hardtanhact"),
+    ),
+    "mish": Activation(
+        text="x * (1 - 2 / ((1 + exp(x))^2 + 1))",
+        value=_mish,
+        rewrite="function",
+        onnx=(
+            Call("Exp"),
+            Call("Add", (LAST, 1.0)),
+            Call("Mul", (LAST, LAST)),
+            Call("Add", (LAST, 1.0)),
+            Call("Div", (2.0, LAST)),
+            Call("Sub", (1.0, LAST)),
+            Call("Mul", (X, LAST)),
+        ),
+        tflite=(
+            Call("EXP", table="ExpOptions"),
+            Call("ADD", (LAST, 1.0), table="AddOptions"),
+            Call("MUL", (LAST, LAST), table="MulOptions"),
+            Call("ADD", (LAST, 1.0), table="AddOptions"),
+            Call("DIV", (2.0, LAST), table="DivOptions"),
+            Call("SUB", (1.0, LAST), table="SubOptions"),
+            Call("MUL", (X, LAST), table="MulOptions"),
+        ),
+        floats=("onnx", "tflite"),
+        synonyms=("mishact",),
+        timm="mi",
     ),
 }
 """Word -> activation."""

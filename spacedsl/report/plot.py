@@ -63,6 +63,8 @@ class Plot:
     diagonals: tuple[tuple[float, str], ...] = ()
     named: tuple[tuple[str, str], ...] = ()
     """More entries of the legend: a name and its look."""
+    floor: float | None = None
+    """What is lower stands at the lower edge."""
 
     def __call__(self, width: int) -> Drawing:
         """The picture."""
@@ -96,7 +98,7 @@ class _Drawing:
         self.x = scale(xs, plot.x, left, wide - RIGHT)
         self._grid(ticks, height)
         self._lines()
-        for series in plot.series:
+        for series in reversed(plot.series):  # the first one on top
             self._series(series)
         named = self.labels.placed(left, top, wide, height - BOTTOM)
         return Drawing(wide, height, (*signs, *self.shapes, *named))
@@ -131,7 +133,7 @@ class _Drawing:
             at = self.y.at(value)
             self.shapes.append(line(self.x.start, at, self.x.end, at, "limit"))
             if name:
-                self.labels.add(Label(self.x.end, at, name, "limit-name", only=((-1, -1),)))
+                self.labels.add(Label(self.x.end, at, name, "limit-name", only=((-1, -1), (-1, 1))))
         for ratio, name in self.plot.diagonals:
             low = max(self.x.low, self.y.low / ratio)
             high = min(self.x.high, self.y.high / ratio)
@@ -196,4 +198,6 @@ def _extent(plot: Plot) -> tuple[list[float], list[float]]:
     points = [p for series in plot.series for p in series.points]
     xs = [v for p in points for v in (p.x, *(p.x_range or ()))] + [v for v, _ in plot.limits]
     ys = [v for p in points for v in (p.y, *(p.y_range or ()))] + [v for v, _ in plot.levels]
+    if plot.floor is not None:
+        ys = [max(y, plot.floor) for y in ys]
     return (xs + ys, xs + ys) if plot.diagonals else (xs, ys)

@@ -53,12 +53,18 @@ def palette(*items: Space | Subnet) -> Palette:
     spaces = [item.of if isinstance(item, Subnet) else item for item in items]
     names = dict.fromkeys(
         block_name(choice)
-        for space in (space.of or space for space in spaces)
+        for space in map(_outermost, spaces)
         for stage in space.stages
         if stage.elastic
         for choice in stage.choices
     )
     return {name: i % GREY for i, name in enumerate(names)}
+
+
+def _outermost(space: Space) -> Space:
+    while space.of is not None:
+        space = space.of
+    return space
 
 
 def block_name(choice: BlockChoice) -> str:

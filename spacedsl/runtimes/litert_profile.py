@@ -1,8 +1,9 @@
 """Times of an INT8 TFLite file's operators as LiteRT runs them. Needs the extra `tflite`.
 
-XNNPACK merges operators: padding into the convolution after it, and a chain of elementwise ones
-that reads a single tensor (a whole hswish) into one table. What it runs is told apart by kind
-alone, so the file's operators are merged here in the same way and the two lists compared."""
+XNNPACK merges operators: padding into the convolution after it, and into one table a chain of
+elementwise ones of 8 bits that reads a single tensor (a whole hswish) and a float one between two
+quantisers (gelu). What it runs is told apart by kind alone, so the file's operators are merged here
+in the same way and the two lists compared."""
 
 from __future__ import annotations
 
@@ -21,11 +22,18 @@ ELEMENTWISE = frozenset(
 )
 WINDOWS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
 
+TABLED = [["DEQUANTIZE", "GELU"], ["DEQUANTIZE", "LEAKY_RELU"]]
+"""What makes a table of the quantiser after it."""
+
 KINDS = {
     "Convolution": WINDOWS,
     "Fully Connected": frozenset({"CONV_2D", "FULLY_CONNECTED"}),
     "Add": frozenset({"ADD"}),
     "Multiply": frozenset({"MUL"}),
+    "Square": frozenset({"MUL"}),
+    "Divide": frozenset({"DIV"}),
+    "Subtract": frozenset({"SUB"}),
+    "Exp": frozenset({"EXP"}),
     "Mean": frozenset({"MEAN"}),
     "Convert": frozenset({"QUANTIZE", "DEQUANTIZE"}),
     "Max Pooling": frozenset({"MAX_POOL_2D"}),
@@ -103,6 +111,11 @@ class _File:
             tensors: list[Any] = [graph.Tensors(i) for i in range(graph.TensorsLength())]
             self.names = [t.Name().decode() for t in tensors]
             self.constant = {n for n, t in zip(self.names, tensors, strict=True) if t.Buffer()}
+            self.floats = {
+                n
+                for n, t in zip(self.names, tensors, strict=True)
+                if t.Type() == schema.TensorType.FLOAT32
+            }
             self.shapes = {
                 n: tuple(t.ShapeAsNumpy().tolist()) if t.ShapeLength() else ()
                 for n, t in zip(self.names, tensors, strict=True)
@@ -133,10 +146,15 @@ class _File:
             reads = [name for name in op.reads if name not in self.constant]
             last = found[-1] if found else None
             roots = {root.get(name, name) for name in reads}
-            if op.kind in ELEMENTWISE and len(roots) == 1:
+            if op.kind in ELEMENTWISE and len(roots) == 1 and op.name not in self.floats:
                 (root[op.name],) = roots
                 if last is not None and root.get(last.name) in roots:
                     found.pop()
+                found.append(Step(op.name, "TABLE", tuple(reads)))
+                continue
+            if op.kind == "QUANTIZE" and [s.kind for s in found[-2:]] in TABLED:
+                reads = list(found[-2].reads)
+                del found[-2:]
                 found.append(Step(op.name, "TABLE", tuple(reads)))
                 continue
             if op.kind in WINDOWS and last is not None and last.kind == "PAD":

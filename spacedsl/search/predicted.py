@@ -2,8 +2,8 @@
 
 Some random subnets are valued, and a model of what every setting is worth is fitted to the values.
 The subnets that it predicts to be the best under each limit are valued next. This is repeated with
-all values until the best stay. The model is additive over stages up to a link, so the best by
-prediction are found exactly among all subnets (`spacedsl.search.best`)."""
+all values until the best stay, by value as by prediction. The model is additive over stages up to a
+link, so the best by prediction are found exactly among all subnets (`spacedsl.search.best`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ from spacedsl.search.subnets import VALUES, Best, Ms, Value, random_member, requ
 RANDOM, TOGETHER = 120, 8
 
 STAY = 3
-"""A search ends when so many rounds have found nothing better under any limit."""
+"""A search ends after so many quiet rounds in a row. A round is quiet if it finds nothing better
+under any limit, and the best by prediction under every limit was valued before. As long as the
+prediction names another best, it has not been put to the test."""
 
 TRIES = 40
 """Random subnets per wanted one, before a space counts as having no others."""
@@ -76,8 +78,9 @@ def search_by_prediction(
         inner = ModelScorer(open_, everywhere, fit(valued.of), limits_ms, definition="best")
         top = BestScorer(inner).top(open_, plan.together)
         before = valued.best()
+        tested = all(valued.knows(n.subnet) for networks in top for n in networks[:1])
         fresh = valued.take([n.subnet for networks in top for n in networks])
-        stayed = stayed + 1 if valued.best() == before else 0
+        stayed = stayed + 1 if tested and valued.best() == before else 0
     found = valued.best()
     for limit, best in zip(limits_ms, found, strict=True):
         if best is None:
@@ -123,12 +126,16 @@ class _Valued:
 
     def take(self, subnets: Sequence[Subnet]) -> int:
         """Value those that are new, as long as there may be more; how many they were."""
-        named = dict.fromkeys(s.model_copy(update={"name": "subnet"}) for s in subnets)
+        named = dict.fromkeys(map(_named, subnets))
         new = [s for s in named if s not in self.of][: self.most - len(self.of)]
         own = [s.model_copy(update={"of": self.space}) for s in new]
         self.of.update(zip(new, self.value(own), strict=True))
         self._ms.update((s, self.ms(s)) for s in new)
         return len(new)
+
+    def knows(self, subnet: Subnet) -> bool:
+        """Whether it is valued."""
+        return _named(subnet) in self.of
 
     def tell(self, fewest: int) -> bool:
         """Whether there is something to be learnt from them."""
@@ -145,6 +152,11 @@ class _Valued:
         found = min(fast, key=lambda s: (-self.of[s], self._ms[s]))
         own = found.model_copy(update={"of": self.space})
         return Best(limit, own, self._ms[found], self.of[found])
+
+
+def _named(subnet: Subnet) -> Subnet:
+    """The same with the name that all have here."""
+    return subnet.model_copy(update={"name": "subnet"})
 
 
 def opened(space: Space) -> Space:

@@ -92,7 +92,7 @@ def whole_cases() -> Iterator[Case]:
 
 def trained_case() -> Case:
     """The digits, and the images that were not trained on."""
-    from spacedsl_runtime.elastic.calibrate import recalibrate
+    from spacedsl_runtime.elastic.recalibrate import recalibrate
     from spacedsl_runtime.quant.deployment import deploy
     from tests.runtime import digits
     from tests.runtime.parity import extracted, int8_json

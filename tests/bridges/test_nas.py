@@ -337,7 +337,7 @@ def test_changed_json_is_refused() -> None:
 
 def test_options_that_have_nothing_to_say_are_refused() -> None:
     run = CliRunner().invoke
-    for asked in (["onnxw-151122-023231", "--stem", "8"], ["ir_r1_k3_s1_e1_c8", "--act", "gelu"]):
+    for asked in (["onnxw-151122-023231", "--stem", "8"], ["ir_r1_k3_s1_e1_c8", "--act", "elu"]):
         assert run(app, ["import", *asked]).exit_code == 2
     assert run(app, ["import", "nothing.yml"]).exit_code == 2
 

@@ -96,7 +96,7 @@ def words(teacher: Path, out: Path, *more: str) -> tuple[str, ...]:
 def whole(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An undisturbed distillation."""
     out = tmp_path_factory.mktemp("whole") / "bkd"
-    found = run_json(*words(teacher, out))
+    found = run_json(*words(teacher, out, "--html", str(out.parent / "report.html")))
     assert found["jobs"] == JOBS
     assert found["rows"] == 2 * 4 * (2 + 2 + 1 + 1)
     return out
@@ -130,6 +130,17 @@ def test_a_stage_learns_to_imitate_its_teacher(teacher: Path) -> None:
     for row in rows:
         widths = {b.width for b in row.subnet.stages[0].blocks}
         assert widths <= ({8, 16}, {16, 24})[row.window]
+
+
+def test_a_distillation_is_looked_at_as_a_page(whole: Path) -> None:
+    """With the losses of every stage and block type."""
+    text = (whole.parent / "report.html").read_text(encoding="utf-8")
+    for name in JOBS:
+        stage, number, block = name.split()
+        rows = json.loads((whole / "jobs" / f"{stage}.{number}.{block}.json").read_text())["rows"]
+        low, high = (end(row["loss"] for row in rows) for end in (min, max))
+        assert f"{stage} {block}: median" in text
+        assert f"{low:.4g} to {high:.4g}" in text
 
 
 def test_the_table_is_fitted_to_the_rows(whole: Path) -> None:

@@ -17,8 +17,9 @@ import torch
 
 from spacedsl import api
 from spacedsl.checksum import KEY, sealed
+from spacedsl.flows.deployment import Deployment, Valued
 from spacedsl.ir.subnet import Subnet
-from spacedsl.search import journal
+from spacedsl.search import lines as journals
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.train.quantise import QAT_FOLDER, fp32_settings
 from spacedsl_runtime.train.recipe import qat_recipe_for
@@ -92,6 +93,18 @@ def whole(trained: Path) -> Path:
     found = run_json(*words(trained, out))
     (trained / "result.json").write_text(json.dumps(found))
     return out
+
+
+def test_a_search_is_looked_at_as_a_page(trained: Path, whole: Path, tmp_path: Path) -> None:
+    """With every subnet that was valued, also where the journal has all of them."""
+    out, page = tmp_path / "models", tmp_path / "search.html"
+    shutil.copytree(whole, out)
+    result = run_json(*words(trained, out, "--resume", "--html", str(page)))
+    text = page.read_text(encoding="utf-8")
+    assert text.count('class="m c7 faint"') >= 2 * result["valued"]
+    for model in result["models"]:
+        assert model["name"] in text
+        assert f"{model['top1']:.2%}" in text
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -177,7 +190,7 @@ def by_prediction(trained: Path, out: Path, *more: str) -> list[str]:
 def test_a_prediction_finds_models_that_keep_their_limits(trained: Path, predicted: Path) -> None:
     """The best of all that were valued, by the journal."""
     lines = (predicted / "search.jsonl").read_bytes().splitlines(keepends=True)[1:]
-    values = dict(journal.unsealed(line) for line in lines)
+    values = dict(journals.unsealed(line) for line in lines)
     models = json.loads((predicted / "front.json").read_text())["models"]
     for model in models:
         assert model["predicted_ms"] <= model["limit_ms"]
@@ -274,10 +287,10 @@ def test_what_a_search_refuses(trained: Path, whole: Path, tmp_path: Path) -> No
     header, first, *_ = (whole / "search.jsonl").read_bytes().splitlines(keepends=True)
     bad = tmp_path / "bad"
     bad.mkdir()
-    key, _ = journal.unsealed(first)
+    key, _ = journals.unsealed(first)
     for line, message in (
         (first.replace(b"0.", b"7."), "its checksum is wrong"),
-        (journal.sealed([key, 7.5]), "is no accuracy"),
+        (journals.sealed([key, 7.5]), "is no accuracy"),
     ):
         (bad / "search.jsonl").write_bytes(header + line)
         refused("bad-journal", message, *words(trained, bad, "--resume"))
@@ -305,8 +318,11 @@ def test_a_plot_is_drawn_where_matplotlib_is(whole: Path, tmp_path: Path) -> Non
     from spacedsl.cli.front import plot
 
     front: dict[str, Any] = json.loads((whole / "front.json").read_text())
+    found = [Deployment(**{k: v for k, v in m.items() if k != "pareto"}) for m in front["models"]]
+    target = api.load_target("cpu")
+    valued = [Valued("a subnet", 0.5 + i / 10, 0.5 + i / 100) for i in range(20)]
     first, second = tmp_path / "a", tmp_path / "b"
     for folder in (first, second):
         folder.mkdir()
-        assert plot(folder, front) == str(folder / "front.png")
+        assert plot(folder, front, found, valued, target) == str(folder / "front.png")
     assert (first / "front.png").read_bytes() == (second / "front.png").read_bytes()

@@ -21,7 +21,7 @@ from spacedsl.ir.sampling import largest
 from spacedsl.ir.space import Space
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.data.split import Unreadables
-from spacedsl_runtime.elastic.calibrate import recalibrate
+from spacedsl_runtime.elastic.recalibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.evaluate import Evaluation
@@ -44,10 +44,21 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "mini.space").write_text(PAGE)
     words = ("train", str(folder / "mini.space"), "--data", "digits", "--out", str(folder / "run"))
     options = ("--steps", "60", "--batch", "32", "--lr", "0.5", "--warmup", "0.2", "--holdout", "0")
-    found = run_json(*words, *options, "--evaluate-every", "60")
+    page = ("--html", str(folder / "report.html"))
+    found = run_json(*words, *options, "--evaluate-every", "60", *page)
     assert found["steps"] == 60
     (folder / "result.json").write_text(json.dumps(found))
     return folder
+
+
+def test_a_training_is_looked_at_as_a_page(trained: Path) -> None:
+    """With the accuracy of every path that was evaluated, and its curves."""
+    text = (trained / "report.html").read_text(encoding="utf-8")
+    scores = json.loads((trained / "result.json").read_text())["subnets"]
+    for name, score in scores.items():
+        assert f"{name}: {score['top1']:.2%} in FP32" in text
+        assert f"{name}, step 60: " in text
+    assert "largest, step 10: " in text
 
 
 def parameters_of(network: nn.Module, plan: NetworkPlan) -> Parameters:

@@ -13,8 +13,19 @@ import pytest
 from tests.report.browser import Browser, browser, needs_browser
 from tests.support import ROOT
 
-pytestmark = needs_browser
+pytestmark = [needs_browser, pytest.mark.slow]
 
+SEARCH = ("evolve", "--hyper", "onnxw", "--target", "vnni")
+OPTIMUM = ("--target", "vnni", "--limits", "10ms", "--top", "3", "--jobs", "1")
+NARROW = "narrow.space"
+PAGE = """language 1
+hyperspace narrow of onnxw {
+  stage1 { mbv2 width 32, 48 }
+  stage2 { fused width 64, 80 }
+  stage3 { mbv2 width 112, 128, 144 }
+  stage4 { mbv2 width 144, 160, 176 }
+}
+"""
 COMMANDS = {
     "model": ("show", "seqnet-vnni-a0", "--target", "vnni"),
     "space": ("show", "vnni", "--target", "vnni"),
@@ -24,6 +35,9 @@ COMMANDS = {
     "diff-models": ("diff", "seqnet-vnni-a0", "seqnet-vnni-a1"),
     "same": ("diff", "vnni", "vnni"),
     "analysis": ("analyze", "--target", "vnni"),
+    "search": (*SEARCH, "--cycles", "40", "--population", "20", "--sample", "5"),
+    "search-qt": (*SEARCH, "--definition", "qt", "--samples", "200", "--cycles", "20"),
+    "optimum": ("optimum", "--hyper", NARROW, *OPTIMUM),
 }
 TEXTS = {
     "model": ("seqnet-vnni-a0", "163.5M", "5.441 ms on vnni", "Shares by stage", "stage6"),
@@ -34,6 +48,9 @@ TEXTS = {
     "diff-models": ("8.871 ms", "112 k5 e6"),
     "same": ("Both say the same",),
     "analysis": ("What vnni likes in 8 bits", "bottleneck", "Not known of a device"),
+    "search": ("Published vnni", "78.26 ± 0.49", "40 spaces were scored", "seed", "too close"),
+    "search-qt": ("Q-T scores", "20 spaces were scored"),
+    "optimum": ("Certificate", "This is proven.", "79.26 ± 0.46", "Of 576 spaces"),
 }
 
 
@@ -47,12 +64,13 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Every command's report."""
     folder = tmp_path_factory.mktemp("reports")
+    (folder / NARROW).write_text(PAGE, encoding="utf-8")
     found = {}
     for name, words in COMMANDS.items():
         found[name] = folder / f"{name}.html"
         done = subprocess.run(
             [sys.executable, "-m", "spacedsl", *words, "--html", str(found[name])],
-            cwd=ROOT,
+            cwd=folder,
             capture_output=True,
             text=True,
             check=False,

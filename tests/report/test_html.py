@@ -104,6 +104,8 @@ COMMANDS = {
     "diff": ("diff", "vnni", "pixel4"),
     "analyze": ("analyze", "--target", "vnni"),
     "verify": ("target", "verify", "cpu"),
+    "evolve": ("evolve", "--hyper", "onnxw", "--target", "vnni"),
+    "optimum": ("optimum", "--hyper", "onnxw", "--target", "vnni"),
 }
 
 

@@ -11,7 +11,7 @@ from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl_runtime.distill.loss import nsr_loss
 from spacedsl_runtime.distill.quantised import QatBkdStage
 from spacedsl_runtime.distill.stage import load_bkd_stage
-from spacedsl_runtime.elastic.calibrate import recalibrate
+from spacedsl_runtime.elastic.recalibrate import recalibrate
 from spacedsl_runtime.errors import PlanError, SubnetError
 from spacedsl_runtime.plan import check_subnet
 from tests.runtime.support import bkd_plans_of, plan_of, shake

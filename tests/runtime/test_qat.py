@@ -19,7 +19,7 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.program import Address
 from spacedsl.runtimes.table import ONNXRUNTIME
-from spacedsl_runtime.elastic.calibrate import recalibrate
+from spacedsl_runtime.elastic.recalibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import PlanError, SubnetError
 from spacedsl_runtime.plan import Plan, read_plan

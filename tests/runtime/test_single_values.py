@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from spacedsl_runtime.distill.loss import Definition, nsr_loss
-from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.elastic.modules import ElasticNorm
+from spacedsl_runtime.elastic.recalibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.quant.qat import QatSupernet
 from tests.runtime.training import digits, job, mini_plan, run

@@ -15,8 +15,8 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.cost import subnet_cost
 from spacedsl.passes.program import Layer, flat
-from spacedsl_runtime.elastic.calibrate import recalibrate
 from spacedsl_runtime.elastic.modules import ElasticConv
+from spacedsl_runtime.elastic.recalibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from spacedsl_runtime.errors import PlanError, SubnetError
 from tests.laws.strategies import RANDOMS, members

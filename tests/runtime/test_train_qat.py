@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from spacedsl.sealed import sealed_text
 from spacedsl_runtime import load_checkpoint, load_supernet
+from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.elastic.supernet import Supernet
 from spacedsl_runtime.errors import CheckpointError, DivergedError, RecipeError, RunError
 from spacedsl_runtime.quant.fake import ActivationQuantiser
@@ -30,6 +31,7 @@ from spacedsl_runtime.train.quantise import (
 )
 from spacedsl_runtime.train.recipe import Recipe, held_out, qat_recipe_for, training_part
 from spacedsl_runtime.train.run import ABOUT, CHECKPOINT, METRICS, PLAN
+from tests.runtime.test_data import write_folders
 from tests.runtime.training import (
     ONE,
     PAGE,
@@ -172,6 +174,14 @@ def test_what_is_not_said_is_the_fp32_trainings(fp32: Path) -> None:
     assert qat_recipe_for(digits(), settings, batch=16).lr == pytest.approx(0.05 * settings["lr"])
     with pytest.raises(RecipeError, match="settings of the FP32 training are damaged"):
         qat_recipe_for(digits(), {})
+
+
+def test_photos_take_no_larger_batch_than_the_fp32_training(fp32: Path, tmp_path: Path) -> None:
+    write_folders(tmp_path, count=30)
+    photos = open_data(f"imagefolder:{tmp_path}")
+    settings = fp32_settings(fp32) | {"holdout": 6}
+    assert qat_recipe_for(photos, settings | {"batch": 16}, steps=4).batch == 16
+    assert qat_recipe_for(photos, settings | {"batch": 16}, steps=4, batch=20).batch == 20
 
 
 def test_another_set_of_8_bit_tensors_is_refused(fp32: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from spacedsl.lang.write import write
 from spacedsl.runtimes.litert import Session
 from spacedsl.targets.deployed import open_deployed
 from spacedsl_runtime.checkpoint import load_checkpoint, save_checkpoint
-from spacedsl_runtime.elastic.calibrate import recalibrate
+from spacedsl_runtime.elastic.recalibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.quant.deployment import deploy
 from spacedsl_runtime.quant.qat import QatSupernet

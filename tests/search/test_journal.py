@@ -15,7 +15,8 @@ import pytest
 
 from spacedsl.diagnostics import SpaceError
 from spacedsl.search.evolve import Found, evolve
-from spacedsl.search.journal import Journal, decode, encode, sealed
+from spacedsl.search.journal import Journal, decode, encode
+from spacedsl.search.lines import sealed
 from tests.search.fakes import CountingScorer, load, model_scorer, page, toy
 
 CYCLES = 31

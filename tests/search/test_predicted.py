@@ -121,6 +121,38 @@ def test_the_best_of_all_are_found_among_a_part(
     assert len(set(value.subnets)) == len(value.subnets) <= plan.values < len(every)
 
 
+def test_a_prediction_that_still_changes_its_mind_is_heard(
+    space: Space, latency: LatencyModel
+) -> None:
+    """For five rounds it praises what is worth nothing, something else each time (as predictions
+    do that know few fast subnets), so that no round finds anything better."""
+    ms, every, value = SubnetLatency(space, latency), everyone(space), Asked()
+    praised = ((3, 2), (3, 3), (5, 2), (3, 2), (5, 2))
+    rounds = iter(enumerate(praised))
+
+    def wrong(subnet: Subnet, number: int, wanted: tuple[int, int]) -> float:
+        blocks = [b for stage in subnet.stages[:2] for b in stage.blocks]
+        small = sum(block.width == 8 for block in blocks) / len(blocks)
+        as_wanted = sum(tuple(s.value for s in b.settings) == wanted for b in blocks[1:])
+        return (
+            0.5 + 0.1 * small + 0.05 * as_wanted + 0.1 * (subnet.resolution == 8 + 4 * (number > 2))
+        )
+
+    def fit(values: Mapping[Subnet, float]) -> QualityModel:
+        number, wanted = next(rounds, (0, None))
+        if wanted is not None:
+            values = {subnet: wrong(subnet, number, wanted) for subnet in values}
+        return fit_values(values, 1000)
+
+    times = [ms(subnet) for subnet in every]
+    plan = Predicting(random=40, together=1, values=100, seed=1)
+    (best,) = search_by_prediction(
+        space, [max(times)], (min(times), max(times)), latency, ms, value, fit, plan
+    )
+    assert best.value == max(map(worth, every))
+    assert next(rounds, None) is None
+
+
 def test_a_space_with_fewer_subnets_is_valued_whole(latency: LatencyModel) -> None:
     narrow = item_of(PAGE.replace("kernel 3, 5", "kernel 3").replace("8, 16", "8"), "small")
     assert isinstance(narrow, Space)

@@ -247,12 +247,12 @@ def test_pages_of_a_space_count_as_networks_of_its_hyperspace(tmp_path: Path) ->
 
 
 def test_valued_subnets_of_a_search_are_a_source(tmp_path: Path) -> None:
-    from spacedsl.cli.search import _key
+    from spacedsl.cli.valuing import key_of
 
     space = library_space("tiny-a")
     models = api.sample(space, 40)
     lines = [json.dumps({"subnets": 3})]
-    lines += [json.dumps([_key(model), 0.5 + i / 100]) for i, model in enumerate(models)]
+    lines += [json.dumps([key_of(model), 0.5 + i / 100]) for i, model in enumerate(models)]
     path = tmp_path / "search.jsonl"
     path.write_text("\n".join(lines) + "\n")
     found = read_accuracies(path, space)

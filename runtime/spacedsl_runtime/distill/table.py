@@ -13,7 +13,7 @@ from spacedsl.ir.subnet import Subnet, SubnetStage
 from spacedsl_runtime.distill.loss import Definition, nsr_loss
 from spacedsl_runtime.distill.quantised import QatBkdStage
 from spacedsl_runtime.distill.stage import BkdStage
-from spacedsl_runtime.elastic.calibrate import recalibrate
+from spacedsl_runtime.elastic.recalibrate import recalibrate
 from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.train.seeds import Use, choices
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from spacedsl_runtime.data.split import Data
 from spacedsl_runtime.distill.efficientnet_lite import MEAN, SCALES, STD, load_lite
 from spacedsl_runtime.distill.timm_teacher import load_timm
-from spacedsl_runtime.elastic.calibrate import recalibrate
+from spacedsl_runtime.elastic.recalibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import TeacherError
 from spacedsl_runtime.plan import read_plan

@@ -20,6 +20,10 @@ ACTS: dict[str, Callable[[Tensor], Tensor]] = {
     "swish": F.silu,
     "hsigmoid": F.hardsigmoid,
     "sigmoid": torch.sigmoid,
+    "gelu": F.gelu,
+    "leaky": F.leaky_relu,
+    "htanh": F.hardtanh,
+    "mish": F.mish,
 }
 """The activations of `spacedsl.operators.activations`."""
 

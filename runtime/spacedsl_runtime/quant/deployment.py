@@ -14,11 +14,9 @@ import torch
 from spacedsl.compiler.fold import IntWeights
 from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.integer_model import (
-    Header,
-    IntegerModel,
     Preprocess,
     Quantiser,
-    choose_quantiser,
+    fill,
     save_model,
 )
 from spacedsl.compiler.plans import Int8Plan, load_plan, plan_of_json
@@ -54,28 +52,24 @@ def deploy(
     _check_nodes(net, nodes, found)
     if not len(mean) == len(std) == net.channels or min(std) <= 0:
         raise DeployError(f"mean and std need {net.channels} values each, std above 0")
-    quantisers: dict[str, Quantiser] = {}
-    weights: dict[str, IntWeights] = {}
-    with torch.no_grad():
-        for each in nodes:
-            node = each.node
-            quantisers[node.name] = _quantiser(net, each, quantisers)
-            if each.weights is not None:
-                weights[node.name] = _weights(net, each, quantisers[node.inputs[0]].read)
-    header = Header(
-        plan=found,
-        preprocess=Preprocess(
-            mean=tuple(map(float, mean)),
-            std=tuple(map(float, std)),
-            colour="RGB" if net.channels == 3 else "as given",
-            crop=crop,
-        ),
-        labels=tuple(labels),
-        weights_from=weights_from,
-        quantisers=quantisers,
+    preprocess = Preprocess(
+        mean=tuple(map(float, mean)),
+        std=tuple(map(float, std)),
+        colour="RGB" if net.channels == 3 else "as given",
+        crop=crop,
     )
+    trained = {each.node.name: each for each in nodes}
+
+    def choose(node: Int8Node, _: Sequence[Quantiser]) -> Quantiser:
+        return _learned(net, trained[node.name])
+
+    def weigh(node: Int8Node, reader: Quantiser) -> IntWeights:
+        return _weights(net, trained[node.name], reader.read)
+
+    with torch.no_grad():
+        model = fill(found, preprocess, weights_from, choose, weigh, labels)
     with mistakes(DeployError):
-        save_model(IntegerModel(header, weights), Path(path))
+        save_model(model, Path(path))
 
 
 def _read(plan: Int8Plan | Path | str | Mapping[str, Any]) -> Int8Plan:
@@ -87,15 +81,10 @@ def _read(plan: Int8Plan | Path | str | Mapping[str, Any]) -> Int8Plan:
         return load_plan(Path(plan), Int8Plan)
 
 
-def _quantiser(net: QatSubnet, each: QatNode, known: Mapping[str, Quantiser]) -> Quantiser:
-    node = each.node
-    if node.shared:
-        return known[node.inputs[0]]
-    if node.fixed is not None:
-        return choose_quantiser(node, {})
+def _learned(net: QatSubnet, each: QatNode) -> Quantiser:
     scale, zero = net.quantiser(each).deployed()
     if not np.isfinite(scale):
-        raise DeployError(f"{node.name}: its scale is no finite number")
+        raise DeployError(f"{each.node.name}: its scale is no finite number")
     return Quantiser(write=scale, read=scale, zero_point=zero)
 
 

@@ -14,7 +14,7 @@ from spacedsl_runtime.data.kept import LIMIT, Kept
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.data.split import Data, Unreadables
 from spacedsl_runtime.data.views import seen_share
-from spacedsl_runtime.elastic.calibrate import recalibrate
+from spacedsl_runtime.elastic.recalibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import DataError, RunError
 from spacedsl_runtime.plan import Plan

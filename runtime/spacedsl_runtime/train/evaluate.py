@@ -16,7 +16,7 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl_runtime.data.kept import Kept
 from spacedsl_runtime.data.split import Bytes, Data, Labels, Split, Unreadables
 from spacedsl_runtime.data.views import plain_batches
-from spacedsl_runtime.elastic.calibrate import recalibrate
+from spacedsl_runtime.elastic.recalibrate import recalibrate
 from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.parallel import World, add_up

@@ -131,7 +131,7 @@ def qat_recipe_for(
     **given: Any,
 ) -> Recipe:
     """The recipe for QAT of weights that were trained with the settings `fp32`, which hold unless
-    given; the learning rate is a tenth of theirs. Raises as `recipe_for`, and `RecipeError` for
+    given; the learning rate is a tenth of theirs, and the batch is not larger. Raises as `recipe_for`, and `RecipeError` for
     settings that are none."""
     usual = _usual(data)
     own = {"steps", "warmup", "lr", "batch", "precision", "quantiser_lr"}
@@ -139,8 +139,9 @@ def qat_recipe_for(
     found = {name: fp32[name] for name in names if name in fp32} | _said(given)
     photos = data.augment == "photo"
     try:
-        batch = found.setdefault("batch", usual.qat_batch if photos else int(fp32["batch"]))
-        found.setdefault("lr", float(fp32["lr"]) * batch / int(fp32["batch"]) * QAT_LR_SHARE)
+        trained = int(fp32["batch"])
+        batch = found.setdefault("batch", min(usual.qat_batch, trained) if photos else trained)
+        found.setdefault("lr", float(fp32["lr"]) * batch / trained * QAT_LR_SHARE)
         found.setdefault("quantiser_lr", QUANTISER_LR)
         warm = usual.qat_warmup_epochs if warmup_epochs is None else warmup_epochs
         return _timed(data, found, epochs, steps, usual.qat_epochs, warm)

@@ -73,12 +73,11 @@ class Completions:
         steps = np.floor(ms * (1 + ROUNDING) / self.step_ms).astype(np.int64)
         return np.clip(steps, -1, self.steps)
 
-    def follow(self, stage: int, r: int, cin: int, steps: Ints) -> Floats:
-        """The least loss that a stage and all after it can have, (genes, *steps), one row for each
-        gene of the stage. `cin` is the place of the incoming width among all that may come in. The
-        loss is inf where nothing is fast enough for the steps that are left."""
-        known = self._by_gene[stage][:, r, cin]
-        return np.where(steps < 0, np.inf, known[:, np.maximum(steps, 0)])
+    def follow(self, stage: int, r: int, cin: int, steps: Ints) -> Singles:
+        """The least loss that a stage and all after it can have, (genes, P), one row for each gene
+        of the stage, by the `steps` (P,) that are left, at least 0. `cin` is the place of the
+        incoming width among all that may come in. The loss is inf where nothing is fast enough."""
+        return self._by_gene[stage][:, r, cin].take(steps, axis=1)
 
 
 def grid_steps(line: Line) -> int:

@@ -7,6 +7,7 @@ under a limit loses (Lagrange's relaxation): a bound for the price of a few addi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -29,10 +30,10 @@ MULTIPLIERS = np.concatenate([[0.0], np.geomspace(1e-2, 1e2, 64)])
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """For R resolutions, C widths in and W widths out (1 where they do not matter any more), N
+    """For one width in, R resolutions and W widths out (1 where they do not matter any more), N
     configurations in all: `ms`, `loss` and `way` (see `Parts.blocks`), (N,) each; where those of
-    (r, c, w) begin, (R C W + 1,); and the least sums (R, C, W, M) by multiplier and the least
-    latencies (R, C, W), inf where there is no configuration."""
+    (r, w) begin, (R W + 1,); and the least sums (R, W, M) by multiplier and the least latencies
+    (R, W), inf where there is no configuration."""
 
     ms: Floats
     loss: Floats
@@ -49,8 +50,8 @@ class Part:
 
 
 class Parts:
-    """The parts of spaces of a line, kept by the genes that they depend on. `multipliers` (M,) in
-    loss per ms."""
+    """The parts of spaces of a line, kept by the genes and the width in that they depend on: spaces
+    share them although the windows before them differ. `multipliers` (M,) in loss per ms."""
 
     def __init__(self, line: Line, multipliers: Floats) -> None:
         self.line, self.multipliers = line, multipliers
@@ -58,13 +59,16 @@ class Parts:
         self.count = -(-line.stages // self.span)
         self._kept: ByteCache[Part] = ByteCache(PART_BYTES, lambda p: p.nbytes)
 
-    def of(self, genotype: Genotype) -> list[Part]:
-        """The parts of a space, from the input on."""
+    def of(self, genotype: Genotype) -> list[list[Part]]:
+        """The parts of a space, from the input on, one for each width that may come in there."""
         return [self._part(i, genotype) for i in range(self.count)]
 
-    def _part(self, i: int, genotype: Genotype) -> Part:
+    def _part(self, i: int, genotype: Genotype) -> list[Part]:
         genes, window = self._genes(i, genotype)
-        return self._kept.get((i, window, genes), lambda: self._made(i, genes, window))
+        return [
+            self._kept.get((i, cin, genes), partial(self._made, i, genes, cin))
+            for cin in range(*window)
+        ]
 
     def _genes(self, i: int, genotype: Genotype) -> tuple[tuple[Gene, ...], tuple[int, int]]:
         """The genes of a part, and which of the widths come in: from, to."""
@@ -75,21 +79,19 @@ class Parts:
             window = (widths.start, widths.stop)
         return genotype[self.span * i : self.span * (i + 1)], window
 
-    def _made(self, i: int, genes: tuple[Gene, ...], window: tuple[int, int]) -> Part:
+    def _made(self, i: int, genes: tuple[Gene, ...], cin: int) -> Part:
         line, last = self.line, self.span * i + len(genes) - 1
         rows: list[tuple[Floats, Floats, Ints]] = []
         outs: list[list[int]] = []
         for r in range(len(line.resolutions)):
-            for cin in range(*window):
-                found = [
-                    _pruned(*_summed(ways), line.layers) for ways in self._ways(i, genes, (r, cin))
-                ]
-                if not line.carries[last]:
-                    ms, loss, way = (np.concatenate(a) for a in zip(*found, strict=True))
-                    found = [_pruned(ms, loss, way, line.layers)]
-                outs.append([len(ms) for ms, _, _ in found])
-                rows += found
-        shape = (len(line.resolutions), window[1] - window[0], len(outs[0]))
+            found = [
+                _pruned(*_summed(ways), line.layers) for ways in self._ways(i, genes, (r, cin))
+            ]
+            if not line.carries[last]:
+                ms, loss, way = (np.concatenate(a) for a in zip(*found, strict=True))
+                found = [_pruned(ms, loss, way, line.layers)]
+            outs.append([len(ms) for ms, _, _ in found])
+            rows += found
         sizes = np.array(outs)
         ms, loss, way = (np.concatenate(a) for a in zip(*rows, strict=True))
         least, least_ms = self._least(ms, loss, sizes)
@@ -98,8 +100,8 @@ class Parts:
             loss=loss,
             way=way,
             begin=np.concatenate([[0], np.cumsum(sizes)]),
-            least=least.reshape(*shape, len(self.multipliers)),
-            least_ms=least_ms.reshape(shape),
+            least=least.reshape(*sizes.shape, len(self.multipliers)),
+            least_ms=least_ms.reshape(sizes.shape),
         )
 
     def _least(self, ms: Floats, loss: Floats, sizes: Ints) -> tuple[Floats, Floats]:

@@ -68,16 +68,17 @@ class Prefixes:
         fast."""
         prefix, stage = self.prefix(genes), len(genes)
         start = windows(self.line, genes).start
-        limits = self.engine.limits_ms[:, None]
-        count = len(self.line.genes(stage))
-        best = np.full((count, len(limits)), -np.inf)
+        limits = self.engine.limits_ms.tolist()
+        best = np.full((len(self.line.genes(stage)), len(limits)), -np.inf)
         for r, row in enumerate(prefix.ways):
             least = np.full(best.shape, np.inf)
             for c, (ms, loss) in enumerate(row):
-                if len(ms):
-                    left = self.completions.left(limits - ms)
-                    sums = loss + self.completions.follow(stage, r, start + c, left)
-                    least = np.minimum(least, sums.min(axis=2))
+                for t, limit in enumerate(limits):
+                    left = self.completions.left(limit - ms)
+                    fast = left >= 0
+                    if fast.any():
+                        follow = self.completions.follow(stage, r, start + c, left[fast])
+                        least[:, t] = np.minimum(least[:, t], (loss[fast] + follow).min(axis=1))
             best = np.maximum(best, self.engine.value(least, np.full(least.shape, r)))
         return best
 

@@ -40,22 +40,26 @@ class Column:
     least_ms: Floats
 
 
-def column(parts: Sequence[Part]) -> Column:
-    """The same part of several spaces."""
+def column(spaces: Sequence[Sequence[Part]]) -> Column:
+    """The same part of several spaces, of each one for every width in."""
     place: dict[int, int] = {}
-    for part in parts:
-        place.setdefault(id(part), len(place))
-    different = list({id(part): part for part in parts}.values())
-    at = np.array([place[id(part)] for part in parts])
+    different: list[Part] = []
+    for parts in spaces:
+        for part in parts:
+            if place.setdefault(id(part), len(place)) == len(different):
+                different.append(part)
+    resolutions, outs = different[0].least_ms.shape
+    # of each (space, resolution, width in), where it stands among the different ones
+    standing = np.array([[place[id(part)] for part in parts] for parts in spaces])[:, None]
+    at = standing, np.arange(resolutions)[:, None]
     offsets = np.cumsum([0, *(len(part.ms) for part in different)])[:-1]
-    shape = different[0].least_ms.shape
-    begin = np.stack([part.begin + o for part, o in zip(different, offsets, strict=True)])[at]
+    begin = np.stack([part.begin + o for part, o in zip(different, offsets, strict=True)])
     return Column(
         ms=np.concatenate([part.ms for part in different]),
         loss=np.concatenate([part.loss for part in different]),
         way=np.concatenate([part.way for part in different]),
-        start=begin[:, :-1].reshape(-1, *shape),
-        stop=begin[:, 1:].reshape(-1, *shape),
+        start=begin[:, :-1].reshape(-1, resolutions, outs)[at],
+        stop=begin[:, 1:].reshape(-1, resolutions, outs)[at],
         least=np.stack([part.least for part in different])[at],
         least_ms=np.stack([part.least_ms for part in different])[at],
     )
@@ -137,7 +141,7 @@ class Query:
 
     def __init__(
         self,
-        spaces: Sequence[Sequence[Part]],
+        spaces: Sequence[Sequence[Sequence[Part]]],
         first_ms: Floats,
         limits_ms: Floats,
         multipliers: Floats,

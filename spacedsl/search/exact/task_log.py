@@ -5,100 +5,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from spacedsl.diagnostics import fault
 from spacedsl.search.exact.executors import Executor
-from spacedsl.search.journal import Header, differences, hold, sealed, unsealed
+from spacedsl.search.lines import Header, Lines, sealed, unsealed
 
 FORMAT = 4
 
 
-class TaskLog(AbstractContextManager["TaskLog"]):
-    """`held`: the values that were there, by their key. A torn last line is not one. `kind`: what
-    is searched for."""
+MAX_LINE_BYTES = 1 << 28
+
+
+class TaskLog(Lines):
+    """`held`: the values that were there, by their key. `kind`: what is searched for."""
 
     def __init__(self, path: Path, identity: Header, resume: bool, kind: str = "optimum") -> None:
-        self.path, self.kind = path, kind
-        if path.exists() and not resume:
-            message = f"the journal {path} exists"
-            raise fault("journal-exists", message, "say --resume or remove it")
-        try:
-            self._file: IO[bytes] = path.open("a+b")
-        except OSError as error:
-            raise self._unwritable(error) from None
-        try:
-            hold(self._file, path)
-            self.held = self._read({kind: FORMAT, **identity})
-        except BaseException:
-            self._file.close()
-            raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._file.close()
+        self.held: dict[str, Any] = {}
+        super().__init__(path, {kind: FORMAT, **identity}, resume, self._take, MAX_LINE_BYTES)
 
     def append(self, key: str, value: object) -> None:
         """One finished piece of work."""
-        self._write(sealed([key, value]))
+        self.write(sealed([key, value]))
 
-    def _read(self, identity: Header) -> dict[str, Any]:
-        header = sealed(identity)
-        self._file.seek(0)
-        try:
-            lines = self._file.read().splitlines(keepends=True)
-        except OSError as error:
-            raise self._unwritable(error) from None
-        if not lines or (len(lines) == 1 and header.startswith(lines[0]) and lines[0] != header):
-            self._file.truncate(0)
-            self._write(header)
-            return {}
-        if lines[0] != header:
-            raise self._other(lines[0], identity)
-        whole = [line for line in lines if line.endswith(b"\n")]
-        self._file.truncate(sum(map(len, whole)))
-        held: dict[str, Any] = {}
-        for number, line in enumerate(whole[1:], 2):
-            try:
-                key, value = unsealed(line)
-                held[str(key)] = value
-            except (ValueError, TypeError) as error:
-                raise self.malformed(number, str(error)) from None
-        return held
-
-    def _other(self, line: bytes, identity: Header) -> Exception:
-        """The error of a journal with another header."""
-        try:
-            found = unsealed(line)
-        except ValueError:
-            found = None
-        message = f"{self.path} is not the journal of this search"
-        if isinstance(found, dict) and self.kind in found:
-            message += f": {'; '.join(differences(found, unsealed(sealed(identity))))}"
-        help = "search with the journal's options, or write another journal"
-        return fault("journal-differs", message, help)
-
-    def malformed(self, number: int | str, why: str) -> Exception:
-        """The error of a line, or of what a key stands for."""
-        return fault("bad-journal", f"{self.path}:{number}: not a line of a journal: {why}")
-
-    def _write(self, line: bytes) -> None:
-        try:
-            self._file.write(line)
-            self._file.flush()
-        except OSError as error:
-            raise self._unwritable(error) from None
-
-    def _unwritable(self, error: OSError) -> Exception:
-        return fault("cannot-write", f"cannot write {self.path}: {error.strerror or error}")
+    def _take(self, line: bytes) -> None:
+        key, value = unsealed(line)
+        self.held[str(key)] = value
 
 
 class Encodable(Protocol):

@@ -1,0 +1,102 @@
+"""What distillation says of block types, as a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from spacedsl.colours import GREY
+from spacedsl.ir.space import Space
+from spacedsl.report.legend import Entry
+from spacedsl.report.parts import Code, Facts, Figure, Made, Report, Section, Table
+from spacedsl.report.ribbon import palette
+from spacedsl.report.rows import Mark, Row, Rows
+from spacedsl.report.scale import Axis
+from spacedsl.report.show import ribbon_of
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """The NSR losses of a stage's sub-stages that were drawn, of one block type."""
+
+    stage: str
+    block: str
+    losses: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Distilled:
+    """A distillation: what it was of, and the losses of every job. `facts`: data, teacher, ..."""
+
+    space: Space
+    jobs: tuple[Losses, ...]
+    facts: tuple[tuple[str, str], ...]
+    page: str
+
+
+def distill_report(found: Distilled, made: Made) -> Report:
+    """The losses of block types, stage by stage, and the hyperspace."""
+    rows = sum(len(job.losses) for job in found.jobs)
+    return Report(
+        "block-wise distillation",
+        f"Block types of {found.space.name}",
+        f"{len(found.jobs)} pairs of a stage and a block type were distilled; {rows:,} of their "
+        "sub-stages were measured.",
+        (
+            Section("Losses", (_losses(found), _table(found.jobs))),
+            Section("The run", (Facts(found.facts),)),
+            Section("The hyperspace", (ribbon_of(found.space), Code("The page", found.page))),
+        ),
+        made,
+    )
+
+
+def _losses(found: Distilled) -> Figure:
+    """By stage, a mark per block type."""
+    colours = palette(found.space)
+    stages = dict.fromkeys(job.stage for job in found.jobs)
+    rows = tuple(
+        Row(
+            stage,
+            tuple(
+                Mark(median(job.losses), colours.get(job.block, GREY), _said(job), _range(job))
+                for job in found.jobs
+                if job.stage == stage and job.losses
+            ),
+        )
+        for stage in stages
+    )
+    blocks = dict.fromkeys(job.block for job in found.jobs)
+    entries = tuple(Entry(block, colours.get(block, GREY)) for block in blocks)
+    axis = Axis("NSR loss: the error over the teacher's spread; less is better", log=True)
+    seen = "; ".join(_said(job) for job in found.jobs if job.losses)
+    caption = (
+        "Each mark is the median of a block type's sub-stages, each line goes from the least loss "
+        "to the greatest."
+    )
+    return Figure("Losses", seen, Rows(axis, rows, entries), caption)
+
+
+def _range(job: Losses) -> tuple[float, float]:
+    return min(job.losses), max(job.losses)
+
+
+def _said(job: Losses) -> str:
+    low, high = _range(job)
+    return f"{job.stage} {job.block}: median {median(job.losses):.4g}, {low:.4g} to {high:.4g}"
+
+
+def _table(jobs: Sequence[Losses]) -> Table:
+    rows = tuple(
+        (
+            job.stage,
+            job.block,
+            f"{len(job.losses):,}",
+            *(f"{value:.4g}" for value in (min(job.losses), median(job.losses), max(job.losses))),
+        )
+        for job in jobs
+        if job.losses
+    )
+    heads = ("stage", "block type", "sub-stages", "least", "median", "greatest")
+    return Table("In numbers", heads, rows, left=2, folded=True)

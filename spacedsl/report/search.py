@@ -1,0 +1,113 @@
+"""The best subnets of a trained supernet, as a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from spacedsl.colours import GREY
+from spacedsl.figures import amount
+from spacedsl.flows.deployment import Deployment, Valued
+from spacedsl.ir.space import Space
+from spacedsl.ir.target import Target
+from spacedsl.report.parts import Code, Figure, Made, Report, Section, Table
+from spacedsl.report.plot import Plot, Point, Series
+from spacedsl.report.scale import Axis
+from spacedsl.report.show import ribbon_of
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """A search of a supernet. `measured_ms`: latencies of the files, by model's name, where they
+    were measured; `pages`: each model's page."""
+
+    space: Space
+    target: Target
+    models: tuple[Deployment, ...]
+    valued: tuple[Valued, ...]
+    measured_ms: Mapping[str, float]
+    pages: tuple[str, ...]
+
+
+def search_report(found: Searched, made: Made) -> Report:
+    """Accuracy against latency of all that was valued, the deployed models, and their pages."""
+    pages = zip(found.models, found.pages, strict=True)
+    return Report(
+        "search of a supernet",
+        f"The best networks of {found.space.name} for {found.target.name}",
+        f"{len(found.valued):,} subnets were valued on held-out images; the best one under each "
+        "latency limit is written as an INT8 file.",
+        (
+            Section("Accuracy and latency", (_front(found), _table(found))),
+            Section("The space", (ribbon_of(found.space),)),
+            Section("The pages", tuple(Code(model.name, page) for model, page in pages)),
+        ),
+        made,
+    )
+
+
+def _front(found: Searched) -> Figure:
+    valued = tuple(
+        Point(
+            v.predicted_ms,
+            100 * v.held_out_top1,
+            f"{v.held_out_top1:.2%} at {v.predicted_ms:.4g} ms\n{v.words}",
+        )
+        for v in found.valued
+    )
+    chosen = tuple(
+        Point(m.predicted_ms, 100 * m.held_out_top1, f"{m.name}: {m.held_out_top1:.2%} held out")
+        for m in found.models
+    )
+    deployed = tuple(_point(found, model) for model in found.models)
+    said = "measured" if found.measured_ms else "predicted"
+    plot = Plot(
+        Axis(f"INT8 latency on {found.target.name}, ms"),
+        Axis("INT8 top-1 %"),
+        (
+            Series(f"INT8 file on test images, {said} latency", deployed, 1),
+            Series("chosen, on held-out images", chosen, 0, "hollow"),
+            Series("valued, on held-out images", valued, GREY, "cloud"),
+        ),
+        limits=tuple((m.limit_ms, f"limit {m.limit_ms:g} ms") for m in found.models),
+        named=(("limit", "limit"),),
+    )
+    seen = "; ".join(point.said for point in deployed)
+    caption = "Upright lines are 95 % intervals, which follow from the number of test images."
+    return Figure("Accuracy and latency", seen, plot, caption)
+
+
+def _point(found: Searched, model: Deployment) -> Point:
+    ms = found.measured_ms.get(model.name, model.predicted_ms)
+    low, high = model.interval
+    said = f"{model.name}: {model.top1:.2%} ({low:.2%} to {high:.2%}) at {ms:.4g} ms"
+    return Point(ms, 100 * model.top1, said, model.name, y_range=(100 * low, 100 * high))
+
+
+def _table(found: Searched) -> Table:
+    timed = ("measured ms",) if found.measured_ms else ()
+    heads = (
+        "model",
+        "limit ms",
+        "predicted ms",
+        *timed,
+        "image",
+        "FLOPs",
+        "held out",
+        "INT8 top-1",
+    )
+    rows = tuple(
+        (
+            m.name,
+            f"{m.limit_ms:g}",
+            f"{m.predicted_ms:.4g}",
+            *([f"{found.measured_ms[m.name]:.4g}"] if found.measured_ms else []),
+            f"{m.resolution} px",
+            amount(m.flops),
+            f"{m.held_out_top1:.2%}",
+            f"{m.top1:.2%}",
+        )
+        for m in found.models
+    )
+    images = found.models[0].images
+    return Table("Models", heads, rows, note=f"INT8 top-1: of the file, on {images:,} test images")
