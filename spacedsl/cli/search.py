@@ -110,11 +110,11 @@ def search(
     check_html(html, [target])
     began, quiet = time.monotonic(), format is Format.json
     space = _trained(run)
+    said, plan = parse_limits(limits), _plan(by, space, seed, values, population, rounds, window)
     device = open_device(_ready(target, space))
     suffix = runtime_of(device.target).format
     FILES[suffix].need()
-    asked = parse_limits(limits) or device.limits_ms
-    plan = _plan(by, space, seed, values, population, rounds, window)
+    asked = said or device.limits_ms
     with runtime_faults(), _kernels(where):
         chooser = _chooser(
             run, space, device.target, data, images, threads, where, int(cache_gb * 1e9)

@@ -234,7 +234,9 @@ def test_a_prediction_killed_by_the_system_goes_on_to_the_same(
     assert contents(out) == contents(predicted)
 
 
-def test_how_to_search_is_said_by_options(trained: Path, predicted: Path, tmp_path: Path) -> None:
+def test_how_to_search_is_said_by_options(
+    trained: Path, predicted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refused(message: str, *args: str) -> None:
         found = run_json(*args, code=2)["diagnostics"][0]
         assert found["code"] in ("bad-option", "journal-differs")
@@ -248,7 +250,11 @@ def test_how_to_search_is_said_by_options(trained: Path, predicted: Path, tmp_pa
     few = by_prediction(trained, new)
     few[few.index("130")] = "19"
     refused("19 valued subnets are too few for a prediction", *few)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    few[few.index("--target") + 1] = "cpu"
+    refused("19 valued subnets are too few for a prediction", *few)
     assert not new.exists()
+    assert not (tmp_path / "cache").exists(), "nothing is measured before that is said"
     refused("values is 130", *words(trained, predicted, "--resume"))
 
 

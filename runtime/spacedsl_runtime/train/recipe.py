@@ -131,8 +131,8 @@ def qat_recipe_for(
     **given: Any,
 ) -> Recipe:
     """The recipe for QAT of weights that were trained with the settings `fp32`, which hold unless
-    given; the learning rate is a tenth of theirs, and the batch is not larger. Raises as `recipe_for`, and `RecipeError` for
-    settings that are none."""
+    given; the learning rate is a tenth of theirs, and the batch is not larger. Raises as
+    `recipe_for`, and `RecipeError` for settings that are none."""
     usual = _usual(data)
     own = {"steps", "warmup", "lr", "batch", "precision", "quantiser_lr"}
     names = {f.name for f in fields(Recipe)} - own
