@@ -129,7 +129,8 @@ OP_MEANINGS = {
 }  # fmt: skip
 
 FLAG_MEANINGS = {
-    "strided": "takes the stage's stride, in the first block (`s2`: a stride of its own)",
+    "strided": "takes the stage's stride, in the first block; of several in `optional` the first "
+    "that is there does (`s2`: a stride of its own)",
     "nonorm": "without batch norm",
     "bias": "with a bias",
     "elide": "left out where it would keep width and size",

@@ -6,7 +6,7 @@ latency kernels and lowerings read what comes out."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from spacedsl.ir.block import (
@@ -187,21 +187,29 @@ def _scope(site: Site) -> _Scope:
 def _bind_ops(
     ops: tuple[Op, ...], scope: _Scope, cin: int, size: int, at: int = 0
 ) -> tuple[tuple[Bound, ...], int, int]:
-    """`at`: the position of the first op in the block's body."""
+    """`at`: the position of the first op in the block's body. The stage's stride is taken by the
+    first op marked so; where that op is optional and absent, by the next one."""
     bound: tuple[Bound, ...] = ()
-    width, height = cin, size
+    width, height, main = cin, size, scope
     for op in ops:
         if isinstance(op, Shortcut):
             bound = _bind_shortcut(op, scope, bound, (cin, size), (width, height), at)
         elif isinstance(op, Optional):
             if scope.env[op.param] != 0:
-                more, width, height = _bind_ops(op.body, scope, width, height, at + 1)
+                more, width, height = _bind_ops(op.body, main, width, height, at + 1)
                 bound += more
+                if _takes_stride(op):
+                    main = replace(main, stride=1)
         else:
-            more, width, height = _bind_op(op, scope, width, height, at)
+            more, width, height = _bind_op(op, main, width, height, at)
             bound += more
         at += sum(1 for _ in walk(op.body)) + 1 if isinstance(op, Shortcut | Optional) else 1
     return bound, width, height
+
+
+def _takes_stride(optional: Optional) -> bool:
+    """Whether an op of it is marked `strided`."""
+    return any(getattr(op, "stride", None) == "stage" for op in walk(optional.body))
 
 
 def _bind_op(

@@ -20,6 +20,7 @@ from spacedsl_runtime.elastic.recalibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from spacedsl_runtime.errors import PlanError, SubnetError
 from tests.laws.strategies import RANDOMS, members
+from tests.passes.test_strides import UIB
 from tests.runtime.support import (
     ONE_SPACES,
     images,
@@ -27,7 +28,7 @@ from tests.runtime.support import (
     shake,
     supernet_of,
 )
-from tests.support import library_space, page_of
+from tests.support import item_of, library_space, page_of
 
 
 def assert_exact(supernet: Supernet, subnet: Subnet) -> None:
@@ -61,6 +62,16 @@ def test_extraction_is_bit_equal_on_published_spaces(name: str) -> None:
     supernet, rng = supernet_of(name), random.Random(0)
     assert_exact(supernet, supernet.sample(rng, 33))
     assert_exact(supernet, supernet.smallest(32))
+
+
+def test_extraction_is_bit_equal_where_any_of_two_ops_takes_the_stride() -> None:
+    found = item_of(UIB.replace("FIRST", "0, 1").replace("MIDDLE", "1"), "s")
+    assert isinstance(found, Space)
+    supernet, rng = load_supernet(supernet_plan(found)), random.Random(0)
+    shake(supernet)
+    supernet.eval()
+    for _ in range(8):
+        assert_exact(supernet, supernet.sample(rng))
 
 
 def multiply_accumulates(module: nn.Module, x: Tensor) -> int:
