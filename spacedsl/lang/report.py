@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from spacedsl.diagnostics import Diagnostic, Fix, Label, SpaceError, order, place, suggest
@@ -93,12 +94,29 @@ class Report:
         if close is None and what == "modifier" and leaves_out(name.text):
             help, cut = said or "", place(self.source, self.with_blank(name.span))
             fixes = (Fix("leave it out", cut, ""),)
+        if what == "block" and self._is_unit(name):
+            cut = place(self.source, self.with_blank(name.span))
+            return Diagnostic(
+                "notation",
+                f"`{name.text}` is a unit, and numbers have none here",
+                where,
+                "leave it out",
+                fixes=(Fix("leave out the unit", cut, ""),),
+            )
         switch = SWITCHES.get(name.text.lower()) if what == "shortcut" else None
         if switch is not None:
             help = f"a shortcut is one of {', '.join(known)}: write `{switch}`"
             fixes = (Fix(f"write `{switch}`", where, switch),)
         message = f"unknown {what} `{name.text}`"
         return Diagnostic(f"unknown-{what}", message, where, help or None, fixes=fixes)
+
+    def _is_unit(self, name: Token) -> bool:
+        """Whether a word is the unit of the number before it, as elsewhere."""
+        if not re.search(r"[0-9][ \t]*$", self.source.text[: name.span.start]):
+            return False
+        from spacedsl.syntax.habits.numbers import PLAIN  # which pages without mistakes do not need
+
+        return name.text.lower() in PLAIN
 
     def with_blank(self, span: Span) -> Span:
         """A word and the blank before it."""
