@@ -15,7 +15,7 @@ from spacedsl.cli.runs import counting_bar, warned
 from spacedsl.cli.summary import command, say_next
 from spacedsl.diagnostics import fault
 from spacedsl.figures import listed
-from spacedsl.flows.faults import runtime_faults
+from spacedsl.flows.faults import IMAGES, runtime_faults
 
 if TYPE_CHECKING:
     from spacedsl.targets.deployed import Deployed
@@ -37,7 +37,7 @@ def evaluate(
     from spacedsl.targets.deployed import open_deployed
 
     deployed = open_deployed(file, threads, runtime)
-    with runtime_faults():
+    with runtime_faults(IMAGES):
         from spacedsl_runtime.data.sources import open_data
         from spacedsl_runtime.data.split import Unreadables, unreadable_limit
 

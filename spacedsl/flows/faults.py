@@ -10,12 +10,14 @@ from spacedsl.diagnostics import fault
 from spacedsl_runtime.errors import SpacedslError
 
 TRAINING = ("torch", "safetensors", "PIL")
+IMAGES = ("PIL",)
+"""What is needed to train, and to read images."""
 
 
 @contextmanager
-def runtime_faults() -> Iterator[None]:
-    """The runtime's errors as diagnostics; raises `SpaceError` too where PyTorch is missing."""
-    need_training()
+def runtime_faults(needs: tuple[str, ...] = TRAINING) -> Iterator[None]:
+    """The runtime's errors as diagnostics; raises `SpaceError` too where a package is missing."""
+    _need(needs)
     try:
         yield
     except SpacedslError as error:
@@ -24,7 +26,11 @@ def runtime_faults() -> Iterator[None]:
 
 def need_training() -> None:
     """Raise `SpaceError` unless the extra `train` is installed."""
-    for package in TRAINING:
+    _need(TRAINING)
+
+
+def _need(packages: tuple[str, ...]) -> None:
+    for package in packages:
         if importlib.util.find_spec(package) is None:
             message = f"this needs the package {package}, which is not installed"
             raise fault("missing-extra", message, "pip install 'spacedsl[train]'")

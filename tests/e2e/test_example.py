@@ -59,3 +59,12 @@ def test_the_app_names_the_pictures(file: str, tmp_path: Path) -> None:
         assert done.stdout.strip() == label
     if file.endswith("tflite"):
         assert text in (CLOSET / "card.md").read_text(encoding="utf-8")
+
+
+def test_eval_needs_no_pytorch() -> None:
+    start = "import sys; sys.modules['torch'] = None; from spacedsl.cli.app import main; main()"
+    images = "fashion-mnist:examples/closet/images"
+    line = [sys.executable, "-c", start, "eval", "examples/closet/closet.onnx", "--data", images]
+    found = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "top-1 85.50%" in found.stdout
