@@ -98,7 +98,7 @@ def _window(widths: Sequence[int]) -> str:
 
 
 def _name(stage: Stage, key: str, place: int, of: str) -> str:
-    """The parameter's name; what is shared in a stage is one parameter."""
+    """The parameter's name in the study. Blocks of a stage that share a setting share its name."""
     block = "" if key in stage.shared else f"{place}."
     return f"{stage.name}.{block}{key}{f' ({of})' if of else ''}"
 

@@ -48,7 +48,7 @@ def write_html(path: Path | None, made: Callable[[], Report], *, quiet: bool) ->
 
 
 def made_by(*targets: Target, seed: int | None = None, machine: Machine | None = None) -> Made:
-    """How a result came to be: the command line, the seed, the devices, and the machine that was
+    """How a result was made: the command line, the seed, the devices, and the machine that was
     measured, this one unless another is named."""
     from spacedsl.report.parts import Made
     from spacedsl.runtimes.machine import this_machine

@@ -39,8 +39,8 @@ class TargetScore:
 
     @property
     def networks(self) -> tuple[tuple[Network, ...], ...]:
-        """Per latency limit the networks that count, best first; none by another definition than
-        `best`."""
+        """For each latency limit its best networks, the best first. Empty where the definition is
+        not `best`."""
         return self.result.networks if isinstance(self.result, BestScore) else ()
 
 

@@ -159,7 +159,7 @@ def _check_blocks(
 
 
 def _unstrided(way: _Ways, site: Site) -> int:
-    """Height of the block's output in pixels where the stage has no stride."""
+    """The height in pixels of the block's output if the stage had no stride."""
     return site.size if way.plain else output_size(replace(site, stride=1))
 
 

@@ -127,7 +127,7 @@ def _stage(stage: Stage) -> str:
 
 
 def _calls(calls: Sequence[Call]) -> list[Part]:
-    """By how much the best other block type is worse, stage by stage."""
+    """A row for each stage: by how much the next best block type is worse there."""
     asked = [call for call in calls if call.rival is not None]
     if not asked:
         return []

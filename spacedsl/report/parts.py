@@ -77,7 +77,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """How a result came to be: the command, and facts as its seed and its machine."""
+    """How a result was made: the command, and further facts, such as the seed and the machine."""
 
     command: str
     facts: tuple[tuple[str, str], ...] = ()

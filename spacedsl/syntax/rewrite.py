@@ -115,6 +115,14 @@ class Stopped:
                 return at
         return None
 
+    def past(self, first: int, end: int) -> int:
+        """The number of the first token from `first` on that ends behind offset `end` of the text;
+        at most that of the page's end."""
+        at = first
+        while at < len(self.tokens) - 1 and self.tokens[at].span.end <= end:
+            at += 1
+        return at
+
     def line_end(self, number: int) -> int:
         """The number after that of the last token on the line of token `number`."""
         at = number + 1

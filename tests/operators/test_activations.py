@@ -1,4 +1,4 @@
-"""The records of activations: each says one function, in every place where it says it."""
+"""Each record of an activation gives its function several times. They are all the same function."""
 
 from __future__ import annotations
 

@@ -34,10 +34,7 @@ def spans(stopped: Stopped) -> Iterator[Rewrite]:
         found = _RANGE.match(line)
         if found is None:
             continue
-        after = first
-        most = min(stopped.index + 8, len(stopped.tokens) - 1)
-        while after < most and stopped.tokens[after].span.end <= start + found.end():
-            after += 1
+        after = min(stopped.past(first, start + found.end()), stopped.index + 8)
         latencies = any(t.type == "LIMITS" for t in stopped.tokens[max(0, first - 24) : first])
         meant = _listed(found) if latencies else f"{found[3]}{found[4] or ''}"
         said, at = found[0].strip(), stopped.span(first, after)

@@ -233,9 +233,7 @@ def inputs(stopped: Stopped) -> Iterator[Rewrite]:
         end = len(line[:end].rstrip(" \t,"))
         if not channels.isdecimal() or not sizes:
             continue
-        after = first
-        while stopped.tokens[after].span.end <= start + end and after < len(stopped.tokens) - 1:
-            after += 1
+        after = stopped.past(first, start + end)
         meant = f"{channels} x {sizes}"
         at, change = stopped.span(first, after), Change(first, after, meant)
         message = f"`{stopped.shown(first, after)}` is no input"

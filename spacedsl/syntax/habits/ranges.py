@@ -49,12 +49,7 @@ def between(stopped: Stopped) -> Iterator[Rewrite]:
         halves = found is not None and found.re is SLASHED and found[0].count("/") == 1
         if not found or (halves and stopped.at(by - 1).text not in ("depth", "width", "kernel")):
             continue
-        after = first
-        while (
-            after < len(stopped.tokens) - 1
-            and stopped.tokens[after].span.end <= start + found.end()
-        ):
-            after += 1
+        after = stopped.past(first, start + found.end())
         if meant is not None and after > stopped.index:
             said = found[0].strip()
             note = ", both ends included" if found.re is CALL else ""
@@ -130,12 +125,7 @@ def open_ends(stopped: Stopped) -> Iterator[Rewrite]:
         found = re.match(rf"(?:{N}\s*(?:\+|or more|and up)|>=?\s*{N})(?![\w.])", line)
         if found is None or re.match(r"\s*[0-9]", line[found.end() :]):
             continue
-        after = first
-        while (
-            after < len(stopped.tokens) - 1
-            and stopped.tokens[after].span.end <= start + found.end()
-        ):
-            after += 1
+        after = stopped.past(first, start + found.end())
         number = found[1] or found[2]
         yield Rewrite(
             "open",
