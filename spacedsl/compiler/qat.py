@@ -87,7 +87,7 @@ def clip_of(edge: str) -> Clip:
 
 
 def node_blocks(graph: QatGraph) -> Iterator[QatGraph]:
-    """The nodes of each block, in order, without the input. A block reads what the last one makes."""
+    """The nodes of each block, in order, without the input. Each reads what the last one made."""
     for _, nodes in groupby(graph[1:], lambda found: found.sizes.at[:2]):
         yield tuple(nodes)
 
