@@ -40,19 +40,26 @@ OPERATORS = {
 @dataclass(slots=True)
 class Tally:
     """Elements compared and those that differ; by how many steps at most; and how far at most what
-    was rounded lay from a tie, in steps. `worst`: the greatest share in one network."""
+    was rounded lay from a tie, in steps. `values` counts the numbers that were rounded otherwise,
+    equal ones of a tensor once: a pool has few different sums, and each decides for many elements.
+    `worst`: the greatest share in one network."""
 
     elements: int = 0
     off: int = 0
+    values: int = 0
     most: int = 0
     tie: float = 0.0
     worst: float = 0.0
 
-    def add(self, off: NDArray[np.int64], distance: NDArray[np.float64]) -> None:
-        """Count a tensor; `distance` from a tie, of each element."""
+    def add(
+        self, off: NDArray[np.int64], steps: NDArray[np.float64], distance: NDArray[np.float64]
+    ) -> None:
+        """Count a tensor; `steps` of the output before rounding, and their `distance` from a tie,
+        of each element."""
         wrong = off > 0
         self.elements += off.size
         self.off += int(wrong.sum())
+        self.values += len(np.unique(steps[wrong]))
         self.most = max(self.most, int(off.max()))
         self.tie = max(self.tie, float(distance[wrong].max(initial=0.0)))
 
@@ -60,6 +67,7 @@ class Tally:
         """Count what one network had."""
         self.elements += one.elements
         self.off += one.off
+        self.values += one.values
         self.most, self.tie = max(self.most, one.most), max(self.tie, one.tie)
         self.worst = max(self.worst, one.off / max(one.elements, 1))
 
@@ -108,8 +116,8 @@ def compared(case: Case, folder: Path, runtime: str) -> Tallies:
     outputs = read_outputs(case, "tensors", folder, runtime)
     found = STEPS[runtime](case.model, outputs)
     tallies: Tallies = {}
-    for node, off, distance in differences(case.model, found):
-        tallies.setdefault(OPERATORS[node.op], Tally()).add(off, distance)
+    for node, off, steps, distance in differences(case.model, found):
+        tallies.setdefault(OPERATORS[node.op], Tally()).add(off, steps, distance)
     return tallies
 
 
@@ -123,21 +131,22 @@ STEPS = {"onnxruntime": plan_steps, "litert": litert_steps}
 
 def differences(
     model: IntegerModel, found: Mapping[str, NDArray[np.uint8]]
-) -> Iterator[tuple[Int8Node, NDArray[np.int64], NDArray[np.float64]]]:
-    """Of every op: steps from the reference, and what it rounded from a tie."""
+) -> Iterator[tuple[Int8Node, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]:
+    """Of every op: steps from the reference, what it rounded, and how far that was from a tie."""
     quantisers = model.header.quantisers
     for node in model.nodes[1:]:
         inputs = [found[i] for i in node.inputs]
         if node.op == "maxpool":
             wanted = run_node(model, node, inputs)
-            distance = np.full(wanted.shape, 0.5)
+            steps, distance = wanted.astype(np.float64), np.full(wanted.shape, 0.5)
         else:
             readers = [quantisers[i] for i in node.inputs]
             real = real_values(node, inputs, readers, model.weights.get(node.name))
             wanted = quantise(real, quantisers[node.name])
             steps = real / quantisers[node.name].write
             distance = np.abs(steps - np.floor(steps) - 0.5)
-        yield node, np.abs(found[node.name].astype(np.int64) - wanted.astype(np.int64)), distance
+        off = np.abs(found[node.name].astype(np.int64) - wanted.astype(np.int64))
+        yield node, off, steps, distance
 
 
 def plain_logits(case: Case, folder: Path, runtime: str) -> NDArray[np.float32]:
