@@ -179,7 +179,7 @@ def bkd_plans(space: Space, target: Target | None = None) -> Iterator[SupernetPl
     page = write(own)
     for position in own.elastic:
         stage = own.stages[position]
-        cins = _widths_before(own, position)
+        cins = own.widths_after(position - 1) if position else (own.channels,)
         for choice in stage.choices:
             name = f"{own.name} {stage.name} {choice.block.name or 'body'}"
             stages = (stage.model_copy(update={"choices": (choice,)}),)
@@ -189,7 +189,7 @@ def bkd_plans(space: Space, target: Target | None = None) -> Iterator[SupernetPl
                 name=name,
                 hash=identity,
                 page=page,
-                space=own.model_copy(update=update | {"limit": None}),
+                space=own.model_copy(update=update | {"limit": None, "taps": ()}),
                 channels=own.channels,
                 cins=cins,
                 input_stride=prod(s.stride for s in own.stages[:position]),
@@ -231,13 +231,6 @@ def alone(space: Space) -> Space:
 
 def _own(choice: BlockChoice) -> BlockChoice:
     return choice.model_copy(update={"block": choice.block.model_copy(update={"source": ""})})
-
-
-def _widths_before(space: Space, position: int) -> tuple[int, ...]:
-    for stage in reversed(space.stages[:position]):
-        if stage.widths:
-            return stage.widths
-    return (space.channels,)
 
 
 def _reads_channels(stages: tuple[Stage, ...]) -> bool:
