@@ -5,7 +5,6 @@ is meant: what the last stage that ends at it hands on."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from math import prod
 
@@ -52,7 +51,7 @@ def places(stages: Iterable[int], taps: Mapping[str, int]) -> dict[str, int]:
     """How many of some steps in a row, of these stages, stand before each tap (`tapped`): the last
     of them makes its map."""
     found = list(stages)
-    return {name: bisect_right(found, position) for name, position in taps.items()}
+    return {name: sum(s <= position for s in found) for name, position in taps.items()}
 
 
 def tap_shapes(subnet: Subnet) -> dict[str, tuple[int, int, int]]:
