@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -89,8 +90,10 @@ def export(
         net = seeded(subnet, seed)
         data = files.fp32(net) if fp32 else files.int8(net, device)
     write_atomic(out, data)
+    stamp = files.stamp(data, str(out))
     if card is not None:
-        write_atomic(card, model_card(artifact, out, files.stamp(data, str(out)), len(data)))
+        write_atomic(card, model_card(artifact, out, stamp, len(data)))
+    outputs = json.loads(stamp["outputs"])
     kind = "FP32" if fp32 else "INT8"
     warnings = () if fp32 else this_machine().warnings
     if Said.json in (format or ()):
@@ -102,6 +105,7 @@ def export(
                 "precision": kind.lower(),
                 "bytes": len(data),
                 "weights": None if weights is None else str(weights),
+                "outputs": outputs,
                 "difference": None if found is None else found.model_dump(mode="json"),
                 "warnings": list(warnings),
             }
@@ -109,6 +113,8 @@ def export(
         return
     known = "untrained" if weights is None else f"weights of {weights}"
     print(f"{out}: {subnet.name}, {kind} {artifact}, {len(data) / 1e6:.1f} MB, {known}")
+    for output in outputs if subnet.of.taps else ():
+        print(f"  {output['name']:<8} {' x '.join(map(str, output['shape']))}")
     if report_difference:
         print(_said(found))
     for warning in warnings:
@@ -129,10 +135,15 @@ def _artifact(said: Sequence[Said], out: Path) -> str:
 def _said(found: Difference | None) -> str:
     if found is None:
         return "the target keeps the same tensors in 8 bits: no difference"
+    same, what = found.argmax_agreement, "logits"
+    agreeing = f"of {found.images} images "
+    if same is None:
+        agreeing, what = f"on {found.images} images ", "maps"
+    else:
+        agreeing += f"{same:.1%} have the same largest logit; "
     return (
         f"trained for {found.trained_for}, exported for {found.exported_for}: "
-        f"{len(found.calibrated)} tensors calibrated; of {found.images} images "
-        f"{found.argmax_agreement:.1%} have the same largest logit; logits differ by "
+        f"{len(found.calibrated)} tensors calibrated; {agreeing}{what} differ by "
         f"{found.mean_logit_difference:.3g} on average, {found.max_logit_difference:.3g} at most "
         f"(their standard deviation is {found.logit_deviation:.3g})"
     )

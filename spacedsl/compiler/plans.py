@@ -19,6 +19,7 @@ from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import read_json
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.identity import space_identity
+from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.lang.write import write
@@ -27,6 +28,9 @@ from spacedsl.passes.taps import output_strides
 from spacedsl.runtimes.rules import Rules
 from spacedsl.sealed import first_mistake
 from spacedsl.version import __version__
+
+OWN_HEAD = "train and evaluate it with a head of your own: docs/howto/detector.md"
+"""What to do with a network that gives maps."""
 
 FORMAT: Final = 1
 """Version of the plans of a model."""
@@ -114,6 +118,13 @@ def need_head(subnet: Subnet) -> None:
             f"outputs: `taps stride {stride}`"
         )
         raise fault("no-head", message, help)
+
+
+def need_logits(space: Space, what: str) -> None:
+    """Raises `SpaceError` for a space with taps; `what` compares logits with labels."""
+    if space.taps:
+        message = f"`{space.name}` has taps in place of a head, and {what} needs logits"
+        raise fault("no-head", message, OWN_HEAD)
 
 
 def int8_plan(network: NetworkPlan, rules: Rules, target: Target | None = None) -> Int8Plan:
