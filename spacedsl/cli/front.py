@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spacedsl.cli.html import machine_said
+from spacedsl.cli.progress import progress
 from spacedsl.colours import COLOURS, GREY
+from spacedsl.figures import duration
 from spacedsl.files import write_atomic
 from spacedsl.flows.deployment import Deployment, Valued
 from spacedsl.ir.space import Space
@@ -50,7 +52,9 @@ def measured(out: Path, front: Mapping[str, Any], target: Target, seconds: float
     runtime, models = runtime_of(target), front["models"]
     runs = [HERE.open(runtime, out / model["file"], target.threads) for model in models]
     take = HERE.rounds("cpu" if target.threads == 1 else "wall")
-    timing = interleave(runs, seconds, take=take)
+    note = f"{len(runs)} files, at most about {duration(seconds)}"
+    with progress(f"measuring on {target.name}", note) as show:
+        timing = interleave(runs, seconds, take=take, progress=show)
     times = [timing.time_ms(i).to_json() for i in range(len(models))]
     named = {model["name"]: ms for model, ms in zip(models, times, strict=True)}
     content = {"format": VERSION, "steady": timing.steady, "latency_ms": named}
