@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from spacedsl_runtime.errors import TeacherError
+from spacedsl_runtime.foreign.package import reason, timm_package
 
 PROBE = 128
 """Side in pixels of the image that shows where maps have which size."""
@@ -70,28 +71,18 @@ def _candidates(network: Any) -> list[str]:
 def load_timm(name: str, file: Path | None = None) -> TimmNetwork:
     """A network of timm with its pretrained weights (downloaded by timm), or those of a safetensors
     file. Raises `TeacherError`."""
-    try:
-        import timm
-    except ImportError as error:
-        help = "pip install 'spacedsl[timm]'"
-        raise TeacherError(f"the teacher timm:{name} needs timm: {error}", help) from None
-    except RuntimeError as error:  # a torchvision that does not fit torch
-        raise TeacherError(f"timm cannot be imported: {_reason(error)}") from None
+    timm = timm_package(f"the teacher timm:{name}", TeacherError)
     try:
         network = timm.create_model(name, pretrained=file is None)
     except Exception as error:  # unknown names, and what a download can fail with
-        raise TeacherError(f"timm gives no {name}: {_reason(error)}") from None
+        raise TeacherError(f"timm gives no {name}: {reason(error)}") from None
     if file is not None:
         try:
             network.load_state_dict(load_file(file))
         except (OSError, RuntimeError, SafetensorError) as error:
-            raise TeacherError(f"{file} holds no weights of {name}: {_reason(error)}") from None
+            raise TeacherError(f"{file} holds no weights of {name}: {reason(error)}") from None
     try:
         return TimmNetwork(network)
     except (AttributeError, KeyError, TypeError, RuntimeError) as error:
-        message = f"timm's {name} has no maps to imitate: {_reason(error)}"
+        message = f"timm's {name} has no maps to imitate: {reason(error)}"
         raise TeacherError(message, "take a convolutional network") from None
-
-
-def _reason(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
