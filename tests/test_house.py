@@ -106,10 +106,11 @@ ALLOWED = {
     "flows": {
         *BASE, "api", "compiler", "hosts", "ir", "lang", "passes", "runtimes", "search", "tables",
         "targets", "runtime/checkpoint", "runtime/data", "runtime/distill", "runtime/elastic",
-        "runtime/errors", "runtime/foreign", "runtime/plan", "runtime/train",
+        "runtime/errors", "runtime/foreign", "runtime/measure", "runtime/plan", "runtime/train",
     },
     "report": {
         *BASE, "analysis", "flows", "highlight", "ir", "lang", "passes", "search", "targets",
+        "runtime/train",
     },
     "notebook": {
         *BASE, "api", "compiler", "flows", "ir", "lang", "passes", "runtimes", "search", "targets",

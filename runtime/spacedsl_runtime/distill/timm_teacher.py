@@ -10,8 +10,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from spacedsl_runtime.distill.teacher import Boundary, Calibration, Teacher, frozen
 from spacedsl_runtime.errors import TeacherError
 from spacedsl_runtime.foreign.package import reason, timm_package
+from spacedsl_runtime.train.batches import Normalise
 
 PROBE = 128
 """Side in pixels of the image that shows where maps have which size."""
@@ -86,3 +88,12 @@ def load_timm(name: str, file: Path | None = None) -> TimmNetwork:
     except (AttributeError, KeyError, TypeError, RuntimeError) as error:
         message = f"timm's {name} has no maps to imitate: {reason(error)}"
         raise TeacherError(message, "take a convolutional network") from None
+
+
+def open_timm(spec: str, where: str, calibration: Calibration, device: torch.device) -> Teacher:
+    """NAME or NAME:FILE, cut where its maps are. Raises `TeacherError`."""
+    name, _, file = where.partition(":")
+    found = load_timm(name, Path(file) if file else None)
+    boundaries = tuple(map(Boundary, found.places, found.strides, found.widths))
+    normalise = Normalise(found.mean, found.std)
+    return frozen(spec, found.channels, normalise, boundaries, found.network, found.features)
