@@ -104,7 +104,7 @@ class _Emitter(Builder):
         """The numbers that an 8-bit tensor stands for as an output of the file."""
         quantiser, real = self.quantiser(node.name), f"{node.name}.dq"
         if output.is_map:
-            self.dequantise(node.name, quantiser, output.name, output.name)
+            self.dequantise(node.name, quantiser, f"{node.name}.{output.name}", output.name)
             return
         self.dequantise(node.name, quantiser, f"{node.name}.dequantize", real)
         self.op("Flatten", "flatten", [real], output.name)
