@@ -11,6 +11,7 @@ import typer
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.options import ON, RUNTIME
+from spacedsl.cli.watch import Terminal
 
 if TYPE_CHECKING:
     from spacedsl.flows.bench import Benched
@@ -49,6 +50,7 @@ def bench(
         seed=seed,
         allow_noise=allow_noise,
         on=on,
+        watch=Terminal(),
     )
     result = _result(found)
     if format is Format.json:

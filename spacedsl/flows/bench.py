@@ -8,6 +8,8 @@ from pathlib import Path
 
 from spacedsl.compiler.export import FILES, integer_model, seeded
 from spacedsl.diagnostics import fault
+from spacedsl.figures import duration
+from spacedsl.flows.watch import SILENT, Watch
 from spacedsl.hosts.host import Host
 from spacedsl.hosts.measure import (
     RATIO_TOLERANCE,
@@ -66,6 +68,7 @@ def bench(
     seed: int = 0,
     allow_noise: bool = False,
     on: str | None = None,
+    watch: Watch = SILENT,
 ) -> Benched:
     """Time a file, or a model with random weights of `seed`: warm-up, then interleaved rounds until
     the median (with `against`, the ratio) is known, for `seconds` at most. `against`: `fp32`, which
@@ -73,15 +76,19 @@ def bench(
     machine. Raises `SpaceError`, where it is not `allow_noise` also for a machine that is too noisy
     for that."""
     used = _runtime(subject, runtime)
+    first = called or (subject.name if isinstance(subject, Subnet) else str(subject))
     with host_at(on) as host:
+        host.version(used)  # refused before anything is built for it
         subjects = list(_subjects(host, subject, used, against, threads, seed))
-        timing = interleave([run for _, run in subjects], seconds, take=host.rounds("wall"))
+        runs, what = [run for _, run in subjects], f"measuring {first}"
+        watch.say(f"{what}: at most about {duration(seconds)}")
+        with watch.counting(what, 1.0, always=True) as show:
+            timing = interleave(runs, seconds, take=host.rounds("wall"), progress=show)
         machine = host.machine
     if not timing.steady and not allow_noise:
         raise fault(
             "too-noisy", _noise(timing), "measure longer (--seconds), or on an idle machine"
         )
-    first = called or (subject.name if isinstance(subject, Subnet) else str(subject))
     names = (first, *(name for name, _ in subjects[1:]))
     return Benched(names, timing, used.name, threads, on, machine)
 

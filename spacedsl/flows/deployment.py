@@ -9,7 +9,9 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
+from spacedsl.figures import duration
 from spacedsl.files import write_atomic
+from spacedsl.flows.watch import Watch
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
 
@@ -103,7 +105,7 @@ def _beats(other: Deployment, one: Deployment) -> bool:
     return fast and good and better
 
 
-def measure(found: Searched, seconds: float) -> Measured:
+def measure(found: Searched, seconds: float, watch: Watch) -> Measured:
     """Latencies of a search's files on this machine, timed interleaved at batch 1 for about
     `seconds`; they are written beside the front, since no two machines or moments give the same
     ones."""
@@ -113,7 +115,10 @@ def measure(found: Searched, seconds: float) -> Measured:
 
     runtime, threads = runtime_of(found.target), found.target.threads
     runs = [HERE.open(runtime, found.folder / model.file, threads) for model in found.models]
-    timing = interleave(runs, seconds, take=HERE.rounds("cpu" if threads == 1 else "wall"))
+    take, what = HERE.rounds("cpu" if threads == 1 else "wall"), f"measuring on {found.target.name}"
+    watch.say(f"{what}: {len(runs)} files, at most about {duration(seconds)}")
+    with watch.counting(what, 1.0, always=True) as show:
+        timing = interleave(runs, seconds, take=take, progress=show)
     times = {model.name: timing.time_ms(i) for i, model in enumerate(found.models)}
     written = {name: time.to_json() for name, time in times.items()}
     write_json(

@@ -125,7 +125,7 @@ def search(
     valued = tuple(value.valued.values())
     found = Searched(space, target, chooser.data.spec, out, settings, models, valued)
     write_json(out / FRONT, found.front)
-    return replace(found, measured=measure(found, measure_s)) if measure_s else found
+    return replace(found, measured=measure(found, measure_s, watch)) if measure_s else found
 
 
 def _range(space: Space, device: Device) -> tuple[float, float]:

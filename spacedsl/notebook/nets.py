@@ -24,6 +24,7 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.notebook.devices import AnyDevice, device_of
 from spacedsl.notebook.values import space_of
+from spacedsl.notebook.watching import Callback, watching
 from spacedsl.runtimes.table import format_of, rules_of
 from spacedsl.targets.deployed import Deployed, open_deployed
 
@@ -152,6 +153,7 @@ def bench(
     seed: int = 0,
     allow_noise: bool = False,
     on: str | None = None,
+    progress: Callback | None = None,
 ) -> Benched:
     """How fast a model, with random weights, or an exported file runs at batch 1, here or `on`
     another machine, and with `against` how it compares: with `fp32`, the same network, or with
@@ -168,6 +170,7 @@ def bench(
         seed=seed,
         allow_noise=allow_noise,
         on=on,
+        watch=watching(progress),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -311,6 +312,7 @@ def test_measured_latencies_are_shown_beside(trained: Path, tmp_path: Path) -> N
     out = tmp_path / "models"
     result = run(*words(trained, out, "--measure", "0.5"))
     assert result.exit_code == 0, result.stderr
+    assert re.search(r"measuring on made-up: \d+ files?, at most about 0.5 seconds", result.stderr)
     assert "measured" in result.stdout
     found = json.loads((out / "measured.json").read_text())
     assert set(found["latency_ms"]) == {
