@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from spacedsl.notebook.devices import Device, target
     from spacedsl.notebook.nets import bench, deploy, export, open_file, quantise, supernet
     from spacedsl.notebook.sampled import OfModels, Sampled, score_by
-    from spacedsl.notebook.searches import Found, Result, best, evolve, optimum, score
+    from spacedsl.notebook.searches import BestModel, Result, best, evolve, optimum, score
     from spacedsl.notebook.training import distill, evaluate, search_models, train
     from spacedsl.notebook.values import (
         Diff,
@@ -34,7 +34,7 @@ _HOMES = {
     "notebook.devices": ("Device", "target"),
     "notebook.nets": ("bench", "deploy", "export", "open_file", "quantise", "supernet"),
     "notebook.sampled": ("OfModels", "Sampled", "score_by"),
-    "notebook.searches": ("Found", "Result", "best", "evolve", "optimum", "score"),
+    "notebook.searches": ("BestModel", "Result", "best", "evolve", "optimum", "score"),
     "notebook.values": (
         "Diff", "Model", "Space", "load", "load_model", "load_space", "parse", "sample",
     ),
@@ -45,10 +45,10 @@ _HOMES = {
 """Module -> the names that it gives."""
 
 __all__ = [
+    "BestModel",
     "Device",
     "Diagnostic",
     "Diff",
-    "Found",
     "LatencyModel",
     "Model",
     "OfModels",
