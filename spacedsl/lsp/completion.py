@@ -30,7 +30,18 @@ from spacedsl.text import Span
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*$")
 MAX_PATHS = 500
 OPS = (*FLAGS, "optional")
-ONCE = {"width", "window", "depth", "stride", "shared", "input", "quality", "limit", "blocks"}
+ONCE = {
+    "width",
+    "window",
+    "depth",
+    "stride",
+    "shared",
+    "input",
+    "quality",
+    "limit",
+    "taps",
+    "blocks",
+}
 """Keys that a body says once."""
 
 

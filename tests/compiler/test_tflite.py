@@ -19,11 +19,12 @@ from spacedsl.compiler.export import (
     integer_model,
     seeded,
 )
+from spacedsl.compiler.graph import LOGITS
 from spacedsl.compiler.onnx_build import check
 from spacedsl.compiler.onnx_int8 import emit_int8 as onnx_int8
 from spacedsl.compiler.parameters import images
 from spacedsl.compiler.retarget import restamped
-from spacedsl.compiler.stamp import IMAGE, LOGITS
+from spacedsl.compiler.stamp import IMAGE
 from spacedsl.compiler.stamps import tflite_stamp
 from spacedsl.compiler.tflite_int8 import emit_int8
 from spacedsl.compiler.tflite_window import GROUP, grouped
