@@ -12,7 +12,8 @@ from spacedsl.diagnostics import Diagnostic, SpaceError
 from spacedsl.ir.expr import exact, round8
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.values import shown
-from spacedsl.passes.bind import Bound, Layer, Residual, Site, subnet_sites
+from spacedsl.operators.layer import Layer
+from spacedsl.passes.bind import Bound, Residual, Site, subnet_sites
 
 LETTERS = {act: letters for letters, act in ACTS.items()}
 TWIN = re.compile(r"(.+)-[0-9]+")

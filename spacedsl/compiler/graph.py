@@ -14,6 +14,7 @@ from pydantic import ConfigDict, model_validator
 
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.operators import words_where
 from spacedsl.passes.bind import same_pads
 from spacedsl.passes.program import (
     Layer,
@@ -41,7 +42,7 @@ NodeOp = Literal[
 ]
 """`dropout` is in graphs that are trained only."""
 
-WEIGHTED = frozenset({"conv", "dwconv", "linear"})
+WEIGHTED = words_where(weights=True, own_scale=True)
 """Ops with weights."""
 
 NO_OTHER_FIELD = ConfigDict(extra="forbid")

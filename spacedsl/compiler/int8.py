@@ -24,6 +24,7 @@ from spacedsl.diagnostics import fault
 from spacedsl.ir.expr import Frozen
 from spacedsl.operators.activation import Rewrite
 from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.operators.operators import words_where
 from spacedsl.runtimes.rules import Rules
 
 QMAX = 255
@@ -41,11 +42,11 @@ else:
 
 Clip = Literal["none", "relu", "relu6"]
 
-OWN_SCALE = frozenset({"conv", "dwconv", "linear", "add", "shift", "mul", "avgpool", "pool"})
+OWN_SCALE = words_where(own_scale=True)
 """Ops whose integer kernel rescales, so that their quantiser can clip."""
 
 
-SHARED = frozenset({"maxpool", "dropout"})
+SHARED = words_where(shares=True)
 """Ops whose quantiser is their input's."""
 
 

@@ -14,9 +14,10 @@ import numpy as np
 from spacedsl.compiler.fold import IntWeights
 from spacedsl.compiler.int8 import Int8Graph, Int8Node
 from spacedsl.compiler.integer_model import IntegerModel
+from spacedsl.operators.operators import words_where
 from spacedsl.runtimes.rules import Rules
 
-MIXING = frozenset({"input", "conv", "linear"})
+MIXING = words_where(mixes=True)
 """Ops whose channels are not those of what they read."""
 
 

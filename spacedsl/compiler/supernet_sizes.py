@@ -11,7 +11,8 @@ from spacedsl.ir.block import Conv, Optional, Value, op_sizes, walk
 from spacedsl.ir.expr import names_in
 from spacedsl.ir.inline import inlined
 from spacedsl.ir.space import BlockChoice, Stage
-from spacedsl.passes.bind import BindError, Layer, Site, layers
+from spacedsl.operators.layer import Layer
+from spacedsl.passes.bind import BindError, Site, layers
 from spacedsl.passes.costs import bound_together
 from spacedsl.passes.lot import greatest
 

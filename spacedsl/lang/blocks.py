@@ -24,6 +24,7 @@ from spacedsl.ir.block import (
     Shortcut,
     Stride,
     Value,
+    op_acts,
     op_sizes,
     walk,
 )
@@ -34,28 +35,15 @@ from spacedsl.lang.kernels import check_kernel, kernel_parameters
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import number, whole
 from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.operators.operators import FLAGS, IN_BODIES, MAX_CLASSES, OPERATORS
 from spacedsl.syntax.messages import is_op, no_op
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.vocabulary import advice
 
 SIZES = ("cin", "cout")
-MAX_CLASSES = 1_000_000
 MAX_PARAMS = 8
 MAX_NAMES = 64
 MAX_OPS = 128
-
-FLAGS = {
-    "conv": ("strided", "nonorm", "bias", "elide"),
-    "dwconv": ("strided", "nonorm", "bias", "stacked"),
-    "se": (),
-    "maxpool": ("strided", "elide"),
-    "avgpool": ("strided", "elide"),
-    "shortcut": (),
-}
-"""Modifiers that each op understands, besides activations and a fixed stride (`s2`)."""
-
-ACTS = {"conv": 1, "dwconv": 1, "se": 2, "maxpool": 0, "avgpool": 0, "shortcut": 1}
-"""How many activations an op takes."""
 
 
 class Modifiers:
@@ -73,31 +61,31 @@ class Modifiers:
     def _take(self, op: str, token: Token, params: Sequence[str], report: Report) -> None:
         word = token.text
         repeated = word in self.flags or (self.stride != 1 and self._is_stride(op, word))
-        if repeated or (self._is_act(word, params) and len(self.acts) == ACTS[op] > 0):
+        if repeated or (self._is_act(word, params) and len(self.acts) == OPERATORS[op].acts > 0):
             message = f"one `{op}` cannot take `{word}` too"
             cut = (self.own_stride if word == "strided" and self.own_stride else token).span
             fixes = [("leave it out", report.with_blank(cut), "")]
             raise report.fail("duplicate-modifier", message, token, "leave one of them out", fixes)
-        if word == "strided" and word in FLAGS[op]:
+        if word == "strided" and word in OPERATORS[op].flags:
             self.stride = "stage"
         elif self._is_stride(op, word):
             self.stride = whole(Token("INT", word[1:], token.span), report, "stride", 1, 8)
             self.own_stride = token
-        elif word in FLAGS[op]:
+        elif word in OPERATORS[op].flags:
             self.flags.add(word)
-        elif self._is_act(word, params) and ACTS[op]:
+        elif self._is_act(word, params) and OPERATORS[op].acts:
             self.acts.append(word)
         elif (report.is_first(token) or is_op(word)) and not self._is_act(word, params):
             raise report.depends((no_op(report.source, token),))
         else:
-            strides = ("s2",) if "strided" in FLAGS[op] else ()
-            acts = (*ACTIVATIONS, *params) if ACTS[op] else ()
-            known = acts if advice(word) else (*FLAGS[op], *strides, *acts)
+            strides = ("s2",) if "strided" in OPERATORS[op].flags else ()
+            acts = (*ACTIVATIONS, *params) if OPERATORS[op].acts else ()
+            known = acts if advice(word) else (*OPERATORS[op].flags, *strides, *acts)
             raise report.unknown("modifier", token, known)
 
     @staticmethod
     def _is_stride(op: str, word: str) -> bool:
-        return "strided" in FLAGS[op] and (
+        return "strided" in OPERATORS[op].flags and (
             word == "strided" or (word[0] == "s" and word[1:].isdecimal())
         )
 
@@ -133,8 +121,7 @@ def lower_block(node: Node, source: str, report: Report) -> Block:
 
 def has_meaning(name: str) -> bool:
     """Whether an op would take `name` for something else than a parameter."""
-    flags = {flag for words in FLAGS.values() for flag in words}
-    return name in ACTIVATIONS or name in flags or (name[0] == "s" and name[1:].isdecimal())
+    return name in ACTIVATIONS or name in FLAGS or (name[0] == "s" and name[1:].isdecimal())
 
 
 def _check_uses(block: Block, nodes: tuple[Node, ...], report: Report) -> None:
@@ -160,8 +147,7 @@ def _check_uses(block: Block, nodes: tuple[Node, ...], report: Report) -> None:
 
 def _activations(block: Block) -> set[str]:
     """Names in the places of activations."""
-    acts = {getattr(op, field, None) for op in walk(block.ops) for field in ("act", "gate")}
-    return {name for name in acts if name is not None}
+    return {name for op in walk(block.ops) for name in op_acts(op)}
 
 
 def _numbers(block: Block) -> set[str]:
@@ -237,23 +223,9 @@ def _body(node: Node, params: tuple[str, ...], report: Report) -> Block:
     return block
 
 
-OPS = (
-    "conv",
-    "dwconv",
-    "se",
-    "maxpool",
-    "avgpool",
-    "pool",
-    "linear",
-    "dropout",
-    "shortcut",
-    "optional",
-)
-
-
 def _ops(node: Node, known: list[str], params: tuple[str, ...], report: Report) -> tuple[Op, ...]:
     ops: list[Op] = []
-    nodes = node.all(*OPS)
+    nodes = node.all(*IN_BODIES)
     for i, child in enumerate(nodes):
         try:
             op = _op(child, known, params, report)

@@ -6,7 +6,7 @@ latency kernels and lowerings read what comes out."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from spacedsl.ir.block import (
@@ -30,35 +30,7 @@ from spacedsl.ir.sampling import smallest
 from spacedsl.ir.settings import canonical_settings
 from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.ir.subnet import Subnet, SubnetBlock
-
-LayerKind = Literal[
-    "conv", "dwconv", "se", "maxpool", "avgpool", "pool", "linear", "dropout", "act", "add"
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One operator with all sizes known. `size` and `out_size` are heights (= widths) in pixels;
-    `squeeze` and `gate` belong to se, `rate` to dropout. `op` is the position of the operator in
-    its block's body as the block declares it (`walk`), `part` that in a stack of depthwise
-    convolutions: they say where the layer comes from, and two layers that differ in nothing else
-    are equal."""
-
-    kind: LayerKind
-    cin: int
-    cout: int
-    size: int
-    out_size: int
-    kernel: int = 1
-    stride: int = 1
-    act: str | None = None
-    norm: bool = False
-    bias: bool = False
-    squeeze: int = 0
-    gate: str | None = None
-    rate: float = 0.0
-    op: int = field(default=0, compare=False)
-    part: int = field(default=0, compare=False)
+from spacedsl.operators.layer import Layer
 
 
 @dataclass(frozen=True, slots=True)

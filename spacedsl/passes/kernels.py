@@ -10,18 +10,10 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from spacedsl.operators.activations import with_rewrite
-from spacedsl.passes.bind import Layer
+from spacedsl.operators.layer import Layer
+from spacedsl.operators.operators import OPERATORS
 
 ABSORBED = with_rewrite("saturate")
-
-PLAIN_KINDS = {
-    "conv": "conv-bn-relu",
-    "dwconv": "dwconv-bn-relu",
-    "linear": "fc",
-    "pool": "global-avgpool",
-    "maxpool": "maxpool",
-    "avgpool": "avgpool",
-}
 
 
 class Kernel(NamedTuple):
@@ -59,8 +51,9 @@ def layer_kernels(layer: Layer) -> Iterator[Kernel]:
             yield Kernel(layer.act or "identity", channels, channels, size)
             return
         case kind:
-            window = 1 if kind == "pool" else layer.kernel
-            yield Kernel(PLAIN_KINDS[kind], layer.cin, channels, layer.size, window, layer.stride)
+            record = OPERATORS[kind]
+            window = layer.kernel if record.window else 1
+            yield Kernel(record.latency, layer.cin, channels, layer.size, window, layer.stride)
     if layer.act is not None and layer.act not in ABSORBED:
         yield Kernel(layer.act, channels, channels, size)
 

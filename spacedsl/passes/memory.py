@@ -6,9 +6,11 @@ activations, dropout and the scaling of SE are done in place; weights are not co
 from __future__ import annotations
 
 from spacedsl.ir.subnet import Subnet
-from spacedsl.passes.bind import Bound, Layer, Site, subnet_sites
+from spacedsl.operators.layer import Layer
+from spacedsl.operators.operators import words_where
+from spacedsl.passes.bind import Bound, Site, subnet_sites
 
-IN_PLACE = ("act", "add", "dropout", "se")
+IN_PLACE = words_where(in_place=True)
 
 
 def bound_memory(site: Site, bound: tuple[Bound, ...]) -> int:

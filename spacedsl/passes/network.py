@@ -6,7 +6,8 @@ from dataclasses import fields, replace
 
 from spacedsl.ir.identity import HASH_VERSION, digest
 from spacedsl.ir.subnet import Subnet
-from spacedsl.passes.bind import Bound, Layer, Residual, subnet_sites
+from spacedsl.operators.layer import Layer
+from spacedsl.passes.bind import Bound, Residual, subnet_sites
 
 NEUTRAL_CHANNELS = 3
 
