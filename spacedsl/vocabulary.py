@@ -52,7 +52,7 @@ _NO_ACTIVATION = """elu selu celu tanh softmax softplus glu quickgelu geluapprox
 logsoftmax hardmish swiglu geglu relu2 squaredrelu"""
 _SLOPES = "prelu parametricrelu"
 _NO_OP = """concat cat concatenate upsample interpolate deconv transposeconv convtranspose
-convtranspose2d attention mhsa selfattention gconv groupconv groupedconv grouped groups dilated
+convtranspose2d attention mhsa selfattention dilated
 dilation shuffle channelshuffle reshape permute split slice lstm gru rnn embedding mlp
 layerscale droppath stochasticdepth shift sepconv separableconv xception"""
 _NORMS = """bn batchnorm norm batchnorm2d batchnormalization normalization syncbn bn2d layernorm ln

@@ -107,6 +107,8 @@ def _said(site: Site) -> Said:
             raise _CannotSay(f"the operator `{layer.kind}`")
         if layer.bias or not layer.norm:
             raise _CannotSay("a convolution with a bias or without norm")
+        if layer.groups > 1:
+            raise _CannotSay("a convolution with groups")
     kind = _kind(main, skip)
     spatial = main[1] if kind == "ir" else main[0]
     if any(layer.stride > 1 for layer in main if layer is not spatial) or spatial.stride > 2:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.subnet import Subnet
@@ -52,6 +52,10 @@ Shape = tuple[int, int, int]
 """(channels, height, width) of one image's tensor."""
 
 
+Groups = Annotated[int, Field(exclude_if=lambda groups: groups == 1)]
+"""Groups of a convolution that is not depthwise; files say them where there are several."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """One op and the tensor it makes. `pads` are the rows (and columns) added before and after;
@@ -69,6 +73,7 @@ class Node:
     act: str | None = None
     norm: bool = False
     bias: bool = False
+    groups: Groups = 1
 
 
 class Graph(Frozen):
@@ -131,7 +136,7 @@ def check_order(nodes: Iterable[tuple[str, str, tuple[str, ...]]]) -> None:
 
 def weight_shape(node: Node, cin: int) -> tuple[int, int, int, int]:
     """(cout, cin per group, kernel, kernel) of a weighted node that reads `cin` channels."""
-    fan = 1 if node.op == "dwconv" else cin
+    fan = 1 if node.op == "dwconv" else cin // node.groups
     return node.shape[0], fan, node.kernel, node.kernel
 
 
@@ -207,6 +212,7 @@ def _op(step: Layer, layer: Layer, *inputs: str) -> Lowering:
         pads=pads,
         norm=layer.norm,
         bias=layer.bias,
+        groups=layer.groups,
     )
     yield Lowered(node, step, layer)
     return (yield from _act(step, layer, node.name, f"{node.name}.{layer.act}"))

@@ -15,6 +15,7 @@ from spacedsl.compiler.graph import (
     NO_OTHER_FIELD,
     WEIGHTED,
     Graph,
+    Groups,
     Node,
     Shape,
     check_order,
@@ -103,6 +104,7 @@ class Int8Node:
     offset: float = 0.0
     fixed: Fixed | None = None
     shared: bool = False
+    groups: Groups = 1
 
 
 class Int8Graph(Frozen):
@@ -173,6 +175,7 @@ class _Builder:
                 value=node.name,
                 source=node.name if node.op in WEIGHTED else "",
                 shared=node.op in SHARED,
+                groups=node.groups,
             )
         )
 

@@ -115,7 +115,7 @@ def window_attributes(node: Node | Int8Node, cin: int) -> dict[str, Any]:
         "pads": [before, before, after, after],
     }
     if node.op in ("conv", "dwconv"):
-        attrs["group"] = cin if node.op == "dwconv" else 1
+        attrs["group"] = cin if node.op == "dwconv" else node.groups
     return attrs
 
 

@@ -38,6 +38,9 @@ def padded_channels(graph: Int8Graph, rules: Rules) -> dict[str, int]:
             for source in node.inputs:
                 root[find(source)] = find(node.name)
     given = {find(node.name) for node in (graph.nodes[0], graph.nodes[-1])}
+    for node in graph.nodes:
+        if node.groups > 1:  # whose channels are counted by groups
+            given |= {find(node.name), find(node.inputs[0])}
     least: dict[str, int] = {}
     multiple: dict[str, int] = {}
     for node in graph.nodes:
@@ -73,7 +76,11 @@ def pad_channels(model: IntegerModel, rules: Rules) -> IntegerModel:
 
 def _wider(found: IntWeights, node: Int8Node, channels: Mapping[str, int]) -> IntWeights:
     rows = channels[node.name] - found.weight.shape[0]
-    columns = 0 if node.op == "dwconv" else channels[node.inputs[0]] - found.weight.shape[1]
+    columns = (
+        0
+        if node.op == "dwconv"
+        else channels[node.inputs[0]] // node.groups - found.weight.shape[1]
+    )
     return IntWeights(
         np.pad(found.weight, ((0, rows), (0, columns), (0, 0), (0, 0))),
         np.pad(found.scale, (0, rows), constant_values=1.0),

@@ -28,7 +28,7 @@ from spacedsl.compiler.supernet import (
 from spacedsl.compiler.supernet_sizes import Body
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import check_stamp, read_json
-from spacedsl.ir.block import ACTS, SIZES, Op, Optional, Shortcut, Value, walk
+from spacedsl.ir.block import ACTS, ONE, SIZES, Op, Optional, Shortcut, Value, walk
 from spacedsl.ir.expr import Expr, Frozen, evaluate_size, exact, names_in
 from spacedsl.ir.identity import block_identity, space_identity
 from spacedsl.ir.inline import inlined
@@ -115,6 +115,8 @@ def _body(stage: Stage, body: Body, stride: int) -> dict[str, Any]:
         for op in ops:
             if at in sizes or isinstance(op, Shortcut | Optional):
                 keys = OPERATORS[op.op].listed.split()
+                if getattr(op, "groups", ONE) == ONE:
+                    keys = [key for key in keys if key not in ("groups", "max_fan")]
                 yield {"op": op.op} | {key: value(op, key, at) for key in keys}
             at += len(tuple(walk((op,))))
 
@@ -134,6 +136,8 @@ def _body(stage: Stage, body: Body, stride: int) -> dict[str, Any]:
                 return list(listed(getattr(op, key), at + 1))
             case "max_cin":
                 return "channels" if sizes[at].image else sizes[at].cin
+            case "max_fan":
+                return sizes[at].fan_in
             case "max_cout":
                 return sizes[at].cout
             case "max_squeeze":

@@ -21,8 +21,8 @@ Stride = int | Literal["stage"]
 COUT = Ref(name="cout")
 ONE = Num(value=1)
 
-CHANNELS = ("width", "squeeze")
-"""The fields of ops that are expressions for numbers of channels."""
+CHANNELS = ("width", "squeeze", "groups")
+"""The fields of ops that are expressions for numbers of channels, or of groups of them."""
 
 SIZES = ("kernel", *CHANNELS)
 """The fields of ops that are expressions."""
@@ -33,7 +33,8 @@ ACTS = ("act", "gate")
 
 class Conv(Frozen):
     """Convolution, "same" padding, batch norm unless `norm` is false. `act` is an activation or
-    a block parameter that holds one. `elide`: left out where it keeps both width and size."""
+    a block parameter that holds one. `elide`: left out where it keeps both width and size.
+    `groups`: filters read the channels of their own group only."""
 
     op: Literal["conv"] = "conv"
     kernel: Expr
@@ -43,6 +44,7 @@ class Conv(Frozen):
     norm: bool = True
     bias: bool = False
     elide: bool = False
+    groups: Annotated[Expr, Field(exclude_if=lambda groups: groups == ONE)] = ONE
 
 
 class DwConv(Frozen):
@@ -117,6 +119,14 @@ Op = Annotated[
     Conv | DwConv | Se | Pool | GlobalPool | Linear | Dropout | Shortcut | Optional,
     Field(discriminator="op"),
 ]
+
+WINDOWED: dict[str, type[Conv | DwConv | Pool]] = {
+    "conv": Conv,
+    "dwconv": DwConv,
+    "maxpool": Pool,
+    "avgpool": Pool,
+}
+"""Word -> op, of those with a kernel."""
 
 Shortcut.model_rebuild()
 Optional.model_rebuild()

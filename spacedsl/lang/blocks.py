@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from spacedsl.ir.block import (
-    COUT,
     MAX_KERNEL,
     PROJECTION,
+    WINDOWED,
     Block,
-    Conv,
     Dropout,
-    DwConv,
     GlobalPool,
     Let,
     Linear,
     Op,
     Optional,
     Param,
-    Pool,
     Se,
     Shortcut,
     Stride,
@@ -265,37 +262,49 @@ def _op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -
 
 def _sized_op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -> Op:
     words = Modifiers(node, params, report)
-    norm, bias, elide = "nonorm" not in words.flags, "bias" in words.flags, "elide" in words.flags
     if node.rule == "se":
         squeeze = _expr(node.children[1], known, report)
         check_squeeze(squeeze, node.children[1], report)
         acts = [*words.acts, *("relu", "hsigmoid")[len(words.acts) :]]
         return Se(squeeze=squeeze, act=acts[0], gate=acts[1])
+    fields: dict[str, Any] = {FLAGS[word].field: FLAGS[word].value for word in words.flags}
+    fields |= _counts(node, known, report)
     odd = node.rule in ("conv", "dwconv")
-    kernel = _kernel(node.get("kernel"), known, report, odd=odd)
-    if node.rule == "conv":
-        to = node.first("to")
-        width = _expr(to.children[1], known, report) if to else COUT
-        return Conv(
-            kernel=kernel,
-            width=width,
-            act=words.act,
-            stride=words.stride,
-            norm=norm,
-            bias=bias,
-            elide=elide,
-        )
-    if node.rule == "dwconv":
-        return DwConv(
-            kernel=kernel,
-            act=words.act,
-            stride=words.stride,
-            norm=norm,
-            bias=bias,
-            stacked="stacked" in words.flags,
-        )
-    op: Literal["maxpool", "avgpool"] = "maxpool" if node.rule == "maxpool" else "avgpool"
-    return Pool(op=op, kernel=kernel, stride=words.stride, elide=elide)
+    fields |= {
+        "op": node.rule,
+        "kernel": _kernel(node.get("kernel"), known, report, odd=odd),
+        "stride": words.stride,
+    }
+    if OPERATORS[node.rule].acts:
+        fields["act"] = words.act
+    to = node.first("to")
+    if to:
+        fields["width"] = _expr(to.children[1], known, report)
+    return WINDOWED[node.rule](**fields)
+
+
+def _counts(node: Node, known: list[str], report: Report) -> dict[str, Expr]:
+    """What modifiers with an expression behind them set."""
+    found: dict[str, Expr] = {}
+    for word, flag in FLAGS.items():
+        said = node.all(word) if flag.takes else ()
+        if said and word not in OPERATORS[node.rule].flags:
+            fixes = [("leave it out", report.with_blank(said[0].span), "")]
+            message = f"`{node.rule}` takes no `{word}`, as each channel is a group of its own"
+            raise report.fail("unknown-modifier", message, said[0], "leave it out", fixes)
+        if len(said) > 1:
+            fixes = [("leave it out", report.with_blank(said[1].span), "")]
+            message = f"one `{node.rule}` cannot take `{word}` twice"
+            raise report.fail(
+                "duplicate-modifier", message, said[1], "leave one of them out", fixes
+            )
+        for one in said:
+            value = _expr(one.children[1], known, report)
+            if isinstance(value, Num) and (value.value < 1 or not float(value.value).is_integer()):
+                message = f"{value.value} is no number of {word}"
+                raise report.fail("bad-value", message, one.children[1], f"write `{word} 2`")
+            found[flag.field] = value
+    return found
 
 
 SHORTCUTS = ("none", "identity", "projected")

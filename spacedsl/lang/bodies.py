@@ -8,7 +8,17 @@ from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
-from spacedsl.ir.block import CHANNELS, GlobalPool, Linear, Op, Optional, op_sizes, sizes_of, walk
+from spacedsl.ir.block import (
+    CHANNELS,
+    ONE,
+    GlobalPool,
+    Linear,
+    Op,
+    Optional,
+    op_sizes,
+    sizes_of,
+    walk,
+)
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, names_in
 from spacedsl.ir.inline import inlined
 from spacedsl.ir.space import BlockChoice, Space, Stage
@@ -105,7 +115,8 @@ def _ways(choice: BlockChoice) -> _Ways:
     return _Ways(
         choice,
         names,
-        all(_expr_is_whole(size, fractions) for size in op_sizes(ops)),
+        all(_expr_is_whole(size, fractions) for size in op_sizes(ops))
+        and not any(getattr(op, "groups", ONE) != ONE for op in walk(ops)),
         frozenset(names) - decide,
         all(_is_plain(op) for op in walk(ops)),
     )

@@ -149,7 +149,7 @@ target phone {
 def all_words() -> set[str]:
     """Every word that the reference explains."""
     tables = (*STATEMENTS, *KEYS, *VALUES, *TARGET_KEYS)
-    return {word.word for word in tables} | set(IN_BODIES)
+    return {word.word for word in tables} | set(IN_BODIES) | set(FLAGS)
 
 
 def reference_text() -> str:
@@ -219,7 +219,13 @@ def _ops() -> Iterator[str]:
     yield from _table(("op", "activations", "modifiers", ""), rows)
     yield f"A body has at most {MAX_OPS} ops, a block at most {MAX_PARAMS} parameters. A kernel is"
     yield f"`3x3` (odd for convolutions, at most {MAX_KERNEL}) or a parameter.\n"
-    yield from _table(("modifier", ""), ((f"`{w}`", flag.meaning) for w, flag in FLAGS.items()))
+    yield from _table(
+        ("modifier", ""),
+        (
+            (f"`{' '.join(filter(None, (w, flag.takes)))}`", flag.meaning)
+            for w, flag in FLAGS.items()
+        ),
+    )
 
 
 def _library() -> Iterator[str]:

@@ -341,7 +341,11 @@ def _in_body(page: Page, state: Open, item: Node | None) -> Iterator[Choice]:
     elif last is not None and last.type == "SHORTCUT":
         yield from (Choice(n, "value", text) for n, text in glossary.SHORTCUTS.items())
     elif op is not None:
-        yield from (Choice(n, "flag", glossary.MODIFIERS[n]) for n in OPERATORS[op].flags)
+        yield from (
+            Choice(n, "flag", glossary.MODIFIERS[n])
+            for n in OPERATORS[op].flags
+            if n in glossary.MODIFIERS
+        )
         if OPERATORS[op].acts:
             yield from (Choice(n, "parameter") for n in params)
             yield from _activations()

@@ -13,10 +13,10 @@ LayerKind = Literal[
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One operator with all sizes known. `size` and `out_size` are heights (= widths) in pixels;
-    `squeeze` and `gate` belong to se, `rate` to dropout. `op` is the position of the operator in
-    its block's body as the block declares it (`walk`), `part` that in a stack of depthwise
-    convolutions: they say where the layer comes from, and two layers that differ in nothing else
-    are equal."""
+    `squeeze` and `gate` belong to se, `rate` to dropout, `groups` to conv. `op` is the position of
+    the operator in its block's body as the block declares it (`walk`), `part` that in a stack of
+    depthwise convolutions: they say where the layer comes from, and two layers that differ in
+    nothing else are equal."""
 
     kind: LayerKind
     cin: int
@@ -31,5 +31,11 @@ class Layer:
     squeeze: int = 0
     gate: str | None = None
     rate: float = 0.0
+    groups: int = 1
     op: int = field(default=0, compare=False)
     part: int = field(default=0, compare=False)
+
+    @property
+    def fan_in(self) -> int:
+        """Channels that each filter of a convolution reads."""
+        return 1 if self.kind == "dwconv" else self.cin // self.groups

@@ -22,13 +22,15 @@ class Weights(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A modifier of an op under its word: it sets `field` of the op to `value`. `meaning` stands
-    in the reference, `hover` in editors; `synonyms` are its names elsewhere."""
+    """A modifier of an op under its word: it sets `field` of the op to `value`, or to the
+    expression behind it where it `takes` one. `meaning` stands in the reference, `hover` in
+    editors; `synonyms` are its names elsewhere."""
 
     field: str
     meaning: str
     hover: str
     value: bool | str = True
+    takes: str = ""
     synonyms: tuple[str, ...] = ()
 
 

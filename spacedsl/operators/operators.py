@@ -13,9 +13,8 @@ MAX_CLASSES = 1_000_000
 
 
 def _convolution(layer: Layer) -> Weights:
-    fan_in = layer.cin if layer.kind == "conv" else 1
     others = (2 * layer.norm + layer.bias) * layer.cout
-    return Weights(fan_in * layer.cout * layer.kernel**2, others, layer.out_size**2)
+    return Weights(layer.fan_in * layer.cout * layer.kernel**2, others, layer.out_size**2)
 
 
 def _squeeze(layer: Layer) -> Weights:
@@ -59,12 +58,21 @@ FLAGS: dict[str, Flag] = {
         meaning="k x k as (k - 1) / 2 of 3 x 3, norm and activation after the last",
         hover="k x k as (k - 1) / 2 depthwise convolutions 3 x 3.",
     ),
+    "groups": Flag(
+        field="groups",
+        takes="COUNT",
+        meaning="the channels in so many groups, each filter reads those of its own: a number or "
+        "an expression such as `cin / 16`, which divides both widths",
+        hover="The channels in so many groups, each filter reads those of its own: `groups 8`, "
+        "`groups cin / 16`.",
+        synonyms=("group", "ngroups", "numgroups", "grouped", "cardinality"),
+    ),
 }
 """Word -> modifier, besides activations and a stride of its own (`s2`)."""
 
 OPERATORS: dict[str, Operator] = {
     "conv": Operator(
-        form="conv KERNEL [-> WIDTH]",
+        form="conv KERNEL [-> WIDTH] [groups COUNT]",
         meaning='Convolution, "same" padding, batch norm; to the stage\'s width (`cout`) where '
         "none is said.",
         hover="Convolution, with batch norm and same padding: `conv 3x3 -> width act`. Without "
@@ -73,11 +81,15 @@ OPERATORS: dict[str, Operator] = {
         lacks="say the kernel first: `conv 1x1 -> 32 relu`",
         window=True,
         acts=1,
-        flags=("strided", "nonorm", "bias", "elide"),
-        synonyms=("conv2d", "convolution", "convolution2d", "convbn", "convbnrelu", "convbnact"),
+        flags=("strided", "nonorm", "bias", "elide", "groups"),
+        synonyms=(
+            *("conv2d", "convolution", "convolution2d", "convbn", "convbnrelu", "convbnact"),
+            *("gconv", "groupconv", "groupedconv"),
+        ),
         weights=_convolution,
         latency="conv-bn-relu",
-        listed="slot kernel width stride act norm bias elide max_cin max_cout max_kernel",
+        listed="slot kernel width groups stride act norm bias elide max_cin max_fan max_cout "
+        "max_kernel",
         own_scale=True,
         mixes=True,
     ),

@@ -11,6 +11,7 @@ from typing import Literal
 
 from spacedsl.ir.block import (
     MAX_KERNEL,
+    ONE,
     Conv,
     Dropout,
     DwConv,
@@ -61,6 +62,10 @@ class BindError(ValueError):
 
 class WidthError(BindError):
     """A body ends at another width than its stage's."""
+
+
+class GroupsError(BindError):
+    """Groups of a convolution do not divide a width."""
 
 
 class ShortcutError(BindError):
@@ -197,7 +202,12 @@ def _bind_op(
             stride = scope.step(op.stride)
             if op.elide and cout == cin and stride == 1:
                 return (), cin, size
-            layer = _conv_layer("conv", op, scope, (cin, cout), size, stride, at)
+            groups = _groups(op, scope, cin, cout)
+            kind: Literal["conv", "dwconv"] = "conv"
+            if groups != 1 and groups == cin == cout:
+                kind, groups = "dwconv", 1
+            layer = _conv_layer(kind, op, scope, (cin, cout), size, stride, at)
+            layer = layer if groups == 1 else replace(layer, groups=groups)
             return (layer,), cout, layer.out_size
         case DwConv():
             kernel = _kernel(op.kernel, scope)
@@ -230,6 +240,18 @@ def _bind_op(
             return (layer,), op.classes, 1
         case Dropout():
             return (Layer("dropout", cin, cin, size, size, rate=op.rate, op=at),), cin, size
+
+
+def _groups(op: Conv, scope: _Scope, cin: int, cout: int) -> int:
+    """How many groups a convolution has. Raises `GroupsError`."""
+    if op.groups == ONE:
+        return 1
+    groups = evaluate_size(op.groups, scope.env)
+    for width, end in ((cin, "come in"), (cout, "go out")):
+        if width // groups * groups != width:
+            message = f"a convolution of {groups} groups, which do not divide the {width} channels"
+            raise GroupsError(f"{message} that {end}")
+    return groups
 
 
 def _kernel(kernel: Expr, scope: _Scope) -> int:

@@ -16,6 +16,10 @@ from spacedsl.operators.operators import OPERATORS
 ABSORBED = with_rewrite("saturate")
 
 
+GROUPS = "/"
+"""Stands between a kind of kernel and its number of groups, if it has several."""
+
+
 class Kernel(NamedTuple):
     """One latency kernel. `cin`, `cout` in channels (`cout` is the squeeze width of an `se`),
     `size` the input height in pixels, `kernel` the window, batch 1."""
@@ -26,6 +30,11 @@ class Kernel(NamedTuple):
     size: int
     kernel: int = 1
     stride: int = 1
+
+    @property
+    def groups(self) -> int:
+        """Groups of a convolution."""
+        return int(self.kind.partition(GROUPS)[2] or 1)
 
     @property
     def out_size(self) -> int:
@@ -53,7 +62,10 @@ def layer_kernels(layer: Layer) -> Iterator[Kernel]:
         case kind:
             record = OPERATORS[kind]
             window = layer.kernel if record.window else 1
-            yield Kernel(record.latency, layer.cin, channels, layer.size, window, layer.stride)
+            kind = (
+                record.latency if layer.groups == 1 else f"{record.latency}{GROUPS}{layer.groups}"
+            )
+            yield Kernel(kind, layer.cin, channels, layer.size, window, layer.stride)
     if layer.act is not None and layer.act not in ABSORBED:
         yield Kernel(layer.act, channels, channels, size)
 

@@ -46,4 +46,7 @@ FIELDS = tuple(field.name for field in fields(Layer) if field.compare)
 
 
 def _layer_form(layer: Layer) -> dict[str, object]:
-    return {name: getattr(layer, name) for name in FIELDS}
+    form = {name: getattr(layer, name) for name in FIELDS}
+    if layer.groups == 1:  # as hashes had it before there were groups
+        del form["groups"]
+    return form
