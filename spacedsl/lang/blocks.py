@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from spacedsl.diagnostics import one_of
 from spacedsl.ir.block import (
     MAX_KERNEL,
     PROJECTION,
@@ -290,8 +291,10 @@ def _counts(node: Node, known: list[str], report: Report) -> dict[str, Expr]:
         said = node.all(word) if flag.takes else ()
         if said and word not in OPERATORS[node.rule].flags:
             fixes = [("leave it out", report.with_blank(said[0].span), "")]
-            message = f"`{node.rule}` takes no `{word}`, as each channel is a group of its own"
-            raise report.fail("unknown-modifier", message, said[0], "leave it out", fixes)
+            takers = [f"`{op}`" for op, record in IN_BODIES.items() if word in record.flags]
+            message = f"`{node.rule}` takes no `{word}`"
+            help = f"{one_of(takers)} does: leave it out"
+            raise report.fail("unknown-modifier", message, said[0], help, fixes)
         if len(said) > 1:
             fixes = [("leave it out", report.with_blank(said[1].span), "")]
             message = f"one `{node.rule}` cannot take `{word}` twice"
