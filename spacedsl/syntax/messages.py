@@ -53,6 +53,8 @@ def explain(stopped: Stopped, edit: Edit | None) -> Diagnostic:
         return _missing(stopped, token, "EQUAL")
     if may == {"EQUAL"} and stopped.at(-1).type == "NAME":
         return no_op(stopped.source, stopped.at(-1))
+    if may == {"STRIDE"} and token.type == "INT":
+        return _missing(stopped, token, "STRIDE")
     op = stopped.at(-1)
     if token.type in VALUES and op.type == "NAME" and stopped.is_first(-1) and "CONV" in may:
         return no_op(stopped.source, op)
@@ -145,6 +147,7 @@ EXAMPLES = {
     "latencies that networks are searched for are `limits 15ms, 25ms`",
     "THREADS": "write how many, as `threads 4`",
     "LIMIT": "say what it is on: `limit flops 600M`, `params 5M` or `memory 2M`",
+    "TAPS": "say the strides of the maps: `taps stride 8, 16, 32`",
     "__ANON_0": "write the number: `linear -> 1000`",
     "USE": 'say which page: `use "std/blocks.space"`',
     "LIMITS": "say the latencies: `limits 15ms, 25ms`",

@@ -29,6 +29,7 @@ STATEMENTS = frozenset(
         "input",
         "quality",
         "limit",
+        "taps",
         "blocks",
         "stage",
         "choice",
