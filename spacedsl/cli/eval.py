@@ -65,11 +65,12 @@ def evaluate(
             }
         )
         return
+    fifth = f", top-5 {found.top5:.2%}" if opened.classes > 5 else ""
     print(
-        f"{file}: {deployed.model} at {deployed.size}: top-1 {found.top1:.2%}, "
-        f"top-5 {found.top5:.2%} of {found.images:,} images"
+        f"{file}: {deployed.model} at {deployed.size}: top-1 {found.top1:.2%}{fifth} of "
+        f"{found.images:,} images"
     )
-    say_next(command("bench", file))
+    say_next(command("bench", file, *(("--runtime", runtime) if runtime else ())))
 
 
 class Accuracy(NamedTuple):

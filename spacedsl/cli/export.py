@@ -16,6 +16,7 @@ from spacedsl.cli.summary import command, say_next
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_writable, write_atomic
 from spacedsl.ir.subnet import Subnet
+from spacedsl.ir.target import Target
 
 if TYPE_CHECKING:
     from spacedsl.compiler.retarget import Difference
@@ -113,7 +114,18 @@ def export(
         print(_said(found))
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    say_next(command("bench", out) if fp32 else command("bench", out, "--against", "fp32"))
+    against = () if fp32 else ("--against", "fp32")
+    say_next(command("bench", out, *_runtime(device), *against))
+
+
+def _runtime(target: Target | None) -> tuple[str, ...]:
+    """The option of `bench` for a target whose runtime is not the usual one of its format."""
+    from spacedsl.runtimes.table import readers, runtime_of
+
+    runtime = runtime_of(target) if target else None
+    if runtime is None or runtime in readers(runtime.format)[:1]:
+        return ()
+    return ("--runtime", runtime.name)
 
 
 def _artifact(said: Sequence[Said], out: Path) -> str:
