@@ -200,13 +200,14 @@ def _report(
     """What the run's folder holds, as a page."""
     from spacedsl.report.distill import Distilled, Losses, distill_report
     from spacedsl.report.ribbon import block_name
-    from spacedsl_runtime.distill.results import finished
+    from spacedsl_runtime.distill.results import finished, logged
 
     found = []
     for job in jobs:
         stage = space.stages[space.elastic[job.number - 1]]
         losses = tuple(row["loss"] for row in finished(out, job.name) or ())
-        found.append(Losses(stage.name, block_name(stage.choices[job.choice]), losses))
+        curve = tuple((line["step"], line["loss"]["largest"]) for line in logged(out, job.name))
+        found.append(Losses(stage.name, block_name(stage.choices[job.choice]), losses, curve))
     page = (out / "resolved.space").read_text(encoding="utf-8")
     return distill_report(Distilled(space, tuple(found), facts, page), made)
 

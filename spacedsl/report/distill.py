@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -10,6 +10,7 @@ from spacedsl.colours import GREY
 from spacedsl.ir.space import Space
 from spacedsl.report.legend import Entry
 from spacedsl.report.parts import Code, Facts, Figure, Made, Report, Section, Table
+from spacedsl.report.plot import Plot, Point, Series
 from spacedsl.report.ribbon import palette
 from spacedsl.report.rows import Mark, Row, Rows
 from spacedsl.report.scale import Axis
@@ -18,11 +19,13 @@ from spacedsl.report.show import ribbon_of
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """The NSR losses of a stage's sub-stages that were drawn, of one block type."""
+    """The NSR losses of a stage's sub-stages that were drawn, of one block type. `curve`: while it
+    was trained, steps and the losses of its largest sub-stage."""
 
     stage: str
     block: str
     losses: tuple[float, ...]
+    curve: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ def distill_report(found: Distilled, made: Made) -> Report:
         "sub-stages were measured.",
         (
             Section("Losses", (_losses(found), _table(found.jobs))),
+            Section("How the losses fell", tuple(_curves(found))),
             Section("The run", (Facts(found.facts),)),
             Section("The hyperspace", (ribbon_of(found.space), Code("The page", found.page))),
         ),
@@ -76,6 +80,25 @@ def _losses(found: Distilled) -> Figure:
         "to the greatest."
     )
     return Figure("Losses", seen, Rows(axis, rows, entries), caption)
+
+
+def _curves(found: Distilled) -> Iterator[Figure]:
+    """By stage, the loss of every block type by step."""
+    colours = palette(found.space)
+    for stage in dict.fromkeys(job.stage for job in found.jobs if job.curve):
+        jobs = [job for job in found.jobs if job.stage == stage and job.curve]
+        series = tuple(
+            Series(
+                job.block,
+                tuple(Point(x, y, f"{job.block}, step {x:,}: {y:.4g}") for x, y in job.curve),
+                colours.get(job.block, GREY),
+                "line",
+            )
+            for job in jobs
+        )
+        seen = "; ".join(f"{job.block} ends at {job.curve[-1][1]:.4g}" for job in jobs)
+        loss = Axis("NSR loss of the largest sub-stage", log=True)
+        yield Figure(stage, seen, Plot(Axis("steps", whole=True), loss, series))
 
 
 def _range(job: Losses) -> tuple[float, float]:
