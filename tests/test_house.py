@@ -102,10 +102,12 @@ ALLOWED = {
     },
     "flows": {
         *BASE, "api", "compiler", "hosts", "ir", "lang", "passes", "runtimes", "search", "tables",
-        "targets", "runtime/data", "runtime/distill", "runtime/errors", "runtime/train",
+        "targets", "runtime/data", "runtime/distill", "runtime/errors", "runtime/measure",
+        "runtime/train",
     },
     "report": {
         *BASE, "analysis", "flows", "highlight", "ir", "lang", "passes", "search", "targets",
+        "runtime/train",
     },
     "notebook": {
         *BASE, "api", "compiler", "flows", "ir", "lang", "passes", "runtimes", "search", "targets",

@@ -3,54 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from statistics import median
 
 from spacedsl.colours import GREY
-from spacedsl.ir.space import Space
+from spacedsl.flows.distill import Distilled, Losses
 from spacedsl.report.legend import Entry
 from spacedsl.report.parts import Code, Facts, Figure, Made, Report, Section, Table
 from spacedsl.report.plot import Plot, Point, Series
-from spacedsl.report.ribbon import palette
+from spacedsl.report.ribbon import block_name, palette
 from spacedsl.report.rows import Mark, Row, Rows
 from spacedsl.report.scale import Axis
 from spacedsl.report.show import ribbon_of
 
 
-@dataclass(frozen=True, slots=True)
-class Losses:
-    """The NSR losses of a stage's sub-stages that were drawn, of one block type. `curve`: while it
-    was trained, steps and the losses of its largest sub-stage."""
-
-    stage: str
-    block: str
-    losses: tuple[float, ...]
-    curve: tuple[tuple[int, float], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Distilled:
-    """A distillation: what it was of, and the losses of every job. `facts`: data, teacher, ..."""
-
-    space: Space
-    jobs: tuple[Losses, ...]
-    facts: tuple[tuple[str, str], ...]
-    page: str
-
-
-def distill_report(found: Distilled, made: Made) -> Report:
-    """The losses of block types, stage by stage, and the hyperspace."""
-    rows = sum(len(job.losses) for job in found.jobs)
+def distill_report(
+    found: Distilled, facts: tuple[tuple[str, str], ...], page: str, made: Made
+) -> Report:
+    """The losses of block types, stage by stage, and the hyperspace; `facts`: data, teacher, ..."""
     return Report(
         "block-wise distillation",
         f"Block types of {found.space.name}",
-        f"{len(found.jobs)} pairs of a stage and a block type were distilled; {rows:,} of their "
-        "sub-stages were measured.",
+        f"{len(found.jobs)} pairs of a stage and a block type were distilled; {found.rows:,} of "
+        "their sub-stages were measured.",
         (
             Section("Losses", (_losses(found), _table(found.jobs))),
             Section("How the losses fell", tuple(_curves(found))),
-            Section("The run", (Facts(found.facts),)),
-            Section("The hyperspace", (ribbon_of(found.space), Code("The page", found.page))),
+            Section("The run", (Facts(facts),)),
+            Section("The hyperspace", (ribbon_of(found.space), Code("The page", page))),
         ),
         made,
     )
@@ -64,14 +43,19 @@ def _losses(found: Distilled) -> Figure:
         Row(
             stage,
             tuple(
-                Mark(median(job.losses), colours.get(job.block, GREY), _said(job), _range(job))
+                Mark(
+                    median(job.losses),
+                    colours.get(block_name(job.block), GREY),
+                    _said(job),
+                    _range(job),
+                )
                 for job in found.jobs
                 if job.stage == stage and job.losses
             ),
         )
         for stage in stages
     )
-    blocks = dict.fromkeys(job.block for job in found.jobs)
+    blocks = dict.fromkeys(block_name(job.block) for job in found.jobs)
     entries = tuple(Entry(block, colours.get(block, GREY)) for block in blocks)
     axis = Axis("NSR loss: the error over the teacher's spread; less is better", log=True)
     seen = "; ".join(_said(job) for job in found.jobs if job.losses)
@@ -86,17 +70,17 @@ def _curves(found: Distilled) -> Iterator[Figure]:
     """By stage, the loss of every block type by step."""
     colours = palette(found.space)
     for stage in dict.fromkeys(job.stage for job in found.jobs if job.curve):
-        jobs = [job for job in found.jobs if job.stage == stage and job.curve]
+        curves = {block_name(j.block): j.curve for j in found.jobs if j.stage == stage and j.curve}
         series = tuple(
             Series(
-                job.block,
-                tuple(Point(x, y, f"{job.block}, step {x:,}: {y:.4g}") for x, y in job.curve),
-                colours.get(job.block, GREY),
+                block,
+                tuple(Point(x, y, f"{block}, step {x:,}: {y:.4g}") for x, y in curve),
+                colours.get(block, GREY),
                 "line",
             )
-            for job in jobs
+            for block, curve in curves.items()
         )
-        seen = "; ".join(f"{job.block} ends at {job.curve[-1][1]:.4g}" for job in jobs)
+        seen = "; ".join(f"{block} ends at {curve[-1][1]:.4g}" for block, curve in curves.items())
         loss = Axis("NSR loss of the largest sub-stage", log=True)
         yield Figure(stage, seen, Plot(Axis("steps", whole=True), loss, series))
 
@@ -107,14 +91,15 @@ def _range(job: Losses) -> tuple[float, float]:
 
 def _said(job: Losses) -> str:
     low, high = _range(job)
-    return f"{job.stage} {job.block}: median {median(job.losses):.4g}, {low:.4g} to {high:.4g}"
+    named = f"{job.stage} {block_name(job.block)}"
+    return f"{named}: median {median(job.losses):.4g}, {low:.4g} to {high:.4g}"
 
 
 def _table(jobs: Sequence[Losses]) -> Table:
     rows = tuple(
         (
             job.stage,
-            job.block,
+            block_name(job.block),
             f"{len(job.losses):,}",
             *(f"{value:.4g}" for value in (min(job.losses), median(job.losses), max(job.losses))),
         )

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from spacedsl_runtime.distill.efficientnet_lite import MEAN, STD, load_lite, weights_path
-from spacedsl_runtime.distill.teacher import Part, cut, open_teacher
+from spacedsl_runtime.distill.teacher import StageStride, cut
+from spacedsl_runtime.distill.teachers import open_teacher
 from spacedsl_runtime.errors import TeacherError
 from tests.runtime.test_teachers import some_digits
 
@@ -80,9 +81,17 @@ def test_lite0_of_timm_gives_the_maps_of_ours(weights: Path) -> None:
     for mine, its in zip(expected, found, strict=True):
         assert torch.allclose(mine, its, atol=2e-4)
     assert theirs.channels == len(MEAN) == len(STD)
-    parts = [Part("stem", 2, False), Part("stage0", 2, False), Part("stage1", 4, True)]
-    parts += [Part("stage2", 8, True), Part("stage3", 16, True), Part("stage4", 16, True)]
-    parts += [Part("stage5", 32, True), Part("stage6", 32, True)]
+    parts = [
+        StageStride("stem", 2, False),
+        StageStride("stage0", 2, False),
+        StageStride("stage1", 4, True),
+    ]
+    parts += [
+        StageStride("stage2", 8, True),
+        StageStride("stage3", 16, True),
+        StageStride("stage4", 16, True),
+    ]
+    parts += [StageStride("stage5", 32, True), StageStride("stage6", 32, True)]
     places = cut(parts, theirs)
     assert [places[f"stage{i}"] for i in range(1, 7)] == [(i - 1, i) for i in range(1, 7)]
 

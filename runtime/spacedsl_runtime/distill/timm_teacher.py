@@ -10,7 +10,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from spacedsl_runtime.distill.teacher import Boundary, Calibration, Teacher, frozen
 from spacedsl_runtime.errors import TeacherError
+from spacedsl_runtime.train.batches import Normalise
 
 PROBE = 128
 """Side in pixels of the image that shows where maps have which size."""
@@ -95,3 +97,12 @@ def load_timm(name: str, file: Path | None = None) -> TimmNetwork:
 
 def _reason(error: Exception) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def open_timm(spec: str, where: str, calibration: Calibration, device: torch.device) -> Teacher:
+    """NAME or NAME:FILE, cut where its maps are. Raises `TeacherError`."""
+    name, _, file = where.partition(":")
+    found = load_timm(name, Path(file) if file else None)
+    boundaries = tuple(map(Boundary, found.places, found.strides, found.widths))
+    normalise = Normalise(found.mean, found.std)
+    return frozen(spec, found.channels, normalise, boundaries, found.network, found.features)
