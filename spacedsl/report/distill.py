@@ -57,11 +57,11 @@ def _losses(found: Distilled) -> Figure:
     )
     blocks = dict.fromkeys(block_name(job.block) for job in found.jobs)
     entries = tuple(Entry(block, colours.get(block, GREY)) for block in blocks)
-    axis = Axis("NSR loss: the error over the teacher's spread; less is better", log=True)
+    axis = Axis("NSR loss (less is better)", log=True)
     seen = "; ".join(_said(job) for job in found.jobs if job.losses)
     caption = (
-        "Each mark is the median of a block type's sub-stages, each line goes from the least loss "
-        "to the greatest."
+        "The NSR loss is a stage's error over its teacher's spread. Each mark is the median of a "
+        "block type's sub-stages, each line goes from the least loss to the greatest."
     )
     return Figure("Losses", seen, Rows(axis, rows, entries), caption)
 
