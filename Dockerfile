@@ -10,7 +10,7 @@ COPY . /opt/spacedsl
 ARG EXTRAS=cpu,tflite
 RUN python3 -m venv /opt/venv \
  && /opt/venv/bin/pip install --no-cache-dir -c /opt/spacedsl/constraints.txt \
-    "/opt/spacedsl[$EXTRAS]" pillow \
+    "/opt/spacedsl[$EXTRAS]" \
  && mkdir /work
 ENV PATH=/opt/venv/bin:$PATH OMP_NUM_THREADS=1
 WORKDIR /work

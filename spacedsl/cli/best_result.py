@@ -28,9 +28,10 @@ from spacedsl.search.score import QTScore
 
 def write_models(
     folder: Path, space: Space, scores: Mapping[str, BestScore], origin: str | None
-) -> None:
+) -> list[Path]:
     """Write the best network under every limit as a page into `folder`; `origin`: the page that
-    defines the space."""
+    defines the space. The pages."""
+    written = []
     for target, result in scores.items():
         for networks in result.networks:
             for network in networks[:1]:
@@ -38,7 +39,9 @@ def write_models(
                 if len(scores) > 1:
                     name = subnet.name.replace(space.name, f"{space.name}-{target}", 1)
                     subnet = subnet.model_copy(update={"name": name})
-                write_atomic(folder / f"{subnet.name}.space", page_in(folder, subnet, origin))
+                written.append(folder / f"{subnet.name}.space")
+                write_atomic(written[-1], page_in(folder, subnet, origin))
+    return written
 
 
 def print_best(comparison: Comparison) -> None:

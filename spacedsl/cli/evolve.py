@@ -29,6 +29,7 @@ from spacedsl.cli.options import (
     require_definition,
 )
 from spacedsl.cli.refits import refits_json, refits_lines
+from spacedsl.cli.summary import say_next_of
 from spacedsl.cli.watch import Terminal
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import check_writable, write_atomic
@@ -116,14 +117,15 @@ def evolve(
         on_found=written,
         watch=Terminal(quiet=format is Format.json),
     )
-    if models is not None:
-        _write_models(models, evolved, hyper, out)
+    written_models = [] if models is None else _write_models(models, evolved, hyper, out)
     page = page_in(out.parent if out else Path(), evolved.space, hyper, evolved.comments)
     if format is Format.json:
         emit(_json(evolved, page, out))
     else:
         _print(evolved)
     write_html(html, lambda: _report(evolved, page, seed), quiet=format is Format.json)
+    if format is Format.text:
+        say_next_of(out, written_models, targets[0])
 
 
 def _report(evolved: Evolved, page: str, seed: int) -> Report:
@@ -161,7 +163,7 @@ def _print(evolved: Evolved) -> None:
     shown.print_doubts(evolved.doubts)
 
 
-def _write_models(folder: Path, evolved: Evolved, hyper: str, out: Path | None) -> None:
+def _write_models(folder: Path, evolved: Evolved, hyper: str, out: Path | None) -> list[Path]:
     """The best networks' pages; without --out the space's page too, which they are of."""
     from spacedsl.cli.best_result import write_models
 
@@ -170,7 +172,7 @@ def _write_models(folder: Path, evolved: Evolved, hyper: str, out: Path | None) 
     if origin is None:
         origin = folder / f"{space.name}.space"
         write_atomic(origin, page_in(folder, space, hyper, evolved.comments))
-    write_models(folder, space, evolved.by_target, str(origin))
+    return write_models(folder, space, evolved.by_target, str(origin))
 
 
 def _check_models(models: Path | None, *, by_best: bool) -> None:

@@ -18,6 +18,7 @@ from spacedsl.compiler.graph import LOGITS
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_writable, write_atomic
 from spacedsl.ir.subnet import Subnet
+from spacedsl.ir.target import Target
 
 if TYPE_CHECKING:
     from spacedsl.compiler.retarget import Difference
@@ -93,7 +94,7 @@ def export(
     warnings = () if fp32 else this_machine().warnings
     there = compared(subnet, device) if device is not None and not fp32 else None
     faster = there.faster if there else None
-    then = command("bench", out) if fp32 else command("bench", out, "--against", "fp32")
+    then = command("bench", out, *_runtime(device), *(() if fp32 else ("--against", "fp32")))
     if there and there.to_profile:
         then = command("target", "profile", there.to_profile)
     if Said.json in (format or ()):
@@ -127,6 +128,16 @@ def export(
     elif there and there.to_profile:
         print(f"whether {there.to_profile} is faster on that machine is not known")
     say_next(then)
+
+
+def _runtime(target: Target | None) -> tuple[str, ...]:
+    """The option of `bench` for a target whose runtime is not the usual one of its format."""
+    from spacedsl.runtimes.table import readers, runtime_of
+
+    runtime = runtime_of(target) if target else None
+    if runtime is None or runtime == readers(runtime.format)[0]:
+        return ()
+    return ("--runtime", runtime.name)
 
 
 def _check_difference(asked: bool, images: Path | None, *, complete: bool) -> None:

@@ -29,6 +29,7 @@ from spacedsl.cli.options import (
     require_definition,
 )
 from spacedsl.cli.refits import refits_json, refits_lines
+from spacedsl.cli.summary import say_next_of
 from spacedsl.cli.watch import Terminal
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_writable, write_atomic
@@ -126,6 +127,8 @@ def optimum(
             print(page)
         print("\n".join([*_lines(found.optimum), *refits_lines(found.refits)]))
     write_html(html, lambda: _report(found, space, page), quiet=format is Format.json)
+    if format is Format.text:
+        say_next_of(out, [], targets[0])
 
 
 def _report(found: Certified, hyper: Space, page: str) -> Report:

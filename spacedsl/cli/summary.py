@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib.util
 import shlex
 import time
+from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 
 import typer
 
+from spacedsl import api
 from spacedsl.diagnostics import fault
 
 
@@ -51,3 +54,15 @@ def command(*words: object) -> str:
 def say_next(line: str) -> None:
     """The last line of a run."""
     print(f"next: {line}")
+
+
+def say_next_of(page: Path | None, models: Sequence[Path], target: str) -> None:
+    """What follows a search: one of the networks that it wrote as a file, or else a training of
+    the space, where that is a page. `target`: as it was named."""
+    from spacedsl.runtimes.table import runtime_of
+
+    if models:
+        file = models[0].with_suffix(f".{runtime_of(api.load_target(target)).format}")
+        say_next(command("export", models[0], "--target", target, "--out", file))
+    elif page is not None:
+        say_next(command("train", page, "--data", "imagefolder:PHOTOS", "--out", "run"))

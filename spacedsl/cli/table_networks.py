@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from spacedsl import api
 from spacedsl.cli.boundary import Format, emit
+from spacedsl.cli.summary import command, say_next
 from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space
 
@@ -20,7 +21,7 @@ TOP1 = "top1"
 
 def fit_accuracies(
     path: Path,
-    space: Space,
+    hyper: str,
     columns: tuple[str, str | None],
     origin: tuple[str, str],
     out: Path,
@@ -32,6 +33,7 @@ def fit_accuracies(
     from spacedsl.tables.fit_networks import accuracy_table
     from spacedsl.tables.networks import read_accuracies
 
+    space = api.load_space(hyper)
     table = accuracy_table(read_accuracies(path, space, *columns), space, *origin)
     save_table(table, out)
     if table.accuracy is None:
@@ -40,6 +42,7 @@ def fit_accuracies(
         emit({"rows": table.source.rows, "accuracy": _facts(table.accuracy)})
     else:
         _print(table.accuracy, table.source.rows, out)
+        say_next_of_quality(hyper, out)
 
 
 def _facts(data: AccuracyData) -> dict[str, object]:
@@ -108,6 +111,9 @@ def fit_latencies(
         return
     print(f"{out}: fitted to {rows:,} networks")
     print(f"held out  R2 {found.r2:.4f}, {found.within_5:.1%} of the networks within 5 %")
+    page = out.with_suffix(".space")
+    print(f'Write {page}, a page of the target that says `latency "{out.name}"`.')
+    say_next(command("target", "show", page))
 
 
 def calibrate_table(
@@ -137,6 +143,13 @@ def calibrate_table(
         emit({"calibration": found.calibration.model_dump(mode="json")})
     else:
         print_calibration(found.calibration, out)
+        say_next_of_quality(hyper or table.source.hyperspace, out)
+
+
+def say_next_of_quality(hyper: str, table: Path) -> None:
+    """What follows a quality table: a search by it."""
+    words = ("--hyper", hyper, "--target", "cpu", "--quality", table, "--out", "found.space")
+    say_next(command("evolve", *words))
 
 
 def print_calibration(data: CalibrationData, out: Path) -> None:

@@ -114,6 +114,12 @@ def profile(
             "goes on",
             file=sys.stderr,
         )
+    if format is Format.text:
+        say_next(command("target", "verify", name, *_on(on)))
+
+
+def _on(where: str | None) -> tuple[str, ...]:
+    return () if where is None else ("--on", where)
 
 
 def show_target(name: str = NAME, on: str | None = ON, format: Format = FORMAT) -> None:
@@ -236,6 +242,15 @@ def verify(
     write_html(html, lambda: verify_report(found, result, made), quiet=format is Format.json)
     if doubts:
         raise typer.Exit(1)
+    if format is Format.text:
+        say_next(_after_verify(name, found, on))
+
+
+def _after_verify(name: str, found: Target, on: str | None) -> str:
+    """A search; where the device is elsewhere, the page for it first."""
+    if found.measured and on is not None:
+        return command("target", "export", name, "--on", on, "--out", "carried.space")
+    return command("evolve", "--hyper", "hyper", "--target", name, "--out", "found.space")
 
 
 def _doubts(result: Verification) -> list[Diagnostic]:

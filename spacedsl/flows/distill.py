@@ -31,12 +31,14 @@ FEATURES = "features"
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """The NSR losses of a stage's sub-stages that were drawn, of one block type: one `job`."""
+    """The NSR losses of a stage's sub-stages that were drawn, of one block type: one `job`.
+    `curve`: while it was trained, steps and the losses of its largest sub-stage."""
 
     job: str
     stage: str
     block: BlockChoice
     losses: tuple[float, ...]
+    curve: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -129,11 +131,12 @@ def distill(
 
 def _losses(space: Space, out: Path, job: Job) -> Losses:
     """Of a job that ended well."""
-    from spacedsl_runtime.distill.results import finished
+    from spacedsl_runtime.distill.results import finished, logged
 
     stage = space.stages[space.elastic[job.number - 1]]
     found = tuple(row["loss"] for row in finished(out, job.name) or ())
-    return Losses(job.name, stage.name, stage.choices[job.choice], found)
+    curve = tuple((line["step"], line["loss"]["largest"]) for line in logged(out, job.name))
+    return Losses(job.name, stage.name, stage.choices[job.choice], found, curve)
 
 
 class _Run:

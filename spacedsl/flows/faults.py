@@ -13,6 +13,9 @@ TRAINING = ("torch", "safetensors", "PIL")
 IMAGES = ("PIL",)
 """What is needed to train, and to read images."""
 
+EXTRAS = {"PIL": "images"}
+"""The extra of a package, where it is not `train`."""
+
 
 @contextmanager
 def runtime_faults(needs: tuple[str, ...] = TRAINING) -> Iterator[None]:
@@ -33,4 +36,5 @@ def _need(packages: tuple[str, ...]) -> None:
     for package in packages:
         if importlib.util.find_spec(package) is None:
             message = f"this needs the package {package}, which is not installed"
-            raise fault("missing-extra", message, "pip install 'spacedsl[train]'")
+            extra = EXTRAS.get(package, "train")
+            raise fault("missing-extra", message, f"pip install 'spacedsl[{extra}]'")

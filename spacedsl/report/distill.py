@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
 
 from spacedsl.colours import GREY
 from spacedsl.flows.distill import Distilled, Losses
 from spacedsl.report.legend import Entry
 from spacedsl.report.parts import Code, Facts, Figure, Made, Report, Section, Table
+from spacedsl.report.plot import Plot, Point, Series
 from spacedsl.report.ribbon import block_name, palette
 from spacedsl.report.rows import Mark, Row, Rows
 from spacedsl.report.scale import Axis
@@ -26,6 +27,7 @@ def distill_report(
         "their sub-stages were measured.",
         (
             Section("Losses", (_losses(found), _table(found.jobs))),
+            Section("How the losses fell", tuple(_curves(found))),
             Section("The run", (Facts(facts),)),
             Section("The hyperspace", (ribbon_of(found.space), Code("The page", page))),
         ),
@@ -55,13 +57,32 @@ def _losses(found: Distilled) -> Figure:
     )
     blocks = dict.fromkeys(block_name(job.block) for job in found.jobs)
     entries = tuple(Entry(block, colours.get(block, GREY)) for block in blocks)
-    axis = Axis("NSR loss: the error over the teacher's spread; less is better", log=True)
+    axis = Axis("NSR loss (less is better)", log=True)
     seen = "; ".join(_said(job) for job in found.jobs if job.losses)
     caption = (
-        "Each mark is the median of a block type's sub-stages, each line goes from the least loss "
-        "to the greatest."
+        "The NSR loss is a stage's error over its teacher's spread. Each mark is the median of a "
+        "block type's sub-stages, each line goes from the least loss to the greatest."
     )
     return Figure("Losses", seen, Rows(axis, rows, entries), caption)
+
+
+def _curves(found: Distilled) -> Iterator[Figure]:
+    """By stage, the loss of every block type by step."""
+    colours = palette(found.space)
+    for stage in dict.fromkeys(job.stage for job in found.jobs if job.curve):
+        curves = {block_name(j.block): j.curve for j in found.jobs if j.stage == stage and j.curve}
+        series = tuple(
+            Series(
+                block,
+                tuple(Point(x, y, f"{block}, step {x:,}: {y:.4g}") for x, y in curve),
+                colours.get(block, GREY),
+                "line",
+            )
+            for block, curve in curves.items()
+        )
+        seen = "; ".join(f"{block} ends at {curve[-1][1]:.4g}" for block, curve in curves.items())
+        loss = Axis("NSR loss of the largest sub-stage", log=True)
+        yield Figure(stage, seen, Plot(Axis("steps", whole=True), loss, series))
 
 
 def _range(job: Losses) -> tuple[float, float]:

@@ -103,7 +103,7 @@ def _front(front: Sequence[OnFront]) -> list[Element]:
     )
     heads = ("space", "number", *(f"score on {name}" for name in targets))
     table = Table("No scored space beats these on every target", heads, rows)
-    if len(targets) != 2:
+    if len(targets) != 2 or len(front) == 1:  # one point makes no picture
         return [table]
     first, second = targets
     points = tuple(

@@ -140,6 +140,8 @@ def test_a_distillation_is_looked_at_as_a_page(whole: Path) -> None:
         low, high = (end(row["loss"] for row in rows) for end in (min, max))
         assert f"{stage} {block}: median" in text
         assert f"{low:.4g} to {high:.4g}" in text
+        *_, last = (whole / "jobs" / f"{stage}.{number}.{block}.jsonl").read_text().splitlines()
+        assert f"{block} ends at {json.loads(last)['loss']['largest']:.4g}" in text
 
 
 def test_the_table_is_fitted_to_the_rows(whole: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -14,11 +15,26 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from the source distribution, which lies beside it."""
     out = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out)]
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out)]
     subprocess.run([*command, str(ROOT)], check=True, capture_output=True, text=True)
     (found,) = out.glob("*.whl")
     return found
+
+
+SOURCES = {"spacedsl", "runtime", "grammars", "spaces", "docs", "examples", "tests"}
+BESIDE = {"README.md", "CHANGELOG.md", "LICENSE", "constraints.txt", "pyproject.toml"}
+MADE = {"PKG-INFO", ".gitignore"}
+"""What the builder adds."""
+
+
+def test_the_source_distribution_has_no_strays(wheel: Path) -> None:
+    (file,) = wheel.parent.glob("*.tar.gz")
+    with tarfile.open(file) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    assert {name.partition("/")[0] for name in names} == SOURCES | BESIDE | MADE
+    assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
 
 
 def test_every_page_and_table_is_in_the_wheel(wheel: Path) -> None:

@@ -10,6 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from spacedsl import api
+from spacedsl.flows.distill import Distilled, Losses
+from spacedsl.lang.write import write
+from spacedsl.report.distill import distill_report
+from spacedsl.report.parts import Made, Report
+from spacedsl.report.render import html
 from tests.report.browser import Browser, browser, needs_browser
 from tests.support import ROOT
 
@@ -52,6 +58,28 @@ TEXTS = {
     "search-qt": ("Q-T scores", "20 spaces were scored"),
     "optimum": ("Certificate", "This is proven.", "79.26 ± 0.46", "Of 576 spaces"),
 }
+
+
+def distilled() -> Report:
+    """A distillation's losses: they fall by step."""
+    space = api.load_space("onnxw")
+    stages = [space.stages[place] for place in space.elastic]
+    curve = tuple((step, 0.9 * 0.97 ** (step / 10)) for step in range(10, 501, 10))
+    jobs = tuple(
+        Losses(f"{stage.name} {i}", stage.name, choice, (0.1 + i / 20, 0.2 + i / 20), curve)
+        for stage in stages
+        for i, choice in enumerate(stage.choices)
+    )
+    found = Distilled(space, Path("bkd"), None, jobs, Path("quality.json"))
+    return distill_report(found, (("data", "digits"),), write(space), Made("spacedsl distill", ()))
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_report_of_a_distillation_is_whole(chromium: Browser, tmp_path: Path, width: int) -> None:
+    """The command trains for minutes; what it shows is drawn from values alone."""
+    page = tmp_path / "report.html"
+    page.write_text(html(distilled()), encoding="utf-8")
+    check_whole(chromium, page, width)
 
 
 @pytest.fixture(scope="module")
@@ -112,17 +140,22 @@ SMALL = """
 """Words that are too small to read: of less than 9 pixels."""
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-@pytest.mark.parametrize("width", [1280, 390])
-def test_a_report_is_whole(chromium: Browser, made: dict[str, Path], name: str, width: int) -> None:
+def check_whole(chromium: Browser, page: Path, width: int) -> None:
+    """In light and dark: nothing else is loaded, nothing complained of, cut, covered or tiny."""
     for dark in (False, True):
-        chromium.open(made[name], width, dark=dark)
+        chromium.open(page, width, dark=dark)
         assert chromium.said == []
         loaded = [url for url in chromium.asked if not url.startswith("data:")]
-        assert loaded == [made[name].as_uri()]
+        assert loaded == [page.as_uri()]
         assert chromium.value("document.documentElement.scrollWidth") <= width
         assert chromium.value(COVERED) == []
         assert chromium.value(SMALL) == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_report_is_whole(chromium: Browser, made: dict[str, Path], name: str, width: int) -> None:
+    check_whole(chromium, made[name], width)
     text = chromium.value(
         "document.body.textContent + [...document.querySelectorAll('[data-said]')]"
         ".map((e) => e.dataset.said).join(' ')"

@@ -245,6 +245,9 @@ def test_evolve_command(tmp_path: Path) -> None:
     assert "too close to call" in text.stdout or "clearly better" in text.stdout
     assert "networks that were chosen so and then trained had 1.6 points less" in text.stdout
     assert "tables calibrate" not in text.stdout
+    first = models / f"found-{data['limits'][0]['limit_ms']:g}ms"
+    then = f"next: spacedsl export {first}.space --target vnni --out {first}.onnx"
+    assert text.stdout.splitlines()[-1] == then
     plain = tmp_path / "plain.json"
     save_table(load_table("onnxw").model_copy(update={"calibration": None}), plain)
     text = runner.invoke(app, [*call, "--quality", str(plain)])

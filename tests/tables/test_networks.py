@@ -69,7 +69,9 @@ def test_a_target_names_a_table_of_measured_networks(tmp_path: Path) -> None:
     report = json.loads(result.stdout)
     assert report["rows"] == 199
     assert report["latency"]["r2"] > 0.97
-    page = tmp_path / "t.space"
+    said = CliRunner().invoke(app, [*command, "--column", "x_img_s"]).stdout.splitlines()
+    page = tmp_path / "device.space"
+    assert said[-1] == f"next: spacedsl target show {page}"
     page.write_text(
         'language 1\n\ntarget t {\n  device "made up"\n  latency "device.json"\n  limits 5ms\n}\n'
     )
@@ -182,6 +184,9 @@ def test_a_table_is_calibrated_by_command(tmp_path: Path) -> None:
     out = tmp_path / "mine.json"
     result = CliRunner().invoke(app, [*command, "--out", str(out), "--format", "json"])
     data = json.loads(result.stdout)["calibration"]
+    said = CliRunner().invoke(app, [*command, "--out", str(out)]).stdout.splitlines()
+    assert said[-1].startswith("next: spacedsl evolve --hyper onnxw ")
+    assert f"--quality {out}" in said[-1]
     assert data["models"] == [name for name, _ in rows]
     assert load_table(out).quality == load_table("onnxw").quality
     assert load_quality(str(out)).identity != load_quality("onnxw").identity

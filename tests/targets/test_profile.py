@@ -123,7 +123,10 @@ def test_networks_are_verified(folder: Path) -> None:
     for model in found["models"]:
         assert model["low_ms"] <= model["measured_ms"] <= model["high_ms"]
         assert model["coverage"] in ("measured", "interpolated", "estimated")
-    assert "Kendall's tau" in run("target", "verify", page(folder), *options).stdout
+    text = run("target", "verify", page(folder), *options)
+    assert "Kendall's tau" in text.stdout
+    then = f"next: spacedsl evolve --hyper hyper --target {page(folder)} --out found.space"
+    assert (then in text.stdout) == (text.exit_code == 0)
 
 
 def test_an_exported_target_needs_no_profile(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,5 +54,5 @@ def open_data(spec: str, decoder: str | None = None) -> Data:
     """The data that `spec` names; `decoder`: of JPEG files, else the fastest that is installed.
     Raises `DataError`."""
     if importlib.util.find_spec("PIL") is None:
-        raise DataError("data need the package Pillow", "pip install 'spacedsl[train]'")
+        raise DataError("data need the package Pillow", "pip install 'spacedsl[images]'")
     return source_of(spec).open(spec, spec.partition(":")[2], decoder)

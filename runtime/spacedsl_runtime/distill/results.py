@@ -34,6 +34,7 @@ from spacedsl_runtime.train.run import (
     holds_run,
     lock,
     read_about,
+    read_lines,
     versions,
 )
 
@@ -94,6 +95,11 @@ def finished(folder: Path, name: str) -> list[dict[str, Any]] | None:
     if found.get("job") != name or not isinstance(found.get("rows", []), list):
         raise RunError(f"{path} is not the result of {name}", AGAIN)
     return found.get("rows")
+
+
+def logged(folder: Path, name: str) -> list[dict[str, Any]]:
+    """The metrics of a job that ended. Raises `RunError` for a damaged file."""
+    return read_lines(_path(folder, name, "jsonl"))
 
 
 AGAIN = "remove it to run the job again"

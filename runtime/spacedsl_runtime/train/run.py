@@ -160,8 +160,13 @@ def _describe(folder: Path, description: Description) -> None:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """What a run has logged. Raises `RunError` for a line that is not as it was written."""
-    path, found = folder / METRICS, []
+    """What a run has logged. Raises `RunError` as `read_lines` does."""
+    return read_lines(folder / METRICS)
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a log. Raises `RunError` for a line that is not as it was written."""
+    found = []
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         where = f"{path}:{number}"
         try:
