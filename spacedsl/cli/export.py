@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +16,7 @@ from spacedsl import api
 from spacedsl.cli.boundary import emit
 from spacedsl.cli.summary import command, say_next
 from spacedsl.cli.words import wrapped
+from spacedsl.compiler.graph import LOGITS
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_writable, write_atomic
 from spacedsl.ir.subnet import Subnet
@@ -73,7 +75,6 @@ def export(
     """Export a model for deployment: with an integer model of training (--weights), or with FP32
     weights (--checkpoint) rounded to 8 bits, in ranges that tensors have on images (--calibrate).
     Without either, weights are random: good for measuring speed and size, not for predictions."""
-    from spacedsl.compiler.card import card as model_card
     from spacedsl.compiler.export import FILES, comparison_images
     from spacedsl.runtimes.machine import this_machine
     from spacedsl.targets.runtimes_there import compared
@@ -93,17 +94,12 @@ def export(
         raise fault("bad-option", f"{weights} holds integers: --fp32 cannot be made of it")
     _check_checkpoint(checkpoint, calibrate, weights, fp32=fp32)
     _check_difference(report_difference, images, complete=None not in (weights, device))
-    compare = None
-    if report_difference:
-        compare = comparison_images(subnet, images, seed)
-    made = _made(
-        subnet, files, artifact, device, weights, checkpoint, calibrate, compare, seed, fp32
-    )
+    compare = comparison_images(subnet, images, seed) if report_difference else None
+    given = (weights, checkpoint, calibrate)
+    made = _made(subnet, files, artifact, device, *given, compare, seed, fp32)
     data, found = made.data, made.difference
-    write_atomic(out, data)
+    stamp = _written(artifact, data, out, card)
     agreement = made.net.agreement(out) if made.net and calibrate is not None else None
-    if card is not None:
-        write_atomic(card, model_card(artifact, out, files.stamp(data, str(out)), len(data)))
     kind = "FP32" if fp32 else "INT8"
     warnings = () if fp32 else this_machine().warnings
     there = compared(subnet, device) if device is not None and not fp32 else None
@@ -123,6 +119,7 @@ def export(
                 "weights": None if weights is None else str(weights),
                 "checkpoint": None if checkpoint is None else str(checkpoint),
                 "agreement": None if agreement is None else asdict(agreement),
+                "outputs": json.loads(stamp["outputs"]),
                 "difference": None if found is None else found.model_dump(mode="json"),
                 "warnings": list(warnings),
                 "runtimes": [runtime.to_json() for runtime in runtimes],
@@ -132,7 +129,8 @@ def export(
         )
         return
     known = f"weights of {weights or checkpoint}" if weights or checkpoint else "untrained"
-    print(f"{out}: {subnet.name}, {kind} {artifact}, {len(data) / 1e6:.1f} MB, {known}")
+    said = f"{out}: {subnet.name}, {kind} {artifact}, {len(data) / 1e6:.1f} MB, {known}"
+    print(said, *_maps(stamp), sep="\n")
     if report_difference:
         print(_said(found))
     _say_agreement(agreement, calibrate)
@@ -245,13 +243,37 @@ def _faster(
     )
 
 
+def _written(artifact: str, data: bytes, out: Path, card: Path | None) -> dict[str, str]:
+    """What the file says of itself, once it and its card are written."""
+    from spacedsl.compiler.card import card as model_card
+    from spacedsl.compiler.export import FILES
+
+    write_atomic(out, data)
+    stamp = FILES[artifact].stamp(data, str(out))
+    if card is not None:
+        write_atomic(card, model_card(artifact, out, stamp, len(data)))
+    return stamp
+
+
+def _maps(stamp: Mapping[str, str]) -> list[str]:
+    """A line about each map that a file gives."""
+    return [
+        f"  {output['name']:<8} {' x '.join(map(str, output['shape']))}"
+        for output in json.loads(stamp["outputs"])
+        if output["name"] != LOGITS
+    ]
+
+
 def _said(found: Difference | None) -> str:
     if found is None:
         return "the target keeps the same tensors in 8 bits: no difference"
+    same, seen = found.argmax_agreement, f"{found.images} images"
+    differing = f"on {seen} maps differ"
+    if same is not None:
+        differing = f"of {seen} {same:.1%} have the same largest logit; logits differ"
     return (
         f"trained for {found.trained_for}, exported for {found.exported_for}: "
-        f"{len(found.calibrated)} tensors calibrated; of {found.images} images "
-        f"{found.argmax_agreement:.1%} have the same largest logit; logits differ by "
+        f"{len(found.calibrated)} tensors calibrated; {differing} by "
         f"{found.mean_logit_difference:.3g} on average, {found.max_logit_difference:.3g} at most "
         f"(their standard deviation is {found.logit_deviation:.3g})"
     )
