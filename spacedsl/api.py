@@ -10,7 +10,15 @@ from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.check import check_page
-from spacedsl.lang.load import load, load_space, load_target, locate, open_page, split_item
+from spacedsl.lang.load import (
+    load,
+    load_one,
+    load_space,
+    load_target,
+    locate,
+    open_page,
+    split_item,
+)
 from spacedsl.lang.page import Loader, Page
 from spacedsl.lang.write import write
 
@@ -18,6 +26,7 @@ __all__ = [
     "check",
     "examine",
     "load",
+    "load_one",
     "load_space",
     "load_target",
     "open_page",

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import emit
 from spacedsl.cli.summary import command, say_next
+from spacedsl.cli.words import wrapped
 from spacedsl.compiler.graph import LOGITS
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_writable, write_atomic
@@ -21,7 +23,10 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 
 if TYPE_CHECKING:
+    from spacedsl.compiler.export import Emit
+    from spacedsl.compiler.parameters import Floats
     from spacedsl.compiler.retarget import Difference
+    from spacedsl.flows.calibrate import Agreement, Calibrated
     from spacedsl.targets.runtimes_there import RuntimeThere
 
 
@@ -50,6 +55,12 @@ def export(
     weights: Path | None = typer.Option(
         None, "--weights", help="A trained integer model (.npz); else weights are random."
     ),
+    checkpoint: Path | None = typer.Option(
+        None, "--checkpoint", help="FP32 weights, of `import timm:NAME` or of `train`."
+    ),
+    calibrate: str | None = typer.Option(
+        None, "--calibrate", help="Data whose images give the 8-bit ranges of --checkpoint."
+    ),
     seed: int = typer.Option(0, "--seed", min=0, help="Seed of the weights (no checkpoint)."),
     report_difference: bool = typer.Option(
         False, "--report-difference", help="Allow a target with other 8-bit tensors; measure it."
@@ -61,9 +72,10 @@ def export(
         None, "--images", help="Preprocessed images for that (.npy, float32 NCHW); else random."
     ),
 ) -> None:
-    """Export a model for deployment. Without --weights they are random: good for
-    measuring speed and size, not for predictions."""
-    from spacedsl.compiler.export import FILES, comparison_images, seeded, trained_model
+    """Export a model for deployment: with an integer model of training (--weights), or with FP32
+    weights (--checkpoint) rounded to 8 bits, in ranges that tensors have on images (--calibrate).
+    Without either, weights are random: good for measuring speed and size, not for predictions."""
+    from spacedsl.compiler.export import FILES, comparison_images
     from spacedsl.runtimes.machine import this_machine
     from spacedsl.targets.runtimes_there import compared
 
@@ -73,23 +85,21 @@ def export(
     artifact = _artifact(format or [], out)
     files = FILES[artifact]
     files.need()
-    subnet = api.load(model)
+    subnet = api.load_one(model, "model")
     if not isinstance(subnet, Subnet):
         help = "`spacedsl sample` draws models of a space"
         raise fault("wrong-kind", f"{model} is not a model", help)
     device = api.load_target(target) if target else None
     if weights is not None and fp32:
         raise fault("bad-option", f"{weights} holds integers: --fp32 cannot be made of it")
+    _check_checkpoint(checkpoint, calibrate, weights, fp32=fp32)
     _check_difference(report_difference, images, complete=None not in (weights, device))
-    found = None
-    if weights is not None:
-        compare = comparison_images(subnet, images, seed) if report_difference else None
-        trained = trained_model(subnet, weights, artifact, device, compare)
-        found, data = trained.difference, files.integers(trained.model)
-    else:
-        net = seeded(subnet, seed)
-        data = files.fp32(net) if fp32 else files.int8(net, device)
+    compare = comparison_images(subnet, images, seed) if report_difference else None
+    given = (weights, checkpoint, calibrate)
+    made = _made(subnet, files, artifact, device, *given, compare, seed, fp32)
+    data, found = made.data, made.difference
     stamp = _written(artifact, data, out, card)
+    agreement = made.net.agreement(out) if made.net and calibrate is not None else None
     kind = "FP32" if fp32 else "INT8"
     warnings = () if fp32 else this_machine().warnings
     there = compared(subnet, device) if device is not None and not fp32 else None
@@ -107,6 +117,8 @@ def export(
                 "precision": kind.lower(),
                 "bytes": len(data),
                 "weights": None if weights is None else str(weights),
+                "checkpoint": None if checkpoint is None else str(checkpoint),
+                "agreement": None if agreement is None else asdict(agreement),
                 "outputs": json.loads(stamp["outputs"]),
                 "difference": None if found is None else found.model_dump(mode="json"),
                 "warnings": list(warnings),
@@ -116,11 +128,12 @@ def export(
             }
         )
         return
-    known = "untrained" if weights is None else f"weights of {weights}"
+    known = f"weights of {weights or checkpoint}" if weights or checkpoint else "untrained"
     said = f"{out}: {subnet.name}, {kind} {artifact}, {len(data) / 1e6:.1f} MB, {known}"
     print(said, *_maps(stamp), sep="\n")
     if report_difference:
         print(_said(found))
+    _say_agreement(agreement, calibrate)
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if there and faster:
@@ -138,6 +151,70 @@ def _runtime(target: Target | None) -> tuple[str, ...]:
     if runtime is None or runtime == readers(runtime.format)[0]:
         return ()
     return ("--runtime", runtime.name)
+
+
+class _Made(NamedTuple):
+    """A file's bytes, what moving integers to another runtime cost, and the network with the
+    weights of a checkpoint."""
+
+    data: bytes
+    difference: Difference | None = None
+    net: Calibrated | None = None
+
+
+def _made(
+    subnet: Subnet,
+    files: Emit,
+    artifact: str,
+    device: Target | None,
+    weights: Path | None,
+    checkpoint: Path | None,
+    calibrate: str | None,
+    compare: Floats | None,
+    seed: int,
+    fp32: bool,
+) -> _Made:
+    """The file, with the weights that are asked for. Raises `SpaceError`."""
+    from spacedsl.compiler.export import seeded, trained_model
+
+    if weights is not None:
+        trained = trained_model(subnet, weights, artifact, device, compare)
+        return _Made(files.integers(trained.model), trained.difference)
+    net = None
+    if checkpoint is not None:
+        from spacedsl.flows.calibrate import with_checkpoint
+
+        net = with_checkpoint(subnet, checkpoint, calibrate)
+    random = net.net if net else seeded(subnet, seed)
+    return _Made(files.fp32(random) if fp32 else files.int8(random, device), None, net)
+
+
+def _check_checkpoint(
+    checkpoint: Path | None, calibrate: str | None, weights: Path | None, *, fp32: bool
+) -> None:
+    """Raise `SpaceError` where options do not go together."""
+    if checkpoint is None:
+        if calibrate is not None:
+            help = "write a checkpoint with `spacedsl import timm:NAME` or `spacedsl train`"
+            raise fault("bad-option", "--calibrate is for --checkpoint", help)
+        return
+    if weights is not None:
+        raise fault("bad-option", "--weights and --checkpoint each say the weights", "say one")
+    if fp32 == (calibrate is not None):
+        message = "--fp32 needs no --calibrate" if fp32 else f"{checkpoint} holds FP32 weights"
+        help = "leave one out" if fp32 else "say --calibrate DATA for 8 bits, or --fp32"
+        raise fault("bad-option" if fp32 else "missing-option", message, help)
+
+
+def _say_agreement(found: Agreement | None, data: str | None) -> None:
+    """What rounding did to a network, where that was compared."""
+    if found is None:
+        return
+    said = f"in 8 bits {found.argmax:.1%} of {found.images} images of {data} have the same class"
+    said += " as in FP32"
+    if found.fp32_top1 is not None and found.int8_top1 is not None:
+        said += f"; top-1 is {found.int8_top1:.1%}, in FP32 {found.fp32_top1:.1%}"
+    print(wrapped(said))
 
 
 def _check_difference(asked: bool, images: Path | None, *, complete: bool) -> None:

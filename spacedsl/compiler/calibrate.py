@@ -1,5 +1,5 @@
 """An integer model without training: ranges of tensors seen by a runtime on some images, and
-weights rounded. For speed, size and tests; accuracy comes from QAT."""
+weights rounded. Trained weights keep most of their accuracy so; QAT keeps more."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ def calibrated_model(
     images: Floats,
     weights_from: str,
     watch: Watch,
+    labels: Sequence[str] = (),
 ) -> IntegerModel:
     """The integer model of a network with float weights, quantised after training."""
     source = plan.network.input.name
@@ -64,4 +65,4 @@ def calibrated_model(
         weight, bias = fold_floats(parameters[node.source])
         return quantise_weights(weight, bias, np.float32(reader.read), node.offset)
 
-    return fill(plan, preprocess, weights_from, choose, weigh)
+    return fill(plan, preprocess, weights_from, choose, weigh, labels)

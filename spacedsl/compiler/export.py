@@ -35,13 +35,15 @@ COMPARED_IMAGES = 8
 
 
 class Seeded(NamedTuple):
-    """A network with random weights and random images (N, C, H, W) to calibrate with."""
+    """A network with its weights, random or trained, images (N, C, H, W) to calibrate with, and the
+    names of its classes where they are known."""
 
     plan: NetworkPlan
     parameters: Parameters
     preprocess: Preprocess
     images: Floats
     weights_from: str
+    labels: tuple[str, ...] = ()
 
 
 def seeded(subnet: Subnet, seed: int) -> Seeded:
@@ -67,7 +69,7 @@ def integer_model(
         return runtime.sessions.tensors(FILES[runtime.format].fp32(net, names), names)
 
     return calibrated_model(
-        plan, net.parameters, net.preprocess, net.images, net.weights_from, watch
+        plan, net.parameters, net.preprocess, net.images, net.weights_from, watch, net.labels
     )
 
 

@@ -54,6 +54,14 @@ def load(spec: str | Path) -> Item:
     return page.get(item or main_item(page))
 
 
+def load_one(spec: str | Path, kind: str) -> Item:
+    """As `load`, where an item of a kind is wanted: the page's only one of it, whatever else is on
+    the page. Raises `SpaceError`."""
+    page, item = open_page(spec)
+    wanted = [name for name in page.names if page.kind(name) == kind]
+    return page.get(item or (wanted[0] if len(wanted) == 1 else main_item(page)))
+
+
 def load_space(spec: str | Path) -> Space:
     """As `load`, for a hyperspace or a space. Raises `SpaceError` for anything else."""
     page, item = open_page(spec)

@@ -254,7 +254,7 @@ def test_bench_says_what_it_cannot_run(tmp_path: Path) -> None:
 
 def test_bench_refuses_a_noisy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     noisy = Timing(np.random.default_rng(0).uniform(1, 2, (30, 2)))
-    monkeypatch.setattr(measuring, "interleave", lambda runs, seconds, **more: noisy)
+    monkeypatch.setattr("spacedsl.flows.bench.interleave", lambda runs, seconds, **more: noisy)
     result = run("bench", TINY, "--against", "fp32")
     assert result.exit_code == 2
     assert "error[too-noisy]" in result.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -15,12 +16,14 @@ from spacedsl.api import load
 from spacedsl.flows.foreign import import_timm
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.write import write
-from spacedsl_runtime.checkpoint import load_checkpoint
+from spacedsl.targets.deployed import open_deployed
+from spacedsl_runtime.checkpoint import load_checkpoint, save_checkpoint
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.elastic.weights import layer_weights
 from spacedsl_runtime.errors import ForeignError
 from spacedsl_runtime.foreign.read import Read, read_network
 from spacedsl_runtime.foreign.timm_models import Wanted, make, operations, read_tensors
+from tests.cli.test_commands import run, run_json
 from tests.support import item_of
 from tests.with_timm import needs_timm
 
@@ -86,7 +89,7 @@ class Projected(nn.Module):
         return F.relu(y)
 
 
-def mixed() -> nn.Module:
+def mixed(channels: int = 3) -> nn.Module:
     """Every form of block that pages know of."""
     torch.manual_seed(3)
     blocks = nn.Sequential(
@@ -94,9 +97,9 @@ def mixed() -> nn.Module:
         nn.Sequential(Projected(24, 32, 1), Projected(32, 32, 1), Projected(32, 32, 1)),
         nn.Sequential(Projected(32, 40, 2), Projected(40, 40, 1)),
     )
-    stem = (norm_conv(3, 16, 3, 2), nn.LeakyReLU(0.01), nn.MaxPool2d(3, 2, 1))
+    stem = (norm_conv(channels, 16, 3, 2), nn.LeakyReLU(0.01), nn.MaxPool2d(3, 2, 1))
     head = (nn.Conv2d(40, 48, 1), nn.GELU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2))
-    return scattered(nn.Sequential(*stem, blocks, *head, nn.Linear(48, 5, bias=False)))
+    return scattered(nn.Sequential(*stem, blocks, *head, nn.Linear(48, 10, bias=False)))
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +129,34 @@ def test_the_page_says_blocks_and_the_one_network(found: Read, tmp_path: Path) -
     assert "stage1 { projected  width 32  depth 3 }" in text
     assert "stage2 { projected  width 40  depth 2  stride 2 }" in text
     assert "stem { conv 3x3 leaky s2  maxpool 3x3 strided  width 16  stride 2 }" in text
-    assert "head { conv 1x1 -> 48 gelu nonorm bias  pool  dropout 0.2  linear -> 5 }" in text
+    assert "head { conv 1x1 -> 48 gelu nonorm bias  pool  dropout 0.2  linear -> 10 }" in text
+
+
+def test_a_checkpoint_is_exported_and_calibrated(tmp_path: Path) -> None:
+    """In FP32 with the network's logits; in 8 bits compared on images, near them."""
+    network = mixed(1)
+    read, weights = read_network(network, "mixed", (1, 32)), tmp_path / "net.safetensors"
+    page, files = tmp_path / "net.space", {"fp32": tmp_path / "f.onnx", "int8": tmp_path / "q.onnx"}
+    page.write_text(write(read.subnet.of, read.subnet))
+    save_checkpoint(weights, read.supernet)
+    asked = ("export", str(page), "--checkpoint", str(weights), "--out")
+    assert run(*asked, str(files["fp32"]), "--fp32").exit_code == 0
+    found = run_json(*asked, str(files["int8"]), "--calibrate", "digits")["agreement"]
+    assert found["images"] == 200
+    assert 0 <= found["int8_top1"] <= 1
+    image = torch.randn(4, 1, 32, 32).clamp(-1, 1)
+    with torch.no_grad():
+        logits = network(image).numpy()
+    fp32, int8 = (open_deployed(file).run(image.numpy()) for file in files.values())
+    assert np.allclose(fp32, logits, rtol=1e-3, atol=1e-4 * read.largest)
+    assert np.corrcoef(int8.ravel(), logits.ravel())[0, 1] > 0.95
+    for words, message in (
+        ((), "say --calibrate DATA for 8 bits"),
+        (("--fp32", "--calibrate", "digits"), "--fp32 needs no --calibrate"),
+    ):
+        done = run(*asked, str(tmp_path / "no.onnx"), *words)
+        assert done.exit_code == 2
+        assert message in done.output
 
 
 class Around(nn.Module):

@@ -183,6 +183,19 @@ class Supernet(ElasticStages):
         return channels_last(static.train(self.training))
 
 
+class Member(nn.Module):
+    """One subnet of a supernet, with its weights, as a module of images alone."""
+
+    def __init__(self, supernet: Supernet, subnet: Subnet) -> None:
+        super().__init__()
+        self.supernet, self.subnet = supernet, subnet
+
+    def forward(self, x: Float[Tensor, "n c r r"]) -> Float[Tensor, "n classes"]:
+        """(N, channels, R, R) -> (N, classes)."""
+        logits: Tensor = self.supernet(x, self.subnet)
+        return logits
+
+
 def check_images(x: Tensor, channels: int, subnet: Subnet) -> None:
     """Raise `SubnetError` unless x is (N, channels, R, R) at the subnet's resolution."""
     expected = (channels, subnet.resolution, subnet.resolution)
