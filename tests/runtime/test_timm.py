@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 
@@ -15,10 +14,9 @@ from spacedsl_runtime.distill.teacher import StageStride, cut
 from spacedsl_runtime.distill.teachers import open_teacher
 from spacedsl_runtime.errors import TeacherError
 from tests.runtime.test_teachers import some_digits
+from tests.with_timm import needs_timm
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("timm") is None, reason="timm is not installed"
-)
+pytestmark = needs_timm
 
 RENAMED = (
     (r"^_conv_", "conv_"),
@@ -30,19 +28,6 @@ FIRST = ("conv_dw", "bn1", "conv_pw", "bn2")
 """In timm's first block, which has no expansion."""
 OTHERS = ("conv_pw", "bn1", "conv_dw", "bn2", "conv_pwl", "bn3")
 DEPTHS = (1, 2, 2, 3, 3, 4, 1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _torchvision() -> torch.library.Library:
-    """Its operators, where it does not fit torch and so has not defined them."""
-    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError:
-        for name in ("nms", "qnms"):
-            schema = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-            library.define(schema)  # type: ignore[no-untyped-call]
-    return library  # kept: its operators go with it
 
 
 @pytest.fixture(scope="module")
