@@ -115,11 +115,7 @@ def profile(
             file=sys.stderr,
         )
     if format is Format.text:
-        say_next(command("target", "verify", name, *_on(on)))
-
-
-def _on(where: str | None) -> tuple[str, ...]:
-    return () if where is None else ("--on", where)
+        say_next(command("target", "verify", name, *(() if on is None else ("--on", on))))
 
 
 def show_target(name: str = NAME, on: str | None = ON, format: Format = FORMAT) -> None:
@@ -214,6 +210,7 @@ def verify(
     format: Format = FORMAT,
 ) -> None:
     """Predict and measure networks that the profile has not seen; exit 1 if they do not repeat."""
+    from spacedsl.cli.device import after_verify
     from spacedsl.hosts.where import host_at
     from spacedsl.report.verify import verify_report
     from spacedsl.targets.device import open_device
@@ -243,14 +240,7 @@ def verify(
     if doubts:
         raise typer.Exit(1)
     if format is Format.text:
-        say_next(_after_verify(name, found, on))
-
-
-def _after_verify(name: str, found: Target, on: str | None) -> str:
-    """A search; where the device is elsewhere, the page for it first."""
-    if found.measured and on is not None:
-        return command("target", "export", name, "--on", on, "--out", "carried.space")
-    return command("evolve", "--hyper", "hyper", "--target", name, "--out", "found.space")
+        say_next(after_verify(name, found, on))
 
 
 def _doubts(result: Verification) -> list[Diagnostic]:
