@@ -5,7 +5,7 @@ ONNX Runtime turns `DequantizeLinear -> op -> QuantizeLinear` into its integer k
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 
-def emit_int8(model: IntegerModel, outputs: Iterable[str] = ()) -> ModelProto:
+def emit_int8(model: IntegerModel, outputs: Sequence[str] = ()) -> ModelProto:
     """The INT8 model; `outputs`: plan tensors to return (as uint8, with the channels that
     padding adds) besides the logits. Raises `SpaceError` where numbers and plan disagree, or where
     the plan is for another runtime."""
@@ -38,7 +38,7 @@ def emit_int8(model: IntegerModel, outputs: Iterable[str] = ()) -> ModelProto:
         )
     check_model(model)
     padded = pad_channels(model, plan.rules)
-    build = _Emitter(padded)
+    build = _Emitter(padded, frozenset(outputs))
     for node in padded.nodes:
         build.emit(node)
     last = model.nodes[-1].name
@@ -61,11 +61,14 @@ def emit_int8(model: IntegerModel, outputs: Iterable[str] = ()) -> ModelProto:
 class _Emitter(Builder):
     """Tensor `x` of the plan is `x.q` (uint8) and, for its readers, `x.dq` (float)."""
 
-    def __init__(self, model: IntegerModel) -> None:
+    def __init__(self, model: IntegerModel, outputs: frozenset[str]) -> None:
         super().__init__()
         self.integer = model
+        self.by_name = model.header.plan.graph.by_name()
         self.channels = {node.name: node.shape[0] for node in model.nodes}
         plan = model.header.plan
+        inner = {node.name for node in model.nodes if not node.value} - outputs
+        self.float_gates = inner if plan.rules.gates == "float" else set()
         self.stem = foldable(plan.graph) if plan.rules.stem == "space-to-depth" else None
 
     def quantiser(self, name: str) -> Quantiser:
@@ -73,6 +76,8 @@ class _Emitter(Builder):
 
     def emit(self, node: Int8Node) -> None:
         name = node.name
+        if name in self.float_gates:
+            return  # written with the product that reads it
         inputs = [f"{i}.dq" for i in node.inputs]
         match node.op:
             case "input":
@@ -89,6 +94,8 @@ class _Emitter(Builder):
                 self.op(kind, name, inputs, f"{name}.f", **attrs)
             case "add":
                 self.op("Add", name, inputs, f"{name}.f")
+            case "mul" if node.inputs[1] in self.float_gates:
+                self.gated(node)
             case "mul":
                 self.op("Mul", name, inputs, f"{name}.f")
             case "pool":
@@ -96,6 +103,16 @@ class _Emitter(Builder):
             case act:
                 self.act(act, name, inputs[0], f"{name}.f")
         self.requantise(name, f"{name}.f", self.quantiser(name))
+
+    def gated(self, node: Int8Node) -> None:
+        """A product with its gate, which stays float."""
+        name, (source, gate) = node.name, node.inputs
+        act = self.by_name[gate].op
+        if act == "shift":
+            self.op("HardSwish", name, [f"{source}.dq"], f"{name}.f")
+            return
+        self.act(act, gate, f"{source}.dq", f"{gate}.f")
+        self.op("Mul", name, [f"{source}.dq", f"{gate}.f"], f"{name}.f")
 
     def image(self) -> str:
         """The image as its reader wants it."""
