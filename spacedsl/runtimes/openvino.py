@@ -154,7 +154,7 @@ def _without_first(averages: NDArray[np.float64]) -> NDArray[np.float64]:
     """From the averages after each inference (runs, N), those of all but the first ones (N,)."""
     runs, first = len(averages), min(FIRST, len(averages) - 1)
     total = runs * averages[-1] - (first * averages[first - 1] if first else 0.0)
-    return np.maximum(total / (runs - first), 0.0)
+    return np.asarray(np.maximum(total / (runs - first), 0.0))
 
 
 def profiled(model: bytes, threads: int, options: Options, folder: Path) -> ProfiledRequest:
