@@ -105,7 +105,8 @@ class Int8Node:
 
 
 class Int8Graph(Frozen):
-    """Nodes in execution order; the first quantises the image, the last makes the logits."""
+    """Nodes in execution order; the first quantises the image, the last makes the last
+    output."""
 
     runtime: str
     nodes: tuple[Int8Node, ...]

@@ -17,7 +17,7 @@ from spacedsl.ir.block import Block, Op, Optional, walk
 from spacedsl.ir.expr import Ref, names_in
 from spacedsl.ir.inline import inlined, op_form, substitute_ops
 from spacedsl.ir.settings import used_values
-from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.ir.space import BlockChoice, Limit, Space, Stage
 from spacedsl.operators.activations import ACTIVATIONS
 
 HASH_VERSION = 1
@@ -135,14 +135,21 @@ def space_identity(space: Space) -> str:
     """The content hash of a hyperspace or a space. A limit is part of a hyperspace's, whose spaces
     it chooses; of a space it says nothing that its stages do not."""
     stages = [stage_identity(stage) for stage in space.stages]
-    if space.limit is None or space.kind == "space":
-        return identity_of(space.resolutions, stages)
-    limit = [space.limit.flops, space.limit.params]
-    if space.limit.memory is not None:
-        limit.append(space.limit.memory)
-    return digest([HASH_VERSION, "space", [list(space.resolutions), stages, limit]])
+    limit = space.limit if space.kind == "hyperspace" else None
+    return identity_of(space.resolutions, stages, space.taps, limit)
 
 
-def identity_of(resolutions: Sequence[int], stages: Sequence[str]) -> str:
+def identity_of(
+    resolutions: Sequence[int],
+    stages: Sequence[str],
+    taps: Sequence[int],
+    limit: Limit | None = None,
+) -> str:
     """The content hash of a space from those of its stages."""
-    return digest([HASH_VERSION, "space", [list(resolutions), list(stages)]])
+    form: list[Any] = [list(resolutions), list(stages)]
+    if limit is not None:
+        memory = [] if limit.memory is None else [limit.memory]
+        form.append([limit.flops, limit.params, *memory])
+    if taps:
+        form.append({"taps": list(taps)})
+    return digest([HASH_VERSION, "space", form])

@@ -109,7 +109,7 @@ def origins(scope: Scope, name: str) -> list[Origin]:
         return [*found, *origins(holder, of)]
     if not isinstance(item, Space):
         return []
-    said = [origin(scope, name, "", key) for key in ("input", "quality", "limit")]
+    said = [origin(scope, name, "", key) for key in ("input", "quality", "limit", "taps")]
     for stage in item.stages:
         said += [
             origin(scope, name, stage.name, key, block, elastic=stage.elastic)

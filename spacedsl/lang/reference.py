@@ -70,6 +70,8 @@ KEYS = (
     Word("limit", "hyperspace, space", "`flops`, `params`, `memory` QUANTITY",
          "the parent's, or none", "The most that any network of a space may cost; a search goes "
          "over the spaces that keep it."),
+    Word("taps", "hyperspace, space", "`stride` VALUES", "the parent's, or none",
+         "The maps that are the outputs, in place of a head: of each stride the last."),
     Word("blocks", "hyperspace", "{ block types }", "none",
          "Block types of every elastic stage that lists none of its own."),
     Word("elastic", "stage", "NAME { ... }", "not elastic",

@@ -19,6 +19,7 @@ from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
 from spacedsl.lang.report import Abandon, Mend, Report
 from spacedsl.lang.scope import Scope
 from spacedsl.lang.tables import table_said
+from spacedsl.lang.taps import check_taps, lower_taps
 from spacedsl.lang.values import whole, whole_list
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
@@ -37,7 +38,7 @@ def lower_space(node: Node, scope: Scope, report: Report) -> Space:
         "hyperspace" if node.tokens()[0].text == "hyperspace" else "space"
     )
     parent = _parent(node, scope, report)
-    for rule in ("input", "quality", "limit", "blocks"):
+    for rule in ("input", "quality", "limit", "taps", "blocks"):
         for again in node.all(rule)[1:]:
             said = [("it is said here first", node.get(rule))]
             message, help = f"`{rule}` is said twice", "keep one"
@@ -68,6 +69,7 @@ def lower_space(node: Node, scope: Scope, report: Report) -> Space:
         if parent
         else None,
         limit=limit,
+        taps=lower_taps(node.first("taps"), parent, report),
         stages=stages,
     )
     if parent is not None:
@@ -76,6 +78,8 @@ def lower_space(node: Node, scope: Scope, report: Report) -> Space:
     report.raise_if_any()
     if parent is None:
         check_bodies(space, node, report, scope)
+        report.raise_if_any()
+        check_taps(space, node, report)
     report.raise_if_any()
     check_limit(space, node, report)
     report.raise_if_any()
@@ -330,7 +334,7 @@ def _not_a_member(
     if stage is not None:
         rule = "choice" if found.key not in KEYS else found.key
         where = stage.first(rule) or stage.token("NAME")
-    if found.key == "input":
-        where = node.first("input") or where
+    if found.key in ("input", "taps"):
+        where = node.first(found.key) or where
     of = node.get("of").token("NAME")
     return not_a_member(found, parent.name, of, place(report.source, where.span), scope)

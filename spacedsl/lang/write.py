@@ -67,6 +67,8 @@ def _space(space: Space) -> str:
         parts.append(f'quality "{space.quality}"')
     if space.limit is not None and (parent is None or space.limit != parent.limit):
         parts.append(written(space.limit))
+    if space.taps and (parent is None or space.taps != parent.taps):
+        parts.append(f"taps stride {shown(space.taps)}")
     common = _common_choices(space) if parent is None else ()
     if common:
         parts.append(f"blocks {{ {_choices(common)} }}")

@@ -18,9 +18,9 @@ from spacedsl.lang.origin import Level
 from spacedsl.lang.page import Page
 from spacedsl.lang.values import shown
 from spacedsl.lsp import glossary
-from spacedsl.lsp.facts import item_or_none, stage_of
 from spacedsl.lsp.frames import Frame, Open, opened
 from spacedsl.lsp.names import block_of, named, space_levels, stage_choices
+from spacedsl.lsp.summaries import item_or_none, stage_of
 from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.runtimes.table import runtimes
 from spacedsl.syntax.tree import Node, Token
@@ -30,7 +30,18 @@ from spacedsl.text import Span
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*$")
 MAX_PATHS = 500
 OPS = (*FLAGS, "optional")
-ONCE = {"width", "window", "depth", "stride", "shared", "input", "quality", "limit", "blocks"}
+ONCE = {
+    "width",
+    "window",
+    "depth",
+    "stride",
+    "shared",
+    "input",
+    "quality",
+    "limit",
+    "taps",
+    "blocks",
+}
 """Keys that a body says once."""
 
 

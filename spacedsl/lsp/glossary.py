@@ -22,6 +22,8 @@ WORDS: dict[str, str] = {
     "x": "Between channels and resolutions, and the sides of a kernel.",
     "quality": "The quality table that scores blocks, unless a command names another.",
     "limit": "The most that a network of a space may cost: `limit flops 6G, memory 1M`.",
+    "taps": "The maps that are the outputs, in place of a head: `taps stride 8, 16, 32`. Of each "
+    "stride it is the last map.",
     "blocks": "The block types that every elastic stage may choose from.",
     "elastic": "A stage whose block type and width window a search chooses.",
     "width": "Output channels that the blocks of the stage may have.",

@@ -1,7 +1,8 @@
 """Peak memory of activations in 8 bits: a byte an element, of one image.
 
 Alive at a time are what a layer reads, what it writes, and what a shortcut still needs. Sums,
-activations, dropout and the scaling of SE are done in place; weights are not counted."""
+activations, dropout and the scaling of SE are done in place. Weights are not counted, and neither
+are maps that were handed out (`taps`): they are their reader's."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ def subnet_identity(subnet: Subnet) -> str:
         s.bind() for stage in subnet_sites(subnet.model_copy(update={"of": neutral})) for s in stage
     ]
     layers = [_form(b) for b in bound if b]
-    return digest([HASH_VERSION, "model", subnet.resolution, layers])
+    taps = [{"taps": list(neutral.taps)}] if neutral.taps else []
+    return digest([HASH_VERSION, "model", subnet.resolution, layers, *taps])
 
 
 def _form(bound: tuple[Bound, ...]) -> list[object]:

@@ -52,6 +52,8 @@ def explain(stopped: Stopped, edit: Edit | None) -> Diagnostic:
         return _missing(stopped, token, "EQUAL")
     if may == {"EQUAL"} and stopped.at(-1).type == "NAME":
         return no_op(stopped.source, stopped.at(-1))
+    if may == {"STRIDE"} and token.type == "INT":
+        return _missing(stopped, token, "STRIDE")
     op = stopped.at(-1)
     if token.type in VALUES and op.type == "NAME" and stopped.is_first(-1) and "CONV" in may:
         return no_op(stopped.source, op)
@@ -146,6 +148,7 @@ EXAMPLES = {
     "CONV": "say the kernel first: `conv 1x1 -> 32 relu`",
     "DWCONV": "say the kernel first: `dwconv 3x3 relu`",
     "LIMIT": "say what it is on: `limit flops 600M`, `params 5M` or `memory 2M`",
+    "TAPS": "say the strides of the maps: `taps stride 8, 16, 32`",
     "__ANON_0": "write the number: `linear -> 1000`",
 }
 """What a key takes, where an error says it."""
@@ -215,6 +218,7 @@ def _unfinished(stopped: Stopped) -> Diagnostic:
         "MAXPOOL": "say the window: `maxpool 3x3`",
         "LATENCY": 'write `latency profile` for what is measured, or a table: `latency "onnxw"`',
         "LIMITS": "say the latencies: `limits 15ms, 25ms`",
+        "TAPS": EXAMPLES["TAPS"],
     }
     if stopped.at(-2).type == "ANCHOR":
         help = f"say how long it takes: `anchor {before.text} 15ms`"

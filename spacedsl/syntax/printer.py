@@ -37,6 +37,7 @@ STATEMENTS = frozenset(
         "input",
         "quality",
         "limit",
+        "taps",
         "blocks",
         "stage",
         "choice",
