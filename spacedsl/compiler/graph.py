@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import (
     ConfigDict,
+    Field,
     SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
@@ -19,6 +20,7 @@ from pydantic import (
 
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.operators import words_where
 from spacedsl.passes.bind import same_pads
 from spacedsl.passes.program import (
     Layer,
@@ -48,7 +50,7 @@ NodeOp = Literal[
 ]
 """`dropout` is in graphs that are trained only."""
 
-WEIGHTED = frozenset({"conv", "dwconv", "linear"})
+WEIGHTED = words_where(weights=True, own_scale=True)
 """Ops with weights."""
 
 NO_OTHER_FIELD = ConfigDict(extra="forbid")
@@ -56,6 +58,10 @@ NO_OTHER_FIELD = ConfigDict(extra="forbid")
 
 Shape = tuple[int, int, int]
 """(channels, height, width) of one image's tensor."""
+
+
+Groups = Annotated[int, Field(exclude_if=lambda groups: groups == 1)]
+"""Groups of a convolution that is not depthwise; files say them where there are several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +81,7 @@ class Node:
     act: str | None = None
     norm: bool = False
     bias: bool = False
+    groups: Groups = 1
 
 
 class Output(NamedTuple):
@@ -179,7 +186,7 @@ def check_order(nodes: Iterable[tuple[str, str, tuple[str, ...]]]) -> None:
 
 def weight_shape(node: Node, cin: int) -> tuple[int, int, int, int]:
     """(cout, cin per group, kernel, kernel) of a weighted node that reads `cin` channels."""
-    fan = 1 if node.op == "dwconv" else cin
+    fan = 1 if node.op == "dwconv" else cin // node.groups
     return node.shape[0], fan, node.kernel, node.kernel
 
 
@@ -258,6 +265,7 @@ def _op(step: Layer, layer: Layer, *inputs: str) -> Lowering:
         pads=pads,
         norm=layer.norm,
         bias=layer.bias,
+        groups=layer.groups,
     )
     yield Lowered(node, step, layer)
     return (yield from _act(step, layer, node.name, f"{node.name}.{layer.act}"))

@@ -15,6 +15,7 @@ from spacedsl.compiler.stamp import BATCH, IMAGE, described, without_prefix
 from spacedsl.diagnostics import fault
 from spacedsl.operators.activation import LAST, X
 from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.operators.operators import OPERATORS, words_where
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 OPSET = 17
 """Of files whose activations need no later one."""
 QUANTISED = ".q"
+
+PLAIN = words_where(onnx=True)
+"""Ops that are one operator without weights."""
 
 
 def need_onnx() -> None:
@@ -60,6 +64,12 @@ class Builder:
                 call.op, f"{name}{own}", inputs, f"{output}{own}", **dict(call.attributes)
             )
         return last
+
+    def plain(self, node: Node | Int8Node, inputs: Iterable[str], output: str) -> str:
+        """Add an op without weights; returns its output's name."""
+        record = OPERATORS[node.op]
+        attrs = window_attributes(node, node.shape[0]) if record.window else {}
+        return self.op(record.onnx, node.name, inputs, output, **attrs)
 
     def constant(self, name: str, value: np.ndarray | np.generic) -> str:
         """Add an initialiser; returns its name."""
@@ -113,7 +123,7 @@ def window_attributes(node: Node | Int8Node, cin: int) -> dict[str, Any]:
         "pads": [before, before, after, after],
     }
     if node.op in ("conv", "dwconv"):
-        attrs["group"] = cin if node.op == "dwconv" else 1
+        attrs["group"] = cin if node.op == "dwconv" else node.groups
     return attrs
 
 

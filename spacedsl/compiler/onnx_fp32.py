@@ -67,13 +67,8 @@ class _Emitter(Builder):
             self.weighted(node, inputs[0], cin)
         elif node.op == "act":
             self.act(node.act or "", name, inputs[0], name)
-        elif node.op == "pool":
-            self.op("GlobalAveragePool", name, inputs, name)
-        elif node.op in ("maxpool", "avgpool"):
-            kind = "MaxPool" if node.op == "maxpool" else "AveragePool"
-            self.op(kind, name, inputs, name, **window_attributes(node, cin))
         else:
-            self.op("Add" if node.op == "add" else "Mul", name, inputs, name)
+            self.plain(node, inputs, name)
         self.names[name] = name
 
     def weighted(self, node: Node, tensor: str, cin: int) -> None:

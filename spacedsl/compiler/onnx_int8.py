@@ -15,7 +15,7 @@ from spacedsl.compiler.fold import bias_scale
 from spacedsl.compiler.graph import Output
 from spacedsl.compiler.int8 import QMAX, Int8Node
 from spacedsl.compiler.integer_model import IntegerModel, Quantiser, check_model
-from spacedsl.compiler.onnx_build import QUANTISED, Builder, window_attributes
+from spacedsl.compiler.onnx_build import PLAIN, QUANTISED, Builder, window_attributes
 from spacedsl.compiler.pad import pad_channels
 from spacedsl.compiler.stamp import IMAGE, metadata
 from spacedsl.compiler.stem import BLOCK, fold_weight, foldable, folded_window
@@ -91,18 +91,10 @@ class _Emitter(Builder):
             case "shift":
                 inputs.append(self.shifted_by(name, node.offset))
                 self.op("Add", name, inputs, f"{name}.f")
-            case "maxpool" | "avgpool":
-                kind = "MaxPool" if node.op == "maxpool" else "AveragePool"
-                attrs = window_attributes(node, self.channels[node.inputs[0]])
-                self.op(kind, name, inputs, f"{name}.f", **attrs)
-            case "add":
-                self.op("Add", name, inputs, f"{name}.f")
             case "mul" if node.inputs[1] in self.float_gates:
                 self.gated(node)
-            case "mul":
-                self.op("Mul", name, inputs, f"{name}.f")
-            case "pool":
-                self.op("GlobalAveragePool", name, inputs, f"{name}.f")
+            case op if op in PLAIN:
+                self.plain(node, inputs, f"{name}.f")
             case act:
                 self.act(act, name, inputs[0], f"{name}.f")
         self.requantise(name, f"{name}.f", self.quantiser(name))
@@ -121,7 +113,7 @@ class _Emitter(Builder):
         """The numbers that an 8-bit tensor stands for as an output of the file."""
         quantiser, real = self.quantiser(node.name), f"{node.name}.dq"
         if output.is_map:
-            self.dequantise(node.name, quantiser, output.name, output.name)
+            self.dequantise(node.name, quantiser, f"{node.name}.{output.name}", output.name)
             return
         self.dequantise(node.name, quantiser, f"{node.name}.dequantize", real)
         self.op("Flatten", "flatten", [real], output.name)

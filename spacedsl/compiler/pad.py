@@ -15,9 +15,10 @@ from spacedsl.compiler.fold import IntWeights
 from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.integer_model import IntegerModel
 from spacedsl.compiler.plans import Int8Plan
+from spacedsl.operators.operators import words_where
 from spacedsl.runtimes.rules import Rules
 
-MIXING = frozenset({"input", "conv", "linear"})
+MIXING = words_where(mixes=True)
 """Ops whose channels are not those of what they read."""
 
 
@@ -41,6 +42,9 @@ def padded_channels(plan: Int8Plan, rules: Rules) -> dict[str, int]:
                 root[find(source)] = find(node.name)
     ends = [graph.nodes[0], *(node for _, node in plan.outputs())]
     given = {find(node.name) for node in ends}
+    for node in graph.nodes:
+        if node.groups > 1:  # whose channels are counted by groups
+            given |= {find(node.name), find(node.inputs[0])}
     least: dict[str, int] = {}
     multiple: dict[str, int] = {}
     for node in graph.nodes:
@@ -76,7 +80,11 @@ def pad_channels(model: IntegerModel, rules: Rules) -> IntegerModel:
 
 def _wider(found: IntWeights, node: Int8Node, channels: Mapping[str, int]) -> IntWeights:
     rows = channels[node.name] - found.weight.shape[0]
-    columns = 0 if node.op == "dwconv" else channels[node.inputs[0]] - found.weight.shape[1]
+    columns = (
+        0
+        if node.op == "dwconv"
+        else channels[node.inputs[0]] // node.groups - found.weight.shape[1]
+    )
     return IntWeights(
         np.pad(found.weight, ((0, rows), (0, columns), (0, 0), (0, 0))),
         np.pad(found.scale, (0, rows), constant_values=1.0),

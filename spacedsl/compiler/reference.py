@@ -129,5 +129,9 @@ def _accumulate(node: Int8Node, x: Reals, weights: IntWeights) -> Reals:
     if node.op == "dwconv":
         total = np.einsum("nchwij,cij->nchw", windows, kernel[:, 0], optimize=True)
     else:
-        total = np.einsum("nchwij,ocij->nohw", windows, kernel, optimize=True)
+        n, c, h, w, *window = windows.shape
+        windows = windows.reshape(n, node.groups, c // node.groups, h, w, *window)
+        kernel = kernel.reshape(node.groups, -1, *kernel.shape[1:])
+        total = np.einsum("ngchwij,gocij->ngohw", windows, kernel, optimize=True)
+        total = total.reshape(n, -1, h, w)
     return np.asarray(total) + weights.bias[:, None, None]

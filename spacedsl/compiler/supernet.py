@@ -17,7 +17,7 @@ from spacedsl.compiler.int8 import GATE, GATE_OFFSET, SHIFT, SIGMOID, Fixed
 from spacedsl.compiler.plans import need_head
 from spacedsl.compiler.supernet_sizes import Body, Image, bodies
 from spacedsl.diagnostics import fault
-from spacedsl.ir.block import Op, walk
+from spacedsl.ir.block import Op, op_acts, sizes_of, walk
 from spacedsl.ir.expr import Frozen, names_in
 from spacedsl.ir.for_data import classes_of, for_data
 from spacedsl.ir.identity import space_identity
@@ -217,8 +217,7 @@ def activations(stages: tuple[Stage, ...]) -> list[str]:
     for choice in (stage.choices[0] for stage in stages):
         named = {arg.name: arg.values[0] for arg in choice.args}
         for op in walk(choice.block.ops):
-            said = (getattr(op, key, None) for key in ("act", "gate"))
-            found |= {str(named.get(act, act)) for act in said if act is not None}
+            found |= {str(named.get(act, act)) for act in op_acts(op)}
     return sorted(found)
 
 
@@ -253,5 +252,4 @@ def _reads_channels(stages: tuple[Stage, ...]) -> bool:
 
 
 def _mentions_cin(op: Op) -> bool:
-    sizes = (getattr(op, name, None) for name in ("kernel", "width", "squeeze"))
-    return any("cin" in names_in(size) for size in sizes if size is not None)
+    return any("cin" in names_in(size) for _, size in sizes_of(op))

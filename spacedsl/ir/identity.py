@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from spacedsl.ir.block import Block, Op, Optional, walk
+from spacedsl.ir.block import Block, Op, Optional, op_acts, sizes_of, walk
 from spacedsl.ir.expr import Ref, names_in
 from spacedsl.ir.inline import inlined, op_form, substitute_ops
 from spacedsl.ir.settings import used_values
@@ -35,15 +35,11 @@ def op_names(ops: tuple[Op, ...]) -> list[str]:
     are parameters), in order of first use."""
     found: list[str] = []
     for op in walk(ops):
-        for field in ("kernel", "width", "squeeze"):
-            if hasattr(op, field):
-                found += names_in(getattr(op, field))
+        for _, size in sizes_of(op):
+            found += names_in(size)
         if isinstance(op, Optional):
             found.append(op.param)
-        for field in ("act", "gate"):
-            name = getattr(op, field, None)
-            if name is not None and name not in ACTIVATIONS:
-                found.append(name)
+        found += (name for name in op_acts(op) if name not in ACTIVATIONS)
     return list(dict.fromkeys(found))
 
 

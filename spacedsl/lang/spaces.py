@@ -10,7 +10,7 @@ from spacedsl.ir.covers import Mismatch, mismatches
 from spacedsl.ir.expr import names_in
 from spacedsl.ir.identity import op_names
 from spacedsl.ir.space import BlockChoice, Space, Stage
-from spacedsl.lang.blocks import OPS, lower_inline
+from spacedsl.lang.blocks import lower_inline
 from spacedsl.lang.bodies import check_bodies
 from spacedsl.lang.choices import choices_of, listed
 from spacedsl.lang.limits import check_limit, lower_limit
@@ -21,6 +21,7 @@ from spacedsl.lang.scope import Scope
 from spacedsl.lang.tables import table_said
 from spacedsl.lang.taps import check_taps, lower_taps
 from spacedsl.lang.values import whole, whole_list
+from spacedsl.operators.operators import IN_BODIES
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
 
@@ -164,7 +165,7 @@ def _keys(node: Node, report: Report) -> dict[str, Node]:
         if child.rule in keys:
             message, first = f"`{child.rule}` is said twice", keys[child.rule]
             before = node.children[node.children.index(first) - 1]
-            if child.rule == "stride" and isinstance(before, Node) and before.rule in OPS:
+            if child.rule == "stride" and isinstance(before, Node) and before.rule in IN_BODIES:
                 help = "an op that takes the stage's stride says `strided`"
                 fixes = [("write `strided`", first.span, "strided")]
                 said = [("this is the stage's stride", child)]
@@ -188,7 +189,7 @@ def _fresh_stage(
     elastic = node.tokens()[0].text == "elastic" and len(node.tokens("NAME")) == 1
     elastic = elastic and node.tokens()[0] is not name
     keys = _keys(node, report)
-    if node.all(*OPS):
+    if node.all(*IN_BODIES):
         own: tuple[BlockChoice, ...] = (BlockChoice(block=lower_inline(node, report)),)
     elif node.all("choice"):
         own = choices_of(node.all("choice"), None, scope, report)
@@ -243,7 +244,7 @@ def _narrowed(
     for_all = listed(owner) if stage.elastic else ()
     said = (node.all("choice") if node else ()) or for_all
     choices = stage.choices
-    if node is not None and node.all(*OPS):
+    if node is not None and node.all(*IN_BODIES):
         choices = (BlockChoice(block=lower_inline(node, report)),)
     elif said:
         choices = choices_of(said, stage, scope, report)

@@ -7,9 +7,11 @@ are maps that were handed out (`taps`): they are their reader's."""
 from __future__ import annotations
 
 from spacedsl.ir.subnet import Subnet
-from spacedsl.passes.bind import Bound, Layer, Site, subnet_sites
+from spacedsl.operators.layer import Layer
+from spacedsl.operators.operators import words_where
+from spacedsl.passes.bind import Bound, Site, subnet_sites
 
-IN_PLACE = ("act", "add", "dropout", "se")
+IN_PLACE = words_where(in_place=True)
 
 
 def bound_memory(site: Site, bound: tuple[Bound, ...]) -> int:

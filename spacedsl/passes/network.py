@@ -6,7 +6,8 @@ from dataclasses import fields, replace
 
 from spacedsl.ir.identity import HASH_VERSION, digest
 from spacedsl.ir.subnet import Subnet
-from spacedsl.passes.bind import Bound, Layer, Residual, subnet_sites
+from spacedsl.operators.layer import Layer
+from spacedsl.passes.bind import Bound, Residual, subnet_sites
 
 NEUTRAL_CHANNELS = 3
 
@@ -46,4 +47,7 @@ FIELDS = tuple(field.name for field in fields(Layer) if field.compare)
 
 
 def _layer_form(layer: Layer) -> dict[str, object]:
-    return {name: getattr(layer, name) for name in FIELDS}
+    form = {name: getattr(layer, name) for name in FIELDS}
+    if layer.groups == 1:  # as hashes had it before there were groups
+        del form["groups"]
+    return form

@@ -47,7 +47,7 @@ INTEGER_OPS = {
 
 MOVES = {"Transpose", "Flatten", "Reshape", "SpaceToDepth"}
 
-VALUES: dict[str, float] = {"kernel": 5, "expand": 2, "mid": 24}
+VALUES: dict[str, float] = {"kernel": 5, "expand": 2, "mid": 24, "group": 4}
 """Values of block parameters in tests; others are 1."""
 
 

@@ -80,6 +80,8 @@ def blocks(draw: st.DrawFn, name: str) -> Block:
     if not full or draw(st.booleans()):
         ops.append(Conv(kernel=num(1), width=middle, act=act, elide=draw(st.booleans())))
     if full:
+        quarter = Binary(op="/", left=middle, right=num(4))  # widths are multiples of 4
+        groups = draw(st.sampled_from([num(1), num(1), num(2), num(4), *([quarter] * len(ops))]))
         norm = draw(st.booleans())
         ops.append(
             Conv(
@@ -89,6 +91,7 @@ def blocks(draw: st.DrawFn, name: str) -> Block:
                 stride="stage",
                 norm=norm,
                 bias=not norm,
+                groups=groups,
             )
         )
     else:

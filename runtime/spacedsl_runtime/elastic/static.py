@@ -135,7 +135,7 @@ def _conv(source: ElasticConv, layer: Layer) -> nn.Sequential:
         layer.kernel,
         layer.stride,
         layer.kernel // 2,
-        groups=layer.cin if source.depthwise else 1,
+        groups=layer.cin // layer.fan_in,
         bias=bias is not None,
         device=weight.device,
     )

@@ -257,7 +257,7 @@ def _convolve(node: Int8Node, x: Tensor, weight: Tensor) -> Tensor:
     """(N, cin, H, W) -> (N, cout, H', W') without bias; a linear layer as a 1 x 1 convolution."""
     if node.op == "linear":
         return F.linear(x.flatten(1), weight)[:, :, None, None]
-    groups = x.shape[1] if node.op == "dwconv" else 1
+    groups = x.shape[1] // weight.shape[1]
     return F.conv2d(x, weight, None, node.stride, node.pads[0], groups=groups)
 
 
