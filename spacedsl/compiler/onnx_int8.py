@@ -5,7 +5,7 @@ ONNX Runtime turns `DequantizeLinear -> op -> QuantizeLinear` into its integer k
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 
-def emit_int8(model: IntegerModel, outputs: Iterable[str] = ()) -> ModelProto:
+def emit_int8(model: IntegerModel, outputs: Sequence[str] = ()) -> ModelProto:
     """The INT8 model; `outputs`: plan tensors to return (as uint8, with the channels that
     padding adds) besides the network's own. Raises `SpaceError` where numbers and plan disagree, or
     where the plan is for another runtime."""
@@ -39,7 +39,7 @@ def emit_int8(model: IntegerModel, outputs: Iterable[str] = ()) -> ModelProto:
         )
     check_model(model)
     padded = pad_channels(model, plan.rules)
-    build = _Emitter(padded)
+    build = _Emitter(padded, frozenset(outputs))
     for node in padded.nodes:
         build.emit(node)
     shapes: dict[str, tuple[int, ...]] = {}
@@ -63,12 +63,15 @@ def emit_int8(model: IntegerModel, outputs: Iterable[str] = ()) -> ModelProto:
 class _Emitter(Builder):
     """Tensor `x` of the plan is `x.q` (uint8) and, for its readers, `x.dq` (float)."""
 
-    def __init__(self, model: IntegerModel) -> None:
+    def __init__(self, model: IntegerModel, outputs: frozenset[str]) -> None:
         super().__init__()
         self.integer = model
+        self.by_name = model.header.plan.graph.by_name()
         self.channels = {node.name: node.shape[0] for node in model.nodes}
         self.unread = self.channels.keys() - {i for node in model.nodes for i in node.inputs}
         plan = model.header.plan
+        inner = {node.name for node in model.nodes if not node.value} - outputs
+        self.float_gates = inner if plan.rules.gates == "float" else set()
         self.stem = foldable(plan.graph) if plan.rules.stem == "space-to-depth" else None
 
     def quantiser(self, name: str) -> Quantiser:
@@ -76,6 +79,8 @@ class _Emitter(Builder):
 
     def emit(self, node: Int8Node) -> None:
         name = node.name
+        if name in self.float_gates:
+            return  # written with the product that reads it
         inputs = [f"{i}.dq" for i in node.inputs]
         match node.op:
             case "input":
@@ -86,11 +91,23 @@ class _Emitter(Builder):
             case "shift":
                 inputs.append(self.shifted_by(name, node.offset))
                 self.op("Add", name, inputs, f"{name}.f")
+            case "mul" if node.inputs[1] in self.float_gates:
+                self.gated(node)
             case op if op in PLAIN:
                 self.plain(node, inputs, f"{name}.f")
             case act:
                 self.act(act, name, inputs[0], f"{name}.f")
         self.requantise(name, f"{name}.f", self.quantiser(name))
+
+    def gated(self, node: Int8Node) -> None:
+        """A product with its gate, which stays float."""
+        name, (source, gate) = node.name, node.inputs
+        act = self.by_name[gate].op
+        if act == "shift":
+            self.op("HardSwish", name, [f"{source}.dq"], f"{name}.f")
+            return
+        self.act(act, gate, f"{source}.dq", f"{gate}.f")
+        self.op("Mul", name, [f"{source}.dq", f"{gate}.f"], f"{name}.f")
 
     def output(self, output: Output, node: Int8Node) -> None:
         """The numbers that an 8-bit tensor stands for as an output of the file."""

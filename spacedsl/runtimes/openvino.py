@@ -103,13 +103,19 @@ def timed(model: bytes | Path, threads: int, options: Options, seed: int = 0) ->
     return run
 
 
+FIRST = 2
+"""Inferences that are not counted: the first one prepares kernels, which takes ten times as long as
+all that it computes."""
+
+
 class ProfiledRequest:
-    """A request whose nodes are timed by OpenVINO itself."""
+    """A request whose nodes are timed by OpenVINO itself, which tells each node's average over all
+    inferences so far."""
 
     def __init__(self, model: bytes, threads: int, options: Options) -> None:
         self._compiled = _opened(model, threads, options, PERF_COUNT=True)
         self._request = _request(self._compiled, seed=0)
-        self._times: list[list[float]] = []
+        self._averages: list[list[float]] = []
         self._labels: tuple[str, ...] = ()
         self._ran: set[int] = set()
 
@@ -122,15 +128,16 @@ class ProfiledRequest:
             raise fault("bad-profile", "OpenVINO has other nodes than the time before")
         self._labels = labels
         self._ran |= {i for i, node in enumerate(nodes) if node.status.name == "EXECUTED"}
-        self._times.append([node.real_time.total_seconds() * 1e3 for node in nodes])
+        self._averages.append([node.real_time.total_seconds() * 1e3 for node in nodes])
 
     @property
     def runs(self) -> int:
         """Inferences so far."""
-        return len(self._times)
+        return len(self._averages)
 
     def close(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-        """Names of the nodes (N,), by what is fused into each, and times in ms (runs, N)."""
+        """Names of the nodes (N,), by what is fused into each, and times in ms (runs, N): in every
+        row the average of all inferences but the first ones."""
         merged: dict[str, str] = {}
         for node in self._compiled.get_runtime_model().get_ordered_ops():
             about = node.get_rt_info()
@@ -139,7 +146,15 @@ class ProfiledRequest:
         ran = sorted(self._ran)
         labels = [self._labels[i] for i in ran]
         names = tuple(_name((merged.get(label) or label).split(",")) for label in labels)
-        return names, np.array(self._times).reshape(-1, len(self._labels))[:, ran]
+        averages = np.array(self._averages).reshape(-1, len(self._labels))[:, ran]
+        return names, np.tile(_without_first(averages), (self.runs, 1))
+
+
+def _without_first(averages: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From the averages after each inference (runs, N), those of all but the first ones (N,)."""
+    runs, first = len(averages), min(FIRST, len(averages) - 1)
+    total = runs * averages[-1] - (first * averages[first - 1] if first else 0.0)
+    return np.asarray(np.maximum(total / (runs - first), 0.0))
 
 
 def profiled(model: bytes, threads: int, options: Options, folder: Path) -> ProfiledRequest:

@@ -27,7 +27,9 @@ class Rules(Frozen):
     written. `depthwise_multiple`: zeros pad the channels of depthwise convolutions to a multiple of
     this. `dense_outputs`: zeros pad dense convolutions wider than 1x1 to at least this many
     outputs. `depthwise_taps`: the most taps (k * k) that the depthwise kernels take, None for any;
-    wider ones are written as grouped convolutions."""
+    wider ones are written as grouped convolutions. `gates`: with "float" the gate inside a hswish
+    or swish is not written in 8 bits, so that one op makes the whole; it is the only one of these
+    that changes numbers, by a step at most."""
 
     runtime: str
     aliases: tuple[str, ...]
@@ -39,6 +41,7 @@ class Rules(Frozen):
     depthwise_multiple: int = 1
     dense_outputs: int = 1
     depthwise_taps: int | None = None
+    gates: Literal["uint8", "float"] = "uint8"
 
     def rewrite(self, act: str) -> Rewrite:
         """How `act` is said. Raises `SpaceError` where this runtime has no 8-bit form of it."""

@@ -71,7 +71,9 @@ OPENVINO = Runtime(
         acts=ACTS,
         depthwise_multiple=16,
         dense_outputs=16,
+        gates="float",
     ),
+    optional={"float-gates": lambda rules: rules.model_copy(update={"gates": "uint8"})},
 )
 
 BUILT_IN = {runtime.name: runtime for runtime in (ONNXRUNTIME, LITERT, OPENVINO)}

@@ -25,8 +25,8 @@ from spacedsl.targets.profile_file import ProfileHeader
 from spacedsl.targets.profiled_latency import ProfiledLatency, fit_profile, load_fit
 from spacedsl.targets.said import is_elsewhere
 
-FASTER = 1.05
-"""A runtime counts as faster by this factor or more: predictions are right to about 5 %."""
+FASTER = 1.1
+"""A runtime counts as faster by this factor or more: both predictions are right to about 5 %."""
 
 
 @dataclass(frozen=True, slots=True)

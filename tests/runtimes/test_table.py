@@ -11,14 +11,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spacedsl.api import load_target
+from spacedsl.compiler.export import integer_model, seeded
+from spacedsl.compiler.onnx_int8 import emit_int8
+from spacedsl.compiler.reference import run_node
+from spacedsl.compiler.stamp import IMAGE
 from spacedsl.lang.page import Loader
 from spacedsl.lsp.completion import complete
 from spacedsl.runtimes import table
+from spacedsl.runtimes.onnxruntime import open_session
 from spacedsl.runtimes.record import Runtime
-from spacedsl.runtimes.table import BUILT_IN, GROUP, OPENVINO, formats, readers, runtimes
+from spacedsl.runtimes.table import (
+    BUILT_IN,
+    GROUP,
+    OPENVINO,
+    formats,
+    readers,
+    rules_of,
+    runtimes,
+)
 from spacedsl.targets.deployed import open_deployed
 from spacedsl.text import Source
 from tests.cli.test_commands import run, run_json
+from tests.compiler.onnx_support import library_blocks, net_around
+from tests.compiler.tflite_support import moved_to
 
 PAGE = """language 1
 
@@ -139,8 +155,41 @@ def test_openvino_is_profiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     owners = attribute(names, owner)
     ms = np.zeros(len(kernels))
     np.add.at(ms, owners, times[1])
+    assert ms.sum() < 5, "the first inference, which prepares kernels, is not counted"
     costly = [k.kind for k, t in zip(kernels, ms, strict=True) if t == 0]
     assert not {kind for kind in costly if "conv" in kind or kind in ("fc", "swish")}
+
+
+@pytest.mark.parametrize("act", ["hswish", "swish"])
+def test_openvinos_gates_stay_float_inside_a_product(act: str) -> None:
+    """One op makes what two did; no other tensor is another, and a product is within a step."""
+    block = next(b for b in library_blocks() if b.name == "mbv3")
+    free = tuple(p.model_copy(update={"default": None}) for p in block.params)
+    net = net_around(block.model_copy(update={"params": free}), 2, 24, 25, act)
+    model = moved_to(integer_model(seeded(net, 0)), OPENVINO.rules)
+    page = load_target("openvino").model_copy(update={"rules": ()})
+    plain = moved_to(model, rules_of(page))
+    inner = {n.name for n in model.nodes if not n.value}
+    assert len(inner) > 1
+    written, before = (
+        {t for node in emit_int8(m).graph.node for t in node.output if t.endswith(".q")}
+        for m in (model, plain)
+    )
+    assert before - written == {f"{name}.q" for name in inner}
+    names = [n.name for n in model.nodes if n.value]
+    session = open_session(emit_int8(model, outputs=names).SerializeToString(), 1, {})
+    images = seeded(net, 0).images
+    values = session.run([f"{name}.q" for name in names], {IMAGE: images})
+    found = dict(zip(names, values, strict=True))
+    known, products = model.header.plan.graph.by_name(), 0
+    for name, at in known.items():
+        if at.op == "mul" and at.inputs[1] in inner:
+            tensor = found[at.inputs[0]][:, : at.shape[0]]
+            gate = run_node(model, known[at.inputs[1]], [tensor])
+            off = found[name][:, : at.shape[0]].astype(int) - run_node(model, at, [tensor, gate])
+            assert np.abs(off).max() <= 1, name
+            products += 1
+    assert products == len(inner)
 
 
 def test_what_help_says_is_the_table() -> None:
