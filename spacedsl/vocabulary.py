@@ -36,7 +36,7 @@ maxpool: maxpool2d maxpooling
 avgpool: avgpool2d averagepool averagepooling
 se: squeezeexcite squeezeexcitation seblock seblocks sqex squeezeandexcitation selayer semodule
 dropout: dropout2d drop
-shortcut: residual skip skipconnection skipconnect identityskip
+shortcut: add plus residual skip skipconnection skipconnect identityskip
 identity: id same
 projected: projection proj conv1x1 project
 cin: inchannels inc inplanes inp channelsin inputchannels inchs infeatures inwidth
@@ -51,6 +51,7 @@ hyperspace: searchspace hyper supernet supernetwork superspace
 block: cell module def function
 use: import include require using
 language: lang version
+reference: ref
 device: hardware platform machine
 runtime: backend engine framework
 threads: numthreads nthreads cores numcores
@@ -66,7 +67,9 @@ _SLOPES = "prelu parametricrelu"
 _NO_OP = """concat cat concatenate upsample interpolate deconv transposeconv convtranspose
 convtranspose2d attention mhsa selfattention gconv groupconv groupedconv grouped groups dilated
 dilation shuffle channelshuffle reshape permute split slice lstm gru rnn embedding mlp
-layerscale droppath stochasticdepth shift sepconv separableconv xception"""
+layerscale droppath stochasticdepth shift sepconv separableconv separableconv2d xception conv1d
+conv3d convtranspose3d eca ecalayer cbam coordattention coordatt deformconv deformableconv
+pixelshuffle ghostmodule upsampling upsampling2d transformer"""
 _NORMS = """bn batchnorm norm batchnorm2d batchnormalization normalization syncbn bn2d layernorm ln
 gn groupnorm instancenorm withbn withnorm"""
 _NOTHING = """none noact noactivation null nothing off nobias flatten noop passthrough same
