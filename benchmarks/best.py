@@ -1,7 +1,7 @@
 """How fast scores by the best networks are, how soon the optimum is proven, and how near to it
 aging evolution ends.
 
-    python -m benchmarks.best [--hyper onnxw] [--target vnni] [--spaces 512]
+    python -m benchmarks.best [--hyper onnxw] [--target vnni] [--spaces 512] [--best K]
 
 Processor time of one core; say OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1. Instead, `--proof JOBS`
 runs `optimum`, and `--evolution SEEDS` compares what aging evolution ends with to the proven
@@ -34,10 +34,10 @@ from spacedsl.targets.scorers import Request, open_scorer
 ROUNDS = 3
 
 
-def opened(hyper: str, targets: Sequence[str]) -> BestScorer | CombinedScorer:
-    """The scorer of a hyperspace on one target, or the sum of several."""
-    space = api.load_space(hyper)
-    parts = {t: BestScorer(open_scorer(space, api.load_target(t), Request())) for t in targets}
+def opened(hyper: str, targets: Sequence[str], best: int = 1) -> BestScorer | CombinedScorer:
+    """The scorer of a hyperspace on one target, or the sum of several; `best` networks count."""
+    space, request = api.load_space(hyper), Request(best=best)
+    parts = {t: BestScorer(open_scorer(space, api.load_target(t), request)) for t in targets}
     return CombinedScorer(parts, Combine.sum) if len(parts) > 1 else parts[targets[0]]
 
 
@@ -47,9 +47,9 @@ def peak_mb() -> float:
     return max(resource.getrusage(w).ru_maxrss for w in who) / 1024
 
 
-def speed(hyper: str, target: str, count: int) -> dict[str, Any]:
+def speed(hyper: str, target: str, count: int, best: int) -> dict[str, Any]:
     """Spaces a second of processor time, after all stages and their pairs are known."""
-    scorer = opened(hyper, [target])
+    scorer = opened(hyper, [target], best)
     if not isinstance(scorer, BestScorer):
         raise TypeError("one target")
     engine = scorer.engine
@@ -87,6 +87,7 @@ def speed(hyper: str, target: str, count: int) -> dict[str, Any]:
     return {
         "hyper": hyper,
         "target": target,
+        "networks that count": best,
         "preparing all stages, s": stages,
         f"spaces/s of aging evolution, {count} spaces, pairs made on the way": evolved,
         f"preparing the pairs of {count} random spaces, s": pairs,
@@ -150,6 +151,7 @@ def main() -> None:
     parser.add_argument("--hyper", default="onnxw")
     parser.add_argument("--target", action="append")
     parser.add_argument("--spaces", type=int, default=512)
+    parser.add_argument("--best", type=int, default=1, help="How many networks count.")
     parser.add_argument("--proof", type=int, default=0)
     parser.add_argument("--evolution", type=int, default=0)
     parser.add_argument("--cycles", type=int, default=5_000)
@@ -160,7 +162,7 @@ def main() -> None:
     elif args.evolution:
         work = evolution(args.hyper, targets[0], args.evolution, args.cycles)
     else:
-        work = speed(args.hyper, targets[0], args.spaces)
+        work = speed(args.hyper, targets[0], args.spaces, args.best)
     print(json.dumps(work, indent=2))
 
 

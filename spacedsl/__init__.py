@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from spacedsl.notebook.nets import deploy, export, open_file, quantise, supernet
     from spacedsl.notebook.sampled import OfModels, Sampled, score_by
     from spacedsl.notebook.searches import Found, Result, best, evolve, optimum, score
-    from spacedsl.notebook.training import train
+    from spacedsl.notebook.training import distill, evaluate, search_models, train
     from spacedsl.notebook.values import (
         Diff,
         Model,
@@ -38,7 +38,7 @@ _HOMES = {
     "notebook.values": (
         "Diff", "Model", "Space", "load", "load_model", "load_space", "parse", "sample",
     ),
-    "notebook.training": ("train",),
+    "notebook.training": ("distill", "evaluate", "search_models", "train"),
     "notebook.watching": ("Progress",),
     "search.protocols": ("LatencyModel", "QualityModel"),
 }  # fmt: skip
@@ -62,6 +62,8 @@ __all__ = [
     "best",
     "check",
     "deploy",
+    "distill",
+    "evaluate",
     "evolve",
     "export",
     "load",
@@ -75,6 +77,7 @@ __all__ = [
     "sample",
     "score",
     "score_by",
+    "search_models",
     "supernet",
     "target",
     "train",

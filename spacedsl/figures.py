@@ -1,4 +1,4 @@
-"""Large numbers and lists as people read them."""
+"""Large numbers, times and lists as people read them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ def count(value: int) -> str:
         return f"{value:,}"
     digits, _, power = f"{Decimal(value):.3e}".partition("e+")
     return f"{digits}e+{power:0>2}"
+
+
+def duration(seconds: float) -> str:
+    """A time that something takes at most or about: 90 seconds, 2.5 minutes."""
+    return f"{seconds:.3g} seconds" if seconds < 120 else f"{seconds / 60:.3g} minutes"
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

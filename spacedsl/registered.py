@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container
+from dataclasses import dataclass
 from importlib import metadata
 from typing import Protocol, TypeVar
 
@@ -13,6 +14,20 @@ class Named(Protocol):
     @property
     def name(self) -> str:
         """As people write it."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A record that is asked for as NAME or NAME:PLACE. `usage` is how it is written, in brackets
+    what may be left out."""
+
+    name: str
+    usage: str
+
+    def fits(self, where: str) -> bool:
+        """Whether `where` may stand behind the colon; "" is nothing."""
+        before, colon, _ = self.usage.partition(":")
+        return not where if not colon else bool(where) or "[" in before
 
 
 T = TypeVar("T", bound=Named)

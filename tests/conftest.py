@@ -13,6 +13,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from jaxtyping import config, install_import_hook
 
+from tests.with_timm import define_operators
+
 RUNTIME = Path(__file__).parents[1] / "runtime"
 SHAPED = [
     ".".join(path.relative_to(RUNTIME).with_suffix("").parts)
@@ -50,3 +52,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session")
+def torchvision() -> None:
+    """What timm imports can be imported."""
+    define_operators()

@@ -82,6 +82,9 @@ ALLOWED = {
         *MEANING, "checksum", "runtime/errors", "runtime/files", "runtime/plan", "runtime/elastic",
         "runtime/quant",
     },
+    "runtime/foreign": {
+        *MEANING, "runtime/errors", "runtime/plan", "runtime/elastic", "runtime/checkpoint",
+    },
     "runtime/train": {
         *MEANING, "checksum", "runtime/errors", "runtime/files", "runtime/plan",
         "runtime/board", "runtime/data", "runtime/elastic", "runtime/quant",
@@ -90,7 +93,7 @@ ALLOWED = {
     "runtime/distill": {
         *MEANING, "checksum", "runtime/errors", "runtime/files", "runtime/plan",
         "runtime/board", "runtime/data", "runtime/elastic", "runtime/quant",
-        "runtime/checkpoint", "runtime/train",
+        "runtime/checkpoint", "runtime/foreign", "runtime/train",
     },
     "runtime/measure": {
         *MEANING, "runtime/plan", "runtime/data", "runtime/elastic", "runtime/quant",
@@ -102,10 +105,12 @@ ALLOWED = {
     },
     "flows": {
         *BASE, "api", "compiler", "hosts", "ir", "lang", "passes", "runtimes", "search", "tables",
-        "targets", "runtime/data", "runtime/distill", "runtime/errors", "runtime/train",
+        "targets", "runtime/checkpoint", "runtime/data", "runtime/distill", "runtime/elastic",
+        "runtime/errors", "runtime/foreign", "runtime/measure", "runtime/plan", "runtime/train",
     },
     "report": {
         *BASE, "analysis", "flows", "highlight", "ir", "lang", "passes", "search", "targets",
+        "runtime/train",
     },
     "notebook": {
         *BASE, "api", "compiler", "flows", "ir", "lang", "passes", "runtimes", "search", "targets",
@@ -150,6 +155,7 @@ THIRD_PARTY = {
     "runtime/elastic": {"torch", "jaxtyping"},
     "runtime/quant": {"torch", "jaxtyping", "numpy", "pydantic"},
     "runtime/checkpoint": {"torch", "safetensors"},
+    "runtime/foreign": {"torch", "safetensors"},
     "runtime/train": {"torch", "jaxtyping", "numpy"},
     "runtime/distill": {"torch", "jaxtyping", "safetensors", "timm"},
     "runtime/measure": {"torch"},

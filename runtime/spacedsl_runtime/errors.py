@@ -72,6 +72,12 @@ class TeacherError(SpacedslError):
     code = "bad-teacher"
 
 
+class ForeignError(SpacedslError):
+    """A network of others that cannot be read, or that the language cannot say."""
+
+    code = "bad-import"
+
+
 class DeployError(SpacedslError):
     """A subnet and an INT8 plan that do not belong together, or numbers that fit no artifact."""
 

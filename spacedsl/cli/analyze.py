@@ -14,6 +14,7 @@ from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.cli.limits import parse_seconds
 from spacedsl.cli.options import ON, TARGET
 from spacedsl.cli.progress import progress
+from spacedsl.figures import duration
 
 
 def analyze(
@@ -44,7 +45,7 @@ def analyze(
     parts = list(dict.fromkeys(part or Part))
     if out is not None:
         make_folder(out)
-    note = f"INT8 and FP32 networks, about {seconds / 60:.2g} minutes"
+    note = f"INT8 and FP32 networks, about {duration(seconds)}"
     with host_at(on) as host, progress(f"analyzing {found.name}", note) as show:
 
         def report(part: Part, share: float) -> None:

@@ -11,7 +11,9 @@ import typer
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.options import ON, RUNTIME
+from spacedsl.cli.progress import progress
 from spacedsl.diagnostics import fault
+from spacedsl.figures import duration
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.page import Loader
 from spacedsl.text import Source
@@ -47,7 +49,9 @@ def bench(
     used = _runtime(subject, runtime)
     with host_at(on) as host:
         subjects = _subjects(host, subject, used, against, threads, seed)
-        timing = interleave([run for _, run in subjects], seconds, take=host.rounds("wall"))
+        runs, note = [run for _, run in subjects], f"at most about {duration(seconds)}"
+        with progress(f"measuring {subject}", note) as show:
+            timing = interleave(runs, seconds, take=host.rounds("wall"), progress=show)
         machine = host.machine
     names = [name for name, _ in subjects]
     if not timing.steady and not allow_noise:
@@ -85,6 +89,7 @@ def _subjects(
         host.version(used)
         return host.open(used, model, threads, seed)
 
+    host.version(runtime)  # refused before anything is built for it
     model = None
     if format_of(subject):
         found = [(subject, opened(runtime, _file(subject)))]

@@ -80,6 +80,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
             (
                 "spacedsl import onnxw-151122-023231",
                 "spacedsl import FILE.yml#a0 --out a0.space",
+                "spacedsl import timm:mobilenetv4_conv_small --weights FILE --out net.space",
             ),
         ),
         "convert": Command(

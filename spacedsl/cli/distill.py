@@ -5,32 +5,32 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from spacedsl import api
-from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision, precision_of
+from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import DECODER, Decoding, tell
-from spacedsl.cli.distillation import BATCH, EPOCHS, LSQ_EPOCHS, SAMPLES, Asked, Job, prepare
 from spacedsl.cli.html import HTML, check_html, made_by, write_html
-from spacedsl.cli.runs import counting_bar, warned
 from spacedsl.cli.summary import LOG, Log, command, need_logs, say_next, took
+from spacedsl.cli.watch import Terminal
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_folder
-from spacedsl.flows.faults import need_training, runtime_faults
-from spacedsl.flows.runs import check_same_space
+from spacedsl.flows.distill_jobs import BATCH, EPOCHS, LSQ_EPOCHS, SAMPLES, Settings
+from spacedsl.flows.execution import Execution
+from spacedsl.flows.faults import need_training
 from spacedsl.ir.space import Space
+from spacedsl_runtime.distill.teachers import usages
 
 if TYPE_CHECKING:
-    from spacedsl.report.parts import Made, Report
-    from spacedsl_runtime.distill.jobs import Opened, Outcome, Setting
+    from spacedsl.flows.distill import Distilled
+    from spacedsl.report.parts import Report
+    from spacedsl.search.exact.executors import Completing
 
 
 class Executor(StrEnum):
@@ -39,10 +39,6 @@ class Executor(StrEnum):
     serial = "serial"
     processes = "processes"
     ray = "ray"
-
-
-FEATURES = "features"
-"""In --out, until all jobs are done: the teacher's maps."""
 
 
 class Nsr(StrEnum):
@@ -62,9 +58,7 @@ class TeacherResolution(StrEnum):
 def distill(
     hyper: str = typer.Option(..., "--hyper", help="A hyperspace: a page or a library name."),
     data: str = typer.Option(..., "--data", help="Also photos:DIR; labels are not used."),
-    teacher: str = typer.Option(
-        ..., "--teacher", help="lite0, lite1, lite2, checkpoint:RUN or timm:NAME[:FILE]."
-    ),
+    teacher: str = typer.Option(..., "--teacher", help=f"{usages()}."),
     out: Path = typer.Option(..., "--out", help="The run directory."),
     target: str = typer.Option("cpu", "--target", help="LSQ+ is for its 8-bit tensors."),
     fp32: bool = typer.Option(False, "--fp32", help="No LSQ+: losses in FP32."),
@@ -113,113 +107,72 @@ def distill(
 ) -> None:
     """Distil every (stage, block type) of a hyperspace from a teacher, in FP32 and then with LSQ+,
     and fit a quality table for `evolve --quality` to the losses of their sub-stages."""
-    from spacedsl.tables.distilled import fit_run
-    from spacedsl.tables.files import DISTILLED, save_table
+    from spacedsl.flows.distill import distill as flow
 
     need_training()
     check_folder(out)
     check_html(html, [hyper])
-    logs, began = need_logs(log), time.monotonic()
-    space = hyperspace(hyper)
+    logs, began, quiet = need_logs(log), time.monotonic(), format is Format.json
+    space = _hyperspace(hyper)
     chosen = _executor(executor, jobs, ray)
-    kept = (
-        (out / FEATURES, int(cache_gb * 1e9)) if cache_gb and chosen is not Executor.ray else None
-    )
-    asked = Asked(
+    found = flow(
+        space,
         data,
         teacher,
-        None if fp32 else api.load_target(target),
-        epochs=epochs,
-        steps=steps,
-        lsq_epochs=lsq_epochs,
-        lsq_steps=lsq_steps,
-        batch=batch,
-        lr=lr,
-        lsq_lr=lsq_lr,
-        definition=nsr.value,
-        teacher_resolution=teacher_resolution.value,
-        samples=samples,
-        seed=seed,
-        precision=precision_of(precision, device, quantised=not fp32),
-        cache=kept,
+        out,
+        target=None if fp32 else api.load_target(target),
+        settings=Settings(
+            epochs=epochs,
+            steps=steps,
+            lsq_epochs=lsq_epochs,
+            lsq_steps=lsq_steps,
+            batch=batch,
+            lr=lr,
+            lsq_lr=lsq_lr,
+            definition=nsr.value,
+            teacher_resolution=teacher_resolution.value,
+            samples=samples,
+            seed=seed,
+            precision=None if precision is None else precision.value,
+        ),
+        execution=Execution(
+            device=device.value,
+            threads=threads,
+            workers=workers,
+            decoder=decoder and decoder.value,
+            logs=logs,
+            command=("spacedsl", *sys.argv[1:]),
+        ),
+        executor=_away(chosen, jobs, ray, device),
+        jobs=jobs or 1,
+        kept_bytes=0 if chosen is Executor.ray else int(cache_gb * 1e9),
+        resume=resume,
+        on_data=lambda opened: tell(opened, quiet=quiet),
+        watch=Terminal(quiet),
     )
-    with runtime_faults():
-        from spacedsl_runtime.train.run import holds_run
-
-        if holds_run(out, resume):
-            check_same_space(out, space)
-        import torch
-
-        from spacedsl_runtime.distill import results
-        from spacedsl_runtime.distill.jobs import Setting, Sources, open_sources
-        from spacedsl_runtime.train.batches import usual_workers
-
-        per_process = threads or (None if chosen is Executor.serial else 1)
-        if per_process is not None:
-            torch.set_num_threads(per_process)
-        opened = open_sources(
-            Sources(data, teacher, seed, decoder and decoder.value), warned, device.value
-        )
-        tell(opened.data, quiet=format is Format.json)
-        sources = Sources(data, teacher, seed, opened.data.decoder)
-        usual = usual_workers(opened.data, device.value, jobs or 1)
-        asked = replace(asked, workers=usual if workers is None else workers)
-        todo, settings = prepare(space, asked, opened)
-        about = {
-            "command": ["spacedsl", *sys.argv[1:]],
-            "data": data,
-            "teacher": teacher,
-            "target": asked.target and asked.target.name,
-            "threads": torch.get_num_threads(),
-        }
-        hashes = opened.data.hash, opened.teacher.hash
-        setting = Setting(sources, *hashes, per_process, device.value)
-        away = None if chosen is Executor.serial else _away(chosen, jobs, ray, device)
-        with results.held(out):
-            results.begin(out, todo[0].task.plan.page, settings, about, resume, warned)
-            run = _Run(todo, out, format is Format.json, logs)
-            if away is None:
-                run.here(opened)
-            else:
-                run.away(setting, away)
-            if cache := todo[0].task.cache:
-                cache.clear()
-            path, table = out / DISTILLED, fit_run(out, space)
-            save_table(table, path)
     evolve = ("evolve", "--hyper", hyper, "--target", target, "--quality", out)
     then = command(*evolve, "--out", "best.space")
-    facts = (("data", data), ("teacher", teacher), ("sub-stages", f"{table.source.rows:,}"))
-    made = made_by(*([asked.target] if asked.target else []), seed=seed)
-    write_html(html, partial(_report, space, out, todo, facts, made), quiet=format is Format.json)
-    _tell(path, table.source.rows, [job.name for job in todo], began, then, format)
-
-
-def _report(
-    space: Space, out: Path, jobs: Sequence[Job], facts: tuple[tuple[str, str], ...], made: Made
-) -> Report:
-    """What the run's folder holds, as a page."""
-    from spacedsl.report.distill import Distilled, Losses, distill_report
-    from spacedsl.report.ribbon import block_name
-    from spacedsl_runtime.distill.results import finished
-
-    found = []
-    for job in jobs:
-        stage = space.stages[space.elastic[job.number - 1]]
-        losses = tuple(row["loss"] for row in finished(out, job.name) or ())
-        found.append(Losses(stage.name, block_name(stage.choices[job.choice]), losses))
-    page = (out / "resolved.space").read_text(encoding="utf-8")
-    return distill_report(Distilled(space, tuple(found), facts, page), made)
-
-
-def _tell(path: Path, rows: int, jobs: list[str], began: float, then: str, format: Format) -> None:
-    if format is Format.json:
-        emit({"quality": str(path), "rows": rows, "jobs": jobs, "next": then})
+    facts = (("data", data), ("teacher", teacher), ("sub-stages", f"{found.rows:,}"))
+    write_html(html, partial(_report, found, facts, seed), quiet=quiet)
+    if quiet:
+        jobs_done = [job.job for job in found.jobs]
+        emit({"quality": str(found.quality), "rows": found.rows, "jobs": jobs_done, "next": then})
         return
-    print(f"{path}: fitted to {rows:,} sub-stages of {len(jobs)} jobs in {took(began)}")
+    done = f"{found.rows:,} sub-stages of {len(found.jobs)} jobs"
+    print(f"{found.quality}: fitted to {done} in {took(began)}")
     say_next(then)
 
 
-def hyperspace(spec: str) -> Space:
+def _report(found: Distilled, facts: tuple[tuple[str, str], ...], seed: int) -> Report:
+    """What the run's folder holds, as a page."""
+    from spacedsl.report.distill import distill_report
+
+    page = (found.folder / "resolved.space").read_text(encoding="utf-8")
+    made = made_by(*([found.target] if found.target else []), seed=seed)
+    return distill_report(found, facts, page, made)
+
+
+def _hyperspace(spec: str) -> Space:
     """The space of a page, which has elastic stages. Raises `SpaceError`."""
     space = api.load_space(spec)
     if not space.elastic:
@@ -237,74 +190,12 @@ def _executor(asked: Executor | None, jobs: int | None, ray: str | None) -> Exec
     return Executor.processes if (jobs or 1) > 1 else Executor.serial
 
 
-def _away(chosen: Executor, jobs: int | None, ray: str | None, device: Device) -> Any:
+def _away(chosen: Executor, jobs: int | None, ray: str | None, device: Device) -> Completing | None:
+    """What runs jobs in other processes; None where they run here."""
     from spacedsl.search.exact.executors import LOCAL, Processes, Ray
 
+    if chosen is Executor.serial:
+        return None
     if chosen is Executor.processes:
         return Processes(jobs or os.cpu_count() or 1)
     return Ray(ray or LOCAL, jobs, gpus=int(device is Device.cuda))
-
-
-class _Run:
-    """Runs the jobs that have not ended well. Raises `SpaceError` in the end where some failed."""
-
-    def __init__(self, jobs: list[Job], out: Path, quiet: bool, logs: tuple[str, ...]) -> None:
-        from spacedsl_runtime.distill.results import finished
-
-        self.out, self.quiet, self.logs = out, quiet, logs
-        self.missing = [job for job in jobs if finished(out, job.name) is None]
-        self.count = len(jobs)
-        self.of = sum(job.task.steps for job in jobs)
-        self.done = self.of - sum(job.task.steps for job in self.missing)
-        self.failed: dict[str, str] = {}
-
-    def here(self, opened: Opened) -> None:
-        """One after the other, in this process."""
-        from spacedsl_runtime.distill.jobs import run_job
-
-        with counting_bar("distilling", self.of, quiet=self.quiet) as show:
-            for job in self.missing:
-
-                def watch(step: int, _: Mapping[str, float]) -> None:
-                    show(self.done + step)
-
-                self.ended(job, run_job(opened, job.task, watch, warned))
-                show(self.done)
-        self.check()
-
-    def away(self, setting: Setting, executor: Any) -> None:
-        """In other processes."""
-        from spacedsl.search.exact.executors import Died
-        from spacedsl_runtime.distill.jobs import Outcome, run_away
-
-        tasks = [job.task for job in self.missing]
-        with counting_bar("distilling", self.of, quiet=self.quiet) as show:
-            show(self.done)
-            for index, found in executor.completed(run_away, setting, tasks):
-                outcome = Outcome(failed=found.why) if isinstance(found, Died) else found
-                for warning in outcome.warnings:
-                    warned(warning)
-                self.ended(self.missing[index], outcome)
-                show(self.done)
-        self.check()
-
-    def ended(self, job: Job, outcome: Outcome) -> None:
-        """Keep what a job came to."""
-        from spacedsl_runtime.distill.results import save_failure, save_metrics, save_rows
-
-        self.done += job.task.steps
-        save_metrics(self.out, job.name, outcome.metrics, self.logs, warned)
-        if outcome.failed:
-            self.failed[job.name] = outcome.failed
-            warned(f"{job.name}: {outcome.failed}")
-            save_failure(self.out, job.name, outcome.failed)
-        else:
-            save_rows(self.out, job.name, [row.to_json() for row in outcome.rows])
-
-    def check(self) -> None:
-        """Raise `SpaceError` where jobs failed."""
-        if self.failed:
-            listed = "; ".join(f"{name}: {why}" for name, why in sorted(self.failed.items()))
-            help = "the others are done; --resume tries these again"
-            message = f"{len(self.failed)} of {self.count} jobs failed: {listed}"
-            raise fault("job-failed", message, help)

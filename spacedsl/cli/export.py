@@ -19,6 +19,7 @@ from spacedsl.ir.subnet import Subnet
 
 if TYPE_CHECKING:
     from spacedsl.compiler.retarget import Difference
+    from spacedsl.targets.runtimes_there import RuntimeThere
 
 
 class Said(StrEnum):
@@ -62,6 +63,7 @@ def export(
     from spacedsl.compiler.card import card as model_card
     from spacedsl.compiler.export import FILES, comparison_images, seeded, trained_model
     from spacedsl.runtimes.machine import this_machine
+    from spacedsl.targets.runtimes_there import compared
 
     check_writable(out)
     if card is not None:
@@ -76,10 +78,7 @@ def export(
     device = api.load_target(target) if target else None
     if weights is not None and fp32:
         raise fault("bad-option", f"{weights} holds integers: --fp32 cannot be made of it")
-    if report_difference and (weights is None or device is None):
-        raise fault("bad-option", "--report-difference needs --weights and --target")
-    if images is not None and not report_difference:
-        raise fault("bad-option", "--images is for --report-difference")
+    _check_difference(report_difference, images, complete=None not in (weights, device))
     found = None
     if weights is not None:
         compare = comparison_images(subnet, images, seed) if report_difference else None
@@ -93,7 +92,13 @@ def export(
         write_atomic(card, model_card(artifact, out, files.stamp(data, str(out)), len(data)))
     kind = "FP32" if fp32 else "INT8"
     warnings = () if fp32 else this_machine().warnings
+    there = compared(subnet, device) if device is not None and not fp32 else None
+    faster = there.faster if there else None
+    then = command("bench", out) if fp32 else command("bench", out, "--against", "fp32")
+    if there and there.to_profile:
+        then = command("target", "profile", there.to_profile)
     if Said.json in (format or ()):
+        runtimes = [there.own, *there.others] if there else []
         emit(
             {
                 "file": str(out),
@@ -104,6 +109,9 @@ def export(
                 "weights": None if weights is None else str(weights),
                 "difference": None if found is None else found.model_dump(mode="json"),
                 "warnings": list(warnings),
+                "runtimes": [runtime.to_json() for runtime in runtimes],
+                "faster": faster.runtime if faster else None,
+                "next": then,
             }
         )
         return
@@ -113,7 +121,19 @@ def export(
         print(_said(found))
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    say_next(command("bench", out) if fp32 else command("bench", out, "--against", "fp32"))
+    if there and faster:
+        print(_faster(there.own, faster, model, out, weights))
+    elif there and there.to_profile:
+        print(f"whether {there.to_profile} is faster on that machine is not known")
+    say_next(then)
+
+
+def _check_difference(asked: bool, images: Path | None, *, complete: bool) -> None:
+    """Raise `SpaceError` where an option lacks what it is for."""
+    if asked and not complete:
+        raise fault("bad-option", "--report-difference needs --weights and --target")
+    if images is not None and not asked:
+        raise fault("bad-option", "--images is for --report-difference")
 
 
 def _artifact(said: Sequence[Said], out: Path) -> str:
@@ -124,6 +144,24 @@ def _artifact(said: Sequence[Said], out: Path) -> str:
         raise fault("bad-option", message, "write one file at a time")
     usual = "tflite" if out.suffix == ".tflite" else "onnx"
     return named.pop() if named else usual
+
+
+def _faster(
+    own: RuntimeThere, faster: RuntimeThere, model: str, out: Path, weights: Path | None
+) -> str:
+    """That another runtime is faster, and the file for it."""
+    from spacedsl.runtimes.table import named
+
+    other, used = named(faster.runtime), named(own.runtime)
+    same = other.format == used.format
+    path = out.with_name(f"{out.stem}-{other.name}" if same else out.stem)
+    trained = () if weights is None else ("--weights", weights)
+    words = (model, "--target", faster.target, *trained, "--out", f"{path}.{other.format}")
+    return (
+        f"{other.title} is predicted to be {own.latency_ms / faster.latency_ms:.2f} times as fast "
+        f"on that machine: {faster.latency_ms:.3g} ms, {used.title} {own.latency_ms:.3g} ms\n"
+        f"  {command('export', *words)}"
+    )
 
 
 def _said(found: Difference | None) -> str:

@@ -11,6 +11,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.import_timm import TIMM, Network, import_network
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import write_atomic
 from spacedsl.ir.space import Space
@@ -54,7 +55,9 @@ def import_code(
     ),
     of: str | None = typer.Option(None, "--of", help="The space of a model (page or name)."),
     notation: From | None = typer.Option(None, "--from", help="What it is; else it is recognised."),
-    name: str = typer.Option("imported", "--name", help="Name of the item on the page."),
+    name: str | None = typer.Option(
+        None, "--name", help="Name of the item on the page (imported; timm: NAME)."
+    ),
     at: int | None = typer.Option(None, "--at", min=1, max=4096, help="Resolution, if not said."),
     stem: int | None = typer.Option(None, "--stem", min=1, max=65536, help="timm: width (16)."),
     head: int | None = typer.Option(None, "--head", min=1, max=65536, help="timm: width (1280)."),
@@ -63,12 +66,30 @@ def import_code(
         None, "--se", help="timm: SE's ratio is of the `expanded` width (default) or the `input`'s."
     ),
     out: Path | None = typer.Option(None, "--out", help="Where to write the page."),
+    weights: Path | None = typer.Option(
+        None, "--weights", help="timm:NAME: its weights, a file of tensors (.safetensors, .pth)."
+    ),
+    pretrained: bool = typer.Option(
+        False, "--pretrained", help="timm:NAME: weights that timm downloads."
+    ),
+    seed: int | None = typer.Option(
+        None, "--seed", min=0, help="timm:NAME: of random weights, if neither is said (0)."
+    ),
     format: Format = FORMAT,
 ) -> None:
     """Turn another notation into a page: a code of the method's authors (onnxw-151122-023231,
     d..._k..._w..._e..._r...), a name or setting of Once-for-All, a configuration of AttentiveNAS
     or AlphaNet (FILE.yml, FILE.yml#a0), timm's block strings, a model's JSON, or a code of
-    Accel-NASBench (ie1k3d1-...) or NAS-Bench-Macro (00120212)."""
+    Accel-NASBench (ie1k3d1-...) or NAS-Bench-Macro (00120212). `timm:NAME` is a network of timm
+    with its weights, which go into a checkpoint beside the page."""
+    if code.startswith(TIMM):
+        others = {"--of": of, "--from": notation, "--stem": stem, "--head": head, "--act": act}
+        _only(code, {**others, "--se": se})
+        network = Network(code.removeprefix(TIMM), weights, pretrained, seed, at, name)
+        import_network(network, out, format)
+        return
+    _only_timm({"--weights": weights, "--pretrained": pretrained or None, "--seed": seed})
+    name = name or "imported"
     from spacedsl.bridges.read import given, recognised
 
     found = given(code)
@@ -91,6 +112,19 @@ def import_code(
         emit({"text": page})
     elif out is None:
         print(page, end="")
+
+
+def _only(code: str, said: dict[str, object]) -> None:
+    for option, value in said.items():
+        if value is not None:
+            raise fault("bad-option", f"{option} says nothing of {code[:60]}", "leave it out")
+
+
+def _only_timm(said: dict[str, object]) -> None:
+    for option, value in said.items():
+        if value is not None:
+            message = f"{option} is for networks of timm with their weights"
+            raise fault("bad-option", message, "write timm:NAME, e.g. timm:mobilenetv3_large_100")
 
 
 def _origin(code: str) -> str:

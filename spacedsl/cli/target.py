@@ -18,6 +18,7 @@ from spacedsl.cli.options import ON
 from spacedsl.cli.progress import progress
 from spacedsl.cli.summary import command, say_next
 from spacedsl.diagnostics import Diagnostic, SpaceError, fault, render
+from spacedsl.figures import duration
 from spacedsl.files import check_writable
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
@@ -220,7 +221,7 @@ def verify(
     with host_at(on) as host:
         device = open_device(found, host)
         models = _unseen(found, host, space, model, count, seed)
-        note = f"{len(models)} networks it has not seen, at most about {seconds / 60:.2g} minutes"
+        note = f"{len(models)} networks it has not seen, at most about {duration(seconds)}"
         with progress(f"measuring for {found.name}", note) as show:
             result = check(found, device.latency, models, seconds, chosen, show, host)
         machine = host.machine

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from spacedsl import api
-from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision, precision_of
+from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import DATA, DECODER, Decoding, tell
 from spacedsl.cli.html import HTML, check_html, made_by, write_html
@@ -20,8 +20,9 @@ from spacedsl.cli.summary import LOG, Log, command, need_logs, say_next, took
 from spacedsl.cli.watch import Terminal
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_folder
+from spacedsl.flows.execution import Execution
 from spacedsl.flows.faults import need_training
-from spacedsl.flows.train import Place, Settings, Trained
+from spacedsl.flows.train import Settings, Trained
 from spacedsl.flows.train import train as flow
 from spacedsl.ir.space import Space
 
@@ -146,23 +147,23 @@ def train(
             distill=distill,
             distill_loss=_divergence(distill_loss),
             micro_batch=micro_batch,
-            precision=precision_of(precision, device, quantised=qat),
+            precision=None if precision is None else precision.value,
             holdout=holdout,
             seed=seed,
         ),
-        place=Place(
+        execution=Execution(
             device=device.value,
             threads=threads,
             workers=workers,
             decoder=decoder and decoder.value,
-            recompute=recompute,
-            deterministic=deterministic,
-            evaluate_every=evaluate_every,
-            save_every=save_every,
-            kept_bytes=int(cache_gb * 1e9),
             logs=logs,
             command=("spacedsl", *sys.argv[1:]),
         ),
+        recompute=recompute,
+        deterministic=deterministic,
+        evaluate_every=evaluate_every,
+        save_every=save_every,
+        kept_bytes=int(cache_gb * 1e9),
         resume=resume,
         on_data=lambda opened, holdout: tell(opened, quiet=quiet, holdout=holdout),
         watch=Terminal(quiet),
@@ -195,26 +196,13 @@ def _json(done: Trained) -> dict[str, Any]:
 
 def _report(done: Trained, data: str) -> Report:
     """What a run's folder holds, as a page."""
-    from spacedsl.report.train import Scored, train_report
-    from spacedsl.report.train import Trained as Shown
+    from spacedsl.report.train import train_report
     from spacedsl_runtime.train.run import read_metrics
 
-    scored = tuple(
-        Scored(
-            s.name,
-            s.subnet.resolution,
-            s.top1,
-            s.images,
-            done.lost.get(s.name, {}).get("fp32_top1"),
-        )
-        for s in done.scores
-    )
     page = (done.folder / "resolved.space").read_text(encoding="utf-8")
     facts = (("data", data), ("steps", f"{done.steps:,} of {done.batch:,} images"))
     targets = [done.target] if done.target else []
-    named = targets[0].name if targets else ""
-    shown = Shown(done.space, named, read_metrics(done.folder), scored, facts, page)
-    return train_report(shown, made_by(*targets))
+    return train_report(done, read_metrics(done.folder), facts, page, made_by(*targets))
 
 
 def _space(spec: str) -> Space:

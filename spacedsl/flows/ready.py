@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from spacedsl import api
 from spacedsl.diagnostics import fault
+from spacedsl.figures import duration
 from spacedsl.flows.watch import SILENT, Watch
 from spacedsl.hosts.host import HERE, Host
 from spacedsl.ir.space import Space
@@ -30,9 +31,11 @@ def profiling(
 ) -> Iterator[Progress]:
     """Progress of a profile with what is measured so far; says beforehand what it is and how long
     it takes, and names a profile of an earlier version, which is of no use."""
+    from spacedsl.runtimes.table import runtime_of
     from spacedsl.targets.profile_cache import header_of, load_profile, outdated_profile
 
     header = header_of(target, on)
+    on.require_nodes(runtime_of(target))
     old = outdated_profile(header)
     if old is not None and load_profile(header) is None:
         watch.say(
@@ -40,7 +43,7 @@ def profiling(
             "it is not used, and measured again"
         )
     what = f"profiling {target.name}"
-    note = f"kernels of {on.name}, inside real networks, once; about {_minutes(budget_s)}"
+    note = f"kernels of {on.name}, inside real networks, once; about {duration(budget_s)}"
     watch.say(f"{what}: {note}")
     with watch.counting(what, 1.0, always=True) as show:
 
@@ -50,10 +53,6 @@ def profiling(
             show(reached.seconds / budget_s, counts + missing)
 
         yield shown
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.2g} minutes"
 
 
 def ready_target(target: Target, space: Space, watch: Watch = SILENT) -> Target:

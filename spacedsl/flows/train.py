@@ -13,6 +13,7 @@ from spacedsl.compiler.integer_model import preprocess_for
 from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_folder
+from spacedsl.flows.execution import ON_CPU, Execution, usual_precision
 from spacedsl.flows.faults import runtime_faults
 from spacedsl.flows.runs import check_same_space
 from spacedsl.flows.watch import SILENT, Watch
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from spacedsl_runtime.data.split import Data
     from spacedsl_runtime.train.evaluate import Score
     from spacedsl_runtime.train.loop import Reached
+    from spacedsl_runtime.train.recipe import Precision
 
 EVALUATIONS = 10
 """How often a training evaluates by default."""
@@ -33,7 +35,8 @@ SAVE_STEPS = 500
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What decides the weights. None: the data's usual, or with LSQ+ what the FP32 training had.
+    """What decides the weights. None: the data's usual, or with LSQ+ what the FP32 training had;
+    of `precision` the device's usual.
     A learning rate is the highest of its schedule. `holdout` is how many training images are kept
     for the search. `micro_batch` is how many images are computed at once; 0 is the whole batch."""
 
@@ -51,28 +54,9 @@ class Settings:
     distill: float | None = None
     distill_loss: Literal["kl", "alpha"] | None = None
     micro_batch: int | None = None
-    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    precision: Precision | None = None
     holdout: int | None = None
     seed: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where and how torch computes; no weights depend on it but by the device's rounding.
-    `evaluate_every` and `save_every` are in steps; None: as usual. `kept_bytes` of decoded images
-    are kept. `command` is written into the run's files."""
-
-    device: str = "cpu"
-    threads: int | None = None
-    workers: int | None = None
-    decoder: str | None = None
-    recompute: bool = False
-    deterministic: bool = True
-    evaluate_every: int | None = None
-    save_every: int | None = None
-    kept_bytes: int = 8_000_000_000
-    logs: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -102,14 +86,20 @@ def train(
     *,
     target: Target | None = None,
     settings: Settings = Settings(),
-    place: Place = Place(),
+    execution: Execution = ON_CPU,
+    recompute: bool = False,
+    deterministic: bool = True,
+    evaluate_every: int | None = None,
+    save_every: int | None = None,
+    kept_bytes: int = 8_000_000_000,
     resume: bool = False,
     on_data: Callable[[Data, int], None] = lambda data, holdout: None,
     watch: Watch = SILENT,
 ) -> Trained:
     """Train a space's supernet on data into the folder `out`: by the sandwich rule with in-place
-    distillation. With a `target`, LSQ+ follows on the FP32 training in `out`. `on_data` is told the
-    data and how many images are held out. Raises `SpaceError`."""
+    distillation. With a `target`, LSQ+ follows on the FP32 training in `out`. `evaluate_every` and
+    `save_every` are in steps; None: as usual. `kept_bytes` of decoded images are kept. `on_data`
+    is told the data and how many images are held out. Raises `SpaceError`."""
     if space.kind != "space":
         message = f"{space.name} is a {space.kind}: it has no one supernet"
         raise fault("wrong-kind", message, "name a space of it, or find one with `spacedsl evolve`")
@@ -140,29 +130,30 @@ def train(
         if begun:
             check_same_space(folder, space)
         known = settings_of(folder, "run", "") if begun else before or {}
-        opened = open_data(data, place.decoder or known.get("decoder"))
+        opened = open_data(data, execution.decoder or known.get("decoder"))
         made = recipe_for if before is None else partial(qat_recipe_for, fp32=before)
-        recipe = made(opened, **asdict(settings))
+        usual = usual_precision(execution.device, quantised=target is not None)
+        recipe = made(opened, **asdict(settings) | {"precision": settings.precision or usual})
         per_epoch = steps_per_epoch(training_part(opened, recipe.holdout), recipe.batch)
         on_data(opened, recipe.holdout)
-        usual = preprocess_for(opened.channels)
+        preprocess = preprocess_for(opened.channels)
         job = Job(
             plan=plan,
             data=opened,
             recipe=recipe,
-            normalise=Normalise(usual.mean, usual.std),
+            normalise=Normalise(preprocess.mean, preprocess.std),
             folder=folder,
-            evaluate_every=place.evaluate_every or -(-recipe.steps // EVALUATIONS),
-            save_every=place.save_every or min(SAVE_STEPS, per_epoch),
-            device=place.device,
-            workers=place.workers,
-            threads=place.threads,
-            recompute=place.recompute,
-            deterministic=place.deterministic,
-            command=place.command,
+            evaluate_every=evaluate_every or -(-recipe.steps // EVALUATIONS),
+            save_every=save_every or min(SAVE_STEPS, per_epoch),
+            device=execution.device,
+            workers=execution.workers,
+            threads=execution.threads,
+            recompute=recompute,
+            deterministic=deterministic,
+            command=execution.command,
             fp32=out if target else None,
-            logs=place.logs,
-            kept_bytes=place.kept_bytes,
+            logs=execution.logs,
+            kept_bytes=kept_bytes,
         )
         with watch.counting("training", recipe.steps, "steps") as bar:
 

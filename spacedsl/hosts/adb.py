@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from spacedsl.diagnostics import fault
+from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.hosts.measure import Run, Take, Visit
 from spacedsl.hosts.remote import KEPT
 from spacedsl.runtimes.machine import Machine, machine_from
@@ -110,10 +110,23 @@ class Adb:
             self._files.add(file)
         return AdbRun(self, file, threads)
 
-    def profiled(self, runtime: Runtime, model: bytes, threads: int, folder: Path) -> Profiled:
-        """Raises `SpaceError`: whole networks are timed here, not their nodes."""
+    def require_nodes(self, runtime: Runtime) -> None:
+        """Raises `SpaceError`: of operators the program prints averages, in a table for people,
+        under names of XNNPACK's; a profile takes the fastest runs, under the plan's names."""
+        self.version(runtime)
+        raise self._no_nodes()
+
+    def _no_nodes(self) -> SpaceError:
         message = f"{self.name} times whole networks, and a profile needs the times of operators"
-        raise fault("bad-option", message, "make a table of measured networks: docs/devices.md")
+        help = (
+            "time networks of `sample` there (`bench --on`), then "
+            "`spacedsl tables fit --latencies FILE.csv`: docs/devices.md"
+        )
+        return fault("bad-option", message, help)
+
+    def profiled(self, runtime: Runtime, model: bytes, threads: int, folder: Path) -> Profiled:
+        """Raises `SpaceError`."""
+        raise self._no_nodes()
 
     def rounds(self, clock: str) -> Take:
         """Rounds there, by the wall's clock, which is the program's."""

@@ -34,6 +34,10 @@ class Host(Protocol):
     def open(self, runtime: Runtime, model: bytes | Path, threads: int, seed: int = 0) -> Run:
         """One inference at batch 1 on the random input of `seed`."""
 
+    def require_nodes(self, runtime: Runtime) -> None:
+        """Raises `SpaceError` where nodes of a network are not timed there, so that a profile is
+        refused before anything is built for it."""
+
     def profiled(self, runtime: Runtime, model: bytes, threads: int, folder: Path) -> Profiled:
         """The same, its nodes timed; `folder` is for files of this run on this machine."""
 
@@ -58,6 +62,9 @@ class ThisMachine:
     def open(self, runtime: Runtime, model: bytes | Path, threads: int, seed: int = 0) -> Run:
         """One inference in this process."""
         return runtime.sessions.timed(model, threads, options_here(runtime.name), seed)
+
+    def require_nodes(self, runtime: Runtime) -> None:
+        """All runtimes time nodes here."""
 
     def profiled(self, runtime: Runtime, model: bytes, threads: int, folder: Path) -> Profiled:
         """The same, its nodes timed."""

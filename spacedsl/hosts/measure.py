@@ -156,6 +156,10 @@ Take = Callable[[Sequence[Run], int, Visit], list[float]]
 seconds."""
 
 
+Progress = Callable[[float, str], None]
+"""Takes the share that is done, and a note."""
+
+
 def by(clock: Clock) -> Take:
     """Rounds in this process, by a clock."""
     return lambda runs, turn, visit: timed_round(runs, turn, clock, visit)
@@ -169,11 +173,13 @@ def interleave(
     visit: Visit = Visit(),
     enough: Callable[[Timing], bool] | None = None,
     least: int = LEAST_ROUNDS,
+    progress: Progress = lambda share, note: None,
 ) -> Timing:
     """Time `subjects` in rounds: exactly `rounds`, or until the estimates are steady (or `enough`),
     for at most about `seconds`, but `least` rounds. `take` times a round (None: in this process, by
-    the wall's clock). What opens them is asked again after every
-    other round. Rounds that were interrupted stay in; medians bear them."""
+    the wall's clock). What opens them is asked again after every other round. `progress` takes,
+    after each, the share of the time that is spent and how many there were. Rounds that were
+    interrupted stay in; medians bear them."""
     runs = _warmed(subjects)
     enough, take = enough or (lambda timing: timing.steady), take or by(CLOCKS["wall"])
     times: list[list[float]] = []
@@ -183,7 +189,9 @@ def interleave(
             runs = []  # closed before others are opened: their memory is needed
             runs = _warmed(subjects)
         times.append(take(runs, len(times), visit))
-        count, late = len(times), time.perf_counter() - start >= seconds
+        count, spent = len(times), time.perf_counter() - start
+        late = spent >= seconds
+        progress(1.0 if late else spent / seconds, f"{count} rounds")
         if rounds is not None:
             if count >= rounds:
                 break

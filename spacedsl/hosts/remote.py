@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacedsl.diagnostics import SpaceError, fault
+from spacedsl.figures import listed
 from spacedsl.files import read_bounded
 from spacedsl.hosts.bundle import MODULES, bundle
 from spacedsl.hosts.measure import Run, Take, Visit
@@ -116,7 +117,10 @@ class Remote:
         return self._machine
 
     def version(self, runtime: Runtime) -> str:
-        """Of the runtime there."""
+        """Of the runtime there. A package's own runtime is refused: its module stays here."""
+        if runtime.module.removeprefix("spacedsl.").replace(".", "/") not in MODULES:
+            message = f"{runtime.title} is an installed package's, and runs on this machine only"
+            raise fault("bad-option", message, "leave --on out, or name a runtime of spacedsl")
         known = (runtime.packages[0], *runtime.stand_ins)
         found = [self._machine.packages[p] for p in known if self._machine.packages.get(p)]
         if not found or found[0] is None:
@@ -128,6 +132,13 @@ class Remote:
         """A session there."""
         return self._open(runtime, model, threads, seed=seed, profiled=False)
 
+    def require_nodes(self, runtime: Runtime) -> None:
+        """Stand-ins time whole networks only."""
+        self.version(runtime)
+        if not self._machine.packages.get(runtime.packages[0]):
+            message = f"{self.name} has {listed(runtime.stand_ins)}, which times no operators"
+            raise fault("missing-extra", message, f"there: pip install {runtime.packages[0]}")
+
     def profiled(self, runtime: Runtime, model: bytes, threads: int, folder: Path) -> RemoteRun:
         """The same, its nodes timed."""
         return self._open(runtime, model, threads, seed=0, profiled=True)
@@ -135,9 +146,7 @@ class Remote:
     def _open(
         self, runtime: Runtime, model: bytes | Path, threads: int, *, seed: int, profiled: bool
     ) -> RemoteRun:
-        if runtime.module.removeprefix("spacedsl.").replace(".", "/") not in MODULES:
-            message = f"{runtime.title} is a package's, and runs on this machine only"
-            raise fault("bad-option", message, "leave --on out")
+        self.version(runtime)
         data = model if isinstance(model, bytes) else read_bounded(model, MOST_FILE)
         name = hashlib.sha256(data).hexdigest()
         self._keep(name, data)

@@ -44,7 +44,7 @@ class Device:
         found = [models] if isinstance(models, Subnet) else list(models)
         if not found:
             return np.zeros(0)
-        opened = self._opened(found[0].of, watching(progress))
+        opened = self.opened(found[0].of, watching(progress))
         of = {id(m.of): m.of for m in found}
         known = {key: SubnetLatency(space, opened.latency) for key, space in of.items()}
         return np.array([known[id(m.of)](m) for m in found])
@@ -53,11 +53,12 @@ class Device:
         """The device as flows take it, with limits that tell networks of `space` apart."""
         asked = tuple(sorted(map(float, limits_ms)))
         if self.model is not None:
-            return separating(self._opened(space, watch), space, asked, watch)
+            return separating(self.opened(space, watch), space, asked, watch)
         (found,) = ready_devices([self.target], space, asked, watch)
         return found
 
-    def _opened(self, space: Space, watch: Watch) -> Opened:
+    def opened(self, space: Space, watch: Watch) -> Opened:
+        """The device as flows take it, measured where it must be for models of `space`."""
         if self.model is not None:
             return Opened(self.target, self.model, self.target.limits_ms)
         return open_device(ready_target(self.target, space, watch))

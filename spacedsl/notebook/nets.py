@@ -21,6 +21,7 @@ from spacedsl.ir.for_data import for_data
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.notebook.devices import AnyDevice, device_of
+from spacedsl.notebook.values import space_of
 from spacedsl.runtimes.table import rules_of
 from spacedsl.targets.deployed import Deployed, open_deployed
 
@@ -45,8 +46,7 @@ def supernet(
     with runtime_faults():
         from spacedsl_runtime.elastic.supernet import load_supernet
 
-        found = api.load_space(space) if isinstance(space, str | Path) else space
-        plan = supernet_plan(found, device_of(target).target)
+        plan = supernet_plan(space_of(space), device_of(target).target)
         return load_supernet(plan, channels, classes, seed)
 
 

@@ -15,7 +15,7 @@ from spacedsl import api
 from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space as IrSpace
 from spacedsl.notebook import html
-from spacedsl.notebook.values import Model, Space, load_space, model, space
+from spacedsl.notebook.values import Model, Space, model, space, space_of
 from spacedsl.search.protocols import Floats
 from spacedsl.search.score import LimitScore, limit_score, score_settings
 
@@ -73,7 +73,7 @@ def score_by(
     models will do, a predictor, a benchmark's table or a device's `latency`. Raises `SpaceError`
     where a function does not give a number for each."""
     chosen = score_settings(limits_ms, samples, best, seed, "qt")
-    one = found if isinstance(found, IrSpace) else load_space(found)
+    one = space_of(found)
     models = tuple(model(m) for m in api.sample(one, samples, seed))
     ms, worth = (_numbers(f, models) for f in (latency, quality))
     limits = tuple(limit_score(ms, worth, limit, best) for limit in chosen.limits_ms)

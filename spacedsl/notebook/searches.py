@@ -17,7 +17,7 @@ from spacedsl.flows.score import score as score_flow
 from spacedsl.ir.space import Space as IrSpace
 from spacedsl.notebook import html
 from spacedsl.notebook.devices import AnyDevice, devices_of
-from spacedsl.notebook.values import Model, Space, load_space, model, space
+from spacedsl.notebook.values import Model, Space, model, space, space_of
 from spacedsl.notebook.watching import Callback, watching
 from spacedsl.search.best.score import BestScore
 from spacedsl.search.combine import Combine
@@ -30,6 +30,9 @@ from spacedsl.targets.scorers import Request
 
 Devices = AnyDevice | Sequence[AnyDevice]
 """One device or several."""
+
+Quality = str | Path | QualityModel
+"""What networks are worth: a table, the folder of a distillation, or a model of one's own."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -87,7 +90,7 @@ def score(
     target: Devices,
     *,
     limits_ms: Sequence[float] = (),
-    quality: str | QualityModel | None = None,
+    quality: Quality | None = None,
     definition: Definition = "best",
     samples: int | None = None,
     seed: int = 0,
@@ -96,11 +99,11 @@ def score(
     """What a space is worth on a target: the best of all its networks under each latency limit.
     `quality`: a table, or a model of one's own (`spacedsl.QualityModel`). `definition` `qt` is the
     paper's Q-T score, of random networks. Raises `SpaceError`."""
-    found, watch = _space(space), watching(progress)
+    found, watch = space_of(space), watching(progress)
     devices = [d.ready(found, limits_ms, watch) for d in devices_of(target)]
     asked = Request(
         limits_ms=tuple(limits_ms),
-        quality=quality,
+        quality=_table(quality),
         definition=definition,
         samples=samples,
         seed=seed,
@@ -116,14 +119,14 @@ def best(
     n: int = 1,
     *,
     limits_ms: Sequence[float] = (),
-    quality: str | QualityModel | None = None,
+    quality: Quality | None = None,
     progress: Callback | None = None,
 ) -> tuple[Found, ...]:
     """The `n` best networks of a space under each latency limit, of all there are, best first.
     Raises `SpaceError`."""
-    found, watch = _space(space), watching(progress)
+    found, watch = space_of(space), watching(progress)
     devices = [d.ready(found, limits_ms, watch) for d in devices_of(target)]
-    asked = Request(limits_ms=tuple(limits_ms), quality=quality)
+    asked = Request(limits_ms=tuple(limits_ms), quality=_table(quality))
     (part,) = score_flow(found, devices, asked, top=n, watch=watch).parts
     return tuple(
         Found(
@@ -145,7 +148,7 @@ def evolve(
     target: Devices,
     *,
     limits_ms: Sequence[float] = (),
-    quality: str | QualityModel | None = None,
+    quality: Quality | None = None,
     combine: Combine | str = Combine.sum,
     population: int = POPULATION,
     sample: int = SAMPLE,
@@ -158,12 +161,12 @@ def evolve(
 ) -> Result:
     """Search a hyperspace for the space whose best networks are best on a target, by aging
     evolution over `cycles` spaces. Raises `SpaceError`."""
-    found, watch = _space(hyper), watching(progress)
+    found, watch = space_of(hyper), watching(progress)
     devices = [d.ready(found, limits_ms, watch) for d in devices_of(target)]
     evolved = evolve_flow(
         found,
         devices,
-        Request(limits_ms=tuple(limits_ms), quality=quality, seed=seed),
+        Request(limits_ms=tuple(limits_ms), quality=_table(quality), seed=seed),
         combine=Combine(combine),
         population=population,
         sample=sample,
@@ -183,7 +186,7 @@ def optimum(
     target: Devices,
     *,
     limits_ms: Sequence[float] = (),
-    quality: str | QualityModel | None = None,
+    quality: Quality | None = None,
     combine: Combine | str = Combine.sum,
     top: int = 1,
     jobs: int = 1,
@@ -193,12 +196,12 @@ def optimum(
 ) -> Result:
     """The best space of a whole hyperspace; `detail.optimum` is the certificate. `jobs`: processes,
     0 for one per core. Raises `SpaceError`."""
-    found, watch = _space(hyper), watching(progress)
+    found, watch = space_of(hyper), watching(progress)
     devices = [d.ready(found, limits_ms, watch) for d in devices_of(target)]
     certified = optimum_flow(
         found,
         devices,
-        Request(limits_ms=tuple(limits_ms), quality=quality),
+        Request(limits_ms=tuple(limits_ms), quality=_table(quality)),
         combine=Combine(combine),
         executor=serial if jobs == 1 else Processes(jobs or os.cpu_count() or 1),
         top=top,
@@ -210,8 +213,8 @@ def optimum(
     return Result(_rich(certified.space), certified.score, networks, certified)
 
 
-def _space(found: IrSpace | str | Path) -> IrSpace:
-    return found if isinstance(found, IrSpace) else load_space(found)
+def _table(quality: Quality | None) -> str | QualityModel | None:
+    return str(quality) if isinstance(quality, Path) else quality
 
 
 def _rich(found: IrSpace) -> Space:

@@ -219,6 +219,11 @@ def load_space(spec: str | Path) -> Space:
     return space(api.load_space(spec))
 
 
+def space_of(found: ir_space.Space | str | Path) -> ir_space.Space:
+    """The space that is meant: itself, or the one of a page. Raises `SpaceError`."""
+    return found if isinstance(found, ir_space.Space) else load_space(found)
+
+
 def load_model(spec: str | Path) -> Model:
     """As `load`, for a model."""
     found = api.load(spec)

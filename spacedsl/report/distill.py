@@ -3,50 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import median
 
 from spacedsl.colours import GREY
-from spacedsl.ir.space import Space
+from spacedsl.flows.distill import Distilled, Losses
 from spacedsl.report.legend import Entry
 from spacedsl.report.parts import Code, Facts, Figure, Made, Report, Section, Table
-from spacedsl.report.ribbon import palette
+from spacedsl.report.ribbon import block_name, palette
 from spacedsl.report.rows import Mark, Row, Rows
 from spacedsl.report.scale import Axis
 from spacedsl.report.show import ribbon_of
 
 
-@dataclass(frozen=True, slots=True)
-class Losses:
-    """The NSR losses of a stage's sub-stages that were drawn, of one block type."""
-
-    stage: str
-    block: str
-    losses: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Distilled:
-    """A distillation: what it was of, and the losses of every job. `facts`: data, teacher, ..."""
-
-    space: Space
-    jobs: tuple[Losses, ...]
-    facts: tuple[tuple[str, str], ...]
-    page: str
-
-
-def distill_report(found: Distilled, made: Made) -> Report:
-    """The losses of block types, stage by stage, and the hyperspace."""
-    rows = sum(len(job.losses) for job in found.jobs)
+def distill_report(
+    found: Distilled, facts: tuple[tuple[str, str], ...], page: str, made: Made
+) -> Report:
+    """The losses of block types, stage by stage, and the hyperspace; `facts`: data, teacher, ..."""
     return Report(
         "block-wise distillation",
         f"Block types of {found.space.name}",
-        f"{len(found.jobs)} pairs of a stage and a block type were distilled; {rows:,} of their "
-        "sub-stages were measured.",
+        f"{len(found.jobs)} pairs of a stage and a block type were distilled; {found.rows:,} of "
+        "their sub-stages were measured.",
         (
             Section("Losses", (_losses(found), _table(found.jobs))),
-            Section("The run", (Facts(found.facts),)),
-            Section("The hyperspace", (ribbon_of(found.space), Code("The page", found.page))),
+            Section("The run", (Facts(facts),)),
+            Section("The hyperspace", (ribbon_of(found.space), Code("The page", page))),
         ),
         made,
     )
@@ -60,14 +41,19 @@ def _losses(found: Distilled) -> Figure:
         Row(
             stage,
             tuple(
-                Mark(median(job.losses), colours.get(job.block, GREY), _said(job), _range(job))
+                Mark(
+                    median(job.losses),
+                    colours.get(block_name(job.block), GREY),
+                    _said(job),
+                    _range(job),
+                )
                 for job in found.jobs
                 if job.stage == stage and job.losses
             ),
         )
         for stage in stages
     )
-    blocks = dict.fromkeys(job.block for job in found.jobs)
+    blocks = dict.fromkeys(block_name(job.block) for job in found.jobs)
     entries = tuple(Entry(block, colours.get(block, GREY)) for block in blocks)
     axis = Axis("NSR loss: the error over the teacher's spread; less is better", log=True)
     seen = "; ".join(_said(job) for job in found.jobs if job.losses)
@@ -84,14 +70,15 @@ def _range(job: Losses) -> tuple[float, float]:
 
 def _said(job: Losses) -> str:
     low, high = _range(job)
-    return f"{job.stage} {job.block}: median {median(job.losses):.4g}, {low:.4g} to {high:.4g}"
+    named = f"{job.stage} {block_name(job.block)}"
+    return f"{named}: median {median(job.losses):.4g}, {low:.4g} to {high:.4g}"
 
 
 def _table(jobs: Sequence[Losses]) -> Table:
     rows = tuple(
         (
             job.stage,
-            job.block,
+            block_name(job.block),
             f"{len(job.losses):,}",
             *(f"{value:.4g}" for value in (min(job.losses), median(job.losses), max(job.losses))),
         )

@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from spacedsl.colours import GREY
 from spacedsl.figures import amount
-from spacedsl.flows.deployment import Deployment, Valued
-from spacedsl.ir.space import Space
-from spacedsl.ir.target import Target
+from spacedsl.flows.deployment import Deployment, Searched
 from spacedsl.report.parts import Code, Figure, Made, Report, Section, Table
 from spacedsl.report.plot import Plot, Point, Series
 from spacedsl.report.scale import Axis
 from spacedsl.report.show import ribbon_of
 
 
-@dataclass(frozen=True, slots=True)
-class Searched:
-    """A search of a supernet. `measured_ms`: latencies of the files, by model's name, where they
-    were measured; `pages`: each model's page."""
-
-    space: Space
-    target: Target
-    models: tuple[Deployment, ...]
-    valued: tuple[Valued, ...]
-    measured_ms: Mapping[str, float]
-    pages: tuple[str, ...]
-
-
-def search_report(found: Searched, made: Made) -> Report:
+def search_report(found: Searched, pages: Sequence[str], made: Made) -> Report:
     """Accuracy against latency of all that was valued, the deployed models, and their pages."""
-    pages = zip(found.models, found.pages, strict=True)
+    named = zip(found.models, pages, strict=True)
     return Report(
         "search of a supernet",
         f"The best networks of {found.space.name} for {found.target.name}",
@@ -40,7 +24,7 @@ def search_report(found: Searched, made: Made) -> Report:
         (
             Section("Accuracy and latency", (_front(found), _table(found))),
             Section("The space", (ribbon_of(found.space),)),
-            Section("The pages", tuple(Code(model.name, page) for model, page in pages)),
+            Section("The pages", tuple(Code(model.name, page) for model, page in named)),
         ),
         made,
     )
@@ -60,7 +44,7 @@ def _front(found: Searched) -> Figure:
         for m in found.models
     )
     deployed = tuple(_point(found, model) for model in found.models)
-    said = "measured" if found.measured_ms else "predicted"
+    said = "measured" if found.measured else "predicted"
     plot = Plot(
         Axis(f"INT8 latency on {found.target.name}, ms"),
         Axis("INT8 top-1 %"),
@@ -78,14 +62,14 @@ def _front(found: Searched) -> Figure:
 
 
 def _point(found: Searched, model: Deployment) -> Point:
-    ms = found.measured_ms.get(model.name, model.predicted_ms)
+    ms = found.latency_ms(model)
     low, high = model.interval
     said = f"{model.name}: {model.top1:.2%} ({low:.2%} to {high:.2%}) at {ms:.4g} ms"
     return Point(ms, 100 * model.top1, said, model.name, y_range=(100 * low, 100 * high))
 
 
 def _table(found: Searched) -> Table:
-    timed = ("measured ms",) if found.measured_ms else ()
+    timed = ("measured ms",) if found.measured else ()
     heads = (
         "model",
         "limit ms",
@@ -101,7 +85,7 @@ def _table(found: Searched) -> Table:
             m.name,
             f"{m.limit_ms:g}",
             f"{m.predicted_ms:.4g}",
-            *([f"{found.measured_ms[m.name]:.4g}"] if found.measured_ms else []),
+            *([f"{found.latency_ms(m):.4g}"] if found.measured else []),
             f"{m.resolution} px",
             amount(m.flops),
             f"{m.held_out_top1:.2%}",

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from spacedsl.ir.space import Space
+from spacedsl.flows.train import Trained
 from spacedsl.report.legend import Entry
 from spacedsl.report.parts import Code, Facts, Figure, Made, Part, Report, Section, Table
 from spacedsl.report.plot import Plot, Point, Series
 from spacedsl.report.rows import Mark, Row, Rows
 from spacedsl.report.scale import Axis
 from spacedsl.report.show import ribbon_of
+
+if TYPE_CHECKING:
+    from spacedsl_runtime.train.evaluate import Score
 
 LOSSES = (
     "The largest subnet learns from labels, the others from its answers: their losses are "
@@ -23,46 +25,27 @@ SERIES = 7
 """Curves that colours tell apart."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """A subnet (a path of the supernet) at the end: its accuracy, and in FP32 before its
-    quantisation (None: it was not quantised, or not evaluated then)."""
-
-    name: str
-    resolution: int
-    top1: float
-    images: int
-    fp32_top1: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A training. `metrics`: the lines of its run, which have losses and accuracies by path;
-    `facts`: names and what is said of the run."""
-
-    space: Space
-    target: str
-    metrics: Sequence[Mapping[str, Any]]
-    scores: tuple[Scored, ...]
-    facts: tuple[tuple[str, str], ...]
-    page: str
-
-
-def train_report(trained: Trained, made: Made) -> Report:
-    """What it came to, INT8 against FP32, the curves by path, and the space."""
-    quantised = bool(trained.target)
+def train_report(
+    trained: Trained,
+    metrics: Sequence[Mapping[str, Any]],
+    facts: tuple[tuple[str, str], ...],
+    page: str,
+    made: Made,
+) -> Report:
+    """What it came to, INT8 against FP32, the curves by path, and the space. `metrics`: the lines
+    of its run, which have losses and accuracies by path; `facts`: what is said of the run."""
     best = max(trained.scores, key=lambda score: score.top1)
-    form = f"in INT8 for {trained.target}" if quantised else "in FP32"
+    form = f"in INT8 for {trained.target.name}" if trained.target else "in FP32"
     return Report(
-        "quantisation-aware training" if quantised else "training",
+        "quantisation-aware training" if trained.target else "training",
         f"The supernet of {trained.space.name}",
         f"Its best evaluated subnet, {best.name}, names {best.top1:.2%} of {best.images:,} test "
         f"images right {form}.",
         (
             Section("Accuracies", tuple(_accuracies(trained))),
-            Section("Curves by path", tuple(_curves(trained.metrics))),
-            Section("The run", (Facts(trained.facts),)),
-            Section("The space", (ribbon_of(trained.space), Code("The page", trained.page))),
+            Section("Curves by path", tuple(_curves(metrics))),
+            Section("The run", (Facts(facts),)),
+            Section("The space", (ribbon_of(trained.space), Code("The page", page))),
         ),
         made,
     )
@@ -71,8 +54,8 @@ def train_report(trained: Trained, made: Made) -> Report:
 def _accuracies(trained: Trained) -> list[Part]:
     """Every evaluated subnet; where it was quantised, before and after."""
     now, before = ("INT8", "FP32") if trained.target else ("FP32", "")
-    rows = tuple(_row(score, now, before) for score in trained.scores)
-    compared = any(score.fp32_top1 is not None for score in trained.scores)
+    rows = tuple(_row(trained, score, now, before) for score in trained.scores)
+    compared = bool(trained.lost)
     entries = (Entry(now, 0), *([Entry(before, 1)] if compared else []))
     seen = "; ".join(mark.said for row in rows for mark in row.marks)
     picture = Rows(Axis("top-1 % of the test images"), rows, entries, look="joined")
@@ -80,9 +63,9 @@ def _accuracies(trained: Trained) -> list[Part]:
     cells = tuple(
         (
             score.name,
-            f"{score.resolution} px",
+            f"{score.subnet.resolution} px",
             f"{score.top1:.2%}",
-            *([_percent(score.fp32_top1), _lost(score)] if compared else []),
+            *([_fp32(trained, score), _points(trained, score)] if compared else []),
         )
         for score in trained.scores
     )
@@ -93,20 +76,25 @@ def _accuracies(trained: Trained) -> list[Part]:
     ]
 
 
-def _row(score: Scored, now: str, before: str) -> Row:
+def _row(trained: Trained, score: Score, now: str, before: str) -> Row:
     marks = [Mark(100 * score.top1, 0, f"{score.name}: {score.top1:.2%} in {now}")]
-    if score.fp32_top1 is not None:
-        said = f"{score.name}: {score.fp32_top1:.2%} in {before}"
-        marks.append(Mark(100 * score.fp32_top1, 1, said))
-    return Row(f"{score.name} at {score.resolution} px", tuple(marks), _lost(score))
+    if score.name in trained.lost:
+        said = f"{score.name}: {_fp32(trained, score)} in {before}"
+        marks.append(Mark(100 * trained.lost[score.name]["fp32_top1"], 1, said))
+    named = f"{score.name} at {score.subnet.resolution} px"
+    return Row(named, tuple(marks), _points(trained, score))
 
 
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.2%}"
+def _fp32(trained: Trained, score: Score) -> str:
+    """Its accuracy before it was quantised, where that is known."""
+    lost = trained.lost.get(score.name)
+    return f"{lost['fp32_top1']:.2%}" if lost else ""
 
 
-def _lost(score: Scored) -> str:
-    return "" if score.fp32_top1 is None else f"{100 * (score.fp32_top1 - score.top1):+.2f}"
+def _points(trained: Trained, score: Score) -> str:
+    """What quantising took of it, in percentage points."""
+    lost = trained.lost.get(score.name)
+    return f"{lost['lost_points']:+.2f}" if lost else ""
 
 
 def _curves(metrics: Sequence[Mapping[str, Any]]) -> list[Part]:

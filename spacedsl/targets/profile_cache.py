@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+from contextlib import suppress
 from pathlib import Path
 
-from spacedsl.diagnostics import fault
+from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.hosts.host import HERE, Host
 from spacedsl.ir.identity import digest
 from spacedsl.ir.target import Target
+from spacedsl.runtimes.machine import Machine, this_machine
 from spacedsl.runtimes.table import rules_of, runtime_of
 from spacedsl.targets.deployment import version_on
-from spacedsl.targets.profile_file import AGAIN, Profile, ProfileHeader, read_profile
+from spacedsl.targets.profile_file import AGAIN, Profile, ProfileHeader, read_header, read_profile
 from spacedsl.targets.said import need_here
 
 NEEDED = ("filelock", "platformdirs")
@@ -33,11 +35,7 @@ def header_of(target: Target, host: Host = HERE) -> ProfileHeader:
     machine, runtime = host.machine, runtime_of(target)
     return ProfileHeader(
         target=target.name,
-        machine={
-            "cpu": machine.cpu,
-            "architecture": machine.architecture,
-            "features": " ".join(machine.features or ("unknown",)),
-        },
+        machine=machine_words(machine),
         runtime=runtime.name,
         version=version_on(host, target),
         threads=target.threads,
@@ -46,11 +44,34 @@ def header_of(target: Target, host: Host = HERE) -> ProfileHeader:
     )
 
 
+def machine_words(machine: Machine | None = None) -> dict[str, str]:
+    """What tells a machine (None: this one) from others."""
+    machine = machine or this_machine()
+    return {
+        "cpu": machine.cpu,
+        "architecture": machine.architecture,
+        "features": " ".join(machine.features or ("unknown",)),
+    }
+
+
 def profile_path(header: ProfileHeader) -> Path:
     """The profile's place in the user's cache directory: by target, machine, session and rules, so
     that a home directory shared by several machines holds one for each."""
     known = [header.format, header.machine, header.runtime, header.threads, header.session]
     return _path(header, [*known, header.rules])
+
+
+def cached_headers() -> list[ProfileHeader]:
+    """Of the profiles that are there, without those of no use. Raises `SpaceError` where the extra
+    `cpu` is missing."""
+    need_cpu_extra()
+    found: list[ProfileHeader] = []
+    for path in sorted(_folder().glob("*.profile")):
+        with suppress(SpaceError):
+            header = read_header(path)
+            if path == profile_path(header):
+                found.append(header)
+    return found
 
 
 def outdated_profile(header: ProfileHeader) -> Path | None:
@@ -62,11 +83,13 @@ def outdated_profile(header: ProfileHeader) -> Path | None:
 
 
 def _path(header: ProfileHeader, known: list[object]) -> Path:
+    return _folder() / f"{header.target}-{digest(known)[:12]}.profile"
+
+
+def _folder() -> Path:
     from platformdirs import user_cache_path
 
-    return (
-        user_cache_path("spacedsl") / "profiles" / f"{header.target}-{digest(known)[:12]}.profile"
-    )
+    return user_cache_path("spacedsl") / "profiles"
 
 
 def load_profile(header: ProfileHeader) -> Profile | None:

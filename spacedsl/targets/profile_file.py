@@ -18,7 +18,7 @@ from spacedsl.diagnostics import fault
 from spacedsl.files import read_bounded
 from spacedsl.sealed import first_mistake
 
-MAX_BYTES = 256 << 20
+MAX_BYTES, MAX_HEADER = 256 << 20, 1 << 20
 AGAIN = "`spacedsl target profile {name} --again` measures afresh"
 
 Positive = Annotated[float, Field(gt=0)]
@@ -125,6 +125,16 @@ def read_profile(path: Path) -> Profile:
         if not batch.nets or not all(map(_whole, nets)):
             raise _damaged(path, number, "networks and their times do not fit")
     return Profile(header, batches, size)
+
+
+def read_header(path: Path) -> ProfileHeader:
+    """Of what a profile is. Raises `SpaceError`."""
+    try:
+        with path.open("rb") as file:
+            line = file.readline(MAX_HEADER)
+    except OSError as error:
+        raise fault("cannot-read", f"cannot read {path}: {error.strerror or error}") from None
+    return _parsed(path, 1, line.removesuffix(b"\n"), ProfileHeader)
 
 
 def _whole(net: NetRecord) -> bool:

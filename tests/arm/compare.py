@@ -16,6 +16,7 @@ from spacedsl.compiler.onnx_int8 import emit_int8 as onnx_int8
 from spacedsl.compiler.reference import quantise, real_values, run_node
 from spacedsl.compiler.stamp import LOGITS
 from spacedsl.compiler.tflite_int8 import emit_int8 as tflite_int8
+from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.runtimes.table import LITERT
 from tests.arm.guest import Outputs
 from tests.arm.networks import Case
@@ -33,8 +34,9 @@ OPERATORS = {
     "pool": "global pool",
     "maxpool": "max-pool",
     "avgpool": "average pool",
-}
-"""An op of the plan -> its row of the table."""
+} | {word: word for word in ACTIVATIONS}
+"""An op of the plan -> its row of the table; activations that are ops of their own are named as
+pages do."""
 
 
 @dataclass(slots=True)

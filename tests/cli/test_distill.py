@@ -32,7 +32,7 @@ from spacedsl_runtime.distill.features import FeatureCache
 from spacedsl_runtime.distill.loop import BkdJob
 from spacedsl_runtime.distill.results import save_failure
 from spacedsl_runtime.distill.table import Row
-from spacedsl_runtime.distill.teacher import open_teacher
+from spacedsl_runtime.distill.teachers import open_teacher
 from spacedsl_runtime.train.recipe import Recipe
 from tests.cli.test_commands import run, run_json
 from tests.runtime.test_data import write_fashion, write_folders

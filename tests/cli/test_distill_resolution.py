@@ -26,7 +26,7 @@ from spacedsl_runtime.distill import loop
 from spacedsl_runtime.distill.features import averaged, teacher_maps
 from spacedsl_runtime.distill.loop import BkdJob, TeacherResolution
 from spacedsl_runtime.distill.table import Row
-from spacedsl_runtime.distill.teacher import open_teacher
+from spacedsl_runtime.distill.teachers import open_teacher
 from spacedsl_runtime.train.batches import resized
 from spacedsl_runtime.train.recipe import Recipe
 from tests.cli.test_commands import run_json

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -187,6 +188,18 @@ def test_bench_compares_with_fp32_and_reads_files(tmp_path: Path) -> None:
     assert run("bench", str(out), "--against", str(out), *options).exit_code == 0
 
 
+def test_bench_says_that_it_measures_and_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe gets a line at once, and others as time passes."""
+    monkeypatch.setattr("spacedsl.cli.progress.LOG_SECONDS", 0.0)
+    result = run("bench", TINY, "--seconds", "600", "--allow-noise", "--format", "json")
+    assert result.exit_code == 0
+    first, *rest = result.stderr.splitlines()
+    assert first == f"measuring {TINY}: at most about 10 minutes"
+    rounds = [int(re.search(r"(\d+) rounds", line)[1]) for line in rest]  # type: ignore[index]
+    assert len(rounds) >= 10
+    assert rounds == sorted(rounds)
+
+
 def test_bench_runs_tflite_files_on_litert(tmp_path: Path) -> None:
     options = ("--seconds", "0.5", "--allow-noise")
     out = tmp_path / "a.tflite"
@@ -241,7 +254,7 @@ def test_bench_says_what_it_cannot_run(tmp_path: Path) -> None:
 
 def test_bench_refuses_a_noisy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     noisy = Timing(np.random.default_rng(0).uniform(1, 2, (30, 2)))
-    monkeypatch.setattr(measuring, "interleave", lambda runs, seconds, take: noisy)
+    monkeypatch.setattr(measuring, "interleave", lambda runs, seconds, **more: noisy)
     result = run("bench", TINY, "--against", "fp32")
     assert result.exit_code == 2
     assert "error[too-noisy]" in result.stderr

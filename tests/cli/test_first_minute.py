@@ -152,7 +152,7 @@ def test_it_says_what_to_run_before_it_gives_up(
         "--space",
         str(folder / "many.space"),
         "--budget",
-        "20s",
+        "6s",
     )
     assert run(*more).exit_code == 0
     assert run(*evolve(folder)).exit_code == 0
@@ -223,6 +223,7 @@ def _fail() -> None:
         raise OSError("nothing of the kind")
 
 
+@pytest.mark.usefixtures("short")
 def test_a_profile_of_an_earlier_version_is_named_and_measured_again(folder: Path) -> None:
     header = header_of(api.load_target(page(folder)))
     assert outdated_profile(header) is None
@@ -258,6 +259,7 @@ def profiled(folder: Path) -> str:
     return result.stderr
 
 
+@pytest.mark.usefixtures("short")
 def test_verify_says_why_it_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     profiled(folder)
 
@@ -272,6 +274,7 @@ def test_verify_says_why_it_fails(folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert [d["code"] for d in found["diagnostics"]] == ["too-noisy"]
 
 
+@pytest.mark.usefixtures("short")
 def test_verify_measures_several_sessions_of_every_network(folder: Path) -> None:
     profiled(folder)
     target = api.load_target(page(folder))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,7 @@ import torch
 
 from spacedsl import api
 from spacedsl.checksum import KEY, sealed
-from spacedsl.flows.deployment import Deployment, Valued
+from spacedsl.flows.deployment import Deployment, Searched, Valued
 from spacedsl.ir.subnet import Subnet
 from spacedsl.search import lines as journals
 from spacedsl_runtime.data.sources import open_data
@@ -311,6 +312,7 @@ def test_measured_latencies_are_shown_beside(trained: Path, tmp_path: Path) -> N
     out = tmp_path / "models"
     result = run(*words(trained, out, "--measure", "0.5"))
     assert result.exit_code == 0, result.stderr
+    assert re.search(r"measuring on made-up: \d+ files?, at most about 0.5 seconds", result.stderr)
     assert "measured" in result.stdout
     found = json.loads((out / "measured.json").read_text())
     assert set(found["latency_ms"]) == {
@@ -324,11 +326,15 @@ def test_a_plot_is_drawn_where_matplotlib_is(whole: Path, tmp_path: Path) -> Non
     from spacedsl.cli.front import plot
 
     front: dict[str, Any] = json.loads((whole / "front.json").read_text())
-    found = [Deployment(**{k: v for k, v in m.items() if k != "pareto"}) for m in front["models"]]
-    target = api.load_target("cpu")
-    valued = [Valued("a subnet", 0.5 + i / 10, 0.5 + i / 100) for i in range(20)]
+    models = tuple(
+        Deployment(**{k: v for k, v in m.items() if k != "pareto"}) for m in front["models"]
+    )
+    valued = tuple(Valued("a subnet", 0.5 + i / 10, 0.5 + i / 100) for i in range(20))
+    space, target = api.load_space(str(whole / "mini.space")), api.load_target("cpu")
     first, second = tmp_path / "a", tmp_path / "b"
     for folder in (first, second):
         folder.mkdir()
-        assert plot(folder, front, found, valued, target) == str(folder / "front.png")
+        found = Searched(space, target, "digits", folder, front["search"], models, valued)
+        assert found.front == front
+        assert plot(found) == str(folder / "front.png")
     assert (first / "front.png").read_bytes() == (second / "front.png").read_bytes()

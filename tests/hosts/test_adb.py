@@ -40,6 +40,7 @@ PUSH = 'cp "$2" "$folder/$(basename "$3")"'
 @pytest.fixture
 def phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     stand_in(tmp_path)
     return tmp_path
 
@@ -97,3 +98,6 @@ def test_other_runtimes_and_profiles_are_refused(phone: Path) -> None:
     words = ("target", "profile", str(page), "--space", "tiny", "--budget", "1s")
     result = run(*words, "--on", "adb:A1")
     assert (result.exit_code, "times whole networks" in result.stderr) == (2, True)
+    assert "spacedsl tables fit --latencies" in result.stderr
+    assert "profiling" not in result.stderr, "refused before anything is built"
+    assert not list((phone / "cache").rglob("*.profile"))

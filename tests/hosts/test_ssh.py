@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ import numpy as np
 import pytest
 
 from spacedsl.hosts.bundle import MODULES, ROOT
+from spacedsl.runtimes import table
+from spacedsl.runtimes.table import GROUP, OPENVINO
 from spacedsl.targets.profile_file import read_profile
 from tests.cli.test_commands import run
 from tests.hosts.loopback import MISSING, NEEDED, Loopback, start
@@ -72,6 +76,12 @@ def board(server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return server
 
 
+MINE = replace(
+    OPENVINO,
+    title="Mine",
+    module="mine.sessions",
+    rules=OPENVINO.rules.model_copy(update={"runtime": "mine"}),
+)
 SMALL = """
 import sys
 from spacedsl.targets import profiler
@@ -134,6 +144,29 @@ def test_a_model_is_timed_there(board: Loopback, runtime: str) -> None:
     missing = ran(board, "bench", "tiny-a0", "--runtime", "openvino")
     assert missing.returncode == 2
     assert "has no OpenVINO" in missing.stderr
+
+
+@needs_ssh
+def test_a_packages_runtime_stays_here(board: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is sent there is spacedsl's own: a package's module would run on another machine."""
+    Path("mine.space").write_text(PAGE.replace('"onnxruntime"', '"mine"'))
+    made = EntryPoint("mine", "tests.hosts.test_ssh:MINE", GROUP)
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **asked: [made])
+    table._registered.cache_clear()
+    try:
+        for words in (
+            ("bench", "tiny-a0", "--runtime", "mine"),
+            ("target", "profile", "mine.space", "--space", TINY),
+            ("target", "verify", "mine.space"),
+            ("analyze", "--target", "mine.space"),
+        ):
+            result = run(*words, "--on", board.where)
+            assert result.exit_code == 2, words
+            assert "error[bad-option]: Mine is an installed package's, and runs on this" in (
+                result.stderr
+            )
+    finally:
+        table._registered.cache_clear()
 
 
 @needs_ssh

@@ -18,7 +18,8 @@ from spacedsl.compiler.supernet import bkd_plans
 from spacedsl.ir.space import Space
 from spacedsl_runtime.data.split import Unreadables
 from spacedsl_runtime.distill.loop import BkdJob, distill
-from spacedsl_runtime.distill.teacher import Calibration, open_teacher
+from spacedsl_runtime.distill.teacher import Calibration
+from spacedsl_runtime.distill.teachers import open_teacher
 from spacedsl_runtime.elastic.modules import ElasticNorm
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import DivergedError, RecipeError

@@ -15,7 +15,8 @@ from spacedsl.ir.space import Space
 from spacedsl_runtime.data.decode import whole
 from spacedsl_runtime.data.views import plain_view, to_array
 from spacedsl_runtime.distill.efficientnet_lite import SCALES, EfficientNetLite, load_lite
-from spacedsl_runtime.distill.teacher import Boundary, Part, Teacher, cut, open_teacher
+from spacedsl_runtime.distill.teacher import Boundary, StageStride, Teacher, cut
+from spacedsl_runtime.distill.teachers import open_teacher
 from spacedsl_runtime.errors import CheckpointError, TeacherError
 from spacedsl_runtime.train.batches import Normalise
 from tests.runtime.training import PAGE, digits, job, run
@@ -37,13 +38,13 @@ def lite0() -> Teacher:
     return open_teacher("lite0", no_images)
 
 
-def parts_of(name: str) -> list[Part]:
+def parts_of(name: str) -> list[StageStride]:
     found, stride = [], 1
     space = library_space(name) if name != "mini" else item_of(PAGE, "mini")
     assert isinstance(space, Space)
     for stage in space.stages[:-1]:
         stride *= stage.stride
-        found.append(Part(stage.name, stride, stage.elastic))
+        found.append(StageStride(stage.name, stride, stage.elastic))
     return found
 
 
@@ -105,7 +106,7 @@ def test_a_deeper_teacher_is_spread(lite0: Teacher) -> None:
     deep = replace(
         lite0, boundaries=tuple(Boundary(str(i), 2 if i < 2 else 4, 8) for i in range(7))
     )
-    parts = [Part("stem", 2, False), Part("a", 4, True), Part("b", 4, True)]
+    parts = [StageStride("stem", 2, False), StageStride("a", 4, True), StageStride("b", 4, True)]
     assert cut(parts, deep) == {"a": (1, 4), "b": (4, 6)}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 
@@ -11,13 +10,13 @@ import torch
 from safetensors.torch import save_file
 
 from spacedsl_runtime.distill.efficientnet_lite import MEAN, STD, load_lite, weights_path
-from spacedsl_runtime.distill.teacher import Part, cut, open_teacher
+from spacedsl_runtime.distill.teacher import StageStride, cut
+from spacedsl_runtime.distill.teachers import open_teacher
 from spacedsl_runtime.errors import TeacherError
 from tests.runtime.test_teachers import some_digits
+from tests.with_timm import needs_timm
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("timm") is None, reason="timm is not installed"
-)
+pytestmark = needs_timm
 
 RENAMED = (
     (r"^_conv_", "conv_"),
@@ -29,19 +28,6 @@ FIRST = ("conv_dw", "bn1", "conv_pw", "bn2")
 """In timm's first block, which has no expansion."""
 OTHERS = ("conv_pw", "bn1", "conv_dw", "bn2", "conv_pwl", "bn3")
 DEPTHS = (1, 2, 2, 3, 3, 4, 1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _torchvision() -> torch.library.Library:
-    """Its operators, where it does not fit torch and so has not defined them."""
-    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError:
-        for name in ("nms", "qnms"):
-            schema = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-            library.define(schema)  # type: ignore[no-untyped-call]
-    return library  # kept: its operators go with it
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +66,17 @@ def test_lite0_of_timm_gives_the_maps_of_ours(weights: Path) -> None:
     for mine, its in zip(expected, found, strict=True):
         assert torch.allclose(mine, its, atol=2e-4)
     assert theirs.channels == len(MEAN) == len(STD)
-    parts = [Part("stem", 2, False), Part("stage0", 2, False), Part("stage1", 4, True)]
-    parts += [Part("stage2", 8, True), Part("stage3", 16, True), Part("stage4", 16, True)]
-    parts += [Part("stage5", 32, True), Part("stage6", 32, True)]
+    parts = [
+        StageStride("stem", 2, False),
+        StageStride("stage0", 2, False),
+        StageStride("stage1", 4, True),
+    ]
+    parts += [
+        StageStride("stage2", 8, True),
+        StageStride("stage3", 16, True),
+        StageStride("stage4", 16, True),
+    ]
+    parts += [StageStride("stage5", 32, True), StageStride("stage6", 32, True)]
     places = cut(parts, theirs)
     assert [places[f"stage{i}"] for i in range(1, 7)] == [(i - 1, i) for i in range(1, 7)]
 

@@ -227,13 +227,13 @@ def z_score(
 
 
 def test_agrees_with_the_sampler(onnxw: ModelScorer) -> None:
-    """Of a toy hyperspace, 200 spaces, each with seeds of its own: spaces scored with one seed
+    """Of a toy hyperspace, 100 spaces, each with seeds of its own: spaces scored with one seed
     share their draws, so their errors would not be independent."""
     hyper = toy()
     scorer = model_scorer(hyper, samples=500, best=5)
     exact = ExactScorer(scorer)
-    chosen = enumerate(spaces(hyper, 200))
-    found = [z_score(exact, scorer, space, 24, 24 * i) for i, space in chosen]
+    chosen = enumerate(spaces(hyper, 100))
+    found = [z_score(exact, scorer, space, 16, 16 * i) for i, space in chosen]
     assert abs(np.mean(found)) < 0.2
     assert np.max(np.abs(found)) < 4.5
     assert abs(z_score(ExactScorer(onnxw), onnxw, spaces(onnxw.hyper, 1)[0], 30)) < 4.5

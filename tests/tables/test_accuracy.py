@@ -247,7 +247,7 @@ def test_pages_of_a_space_count_as_networks_of_its_hyperspace(tmp_path: Path) ->
 
 
 def test_valued_subnets_of_a_search_are_a_source(tmp_path: Path) -> None:
-    from spacedsl.cli.valuing import key_of
+    from spacedsl.flows.valuing import key_of
 
     space = library_space("tiny-a")
     models = api.sample(space, 40)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from spacedsl.registered import Opening
 from spacedsl_runtime.data.split import Data
 
 
@@ -27,23 +28,10 @@ IMAGENET = Defaults(360, 512, 0.1, 5.0, 1e-5, 50, 256, 3.0)
 
 
 @dataclass(frozen=True)
-class DataSource:
-    """`name` is what `--data` begins with, `usage` how it is written, in brackets what may be left
-    out. `open` takes the whole text, what stands behind the colon ("" for nothing) and the decoder
-    of JPEG files that is asked for, and raises `DataError`. `defaults`: of training on it, None for
-    images without labels."""
+class DataSource(Opening):
+    """What `--data` names. `open` takes the whole text, what stands behind the colon ("" for
+    nothing) and the decoder of JPEG files that is asked for, and raises `DataError`. `defaults`: of
+    training on it, None for images without labels."""
 
-    name: str
-    usage: str
     open: Callable[[str, str, str | None], Data]
     defaults: Defaults | None = None
-
-    @property
-    def needs_place(self) -> bool:
-        """Whether something must stand behind the colon."""
-        return ":" in self.usage and "[" not in self.usage
-
-    @property
-    def takes_place(self) -> bool:
-        """Whether something may stand there."""
-        return ":" in self.usage

@@ -45,7 +45,7 @@ def source_of(spec: str) -> DataSource:
     """The source that `spec` names. Raises `DataError`."""
     name, _, where = spec.partition(":")
     found = BUILT_IN.get(name) or sources().get(name)
-    if found is None or (where and not found.takes_place) or (not where and found.needs_place):
+    if found is None or not found.fits(where):
         raise DataError(f"unknown data `{shown(spec)}`", f"known: {usages()}")
     return found
 

@@ -16,7 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spacedsl_runtime.distill.teacher import Boundary, Calibration, Teacher, frozen
 from spacedsl_runtime.errors import TeacherError
+from spacedsl_runtime.train.batches import Normalise
 
 EPSILON = 1e-3
 STEM, HEAD, CLASSES = 32, 1280, 1000
@@ -196,3 +198,14 @@ def _renamed(key: str) -> str:
         if count:
             return renamed
     return key
+
+
+def open_lite(spec: str, where: str, calibration: Calibration, device: torch.device) -> Teacher:
+    """The variant `spec`, cut where its stages end. Raises `TeacherError`."""
+    network = load_lite(spec)
+    boundaries = [Boundary("stem", 2, network.stem.conv.out_channels)]
+    for i, stage in enumerate(network.shape):
+        stride = boundaries[-1].stride * stage.stride
+        boundaries.append(Boundary(f"stage{i}", stride, stage.width))
+    normalise = Normalise(MEAN, STD)
+    return frozen(spec, 3, normalise, tuple(boundaries), network, network.features)

@@ -15,7 +15,8 @@ from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.data.split import Data, Unreadables, unreadable_limit
 from spacedsl_runtime.distill import loop
 from spacedsl_runtime.distill.table import Row
-from spacedsl_runtime.distill.teacher import Teacher, check_data, open_teacher
+from spacedsl_runtime.distill.teacher import Teacher, check_data
+from spacedsl_runtime.distill.teachers import open_teacher
 from spacedsl_runtime.errors import DataError, DivergedError, TeacherError
 from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.device import device_of

@@ -67,11 +67,11 @@ def begin(
     resume: bool,
     warn: Callable[[str], None],
 ) -> None:
-    """Say in a held directory what was asked for, or check that it is to be gone on with. `warn`
-    gets what differs besides the settings. Raises `RunError`."""
+    """Say in a held directory what was asked for, or check that it is to be gone on with.
+    `settings` are plain JSON; `warn` gets what differs besides them. Raises `RunError`."""
     if holds_run(folder, resume):
         found = read_about(folder, FORMAT, VERSION)
-        differing = differences(found.get("settings"), json.loads(json.dumps(settings)))
+        differing = differences(found.get("settings"), dict(settings))
         if differing:
             message = f"{folder} is another run: {'; '.join(differing)}"
             raise RunError(message, "go on with the run's settings, or choose another folder")

@@ -10,7 +10,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from spacedsl_runtime.distill.teacher import Boundary, Calibration, Teacher, frozen
 from spacedsl_runtime.errors import TeacherError
+from spacedsl_runtime.foreign.package import reason, timm_package
+from spacedsl_runtime.train.batches import Normalise
 
 PROBE = 128
 """Side in pixels of the image that shows where maps have which size."""
@@ -70,28 +73,27 @@ def _candidates(network: Any) -> list[str]:
 def load_timm(name: str, file: Path | None = None) -> TimmNetwork:
     """A network of timm with its pretrained weights (downloaded by timm), or those of a safetensors
     file. Raises `TeacherError`."""
-    try:
-        import timm
-    except ImportError as error:
-        help = "pip install 'spacedsl[timm]'"
-        raise TeacherError(f"the teacher timm:{name} needs timm: {error}", help) from None
-    except RuntimeError as error:  # a torchvision that does not fit torch
-        raise TeacherError(f"timm cannot be imported: {_reason(error)}") from None
+    timm = timm_package(f"the teacher timm:{name}", TeacherError)
     try:
         network = timm.create_model(name, pretrained=file is None)
     except Exception as error:  # unknown names, and what a download can fail with
-        raise TeacherError(f"timm gives no {name}: {_reason(error)}") from None
+        raise TeacherError(f"timm gives no {name}: {reason(error)}") from None
     if file is not None:
         try:
             network.load_state_dict(load_file(file))
         except (OSError, RuntimeError, SafetensorError) as error:
-            raise TeacherError(f"{file} holds no weights of {name}: {_reason(error)}") from None
+            raise TeacherError(f"{file} holds no weights of {name}: {reason(error)}") from None
     try:
         return TimmNetwork(network)
     except (AttributeError, KeyError, TypeError, RuntimeError) as error:
-        message = f"timm's {name} has no maps to imitate: {_reason(error)}"
+        message = f"timm's {name} has no maps to imitate: {reason(error)}"
         raise TeacherError(message, "take a convolutional network") from None
 
 
-def _reason(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+def open_timm(spec: str, where: str, calibration: Calibration, device: torch.device) -> Teacher:
+    """NAME or NAME:FILE, cut where its maps are. Raises `TeacherError`."""
+    name, _, file = where.partition(":")
+    found = load_timm(name, Path(file) if file else None)
+    boundaries = tuple(map(Boundary, found.places, found.strides, found.widths))
+    normalise = Normalise(found.mean, found.std)
+    return frozen(spec, found.channels, normalise, boundaries, found.network, found.features)

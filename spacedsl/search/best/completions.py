@@ -10,24 +10,19 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spacedsl.diagnostics import fault
 from spacedsl.search.best.line import Line
+from spacedsl.search.best.steps import Singles, lower, rounded_down, steps_within
 from spacedsl.search.best.unprepared import TimeUp
 from spacedsl.search.candidate import Gene
 from spacedsl.search.protocols import Floats, Ints
-
-Singles = NDArray[np.float32]
 
 STEPS, FEWEST = 4_096, 256
 """Steps of the grid up to the greatest limit, and the fewest where there is no memory for more."""
 
 BYTES = 512 << 20
 """Memory for what can follow."""
-
-ROUNDING = 1e-12
-"""Of a latency: what sums in another order may differ by."""
 
 
 class Completions:
@@ -52,26 +47,21 @@ class Completions:
     def _gene(self, stage: int, gene: Gene, after: Singles) -> Singles:
         """(R, C, steps + 1) with one gene in a stage; `after` (R, W, steps + 1): what follows, by
         all widths of the stage."""
-        line, most = self.line, self.steps
+        line = self.line
         start = line.window(stage, gene).start if line.carries[stage] else 0
         fronts = line.front(stage, gene).fronts
-        found = np.full((len(fronts), len(fronts[0]), most + 1), np.inf)
+        found = np.full((len(fronts), len(fronts[0]), self.steps + 1), np.inf)
         for r, rows in enumerate(fronts):
             for c, row in enumerate(rows):
                 least = found[r, c]
                 for w, front in enumerate(row):
                     rest = after[r, start + w if line.carries[stage] else 0].astype(np.float64)
-                    steps = np.floor(front.ms / self.step_ms).astype(np.int64)
-                    for k, loss in zip(steps.tolist(), front.loss.tolist(), strict=True):
-                        if k <= most:
-                            np.minimum(least[k:], loss + rest[: most + 1 - k], out=least[k:])
-        down = np.nextafter(found.astype(np.float32), np.float32(-np.inf))
-        return np.where(np.isinf(found), np.float32(np.inf), down)
+                    lower(least, front, rest, self.step_ms)
+        return rounded_down(found)
 
     def left(self, ms: Floats) -> Ints:
         """Steps within latencies in ms; -1 where there is nothing left."""
-        steps = np.floor(ms * (1 + ROUNDING) / self.step_ms).astype(np.int64)
-        return np.clip(steps, -1, self.steps)
+        return steps_within(ms, self.step_ms, self.steps)
 
     def follow(self, stage: int, r: int, cin: int, steps: Ints) -> Singles:
         """The least loss that a stage and all after it can have, (genes, P), one row for each gene

@@ -67,11 +67,12 @@ class Networks:
         cin, size = space.channels, self._line.resolutions[way.r]
         elastic = iter(zip(range(len(genotype)), genotype, way.blocks, strict=True))
         for position, stage in enumerate(space.stages):
-            number, blocks = -1, [_smallest(space, position)] * stage.depths[0]
             if stage.elastic:
                 place, gene, codes = next(elastic)
                 facts = self._line.front(place, gene).facts
                 number, blocks = gene[0], [chosen(facts, code) for code in codes]
+            else:
+                number, blocks = -1, [_smallest(space, position)] * stage.depths[0]
             for i, block in enumerate(blocks):
                 stride = stage.stride if i == 0 else 1
                 at = (position, number, block, cin, size, stride)

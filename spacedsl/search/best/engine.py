@@ -16,6 +16,7 @@ from spacedsl.search.best.distinct import Networks, Way
 from spacedsl.search.best.line import Line
 from spacedsl.search.best.parts import MULTIPLIERS, Parts
 from spacedsl.search.best.query import Items, Paths, Query
+from spacedsl.search.best.remaining import Remaining
 from spacedsl.search.candidate import Genotype
 from spacedsl.search.protocols import Floats, Ints, Valuation
 from spacedsl.search.qt_score import ModelScorer
@@ -38,6 +39,7 @@ class Engine:
         self.valuation = scorer.quality.valuation
         self.spread = self._stage_spread()
         self.parts = Parts(self.line, MULTIPLIERS * (self.spread / self.limits_ms.max()))
+        self.remaining = Remaining(self.line, float(self.limits_ms.max()))
         self._networks = Networks(self.line)
         self._wider: Engine | None = None
 
@@ -46,6 +48,7 @@ class Engine:
         other = copy(self)
         other.line = self.line.shifted(shifts)
         other.parts = Parts(other.line, self.parts.multipliers)
+        other.remaining = Remaining(other.line, float(self.limits_ms.max()))
         other._wider = None
         return other
 
@@ -132,7 +135,11 @@ class _Best:
         parts, limits_ms = engine.parts, engine.limits_ms
         spaces = [parts.of(genotype) for genotype in genotypes]
         self._query = Query(
-            spaces, engine.line.first_ms, limits_ms, parts.multipliers, engine.count == 1
+            spaces,
+            engine.line.first_ms,
+            limits_ms,
+            parts.multipliers,
+            None if engine.count == 1 else engine.remaining.of(genotypes),
         )
         lower = self._query.bounds.lower  # (N, T, R)
         shape = (*lower.shape[:2], engine.count)

@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacedsl.search.best.parts import Part
+from spacedsl.search.best.remaining import Ends
+from spacedsl.search.best.steps import ROUNDING
 from spacedsl.search.protocols import Floats, Ints
-
-ROUNDING = 1e-12
-"""Of a latency: what sums in another order may differ by."""
 
 PATHS = 1 << 22
 """Paths that are followed at a time."""
@@ -136,8 +135,9 @@ class Paths:
 
 
 class Query:
-    """Paths of some spaces. `single`: only one best network is asked for, so the last part of a
-    path is the best that still keeps the limit."""
+    """Paths of some spaces. `ends`: how they can end, where several best networks are asked for
+    and parts are single stages; else the last part of a path is the best that still keeps the
+    limit."""
 
     def __init__(
         self,
@@ -145,12 +145,22 @@ class Query:
         first_ms: Floats,
         limits_ms: Floats,
         multipliers: Floats,
-        single: bool,
+        ends: Ends | None,
     ) -> None:
         self.columns = [column(parts) for parts in zip(*spaces, strict=True)]
         self.first_ms, self.limits_ms, self.multipliers = first_ms, limits_ms, multipliers
-        self.single = single
+        self.ends = ends
         self.bounds = bounds(self.columns, first_ms, limits_ms, multipliers)
+        if ends is not None:
+            self._raise(ends)
+
+    def _raise(self, ends: Ends) -> None:
+        """What is lost at least is also what the best ends lose."""
+        lower = self.bounds.lower
+        space, limit, r = (place.ravel() for place in np.indices(lower.shape))
+        left = self.limits_ms[limit] - self.first_ms[r]
+        least = ends.loss(0, (space, r, np.zeros_like(r)), left)
+        np.maximum(lower, least.reshape(lower.shape), out=lower)
 
     def paths(self, items: Items) -> list[Paths]:
         """Every path of every item within its window, in several lots where they are many."""
@@ -175,7 +185,7 @@ class Query:
         search = _Search(items, limit_ms, m, price, most, np.ones(len(items), dtype=bool))
         last = len(self.columns) - 1
         for i, part in enumerate(self.columns):
-            if self.single and i == last:
+            if self.ends is None and i == last:
                 state = search.ended(part, state)
             else:
                 state = self._extended(i, search, state)
@@ -214,7 +224,12 @@ class Query:
         good = state.loss[path] + search.price[owner] * ms + reduced[chosen] <= most[owner]
         search.whole[owner[~good]] = False
         good &= ms + later_ms[chosen] <= search.limit_ms[owner] * (1 + ROUNDING)
-        return state.then(part, path[good], point[chosen[good]], out[chosen[good]])
+        path, point, out = path[good], point[chosen[good]], out[chosen[good]]
+        if self.ends is not None:
+            ms, loss = state.ms[path] + part.ms[point], state.loss[path] + part.loss[point]
+            good = search.ending(i + 1, self.ends, (state.at[path], out, ms, loss))
+            path, point, out = path[good], point[good], out[good]
+        return state.then(part, path, point, out)
 
     def way(self, i: int, point: int) -> int:
         """How the configuration of a part is numbered in `Part.way`."""
@@ -250,6 +265,19 @@ class _Search:
     price: Floats
     most: Floats
     whole: NDArray[np.bool_]
+
+    def ending(
+        self, i: int, ends: Ends, paths: tuple[Ints, Ints, Floats, Floats]
+    ) -> NDArray[np.bool_]:
+        """Which paths before part i can end well enough, by item, width in, latency and loss; marks
+        items that are not whole."""
+        owner, width, ms, loss = paths
+        limit_ms = self.limit_ms[owner]
+        at = self.items.space[owner], self.items.r[owner], width
+        least = loss + ends.loss(i, at, limit_ms - ms)
+        good = least <= self.most[owner] - self.price[owner] * limit_ms
+        self.whole[owner[~good & np.isfinite(least)]] = False
+        return good
 
     def ended(self, part: Column, state: _State) -> _State:
         """Every path with the slowest configuration of the last part that keeps the limit, which is

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spacedsl.flows.execution import usual_precision
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
 
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
     from spacedsl_runtime.distill.jobs import Opened
     from spacedsl_runtime.distill.loop import BkdJob, TeacherResolution
     from spacedsl_runtime.distill.loss import Definition
-    from spacedsl_runtime.distill.teacher import Part
-    from spacedsl_runtime.train.recipe import Precision
+    from spacedsl_runtime.distill.teacher import StageStride
+    from spacedsl_runtime.train.recipe import Precision, Recipe
 
 EPOCHS, LSQ_EPOCHS, BATCH, SAMPLES = 5, 1, 64, 100
 EDGE_LR, LR = 0.005, 0.01
@@ -26,13 +28,13 @@ FIRST_LSQ_LR, LSQ_LR = 0.0025, 0.00025
 WEIGHT_DECAY = 1e-4
 
 
-@dataclass(frozen=True)
-class Asked:
-    """The options of `distill` that decide its result. Without `target` no LSQ+."""
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What decides the losses, beside the hyperspace, the data, the teacher and the target. `steps`
+    of every job take the place of `epochs`, and `lsq_steps` that of `lsq_epochs`. Rates that are
+    None are as usual; so is the `precision`, by the device. `definition`: by whose variance the
+    error is divided. `samples` sub-stages are evaluated per window and resolution."""
 
-    data: str
-    teacher: str
-    target: Target | None
     epochs: int = EPOCHS
     steps: int | None = None
     lsq_epochs: int = LSQ_EPOCHS
@@ -44,14 +46,22 @@ class Asked:
     teacher_resolution: TeacherResolution = "greatest"
     samples: int = SAMPLES
     seed: int = 0
-    precision: Precision = "fp32"
+    precision: Precision | None = None
+
+
+USUAL = Settings()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What changes no result: `cache` is where the teacher's maps are kept, and how many bytes of
+    them; `workers` read images for each job."""
+
     cache: tuple[Path, int] | None = None
-    """Where the teacher's maps are kept, and how many bytes of them. It changes no result."""
     workers: int = 0
-    """Processes that read images for each job."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Job:
     """Elastic stage `number` (from 1) with block type `choice` (from 0)."""
 
@@ -61,20 +71,32 @@ class Job:
     task: BkdJob
 
 
-def prepare(space: Space, asked: Asked, opened: Opened) -> tuple[list[Job], dict[str, Any]]:
-    """The jobs, and the settings by which a run is known. Raises `TeacherError` where the teacher
-    does not fit, `DataError` for data of less than a batch, `SpaceError` for a target that lacks an
-    activation."""
+def prepare(
+    space: Space,
+    target: Target | None,
+    asked: Settings,
+    opened: Opened,
+    reading: Reading = Reading(),
+) -> tuple[list[Job], dict[str, Any]]:
+    """The jobs, with LSQ+ where there is a target, and the settings by which a run is known, plain
+    JSON. Raises `TeacherError` where the teacher does not fit, `DataError` for data of less than a
+    batch, `SpaceError` for a target that lacks an activation."""
     from spacedsl_runtime.distill.teacher import cut
-    from spacedsl_runtime.train.recipe import steps_per_epoch
+    from spacedsl_runtime.train.recipe import Recipe, steps_per_epoch
 
     places = cut(_parts(space), opened.teacher)
     per_epoch = steps_per_epoch(opened.data, asked.batch)
     steps = asked.steps or asked.epochs * per_epoch
     usual = asked.lsq_epochs * per_epoch if asked.steps is None else max(1, asked.steps // 5)
-    lsq_steps = (asked.lsq_steps or usual) if asked.target else 0
+    lsq_steps = (asked.lsq_steps or usual) if target else 0
     resolutions = _spread(space.resolutions)
-    jobs = list(_jobs(space, asked, places, steps, lsq_steps, resolutions))
+    precision = asked.precision or usual_precision(opened.device.type, quantised=bool(target))
+
+    def recipe(count: int, lr: float) -> Recipe:
+        return Recipe(count, asked.batch, lr, 0, WEIGHT_DECAY, seed=asked.seed, precision=precision)
+
+    recipes = partial(recipe, steps), partial(recipe, lsq_steps) if lsq_steps else None
+    jobs = list(_jobs(space, target, asked, reading, places, recipes, resolutions))
     tensors = _tensors(jobs)
     settings = {
         "hyperspace": jobs[0].task.plan.hash,
@@ -91,8 +113,8 @@ def prepare(space: Space, asked: Asked, opened: Opened) -> tuple[list[Job], dict
         "teacher_resolution": asked.teacher_resolution,
         "samples": asked.samples,
         "seed": asked.seed,
-        "precision": asked.precision,
-        "resolutions": resolutions,
+        "precision": precision,
+        "resolutions": list(resolutions),
     }
     return jobs, settings
 
@@ -104,32 +126,27 @@ def _tensors(jobs: Sequence[Job]) -> dict[str, Any] | None:
     for one in rules:
         if one is None:
             return None
-        acts = found["acts"] | dict(one.acts)
-        found = {**one.model_dump(mode="json"), "acts": acts}
+        said = one.model_dump(mode="json")
+        found = {**said, "acts": found["acts"] | dict(said["acts"])}
     return {key: found[key] for key in sorted(found.keys() - {"target", "runtime"})}
 
 
 def _jobs(
     space: Space,
-    asked: Asked,
+    target: Target | None,
+    asked: Settings,
+    reading: Reading,
     places: Mapping[str, tuple[int, int]],
-    steps: int,
-    lsq_steps: int,
+    recipes: tuple[Callable[[float], Recipe], Callable[[float], Recipe] | None],
     resolutions: tuple[int, ...],
 ) -> Iterator[Job]:
     from spacedsl_runtime.distill.features import FeatureCache
     from spacedsl_runtime.distill.loop import BkdJob
-    from spacedsl_runtime.train.recipe import Recipe
 
     stages = tuple(sorted(set(places.values())))
-    cache = FeatureCache(*asked.cache, stages) if asked.cache else None
-
-    def recipe(count: int, lr: float) -> Recipe:
-        return Recipe(
-            count, asked.batch, lr, 0, WEIGHT_DECAY, seed=asked.seed, precision=asked.precision
-        )
-
-    for number, choice, plan in _plans(space, asked.target):
+    cache = FeatureCache(*reading.cache, stages) if reading.cache else None
+    recipe, lsq = recipes
+    for number, choice, plan in _plans(space, target):
         usual = EDGE_LR if number in (1, len(space.elastic)) else LR
         rate = usual if asked.lr is None else asked.lr
         usual = FIRST_LSQ_LR if number == 1 else LSQ_LR
@@ -139,12 +156,12 @@ def _jobs(
             places[space.stages[space.elastic[number - 1]].name],
             resolutions,
             asked.samples,
-            recipe(steps, rate),
-            recipe(lsq_steps, lsq_rate) if lsq_steps else None,
+            recipe(rate),
+            lsq(lsq_rate) if lsq else None,
             asked.definition,
             asked.teacher_resolution,
             cache,
-            asked.workers,
+            reading.workers,
         )
         block = plan.stages[0].choices[0].block.name
         yield Job(number, choice, f"stage{number} {choice} {block}", task)
@@ -160,14 +177,14 @@ def _plans(space: Space, target: Target | None) -> Iterator[tuple[int, int, Supe
             yield number, choice, next(plans)
 
 
-def _parts(space: Space) -> list[Part]:
+def _parts(space: Space) -> list[StageStride]:
     """The stages up to the last elastic one, with their strides on the image."""
-    from spacedsl_runtime.distill.teacher import Part
+    from spacedsl_runtime.distill.teacher import StageStride
 
     found, stride = [], 1
     for stage in space.stages[: space.elastic[-1] + 1]:
         stride *= stage.stride
-        found.append(Part(stage.name, stride, stage.elastic))
+        found.append(StageStride(stage.name, stride, stage.elastic))
     return found
 
 

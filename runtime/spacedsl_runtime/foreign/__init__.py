@@ -1,0 +1,1 @@
+"""Networks that others wrote in PyTorch, read into pages and checkpoints."""

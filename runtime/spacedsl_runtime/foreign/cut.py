@@ -1,0 +1,104 @@
+"""Steps cut into blocks, as the author of the network did: a block is a module within lists of
+modules, what stands before the first is the stem, what comes after the last is the head."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from torch import nn
+
+from spacedsl.ir.block import Op, Shortcut
+from spacedsl.passes.pieces import Piece
+from spacedsl_runtime.foreign.steps import Doing, Joined, Step, steps_of
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a step stands: the list of its block ("" outside of lists), the block, its class."""
+
+    stage: str
+    block: str
+    kind: str
+
+
+def pieces_of(network: nn.Module, steps: tuple[Doing, ...]) -> list[Piece]:
+    """The blocks of a network. A block ends with its sum."""
+    places = [_place(network, one) for one in steps]
+    inside = [i for i, place in enumerate(places) if place.stage]
+    first, last = (inside[0], inside[-1]) if inside else (len(steps), len(steps))
+    numbers: dict[str, int] = {}
+    found: list[Piece] = []
+    for place, group in groupby(zip(places, steps, range(len(steps)), strict=True), lambda e: e[0]):
+        entries = list(group)
+        at = entries[0][2]
+        for run in _blocks([one for _, one, _ in entries]):
+            if not place.stage:
+                name = "stem" if at < first else "head" if at > last else "between"
+            else:
+                name = f"stage{numbers.setdefault(place.stage, len(numbers))}"
+            piece = _piece(name, place.kind, run)
+            if found and _separable(found[-1], piece):
+                before = found.pop()
+                piece = replace(before, cout=piece.cout, ops=before.ops + piece.ops)
+            found.append(piece)
+    return found
+
+
+def _separable(first: Piece, second: Piece) -> bool:
+    """Do two modules of a list make one block, a depthwise convolution and one 1x1?"""
+    if first.stage != second.stage or not first.block or second.shortcut:
+        return False
+    return [op.op for op in first.ops] == ["dwconv"] and second.ops[0].op == "conv"
+
+
+def _place(network: nn.Module, one: Doing) -> _Place:
+    """A step is of the first module on its path that is not a list of modules."""
+    paths = [step.path.split(".") for step in steps_of((one,))]
+    path = paths[0]
+    module, depth = network, 0
+    while depth < len(path) and (depth == 0 or isinstance(module, nn.Sequential | nn.ModuleList)):
+        module = module.get_submodule(path[depth])
+        depth += 1
+    single = next(module.children(), None) is None
+    if depth < 2 or single:
+        return _Place("", "", "")
+    stage, block = ".".join(path[: depth - 1]), ".".join(path[:depth])
+    return _Place(stage, block, _kebab(type(module).__name__))
+
+
+def _kebab(name: str) -> str:
+    """`InvertedResidual` -> `inverted-residual`."""
+    parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
+    return parts.replace("_", "-").strip("-")
+
+
+def _blocks(steps: list[Doing]) -> Iterator[list[Doing]]:
+    run: list[Doing] = []
+    for one in steps:
+        if isinstance(one, Joined) and run:
+            yield run
+            run = []
+        run.append(one)
+        if isinstance(one, Joined):
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _piece(stage: str, kind: str, run: list[Doing]) -> Piece:
+    ops: tuple[Op, ...] = ()
+    for one in run:
+        ops += _ops(one)
+    block = kind if stage.startswith("stage") else ""
+    return Piece(stage, block, run[0].cin, run[-1].cout, ops)
+
+
+def _ops(one: Doing) -> tuple[Op, ...]:
+    if isinstance(one, Step):
+        return (one.op,)
+    main, path = (tuple(o for s in steps for o in _ops(s)) for steps in (one.main, one.shortcut))
+    return (*main, Shortcut(kind="body" if path else "identity", body=path, act=one.act))

@@ -1,0 +1,64 @@
+"""What a network's code does to an image, as a graph of torch.fx."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from spacedsl_runtime.errors import ForeignError
+from spacedsl_runtime.foreign.modules import refused
+from spacedsl_runtime.foreign.package import reason
+
+Shapes = dict[fx.Node, tuple[int, ...]]
+"""Of the nodes that are tensors."""
+
+
+def followed(
+    network: nn.Module,
+    image: Tensor,
+    whole: tuple[type[nn.Module], ...],
+    functions: Sequence[Callable[..., Any]],
+) -> tuple[fx.Graph, Shapes]:
+    """The graph, and the shapes of its tensors for this image. Raises `ForeignError` for code that
+    does other things for other images."""
+    try:
+        graph = _Tracer(whole, functions).trace(network)
+        recorder = _Recorder(fx.GraphModule(network, graph))
+        with torch.no_grad():
+            recorder.run(image)
+    except Exception as error:  # whatever the code of a network does that cannot be followed
+        what = f"what {type(network).__name__} does cannot be followed"
+        raise ForeignError(f"{what}: {reason(error)}") from None
+    return graph, recorder.shapes
+
+
+class _Tracer(fx.Tracer):
+    """Modules that are one step of ours, and those that are refused as a whole, stay whole."""
+
+    def __init__(self, whole: tuple[type[nn.Module], ...], functions: Sequence[Callable[..., Any]]):
+        super().__init__(autowrap_functions=tuple(functions))
+        self.whole = (nn.Conv2d, nn.BatchNorm2d, *whole)
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Is this one node of the graph?"""
+        if isinstance(m, self.whole) or refused(m) is not None:
+            return True
+        return bool(super().is_leaf_module(m, module_qualified_name))
+
+
+class _Recorder(fx.Interpreter):
+    """Runs a graph and keeps the shapes of its tensors."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.shapes: dict[fx.Node, tuple[int, ...]] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        """One node."""
+        found = super().run_node(n)
+        if isinstance(found, Tensor):
+            self.shapes[n] = tuple(found.shape)
+        return found

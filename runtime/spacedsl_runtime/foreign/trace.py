@@ -1,0 +1,378 @@
+"""A PyTorch network as steps: torch.fx follows what it does to an image. Every operation is said in
+the operators of the language, or named with the reason why it cannot be."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional as F
+
+from spacedsl.ir.block import Conv, Dropout, DwConv, GlobalPool, Linear, Pool, Se
+from spacedsl.ir.expr import Num
+from spacedsl.passes.bind import same_pads
+from spacedsl_runtime.errors import ForeignError
+from spacedsl_runtime.foreign.graph import followed
+from spacedsl_runtime.foreign.modules import (
+    ATTENTION,
+    BRANCHES,
+    FUNCTIONS,
+    NORM,
+    activation,
+    conv_arrays,
+    conv_fault,
+    folded,
+    is_depthwise,
+    linear_arrays,
+    norm_arrays,
+    norm_fault,
+    refused,
+)
+from spacedsl_runtime.foreign.steps import Doing, Joined, Mistakes, Step
+
+ADDS = {operator.add, operator.iadd, torch.add, "add", "add_"}
+PRODUCTS = {operator.mul, operator.imul, torch.mul, "mul", "mul_"}
+FLATTENS = {torch.flatten, "flatten"}
+MEANS = {torch.mean, "mean"}
+REASONS = {
+    "cat": BRANCHES,
+    "layer_norm": NORM,
+    "scaled_dot_product_attention": ATTENTION,
+    "softmax": ATTENTION,
+}
+"""Functions that are named even where what they read is already refused."""
+
+LONE_NORM = "a batch norm that does not directly follow a convolution is not in the language"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Value:
+    """A tensor: what was done last, to which tensor. The image has neither."""
+
+    channels: int
+    before: _Value | None = None
+    doing: Doing | None = None
+
+
+def steps_of_network(
+    network: nn.Module,
+    image: Tensor,
+    whole: tuple[type[nn.Module], ...] = (),
+    functions: Sequence[Callable[..., Any]] = (),
+) -> tuple[Doing, ...]:
+    """The steps from the image (1, C, R, R) to the logits. `whole`: classes of modules that are one
+    operation. Raises `ForeignError` with everything that the language cannot say."""
+    mistakes = Mistakes()
+    for name, module in network.named_modules():
+        if (why := refused(module)) is not None:
+            mistakes.add(f"{name} ({type(module).__name__})", why)
+    mistakes.check()
+    graph, shapes = followed(network, image, whole, functions)
+    return _Walk(network, graph, shapes, mistakes).steps()
+
+
+class _Walk:
+    """From the nodes of a graph to steps, in execution order."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        graph: fx.Graph,
+        shapes: dict[fx.Node, tuple[int, ...]],
+        mistakes: Mistakes,
+    ) -> None:
+        self.network, self.graph, self.shapes, self.mistakes = network, graph, shapes, mistakes
+        self.values: dict[fx.Node, _Value] = {}
+        self.passed: set[fx.Node] = set()
+
+    def steps(self) -> tuple[Doing, ...]:
+        """Raises `ForeignError`."""
+        last: _Value | None = None
+        for node in self.graph.nodes:
+            if node.op == "placeholder" and not self.values:
+                self.values[node] = _Value(self.shapes[node][1])
+            elif node.op == "output":
+                (result,) = node.args
+                last = self.values.get(result) if isinstance(result, fx.Node) else None
+            elif node.op in ("call_module", "call_function", "call_method"):
+                found = self._module(node) if node.op == "call_module" else self._function(node)
+                if found is not None:
+                    self.values[node] = found
+        self.mistakes.check()
+        if last is None:
+            raise ForeignError(f"what {type(self.network).__name__} gives is no tensor of logits")
+        return _chain(None, last)
+
+    def _part(self, node: fx.Node) -> str:
+        stack = node.meta.get("nn_module_stack")
+        if node.op == "call_module":
+            name = str(node.target)
+            return f"{name} ({type(self.network.get_submodule(name)).__name__})"
+        if not stack:
+            return type(self.network).__name__
+        name = list(stack)[-1]
+        path = stack[name][0] if isinstance(stack[name], tuple) else name
+        return f"{path} ({type(self.network.get_submodule(path)).__name__})"
+
+    def _path(self, node: fx.Node) -> str:
+        return self._part(node).partition(" (")[0]
+
+    def _no(self, node: fx.Node, reason: str) -> None:
+        self.mistakes.add(self._part(node), reason)
+
+    def _same(self, node: fx.Node, value: _Value) -> _Value:
+        self.passed.add(node)
+        return value
+
+    def _after(self, node: fx.Node, value: _Value, step: Step | Joined) -> _Value:
+        return _Value(self.shapes[node][1], value, step)
+
+    def _module(self, node: fx.Node) -> _Value | None:
+        module = self.network.get_submodule(str(node.target))
+        value = self.values.get(node.args[0]) if isinstance(node.args[0], fx.Node) else None
+        if value is None:
+            return None
+        cout, kind = (self.shapes.get(node, (1, 0))[1]), type(module).__name__
+        act = activation(module)
+        if act is not None:
+            return self._act(node, value, act)
+        match module:
+            case nn.Identity():
+                return self._same(node, value)
+            case nn.Dropout() | nn.Dropout2d():
+                return self._dropout(node, value, module.p)
+            case nn.Flatten():
+                return self._flat(node, value)
+            case nn.Conv2d():
+                return self._conv(node, value, module)
+            case nn.BatchNorm2d():
+                return self._norm(node, value, module)
+            case nn.MaxPool2d():
+                return self._pool(node, value, "maxpool", module)
+            case nn.AvgPool2d():
+                return self._pool(node, value, "avgpool", module)
+            case nn.Linear():
+                arrays = linear_arrays(module.weight, module.bias)
+                return self._linear(node, value, cout, arrays)
+            case _ if kind == "DropPath":
+                return self._same(node, value)
+            case _ if "AdaptivePool" in kind or "AdaptiveAvgPool" in kind:
+                return self._global(node, value, getattr(module, "pool_type", "avg"))
+        self._no(node, f"{kind} has no counterpart in the language")
+        return None
+
+    def _function(self, node: fx.Node) -> _Value | None:
+        target = node.target
+        name = target if isinstance(target, str) else getattr(target, "__name__", str(target))
+        found = [self.values[a] for a in _nodes(node.args) if a in self.values]
+        if name in REASONS:
+            self._no(node, REASONS[name])
+            return None
+        if not found or (node not in self.shapes and name not in ("split", "chunk")):
+            return None
+        value = found[0]
+        if target in FUNCTIONS:
+            return self._act(node, value, FUNCTIONS[target])
+        if target is F.gelu and node.kwargs.get("approximate", "none") == "none":
+            return self._act(node, value, "gelu")
+        if target in ADDS or target in PRODUCTS:
+            if len(found) == 2:
+                return (self._sum if target in ADDS else self._product)(node, *found)
+            if len(_nodes(node.args)) == 1:
+                self._no(node, "arithmetic with constants is not in the language")
+            return None
+        if target in FLATTENS:
+            return self._flat(node, value)
+        if target in MEANS:
+            return self._global(node, value, "avg" if _spatial(node) else "mean of other axes")
+        if target is F.adaptive_avg_pool2d:
+            return self._global(node, value, "avg")
+        if target is F.dropout:
+            return self._dropout(node, value, float(_argument(node, 1, "p", 0.5)))
+        if target is F.linear:
+            tensors = [self._tensor(a) for a in _nodes(node.args)[1:]]
+            if tensors and tensors[0] is not None:
+                arrays = linear_arrays(tensors[0], tensors[1] if len(tensors) > 1 else None)
+                return self._linear(node, value, tensors[0].shape[0], arrays)
+        branches = name in ("split", "chunk", "getitem")
+        self._no(node, BRANCHES if branches else f"`{name}` has no counterpart in the language")
+        return None
+
+    def _tensor(self, node: fx.Node) -> Tensor | None:
+        if node.op != "get_attr":
+            return None
+        parent, _, name = str(node.target).rpartition(".")
+        found = getattr(self.network.get_submodule(parent), name)
+        return found if isinstance(found, Tensor) else None
+
+    def _alone(self, node: fx.Node) -> bool:
+        """Does nothing else read the tensor that `node` reads?"""
+        before = node.args[0]
+        while isinstance(before, fx.Node) and len(before.users) == 1:
+            if before not in self.passed:
+                return True
+            before = before.args[0]
+        return False
+
+    def _conv(self, node: fx.Node, value: _Value, conv: nn.Conv2d) -> _Value | None:
+        fault = conv_fault(conv)
+        if fault is not None:
+            self._no(node, fault)
+            return None
+        kernel, bias = Num(value=conv.kernel_size[0]), conv.bias is not None
+        stride = conv.stride[0]
+        op: Conv | DwConv = Conv(
+            kernel=kernel, width=Num(value=conv.out_channels), stride=stride, norm=False, bias=bias
+        )
+        if is_depthwise(conv):
+            op = DwConv(kernel=kernel, stride=stride, norm=False, bias=bias)
+        widths = (conv.in_channels, conv.out_channels)
+        step = Step(op, str(node.target), *widths, (conv_arrays(conv),))
+        return self._after(node, value, step)
+
+    def _norm(self, node: fx.Node, value: _Value, norm: nn.BatchNorm2d) -> _Value | None:
+        step, inner = value.doing, getattr(norm, "act", nn.Identity())
+        act, fault = activation(inner), norm_fault(norm)
+        if act is None and not isinstance(inner, nn.Identity):
+            fault = f"{type(inner).__name__} has no counterpart in the language"
+        elif fault is None and isinstance(step, Step) and isinstance(step.op, Conv | DwConv):
+            plain = not step.op.norm and not step.op.act
+            if plain and self._alone(node):
+                op = step.op.model_copy(update={"norm": True, "act": act})
+                arrays = {**step.arrays[0], **norm_arrays(norm)}
+                return replace(value, doing=replace(step, op=op, arrays=(arrays,)))
+        self._no(node, fault or LONE_NORM)
+        return None
+
+    def _act(self, node: fx.Node, value: _Value, act: str) -> _Value | None:
+        step = value.doing
+        if self._alone(node):
+            if isinstance(step, Joined) and step.act is None:
+                return replace(value, doing=replace(step, act=act))
+            if isinstance(step, Step) and isinstance(step.op, Conv | DwConv) and not step.op.act:
+                op = step.op.model_copy(update={"act": act})
+                return replace(value, doing=replace(step, op=op))
+        self._no(node, "an activation stands after a convolution or a sum in the language")
+        return None
+
+    def _pool(
+        self, node: fx.Node, value: _Value, kind: Any, pool: nn.MaxPool2d | nn.AvgPool2d
+    ) -> _Value | None:
+        sizes = [_square(n) for n in (pool.kernel_size, pool.stride, pool.padding)]
+        kernel, stride, padding = sizes
+        size, out = self.shapes[node.args[0]][2], self.shapes[node][2]  # type: ignore[index]
+        if (
+            kernel is None
+            or stride is None
+            or padding is None
+            or getattr(pool, "dilation", 1) not in (1, (1, 1))
+        ):
+            self._no(node, "pools that are not square or dilated are not in the language")
+            return None
+        before, after = same_pads(size, out, kernel, stride)
+        fits = out == -(-size // stride) and before == padding
+        counted = isinstance(pool, nn.AvgPool2d) and pool.count_include_pad and padding
+        if not fits or counted or (after != padding and not pool.ceil_mode):
+            self._no(node, f"a {kind} {kernel}x{kernel} of the language pads {before} and {after}")
+            return None
+        op = Pool(op=kind, kernel=Num(value=kernel), stride=stride)
+        return self._after(node, value, Step(op, self._path(node), value.channels, value.channels))
+
+    def _global(self, node: fx.Node, value: _Value, kind: str) -> _Value | None:
+        if kind != "avg" or max(self.shapes[node][2:], default=1) > 1:
+            self._no(node, f"a global pool is an average to 1 x 1 in the language, not {kind!r}")
+            return None
+        step = Step(GlobalPool(), self._path(node), value.channels, value.channels)
+        return self._after(node, value, step)
+
+    def _flat(self, node: fx.Node, value: _Value) -> _Value | None:
+        if self.shapes[node][1] != value.channels:
+            self._no(node, "a classifier reads a pooled 1 x 1 map in the language")
+            return None
+        return self._same(node, value)
+
+    def _dropout(self, node: fx.Node, value: _Value, rate: float) -> _Value:
+        if not rate:
+            return self._same(node, value)
+        step = Step(Dropout(rate=rate), self._path(node), value.channels, value.channels)
+        return self._after(node, value, step)
+
+    def _linear(self, node: fx.Node, value: _Value, classes: int, arrays: Any) -> _Value | None:
+        if len(self.shapes[node]) != 2:
+            self._no(node, "a linear layer is a classifier of pooled maps in the language")
+            return None
+        step = Step(Linear(classes=classes), self._path(node), value.channels, classes, (arrays,))
+        return self._after(node, value, step)
+
+    def _sum(self, node: fx.Node, a: _Value, b: _Value) -> _Value | None:
+        start = _common(a, b)
+        if start is None or a is b or (self.shapes[node][1] != a.channels):
+            self._no(node, "a sum of two paths from one tensor is what the language has")
+            return None
+        paths = _chain(start, a), _chain(start, b)
+        main, shortcut = paths if len(paths[0]) >= len(paths[1]) else paths[::-1]
+        step = Joined(main, shortcut, self._path(node), start.channels, a.channels)
+        return self._after(node, start, step)
+
+    def _product(self, node: fx.Node, a: _Value, b: _Value) -> _Value | None:
+        x, gate = (a, b) if _common(a, b) is a else (b, a)
+        match _chain(x, gate) if _common(a, b) is x else ():
+            case (
+                Step(op=GlobalPool()),
+                Step(op=Conv(kernel=Num(value=1), act=str(act))) as squeeze,
+                Step(op=Conv(kernel=Num(value=1), act=str(end))) as excite,
+            ) if excite.cout == x.channels:
+                op = Se(squeeze=Num(value=squeeze.cout), act=act, gate=end)
+                arrays = folded(squeeze.arrays[0]), folded(excite.arrays[0])
+                step = Step(op, self._path(node), x.channels, x.channels, arrays)
+                return self._after(node, x, step)
+        self._no(node, "of products the language has squeeze and excitation (two convolutions 1x1)")
+        return None
+
+
+def _chain(start: _Value | None, end: _Value) -> tuple[Doing, ...]:
+    """What is done from one tensor (None: the image) to a later one."""
+    found: list[Doing] = []
+    at: _Value | None = end
+    while at is not None and at is not start:
+        if at.doing is not None:
+            found.append(at.doing)
+        at = at.before
+    return tuple(reversed(found))
+
+
+def _common(a: _Value, b: _Value) -> _Value | None:
+    """The last tensor that both are made from."""
+    known = set()
+    at: _Value | None = a
+    while at is not None:
+        known.add(id(at))
+        at = at.before
+    at = b
+    while at is not None and id(at) not in known:
+        at = at.before
+    return at
+
+
+def _nodes(args: Any) -> list[fx.Node]:
+    found: list[fx.Node] = []
+    fx.node.map_arg(args, found.append)
+    return found
+
+
+def _argument(node: fx.Node, position: int, name: str, default: object) -> Any:
+    return node.args[position] if len(node.args) > position else node.kwargs.get(name, default)
+
+
+def _spatial(node: fx.Node) -> bool:
+    axes = _argument(node, 1, "dim", None)
+    return isinstance(axes, tuple | list) and sorted(a % 4 for a in axes) == [2, 3]
+
+
+def _square(value: Any) -> int | None:
+    sides = set(value) if isinstance(value, tuple) else {value}
+    return int(sides.pop()) if len(sides) == 1 else None

@@ -1,0 +1,268 @@
+"""The inverse of binding: blocks whose sizes are all numbers become a space of that one network.
+
+Blocks of one kind become one block type with parameters, runs of equal blocks become stages. What a
+block does at its edges is said as pages say it: a shortcut that is there where width and size are
+kept, a projection that is left out there, a stride that the stage has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from math import prod
+from typing import Any, NamedTuple
+
+from spacedsl.ir.block import Conv, DwConv, Linear, Op, Pool, Shortcut, walk
+from spacedsl.ir.expr import Num
+from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
+from spacedsl.passes.said_sizes import Row, said_blocks
+
+MAX_DEPTH = 64
+"""Blocks of a stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A block with numbers for sizes and strides. A shortcut may only be its last op. `stage` is
+    what its stage is called, `block` its block type ("": its body stands in the stage)."""
+
+    stage: str
+    block: str
+    cin: int
+    cout: int
+    ops: tuple[Op, ...]
+
+    @property
+    def shortcut(self) -> Shortcut | None:
+        """The shortcut, where it has one."""
+        last = self.ops[-1]
+        return last if isinstance(last, Shortcut) else None
+
+    @property
+    def main(self) -> tuple[Op, ...]:
+        """The ops before the shortcut."""
+        return self.ops[:-1] if self.shortcut else self.ops
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it keeps width and size."""
+        return self.cin == self.cout and prod(map(_stride, self.main)) == 1
+
+    @property
+    def classifies(self) -> bool:
+        """Whether it ends in the classifier."""
+        return any(isinstance(op, Linear) for op in self.ops)
+
+
+def _stride(op: Op) -> int:
+    return int(getattr(op, "stride", 1))
+
+
+Marks = tuple[int, ...]
+Path = tuple[object, ...]
+
+
+def _marks(piece: Piece) -> Marks:
+    """Positions of the ops that take the stage's stride: in the main path the last with a stride,
+    in the shortcut all."""
+    ops, main = tuple(walk(piece.ops)), len(piece.main)
+    strided = [i for i, op in enumerate(ops) if _stride(op) > 1]
+    return tuple([i for i in strided if i < main][-1:] + [i for i in strided if i >= main])
+
+
+class Kind(NamedTuple):
+    """What blocks of one type have in common. `path` is the shortcut's path, None for an identity;
+    `falls`: its convolutions and pools are left out where a block keeps width and size."""
+
+    block: str
+    main: Path
+    joins: bool
+    path: Path | None
+    falls: bool
+    act: str | None
+
+
+def subnet_of_pieces(pieces: Sequence[Piece], name: str, channels: int, resolution: int) -> Subnet:
+    """The network of these blocks; its space, `NAME-space`, has no other network."""
+    types = block_types(pieces)
+    stages: list[Stage] = []
+    parts: list[SubnetStage] = []
+    turns: dict[str, int] = {}
+    for said in _runs(pieces, types):
+        piece, choice = said[0]
+        turn = turns[piece.stage] = turns.get(piece.stage, 0) + 1
+        width = 0 if piece.classifies else piece.cout
+        stages.append(
+            Stage(
+                name=piece.stage if turn == 1 else f"{piece.stage}-{turn}",
+                choices=(choice,),
+                widths=(width,) if width else (),
+                window=1 if width else 0,
+                depths=(len(said),),
+                stride=_stage_stride(piece),
+            )
+        )
+        settings = tuple(Setting(name=a.name, value=a.values[0]) for a in choice.numeric)
+        parts.append(SubnetStage(blocks=(SubnetBlock(width=width, settings=settings),) * len(said)))
+    space = Space(
+        kind="space",
+        name=f"{name}-space",
+        channels=channels,
+        resolutions=(resolution,),
+        stages=tuple(stages),
+    )
+    return Subnet(name=name, of=space, resolution=resolution, stages=tuple(parts))
+
+
+def _stage_stride(piece: Piece) -> int:
+    marks = _marks(piece)
+    return _stride(tuple(walk(piece.ops))[marks[0]]) if marks else 1
+
+
+Run = list[tuple[Piece, BlockChoice]]
+
+
+def _runs(pieces: Sequence[Piece], choices: Sequence[BlockChoice]) -> list[Run]:
+    """Blocks one after the other that are alike, the first of which may have a stride."""
+    runs: list[Run] = []
+    for piece, choice in zip(pieces, choices, strict=True):
+        if runs and len(runs[-1]) < MAX_DEPTH and not _marks(piece):
+            first, known = runs[-1][0]
+            if choice == known and (first.stage, first.cout) == (piece.stage, piece.cout):
+                runs[-1].append((piece, choice))
+                continue
+        runs.append([(piece, choice)])
+    return runs
+
+
+def block_types(pieces: Sequence[Piece]) -> list[BlockChoice]:
+    """The block type of every piece, with its values."""
+    kinds = _kinds(pieces)
+    groups: dict[tuple[Kind, Marks], list[int]] = {}
+    for i, key in enumerate(zip(kinds, _patterns(pieces, kinds), strict=True)):
+        groups.setdefault(key, []).append(i)
+    found: dict[int, BlockChoice] = {}
+    names: dict[str, int] = {}
+    for (kind, marks), indices in groups.items():
+        rows = [pieces[i] for i in indices]
+        block = rows[0].block
+        if block:
+            names[block] = names.get(block, 0) + 1
+            block = block if names[block] == 1 else f"{block}-{names[block]}"
+        sizes = [Row(row.cin, row.cout, *_both(row), _common_act(row.main)) for row in rows]
+        choices = said_blocks(block, _template(rows, kind, marks), sizes)
+        found |= dict(zip(indices, choices, strict=True))
+    return [found[i] for i in range(len(pieces))]
+
+
+def _both(piece: Piece) -> tuple[tuple[Op, ...], tuple[Op, ...]]:
+    return piece.main, piece.shortcut.body if piece.shortcut else ()
+
+
+def _common_act(ops: Sequence[Op]) -> str | None:
+    """The activation of all convolutions that have one, None where they differ."""
+    acts = {op.act for op in ops if isinstance(op, Conv | DwConv) and op.act}
+    return acts.pop() if len(acts) == 1 else None
+
+
+def _shape(ops: Sequence[Op], common: str | None) -> tuple[object, ...]:
+    """Ops without sizes and strides, and without the activation that a block has in common."""
+    found = []
+    for op in ops:
+        said = op.model_dump(exclude={"kernel", "width", "squeeze", "stride"})
+        if isinstance(op, Conv | DwConv) and op.act == common:
+            said["act"] = "act" if common else None
+        found.append(tuple(sorted(said.items(), key=lambda item: item[0])))
+    return tuple(found)
+
+
+def _kinds(pieces: Sequence[Piece]) -> list[Kind]:
+    bases = [_base(piece, i) for i, piece in enumerate(pieces)]
+    paths: dict[tuple[object, str | None], list[tuple[str, Path]]] = {}
+    identities = set()
+    for base, piece in zip(bases, pieces, strict=True):
+        joined = piece.shortcut
+        if joined and joined.body and _falls(piece):
+            key = (base, joined.act)
+            paths.setdefault(key, []).append((piece.stage, _shape(joined.body, None)))
+        elif joined and not joined.body:
+            identities.add((base, joined.act))
+    found = []
+    for base, piece in zip(bases, pieces, strict=True):
+        joined = piece.shortcut
+        if joined is None:
+            falls = not piece.keeps and (base, None) in identities and (base, None) not in paths
+            found.append(Kind(*base, joins=falls, path=None, falls=falls, act=None))
+        elif joined.body:
+            path = _shape(joined.body, None)
+            found.append(Kind(*base, True, path, _falls(piece), joined.act))
+        else:
+            near = paths.get((base, joined.act), [])
+            chosen = [path for stage, path in near if stage == piece.stage] or [p for _, p in near]
+            found.append(Kind(*base, True, chosen[0] if chosen else None, True, joined.act))
+    return found
+
+
+def _base(piece: Piece, position: int) -> tuple[str, Path]:
+    """A body that stands in its stage is like no other one."""
+    return piece.block or f"#{position}", _shape(piece.main, _common_act(piece.main))
+
+
+def _falls(piece: Piece) -> bool:
+    """Whether every op of the shortcut's path is one that changes width or size, and so could be
+    said to be left out elsewhere."""
+    width = piece.cin
+    for op in piece.shortcut.body if piece.shortcut else ():
+        if isinstance(op, Conv):
+            if op.kernel != Num(value=1) or op.width != Num(value=piece.cout):
+                return False
+            if width == piece.cout and op.stride == 1:
+                return False
+            width = piece.cout
+        elif not isinstance(op, Pool) or op.stride == 1:
+            return False
+    return not piece.keeps
+
+
+def _patterns(pieces: Sequence[Piece], kinds: Sequence[Kind]) -> list[Marks]:
+    """Which ops take the stage's stride: of a block without one, those of the blocks like it."""
+    known: dict[Kind, list[Marks]] = {}
+    for piece, kind in zip(pieces, kinds, strict=True):
+        if _marks(piece):
+            known.setdefault(kind, []).append(_marks(piece))
+    found: list[Marks] = []
+    last: dict[tuple[Kind, str], Marks] = {}
+    for piece, kind in zip(pieces, kinds, strict=True):
+        at = (kind, piece.stage)
+        usual = known.get(kind, [()])[0]
+        last[at] = _marks(piece) or last.get(at, usual)
+        found.append(last[at])
+    return found
+
+
+def _template(rows: Sequence[Piece], kind: Kind, marks: Marks) -> tuple[Op, ...]:
+    """The body of a block type, with the sizes of one of its blocks."""
+    able = [row for row in rows if row.shortcut and row.shortcut.body] if kind.path else rows
+    shown = next((row for row in able if _marks(row)), able[0])
+    common = _common_act(shown.main)
+    several = len({_common_act(row.main) for row in rows}) > 1
+    places = count()
+
+    def said(op: Op, path: bool) -> Op:
+        place = next(places)
+        new: dict[str, Any] = {"stride": "stage"} if place in marks else {}
+        if several and isinstance(op, Conv | DwConv) and op.act == common and not path:
+            new["act"] = "act"
+        if path and kind.falls:
+            new["elide"] = True
+        return op.model_copy(update=new)
+
+    main = tuple(said(op, False) for op in shown.main)
+    if not kind.joins:
+        return main
+    if kind.path is None:
+        return (*main, Shortcut(kind="identity", act=kind.act))
+    next(places)
+    body = tuple(said(op, True) for op in _both(shown)[1])
+    return (*main, Shortcut(kind="body", body=body, act=kind.act))
