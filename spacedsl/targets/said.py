@@ -11,7 +11,6 @@ from spacedsl.lang.load import locate
 from spacedsl.lang.page import Page
 from spacedsl.runtimes.rules import TYPES, Rules
 from spacedsl.runtimes.table import rules_of, runtime_of, runtimes
-from spacedsl.syntax.tree import Node
 from spacedsl.vocabulary import bare
 
 AT = {"unknown-types": "types", "unknown-rule": "rules"}
@@ -39,17 +38,17 @@ def said_errors(page: Page) -> tuple[Diagnostic, ...]:
                     token = place(page.source, (tokens or at.tokens(meant[0]))[0].span)
                     fixes = (Fix(f"write `{meant[1]}`", token, meant[1]),)
                 found.append(Diagnostic(wrong.code, wrong.message, where, wrong.help, (), fixes))
-        found += _no_anchor(target, page.items[name], page)
+        found += _no_anchor(target, name, page)
     return tuple(found)
 
 
-def _no_anchor(target: Target, node: Node, page: Page) -> list[Diagnostic]:
+def _no_anchor(target: Target, item: str, page: Page) -> list[Diagnostic]:
     """The error of an anchor that names nothing that could be loaded."""
     try:
         if target.anchor is not None:
             locate(target.anchor.model)
     except SpaceError as error:
-        name = node.get("anchor").token("NAME")
+        name = page.items[item].get("anchor").token("NAME")
         message = f"unknown model `{name.text}`"
         where, help = place(page.source, name.span), error.diagnostics[0].help
         close = re.fullmatch(r"did you mean `(\S+)`\?", help or "")

@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterator
 
 from spacedsl.diagnostics import suggest
-from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.syntax.habits.characters import QUOTES
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
 from spacedsl.syntax.words import fixed, keywords, units
 from spacedsl.text import Span
-from spacedsl.vocabulary import leaves_out
+from spacedsl.vocabulary import is_activation, leaves_out
 
 LISTED = ("INT", "FLOAT", "NAME", "KERNEL", "QUANTITY", "STRING", "COMMA", "__ANON_2", "STEP", "X")
 """What a list of values is made of."""
@@ -133,7 +132,7 @@ def missing(stopped: Stopped) -> Iterator[Rewrite]:
         and "COMMA" in stopped.may
         and ("RPAR" in stopped.may or stopped.at(-2).type == "RULES")
     ):
-        acts = before.type == "NAME" and token.text in ACTIVATIONS
+        acts = before.type == "NAME" and is_activation(token.text)
         if acts and "RPAR" in stopped.may and "EQUAL" in stopped.may:
             message = f"an `=` is missing between `{before.text}` and `{token.text}`"
             put = Put(Span(before.span.end, token.span.start), " = ")
@@ -220,7 +219,7 @@ def _renamed(stopped: Stopped, index: int, after: int) -> Iterator[Rewrite]:
         return
     help = f"write `{meant}`" if meant else "leave it out"
     value = stopped.tokens[min(after, len(stopped.tokens) - 1)].text
-    if meant is None and value not in ACTIVATIONS:
+    if meant is None and not is_activation(value):
         closing = stopped.source.text.find("'", stopped.tokens[after].span.start + 1)
         after = stopped.past(after, closing + 1) if value == "'" else after + 1
     at, change = name.span, Change(index - 1, after, meant or "")
