@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from spacedsl.api import check, load_target, write
     from spacedsl.diagnostics import Diagnostic, SpaceError
     from spacedsl.notebook.devices import Device, target
-    from spacedsl.notebook.nets import deploy, export, open_file, quantise, supernet
+    from spacedsl.notebook.nets import bench, deploy, export, open_file, quantise, supernet
     from spacedsl.notebook.sampled import OfModels, Sampled, score_by
-    from spacedsl.notebook.searches import Found, Result, best, evolve, optimum, score
+    from spacedsl.notebook.searches import BestModel, Result, best, evolve, optimum, score
     from spacedsl.notebook.training import distill, evaluate, search_models, train
     from spacedsl.notebook.values import (
         Diff,
@@ -32,9 +32,9 @@ _HOMES = {
     "api": ("check", "load_target", "write"),
     "diagnostics": ("Diagnostic", "SpaceError"),
     "notebook.devices": ("Device", "target"),
-    "notebook.nets": ("deploy", "export", "open_file", "quantise", "supernet"),
+    "notebook.nets": ("bench", "deploy", "export", "open_file", "quantise", "supernet"),
     "notebook.sampled": ("OfModels", "Sampled", "score_by"),
-    "notebook.searches": ("Found", "Result", "best", "evolve", "optimum", "score"),
+    "notebook.searches": ("BestModel", "Result", "best", "evolve", "optimum", "score"),
     "notebook.values": (
         "Diff", "Model", "Space", "load", "load_model", "load_space", "parse", "sample",
     ),
@@ -45,10 +45,10 @@ _HOMES = {
 """Module -> the names that it gives."""
 
 __all__ = [
+    "BestModel",
     "Device",
     "Diagnostic",
     "Diff",
-    "Found",
     "LatencyModel",
     "Model",
     "OfModels",
@@ -59,6 +59,7 @@ __all__ = [
     "Space",
     "SpaceError",
     "__version__",
+    "bench",
     "best",
     "check",
     "deploy",

@@ -8,12 +8,9 @@ from __future__ import annotations
 from functools import cache
 
 from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.operators.operators import FLAGS, OPERATORS
 
 _SAME = """
-nonorm: nobn nobatchnorm withoutbn withoutnorm nobatchnormalization
-bias: withbias usebias
-strided: downsample stride strides stride2 s
-elide: skipifsame
 width: channels filters outchannels planes outplanes ch units features outputchannels nfilters
 depth: layers numlayers nlayers numblocks nblocks repeat repeats reps n repetitions num
 stride: strides subsample downsampling
@@ -28,15 +25,6 @@ act: activation actlayer actfn nonlinearity activations
 flops: macs madds multadds flop multiplyadds mult-adds fmas
 params: parameters param weights numparams nparams modelsize size
 memory: mem ram memoryusage peakmemory sram activationmemory
-conv: conv2d convolution convolution2d convbn convbnrelu convbnact
-dwconv: depthwise depthwiseconv dwconv2d depthwiseconv2d dw dwise depthwiseconvolution convdw
-linear: fc dense fullyconnected classifier gemm
-pool: gap globalavgpool globalpool globalaveragepool adaptiveavgpool2d adaptiveavgpool
-maxpool: maxpool2d maxpooling
-avgpool: avgpool2d averagepool averagepooling
-se: squeezeexcite squeezeexcitation seblock seblocks sqex squeezeandexcitation selayer semodule
-dropout: dropout2d drop
-shortcut: add plus residual skip skipconnection skipconnect identityskip
 identity: id same
 projected: projection proj conv1x1 project
 cin: inchannels inc inplanes inp channelsin inputchannels inchs infeatures inwidth
@@ -65,7 +53,7 @@ _NO_ACTIVATION = """elu selu celu tanh softmax softplus glu quickgelu geluapprox
 logsoftmax hardmish swiglu geglu relu2 squaredrelu"""
 _SLOPES = "prelu parametricrelu"
 _NO_OP = """concat cat concatenate upsample interpolate deconv transposeconv convtranspose
-convtranspose2d attention mhsa selfattention gconv groupconv groupedconv grouped groups dilated
+convtranspose2d attention mhsa selfattention dilated
 dilation shuffle channelshuffle reshape permute split slice lstm gru rnn embedding mlp
 layerscale droppath stochasticdepth shift sepconv separableconv separableconv2d xception conv1d
 conv3d convtranspose3d eca ecalayer cbam coordattention coordatt deformconv deformableconv
@@ -89,7 +77,10 @@ def _synonyms() -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     lines = (line.partition(":") for line in _SAME.strip().splitlines())
     said = [(here, others.split()) for here, _, others in lines]
-    for here, others in (*((word, act.synonyms) for word, act in ACTIVATIONS.items()), *said):
+    said += [(word, list(act.synonyms)) for word, act in ACTIVATIONS.items()]
+    said += [(word, list(op.synonyms)) for word, op in OPERATORS.items()]
+    said += [(word, list(flag.synonyms)) for word, flag in FLAGS.items()]
+    for here, others in said:
         for other in others:
             key = bare(other)
             found[key] = (*found.get(key, ()), here)

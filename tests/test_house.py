@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -320,12 +319,6 @@ def test_only_the_server_knows_the_protocol() -> None:
             assert not roots & THIRD_PARTY["lsp"], path
 
 
-def test_nothing_heavy_is_imported_by_importing() -> None:
-    for path in files(PACKAGE):
-        heavy = {m.partition(".")[0] for m in module_level_imports(path)} & HEAVY
-        assert not heavy, f"{path.relative_to(ROOT)} imports {heavy}"
-
-
 WRITES_PICKLES = PACKAGE / "targets" / "nn_meter_export.py"
 """nn-Meter reads nothing else. This file may call `pickle.dumps` and nothing more of it."""
 
@@ -375,40 +368,6 @@ def test_no_text_refers_to_documents_that_are_not_here() -> None:
 def test_files_are_short() -> None:
     for path in [*files(PACKAGE), *files(RUNTIME)]:
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, path
-
-
-@pytest.mark.skipif(not (PACKAGE / "cli" / "app.py").is_file(), reason="no command line yet")
-def test_starting_the_command_imports_nothing_heavy() -> None:
-    code = "import sys, spacedsl.cli.app; print(*sys.modules)"
-    found = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert not {*HEAVY, "numpy"} & set(found.stdout.split())
-
-
-def test_checking_a_page_imports_what_it_needs() -> None:
-    """`check` of a page of the library loads the language, not what searches, measures or
-    compiles; and `import spacedsl` alone loads none of it."""
-    code = """
-import sys
-import spacedsl
-assert not {"pydantic", "lark", "typer"} & set(sys.modules), "import spacedsl"
-from spacedsl.cli.app import main
-sys.argv = ["spacedsl", "check", "vnni"]
-try:
-    main()
-except SystemExit as end:
-    assert not end.code
-print(*sys.modules)
-"""
-    found = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    loaded = set(found.stdout.split())
-    assert not {*HEAVY, "numpy", "rich", "lark"} & loaded
-    ours = {part(name) for name in loaded if name.startswith("spacedsl.")}
-    needed = {"api", "cli", "ir", "lang", "passes", "runtimes", "syntax", "targets"}
-    assert ours <= {*BASE, *needed}
 
 
 def test_tests_of_a_folder_are_in_the_folder_of_that_name() -> None:

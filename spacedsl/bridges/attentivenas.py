@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from spacedsl.bridges.config import Entry
-from spacedsl.bridges.settings import Part, member
+from spacedsl.bridges.settings import StageSettings, member
 from spacedsl.ir.block import Block, Conv, DwConv, GlobalPool, Linear, Op
 from spacedsl.ir.expr import Num
 from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
@@ -143,10 +143,10 @@ def setting_subnet(setting: Entry, space: Space, name: str) -> Subnet:
                 message + ("stages with stem and head" if key == "width" else "stages")
             )
     width = [entry.whole() for entry in lists["width"]]
-    parts = [Part(width[0], 1)]
+    parts = [StageSettings(width[0], 1)]
     for i, layers in enumerate(depth):
         kernel, expand = lists["kernel_size"][i].whole(), lists["expand_ratio"][i].number()
         settings = ({"kernel": kernel, "expand": expand},) * layers.whole()
-        parts.append(Part(width[i + 1], layers.whole(), settings))
-    parts.append(Part(width[-1], 1))
+        parts.append(StageSettings(width[i + 1], layers.whole(), settings))
+    parts.append(StageSettings(width[-1], 1))
     return member(space, setting.need("resolution").whole(), tuple(parts), name)

@@ -12,7 +12,7 @@ import re
 from dataclasses import replace
 
 from spacedsl.bridges.config import Entry
-from spacedsl.bridges.settings import Part, member
+from spacedsl.bridges.settings import StageSettings, member
 from spacedsl.diagnostics import fault
 from spacedsl.ir.block import Block, Conv, Op, Value
 from spacedsl.ir.expr import Num, exact, round8
@@ -209,14 +209,14 @@ def _list(setting: Entry, key: str, count: int, space: Space) -> tuple[Entry, ..
     return found
 
 
-def _mobile_parts(setting: Entry, space: Space) -> tuple[Part, ...]:
+def _mobile_parts(setting: Entry, space: Space) -> tuple[StageSettings, ...]:
     kernels, expands = (list(_list(setting, k, _slots(space), space)) for k in ("ks", "e"))
     depths = list(_list(setting, "d", len(space.elastic), space))
-    parts: list[Part] = []
+    parts: list[StageSettings] = []
     for stage in space.stages:
         width = stage.widths[0] if stage.widths else 0
         if not stage.elastic:
-            parts.append(Part(width, stage.depths[0]))
+            parts.append(StageSettings(width, stage.depths[0]))
             continue
         slots = stage.depths[-1]
         depth = _depth(depths.pop(0), 0, slots)
@@ -224,7 +224,7 @@ def _mobile_parts(setting: Entry, space: Space) -> tuple[Part, ...]:
             {"kernel": k.whole(), "expand": e.number()}
             for k, e in zip(kernels[:depth], expands[:depth], strict=True)
         )
-        parts.append(Part(width, depth, settings))
+        parts.append(StageSettings(width, depth, settings))
         del kernels[:slots], expands[:slots]
     return tuple(parts)
 
@@ -239,7 +239,7 @@ def _depth(entry: Entry, base: int, slots: int) -> int:
     return depth
 
 
-def _resnet_parts(setting: Entry, space: Space) -> tuple[Part, ...]:
+def _resnet_parts(setting: Entry, space: Space) -> tuple[StageSettings, ...]:
     expands = list(_list(setting, "e", _slots(space), space))
     depths = list(_list(setting, "d", len(space.elastic) + 1, space))
     places = list(_list(setting, "w", len(space.elastic) + 2, space))
@@ -247,15 +247,15 @@ def _resnet_parts(setting: Entry, space: Space) -> tuple[Part, ...]:
     mid = round8(_pick(places[0], stem.widths) // 2)
     most = space.stages[space.elastic[0]]
     second = int(depths.pop(0).whole() == most.depths[-1] - most.depths[0])
-    parts = [Part(_pick(places[1], stem.widths), 1, ({"mid": mid, "second": second},))]
+    parts = [StageSettings(_pick(places[1], stem.widths), 1, ({"mid": mid, "second": second},))]
     del places[:2]
     for stage in space.stages[1:]:
         if not stage.elastic:
-            parts.append(Part(stage.widths[0] if stage.widths else 0, stage.depths[0]))
+            parts.append(StageSettings(stage.widths[0] if stage.widths else 0, stage.depths[0]))
             continue
         depth = _depth(depths.pop(0), stage.depths[0], stage.depths[-1])
         settings = tuple({"expand": e.number()} for e in expands[:depth])
-        parts.append(Part(_pick(places.pop(0), stage.widths), depth, settings))
+        parts.append(StageSettings(_pick(places.pop(0), stage.widths), depth, settings))
         del expands[: stage.depths[-1]]
     return tuple(parts)
 

@@ -13,7 +13,7 @@ from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class StageSettings:
     """A stage of a network: output width (0: none to choose), depth, and per block the settings
     that are said."""
 
@@ -22,7 +22,7 @@ class Part:
     settings: tuple[Mapping[str, Value], ...] = ()
 
 
-def member(space: Space, resolution: int, parts: tuple[Part, ...], name: str) -> Subnet:
+def member(space: Space, resolution: int, parts: tuple[StageSettings, ...], name: str) -> Subnet:
     """The member of `space`, of one block type per stage. What no setting says takes the space's
     least value. Raises `SpaceError` where it is none."""
     for declared, part in zip(space.stages, parts, strict=True):
@@ -41,7 +41,7 @@ def member(space: Space, resolution: int, parts: tuple[Part, ...], name: str) ->
     return subnet
 
 
-def _stage(stage: Stage, part: Part) -> SubnetStage:
+def _stage(stage: Stage, part: StageSettings) -> SubnetStage:
     said = part.settings or ({},) * part.depth
     numeric = stage.choices[0].numeric
     blocks = tuple(

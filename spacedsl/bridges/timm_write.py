@@ -12,7 +12,8 @@ from spacedsl.diagnostics import Diagnostic, SpaceError
 from spacedsl.ir.expr import exact, round8
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.values import shown
-from spacedsl.passes.bind import Bound, Layer, Residual, Site, subnet_sites
+from spacedsl.operators.layer import Layer
+from spacedsl.passes.bind import Bound, Residual, Site, subnet_sites
 
 LETTERS = {act: letters for letters, act in ACTS.items()}
 TWIN = re.compile(r"(.+)-[0-9]+")
@@ -106,6 +107,8 @@ def _said(site: Site) -> Said:
             raise _CannotSay(f"the operator `{layer.kind}`")
         if layer.bias or not layer.norm:
             raise _CannotSay("a convolution with a bias or without norm")
+        if layer.groups > 1:
+            raise _CannotSay("a convolution with groups")
     kind = _kind(main, skip)
     spatial = main[1] if kind == "ir" else main[0]
     if any(layer.stride > 1 for layer in main if layer is not spatial) or spatial.stride > 2:

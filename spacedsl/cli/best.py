@@ -71,6 +71,10 @@ def limit_lines(result: BestScore) -> list[str]:
     return lines
 
 
+Origin = tuple[Path, str | None]
+"""The folder that pages are read from, and the page of their space there, if it is written."""
+
+
 def best_json(result: BestScore, folder: Path, origin: str | None) -> dict[str, Any]:
     """Plain data without time or path; pages are as they must stand in `folder`."""
     return {

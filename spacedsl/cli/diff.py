@@ -10,7 +10,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import DIFFERS, FORMAT, Format, emit
-from spacedsl.cli.effects import Effect, Pair, effects
+from spacedsl.cli.diff_costs import Effect, Pair, effects
 from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.diagnostics import fault
 from spacedsl.ir.diff import Change, diff_spaces, diff_subnets

@@ -36,8 +36,9 @@ def evaluate(
     if format is Format.json:
         emit({**asdict(found), "file": str(file)})
         return
+    fifth = f", top-5 {found.top5:.2%}" if found.classes > 5 else ""
     print(
-        f"{file}: {found.model} at {found.resolution}: top-1 {found.top1:.2%}, "
-        f"top-5 {found.top5:.2%} of {found.images:,} images"
+        f"{file}: {found.model} at {found.resolution}: top-1 {found.top1:.2%}{fifth} of "
+        f"{found.images:,} images"
     )
-    say_next(command("bench", file))
+    say_next(command("bench", file, *(("--runtime", runtime) if runtime else ())))

@@ -127,7 +127,7 @@ def evolve(
 
 
 def _report(evolved: Evolved, page: str, seed: int) -> Report:
-    from spacedsl.cli.found_best import corrected_lines
+    from spacedsl.cli.best_result import corrected_lines
     from spacedsl.report.evolve import evolve_report
 
     said = [*corrected_lines(evolved.comparison), *refits_lines(evolved.refits)]
@@ -136,8 +136,8 @@ def _report(evolved: Evolved, page: str, seed: int) -> Report:
 
 def _json(evolved: Evolved, page: str, out: Path | None) -> dict[str, Any]:
     """Plain data without time or path but that of the found space's page, where it is written."""
-    from spacedsl.cli import found as shown
-    from spacedsl.cli.found_best import best_json_of
+    from spacedsl.cli import qt_result as shown
+    from spacedsl.cli.best_result import best_json_of
 
     several = {"pareto": [shown.front_json(one) for one in evolved.front]} if evolved.front else {}
     detail = {"full_detail": shown.full_json(evolved.finer)} if evolved.finer else {}
@@ -148,8 +148,8 @@ def _json(evolved: Evolved, page: str, out: Path | None) -> dict[str, Any]:
 
 
 def _print(evolved: Evolved) -> None:
-    from spacedsl.cli import found as shown
-    from spacedsl.cli.found_best import print_best_of
+    from spacedsl.cli import qt_result as shown
+    from spacedsl.cli.best_result import print_best_of
 
     if evolved.scorer.settings.definition == "best":
         print_best_of(evolved)
@@ -163,7 +163,7 @@ def _print(evolved: Evolved) -> None:
 
 def _write_models(folder: Path, evolved: Evolved, hyper: str, out: Path | None) -> None:
     """The best networks' pages; without --out the space's page too, which they are of."""
-    from spacedsl.cli.found_best import write_models
+    from spacedsl.cli.best_result import write_models
 
     folder.mkdir(parents=True, exist_ok=True)
     space, origin = evolved.space, out

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import typer
 from spacedsl import api
 from spacedsl.cli.boundary import emit
 from spacedsl.cli.summary import command, say_next
+from spacedsl.compiler.graph import LOGITS
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_writable, write_atomic
 from spacedsl.ir.subnet import Subnet
@@ -60,7 +62,6 @@ def export(
 ) -> None:
     """Export a model for deployment. Without --weights they are random: good for
     measuring speed and size, not for predictions."""
-    from spacedsl.compiler.card import card as model_card
     from spacedsl.compiler.export import FILES, comparison_images, seeded, trained_model
     from spacedsl.runtimes.machine import this_machine
     from spacedsl.targets.runtimes_there import compared
@@ -87,9 +88,7 @@ def export(
     else:
         net = seeded(subnet, seed)
         data = files.fp32(net) if fp32 else files.int8(net, device)
-    write_atomic(out, data)
-    if card is not None:
-        write_atomic(card, model_card(artifact, out, files.stamp(data, str(out)), len(data)))
+    stamp = _written(artifact, data, out, card)
     kind = "FP32" if fp32 else "INT8"
     warnings = () if fp32 else this_machine().warnings
     there = compared(subnet, device) if device is not None and not fp32 else None
@@ -107,6 +106,7 @@ def export(
                 "precision": kind.lower(),
                 "bytes": len(data),
                 "weights": None if weights is None else str(weights),
+                "outputs": json.loads(stamp["outputs"]),
                 "difference": None if found is None else found.model_dump(mode="json"),
                 "warnings": list(warnings),
                 "runtimes": [runtime.to_json() for runtime in runtimes],
@@ -116,7 +116,8 @@ def export(
         )
         return
     known = "untrained" if weights is None else f"weights of {weights}"
-    print(f"{out}: {subnet.name}, {kind} {artifact}, {len(data) / 1e6:.1f} MB, {known}")
+    said = f"{out}: {subnet.name}, {kind} {artifact}, {len(data) / 1e6:.1f} MB, {known}"
+    print(said, *_maps(stamp), sep="\n")
     if report_difference:
         print(_said(found))
     for warning in warnings:
@@ -164,13 +165,37 @@ def _faster(
     )
 
 
+def _written(artifact: str, data: bytes, out: Path, card: Path | None) -> dict[str, str]:
+    """What the file says of itself, once it and its card are written."""
+    from spacedsl.compiler.card import card as model_card
+    from spacedsl.compiler.export import FILES
+
+    write_atomic(out, data)
+    stamp = FILES[artifact].stamp(data, str(out))
+    if card is not None:
+        write_atomic(card, model_card(artifact, out, stamp, len(data)))
+    return stamp
+
+
+def _maps(stamp: Mapping[str, str]) -> list[str]:
+    """A line about each map that a file gives."""
+    return [
+        f"  {output['name']:<8} {' x '.join(map(str, output['shape']))}"
+        for output in json.loads(stamp["outputs"])
+        if output["name"] != LOGITS
+    ]
+
+
 def _said(found: Difference | None) -> str:
     if found is None:
         return "the target keeps the same tensors in 8 bits: no difference"
+    same, seen = found.argmax_agreement, f"{found.images} images"
+    differing = f"on {seen} maps differ"
+    if same is not None:
+        differing = f"of {seen} {same:.1%} have the same largest logit; logits differ"
     return (
         f"trained for {found.trained_for}, exported for {found.exported_for}: "
-        f"{len(found.calibrated)} tensors calibrated; of {found.images} images "
-        f"{found.argmax_agreement:.1%} have the same largest logit; logits differ by "
+        f"{len(found.calibrated)} tensors calibrated; {differing} by "
         f"{found.mean_logit_difference:.3g} on average, {found.max_logit_difference:.3g} at most "
         f"(their standard deviation is {found.logit_deviation:.3g})"
     )

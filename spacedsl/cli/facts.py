@@ -41,6 +41,25 @@ class LatencyBounds(Frozen):
     missing_count: int
 
 
+class TapFacts(Frozen):
+    """An output of a page that has taps in place of a head: (channels, height, width) of the map
+    that the stage ends in."""
+
+    name: str
+    stage: str
+    shape: tuple[int, int, int]
+
+
+class TapChoices(Frozen):
+    """The same over all networks: channels that the map may have, and its heights in pixels at the
+    page's resolutions."""
+
+    name: str
+    stage: str
+    channels: list[int]
+    sizes: list[int]
+
+
 class _Facts(Frozen):
     name: str
     of: str | None
@@ -60,6 +79,7 @@ class ModelFacts(_Facts):
     weights: int
     memory: int
     subnets: Literal[1]
+    taps: list[TapFacts] | None = None
     latency: Latency | None = None
 
 
@@ -74,6 +94,7 @@ class SpaceFacts(_Facts):
     memory: Bounds
     subnets: int
     spaces: int
+    taps: list[TapChoices] | None = None
     latency: LatencyBounds | None = None
 
 

@@ -39,15 +39,13 @@ from spacedsl.search.combine import Combine
 from spacedsl.syntax.lexer import is_name
 
 if TYPE_CHECKING:
+    from spacedsl.cli.best import Origin
     from spacedsl.flows.optimum import Certified
     from spacedsl.ir.space import Space
     from spacedsl.report.parts import Report
     from spacedsl.search.combined import CombinedScore
     from spacedsl.search.exact.found import Optimum, Ranked
     from spacedsl.search.score import QTScore
-
-
-Place = tuple[Path, str | None]
 
 
 def optimum(
@@ -146,8 +144,8 @@ def _require_files(out: Path | None, journal: Path | None, *, resume: bool) -> N
         raise fault("no-journal", "there is no journal to resume from", "say --journal FILE")
 
 
-def certificate(found: Optimum, place: Place = (Path(), None)) -> dict[str, Any]:
-    """Plain data without time or path. `place`: the folder that the networks' pages are read from,
+def certificate(found: Optimum, origin: Origin = (Path(), None)) -> dict[str, Any]:
+    """Plain data without time or path. `origin`: the folder that the networks' pages are read from,
     and the best space's page there."""
     evolution = None
     if found.evolution is not None:
@@ -161,7 +159,7 @@ def certificate(found: Optimum, place: Place = (Path(), None)) -> dict[str, Any]
         "hash": space_identity(found.space),
         "score": found.result.score,
         "error": found.best[0].error,
-        **_scores_json(found.result, place),
+        **_scores_json(found.result, origin),
         "bound": found.bound,
         "gap": found.bound - found.result.score,
         "complete": found.complete,
@@ -179,14 +177,14 @@ def certificate(found: Optimum, place: Place = (Path(), None)) -> dict[str, Any]
     }
 
 
-def _scores_json(result: QTScore | CombinedScore, place: Place) -> dict[str, Any]:
+def _scores_json(result: QTScore | CombinedScore, origin: Origin) -> dict[str, Any]:
     """Scores under each limit; on several targets, of each."""
-    from spacedsl.cli.found_best import score_json
+    from spacedsl.cli.best_result import score_json
     from spacedsl.flows.scorers import by_target
     from spacedsl.search.combined import CombinedScore
 
     if by_target(result):
-        return score_json(result, place)
+        return score_json(result, origin)
     if not isinstance(result, CombinedScore):
         return {"limits": [asdict(limit) for limit in result.limits]}
     parts = [

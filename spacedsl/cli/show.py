@@ -11,12 +11,13 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
-from spacedsl.cli.facts import Bounds, ModelFacts, SpaceFacts
+from spacedsl.cli.facts import Bounds, ModelFacts, SpaceFacts, TapChoices, TapFacts
 from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.figures import amount, count
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.item import Item
+from spacedsl.ir.sampling import smallest
 from spacedsl.ir.size import count_spaces, count_subnets
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
@@ -28,6 +29,7 @@ from spacedsl.lang.values import shown
 from spacedsl.passes.cost import stage_costs, subnet_cost
 from spacedsl.passes.memory import subnet_memory
 from spacedsl.passes.network import subnet_identity
+from spacedsl.passes.taps import tap_shapes, tapped
 
 if TYPE_CHECKING:
     from spacedsl.ir.target import Target
@@ -70,6 +72,8 @@ def show(
         print(text) if format is Format.text else emit({"code": text})
         return
     facts = _facts(item, page).model_dump(exclude_unset=True)
+    if taps := _taps(_network(item, page)):
+        facts["taps"] = [tap.model_dump() for tap in taps]
     known = None if target is None else _latency(item, page, target)
     if known is not None:
         facts["latency"] = known.json
@@ -165,6 +169,26 @@ def _facts(item: Item, page: str) -> ModelFacts | SpaceFacts:
     raise fault("wrong-kind", f"{page} is not a hyperspace, a space or a model")
 
 
+def _taps(item: Space | Subnet) -> list[TapFacts] | list[TapChoices]:
+    """The outputs of a page with taps; none of one with a head."""
+    if isinstance(item, Subnet):
+        stages = [item.of.stages[position].name for position in tapped(item.of).values()]
+        shapes = tap_shapes(item).items()
+        pairs = zip(stages, shapes, strict=True)
+        return [TapFacts(name=name, stage=stage, shape=shape) for stage, (name, shape) in pairs]
+    networks = [smallest(item, resolution) for resolution in item.resolutions]
+    sizes = [tap_shapes(network) for network in networks] if item.taps else []
+    return [
+        TapChoices(
+            name=name,
+            stage=item.stages[position].name,
+            channels=list(item.widths_after(position)),
+            sizes=[shapes[name][1] for shapes in sizes],
+        )
+        for name, position in tapped(item).items()
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class _Latency:
     """On a target: a model's in parts (a space has none), and as JSON."""
@@ -238,8 +262,17 @@ def _said(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "spaces", count(facts["spaces"])
     if facts["code"]:
         yield "code", facts["code"]
+    for tap in facts.get("taps", ()):
+        yield tap["name"], _tap_said(tap)
     if "latency" in facts:
         yield "latency", _latency_said(facts["latency"])
+
+
+def _tap_said(tap: dict[str, Any]) -> str:
+    if "shape" in tap:
+        return f"{' x '.join(map(str, tap['shape']))} ({tap['stage']})"
+    channels, sizes = shown(tuple(tap["channels"])), shown(tuple(tap["sizes"]))
+    return f"{channels} channels of {sizes} px ({tap['stage']})"
 
 
 def _amounts(value: int | dict[str, int]) -> str:

@@ -6,7 +6,7 @@ leaves a convolution with any other bias scale in float, without a word."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ SCALE_FLOOR = 2.0**-40
 BIAS_MAX = 2**30
 """Largest bias, in steps: half of what int32 holds. The other half is the products', of which
 65,000 at most (fan-in) times 255 * 127 fit."""
+
+BIAS_LIMIT = BIAS_MAX + BIAS_MAX // 1024
+"""Rounded biases are clipped to it: scales of float32 may leave them slightly above `BIAS_MAX`."""
 
 
 class IntWeights(NamedTuple):
@@ -40,8 +43,15 @@ def norm_affine(parameters: NodeParameters, cout: int) -> tuple[Floats, Floats]:
     gamma, beta, mean, var = (
         parameters[k].astype(np.float64) for k in ("gamma", "beta", "mean", "var")
     )
-    factor = gamma / np.sqrt(var + EPSILON)
-    return factor.astype(np.float32), (beta + (bias - mean) * factor).astype(np.float32)
+    factor, shift = affine(gamma, beta, mean, np.sqrt(var + EPSILON), bias)
+    return factor.astype(np.float32), shift.astype(np.float32)
+
+
+def affine(gamma: Any, beta: Any, mean: Any, deviation: Any, bias: Any) -> tuple[Any, Any]:
+    """Batch norm after a bias as a factor and a shift, of NumPy's arrays and PyTorch's tensors
+    alike."""
+    factor = gamma / deviation
+    return factor, beta + (bias - mean) * factor
 
 
 def fold_floats(parameters: NodeParameters) -> tuple[Floats, Floats]:
@@ -73,11 +83,10 @@ def to_integers(
     steps = np.rint(real / final.astype(np.float64)[:, None, None, None])
     grid = bias_scale(input_scale, final).astype(np.float64)
     rounded = np.rint(bias.astype(np.float64) / grid)
-    limit = BIAS_MAX + BIAS_MAX // 1024
     return IntWeights(
         np.clip(steps, -WEIGHT_MAX, WEIGHT_MAX).astype(np.int8),
         final,
-        np.clip(rounded, -limit, limit).astype(np.int32),
+        np.clip(rounded, -BIAS_LIMIT, BIAS_LIMIT).astype(np.int32),
     )
 
 

@@ -8,12 +8,19 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import ConfigDict, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.operators import words_where
 from spacedsl.passes.bind import same_pads
 from spacedsl.passes.program import (
     Layer,
@@ -23,8 +30,10 @@ from spacedsl.passes.program import (
     program_of,
     se_layers,
 )
+from spacedsl.passes.taps import places, tapped
 
-INPUT = "input"
+INPUT, LOGITS = "input", "logits"
+"""Names of the input, and of the output of a network with a head."""
 
 NodeOp = Literal[
     "input",
@@ -41,7 +50,7 @@ NodeOp = Literal[
 ]
 """`dropout` is in graphs that are trained only."""
 
-WEIGHTED = frozenset({"conv", "dwconv", "linear"})
+WEIGHTED = words_where(weights=True, own_scale=True)
 """Ops with weights."""
 
 NO_OTHER_FIELD = ConfigDict(extra="forbid")
@@ -49,6 +58,10 @@ NO_OTHER_FIELD = ConfigDict(extra="forbid")
 
 Shape = tuple[int, int, int]
 """(channels, height, width) of one image's tensor."""
+
+
+Groups = Annotated[int, Field(exclude_if=lambda groups: groups == 1)]
+"""Groups of a convolution that is not depthwise; files say them where there are several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,17 +81,57 @@ class Node:
     act: str | None = None
     norm: bool = False
     bias: bool = False
+    groups: Groups = 1
+
+
+class Output(NamedTuple):
+    """An output of a network: its name in files, and the node that makes it. Logits are
+    (classes, 1, 1), and written without height and width; a map is written as it is."""
+
+    name: str
+    node: Node
+
+    @property
+    def is_map(self) -> bool:
+        """Whether it is a tap."""
+        return self.name != LOGITS
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one image, in files of NCHW."""
+        return self.node.shape if self.is_map else self.node.shape[:1]
+
+
+class Tap(Frozen):
+    """An output of a network without a head: its name, and the tensor that it is."""
+
+    name: str
+    tensor: str
 
 
 class Graph(Frozen):
-    """Nodes in execution order; the first is the input, the last the logits."""
+    """Nodes in execution order; the first is the input, the last makes the last output: the logits,
+    or the last of `taps`."""
 
     nodes: tuple[Node, ...]
+    taps: tuple[Tap, ...] = ()
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         check_order((n.name, n.op, n.inputs) for n in self.nodes)
+        tensors = {node.name for node in self.nodes}
+        for tap in self.taps:
+            if tap.tensor not in tensors:
+                raise ValueError(f"the output {tap.name} is {tap.tensor}, which no node makes")
+        if len({tap.name for tap in self.taps}) != len(self.taps):
+            raise ValueError("two outputs have one name")
         return self
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without taps where there are none, as before there were any."""
+        found: dict[str, Any] = write(self)
+        return found if self.taps else {k: v for k, v in found.items() if k != "taps"}
 
     @property
     def input(self) -> Node:
@@ -86,9 +139,12 @@ class Graph(Frozen):
         return self.nodes[0]
 
     @property
-    def output(self) -> Node:
-        """The logits, (classes, 1, 1)."""
-        return self.nodes[-1]
+    def outputs(self) -> tuple[Output, ...]:
+        """Every output of the network, in order."""
+        if not self.taps:
+            return (Output(LOGITS, self.nodes[-1]),)
+        nodes = self.by_name()
+        return tuple(Output(tap.name, nodes[tap.tensor]) for tap in self.taps)
 
     def by_name(self) -> dict[str, Node]:
         """Every node under its name."""
@@ -130,7 +186,7 @@ def check_order(nodes: Iterable[tuple[str, str, tuple[str, ...]]]) -> None:
 
 def weight_shape(node: Node, cin: int) -> tuple[int, int, int, int]:
     """(cout, cin per group, kernel, kernel) of a weighted node that reads `cin` channels."""
-    fan = 1 if node.op == "dwconv" else cin
+    fan = 1 if node.op == "dwconv" else cin // node.groups
     return node.shape[0], fan, node.kernel, node.kernel
 
 
@@ -152,8 +208,11 @@ def lower(subnet: Subnet) -> Graph:
     `BindError`."""
     size = subnet.resolution
     image = image_node((subnet.of.channels, size, size))
-    nodes = (found.node for found in lowered(at_inference(program_of(subnet))))
-    return Graph(nodes=(image, *nodes))
+    found = tuple(lowered(at_inference(program_of(subnet))))
+    nodes = (image, *(each.node for each in found))
+    ends = places((each.step.at[0] for each in found), tapped(subnet.of))
+    taps = tuple(Tap(name=name, tensor=nodes[at].name) for name, at in ends.items())
+    return Graph(nodes=nodes, taps=taps)
 
 
 def layer_nodes(subnet: Subnet) -> Iterator[tuple[Layer, tuple[str, ...]]]:
@@ -206,6 +265,7 @@ def _op(step: Layer, layer: Layer, *inputs: str) -> Lowering:
         pads=pads,
         norm=layer.norm,
         bias=layer.bias,
+        groups=layer.groups,
     )
     yield Lowered(node, step, layer)
     return (yield from _act(step, layer, node.name, f"{node.name}.{layer.act}"))

@@ -15,6 +15,7 @@ from spacedsl.compiler.graph import (
     NO_OTHER_FIELD,
     WEIGHTED,
     Graph,
+    Groups,
     Node,
     Shape,
     check_order,
@@ -24,6 +25,7 @@ from spacedsl.diagnostics import fault
 from spacedsl.ir.expr import Frozen
 from spacedsl.operators.activation import Rewrite
 from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.operators.operators import words_where
 from spacedsl.runtimes.rules import Rules
 
 QMAX = 255
@@ -41,11 +43,11 @@ else:
 
 Clip = Literal["none", "relu", "relu6"]
 
-OWN_SCALE = frozenset({"conv", "dwconv", "linear", "add", "shift", "mul", "avgpool", "pool"})
+OWN_SCALE = words_where(own_scale=True)
 """Ops whose integer kernel rescales, so that their quantiser can clip."""
 
 
-SHARED = frozenset({"maxpool", "dropout"})
+SHARED = words_where(shares=True)
 """Ops whose quantiser is their input's."""
 
 
@@ -102,10 +104,12 @@ class Int8Node:
     offset: float = 0.0
     fixed: Fixed | None = None
     shared: bool = False
+    groups: Groups = 1
 
 
 class Int8Graph(Frozen):
-    """Nodes in execution order; the first quantises the image, the last makes the logits."""
+    """Nodes in execution order; the first quantises the image, the last makes the last
+    output."""
 
     runtime: str
     nodes: tuple[Int8Node, ...]
@@ -172,6 +176,7 @@ class _Builder:
                 value=node.name,
                 source=node.name if node.op in WEIGHTED else "",
                 shared=node.op in SHARED,
+                groups=node.groups,
             )
         )
 

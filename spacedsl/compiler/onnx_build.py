@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,11 @@ import numpy as np
 
 from spacedsl.compiler.graph import Node
 from spacedsl.compiler.int8 import Int8Node
-from spacedsl.compiler.stamp import BATCH, IMAGE, LOGITS, described, without_prefix
+from spacedsl.compiler.stamp import BATCH, IMAGE, described, without_prefix
 from spacedsl.diagnostics import fault
 from spacedsl.operators.activation import LAST, X
 from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.operators.operators import OPERATORS, words_where
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 OPSET = 17
 """Of files whose activations need no later one."""
 QUANTISED = ".q"
+
+PLAIN = words_where(onnx=True)
+"""Ops that are one operator without weights."""
 
 
 def need_onnx() -> None:
@@ -61,6 +65,12 @@ class Builder:
             )
         return last
 
+    def plain(self, node: Node | Int8Node, inputs: Iterable[str], output: str) -> str:
+        """Add an op without weights; returns its output's name."""
+        record = OPERATORS[node.op]
+        attrs = window_attributes(node, node.shape[0]) if record.window else {}
+        return self.op(record.onnx, node.name, inputs, output, **attrs)
+
     def constant(self, name: str, value: np.ndarray | np.generic) -> str:
         """Add an initialiser; returns its name."""
         from onnx import numpy_helper
@@ -69,11 +79,16 @@ class Builder:
         return name
 
     def model(
-        self, source: Node, result: Node, name: str, stamp: Mapping[str, str], extra: Iterable[str]
+        self,
+        source: Node,
+        outputs: Mapping[str, Sequence[int]],
+        name: str,
+        stamp: Mapping[str, str],
+        extra: Iterable[str],
     ) -> ModelProto:
-        """The finished model: image (N, C, H, W) float32 to logits (N, classes) float32; `extra`
-        tensors (uint8 where they end in `.q`) become outputs too. It holds every tensor's shape,
-        for viewers such as Netron."""
+        """The finished model: image (N, C, H, W) float32 to `outputs` (name -> shape of one image)
+        float32; `extra` tensors (uint8 where they end in `.q`) become outputs too. It holds every
+        tensor's shape, for viewers such as Netron."""
         from onnx import TensorProto, helper, shape_inference
 
         def value(name: str, shape: Iterable[int | str] | None) -> ValueInfoProto:
@@ -84,7 +99,10 @@ class Builder:
             self.nodes,
             name,
             [value(IMAGE, (BATCH, *source.shape))],
-            [value(LOGITS, (BATCH, result.shape[0])), *(value(e, None) for e in extra)],
+            [
+                *(value(output, (BATCH, *shape)) for output, shape in outputs.items()),
+                *(value(e, None) for e in extra),
+            ],
             self.constants,
         )
         opsets = [helper.make_opsetid("", self.opset)]
@@ -105,7 +123,7 @@ def window_attributes(node: Node | Int8Node, cin: int) -> dict[str, Any]:
         "pads": [before, before, after, after],
     }
     if node.op in ("conv", "dwconv"):
-        attrs["group"] = cin if node.op == "dwconv" else 1
+        attrs["group"] = cin if node.op == "dwconv" else node.groups
     return attrs
 
 

@@ -11,7 +11,7 @@ from spacedsl.compiler.integer_model import Preprocess
 from spacedsl.compiler.onnx_build import Builder, window_attributes
 from spacedsl.compiler.parameters import Parameters, check_parameters
 from spacedsl.compiler.plans import NetworkPlan
-from spacedsl.compiler.stamp import IMAGE, LOGITS, metadata
+from spacedsl.compiler.stamp import IMAGE, metadata
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -25,24 +25,27 @@ def emit_fp32(
     labels: Iterable[str] = (),
     outputs: Iterable[str] = (),
 ) -> ModelProto:
-    """The FP32 model. `outputs`: tensors to return besides the logits. Raises `SpaceError` for
-    parameters of another network."""
+    """The FP32 model. `outputs`: tensors to return besides the network's own. Raises
+    `SpaceError` for parameters of another network."""
     graph = plan.graph
     check_parameters(graph, parameters)
     build = _Emitter(parameters)
     channels = {node.name: node.shape[0] for node in graph.nodes}
     for node in graph.nodes:
         build.emit(node, channels)
-    build.op("Flatten", "flatten", [build.names[graph.output.name]], LOGITS)
+    for output in graph.outputs:
+        kind, made = ("Identity", output.name) if output.is_map else ("Flatten", "flatten")
+        build.op(kind, made, [build.names[output.node.name]], output.name)
     stamp = metadata(
         plan.origin,
         preprocess,
         labels,
-        graph.input.shape,
+        graph,
         precision="fp32",
         weights=weights_from,
     )
-    return build.model(graph.input, graph.output, plan.origin.model, stamp, outputs)
+    shapes = {output.name: output.shape for output in graph.outputs}
+    return build.model(graph.input, shapes, plan.origin.model, stamp, outputs)
 
 
 class _Emitter(Builder):
@@ -64,13 +67,8 @@ class _Emitter(Builder):
             self.weighted(node, inputs[0], cin)
         elif node.op == "act":
             self.act(node.act or "", name, inputs[0], name)
-        elif node.op == "pool":
-            self.op("GlobalAveragePool", name, inputs, name)
-        elif node.op in ("maxpool", "avgpool"):
-            kind = "MaxPool" if node.op == "maxpool" else "AveragePool"
-            self.op(kind, name, inputs, name, **window_attributes(node, cin))
         else:
-            self.op("Add" if node.op == "add" else "Mul", name, inputs, name)
+            self.plain(node, inputs, name)
         self.names[name] = name
 
     def weighted(self, node: Node, tensor: str, cin: int) -> None:

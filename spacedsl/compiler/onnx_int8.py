@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spacedsl.compiler.fold import bias_scale
+from spacedsl.compiler.graph import Output
 from spacedsl.compiler.int8 import QMAX, Int8Node
 from spacedsl.compiler.integer_model import IntegerModel, Quantiser, check_model
-from spacedsl.compiler.onnx_build import QUANTISED, Builder, window_attributes
+from spacedsl.compiler.onnx_build import PLAIN, QUANTISED, Builder, window_attributes
 from spacedsl.compiler.pad import pad_channels
-from spacedsl.compiler.stamp import IMAGE, LOGITS, metadata
+from spacedsl.compiler.stamp import IMAGE, metadata
 from spacedsl.compiler.stem import BLOCK, fold_weight, foldable, folded_window
 from spacedsl.diagnostics import fault
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 def emit_int8(model: IntegerModel, outputs: Iterable[str] = ()) -> ModelProto:
     """The INT8 model; `outputs`: plan tensors to return (as uint8, with the channels that
-    padding adds) besides the logits. Raises `SpaceError` where numbers and plan disagree, or where
-    the plan is for another runtime."""
+    padding adds) besides the network's own. Raises `SpaceError` where numbers and plan disagree, or
+    where the plan is for another runtime."""
     header = model.header
     plan = header.plan
     if "onnx" not in plan.rules.formats:
@@ -41,21 +42,22 @@ def emit_int8(model: IntegerModel, outputs: Iterable[str] = ()) -> ModelProto:
     build = _Emitter(padded)
     for node in padded.nodes:
         build.emit(node)
-    last = model.nodes[-1].name
-    build.op("Flatten", "flatten", [f"{last}.dq"], LOGITS)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for output, node in plan.outputs():
+        build.output(output, node)
+        shapes[output.name] = output.shape
     stamp = metadata(
         plan.origin,
         header.preprocess,
         header.labels,
-        plan.network.input.shape,
+        plan.network,
         precision="int8",
         weights=header.weights_from,
         target=plan.target,
         runtime=plan.rules.runtime,
     )
-    network = plan.network
     extra = [f"{name}{QUANTISED}" for name in outputs]
-    return build.model(network.input, network.output, plan.origin.model, stamp, extra)
+    return build.model(plan.network.input, shapes, plan.origin.model, stamp, extra)
 
 
 class _Emitter(Builder):
@@ -65,6 +67,7 @@ class _Emitter(Builder):
         super().__init__()
         self.integer = model
         self.channels = {node.name: node.shape[0] for node in model.nodes}
+        self.unread = self.channels.keys() - {i for node in model.nodes for i in node.inputs}
         plan = model.header.plan
         self.stem = foldable(plan.graph) if plan.rules.stem == "space-to-depth" else None
 
@@ -83,19 +86,20 @@ class _Emitter(Builder):
             case "shift":
                 inputs.append(self.shifted_by(name, node.offset))
                 self.op("Add", name, inputs, f"{name}.f")
-            case "maxpool" | "avgpool":
-                kind = "MaxPool" if node.op == "maxpool" else "AveragePool"
-                attrs = window_attributes(node, self.channels[node.inputs[0]])
-                self.op(kind, name, inputs, f"{name}.f", **attrs)
-            case "add":
-                self.op("Add", name, inputs, f"{name}.f")
-            case "mul":
-                self.op("Mul", name, inputs, f"{name}.f")
-            case "pool":
-                self.op("GlobalAveragePool", name, inputs, f"{name}.f")
+            case op if op in PLAIN:
+                self.plain(node, inputs, f"{name}.f")
             case act:
                 self.act(act, name, inputs[0], f"{name}.f")
         self.requantise(name, f"{name}.f", self.quantiser(name))
+
+    def output(self, output: Output, node: Int8Node) -> None:
+        """The numbers that an 8-bit tensor stands for as an output of the file."""
+        quantiser, real = self.quantiser(node.name), f"{node.name}.dq"
+        if output.is_map:
+            self.dequantise(node.name, quantiser, f"{node.name}.{output.name}", output.name)
+            return
+        self.dequantise(node.name, quantiser, f"{node.name}.dequantize", real)
+        self.op("Flatten", "flatten", [real], output.name)
 
     def image(self) -> str:
         """The image as its reader wants it."""
@@ -104,15 +108,20 @@ class _Emitter(Builder):
         return self.op("SpaceToDepth", "input.blocks", [IMAGE], "input.blocks", blocksize=BLOCK)
 
     def requantise(self, name: str, tensor: str, quantiser: Quantiser) -> None:
-        """Quantise `tensor` to `name.q`, and dequantise that for its readers."""
+        """Quantise `tensor` to `name.q`, and dequantise that for its readers if it has any."""
         zero = self.constant(f"{name}.zero", np.uint8(quantiser.zero_point))
         write = self.constant(f"{name}.write", np.float32(quantiser.write))
-        read = write
         if quantiser.read != quantiser.write:
-            read = self.constant(f"{name}.read", np.float32(quantiser.read))
+            self.constant(f"{name}.read", np.float32(quantiser.read))
         self.op("QuantizeLinear", f"{name}.quantize", [tensor, write, zero], f"{name}.q")
-        inputs = [f"{name}.q", read, zero]
-        self.op("DequantizeLinear", f"{name}.dequantize", inputs, f"{name}.dq")
+        if name not in self.unread:
+            self.dequantise(name, quantiser, f"{name}.dequantize", f"{name}.dq")
+
+    def dequantise(self, name: str, quantiser: Quantiser, made: str, output: str) -> None:
+        """What readers of `name.q` get as the tensor `output`, by a node called `made`."""
+        read = "write" if quantiser.read == quantiser.write else "read"
+        inputs = [f"{name}.q", f"{name}.{read}", f"{name}.zero"]
+        self.op("DequantizeLinear", made, inputs, output)
 
     def shifted_by(self, name: str, offset: float) -> str:
         """A constant as the greatest integer (or 0) times its scale. On ARM sums are made in fixed

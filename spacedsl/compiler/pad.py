@@ -12,18 +12,22 @@ from dataclasses import replace
 import numpy as np
 
 from spacedsl.compiler.fold import IntWeights
-from spacedsl.compiler.int8 import Int8Graph, Int8Node
+from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.integer_model import IntegerModel
+from spacedsl.compiler.plans import Int8Plan
+from spacedsl.operators.operators import words_where
 from spacedsl.runtimes.rules import Rules
 
-MIXING = frozenset({"input", "conv", "linear"})
+MIXING = words_where(mixes=True)
 """Ops whose channels are not those of what they read."""
 
 
-def padded_channels(graph: Int8Graph, rules: Rules) -> dict[str, int]:
+def padded_channels(plan: Int8Plan, rules: Rules) -> dict[str, int]:
     """Channels of every tensor such that each depthwise convolution has a multiple of what `rules`
     says, and each dense one wider than 1x1 the outputs that they ask for.
-    Tensors that share channels (through sums, products, pools) share the number."""
+    Tensors that share channels (through sums, products, pools) share the number; the input and
+    the outputs keep theirs."""
+    graph = plan.graph
     root: dict[str, str] = {}
 
     def find(name: str) -> str:
@@ -36,7 +40,11 @@ def padded_channels(graph: Int8Graph, rules: Rules) -> dict[str, int]:
         if node.op not in MIXING:
             for source in node.inputs:
                 root[find(source)] = find(node.name)
-    given = {find(node.name) for node in (graph.nodes[0], graph.nodes[-1])}
+    ends = [graph.nodes[0], *(node for _, node in plan.outputs())]
+    given = {find(node.name) for node in ends}
+    for node in graph.nodes:
+        if node.groups > 1:  # whose channels are counted by groups
+            given |= {find(node.name), find(node.inputs[0])}
     least: dict[str, int] = {}
     multiple: dict[str, int] = {}
     for node in graph.nodes:
@@ -57,7 +65,7 @@ def pad_channels(model: IntegerModel, rules: Rules) -> IntegerModel:
     """`model` with the channels of `padded_channels`: zero weights and biases in the rows that no
     network has, and in the columns that read them. The other channels hold what they held."""
     graph = model.header.plan.graph
-    channels = padded_channels(graph, rules)
+    channels = padded_channels(model.header.plan, rules)
     nodes = tuple(
         replace(node, shape=(channels[node.name], *node.shape[1:])) for node in graph.nodes
     )
@@ -72,7 +80,11 @@ def pad_channels(model: IntegerModel, rules: Rules) -> IntegerModel:
 
 def _wider(found: IntWeights, node: Int8Node, channels: Mapping[str, int]) -> IntWeights:
     rows = channels[node.name] - found.weight.shape[0]
-    columns = 0 if node.op == "dwconv" else channels[node.inputs[0]] - found.weight.shape[1]
+    columns = (
+        0
+        if node.op == "dwconv"
+        else channels[node.inputs[0]] // node.groups - found.weight.shape[1]
+    )
     return IntWeights(
         np.pad(found.weight, ((0, rows), (0, columns), (0, 0), (0, 0))),
         np.pad(found.scale, (0, rows), constant_values=1.0),

@@ -13,19 +13,24 @@ from typing import Any, Final, Literal, Self, TypeVar
 from pydantic import ValidationError
 
 from spacedsl.checksum import KEY, unsealed
-from spacedsl.compiler.graph import Graph, lower
-from spacedsl.compiler.int8 import Int8Graph, quantise_graph
+from spacedsl.compiler.graph import Graph, Output, lower
+from spacedsl.compiler.int8 import Int8Graph, Int8Node, quantise_graph
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import read_json
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.identity import space_identity
+from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.lang.write import write
 from spacedsl.passes.network import map_output, subnet_identity
+from spacedsl.passes.taps import output_strides
 from spacedsl.runtimes.rules import Rules
 from spacedsl.sealed import first_mistake
 from spacedsl.version import __version__
+
+OWN_HEAD = "train and evaluate it with a head of your own: docs/howto/detector.md"
+"""What to do with a network that gives maps."""
 
 FORMAT: Final = 1
 """Version of the plans of a model."""
@@ -62,16 +67,21 @@ class Int8Plan(Frozen):
     network: Graph
     graph: Int8Graph
 
-    def for_data(self, channels: int, classes: int) -> Self:
-        """The plan of the same network for images of so many channels and classes."""
+    def outputs(self) -> tuple[tuple[Output, Int8Node], ...]:
+        """Every output of the network, and the node that holds it in 8 bits."""
+        holding = {node.value: node for node in self.graph.nodes if node.value}
+        return tuple((output, holding[output.node.name]) for output in self.network.outputs)
+
+    def for_data(self, channels: int, classes: int | None) -> Self:
+        """The plan of the same network for images of so many channels and classes; None where it
+        does not classify."""
         parts: dict[str, Graph | Int8Graph] = {}
         for name, part in (("network", self.network), ("graph", self.graph)):
-            image, logits = (
-                replace(node, shape=(count, *node.shape[1:]))
-                for node, count in ((part.nodes[0], channels), (part.nodes[-1], classes))
-            )
-            nodes = (image, *part.nodes[1:-1], logits)
-            parts[name] = part.model_copy(update={"nodes": nodes})
+            image, *inner, last = part.nodes
+            image = replace(image, shape=(channels, *image.shape[1:]))
+            if classes is not None:
+                last = replace(last, shape=(classes, *last.shape[1:]))
+            parts[name] = part.model_copy(update={"nodes": (image, *inner, last)})
         return self.model_copy(update=parts)
 
 
@@ -96,13 +106,25 @@ def network_plan(subnet: Subnet) -> NetworkPlan:
 
 
 def need_head(subnet: Subnet) -> None:
-    """Raises `SpaceError` for a network that ends in a map: files and losses are of logits."""
-    ends = map_output(subnet)
+    """Raises `SpaceError` for a network that ends in a map and names no taps: files and losses are
+    of logits, unless the page says of which maps."""
+    ends = None if subnet.of.taps else map_output(subnet)
     if ends is not None:
         width, size = ends
         message = f"`{subnet.name}` ends in a map of {width} x {size} x {size}, not in logits"
-        help = "end it in a head, e.g. `head { pool  linear -> 1000 }`"
+        stride = output_strides(subnet.of)[-1]
+        help = (
+            "end it in a head, e.g. `head { pool  linear -> 1000 }`, or name the maps that are its "
+            f"outputs: `taps stride {stride}`"
+        )
         raise fault("no-head", message, help)
+
+
+def need_logits(space: Space, what: str) -> None:
+    """Raises `SpaceError` for a space with taps; `what` compares logits with labels."""
+    if space.taps:
+        message = f"`{space.name}` has taps in place of a head, and {what} needs logits"
+        raise fault("no-head", message, OWN_HEAD)
 
 
 def int8_plan(network: NetworkPlan, rules: Rules, target: Target | None = None) -> Int8Plan:

@@ -12,6 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from spacedsl.compiler.fold import IntWeights, bias_scale
+from spacedsl.compiler.graph import LOGITS
 from spacedsl.compiler.int8 import QMAX, Int8Node
 from spacedsl.compiler.integer_model import IntegerModel, Quantiser
 from spacedsl.operators.activations import ACTIVATIONS
@@ -49,11 +50,19 @@ def run(model: IntegerModel, images: NDArray[np.float32]) -> dict[str, Steps]:
     return made
 
 
+def outputs(model: IntegerModel, images: NDArray[np.float32]) -> dict[str, Reals]:
+    """Every output by name: the logits (N, classes), or maps (N, C, H, W)."""
+    made = run(model, images)
+    found: dict[str, Reals] = {}
+    for output, node in model.header.plan.outputs():
+        real = dequantise(made[node.name], model.header.quantisers[node.name])
+        found[output.name] = real.reshape(len(images), *output.shape)
+    return found
+
+
 def logits(model: IntegerModel, images: NDArray[np.float32]) -> Reals:
-    """The logits, (N, classes)."""
-    last = model.nodes[-1].name
-    steps = run(model, images)[last]
-    return dequantise(steps, model.header.quantisers[last])[:, :, 0, 0]
+    """The logits of a network with a head, (N, classes)."""
+    return outputs(model, images)[LOGITS]
 
 
 def run_node(model: IntegerModel, node: Int8Node, inputs: Sequence[Steps]) -> Steps:
@@ -120,5 +129,9 @@ def _accumulate(node: Int8Node, x: Reals, weights: IntWeights) -> Reals:
     if node.op == "dwconv":
         total = np.einsum("nchwij,cij->nchw", windows, kernel[:, 0], optimize=True)
     else:
-        total = np.einsum("nchwij,ocij->nohw", windows, kernel, optimize=True)
+        n, c, h, w, *window = windows.shape
+        windows = windows.reshape(n, node.groups, c // node.groups, h, w, *window)
+        kernel = kernel.reshape(node.groups, -1, *kernel.shape[1:])
+        total = np.einsum("ngchwij,gocij->ngohw", windows, kernel, optimize=True)
+        total = total.reshape(n, -1, h, w)
     return np.asarray(total) + weights.bias[:, None, None]

@@ -25,7 +25,7 @@ from spacedsl.compiler.integer_model import (
 )
 from spacedsl.compiler.parameters import Floats
 from spacedsl.compiler.plans import Int8Plan, NetworkPlan, int8_plan
-from spacedsl.compiler.reference import Steps, logits, quantise, real_values, run_node
+from spacedsl.compiler.reference import Reals, Steps, outputs, quantise, real_values, run_node
 from spacedsl.compiler.ties import without_ties
 from spacedsl.diagnostics import fault
 from spacedsl.files import read_bounded
@@ -38,14 +38,15 @@ CALIBRATION_IMAGES = 4
 
 class Difference(Frozen):
     """What moving a model to another runtime costs, over `images`: the share of them with the same
-    largest logit, and the distance of logits, whose own standard deviation is `logit_deviation`.
-    `calibrated`: tensors whose quantisers were not trained."""
+    largest logit (None for a network that gives maps), and the distance of logits, or of the maps'
+    values, whose own standard deviation is `logit_deviation`. `calibrated`:
+    tensors whose quantisers were not trained."""
 
     trained_for: str
     exported_for: str
     images: int
     calibrated: tuple[str, ...]
-    argmax_agreement: float
+    argmax_agreement: float | None
     max_logit_difference: float
     mean_logit_difference: float
     logit_deviation: float
@@ -131,22 +132,31 @@ class _Kept:
 
 
 def difference(model: IntegerModel, found: Moved, images: Floats) -> Difference:
-    """How far the moved model's logits are from those that were trained, on `images`
+    """How far the moved model's logits (or maps) are from those that were trained, on `images`
     (N, C, H, W)."""
     before, after = (
-        np.concatenate([logits(m, image[None]) for image in images]) for m in (model, found.model)
+        np.concatenate([_values(m, image[None]) for image in images]) for m in (model, found.model)
     )
+    same = None
+    if not model.header.plan.network.taps:
+        same = float((before.argmax(1) == after.argmax(1)).mean())
     off = np.abs(before - after)
     return Difference(
         trained_for=model.header.plan.rules.runtime,
         exported_for=found.model.header.plan.rules.runtime,
         images=len(images),
         calibrated=found.calibrated,
-        argmax_agreement=float((before.argmax(1) == after.argmax(1)).mean()),
+        argmax_agreement=same,
         max_logit_difference=float(off.max()),
         mean_logit_difference=float(off.mean()),
         logit_deviation=float(before.std()),
     )
+
+
+def _values(model: IntegerModel, images: Floats) -> Reals:
+    """All that a model gives for N images, (N, values)."""
+    found = outputs(model, images).values()
+    return np.concatenate([value.reshape(len(images), -1) for value in found], axis=1)
 
 
 def load_images(path: Path, shape: Shape) -> Floats:

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from spacedsl.compiler.graph import Shape
+from spacedsl.compiler.graph import Graph
 from spacedsl.compiler.integer_model import Preprocess
 from spacedsl.compiler.plans import Origin
 
-IMAGE, LOGITS, BATCH = "image", "logits", "N"
-"""Names of an artifact's input, its output and the dimension that may have any size."""
+IMAGE, BATCH = "image", "N"
+"""Names of an artifact's input and of the dimension that may have any size."""
 
 PREFIX = "spacedsl."
 
@@ -20,13 +20,17 @@ def metadata(
     origin: Origin,
     preprocess: Preprocess,
     labels: Iterable[str],
-    shape: Shape,
+    graph: Graph,
     layout: Literal["NCHW", "NHWC"] = "NCHW",
     **more: str,
 ) -> dict[str, str]:
-    """Keys (with `PREFIX`) and texts; `shape` is the image's, (C, H, W)."""
-    channels, height, width = shape
-    sizes = [*shape] if layout == "NCHW" else [height, width, channels]
+    """Keys (with `PREFIX`) and texts of a network's file."""
+
+    def tensor(shape: tuple[int, ...]) -> dict[str, object]:
+        first, *rest = shape
+        sizes = [first, *rest] if layout == "NCHW" else [*rest, first]
+        return {"shape": [BATCH, *sizes], "dtype": "float32"}
+
     found = {
         "model": origin.model,
         "hash": origin.hash,
@@ -34,7 +38,8 @@ def metadata(
         "space": origin.space,
         "space_hash": origin.space_hash,
         "version": origin.spacedsl,
-        "input": json.dumps({"shape": [BATCH, *sizes], "dtype": "float32"}),
+        "input": json.dumps(tensor(graph.input.shape)),
+        "outputs": json.dumps([{"name": o.name, **tensor(o.shape)} for o in graph.outputs]),
         "preprocess": preprocess.model_copy(update={"layout": layout}).model_dump_json(
             exclude_none=True
         ),

@@ -31,7 +31,12 @@ def foldable(graph: Int8Graph) -> Int8Node | None:
     if len(readers) != 1:
         return None
     (node,) = readers
-    fits = node.op == "conv" and node.stride == BLOCK and node.kernel % 2 and node.kernel > 1
+    fits = (
+        (node.op, node.groups) == ("conv", 1)
+        and node.stride == BLOCK
+        and node.kernel % 2
+        and node.kernel > 1
+    )
     return node if fits and image.shape[1] % BLOCK == 0 else None
 
 

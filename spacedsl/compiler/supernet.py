@@ -17,7 +17,7 @@ from spacedsl.compiler.int8 import GATE, GATE_OFFSET, SHIFT, SIGMOID, Fixed
 from spacedsl.compiler.plans import need_head
 from spacedsl.compiler.supernet_sizes import Body, Image, bodies
 from spacedsl.diagnostics import fault
-from spacedsl.ir.block import Op, walk
+from spacedsl.ir.block import Op, op_acts, sizes_of, walk
 from spacedsl.ir.expr import Frozen, names_in
 from spacedsl.ir.for_data import classes_of, for_data
 from spacedsl.ir.identity import space_identity
@@ -29,6 +29,7 @@ from spacedsl.ir.target import Target
 from spacedsl.lang.write import write
 from spacedsl.operators.activation import Rewrite
 from spacedsl.passes.program import Program, program_of
+from spacedsl.passes.taps import tapped
 from spacedsl.runtimes.table import rules_of
 
 
@@ -92,6 +93,12 @@ class SupernetPlan:
         """The classifier's, None without one."""
         return classes_of(self.space)
 
+    @cached_property
+    def taps(self) -> dict[str, int]:
+        """The outputs of a supernet without a head: name, and position of the stage that ends in
+        it; none of one with a head."""
+        return tapped(self.space)
+
     @property
     def any_channels(self) -> bool:
         """Does no size depend on the number of the image's channels?"""
@@ -151,8 +158,8 @@ class SupernetPlan:
 
 def supernet_plan(space: Space, target: Target | None = None) -> SupernetPlan:
     """The plan of a space's weight-sharing supernet, for QAT with the 8-bit tensors of `target`.
-    Raises `SpaceError` for a hyperspace, for a space without a head and for an activation that the
-    target lacks in 8 bits."""
+    Raises `SpaceError` for a hyperspace, for a space without a head or taps and for an
+    activation that the target lacks in 8 bits."""
     for stage in space.stages:
         if len(stage.choices) > 1 or stage.window < len(stage.widths):
             message = f"{space.name}, {stage.name}: several block types or windows"
@@ -179,7 +186,7 @@ def bkd_plans(space: Space, target: Target | None = None) -> Iterator[SupernetPl
     page = write(own)
     for position in own.elastic:
         stage = own.stages[position]
-        cins = _widths_before(own, position)
+        cins = own.widths_after(position - 1) if position else (own.channels,)
         for choice in stage.choices:
             name = f"{own.name} {stage.name} {choice.block.name or 'body'}"
             stages = (stage.model_copy(update={"choices": (choice,)}),)
@@ -189,7 +196,7 @@ def bkd_plans(space: Space, target: Target | None = None) -> Iterator[SupernetPl
                 name=name,
                 hash=identity,
                 page=page,
-                space=own.model_copy(update=update | {"limit": None}),
+                space=own.model_copy(update=update | {"limit": None, "taps": ()}),
                 channels=own.channels,
                 cins=cins,
                 input_stride=prod(s.stride for s in own.stages[:position]),
@@ -210,8 +217,7 @@ def activations(stages: tuple[Stage, ...]) -> list[str]:
     for choice in (stage.choices[0] for stage in stages):
         named = {arg.name: arg.values[0] for arg in choice.args}
         for op in walk(choice.block.ops):
-            said = (getattr(op, key, None) for key in ("act", "gate"))
-            found |= {str(named.get(act, act)) for act in said if act is not None}
+            found |= {str(named.get(act, act)) for act in op_acts(op)}
     return sorted(found)
 
 
@@ -233,13 +239,6 @@ def _own(choice: BlockChoice) -> BlockChoice:
     return choice.model_copy(update={"block": choice.block.model_copy(update={"source": ""})})
 
 
-def _widths_before(space: Space, position: int) -> tuple[int, ...]:
-    for stage in reversed(space.stages[:position]):
-        if stage.widths:
-            return stage.widths
-    return (space.channels,)
-
-
 def _reads_channels(stages: tuple[Stage, ...]) -> bool:
     """Only stages up to the first with widths of its own can read the image's channels, and of
     that one the first block."""
@@ -253,5 +252,4 @@ def _reads_channels(stages: tuple[Stage, ...]) -> bool:
 
 
 def _mentions_cin(op: Op) -> bool:
-    sizes = (getattr(op, name, None) for name in ("kernel", "width", "squeeze"))
-    return any("cin" in names_in(size) for size in sizes if size is not None)
+    return any("cin" in names_in(size) for _, size in sizes_of(op))

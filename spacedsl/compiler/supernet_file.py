@@ -28,12 +28,13 @@ from spacedsl.compiler.supernet import (
 from spacedsl.compiler.supernet_sizes import Body
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import check_stamp, read_json
-from spacedsl.ir.block import Op, Optional, Shortcut, Value, walk
+from spacedsl.ir.block import ACTS, ONE, SIZES, Op, Optional, Shortcut, Value, walk
 from spacedsl.ir.expr import Expr, Frozen, evaluate_size, exact, names_in
 from spacedsl.ir.identity import block_identity, space_identity
 from spacedsl.ir.inline import inlined
 from spacedsl.ir.space import Space, Stage
 from spacedsl.lang.page import Loader, main_item
+from spacedsl.operators.operators import OPERATORS
 from spacedsl.passes.bind import Site
 from spacedsl.passes.program import slots
 from spacedsl.sealed import first_mistake
@@ -104,21 +105,6 @@ def _stage(stage: Stage, bodies: tuple[Body, Body | None]) -> dict[str, Any]:
     }
 
 
-LISTED = {
-    "conv": "slot kernel width stride act norm bias elide max_cin max_cout max_kernel",
-    "dwconv": "slot kernel stride act norm bias stacked max_cin max_kernel",
-    "se": "slot squeeze act gate max_cin max_squeeze",
-    "maxpool": "slot kernel stride elide",
-    "avgpool": "slot kernel stride elide",
-    "pool": "slot",
-    "linear": "slot max_cin",
-    "dropout": "rate",
-    "shortcut": "slot kind body act",
-    "optional": "param body",
-}
-"""What is listed of each op."""
-
-
 def _body(stage: Stage, body: Body, stride: int) -> dict[str, Any]:
     (choice,), sizes = stage.choices, body.sizes
     ops, names = inlined(choice.block), slots(choice.block)
@@ -128,25 +114,30 @@ def _body(stage: Stage, body: Body, stride: int) -> dict[str, Any]:
     def listed(ops: tuple[Op, ...], at: int) -> Iterator[dict[str, Any]]:
         for op in ops:
             if at in sizes or isinstance(op, Shortcut | Optional):
-                yield {"op": op.op} | {key: value(op, key, at) for key in LISTED[op.op].split()}
+                keys = OPERATORS[op.op].listed.split()
+                if getattr(op, "groups", ONE) == ONE:
+                    keys = [key for key in keys if key not in ("groups", "max_fan")]
+                yield {"op": op.op} | {key: value(op, key, at) for key in keys}
             at += len(tuple(walk((op,))))
 
     def value(op: Op, key: str, at: int) -> Any:
         match key:
             case "slot":
                 return names[at]
-            case "kernel" | "width" | "squeeze":
+            case _ if key in SIZES:
                 return rows.table(getattr(op, key))
             case "stride":
                 said = getattr(op, key)
                 return stride if said == "stage" else said
-            case "act" | "gate":
+            case _ if key in ACTS:
                 said = getattr(op, key)
                 return acts.get(said, said)
             case "body":
                 return list(listed(getattr(op, key), at + 1))
             case "max_cin":
                 return "channels" if sizes[at].image else sizes[at].cin
+            case "max_fan":
+                return sizes[at].fan_in
             case "max_cout":
                 return sizes[at].cout
             case "max_squeeze":

@@ -11,7 +11,8 @@ from spacedsl.ir.block import Conv, Optional, Value, op_sizes, walk
 from spacedsl.ir.expr import names_in
 from spacedsl.ir.inline import inlined
 from spacedsl.ir.space import BlockChoice, Stage
-from spacedsl.passes.bind import BindError, Layer, Site, layers
+from spacedsl.operators.layer import Layer
+from spacedsl.passes.bind import BindError, Site, layers
 from spacedsl.passes.costs import bound_together
 from spacedsl.passes.lot import greatest
 
@@ -52,10 +53,11 @@ def _sites(stage: Stage, widths: Iterable[tuple[int, int]], stride: int) -> Iter
 @dataclass(frozen=True, slots=True)
 class Largest:
     """The greatest sizes that the layers of one op have; `parts` of them in a stack. `image`: all
-    of them read the image."""
+    of them read the image. `fan_in`: the channels that a filter reads."""
 
     image: bool
     cin: int
+    fan_in: int
     cout: int
     kernel: int
     squeeze: int
@@ -81,8 +83,8 @@ def largest_sizes(stage: Stage, sites: Sequence[Site]) -> dict[int, Largest]:
         """Is there an op that was not seen before?"""
         before = len(found)
         for layer in layers:
-            sizes = layer.cin, layer.cout, layer.kernel, layer.squeeze, layer.part + 1
-            found[layer.op] = list(map(max, found.get(layer.op, [0] * 5), map(greatest, sizes)))
+            sizes = layer.cin, layer.fan_in, layer.cout, layer.kernel, layer.squeeze, layer.part + 1
+            found[layer.op] = list(map(max, found.get(layer.op, [0] * 6), map(greatest, sizes)))
             if not isinstance(layer.cin, Image):
                 elastic.add(layer.op)
         return len(found) > before
@@ -118,7 +120,8 @@ def width_names(choice: BlockChoice) -> frozenset[str]:
     of them, or with a width, in some other size."""
     ops = tuple(walk(inlined(choice.block)))
     found = {op.param for op in ops if isinstance(op, Optional)} | {"cin", "cout"}
-    found.update(*(names_in(op.width) for op in ops if isinstance(op, Conv)))
+    convs = [op for op in ops if isinstance(op, Conv)]
+    found.update(*(names_in(size) for op in convs for size in (op.width, op.groups)))
     others = [set(names_in(size)) for size in op_sizes(ops)]
     while mixed := [names for names in others if names & found and not names <= found]:
         found.update(*mixed)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spacedsl.compiler.stamp import IMAGE, LOGITS, without_prefix
+from spacedsl.compiler.graph import Output
+from spacedsl.compiler.stamp import IMAGE, without_prefix
 from spacedsl.compiler.tflite_task import ENTRY, task_metadata, with_files
 from spacedsl.diagnostics import fault
 from spacedsl.operators.activation import LAST, X
@@ -156,11 +157,14 @@ class Builder:
             last = self.op(call.op, inputs, made, call.table, **dict(call.attributes))
         return last
 
-    def flat(self, source: str, classes: int) -> None:
-        """Add `logits` (N, classes), the last tensor without its rows and columns."""
-        shape = self.constant(f"{LOGITS}.shape", np.array([-1, classes], np.int32))
-        self.tensor(LOGITS, (1, classes), np.float32)
-        self.op("RESHAPE", [source, shape], LOGITS, "ReshapeOptions", newShape=[-1, classes])
+    def output(self, source: str, output: Output) -> None:
+        """Add an output of the file, the numbers of `source`: a map (N, H, W, C), or logits
+        (N, classes), without its rows and columns."""
+        first, *rest = output.shape
+        sizes = [*rest, first]
+        shape = self.constant(f"{output.name}.shape", np.array([-1, *sizes], np.int32))
+        made = self.tensor(output.name, (1, *sizes), np.float32)
+        self.op("RESHAPE", [source, shape], made, "ReshapeOptions", newShape=[-1, *sizes])
 
     def model(self, outputs: Mapping[str, str], name: str, stamp: Mapping[str, str]) -> bytes:
         """The finished file: from the tensor `image` to `outputs` (name -> tensor), with `stamp` as

@@ -12,7 +12,7 @@ from spacedsl.compiler.graph import WEIGHTED, Node
 from spacedsl.compiler.integer_model import Preprocess
 from spacedsl.compiler.parameters import Parameters, check_parameters
 from spacedsl.compiler.plans import NetworkPlan
-from spacedsl.compiler.stamp import IMAGE, LOGITS, metadata
+from spacedsl.compiler.stamp import IMAGE, metadata
 from spacedsl.compiler.tflite_build import Builder
 from spacedsl.compiler.tflite_window import average_pool, convolution, kernel_layout, max_pool
 from spacedsl.operators.activations import ACTIVATIONS
@@ -28,25 +28,27 @@ def emit_fp32(
     labels: Iterable[str] = (),
     outputs: Iterable[str] = (),
 ) -> bytes:
-    """The FP32 file, image (N, H, W, C) to logits (N, classes). `outputs`: tensors to return
-    besides the logits. Raises `SpaceError` for parameters of another network."""
+    """The FP32 file, image (N, H, W, C) to logits (N, classes) or taps (N, H, W, C). `outputs`:
+    tensors to return besides these. Raises `SpaceError` for parameters of another network."""
     graph = plan.graph
     check_parameters(graph, parameters)
     build = _Emitter(parameters)
     nodes = graph.by_name()
     for node in graph.nodes:
         build.emit(node, [nodes[i] for i in node.inputs])
-    build.flat(graph.output.name, graph.output.shape[0])
+    for output in graph.outputs:
+        build.output(build.named(output.node), output)
     stamp = metadata(
         plan.origin,
         preprocess,
         labels,
-        graph.input.shape,
+        graph,
         layout="NHWC",
         precision="fp32",
         weights=weights_from,
     )
-    return build.model({LOGITS: LOGITS} | {o: o for o in outputs}, plan.origin.model, stamp)
+    names = [*(output.name for output in graph.outputs), *outputs]
+    return build.model({name: name for name in names}, plan.origin.model, stamp)
 
 
 class _Emitter(Builder):
@@ -56,10 +58,14 @@ class _Emitter(Builder):
         super().__init__()
         self.parameters = parameters
 
+    @staticmethod
+    def named(node: Node) -> str:
+        """The tensor that a node of the network makes."""
+        return IMAGE if node.op == "input" else node.name
+
     def emit(self, node: Node, before: list[Node]) -> None:
         channels, height, width = node.shape
-        name = IMAGE if node.op == "input" else node.name
-        inputs = [IMAGE if n.op == "input" else n.name for n in before]
+        name, inputs = self.named(node), [self.named(n) for n in before]
         self.tensor(name, (1, height, width, channels), np.float32)
         if node.op in WEIGHTED:
             self.weighted(node, inputs[0])

@@ -12,9 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from spacedsl.compiler.fold import WEIGHT_MAX, bias_scale
+from spacedsl.compiler.graph import Output
 from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.integer_model import IntegerModel, Quantiser, check_model
-from spacedsl.compiler.stamp import IMAGE, LOGITS, metadata
+from spacedsl.compiler.stamp import IMAGE, metadata
 from spacedsl.compiler.stem import BLOCK, fold_weight, foldable, folded_window
 from spacedsl.compiler.tflite_build import Builder, Scale, one_scale
 from spacedsl.compiler.tflite_window import (
@@ -31,9 +32,9 @@ INT8_MIN = -128
 
 
 def emit_int8(model: IntegerModel, outputs: Iterable[str] = ()) -> bytes:
-    """The INT8 file, image (N, H, W, C) float32 to logits (N, classes) float32; `outputs`: plan
-    tensors to return (as int8) besides them. Raises `SpaceError` where numbers and plan disagree,
-    or where the plan is for another runtime."""
+    """The INT8 file, image (N, H, W, C) float32 to logits (N, classes) or taps (N, H, W, C)
+    float32; `outputs`: plan tensors to return (as int8) besides these. Raises `SpaceError` where
+    numbers and plan disagree, or where the plan is for another runtime."""
     header = model.header
     plan = header.plan
     if "tflite" not in plan.rules.formats:
@@ -46,19 +47,22 @@ def emit_int8(model: IntegerModel, outputs: Iterable[str] = ()) -> bytes:
     build = _Emitter(model)
     for node in model.nodes:
         build.emit(node)
-    build.logits()
+    shown = plan.outputs()
+    for output, node in shown:
+        build.finish(output, node)
     stamp = metadata(
         plan.origin,
         header.preprocess,
         header.labels,
-        plan.network.input.shape,
+        plan.network,
         layout="NHWC",
         precision="int8",
         weights=header.weights_from,
         target=plan.target,
         runtime=plan.rules.runtime,
     )
-    return build.model({LOGITS: LOGITS} | {o: o for o in outputs}, plan.origin.model, stamp)
+    names = [*(output.name for output, _ in shown), *outputs]
+    return build.model({name: name for name in names}, plan.origin.model, stamp)
 
 
 class _Emitter(Builder):
@@ -194,9 +198,11 @@ class _Emitter(Builder):
         average_pool(self, node, inner, mean)
         self.op("QUANTIZE", [mean], name, "QuantizeOptions")
 
-    def logits(self) -> None:
-        last = self.integer.nodes[-1]
-        classes = last.shape[0]
-        real = self.tensor(f"{last.name}.float", (1, 1, 1, classes), np.float32)
-        self.op("DEQUANTIZE", [last.name], real, "DequantizeOptions")
-        self.flat(real, classes)
+    def finish(self, output: Output, node: Int8Node) -> None:
+        """The numbers that an 8-bit tensor stands for as an output of the file."""
+        channels, height, width = node.shape
+        name = output.name if output.is_map else f"{node.name}.float"
+        real = self.tensor(name, (1, height, width, channels), np.float32)
+        self.op("DEQUANTIZE", [node.name], real, "DequantizeOptions")
+        if not output.is_map:
+            self.output(real, output)

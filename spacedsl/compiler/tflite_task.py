@@ -12,7 +12,8 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from spacedsl.compiler.stamp import IMAGE, LOGITS, described
+from spacedsl.compiler.graph import LOGITS
+from spacedsl.compiler.stamp import IMAGE, described
 
 if TYPE_CHECKING:
     from flatbuffers import Builder
@@ -39,8 +40,10 @@ def task_metadata(known: Mapping[str, str]) -> bytes:
     how = json.loads(known["preprocess"])
     _, height, width, channels = json.loads(known["input"])["shape"]
     image = _image(build, height, width, channels, how["mean"], how["std"])
-    logits = _logits(build, labelled=bool(json.loads(known["labels"])))
-    graph = _table(build, 11, {2: _vector(build, [image]), 3: _vector(build, [logits])})
+    labelled = bool(json.loads(known["labels"]))
+    names = [output["name"] for output in json.loads(known["outputs"])]
+    outputs = [_output(build, name, labelled=labelled and name == LOGITS) for name in names]
+    graph = _table(build, 11, {2: _vector(build, [image]), 3: _vector(build, outputs)})
     model = _table(
         build,
         8,
@@ -91,12 +94,12 @@ def _image(
     return _table(build, 7, {0: build.CreateString(IMAGE), 3: content, 4: units})
 
 
-def _logits(build: Builder, *, labelled: bool) -> int:
-    """The output, with the names of its classes."""
-    fields = {0: build.CreateString(LOGITS)}
+def _output(build: Builder, name: str, *, labelled: bool) -> int:
+    """An output; the logits with the names of their classes."""
+    fields = {0: build.CreateString(name)}
     if labelled:
-        name = build.CreateString(LABELS)
-        fields[6] = _vector(build, [_table(build, 5, {0: name}, bytes_={2: AXIS_LABELS})])
+        file = build.CreateString(LABELS)
+        fields[6] = _vector(build, [_table(build, 5, {0: file}, bytes_={2: AXIS_LABELS})])
     return _table(build, 7, fields)
 
 

@@ -31,6 +31,7 @@ class Evaluated:
     runtime: str
     data: str
     data_hash: str
+    classes: int
     resolution: int
     images: int
     unreadable: tuple[str, ...]
@@ -74,6 +75,7 @@ def evaluate(
         deployed.runtime,
         data,
         opened.hash,
+        opened.classes,
         deployed.size,
         found.images,
         tuple(unreadable.names),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,7 @@ def evolve(
         each = {n: search_scorer(table) for n, table in scorers.tables.items()}
     scorer = joined(each, combine)
     what = "score" if scorers.by_best else "Q-T score"
+    began = time.monotonic()
     with watch.counting("searching", cycles, "spaces") as show:
 
         def progress(reached: Progress) -> None:
@@ -131,6 +133,7 @@ def evolve(
         found = search(
             hyper, scorer, population, sample, cycles, seed, journal, resume, progress, name
         )
+    took = time.monotonic() - began
     targets = tuple(device.target for device in devices)
     comments = _comments(found, scorer, targets, population, sample, seed)
     on_found(found.space, comments)
@@ -140,6 +143,7 @@ def evolve(
         found.space,
         again,
         lambda other: search(hyper, other, population, sample, cycles, seed).space,
+        took,
         watch,
     )
     return Evolved(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,7 @@ def optimum(
     if not by_best:
         each = {n: ExactScorer(table, searching=True) for n, table in scorers.tables.items()}
     scorer = joined(each, combine)
+    began = time.monotonic()
     with watch.working("preparing the stages") as tell:
 
         def show(reached: Progress) -> None:
@@ -100,11 +102,13 @@ def optimum(
 
         options = (executor, journal, resume, show, name, top, seconds)
         found = best_optimum(scorer, *options) if by_best else optimum_by_qt(scorer, *options)
+    took = time.monotonic() - began
     refitted = refitted_search(
         scorer,
         found.space,
         again,
         lambda other: best_optimum(other, executor, seconds=seconds).space,
+        took,
         watch,
     )
     targets = tuple(device.target for device in devices)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from spacedsl.diagnostics import fault
+from spacedsl.figures import duration
 from spacedsl.flows.watch import Watch
 
 if TYPE_CHECKING:
@@ -41,14 +43,19 @@ def refitted_search(
     space: Space,
     models: Sequence[QualityModel],
     search: Callable[[AnyScorer], Space],
+    seconds: float,
     watch: Watch,
 ) -> tuple[Refit, ...]:
-    """Search once more by each refit, and say how many are done."""
+    """Search once more by each refit; say beforehand that this takes so many times the `seconds` of
+    the first search, and after each how long the others take."""
     from spacedsl.search.best.refits import refits
     from spacedsl.tables.network_sums import network_values
 
     if not models:
         return ()
+    took = f"the search took {duration(seconds)} without what a journal held of it"
+    watch.say(f"refits: {took}; {len(models)} more like it take {duration(len(models) * seconds)}")
+    began = time.monotonic()
     with watch.counting("refits", len(models), "refits") as bar:
         done = 0
 
@@ -56,7 +63,8 @@ def refitted_search(
             nonlocal done
             found = search(scorer)
             done += 1
-            bar(done, "")
+            left = (time.monotonic() - began) / done * (len(models) - done)
+            bar(done, f"about {duration(left)} left")
             return found
 
         return refits(scorer, space, models, one, network_values)

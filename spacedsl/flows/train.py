@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from spacedsl.compiler.integer_model import preprocess_for
+from spacedsl.compiler.plans import need_logits
 from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_folder
@@ -103,6 +104,7 @@ def train(
     if space.kind != "space":
         message = f"{space.name} is a {space.kind}: it has no one supernet"
         raise fault("wrong-kind", message, "name a space of it, or find one with `spacedsl evolve`")
+    need_logits(space, "`train`")
     with runtime_faults():
         check_folder(out)
         plan = supernet_plan(space, target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -21,10 +21,20 @@ Stride = int | Literal["stage"]
 COUT = Ref(name="cout")
 ONE = Num(value=1)
 
+CHANNELS = ("width", "squeeze", "groups")
+"""The fields of ops that are expressions for numbers of channels, or of groups of them."""
+
+SIZES = ("kernel", *CHANNELS)
+"""The fields of ops that are expressions."""
+
+ACTS = ("act", "gate")
+"""The fields of ops that are activations."""
+
 
 class Conv(Frozen):
     """Convolution, "same" padding, batch norm unless `norm` is false. `act` is an activation or
-    a block parameter that holds one. `elide`: left out where it keeps both width and size."""
+    a block parameter that holds one. `elide`: left out where it keeps both width and size.
+    `groups`: filters read the channels of their own group only."""
 
     op: Literal["conv"] = "conv"
     kernel: Expr
@@ -34,6 +44,7 @@ class Conv(Frozen):
     norm: bool = True
     bias: bool = False
     elide: bool = False
+    groups: Annotated[Expr, Field(exclude_if=lambda groups: groups == ONE)] = ONE
 
 
 class DwConv(Frozen):
@@ -109,6 +120,14 @@ Op = Annotated[
     Field(discriminator="op"),
 ]
 
+WINDOWED: dict[str, type[Conv | DwConv | Pool]] = {
+    "conv": Conv,
+    "dwconv": DwConv,
+    "maxpool": Pool,
+    "avgpool": Pool,
+}
+"""Word -> op, of those with a kernel."""
+
 Shortcut.model_rebuild()
 Optional.model_rebuild()
 
@@ -145,9 +164,23 @@ def walk(ops: tuple[Op, ...]) -> Iterator[Op]:
             yield from walk(op.body)
 
 
+def sizes_of(op: Op, fields: Iterable[str] = SIZES) -> Iterator[tuple[str, Expr]]:
+    """The sizes that an op says, each with its field, in order."""
+    for field in fields:
+        if hasattr(op, field):
+            yield field, getattr(op, field)
+
+
 def op_sizes(ops: tuple[Op, ...]) -> Iterator[Expr]:
-    """Every kernel, width and squeeze that ops say, in order."""
+    """Every size that ops say, in order."""
     for op in walk(ops):
-        for field in ("kernel", "width", "squeeze"):
-            if hasattr(op, field):
-                yield getattr(op, field)
+        for _, size in sizes_of(op):
+            yield size
+
+
+def op_acts(op: Op) -> Iterator[str]:
+    """The activations of an op, or the block's parameters that hold them."""
+    for field in ACTS:
+        act = getattr(op, field, None)
+        if act is not None:
+            yield act

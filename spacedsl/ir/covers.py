@@ -52,6 +52,9 @@ def mismatches(outer: Space, inner: Space) -> tuple[Mismatch, ...]:
         reason = f"resolution {missing[0]} is not one of {_listed(outer.resolutions)}"
         witness = base.model_copy(update={"resolution": missing[0]})
         found.append(Mismatch("", "input", reason, witness))
+    if outer.taps != inner.taps:
+        reason = f"its outputs are {_outputs(inner)} instead of {_outputs(outer)}"
+        found.append(Mismatch("", "taps", reason, base))
     if len(outer.stages) != len(inner.stages):
         reason = f"{len(inner.stages)} stages instead of {len(outer.stages)}"
         return (*found, Mismatch("", "stages", reason, base))
@@ -285,6 +288,9 @@ def subnet_mismatch(outer: Space, subnet: Subnet) -> Mismatch | None:
     if subnet.resolution not in outer.resolutions:
         reason = f"resolution {subnet.resolution} is not one of {_listed(outer.resolutions)}"
         found.append(("", "input", reason))
+    if outer.taps != subnet.of.taps:
+        reason = f"its outputs are {_outputs(subnet.of)} instead of {_outputs(outer)}"
+        found.append(("", "taps", reason))
     if len(outer.stages) != len(subnet.stages):
         found.append(("", "stages", f"{len(subnet.stages)} stages, not {len(outer.stages)}"))
     else:
@@ -319,6 +325,10 @@ def _as_stage(subnet: Subnet, position: int) -> Stage:
             "shared": (),
         }
     )
+
+
+def _outputs(space: Space) -> str:
+    return f"maps of stride {_listed(space.taps)}" if space.taps else "those of a head"
 
 
 def _listed(values: tuple[int | float | str, ...]) -> str:

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from spacedsl.ir.block import Block, Op, Optional, walk
+from spacedsl.ir.block import Block, Op, Optional, op_acts, sizes_of, walk
 from spacedsl.ir.expr import Ref, names_in
 from spacedsl.ir.inline import inlined, op_form, substitute_ops
 from spacedsl.ir.settings import used_values
-from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.ir.space import BlockChoice, Limit, Space, Stage
 from spacedsl.operators.activations import ACTIVATIONS
 
 HASH_VERSION = 1
@@ -35,15 +35,11 @@ def op_names(ops: tuple[Op, ...]) -> list[str]:
     are parameters), in order of first use."""
     found: list[str] = []
     for op in walk(ops):
-        for field in ("kernel", "width", "squeeze"):
-            if hasattr(op, field):
-                found += names_in(getattr(op, field))
+        for _, size in sizes_of(op):
+            found += names_in(size)
         if isinstance(op, Optional):
             found.append(op.param)
-        for field in ("act", "gate"):
-            name = getattr(op, field, None)
-            if name is not None and name not in ACTIVATIONS:
-                found.append(name)
+        found += (name for name in op_acts(op) if name not in ACTIVATIONS)
     return list(dict.fromkeys(found))
 
 
@@ -135,14 +131,21 @@ def space_identity(space: Space) -> str:
     """The content hash of a hyperspace or a space. A limit is part of a hyperspace's, whose spaces
     it chooses; of a space it says nothing that its stages do not."""
     stages = [stage_identity(stage) for stage in space.stages]
-    if space.limit is None or space.kind == "space":
-        return identity_of(space.resolutions, stages)
-    limit = [space.limit.flops, space.limit.params]
-    if space.limit.memory is not None:
-        limit.append(space.limit.memory)
-    return digest([HASH_VERSION, "space", [list(space.resolutions), stages, limit]])
+    limit = space.limit if space.kind == "hyperspace" else None
+    return identity_of(space.resolutions, stages, space.taps, limit)
 
 
-def identity_of(resolutions: Sequence[int], stages: Sequence[str]) -> str:
+def identity_of(
+    resolutions: Sequence[int],
+    stages: Sequence[str],
+    taps: Sequence[int],
+    limit: Limit | None = None,
+) -> str:
     """The content hash of a space from those of its stages."""
-    return digest([HASH_VERSION, "space", [list(resolutions), list(stages)]])
+    form: list[Any] = [list(resolutions), list(stages)]
+    if limit is not None:
+        memory = [] if limit.memory is None else [limit.memory]
+        form.append([limit.flops, limit.params, *memory])
+    if taps:
+        form.append({"taps": list(taps)})
+    return digest([HASH_VERSION, "space", form])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from spacedsl.ir.block import Block, DwConv, Linear, Op, Optional, Shortcut
+from spacedsl.ir.block import ACTS, Block, DwConv, Linear, Op, Optional, Shortcut, sizes_of
 from spacedsl.ir.expr import Expr, Num, Ref, substitute
 
 
@@ -23,10 +23,7 @@ def substitute_ops(ops: tuple[Op, ...], env: Mapping[str, Expr]) -> tuple[Op, ..
 
 
 def _substitute_op(op: Op, env: Mapping[str, Expr]) -> Op:
-    update: dict[str, object] = {}
-    for field in ("kernel", "width", "squeeze"):
-        if hasattr(op, field):
-            update[field] = substitute(getattr(op, field), env)
+    update: dict[str, object] = {field: substitute(size, env) for field, size in sizes_of(op)}
     if isinstance(op, Shortcut | Optional):
         update["body"] = substitute_ops(op.body, env)
     if isinstance(op, Optional):
@@ -38,7 +35,7 @@ def _substitute_op(op: Op, env: Mapping[str, Expr]) -> Op:
 def op_form(op: Op, acts: Mapping[str, str]) -> dict[str, Any]:
     """The normal form of an op, activations substituted."""
     form = op.model_dump(mode="json", exclude={"body"})
-    for field in ("act", "gate"):
+    for field in ACTS:
         if form.get(field) is not None:
             form[field] = acts.get(form[field], form[field])
     if isinstance(op, Shortcut | Optional):

@@ -69,8 +69,9 @@ class Space(Frozen):
 
     Stages run from the stem to the head. `of` is the hyperspace a space was checked against;
     `channels`, `classes` (inside the head) and `quality` (the default quality table) come from
-    data and are not part of the identity. `limit`: which spaces of a hyperspace there are; a space
-    keeps it with all of its networks."""
+    data and are not part of the identity. `taps`: the strides, ascending, of the maps that are the
+    outputs of a space without a head; of each stride the last map is meant. `limit`: which spaces
+    of a hyperspace there are; a space keeps it with all of its networks."""
 
     kind: Literal["hyperspace", "space"]
     name: str
@@ -79,6 +80,7 @@ class Space(Frozen):
     resolutions: tuple[int, ...]
     quality: str | None = None
     limit: Limit | None = None
+    taps: tuple[int, ...] = ()
     stages: tuple[Stage, ...]
 
     def stage(self, name: str) -> Stage:
@@ -87,6 +89,11 @@ class Space(Frozen):
             if stage.name == name:
                 return stage
         raise KeyError(name)
+
+    def widths_after(self, position: int) -> tuple[int, ...]:
+        """The channels that may come out of the stage at a position."""
+        said = (stage.widths for stage in self.stages[position::-1] if stage.widths)
+        return next(said, (self.channels,))
 
     @property
     def elastic(self) -> tuple[int, ...]:

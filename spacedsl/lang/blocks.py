@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
+from spacedsl.diagnostics import one_of
 from spacedsl.ir.block import (
-    COUT,
     MAX_KERNEL,
     PROJECTION,
+    WINDOWED,
     Block,
-    Conv,
     Dropout,
-    DwConv,
     GlobalPool,
     Let,
     Linear,
     Op,
     Optional,
     Param,
-    Pool,
     Se,
     Shortcut,
     Stride,
     Value,
+    op_acts,
     op_sizes,
     walk,
 )
@@ -34,28 +33,15 @@ from spacedsl.lang.kernels import check_kernel, check_kernel_word, kernel_parame
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import number, whole
 from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.operators.operators import FLAGS, IN_BODIES, MAX_CLASSES, OPERATORS
 from spacedsl.syntax.messages import is_op, no_op
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.vocabulary import advice
 
 SIZES = ("cin", "cout")
-MAX_CLASSES = 1_000_000
 MAX_PARAMS = 8
 MAX_NAMES = 64
 MAX_OPS = 128
-
-FLAGS = {
-    "conv": ("strided", "nonorm", "bias", "elide"),
-    "dwconv": ("strided", "nonorm", "bias", "stacked"),
-    "se": (),
-    "maxpool": ("strided", "elide"),
-    "avgpool": ("strided", "elide"),
-    "shortcut": (),
-}
-"""Modifiers that each op understands, besides activations and a fixed stride (`s2`)."""
-
-ACTS = {"conv": 1, "dwconv": 1, "se": 2, "maxpool": 0, "avgpool": 0, "shortcut": 1}
-"""How many activations an op takes."""
 
 
 class Modifiers:
@@ -73,31 +59,31 @@ class Modifiers:
     def _take(self, op: str, token: Token, params: Sequence[str], report: Report) -> None:
         word = token.text
         repeated = word in self.flags or (self.stride != 1 and self._is_stride(op, word))
-        if repeated or (self._is_act(word, params) and len(self.acts) == ACTS[op] > 0):
+        if repeated or (self._is_act(word, params) and len(self.acts) == OPERATORS[op].acts > 0):
             message = f"one `{op}` cannot take `{word}` too"
             cut = (self.own_stride if word == "strided" and self.own_stride else token).span
             fixes = [("leave it out", report.with_blank(cut), "")]
             raise report.fail("duplicate-modifier", message, token, "leave one of them out", fixes)
-        if word == "strided" and word in FLAGS[op]:
+        if word == "strided" and word in OPERATORS[op].flags:
             self.stride = "stage"
         elif self._is_stride(op, word):
             self.stride = whole(Token("INT", word[1:], token.span), report, "stride", 1, 8)
             self.own_stride = token
-        elif word in FLAGS[op]:
+        elif word in OPERATORS[op].flags:
             self.flags.add(word)
-        elif self._is_act(word, params) and ACTS[op]:
+        elif self._is_act(word, params) and OPERATORS[op].acts:
             self.acts.append(word)
         elif (report.is_first(token) or is_op(word)) and not self._is_act(word, params):
             raise report.depends((no_op(report.source, token),))
         else:
-            strides = ("s2",) if "strided" in FLAGS[op] else ()
-            acts = (*ACTIVATIONS, *params) if ACTS[op] else ()
-            known = acts if advice(word) else (*FLAGS[op], *strides, *acts)
+            strides = ("s2",) if "strided" in OPERATORS[op].flags else ()
+            acts = (*ACTIVATIONS, *params) if OPERATORS[op].acts else ()
+            known = acts if advice(word) else (*OPERATORS[op].flags, *strides, *acts)
             raise report.unknown("modifier", token, known)
 
     @staticmethod
     def _is_stride(op: str, word: str) -> bool:
-        return "strided" in FLAGS[op] and (
+        return "strided" in OPERATORS[op].flags and (
             word == "strided" or (word[0] == "s" and word[1:].isdecimal())
         )
 
@@ -136,8 +122,7 @@ def lower_block(node: Node, source: str, report: Report) -> Block:
 
 def has_meaning(name: str) -> bool:
     """Whether an op would take `name` for something else than a parameter."""
-    flags = {flag for words in FLAGS.values() for flag in words}
-    return name in ACTIVATIONS or name in flags or (name[0] == "s" and name[1:].isdecimal())
+    return name in ACTIVATIONS or name in FLAGS or (name[0] == "s" and name[1:].isdecimal())
 
 
 def _check_uses(block: Block, nodes: tuple[Node, ...], report: Report) -> None:
@@ -163,8 +148,7 @@ def _check_uses(block: Block, nodes: tuple[Node, ...], report: Report) -> None:
 
 def _activations(block: Block) -> set[str]:
     """Names in the places of activations."""
-    acts = {getattr(op, field, None) for op in walk(block.ops) for field in ("act", "gate")}
-    return {name for name in acts if name is not None}
+    return {name for op in walk(block.ops) for name in op_acts(op)}
 
 
 def _numbers(block: Block) -> set[str]:
@@ -240,23 +224,9 @@ def _body(node: Node, params: tuple[str, ...], report: Report) -> Block:
     return block
 
 
-OPS = (
-    "conv",
-    "dwconv",
-    "se",
-    "maxpool",
-    "avgpool",
-    "pool",
-    "linear",
-    "dropout",
-    "shortcut",
-    "optional",
-)
-
-
 def _ops(node: Node, known: list[str], params: tuple[str, ...], report: Report) -> tuple[Op, ...]:
     ops: list[Op] = []
-    nodes = node.all(*OPS)
+    nodes = node.all(*IN_BODIES)
     for i, child in enumerate(nodes):
         try:
             op = _op(child, known, params, report)
@@ -296,37 +266,51 @@ def _op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -
 
 def _sized_op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -> Op:
     words = Modifiers(node, params, report)
-    norm, bias, elide = "nonorm" not in words.flags, "bias" in words.flags, "elide" in words.flags
     if node.rule == "se":
         squeeze = _expr(node.children[1], known, report)
         check_squeeze(squeeze, node.children[1], report)
         acts = [*words.acts, *("relu", "hsigmoid")[len(words.acts) :]]
         return Se(squeeze=squeeze, act=acts[0], gate=acts[1])
+    fields: dict[str, Any] = {FLAGS[word].field: FLAGS[word].value for word in words.flags}
+    fields |= _counts(node, known, report)
     odd = node.rule in ("conv", "dwconv")
-    kernel = _kernel(node.get("kernel"), known, report, odd=odd)
-    if node.rule == "conv":
-        to = node.first("to")
-        width = _expr(to.children[1], known, report) if to else COUT
-        return Conv(
-            kernel=kernel,
-            width=width,
-            act=words.act,
-            stride=words.stride,
-            norm=norm,
-            bias=bias,
-            elide=elide,
-        )
-    if node.rule == "dwconv":
-        return DwConv(
-            kernel=kernel,
-            act=words.act,
-            stride=words.stride,
-            norm=norm,
-            bias=bias,
-            stacked="stacked" in words.flags,
-        )
-    op: Literal["maxpool", "avgpool"] = "maxpool" if node.rule == "maxpool" else "avgpool"
-    return Pool(op=op, kernel=kernel, stride=words.stride, elide=elide)
+    fields |= {
+        "op": node.rule,
+        "kernel": _kernel(node.get("kernel"), known, report, odd=odd),
+        "stride": words.stride,
+    }
+    if OPERATORS[node.rule].acts:
+        fields["act"] = words.act
+    to = node.first("to")
+    if to:
+        fields["width"] = _expr(to.children[1], known, report)
+    return WINDOWED[node.rule](**fields)
+
+
+def _counts(node: Node, known: list[str], report: Report) -> dict[str, Expr]:
+    """What modifiers with an expression behind them set."""
+    found: dict[str, Expr] = {}
+    for word, flag in FLAGS.items():
+        said = node.all(word) if flag.takes else ()
+        if said and word not in OPERATORS[node.rule].flags:
+            fixes = [("leave it out", report.with_blank(said[0].span), "")]
+            takers = [f"`{op}`" for op, record in IN_BODIES.items() if word in record.flags]
+            message = f"`{node.rule}` takes no `{word}`"
+            help = f"{one_of(takers)} does: leave it out"
+            raise report.fail("unknown-modifier", message, said[0], help, fixes)
+        if len(said) > 1:
+            fixes = [("leave it out", report.with_blank(said[1].span), "")]
+            message = f"one `{node.rule}` cannot take `{word}` twice"
+            raise report.fail(
+                "duplicate-modifier", message, said[1], "leave one of them out", fixes
+            )
+        for one in said:
+            value = _expr(one.children[1], known, report)
+            if isinstance(value, Num) and (value.value < 1 or not float(value.value).is_integer()):
+                message = f"{value.value} is no number of {word}"
+                raise report.fail("bad-value", message, one.children[1], f"write `{word} 2`")
+            found[flag.field] = value
+    return found
 
 
 SHORTCUTS = ("none", "identity", "projected")

@@ -8,7 +8,17 @@ from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
-from spacedsl.ir.block import GlobalPool, Linear, Op, Optional, op_sizes, walk
+from spacedsl.ir.block import (
+    CHANNELS,
+    ONE,
+    GlobalPool,
+    Linear,
+    Op,
+    Optional,
+    op_sizes,
+    sizes_of,
+    walk,
+)
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, names_in
 from spacedsl.ir.inline import inlined
 from spacedsl.ir.space import BlockChoice, Space, Stage
@@ -97,15 +107,16 @@ def _ways(choice: BlockChoice) -> _Ways:
     ops, names = inlined(choice.block), tuple(arg.name for arg in choice.numeric)
     decide: set[str] = set()
     for op in walk(ops):
-        sizes = (getattr(op, field) for field in ("width", "squeeze") if hasattr(op, field))
-        decide.update(name for size in sizes for name in names_in(size))
+        for _, size in sizes_of(op, CHANNELS):
+            decide.update(names_in(size))
         if isinstance(op, Optional):
             decide.add(op.param)
     fractions = {a.name for a in choice.numeric if any(v != int(v) or v < 1 for v in a.values)}
     return _Ways(
         choice,
         names,
-        all(_expr_is_whole(size, fractions) for size in op_sizes(ops)),
+        all(_expr_is_whole(size, fractions) for size in op_sizes(ops))
+        and not any(getattr(op, "groups", ONE) != ONE for op in walk(ops)),
         frozenset(names) - decide,
         all(_is_plain(op) for op in walk(ops)),
     )

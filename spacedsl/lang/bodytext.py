@@ -5,11 +5,9 @@ from __future__ import annotations
 from spacedsl.ir.block import Block, op_sizes
 from spacedsl.ir.expr import Expr, Num, names_in
 from spacedsl.lang.report import Report
+from spacedsl.operators.operators import STRIDED
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
-
-SIZED = ("conv", "dwconv", "maxpool", "avgpool")
-"""Ops that can take a stride."""
 
 
 def check_body(block: Block, node: Node, report: Report) -> None:
@@ -23,8 +21,8 @@ def check_body(block: Block, node: Node, report: Report) -> None:
             fixes = [("leave it out", Span(let.span.start, end), "")]
             message = f"`{name.text}` is never used"
             report.error("unused-name", message, name, "use it in an op, or leave it out", fixes)
-    strided = [token for op in node.all(*SIZED) for token in [modifier(op, "strided")] if token]
-    if len(strided) > 1 and not any(modifier(op, "elide") for op in node.all(*SIZED)):
+    strided = [token for op in node.all(*STRIDED) for token in [modifier(op, "strided")] if token]
+    if len(strided) > 1 and not any(modifier(op, "elide") for op in node.all(*STRIDED)):
         fixes = [("leave it out", report.with_blank(strided[1].span), "")]
         said = [("this op takes the stage's stride too", strided[0])]
         message = "two ops of one body are `strided`: the size would be divided twice"
@@ -55,7 +53,7 @@ def modifier(op: Node, word: str) -> Token | None:
 
 def own_stride(body: Node) -> Token | None:
     """The first stride of its own that an op of a body has: `s2`."""
-    for op in body.all(*SIZED):
+    for op in body.all(*STRIDED):
         for found in op.all("modifier"):
             token = found.token("NAME")
             if token.text[0] == "s" and token.text[1:].isdecimal() and token.text != "s1":

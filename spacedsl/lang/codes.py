@@ -62,6 +62,7 @@ def space_from_code(code: str, hyper: Space, name: str) -> Space:
         resolutions=hyper.resolutions,
         quality=hyper.quality,
         limit=hyper.limit,
+        taps=hyper.taps,
         stages=tuple(stages),
     )
 

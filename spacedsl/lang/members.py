@@ -13,6 +13,7 @@ SAID = {
     "block": "the blocks are here",
     "stride": "the stride is here",
     "shared": "what is shared is here",
+    "taps": "the taps are here",
 }
 
 

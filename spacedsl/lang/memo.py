@@ -23,7 +23,7 @@ Words = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Dependency:
     """A name that an item depends on: what it means there, None where it is no name of that
     rule."""
 
@@ -37,7 +37,7 @@ class Memo:
     """Pages parsed and items lowered without an error; the oldest are forgotten."""
 
     _parsed: dict[Source, Parsed] = field(default_factory=dict)
-    _items: dict[Words, tuple[Item, tuple[Found, ...]]] = field(default_factory=dict)
+    _items: dict[Words, tuple[Item, tuple[Dependency, ...]]] = field(default_factory=dict)
 
     def parse(self, source: Source) -> Parsed:
         """As `parse_any`."""
@@ -45,11 +45,11 @@ class Memo:
         _keep(self._parsed, source, parsed, MAX_PAGES)
         return parsed
 
-    def get(self, words: Words) -> tuple[Item, tuple[Found, ...]] | None:
+    def get(self, words: Words) -> tuple[Item, tuple[Dependency, ...]] | None:
         """The item of these words and what it depends on."""
         return self._items.get(words)
 
-    def put(self, words: Words, item: Item, depends: tuple[Found, ...]) -> None:
+    def put(self, words: Words, item: Item, depends: tuple[Dependency, ...]) -> None:
         """Keep an item."""
         self._items.pop(words, None)
         _keep(self._items, words, (item, depends), MAX_ITEMS)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from spacedsl.ir.space import Stage
-from spacedsl.lang.blocks import OPS
-from spacedsl.lang.bodytext import SIZED, last_width, modifier, own_stride
+from spacedsl.lang.bodytext import last_width, modifier, own_stride
 from spacedsl.lang.report import Mend, Report
 from spacedsl.lang.scope import Scope
-from spacedsl.passes.bind import BindError, ShortcutError, WidthError
+from spacedsl.operators.operators import IN_BODIES, STRIDED
+from spacedsl.passes.bind import BindError, GroupsError, ShortcutError, WidthError
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
 
@@ -40,7 +40,7 @@ def report_misfit(
 
 def _body(stage: Stage, node: Node, scope: Scope) -> Node | None:
     """The text of the only body of a stage, where it is in this page."""
-    if node.all(*OPS):
+    if node.all(*IN_BODIES):
         return node
     names = {choice.block.name for choice in stage.choices}
     item = scope.items.get(next(iter(names))) if len(names) == 1 else None
@@ -57,7 +57,7 @@ def _in_body(
     error: BindError, body: Node, node: Node
 ) -> tuple[Node | Token, str | None, list[Mend]] | None:
     """Where in a body an error stands, what to do, and the fixes."""
-    sized = body.all(*SIZED)
+    sized = body.all(*STRIDED)
     if isinstance(error, NotStrided) and sized:
         op = sized[0]
         help = "write `strided` on the op that takes the stage's stride"
@@ -75,6 +75,10 @@ def _in_body(
             return last, help, [("leave it out", last.span, "")] if arrow else []
     if isinstance(error, ShortcutError):
         return _shortcut(body)
+    grouped = [found for op in body.all("conv") for found in op.all("groups")]
+    if isinstance(error, GroupsError) and grouped:
+        help = "choose widths that the groups divide, or say them by the width: `groups cin / 8`"
+        return grouped[0], help, []
     return None
 
 
@@ -82,7 +86,7 @@ def _shortcut(body: Node) -> tuple[Node | Token, str | None, list[Mend]] | None:
     shortcut = body.first("shortcut")
     if shortcut is None:
         return None
-    own = shortcut.all(*SIZED)
+    own = shortcut.all(*STRIDED)
     if own and not any(modifier(op, "strided") for op in own):
         help = "write `strided` on an op of the shortcut too, or `shortcut projected`"
         return own[0], help, [("write `strided`", _end(own[0]), " strided")]

@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 from spacedsl.diagnostics import Place, place
 from spacedsl.ir.space import Space, Stage
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.blocks import OPS
 from spacedsl.lang.scope import Scope
+from spacedsl.operators.operators import IN_BODIES
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
 
@@ -87,7 +87,7 @@ def _said(level: Level[Scope], stage: str, key: str, block: str, elastic: bool) 
 
 def _block_said(holder: Node, key: str, block: str) -> Span | None:
     """The list of blocks or the body, or what is said of one parameter of `block`."""
-    choices = holder.all("choice", *OPS)
+    choices = holder.all("choice", *IN_BODIES)
     if not choices:
         return None
     if key == "block":
@@ -109,7 +109,7 @@ def origins(scope: Scope, name: str) -> list[Origin]:
         return [*found, *origins(holder, of)]
     if not isinstance(item, Space):
         return []
-    said = [origin(scope, name, "", key) for key in ("input", "quality", "limit")]
+    said = [origin(scope, name, "", key) for key in ("input", "quality", "limit", "taps")]
     for stage in item.stages:
         said += [
             origin(scope, name, stage.name, key, block, elastic=stage.elastic)

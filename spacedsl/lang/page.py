@@ -13,7 +13,7 @@ from spacedsl.ir.item import Item
 from spacedsl.lang.items import Items, check_language, collect_items
 from spacedsl.lang.library import SUFFIX, library, read_source, shown_path
 from spacedsl.lang.lower import lower_item
-from spacedsl.lang.memo import Found, Memo
+from spacedsl.lang.memo import Dependency, Memo
 from spacedsl.lang.report import Abandon, Report, Seen
 from spacedsl.lang.scope import Budget
 from spacedsl.lang.uses import missing_page, missing_use, said_path, unused_pages
@@ -44,7 +44,7 @@ class Page:
     _lowered: dict[str, Item] = field(default_factory=dict)
     _failed: dict[str, tuple[Diagnostic, ...]] = field(default_factory=dict)
     _active: list[str] = field(default_factory=list)
-    _depends: list[list[Found]] = field(default_factory=list)
+    _depends: list[list[Dependency]] = field(default_factory=list)
     _unknown: Seen = field(default_factory=dict)
 
     @property
@@ -74,7 +74,7 @@ class Page:
         """Whether this page or one that it uses defines block `name`."""
         known = self._defines_block(name)
         if not known and self._depends:
-            self._depends[-1].append(Found("block", name, None))
+            self._depends[-1].append(Dependency("block", name, None))
         return known
 
     def _defines_block(self, name: str) -> bool:
@@ -123,7 +123,7 @@ class Page:
             self._depends.pop()
         return item
 
-    def _is_still(self, found: Found) -> bool:
+    def _is_still(self, found: Dependency) -> bool:
         """Whether a name means here what it meant then."""
         if found.item is None:
             return not self._defines_block(found.name)
@@ -148,7 +148,7 @@ class Page:
         except SpaceError as error:
             raise report.depends(error.diagnostics) from None
         if self._depends:
-            self._depends[-1].append(Found(rule, name.text, item))
+            self._depends[-1].append(Dependency(rule, name.text, item))
         return item
 
     def _holder(

@@ -7,16 +7,7 @@ from typing import NamedTuple
 
 from spacedsl.diagnostics import one_of
 from spacedsl.ir.block import MAX_KERNEL
-from spacedsl.lang.blocks import (
-    ACTS,
-    FLAGS,
-    MAX_CLASSES,
-    MAX_NAMES,
-    MAX_OPS,
-    MAX_PARAMS,
-    OPS,
-    SHORTCUTS,
-)
+from spacedsl.lang.blocks import MAX_NAMES, MAX_OPS, MAX_PARAMS, SHORTCUTS
 from spacedsl.lang.choices import MAX_BLOCKS, MAX_SETTINGS
 from spacedsl.lang.explanations import explained, explanation
 from spacedsl.lang.library import library
@@ -28,6 +19,7 @@ from spacedsl.lang.tables import shipped
 from spacedsl.lang.targets import UNITS_MS
 from spacedsl.lang.values import MAX_DIGITS, MAX_VALUES
 from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.operators.operators import FLAGS, IN_BODIES
 from spacedsl.runtimes.table import BUILT_IN
 from spacedsl.syntax.parser import MAX_CHARACTERS
 from spacedsl.syntax.parser import MAX_DEPTH as MAX_NESTING
@@ -70,6 +62,8 @@ KEYS = (
     Word("limit", "hyperspace, space", "`flops`, `params`, `memory` QUANTITY",
          "the parent's, or none", "The most that any network of a space may cost; a search goes "
          "over the spaces that keep it."),
+    Word("taps", "hyperspace, space", "`stride` VALUES", "the parent's, or none",
+         "The maps that are the outputs, in place of a head: of each stride the last."),
     Word("blocks", "hyperspace", "{ block types }", "none",
          "Block types of every elastic stage that lists none of its own."),
     Word("elastic", "stage", "NAME { ... }", "not elastic",
@@ -111,31 +105,6 @@ TARGET_KEYS = (
     Word("reference", "target", "NAME", "none", "The published space of this device."),
 )  # fmt: skip
 
-OP_MEANINGS = {
-    "conv": ("conv KERNEL [-> WIDTH]", "Convolution, \"same\" padding, batch norm; to the stage's "
-             "width (`cout`) where none is said."),
-    "dwconv": ("dwconv KERNEL", "Depthwise convolution."),
-    "se": ("se WIDTH [ACT [GATE]]", "Squeeze and excitation; relu and hsigmoid where none is "
-           "said."),
-    "maxpool": ("maxpool KERNEL", "Maximum, \"same\" padding."),
-    "avgpool": ("avgpool KERNEL", "Average, padding not counted."),
-    "pool": ("pool", "Global average, to 1 x 1."),
-    "linear": ("linear -> CLASSES", f"The classifier; up to {MAX_CLASSES:,}. Classes stand outside "
-               "the hash."),
-    "dropout": ("dropout RATE", "From 0 to below 1; in training only."),
-    "shortcut": ("shortcut KIND [ACT]", "Adds the body's input to its output; ends the body."),
-    "optional": ("optional PARAMETER { ops }", "There where the parameter is 1, not where it is "
-                 "0."),
-}  # fmt: skip
-
-FLAG_MEANINGS = {
-    "strided": "takes the stage's stride, in the first block; of several in `optional` the first "
-    "that is there does (`s2`: a stride of its own)",
-    "nonorm": "without batch norm",
-    "bias": "with a bias",
-    "elide": "left out where it would keep width and size",
-    "stacked": "k x k as (k - 1) / 2 of 3 x 3, norm and activation after the last",
-}
 SHORTCUT_MEANINGS = {
     "none": "no addition",
     "identity": "the input itself, where width and size are kept; else no addition",
@@ -182,7 +151,7 @@ target phone {
 def all_words() -> set[str]:
     """Every word that the reference explains."""
     tables = (*STATEMENTS, *KEYS, *VALUES, *TARGET_KEYS)
-    return {word.word for word in tables} | set(OP_MEANINGS)
+    return {word.word for word in tables} | set(IN_BODIES) | set(FLAGS)
 
 
 def reference_text() -> str:
@@ -246,14 +215,19 @@ def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[
 def _ops() -> Iterator[str]:
     yield from ("## Ops of a body", "")
     rows: list[tuple[str, ...]] = []
-    for op in OPS:
-        form, meaning = OP_MEANINGS[op]
-        flags = ", ".join(f"`{flag}`" for flag in FLAGS.get(op, ())) or "-"
-        rows.append((f"`{form}`", str(ACTS.get(op, 0)), flags, meaning))
+    for op in IN_BODIES.values():
+        flags = ", ".join(f"`{flag}`" for flag in op.flags) or "-"
+        rows.append((f"`{op.form}`", str(op.acts), flags, op.meaning))
     yield from _table(("op", "activations", "modifiers", ""), rows)
     yield f"A body has at most {MAX_OPS} ops, a block at most {MAX_PARAMS} parameters. A kernel is"
     yield f"`3x3` (odd for convolutions, at most {MAX_KERNEL}) or a parameter.\n"
-    yield from _table(("modifier", ""), ((f"`{f}`", m) for f, m in FLAG_MEANINGS.items()))
+    yield from _table(
+        ("modifier", ""),
+        (
+            (f"`{' '.join(filter(None, (w, flag.takes)))}`", flag.meaning)
+            for w, flag in FLAGS.items()
+        ),
+    )
 
 
 def _library() -> Iterator[str]:

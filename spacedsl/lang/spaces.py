@@ -10,7 +10,7 @@ from spacedsl.ir.covers import Mismatch, mismatches
 from spacedsl.ir.expr import names_in
 from spacedsl.ir.identity import op_names
 from spacedsl.ir.space import BlockChoice, Space, Stage
-from spacedsl.lang.blocks import OPS, lower_inline
+from spacedsl.lang.blocks import lower_inline
 from spacedsl.lang.bodies import check_bodies
 from spacedsl.lang.choices import choices_of, listed
 from spacedsl.lang.limits import check_limit, lower_limit
@@ -19,7 +19,9 @@ from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
 from spacedsl.lang.report import Abandon, Mend, Report
 from spacedsl.lang.scope import Scope
 from spacedsl.lang.tables import table_said
+from spacedsl.lang.taps import check_taps, lower_taps
 from spacedsl.lang.values import whole, whole_list
+from spacedsl.operators.operators import IN_BODIES
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
 
@@ -37,7 +39,7 @@ def lower_space(node: Node, scope: Scope, report: Report) -> Space:
         "hyperspace" if node.tokens()[0].text == "hyperspace" else "space"
     )
     parent = _parent(node, scope, report)
-    for rule in ("input", "quality", "limit", "blocks"):
+    for rule in ("input", "quality", "limit", "taps", "blocks"):
         for again in node.all(rule)[1:]:
             said = [("it is said here first", node.get(rule))]
             message, help = f"`{rule}` is said twice", "keep one"
@@ -68,6 +70,7 @@ def lower_space(node: Node, scope: Scope, report: Report) -> Space:
         if parent
         else None,
         limit=limit,
+        taps=lower_taps(node.first("taps"), parent, report),
         stages=stages,
     )
     if parent is not None:
@@ -76,6 +79,8 @@ def lower_space(node: Node, scope: Scope, report: Report) -> Space:
     report.raise_if_any()
     if parent is None:
         check_bodies(space, node, report, scope)
+        report.raise_if_any()
+        check_taps(space, node, report)
     report.raise_if_any()
     check_limit(space, node, report)
     report.raise_if_any()
@@ -171,7 +176,7 @@ def _keys(node: Node, report: Report) -> dict[str, Node]:
         if child.rule in keys:
             message, first = f"`{child.rule}` is said twice", keys[child.rule]
             before = node.children[node.children.index(first) - 1]
-            if child.rule == "stride" and isinstance(before, Node) and before.rule in OPS:
+            if child.rule == "stride" and isinstance(before, Node) and before.rule in IN_BODIES:
                 help = "an op that takes the stage's stride says `strided`"
                 fixes = [("write `strided`", first.span, "strided")]
                 said = [("this is the stage's stride", child)]
@@ -195,7 +200,7 @@ def _fresh_stage(
     elastic = node.tokens()[0].text == "elastic" and len(node.tokens("NAME")) == 1
     elastic = elastic and node.tokens()[0] is not name
     keys = _keys(node, report)
-    if node.all(*OPS):
+    if node.all(*IN_BODIES):
         own: tuple[BlockChoice, ...] = (BlockChoice(block=lower_inline(node, report)),)
     elif node.all("choice"):
         own = choices_of(node.all("choice"), None, scope, report)
@@ -250,7 +255,7 @@ def _narrowed(
     for_all = listed(owner) if stage.elastic else ()
     said = (node.all("choice") if node else ()) or for_all
     choices = stage.choices
-    if node is not None and node.all(*OPS):
+    if node is not None and node.all(*IN_BODIES):
         choices = (BlockChoice(block=lower_inline(node, report)),)
     elif said:
         choices = choices_of(said, stage, scope, report)
@@ -341,7 +346,7 @@ def _not_a_member(
     if stage is not None:
         rule = "choice" if found.key not in KEYS else found.key
         where = stage.first(rule) or stage.token("NAME")
-    if found.key == "input":
-        where = node.first("input") or where
+    if found.key in ("input", "taps"):
+        where = node.first(found.key) or where
     of = node.get("of").token("NAME")
     return not_a_member(found, parent.name, of, place(report.source, where.span), scope)

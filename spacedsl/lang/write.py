@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from spacedsl.ir.block import (
     COUT,
+    ONE,
     PROJECTION,
     Block,
     Conv,
@@ -19,6 +20,7 @@ from spacedsl.ir.block import (
     Se,
     Shortcut,
     Stride,
+    op_acts,
 )
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8
 from spacedsl.ir.space import BlockChoice, Space, Stage
@@ -27,6 +29,7 @@ from spacedsl.lang.items import LANGUAGE
 from spacedsl.lang.limits import written
 from spacedsl.lang.model_settings import SHORT
 from spacedsl.lang.values import shown
+from spacedsl.operators.operators import FLAGS, OPERATORS
 from spacedsl.syntax.printer import format_text
 from spacedsl.text import Source
 
@@ -67,6 +70,8 @@ def _space(space: Space) -> str:
         parts.append(f'quality "{space.quality}"')
     if space.limit is not None and (parent is None or space.limit != parent.limit):
         parts.append(written(space.limit))
+    if space.taps and (parent is None or space.taps != parent.taps):
+        parts.append(f"taps stride {shown(space.taps)}")
     common = _common_choices(space) if parent is None else ()
     if common:
         parts.append(f"blocks {{ {_choices(common)} }}")
@@ -152,19 +157,11 @@ def _ops(ops: Iterable[Op]) -> str:
 
 def _op(op: Op) -> str:
     match op:
-        case Conv():
-            to = [] if op.width == COUT else ["->", _expr(op.width)]
-            flags = _flags(nonorm=not op.norm, bias=op.bias, elide=op.elide)
-            return _words("conv", _kernel(op.kernel), *to, op.act, _stride(op.stride), *flags)
-        case DwConv():
-            flags = _flags(nonorm=not op.norm, bias=op.bias, stacked=op.stacked)
-            return _words("dwconv", _kernel(op.kernel), op.act, _stride(op.stride), *flags)
+        case Conv() | DwConv() | Pool():
+            return _words(op.op, _kernel(op.kernel), *_modified(op))
         case Se():
             acts = [] if (op.act, op.gate) == ("relu", "hsigmoid") else [op.act, op.gate]
             return _words("se", _expr(op.squeeze), *acts)
-        case Pool():
-            flags = _flags(elide=op.elide)
-            return _words(op.op, _kernel(op.kernel), _stride(op.stride), *flags)
         case GlobalPool():
             return "pool"
         case Linear():
@@ -184,8 +181,19 @@ def _words(*words: str | None) -> str:
     return " ".join(w for w in words if w)
 
 
-def _flags(**flags: bool) -> list[str]:
-    return [name for name, on in flags.items() if on]
+def _modified(op: Conv | DwConv | Pool) -> Iterator[str | None]:
+    """What stands behind the kernel of an op."""
+    flags = {word: FLAGS[word] for word in OPERATORS[op.op].flags}
+    if isinstance(op, Conv) and op.width != COUT:
+        yield from ("->", _expr(op.width))
+    for word, flag in flags.items():
+        if flag.takes and getattr(op, flag.field) != ONE:
+            yield from (word, _expr(getattr(op, flag.field)))
+    yield from op_acts(op)
+    yield _stride(op.stride)
+    for word, flag in flags.items():
+        if word != "strided" and getattr(op, flag.field) == flag.value:
+            yield word
 
 
 def _stride(stride: Stride) -> str | None:

@@ -11,26 +11,37 @@ from pathlib import Path
 from spacedsl.ir.block import Block
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.blocks import ACTS, FLAGS, KINDS, parameter_kind
+from spacedsl.lang.blocks import KINDS, parameter_kind
 from spacedsl.lang.library import SUFFIX, library
 from spacedsl.lang.model_settings import SHORT
 from spacedsl.lang.origin import Level
 from spacedsl.lang.page import Page
 from spacedsl.lang.values import shown
 from spacedsl.lsp import glossary
-from spacedsl.lsp.facts import item_or_none, stage_of
 from spacedsl.lsp.frames import Frame, Open, opened
 from spacedsl.lsp.names import block_of, named, space_levels, stage_choices
+from spacedsl.lsp.summaries import item_or_none, stage_of
 from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.operators.operators import IN_BODIES, OPERATORS
 from spacedsl.runtimes.table import runtimes
 from spacedsl.syntax.tree import Node, Token
-from spacedsl.syntax.words import keywords
+from spacedsl.syntax.words import WINDOWED, keywords
 from spacedsl.text import Span
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*$")
 MAX_PATHS = 500
-OPS = (*FLAGS, "optional")
-ONCE = {"width", "window", "depth", "stride", "shared", "input", "quality", "limit", "blocks"}
+ONCE = {
+    "width",
+    "window",
+    "depth",
+    "stride",
+    "shared",
+    "input",
+    "quality",
+    "limit",
+    "taps",
+    "blocks",
+}
 """Keys that a body says once."""
 
 
@@ -212,7 +223,7 @@ def _in_stage(page: Page, state: Open, item: Node, frame: Frame) -> Iterator[Cho
         for node in choices:
             yield from _parameters(page, item, node.token("NAME").text)
         return
-    if not any(isinstance(n, Node) and n.rule in OPS for n in frame.inside):
+    if not any(isinstance(n, Node) and n.rule in IN_BODIES for n in frame.inside):
         yield from _blocks(page, item, frame.name)
 
 
@@ -321,7 +332,7 @@ def _inline_op(state: Open) -> bool:
 def _op(state: Open) -> str | None:
     """The op whose statement is unfinished."""
     inside = state.frames[-1].inside if state.frames else ()
-    tokens = [v for v in inside if isinstance(v, Token) and v.type.lower() in OPS]
+    tokens = [v for v in inside if isinstance(v, Token) and v.type.lower() in IN_BODIES]
     return tokens[-1].type.lower() if tokens else None
 
 
@@ -336,13 +347,17 @@ def _in_body(page: Page, state: Open, item: Node | None) -> Iterator[Choice]:
     ):
         yield from (Choice(n, "parameter", glossary.SIZES.get(n, "")) for n in sizes)
         yield from _activations() if last.text == "=" and not state.frames else ()
-    elif last is not None and last.type in ("CONV", "DWCONV", "MAXPOOL", "AVGPOOL", "OPTIONAL"):
+    elif last is not None and last.type in (*WINDOWED, "OPTIONAL"):
         yield from (Choice(n, "parameter") for n in params)
     elif last is not None and last.type == "SHORTCUT":
         yield from (Choice(n, "value", text) for n, text in glossary.SHORTCUTS.items())
-    elif op in FLAGS:
-        yield from (Choice(n, "flag", glossary.MODIFIERS[n]) for n in FLAGS[op])
-        if ACTS[op]:
+    elif op is not None:
+        yield from (
+            Choice(n, "flag", glossary.MODIFIERS[n])
+            for n in OPERATORS[op].flags
+            if n in glossary.MODIFIERS
+        )
+        if OPERATORS[op].acts:
             yield from (Choice(n, "parameter") for n in params)
             yield from _activations()
 

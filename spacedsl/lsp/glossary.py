@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spacedsl.diagnostics import one_of
+from spacedsl.operators.operators import FLAGS, IN_BODIES
 from spacedsl.runtimes.table import BUILT_IN
 
 WORDS: dict[str, str] = {
@@ -22,6 +23,8 @@ WORDS: dict[str, str] = {
     "x": "Between channels and resolutions, and the sides of a kernel.",
     "quality": "The quality table that scores blocks, unless a command names another.",
     "limit": "The most that a network of a space may cost: `limit flops 6G, memory 1M`.",
+    "taps": "The maps that are the outputs, in place of a head: `taps stride 8, 16, 32`. Of each "
+    "stride it is the last map.",
     "blocks": "The block types that every elastic stage may choose from.",
     "elastic": "A stage whose block type and width window a search chooses.",
     "width": "Output channels that the blocks of the stage may have.",
@@ -31,18 +34,8 @@ WORDS: dict[str, str] = {
     "stride": "The stride of the stage; its first block takes it, at the op that is `strided`.",
     "shared": "What all blocks of a subnet's stage have in common: `width`, or parameters.",
     "step": "The distance of a range's values. The range has to hit its end.",
-    "conv": "Convolution, with batch norm and same padding: `conv 3x3 -> width act`. Without "
-    "`->` it goes to the stage's width.",
-    "dwconv": "Depthwise convolution: `dwconv kernel act`.",
-    "se": "Squeeze and excitation through this many channels.",
-    "maxpool": "Max pooling.",
-    "avgpool": "Average pooling.",
-    "pool": "Global average pooling to 1 x 1.",
-    "linear": "The classifier: `linear -> classes`.",
-    "dropout": "Dropout with this rate, in training.",
-    "shortcut": "Adds the body's input to its output: `none`, `identity`, `projected` (a conv 1x1 "
-    "where width or size change) or a body of its own. It ends its body.",
-    "optional": "Ops that are there where a parameter is 1 and left out where it is 0.",
+    **{word: op.hover for word, op in IN_BODIES.items()},
+    **{word: flag.hover for word, flag in FLAGS.items() if flag.takes},
     "round8": "Rounds to a multiple of 8, at least 8, never below 90 % of the value.",
     "runtime": f"What runs the networks, {one_of(list(BUILT_IN))}, and the versions that will do.",
     "threads": "How many threads the runtime has.",
@@ -60,13 +53,7 @@ SIZES = {
     "cout": "The channels that leave the block: the width of the stage.",
 }
 
-MODIFIERS = {
-    "strided": "This op takes the stride of the stage, in the first block.",
-    "nonorm": "Without batch norm.",
-    "bias": "With a bias.",
-    "elide": "Left out where it would keep both width and size.",
-    "stacked": "k x k as (k - 1) / 2 depthwise convolutions 3 x 3.",
-}
+MODIFIERS = {word: flag.hover for word, flag in FLAGS.items() if not flag.takes}
 
 SHORTCUTS = {
     "none": "No shortcut.",

@@ -10,8 +10,8 @@ from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import shown, value_list
 from spacedsl.lsp import glossary
 from spacedsl.lsp.cursor import Path, at, enclosing
-from spacedsl.lsp.facts import item_facts, item_or_none, stage_facts, stage_of, windows
 from spacedsl.lsp.names import ITEMS, Name, meaning
+from spacedsl.lsp.summaries import item_facts, item_or_none, stage_facts, stage_of, windows
 from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.runtimes.table import runtimes
 from spacedsl.syntax.tree import Node, Token

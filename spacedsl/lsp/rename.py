@@ -19,7 +19,7 @@ from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
 
 
-class Place(NamedTuple):
+class Occurrence(NamedTuple):
     """A span in a file."""
 
     file: Path
@@ -29,7 +29,7 @@ class Place(NamedTuple):
 class Change(NamedTuple):
     """`text` instead of what is at `place`."""
 
-    place: Place
+    place: Occurrence
     text: str
 
 
@@ -43,9 +43,9 @@ def name_at(page: Page, offset: int) -> tuple[Name, Span] | None:
     return (name, token.span) if name else None
 
 
-def references(name: Name, pages: Iterable[Page]) -> Iterator[Place]:
+def references(name: Name, pages: Iterable[Page]) -> Iterator[Occurrence]:
     """Every place that names the same, its definition too."""
-    return (Place(path_of(page), token.span) for page, token in _uses(name, pages))
+    return (Occurrence(path_of(page), token.span) for page, token in _uses(name, pages))
 
 
 def _uses(name: Name, pages: Iterable[Page]) -> Iterator[tuple[Page, Token]]:
@@ -78,7 +78,7 @@ def rename(name: Name, new: str, pages: Iterable[Page]) -> tuple[Change, ...]:
     for page, _ in found:
         _check_page(name, new, page)
     return tuple(
-        Change(Place(path_of(page), token.span), _replacement(name, token, new))
+        Change(Occurrence(path_of(page), token.span), _replacement(name, token, new))
         for page, token in found
     )
 

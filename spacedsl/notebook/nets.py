@@ -16,13 +16,16 @@ from spacedsl.compiler.plans import int8_plan, network_plan
 from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_writable, write_atomic
+from spacedsl.flows.bench import Benched, require_model
+from spacedsl.flows.bench import bench as bench_flow
 from spacedsl.flows.faults import runtime_faults
 from spacedsl.ir.for_data import for_data
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.notebook.devices import AnyDevice, device_of
 from spacedsl.notebook.values import space_of
-from spacedsl.runtimes.table import rules_of
+from spacedsl.notebook.watching import Callback, watching
+from spacedsl.runtimes.table import format_of, rules_of
 from spacedsl.targets.deployed import Deployed, open_deployed
 
 if TYPE_CHECKING:
@@ -138,6 +141,45 @@ def open_file(path: str | Path, *, threads: int = 1) -> Deployed:
     """An exported file, ready to run: `open_file(path).run(images)` takes normalised images
     (N, C, R, R) and gives logits (N, classes). Raises `SpaceError`."""
     return open_deployed(Path(path), threads)
+
+
+def bench(
+    subject: Subnet | str | Path,
+    *,
+    against: str | Path | None = None,
+    runtime: str | None = None,
+    threads: int = 1,
+    seconds: float = 20.0,
+    seed: int = 0,
+    allow_noise: bool = False,
+    on: str | None = None,
+    progress: Callback | None = None,
+) -> Benched:
+    """How fast a model, with random weights, or an exported file runs at batch 1, here or `on`
+    another machine, and with `against` how it compares: with `fp32`, the same network, or with
+    another file. Raises `SpaceError`; where it is not `allow_noise`, also if the machine is too
+    noisy to know that."""
+    item, said = _measurable(subject)
+    return bench_flow(
+        item,
+        called=said,
+        runtime=runtime,
+        against=None if against is None else str(against),
+        threads=threads,
+        seconds=seconds,
+        seed=seed,
+        allow_noise=allow_noise,
+        on=on,
+        watch=watching(progress),
+    )
+
+
+def _measurable(subject: Subnet | str | Path) -> tuple[Subnet | Path, str]:
+    """A model or a file, and what it is called."""
+    if isinstance(subject, Subnet):
+        return subject, subject.name
+    said = str(subject)
+    return (Path(said) if format_of(said) else require_model(api.load(said), said)), said
 
 
 def _format(path: Path) -> str:

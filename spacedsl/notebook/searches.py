@@ -36,7 +36,7 @@ Quality = str | Path | QualityModel
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Found:
+class BestModel:
     """One of the best networks under a latency limit. `value`: what it is predicted to be worth, in
     `unit` (top-1 in percent, or 1/loss), `sd` the standard deviation of that."""
 
@@ -62,7 +62,7 @@ class Result:
 
     space: Space
     score: float
-    networks: tuple[Found, ...]
+    networks: tuple[BestModel, ...]
     detail: Scored | Evolved | Certified
 
     def __repr__(self) -> str:
@@ -121,7 +121,7 @@ def best(
     limits_ms: Sequence[float] = (),
     quality: Quality | None = None,
     progress: Callback | None = None,
-) -> tuple[Found, ...]:
+) -> tuple[BestModel, ...]:
     """The `n` best networks of a space under each latency limit, of all there are, best first.
     Raises `SpaceError`."""
     found, watch = space_of(space), watching(progress)
@@ -129,7 +129,7 @@ def best(
     asked = Request(limits_ms=tuple(limits_ms), quality=_table(quality))
     (part,) = score_flow(found, devices, asked, top=n, watch=watch).parts
     return tuple(
-        Found(
+        BestModel(
             model(one.subnet),
             part.target.name,
             limit,
@@ -226,10 +226,10 @@ def _named(scores: dict[str, BestScore], devices: Sequence[Opened]) -> dict[str,
     return {name or devices[0].target.name: result for name, result in scores.items()}
 
 
-def _networks(scores: dict[str, BestScore]) -> tuple[Found, ...]:
+def _networks(scores: dict[str, BestScore]) -> tuple[BestModel, ...]:
     """The best network under each limit."""
     return tuple(
-        Found(model(n.subnet), name, limit.limit_ms, n.latency_ms, n.value, n.sd, result.unit)
+        BestModel(model(n.subnet), name, limit.limit_ms, n.latency_ms, n.value, n.sd, result.unit)
         for name, result in scores.items()
         for limit, networks in zip(result.limits, result.networks, strict=True)
         for n in networks[:1]

@@ -6,11 +6,12 @@ latency kernels and lowerings read what comes out."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from spacedsl.ir.block import (
     MAX_KERNEL,
+    ONE,
     Conv,
     Dropout,
     DwConv,
@@ -30,35 +31,7 @@ from spacedsl.ir.sampling import smallest
 from spacedsl.ir.settings import canonical_settings
 from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.ir.subnet import Subnet, SubnetBlock
-
-LayerKind = Literal[
-    "conv", "dwconv", "se", "maxpool", "avgpool", "pool", "linear", "dropout", "act", "add"
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One operator with all sizes known. `size` and `out_size` are heights (= widths) in pixels;
-    `squeeze` and `gate` belong to se, `rate` to dropout. `op` is the position of the operator in
-    its block's body as the block declares it (`walk`), `part` that in a stack of depthwise
-    convolutions: they say where the layer comes from, and two layers that differ in nothing else
-    are equal."""
-
-    kind: LayerKind
-    cin: int
-    cout: int
-    size: int
-    out_size: int
-    kernel: int = 1
-    stride: int = 1
-    act: str | None = None
-    norm: bool = False
-    bias: bool = False
-    squeeze: int = 0
-    gate: str | None = None
-    rate: float = 0.0
-    op: int = field(default=0, compare=False)
-    part: int = field(default=0, compare=False)
+from spacedsl.operators.layer import Layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +62,10 @@ class BindError(ValueError):
 
 class WidthError(BindError):
     """A body ends at another width than its stage's."""
+
+
+class GroupsError(BindError):
+    """Groups of a convolution do not divide a width."""
 
 
 class ShortcutError(BindError):
@@ -225,7 +202,12 @@ def _bind_op(
             stride = scope.step(op.stride)
             if op.elide and cout == cin and stride == 1:
                 return (), cin, size
-            layer = _conv_layer("conv", op, scope, (cin, cout), size, stride, at)
+            groups = _groups(op, scope, cin, cout)
+            kind: Literal["conv", "dwconv"] = "conv"
+            if groups != 1 and groups == cin == cout:
+                kind, groups = "dwconv", 1
+            layer = _conv_layer(kind, op, scope, (cin, cout), size, stride, at)
+            layer = layer if groups == 1 else replace(layer, groups=groups)
             return (layer,), cout, layer.out_size
         case DwConv():
             kernel = _kernel(op.kernel, scope)
@@ -258,6 +240,18 @@ def _bind_op(
             return (layer,), op.classes, 1
         case Dropout():
             return (Layer("dropout", cin, cin, size, size, rate=op.rate, op=at),), cin, size
+
+
+def _groups(op: Conv, scope: _Scope, cin: int, cout: int) -> int:
+    """How many groups a convolution has. Raises `GroupsError`."""
+    if op.groups == ONE:
+        return 1
+    groups = evaluate_size(op.groups, scope.env)
+    for width, end in ((cin, "come in"), (cout, "go out")):
+        if width // groups * groups != width:
+            message = f"a convolution of {groups} groups, which do not divide the {width} channels"
+            raise GroupsError(f"{message} that {end}")
+    return groups
 
 
 def _kernel(kernel: Expr, scope: _Scope) -> int:

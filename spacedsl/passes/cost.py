@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spacedsl.ir.subnet import Subnet
-from spacedsl.passes.bind import Bound, Layer, Site, layers, subnet_sites
+from spacedsl.operators.layer import Layer
+from spacedsl.operators.operators import OPERATORS
+from spacedsl.passes.bind import Bound, Site, layers, subnet_sites
 
 SCALES_PER_CONV = 3
 """LSQ+ learns a weight scale, an activation scale and an activation offset per convolution; the
@@ -29,24 +31,13 @@ class Cost:
 
 def layer_cost(layer: Layer) -> Cost:
     """Cost of one layer; zero for those without weights."""
-    match layer.kind:
-        case "conv" | "dwconv":
-            fan_in = layer.cin if layer.kind == "conv" else 1
-            weights = fan_in * layer.cout * layer.kernel**2
-            extra = (2 * layer.norm + layer.bias) * layer.cout
-            return _cost(weights * layer.out_size**2, weights + extra, 1)
-        case "se":
-            weights = 2 * layer.cin * layer.squeeze
-            return _cost(weights, weights + layer.squeeze + layer.cin, 2)
-        case "linear":
-            weights = layer.cin * layer.cout
-            return _cost(weights, weights + layer.cout, 1)
-        case _:
-            return Cost()
-
-
-def _cost(flops: int, weights: int, convs: int) -> Cost:
-    return Cost(flops, weights + convs * SCALES_PER_CONV, weights)
+    counted = OPERATORS[layer.kind].weights
+    if counted is None:
+        return Cost()
+    found = counted(layer)
+    weights = found.products + found.others
+    params = weights + found.convolutions * SCALES_PER_CONV
+    return Cost(found.products * found.places, params, weights)
 
 
 def bound_cost(bound: tuple[Bound, ...]) -> Cost:

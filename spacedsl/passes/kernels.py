@@ -10,18 +10,14 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from spacedsl.operators.activations import with_rewrite
-from spacedsl.passes.bind import Layer
+from spacedsl.operators.layer import Layer
+from spacedsl.operators.operators import OPERATORS
 
 ABSORBED = with_rewrite("saturate")
 
-PLAIN_KINDS = {
-    "conv": "conv-bn-relu",
-    "dwconv": "dwconv-bn-relu",
-    "linear": "fc",
-    "pool": "global-avgpool",
-    "maxpool": "maxpool",
-    "avgpool": "avgpool",
-}
+
+GROUPS = "/"
+"""Stands between a kind of kernel and its number of groups, if it has several."""
 
 
 class Kernel(NamedTuple):
@@ -34,6 +30,11 @@ class Kernel(NamedTuple):
     size: int
     kernel: int = 1
     stride: int = 1
+
+    @property
+    def groups(self) -> int:
+        """Groups of a convolution."""
+        return int(self.kind.partition(GROUPS)[2] or 1)
 
     @property
     def out_size(self) -> int:
@@ -59,8 +60,12 @@ def layer_kernels(layer: Layer) -> Iterator[Kernel]:
             yield Kernel(layer.act or "identity", channels, channels, size)
             return
         case kind:
-            window = 1 if kind == "pool" else layer.kernel
-            yield Kernel(PLAIN_KINDS[kind], layer.cin, channels, layer.size, window, layer.stride)
+            record = OPERATORS[kind]
+            window = layer.kernel if record.window else 1
+            kind = (
+                record.latency if layer.groups == 1 else f"{record.latency}{GROUPS}{layer.groups}"
+            )
+            yield Kernel(kind, layer.cin, channels, layer.size, window, layer.stride)
     if layer.act is not None and layer.act not in ABSORBED:
         yield Kernel(layer.act, channels, channels, size)
 

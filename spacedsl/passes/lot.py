@@ -96,7 +96,12 @@ class Lot:
     def __floor__(self) -> Lot:
         return self // 1
 
-    def __floordiv__(self, other: int) -> Lot:
+    def __rfloordiv__(self, other: Any) -> Lot:
+        raise Single
+
+    def __floordiv__(self, other: Any) -> Lot:
+        if isinstance(other, Lot):
+            raise Single
         return Lot(self.values // (self.denominator * other), self.most)
 
     def __eq__(self, other: object) -> bool:

@@ -1,14 +1,17 @@
 """Peak memory of activations in 8 bits: a byte an element, of one image.
 
 Alive at a time are what a layer reads, what it writes, and what a shortcut still needs. Sums,
-activations, dropout and the scaling of SE are done in place; weights are not counted."""
+activations, dropout and the scaling of SE are done in place. Weights are not counted, and neither
+are maps that were handed out (`taps`): they are their reader's."""
 
 from __future__ import annotations
 
 from spacedsl.ir.subnet import Subnet
-from spacedsl.passes.bind import Bound, Layer, Site, subnet_sites
+from spacedsl.operators.layer import Layer
+from spacedsl.operators.operators import words_where
+from spacedsl.passes.bind import Bound, Site, subnet_sites
 
-IN_PLACE = ("act", "add", "dropout", "se")
+IN_PLACE = words_where(in_place=True)
 
 
 def bound_memory(site: Site, bound: tuple[Bound, ...]) -> int:

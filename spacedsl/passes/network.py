@@ -6,7 +6,8 @@ from dataclasses import fields, replace
 
 from spacedsl.ir.identity import HASH_VERSION, digest
 from spacedsl.ir.subnet import Subnet
-from spacedsl.passes.bind import Bound, Layer, Residual, subnet_sites
+from spacedsl.operators.layer import Layer
+from spacedsl.passes.bind import Bound, Residual, subnet_sites
 
 NEUTRAL_CHANNELS = 3
 
@@ -27,7 +28,8 @@ def subnet_identity(subnet: Subnet) -> str:
         s.bind() for stage in subnet_sites(subnet.model_copy(update={"of": neutral})) for s in stage
     ]
     layers = [_form(b) for b in bound if b]
-    return digest([HASH_VERSION, "model", subnet.resolution, layers])
+    taps = [{"taps": list(neutral.taps)}] if neutral.taps else []
+    return digest([HASH_VERSION, "model", subnet.resolution, layers, *taps])
 
 
 def _form(bound: tuple[Bound, ...]) -> list[object]:
@@ -45,4 +47,7 @@ FIELDS = tuple(field.name for field in fields(Layer) if field.compare)
 
 
 def _layer_form(layer: Layer) -> dict[str, object]:
-    return {name: getattr(layer, name) for name in FIELDS}
+    form = {name: getattr(layer, name) for name in FIELDS}
+    if layer.groups == 1:  # as hashes had it before there were groups
+        del form["groups"]
+    return form

@@ -13,6 +13,7 @@ from operator import attrgetter
 
 from spacedsl.ir.block import Block, Dropout, Op, Optional, Shortcut
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.layer import Layer as BoundLayer
 from spacedsl.passes import bind
 
 Address = tuple[int, int, str]
@@ -20,7 +21,7 @@ Address = tuple[int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Layer(bind.Layer):
+class Layer(BoundLayer):
     """A bound layer in its place. `name` is the tensor's name in the network's graph
     (`stage1.0.conv0`); `inner` says that it is not the last of a stack of depthwise
     convolutions."""
@@ -143,7 +144,7 @@ def program_of(subnet: Subnet, input_stride: int = 1) -> Program:
     return program
 
 
-_sizes = attrgetter(*(f.name for f in fields(bind.Layer)))
+_sizes = attrgetter(*(f.name for f in fields(BoundLayer)))
 
 
 @dataclass(slots=True)
@@ -166,10 +167,10 @@ class _Place:
                 steps.append(self.layer(item, after))
         return tuple(steps)
 
-    def layer(self, layer: bind.Layer, after: bind.Bound | None) -> Layer:
+    def layer(self, layer: BoundLayer, after: bind.Bound | None) -> Layer:
         index = self.counts.get(layer.kind, 0)
         self.counts[layer.kind] = index + 1
-        inner = isinstance(after, bind.Layer) and after.op == layer.op
+        inner = isinstance(after, BoundLayer) and after.op == layer.op
         name = f"{self.name}.{layer.kind}{index}"
         at = (*self.at, self.slots[layer.op])
         return Layer(*_sizes(layer), name, at, inner)  # type: ignore[call-arg]

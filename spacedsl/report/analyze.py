@@ -13,8 +13,7 @@ from spacedsl.analysis.report import SAID, TITLES, VERDICTS
 from spacedsl.analysis.tastes import MARGIN, Taste
 from spacedsl.colours import GREY
 from spacedsl.report.legend import Entry
-from spacedsl.report.parts import Facts, Figure, Made, Report, Section, Table, Words
-from spacedsl.report.parts import Part as Shown
+from spacedsl.report.parts import Element, Facts, Figure, Made, Report, Section, Table, Words
 from spacedsl.report.plot import Plot, Point, Series
 from spacedsl.report.rows import Mark, Row, Rows
 from spacedsl.report.scale import Axis
@@ -53,11 +52,11 @@ def _lines(analysis: Analysis) -> tuple[tuple[float, str], ...]:
     return ((1.0, "as fast as FP32"), *([(usual, f"usual gain, {usual:.2f}")] if usual else []))
 
 
-def _tastes(analysis: Analysis) -> list[Shown]:
+def _tastes(analysis: Analysis) -> list[Element]:
     known = [taste for taste in analysis.tastes if taste.gain is not None]
     others = [taste for taste in analysis.tastes if taste.gain is None]
     measured = analysis.reference is not None
-    found: list[Shown] = []
+    found: list[Element] = []
     if known:
         axis = FASTER if measured else Axis("times the usual multiply-accumulates per ms", log=True)
         entries = tuple(
@@ -93,7 +92,7 @@ def _listed(found: Sequence[Taste]) -> str:
     return "; ".join(f"{taste.name} {taste.gain:.2f}, {VERDICTS[taste.verdict]}" for taste in found)
 
 
-def _part(analysis: Analysis, part: Part) -> tuple[Shown, ...]:
+def _part(analysis: Analysis, part: Part) -> tuple[Element, ...]:
     rows = analysis.part(part)
     return _PICTURE[part](analysis, rows), _table(part, rows)
 

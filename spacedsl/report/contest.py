@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from spacedsl.flows.scorers import by_target
 from spacedsl.ir.space import Space
 from spacedsl.report.legend import Entry
-from spacedsl.report.parts import Figure, Part, Table
+from spacedsl.report.parts import Element, Figure, Table
 from spacedsl.report.plot import Plot, Point, Series
 from spacedsl.report.rows import Mark, Row, Rows
 from spacedsl.report.scale import Axis
@@ -56,13 +56,13 @@ def space_of(one: Contender) -> Space | None:
     return first.subnet.of if first else None
 
 
-def fronts(contenders: Sequence[Contender]) -> list[Part]:
+def fronts(contenders: Sequence[Contender]) -> list[Element]:
     """Per target the best networks' worth against their latencies, with limits and intervals, and
     then all of it as a table."""
     first = contenders[0]
     if not first.best:
         return [_scores(contenders)]
-    found: list[Part] = []
+    found: list[Element] = []
     for target in first.best:
         found.append(_front(contenders, target))
         found += _lead(contenders, target)
@@ -103,7 +103,7 @@ def _front(contenders: Sequence[Contender], target: str) -> Figure:
     return Figure(_on("Best networks", target), seen, plot, caption)
 
 
-def _lead(contenders: Sequence[Contender], target: str) -> list[Part]:
+def _lead(contenders: Sequence[Contender], target: str) -> list[Element]:
     """By how much the first space's networks are better than the others', limit by limit."""
     score, others = contenders[0].best[target], contenders[1:]
     digits, unit = (2, "points") if score.unit == "top-1" else (4, "1/loss")

@@ -9,7 +9,7 @@ from spacedsl.flows.evolve import Evolved, OnFront
 from spacedsl.ir.space import Space, Stage
 from spacedsl.report.contest import Contender, contenders, fronts, space_of
 from spacedsl.report.legend import Entry
-from spacedsl.report.parts import Code, Figure, Made, Part, Report, Section, Table, Words
+from spacedsl.report.parts import Code, Element, Figure, Made, Report, Section, Table, Words
 from spacedsl.report.plot import Plot, Point, Series
 from spacedsl.report.ribbon import Ribbon, block_name, palette, runs, widest
 from spacedsl.report.rows import Mark, Row, Rows
@@ -44,7 +44,7 @@ def evolve_report(evolved: Evolved, page: str, said: Sequence[str], made: Made) 
     )
 
 
-def _said(lines: Sequence[str]) -> Iterator[Part]:
+def _said(lines: Sequence[str]) -> Iterator[Element]:
     if lines:
         yield Words(tuple(lines))
 
@@ -92,7 +92,7 @@ def _progress(found: Found, hyper: Space, against: Sequence[Contender]) -> Figur
     return Figure("The search", seen, plot, caption)
 
 
-def _front(front: Sequence[OnFront]) -> list[Part]:
+def _front(front: Sequence[OnFront]) -> list[Element]:
     """On several targets, the spaces that no other beats on all of them."""
     if not front:
         return []
@@ -126,7 +126,7 @@ def _stage(stage: Stage) -> str:
     return f"{block_name(stage.choices[0])} {stage.widths[0]}-{stage.widths[-1]}"
 
 
-def _calls(calls: Sequence[Call]) -> list[Part]:
+def _calls(calls: Sequence[Call]) -> list[Element]:
     """A row for each stage: by how much the next best block type is worse there."""
     asked = [call for call in calls if call.rival is not None]
     if not asked:
@@ -152,7 +152,7 @@ def _call(call: Call) -> str:
     return f"{call.stage}: {call.block} or {call.rival}: too close to call ({call.share:.2%} apart)"
 
 
-def _doubts(doubts: Sequence[StageSensitivity]) -> list[Part]:
+def _doubts(doubts: Sequence[StageSensitivity]) -> list[Element]:
     """Whether choices survive what is uncertain of transferred losses."""
     asked = [doubt for doubt in doubts if doubt.rival is not None]
     if not asked:

@@ -64,7 +64,7 @@ class Code:
     text: str
 
 
-Part = Figure | Table | Facts | Words | Code
+Element = Figure | Table | Facts | Words | Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Section:
     """Parts under a heading."""
 
     title: str
-    parts: tuple[Part, ...]
+    parts: tuple[Element, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,7 @@ class Ribbon:
 
 
 Box = tuple[float, float, float, float]
-Place = Callable[[float, float], Box]
+CellBox = Callable[[float, float], Box]
 """Where the part of a cell between two widths is: left, top, width and height."""
 
 RIGHT = 12.0
@@ -229,13 +229,13 @@ def _lying(x: Scale, y: float, high: float, low: float, most: float) -> Box:
     return x.at(low), y, x.at(most) - x.at(low), high
 
 
-def _cell(run: Run, cell: Cell, place: Place, colours: Palette) -> Markup:
+def _cell(run: Run, cell: Cell, place: CellBox, colours: Palette) -> Markup:
     """A block as a box of its greatest width, whose part that every block has is full and the rest
     faint. Bands are block types to choose from."""
     return hovered(cell.said, *_shapes(run, cell, place, colours), class_="cell")
 
 
-def _shapes(run: Run, cell: Cell, place: Place, colours: Palette) -> Iterator[Markup]:
+def _shapes(run: Run, cell: Cell, place: CellBox, colours: Palette) -> Iterator[Markup]:
     kinds = [colours.get(name, GREY) for name in run.blocks]
     band = cell.most / len(kinds)
     for i, colour in enumerate(kinds):

@@ -12,7 +12,7 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.cost import Cost
 from spacedsl.report.legend import Entry
-from spacedsl.report.parts import Code, Facts, Figure, Made, Part, Report, Section, Table
+from spacedsl.report.parts import Code, Element, Facts, Figure, Made, Report, Section, Table
 from spacedsl.report.ribbon import Ribbon, Run, palette, runs
 from spacedsl.report.rows import Mark, Row, Rows
 from spacedsl.report.scale import Axis
@@ -90,7 +90,7 @@ def seen_stages(found: Sequence[Run]) -> str:
     )
 
 
-def _costs(shown: Shown) -> list[Part]:
+def _costs(shown: Shown) -> list[Element]:
     """Shares of a model's costs by stage, as a picture and as a table."""
     item = shown.item
     if not isinstance(item, Subnet) or not shown.costs:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from spacedsl.flows.train import Trained
 from spacedsl.report.legend import Entry
-from spacedsl.report.parts import Code, Facts, Figure, Made, Part, Report, Section, Table
+from spacedsl.report.parts import Code, Element, Facts, Figure, Made, Report, Section, Table
 from spacedsl.report.plot import Plot, Point, Series
 from spacedsl.report.rows import Mark, Row, Rows
 from spacedsl.report.scale import Axis
@@ -51,7 +51,7 @@ def train_report(
     )
 
 
-def _accuracies(trained: Trained) -> list[Part]:
+def _accuracies(trained: Trained) -> list[Element]:
     """Every evaluated subnet; where it was quantised, before and after."""
     now, before = ("INT8", "FP32") if trained.target else ("FP32", "")
     rows = tuple(_row(trained, score, now, before) for score in trained.scores)
@@ -97,7 +97,7 @@ def _points(trained: Trained, score: Score) -> str:
     return f"{lost['lost_points']:+.2f}" if lost else ""
 
 
-def _curves(metrics: Sequence[Mapping[str, Any]]) -> list[Part]:
+def _curves(metrics: Sequence[Mapping[str, Any]]) -> list[Element]:
     """Losses and accuracies by step."""
     losses = _by_path((line["step"], line["loss"]) for line in metrics if "loss" in line)
     scores = _by_path(
@@ -105,7 +105,7 @@ def _curves(metrics: Sequence[Mapping[str, Any]]) -> list[Part]:
         for line in metrics
         if "scores" in line
     )
-    found: list[Part] = []
+    found: list[Element] = []
     for title, label, curves, look, note in (
         ("Loss", "loss of the training images", losses, "line", LOSSES),
         ("Accuracy", "top-1 % of the test images", scores, "dots", ""),

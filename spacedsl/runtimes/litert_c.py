@@ -4,7 +4,7 @@ library inside it has. Checked with ai-edge-litert 2.3; another major version is
 from __future__ import annotations
 
 import ctypes as c
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata, util
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from spacedsl.runtimes.quiet import quiet_library
 
 MAJOR = "2."
 HANDLE = c.c_void_p
+Shape = tuple[int, ...]
 FLOAT32 = 1
 CPU = 1
 WRITE = 1
@@ -93,23 +94,21 @@ class Library:
 
 
 class Profiled:
-    """A model whose operators are timed. `model` (a TFLite file), `image` and `logits` (shapes of
-    its float32 input and output). Raises `SpaceError` where LiteRT cannot load it."""
+    """A model whose operators are timed. `model` (a TFLite file), `image` and `outputs` (shapes of
+    its float32 input and outputs). Raises `SpaceError` where LiteRT cannot load it."""
 
-    def __init__(
-        self, model: bytes, image: tuple[int, ...], logits: tuple[int, ...], threads: int
-    ) -> None:
+    def __init__(self, model: bytes, image: Shape, outputs: Sequence[Shape], threads: int) -> None:
         self._api = api = Library()
         self._model = c.create_string_buffer(model, len(model))
         try:
             with quiet_library():
-                self._run, self._profiler = self._open(api, image, logits, threads)
+                self._run, self._profiler = self._open(api, image, outputs, threads)
         except BaseException:
             self.close()
             raise
 
     def _open(
-        self, api: Library, image: tuple[int, ...], logits: tuple[int, ...], threads: int
+        self, api: Library, image: Shape, outputs: Sequence[Shape], threads: int
     ) -> tuple[Callable[[], None], HANDLE]:
         env = api.make("CreateEnvironment", 0, None, destroy="Environment")
         size = c.c_size_t(len(self._model))
@@ -119,25 +118,29 @@ class Profiled:
         api.option(options, "runtime_options_string", "enable_profiling = true\n")
         api.option(options, "xnnpack", f"num_threads = {threads}\n")
         compiled = api.make("CreateCompiledModel", env, model, options, destroy="CompiledModel")
-        buffers = [
-            self._buffer(api, env, compiled, kind, shape)
-            for kind, shape in (("Input", image), ("Output", logits))
-        ]
-        inputs, outputs = (HANDLE * 1)(buffers[0]), (HANDLE * 1)(buffers[1])
-        one = c.c_size_t(1)
+        read = self._buffers(api, env, compiled, "Input", [image])
+        made = self._buffers(api, env, compiled, "Output", outputs)
+        counts = c.c_size_t(len(read)), c.c_size_t(len(made))
 
         def run() -> None:
-            api.call("RunCompiledModel", compiled, c.c_size_t(0), one, inputs, one, outputs)
+            first, second = counts
+            api.call("RunCompiledModel", compiled, c.c_size_t(0), first, read, second, made)
 
         return run, api.make("CompiledModelGetProfiler", compiled)
 
+    def _buffers(
+        self, api: Library, env: HANDLE, compiled: HANDLE, kind: str, shapes: Sequence[Shape]
+    ) -> c.Array[HANDLE]:
+        """A buffer of zeros for every input or output."""
+        made = [self._buffer(api, env, compiled, kind, i, s) for i, s in enumerate(shapes)]
+        return (HANDLE * len(made))(*made)
+
     @staticmethod
     def _buffer(
-        api: Library, env: HANDLE, compiled: HANDLE, kind: str, shape: tuple[int, ...]
+        api: Library, env: HANDLE, compiled: HANDLE, kind: str, index: int, shape: Shape
     ) -> HANDLE:
-        """A buffer of zeros."""
-        first = c.c_size_t(0)
-        needs = api.make(f"GetCompiledModel{kind}BufferRequirements", compiled, first, first)
+        first, place = c.c_size_t(0), c.c_size_t(index)
+        needs = api.make(f"GetCompiledModel{kind}BufferRequirements", compiled, first, place)
         layout = Layout(len(shape), (c.c_int32 * 8)(*shape))
         type = TensorType(FLOAT32, layout)
         made = api.make(

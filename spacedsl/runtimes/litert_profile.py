@@ -61,7 +61,7 @@ class ProfiledFile:
     def __init__(self, model: bytes, threads: int = 1) -> None:
         found = _File(model)
         self._steps = found.steps()
-        self._profiled = Profiled(model, found.image, found.logits, threads)
+        self._profiled = Profiled(model, found.image, found.outputs, threads)
         self._times: list[list[int]] = []
 
     def __call__(self) -> None:
@@ -121,7 +121,9 @@ class _File:
                 for n, t in zip(self.names, tensors, strict=True)
             }
             self.image = self.shapes[self.names[graph.Inputs(0)]]
-            self.logits = self.shapes[self.names[graph.Outputs(0)]]
+            self.outputs = [
+                self.shapes[self.names[graph.Outputs(i)]] for i in range(graph.OutputsLength())
+            ]
             codes = [
                 words[model.OperatorCodes(i).BuiltinCode()]
                 for i in range(model.OperatorCodesLength())

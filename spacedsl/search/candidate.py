@@ -87,7 +87,7 @@ class Genome:
         genes = zip(self.hyper.elastic, alternatives, genotype, strict=True)
         for position, choices, (block, window) in genes:
             found[position] = choices[block][window]
-        return identity_of(self.hyper.resolutions, found)
+        return identity_of(self.hyper.resolutions, found, self.hyper.taps)
 
     @cached_property
     def within(self) -> Within | None:

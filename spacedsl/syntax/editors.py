@@ -5,22 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from spacedsl.operators.operators import IN_BODIES
 from spacedsl.syntax.words import fixed, keywords
 
 DECLARATIONS = ("block", "hyperspace", "space", "model", "target", "elastic", "language", "use")
-OPS = (
-    "conv",
-    "dwconv",
-    "se",
-    "maxpool",
-    "avgpool",
-    "pool",
-    "linear",
-    "dropout",
-    "shortcut",
-    "optional",
-    "round8",
-)
+OPS = (*IN_BODIES, "round8")
 NUMBER = r"\b[0-9]+(\.[0-9]+)?(x[0-9]+|ms|us|s|M|G|K)?\b|\b[a-z][0-9]+(\.[0-9]+)?\b(?!-)"
 """Numbers, kernels, quantities, and settings such as e0.5."""
 NAME = r"[A-Za-z_][A-Za-z0-9_]*(-[A-Za-z0-9_]+)*"

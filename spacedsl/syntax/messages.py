@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spacedsl.diagnostics import Diagnostic, Fix, Label, place, suggest
+from spacedsl.operators.operators import IN_BODIES
 from spacedsl.syntax.machine import END, reach
 from spacedsl.syntax.rewrite import FOREIGN, Stopped
 from spacedsl.syntax.tree import Token
@@ -30,7 +31,8 @@ KEYED = {
     "__ANON_2": "32..64",
 }
 """Words that take numbers, as an example."""
-UNFINISHED = (*KEYED, "SE", "SHORTCUT", "DROPOUT", "AVGPOOL", "MAXPOOL", "LINEAR")
+OPENED = (word.upper() for word, op in IN_BODIES.items() if op.example not in ("", word))
+UNFINISHED = (*KEYED, *OPENED)
 """Ops that lack something if another word follows them."""
 PARAMETERS = ("kernel", "expand", "act", "ratio")
 
@@ -68,6 +70,8 @@ def explain(stopped: Stopped, edit: Edit | None) -> Diagnostic:
         return _missing(stopped, token, "EQUAL")
     if may == {"EQUAL"} and stopped.at(-1).type == "NAME":
         return no_op(stopped.source, stopped.at(-1))
+    if may == {"STRIDE"} and token.type == "INT":
+        return _missing(stopped, token, "STRIDE")
     op = stopped.at(-1)
     if token.type in VALUES and op.type == "NAME" and stopped.is_first(-1) and "CONV" in may:
         return no_op(stopped.source, op)
@@ -165,24 +169,16 @@ EXAMPLES = {
     "LATENCY": 'write `latency profile` for what is measured, or a table: `latency "onnxw"`; the '
     "latencies that networks are searched for are `limits 15ms, 25ms`",
     "THREADS": "write how many, as `threads 4`",
-    "CONV": "say the kernel first: `conv 1x1 -> 32 relu`",
-    "DWCONV": "say the kernel first: `dwconv 3x3 relu`",
     "LIMIT": "say what it is on: `limit flops 600M`, `params 5M` or `memory 2M`",
+    "TAPS": "say the strides of the maps: `taps stride 8, 16, 32`",
     "__ANON_0": "write the number: `linear -> 1000`",
+    "USE": 'say which page: `use "std/blocks.space"`',
+    "LIMITS": "say the latencies: `limits 15ms, 25ms`",
+    **{word.upper(): op.lacks for word, op in IN_BODIES.items() if op.lacks},
 }
 """What a key takes, where an error says it."""
 
-OPS = {
-    "conv": "conv 3x3 -> 32 relu",
-    "dwconv": "dwconv 3x3 relu",
-    "se": "se round8(cin / 4)",
-    "maxpool": "maxpool 3x3",
-    "avgpool": "avgpool 2x2",
-    "pool": "pool",
-    "linear": "linear -> 1000",
-    "dropout": "dropout 0.2",
-    "shortcut": "shortcut identity",
-}
+OPS = {word: op.example for word, op in IN_BODIES.items() if op.example}
 """The ops of a body, each as an example."""
 
 
@@ -240,21 +236,10 @@ def _unfinished(stopped: Stopped) -> Diagnostic:
     if before.type in KEYED:
         help = f"write what it takes, as `{KEYED[before.type]}`"
         message = "a range without its second end" if before.text == ".." else message
-    examples = {
-        "LINEAR": "say how many classes: `linear -> 1000`",
-        "SE": "say the width it squeezes to: `se round8(cin / 4)`",
-        "SHORTCUT": "say which: `shortcut projected`, or `shortcut identity` where sizes are kept",
-        "DROPOUT": "say the rate: `dropout 0.2`",
-        "USE": 'say which page: `use "std/blocks.space"`',
-        "AVGPOOL": "say the window: `avgpool 2x2`; a `pool` goes over the whole map",
-        "MAXPOOL": "say the window: `maxpool 3x3`",
-        "LATENCY": 'write `latency profile` for what is measured, or a table: `latency "onnxw"`',
-        "LIMITS": "say the latencies: `limits 15ms, 25ms`",
-    }
     if stopped.at(-2).type == "ANCHOR":
         help = f"say how long it takes: `anchor {before.text} 15ms`"
     return Diagnostic(
-        "syntax", message, place(source, before.span), examples.get(before.type, help)
+        "syntax", message, place(source, before.span), EXAMPLES.get(before.type, help)
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from spacedsl.diagnostics import fault
+from spacedsl.operators.operators import IN_BODIES
 from spacedsl.syntax.parser import parse
 from spacedsl.syntax.tree import Node, Token, leaves
 from spacedsl.text import Source
@@ -23,20 +24,12 @@ STATEMENTS = frozenset(
         "use",
         "block",
         "let",
-        "conv",
-        "dwconv",
-        "se",
-        "maxpool",
-        "avgpool",
-        "pool",
-        "linear",
-        "dropout",
-        "shortcut",
-        "optional",
+        *IN_BODIES,
         "space",
         "input",
         "quality",
         "limit",
+        "taps",
         "blocks",
         "stage",
         "choice",

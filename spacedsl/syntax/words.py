@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
+from spacedsl.operators.operators import IN_BODIES
 from spacedsl.syntax.compiled import compiled
 
 READABLE = {
@@ -41,7 +42,9 @@ def units() -> tuple[str, ...]:
 
 
 OPERATORS = ("PLUS", "MINUS", "STAR", "SLASH")
-OPS = ("CONV", "DWCONV", "SE", "MAXPOOL", "AVGPOOL", "POOL", "LINEAR", "DROPOUT", "SHORTCUT")
+OPS = tuple(word.upper() for word in IN_BODIES if word != "optional")
+WINDOWED = tuple(word.upper() for word, op in IN_BODIES.items() if op.window)
+"""Terminals of ops, and of those that a kernel follows."""
 
 
 def expected(kinds: Iterable[str]) -> str:

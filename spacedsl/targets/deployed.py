@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from spacedsl.compiler.export import FILES
+from spacedsl.compiler.graph import LOGITS
 from spacedsl.compiler.integer_model import Preprocess
+from spacedsl.compiler.plans import OWN_HEAD
 from spacedsl.diagnostics import fault
+from spacedsl.figures import listed
 from spacedsl.files import read_bounded
 from spacedsl.hosts.host import options_here
 from spacedsl.runtimes.table import need, reader
@@ -47,13 +50,14 @@ class Deployed:
 
 def open_deployed(path: Path, threads: int = 1, runtime: str | None = None) -> Deployed:
     """A graph that `spacedsl export` wrote, for a runtime that reads it (None: the usual one).
-    Raises `SpaceError` for any other file."""
+    Raises `SpaceError` for any other file, also for one that gives maps."""
     used = reader(str(path), runtime)
     if not path.is_file():
         raise fault("cannot-read", f"there is no file {path}")
     need(used)
     run = used.sessions.logits(path, threads, options_here(used.name))
     stamp = stamp_of(path)
+    _check_outputs(path, stamp)
     try:
         shape = [int(n) for n in json.loads(stamp["input"])["shape"][1:]]
         preprocess = Preprocess.model_validate_json(stamp["preprocess"])
@@ -78,6 +82,18 @@ def open_deployed(path: Path, threads: int = 1, runtime: str | None = None) -> D
         used.name,
         run,
     )
+
+
+def _check_outputs(path: Path, stamp: Mapping[str, str]) -> None:
+    """Raises `SpaceError` for a file that gives maps, by what it says. Files of earlier versions
+    say nothing: they give logits."""
+    try:
+        names = [str(output["name"]) for output in json.loads(stamp.get("outputs", "[]"))]
+    except (ValueError, TypeError, KeyError, IndexError):
+        names = []  # damaged, as what else it says may be
+    if names not in ([], [LOGITS]):
+        message = f"{path} gives maps ({listed(names)}), not logits"
+        raise fault("no-head", message, OWN_HEAD)
 
 
 def stamp_of(path: Path) -> dict[str, str]:

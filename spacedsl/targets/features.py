@@ -22,6 +22,8 @@ ROWS = (4, 6, 7, 16)
 def group_of(kernel: Kernel) -> str:
     """The kernels that share one regression. Convolutions on one pixel read weights and little
     else; those on the image carry its quantiser and transpose."""
+    if kernel.groups > 1:
+        return "grouped conv"
     kind = kernel.kind
     if kind == "conv-bn-relu":
         if kernel.cin <= 4:
@@ -36,6 +38,9 @@ def work_of(kernel: Kernel) -> tuple[float, float, float, float]:
     written, weights."""
     kind, cin, cout, size, window, _ = kernel
     pixels, out = size * size, kernel.out_size**2
+    if kernel.groups > 1:
+        weights = cin // kernel.groups * cout * window**2
+        return out * weights, pixels * cin, out * cout, weights
     if kind in DENSE:
         weights = cin * cout * window**2
         return out * weights, pixels * cin, out * cout, weights

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spacedsl.compiler.graph import LOGITS
 from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.integer_model import IntegerModel
 from spacedsl.compiler.onnx_int8 import emit_int8 as onnx_int8
 from spacedsl.compiler.reference import quantise, real_values, run_node
-from spacedsl.compiler.stamp import LOGITS
 from spacedsl.compiler.tflite_int8 import emit_int8 as tflite_int8
 from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.runtimes.table import LITERT

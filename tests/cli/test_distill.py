@@ -25,7 +25,6 @@ from spacedsl.tables.distilled import substage_rows
 from spacedsl.tables.files import load_quality, load_table
 from spacedsl.tables.fit_quality import substages
 from spacedsl.tables.quality import FittedQuality
-from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.data.split import Unreadables
 from spacedsl_runtime.distill import loop
 from spacedsl_runtime.distill.features import FeatureCache
@@ -344,39 +343,6 @@ def test_a_full_disk_leaves_nothing_half_written(
     assert contents(out) == contents(whole)
 
 
-@pytest.fixture(scope="module")
-def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with photos, a hyperspace for them, and a teacher that was trained on them."""
-    folder = tmp_path_factory.mktemp("colours")
-    write_folders(folder / "photos", count=12)
-    page = PAGE.replace("1 x", "3 x")
-    (folder / "small.space").write_text(page)
-    big = item_of(page, "big")
-    assert isinstance(big, Space)
-    data = open_data(f"imagefolder:{folder / 'photos'}")
-    train(job(folder / "run", data, plan=supernet_plan(big), steps=2, batch=8))
-    return folder
-
-
-def test_an_image_that_cannot_be_read(colours: Path, tmp_path: Path) -> None:
-    """It is named and left out; too many are counted, and no run begins."""
-    photos = tmp_path / "photos"
-    shutil.copytree(colours / "photos", photos)
-    pictures = sorted(photos.rglob("*.png"))
-    start = ("distill", "--hyper", f"{colours / 'small.space'}#small", "--data", f"photos:{photos}")
-    options = (*OPTIONS, "--samples", "1", "--teacher", f"checkpoint:{colours / 'run'}")
-    pictures[1].write_bytes(b"no image")
-    found = run(*start, "--out", str(tmp_path / "bkd"), *options)
-    assert found.exit_code == 0
-    assert found.stderr.count(f"warning: cannot read {pictures[1]}") == 1
-    for path in pictures[:40]:
-        path.write_bytes(b"no image")
-    stopped = run_json(*start, "--out", str(tmp_path / "more"), *options, code=2)["diagnostics"][0]
-    assert stopped["code"] == "bad-data"
-    assert "11 images cannot be read, more than 10: " in stopped["message"]
-    assert not (tmp_path / "more").exists()
-
-
 def test_a_failed_job_is_retried_and_harms_no_other(
     teacher: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -399,16 +365,6 @@ def test_a_failed_job_is_retried_and_harms_no_other(
     monkeypatch.undo()
     run_json(*words(teacher, out, "--resume"))
     assert contents(out) == contents(whole)
-
-
-def test_a_loss_that_is_no_number_names_the_sub_stage(teacher: Path, tmp_path: Path) -> None:
-    """Once: it would be none again. Jobs do not end well, and no table is made."""
-    out = tmp_path / "bkd"
-    found = run_json(*words(teacher, out), "--lr", "1e30", code=2)["diagnostics"][0]
-    assert found["code"] == "job-failed"
-    assert "stage1 0 mbv2: small stage1 mbv2: the loss is nan at step" in found["message"]
-    assert "sub-stage `largest`" in found["message"]
-    assert not (out / "quality.json").exists()
 
 
 def test_what_does_not_fit_is_refused(teacher: Path, whole: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def keras_model(net: Seeded) -> Any:
         else:
             made[node.name] = _layer(node, inputs)
     graph = net.plan.graph
-    flat = keras.layers.Flatten()(made[graph.output.name])
+    flat = keras.layers.Flatten()(made[graph.outputs[0].node.name])
     model = keras.Model(made[graph.input.name], flat)
     for node in graph.nodes:
         if node.op in WEIGHTED:

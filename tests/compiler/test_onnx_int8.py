@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from spacedsl.compiler.export import fp32_onnx, int8_onnx, seeded
+from spacedsl.compiler.export import fp32_onnx, int8_onnx
 from spacedsl.compiler.parameters import images
 from spacedsl.compiler.reference import logits
 from spacedsl.compiler.stamp import IMAGE
-from spacedsl.compiler.stamps import onnx_stamp
 from spacedsl.compiler.stem import fold_weight, folded_window
 from spacedsl.ir.block import Block
-from spacedsl.ir.identity import space_identity
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.activations import ACTIVATIONS
-from spacedsl.passes.network import subnet_identity
 from tests.compiler.onnx_support import (
     MODELS,
     assert_all_integer,
@@ -126,21 +122,3 @@ def test_int8_logits_follow_the_float_network() -> None:
     (found,) = open_session(int8_onnx(net)).run(None, {IMAGE: pictures})
     assert found.shape == exact.shape == (64, 10)
     assert np.corrcoef(exact.ravel(), found.ravel())[0, 1] > 0.97
-
-
-def test_the_same_page_and_seed_give_the_same_bytes() -> None:
-    model = library_model(SMALL)
-    assert int8_onnx(seeded(model, 3)) == int8_onnx(seeded(model, 3))
-    assert int8_onnx(seeded(model, 3)) != int8_onnx(seeded(model, 4))
-
-
-def test_a_file_says_where_it_comes_from() -> None:
-    model = library_model(SMALL)
-    for emit, precision in ((int8_onnx, "int8"), (fp32_onnx, "fp32")):
-        stamp = onnx_stamp(emit(seeded(model, 0)), "a.onnx")
-        assert stamp["hash"] == subnet_identity(model)
-        assert stamp["space_hash"] == space_identity(model.of)
-        assert stamp["precision"] == precision
-        assert "model tiny-a0 of tiny-a at 32" in stamp["page"]
-        assert json.loads(stamp["preprocess"])["layout"] == "NCHW"
-        assert json.loads(stamp["input"])["shape"] == ["N", 3, 32, 32]

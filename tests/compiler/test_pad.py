@@ -73,7 +73,7 @@ def test_narrow_dense_convolutions_make_16_channels() -> None:
 def test_what_no_such_convolution_touches_stays() -> None:
     block = next(b for b in library_blocks() if b.name == "fused")
     model = integer_model(seeded(net_around(block, 1, 24, 24, "relu"), 0))
-    graph = model.header.plan.graph
-    assert padded_channels(graph, ONNXRUNTIME.rules) == {
-        node.name: node.shape[0] for node in graph.nodes
+    plan = model.header.plan
+    assert padded_channels(plan, ONNXRUNTIME.rules) == {
+        node.name: node.shape[0] for node in plan.graph.nodes
     }

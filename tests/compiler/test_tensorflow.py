@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from spacedsl.compiler.export import fp32_tflite, integer_model, seeded
+from spacedsl.compiler.graph import LOGITS
 from spacedsl.compiler.reference import run_node
-from spacedsl.compiler.stamp import LOGITS
 from spacedsl.compiler.tflite_int8 import emit_int8
 from spacedsl.compiler.ties import NARROWER
 from spacedsl.runtimes.litert import Session

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter
 from functools import lru_cache
 from typing import Literal
@@ -20,21 +19,20 @@ from spacedsl.compiler.export import (
     integer_model,
     seeded,
 )
+from spacedsl.compiler.graph import LOGITS
 from spacedsl.compiler.onnx_build import check
 from spacedsl.compiler.onnx_int8 import emit_int8 as onnx_int8
 from spacedsl.compiler.parameters import images
 from spacedsl.compiler.retarget import restamped
-from spacedsl.compiler.stamp import IMAGE, LOGITS
+from spacedsl.compiler.stamp import IMAGE
 from spacedsl.compiler.stamps import tflite_stamp
 from spacedsl.compiler.tflite_int8 import emit_int8
 from spacedsl.compiler.tflite_window import GROUP, grouped
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.block import Block, Conv, Pool
 from spacedsl.ir.expr import Num
-from spacedsl.ir.identity import space_identity
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.activations import ACTIVATIONS
-from spacedsl.passes.network import subnet_identity
 from spacedsl.runtimes.litert import Session
 from spacedsl.runtimes.table import LITERT, ONNXRUNTIME
 from tests.compiler.onnx_support import MODELS, library_blocks, net_around, open_session
@@ -196,24 +194,6 @@ def test_int8_logits_follow_the_float_network() -> None:
         for session in (Session(fp32_tflite(net)), Session(emit_int8(model)))
     )
     assert np.corrcoef(exact.ravel(), found.ravel())[0, 1] > 0.97
-
-
-def test_the_same_page_and_seed_give_the_same_bytes() -> None:
-    model = library_model(SMALL)
-    assert int8_tflite(seeded(model, 3)) == int8_tflite(seeded(model, 3))
-    assert int8_tflite(seeded(model, 3)) != int8_tflite(seeded(model, 4))
-
-
-def test_a_file_says_where_it_comes_from() -> None:
-    model = library_model(SMALL)
-    for emit, precision in ((int8_tflite, "int8"), (fp32_tflite, "fp32")):
-        stamp = tflite_stamp(emit(seeded(model, 0)), "a.tflite")
-        assert stamp["hash"] == subnet_identity(model)
-        assert stamp["space_hash"] == space_identity(model.of)
-        assert stamp["precision"] == precision
-        assert "model tiny-a0 of tiny-a at 32" in stamp["page"]
-        assert json.loads(stamp["preprocess"])["layout"] == "NHWC"
-        assert json.loads(stamp["input"])["shape"] == ["N", 32, 32, 3]
 
 
 @settings(max_examples=60)

@@ -52,6 +52,26 @@ def test_attentivenas_a0_without_its_projections() -> None:
     assert subnet_cost(without).flops / 1e6 == pytest.approx(198.5, abs=0.05)
 
 
+def test_regnetx_400mf() -> None:
+    """timm's regnetx_004, to the last parameter; MACs to the last one by its definition."""
+    model = library_model("models/regnetx-400mf")
+    widths, depths, group = (32, 64, 160, 384), (1, 2, 7, 12), 16
+    params, macs, cin, size = 27 * 32 + 64, 27 * 32 * 112**2, 32, 112
+    for width, depth in zip(widths, depths, strict=True):
+        for i in range(depth):
+            wide, narrow = size**2, (size // 2) ** 2 if i == 0 else size**2
+            first, middle, last = cin * width, 9 * group * width, width**2
+            params += first + middle + last + 6 * width
+            macs += first * wide + (middle + last) * narrow
+            if i == 0:
+                params += cin * width + 2 * width
+                macs += cin * width * narrow
+                size //= 2
+            cin = width
+    assert weights(model) == params + 384 * 1000 + 1000 == 5_157_512
+    assert subnet_cost(model).flops == macs + 384 * 1000
+
+
 def test_resnet50_d() -> None:
     """The weights of the network everybody knows, to the last one."""
     model = library_model("baselines/resnet50-d")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from operator import mul
 
 from hypothesis import strategies as st
 
@@ -78,6 +80,8 @@ def blocks(draw: st.DrawFn, name: str) -> Block:
     if not full or draw(st.booleans()):
         ops.append(Conv(kernel=num(1), width=middle, act=act, elide=draw(st.booleans())))
     if full:
+        quarter = Binary(op="/", left=middle, right=num(4))  # widths are multiples of 4
+        groups = draw(st.sampled_from([num(1), num(1), num(2), num(4), *([quarter] * len(ops))]))
         norm = draw(st.booleans())
         ops.append(
             Conv(
@@ -87,6 +91,7 @@ def blocks(draw: st.DrawFn, name: str) -> Block:
                 stride="stage",
                 norm=norm,
                 bias=not norm,
+                groups=groups,
             )
         )
     else:
@@ -183,11 +188,15 @@ def head() -> Stage:
 
 @st.composite
 def hyperspaces(draw: st.DrawFn, elastic: int = 3, most: int = 3) -> Space:
-    """`most` bounds the values per parameter; small ones can be enumerated."""
+    """`most` bounds the values per parameter; small ones can be enumerated. Some have taps in place
+    of a head."""
     known = [draw(blocks(f"block-{i}")) for i in range(draw(st.integers(1, 3)))]
     count = draw(st.integers(1, elastic))
     resolutions = draw(subsets((24, 32, 40), most))
     stem_widths = [8, 16][: draw(st.integers(1, most))]
+    body = (stem(stem_widths), *(draw(stages(f"stage{i + 1}", known, most)) for i in range(count)))
+    strides = list(accumulate((stage.stride for stage in body), mul))
+    tapped = draw(st.booleans())
     return Space(
         kind="hyperspace",
         name="hyper",
@@ -198,12 +207,15 @@ def hyperspaces(draw: st.DrawFn, elastic: int = 3, most: int = 3) -> Space:
                 [None, Limit(flops=10**14), Limit(flops=10**15, params=10**12, memory=10**12)]
             )
         ),
-        stages=(
-            stem(stem_widths),
-            *(draw(stages(f"stage{i + 1}", known, most)) for i in range(count)),
-            head(),
-        ),
+        taps=draw(taps_of(strides)) if tapped else (),
+        stages=body if tapped else (*body, head()),
     )
+
+
+def taps_of(strides: Sequence[int]) -> st.SearchStrategy[tuple[int, ...]]:
+    """Some strides, the last of them always."""
+    others = st.sets(st.sampled_from(strides))
+    return others.map(lambda some: tuple(sorted({*some, strides[-1]})))
 
 
 def narrowed(space: Space, rng: random.Random) -> Space:

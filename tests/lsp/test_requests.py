@@ -8,9 +8,9 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from spacedsl.lang.blocks import FLAGS
 from spacedsl.lang.blocks import SHORTCUTS as KNOWN_SHORTCUTS
 from spacedsl.lsp.glossary import MODIFIERS, SHORTCUTS, WORDS
+from spacedsl.operators.operators import FLAGS
 from spacedsl.syntax.printer import format_text
 from spacedsl.syntax.words import keywords
 from spacedsl.text import Source
@@ -69,7 +69,7 @@ def spot(text: str, word: str, nth: int = 0) -> tuple[int, int]:
 
 def test_the_glossary_is_of_the_language() -> None:
     assert set(WORDS) == set(keywords().values())
-    assert set(MODIFIERS) == {flag for flags in FLAGS.values() for flag in flags}
+    assert set(MODIFIERS) == {word for word, flag in FLAGS.items() if not flag.takes}
     assert set(SHORTCUTS) == set(KNOWN_SHORTCUTS)
 
 

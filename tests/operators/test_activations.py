@@ -44,8 +44,7 @@ def test_onnx_computes_the_function(word: str) -> None:
     build.act(word, "act", IMAGE, "y")
     build.op("Flatten", "flatten", ["y"], "logits")
     image = Node(name="input", op="input", shape=shape)
-    result = Node(name="y", op="act", inputs=("input",), shape=(len(X), 1, 1))
-    model = build.model(image, result, "act", STAMP, [])
+    model = build.model(image, {"logits": (len(X),)}, "act", STAMP, [])
     session = onnxruntime.open_session(check(model), 1, {})
     (found,) = session.run(None, {IMAGE: X.reshape(1, *shape)})
     assert np.abs(found[0] - values(word)).max() < 2e-6

@@ -96,7 +96,7 @@ def differences(
         return Edge(steps, edge.scale)
 
     with torch.no_grad():
-        pair.net(x, tap=compare)
+        pair.net(x, watch=compare)
     assert [name for name, _ in found] == [n.name for n in pair.model.nodes]
     yield from found
 

@@ -14,6 +14,7 @@ from spacedsl_runtime.distill.stage import load_bkd_stage
 from spacedsl_runtime.elastic.recalibrate import recalibrate
 from spacedsl_runtime.errors import PlanError, SubnetError
 from spacedsl_runtime.plan import check_subnet
+from spacedsl_runtime.quant.modules import last_of
 from tests.runtime.support import bkd_plans_of, plan_of, shake
 
 TINY = bkd_plans_of("tiny")
@@ -88,7 +89,8 @@ def test_a_stage_in_8_bits(number: int) -> None:
             assert torch.equal(qat(x, subnet), qat.extract(subnet)(x))
             assert 0 < float(nsr_loss(exact, found)) < 0.05
             before, _ = stage.projections(subnet)
-            steps = net.run_graph(net.graph, torch.nn.functional.conv2d(x, before))
+            made = net.run_graph(net.graph, torch.nn.functional.conv2d(x, before))
+            steps = last_of(net.graph, made)
             scale = net.quantiser(net.graph[-1]).active_scale()
             assert torch.allclose((steps / scale).round() * scale, steps)
     with pytest.raises(PlanError, match="names no target"):

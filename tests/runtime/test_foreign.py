@@ -158,7 +158,7 @@ def doubled(x: Tensor) -> Tensor:
         (Around(lambda x: x, nn.LayerNorm([8, 32, 32])), r"inner \(LayerNorm\): layer norm has no"),
         (Around(lambda x: x, nn.GroupNorm(2, 8)), "group norm has no integer kernels"),
         (Around(lambda x: x, nn.Conv2d(8, 8, 3, 1, 2, 2)), "dilation is not in the language"),
-        (Around(lambda x: x, nn.Conv2d(8, 8, 3, 1, 1, 1, 2)), "groups are not in the language"),
+        (Around(lambda x: x, nn.Conv2d(8, 8, 3, 1, 1, 1, 2)), "groups are not imported"),
         (Around(lambda x: x, nn.Conv2d(8, 8, 4, 4)), "a convolution 4x4 is not in the language"),
         (Around(lambda x: x, nn.Conv2d(8, 8, 3)), r"inner \(Conv2d\): .* is padded by 1 on every"),
         (Around(lambda x: x, nn.Conv2d(8, 8, (1, 3), 1, (0, 1))), "height and width apart"),

@@ -18,6 +18,7 @@ from spacedsl.ir.sampling import largest, random_subnet, smallest
 from spacedsl.ir.size import count_subnets
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.layer import Layer as BoundLayer
 from spacedsl.passes import bind
 from spacedsl.passes.bind import layers, site_of, subnet_sites
 from spacedsl.passes.program import Layer, Program, Residual, flat
@@ -27,7 +28,7 @@ from tests.runtime.support import HYPERSPACES, ONE_SPACES, bkd_plans_of, plan_of
 from tests.support import item_of, library_space
 
 WEIGHTED = ("conv", "dwconv", "linear")
-SIZES = [field.name for field in fields(bind.Layer)]
+SIZES = [field.name for field in fields(BoundLayer)]
 
 
 def facts(program: Program) -> list[list[Any]]:

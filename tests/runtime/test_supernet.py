@@ -132,7 +132,7 @@ def check_gradient(module: ElasticConv, layer: Layer | None) -> None:
     mask = torch.zeros_like(grad, dtype=torch.bool)
     edge = (grad.shape[-1] - layer.kernel) // 2
     crop = slice(edge, edge + layer.kernel)
-    mask[: layer.cout, : 1 if module.depthwise else layer.cin, crop, crop] = True
+    mask[: layer.cout, : layer.fan_in, crop, crop] = True
     assert (grad[mask] != 0).any()
     assert (grad[~mask] == 0).all()
 

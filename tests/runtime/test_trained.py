@@ -14,8 +14,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from spacedsl.compiler.graph import LOGITS
 from spacedsl.compiler.integer_model import load_model
-from spacedsl.compiler.stamp import IMAGE, LOGITS
+from spacedsl.compiler.stamp import IMAGE
 from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.ir.sampling import largest, smallest
 from spacedsl.ir.space import Space

@@ -18,7 +18,7 @@ from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.write import write
-from spacedsl.search.best import completions
+from spacedsl.search.best import completions, optimum
 from spacedsl.search.best.line import Line
 from spacedsl.search.best.optimum import best_optimum
 from spacedsl.search.best.scorer import BestScorer
@@ -98,6 +98,30 @@ def test_a_limit_on_costs_is_kept() -> None:
     nothing = limited(SMALL, flops=1)
     with pytest.raises(SpaceError, match="keeps its limit"):
         best_optimum(by_best(nothing))
+
+
+@pytest.mark.parametrize("limit", [False, True])
+def test_diving_often_changes_nothing_but_the_order(
+    limit: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every space is decided once, whenever it is scored, and journals go on."""
+    hyper, path = load(SMALL), tmp_path / "journal"
+    if limit:
+        genome = Genome(hyper)
+        some = [greatest(hyper, genome.at(i))[0] for i in range(0, genome.size, 3)]
+        hyper = limited(SMALL, flops=int(np.median(some)))
+    plain = best_optimum(by_best(hyper))
+    monkeypatch.setattr(optimum, "DIVES", 1)
+    found = best_optimum(by_best(hyper), serial, path, top=3)
+    assert found.complete
+    assert found.result == plain.result
+    assert found.enumerated + sum(found.pruned.values()) == found.size == plain.size
+    wanted = scores(by_best(hyper), Genome(hyper))[:3]
+    assert [r.result.score for r in found.best] == pytest.approx(wanted, rel=1e-9)
+    whole = path.read_bytes()
+    path.write_bytes(b"".join(whole.splitlines(keepends=True)[:4]))
+    assert best_optimum(by_best(hyper), serial, path, resume=True, top=3) == found
+    assert path.read_bytes() == whole
 
 
 ALONE = """

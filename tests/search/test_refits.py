@@ -189,6 +189,7 @@ def options(folder: Path) -> list[str]:
 def test_searches_say_how_often_the_space_stays_the_best(folder: Path) -> None:
     text = run("evolve", *options(folder), "--refits", "3", "--out", str(folder / "found.space"))
     assert "of 3 fits of the quality table to resampled data, the found space stays" in text
+    assert "without what a journal held of it; 3 more like it take " in text
     said = [
         json.loads(run(command, *options(folder), "--refits", "3", "--format", "json"))
         for command in ("evolve", "optimum")

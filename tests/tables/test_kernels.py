@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from spacedsl.ir.space import BlockChoice
-from spacedsl.passes.bind import Layer, Site, layers
+from spacedsl.operators.layer import Layer
+from spacedsl.passes.bind import Site, layers
 from spacedsl.passes.kernels import Kernel, kernels, layer_kernels
 from spacedsl.tables.blocks import KernelCache, reachable_sites
 from tests.support import library_space

@@ -16,6 +16,7 @@ from spacedsl_runtime.distill.stage import BkdStage, projection
 from spacedsl_runtime.elastic.functional import channels_last
 from spacedsl_runtime.plan import check_subnet
 from spacedsl_runtime.quant.extracted import QatLayers
+from spacedsl_runtime.quant.modules import last_of
 from spacedsl_runtime.quant.stages import QatStages
 
 
@@ -32,7 +33,9 @@ class QatBkdStage(QatStages[BkdStage]):
     ) -> Float[Tensor, "n teacher_out h2 w2"]:
         """(N, teacher_in, H, W) -> (N, teacher_out, H', W')."""
         before, after = self.supernet.projections(subnet)
-        return F.conv2d(self.run_graph(self.graph(subnet), F.conv2d(x, before)), after)
+        graph = self.graph(subnet)
+        made = self.run_graph(graph, F.conv2d(x, before))
+        return F.conv2d(last_of(graph, made), after)
 
     def extract(self, subnet: Subnet) -> QatSubstage:
         """One sub-stage with copies of its weights, statistics and quantisers; the same outputs.
@@ -53,5 +56,6 @@ class QatSubstage(QatLayers):
 
     def forward(self, x: Float[Tensor, "n teacher_in h w"]) -> Float[Tensor, "n teacher_out h2 w2"]:
         """(N, teacher_in, H, W) -> (N, teacher_out, H', W')."""
-        found: Tensor = self.after(self.run_graph(self.graph, self.before(x)))
+        made = self.run_graph(self.graph, self.before(x))
+        found: Tensor = self.after(last_of(self.graph, made))
         return found

@@ -58,19 +58,18 @@ def several_values(x: Tensor) -> bool:
 
 
 class ElasticConv(nn.Module):
-    """A convolution (`depthwise`: one filter per channel) with norm or bias. A weight is
-    (max_cout, max_cin, K, K), depthwise (max_c, 1, K, K); `parts` of them where stacked."""
+    """A convolution with norm or bias. A weight is (max_cout, max_fan, K, K), where a filter reads
+    `fan` channels: all of them, those of its group, or one of a depthwise convolution; `parts` of
+    them where stacked."""
 
     bias: nn.Parameter | None
 
-    def __init__(self, shape: tuple[int, int, int], depthwise: bool, parts: int = 1) -> None:
+    def __init__(self, shape: tuple[int, int, int], parts: int = 1) -> None:
         super().__init__()
-        cout, cin, kernel = shape
-        fan = 1 if depthwise else cin
+        cout, fan, kernel = shape
         self.weights = nn.ParameterList(
             nn.Parameter(torch.empty(cout, fan, kernel, kernel)) for _ in range(parts)
         )
-        self.depthwise = depthwise
         self.norm: ElasticNorm | None = None
         self.register_parameter("bias", None)
 
@@ -83,8 +82,7 @@ class ElasticConv(nn.Module):
 
     def weight_of(self, layer: Layer) -> Tensor:
         """The active weight (cout, cin per group, k, k), a view."""
-        fan = 1 if self.depthwise else layer.cin
-        return active(self.weights[layer.part], layer.cout, fan, layer.kernel)
+        return active(self.weights[layer.part], layer.cout, layer.fan_in, layer.kernel)
 
     def bias_of(self, layer: Layer) -> Tensor | None:
         """The active bias (cout,), or None."""
@@ -102,7 +100,7 @@ class ElasticConv(nn.Module):
             self.bias_of(layer),
             layer.stride,
             layer.kernel // 2,
-            groups=layer.cin if self.depthwise else 1,
+            groups=layer.cin // layer.fan_in,
         )
         if layer.norm and self.norm is not None:
             x = self.norm(x)
@@ -114,8 +112,8 @@ class ElasticSe(nn.Module):
 
     def __init__(self, channels: int, squeeze: int) -> None:
         super().__init__()
-        self.squeeze = ElasticConv((squeeze, channels, 1), False).with_norm(False, True)
-        self.excite = ElasticConv((channels, squeeze, 1), False).with_norm(False, True)
+        self.squeeze = ElasticConv((squeeze, channels, 1)).with_norm(False, True)
+        self.excite = ElasticConv((channels, squeeze, 1)).with_norm(False, True)
 
     def forward(self, x: Float[Tensor, "n c h w"], layer: Layer) -> Float[Tensor, "n c h w"]:
         """x times the gate of each channel."""
@@ -148,11 +146,8 @@ Weighted = ElasticConv | ElasticSe | ElasticLinear
 def module_of(op: block.Op, size: Largest) -> Weighted | None:
     """The module of an op at its largest, None for an op without weights."""
     match op:
-        case block.Conv():
-            conv = ElasticConv((size.cout, size.cin, size.kernel), False)
-            return conv.with_norm(op.norm, op.bias)
-        case block.DwConv():
-            conv = ElasticConv((size.cin, size.cin, size.kernel), True, size.parts)
+        case block.Conv() | block.DwConv():
+            conv = ElasticConv((size.cout, size.fan_in, size.kernel), size.parts)
             return conv.with_norm(op.norm, op.bias)
         case block.Se():
             return ElasticSe(size.cin, size.squeeze)

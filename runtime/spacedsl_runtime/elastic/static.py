@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import torch
@@ -19,6 +19,9 @@ from spacedsl_runtime.elastic.modules import (
     ElasticNorm,
     ElasticSe,
 )
+
+Maps = dict[str, Tensor]
+"""The taps of a network without a head by name, (N, C, H, W) each."""
 
 WeightsAt = Callable[[Layer], nn.Module]
 
@@ -76,6 +79,21 @@ class SqueezeExcite(nn.Module):
         return gated(x, self.excite(self.squeeze(self.pool(x))))
 
 
+class Backbone(nn.Module):
+    """A network without a head, in parts that each end in one of its outputs."""
+
+    def __init__(self, parts: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict(parts)
+
+    def forward(self, x: Tensor) -> Maps:
+        """(N, channels, R, R) -> its taps by name, (N, C, H, W) each."""
+        found: Maps = {}
+        for name, part in self.parts.items():
+            x = found[name] = part(x)
+        return found
+
+
 def build_static(program: Program, weights_at: WeightsAt) -> nn.Sequential:
     """Plain modules that do what the program does, with copies of its weights."""
     steps: list[tuple[str, nn.Module]] = []
@@ -117,7 +135,7 @@ def _conv(source: ElasticConv, layer: Layer) -> nn.Sequential:
         layer.kernel,
         layer.stride,
         layer.kernel // 2,
-        groups=layer.cin if source.depthwise else 1,
+        groups=layer.cin // layer.fan_in,
         bias=bias is not None,
         device=weight.device,
     )

@@ -11,11 +11,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spacedsl.compiler.graph import LOGITS
 from spacedsl.compiler.supernet_sizes import Body
 from spacedsl.ir.block import walk
 from spacedsl.ir.space import Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.program import Layer, Program, blocks_of, slots
+from spacedsl.passes.taps import places
 from spacedsl_runtime.elastic.functional import (
     activate,
     channels_last,
@@ -26,7 +28,7 @@ from spacedsl_runtime.elastic.functional import (
 from spacedsl_runtime.elastic.interpreter import add, run
 from spacedsl_runtime.elastic.modules import ElasticNorm, initialise, module_of
 from spacedsl_runtime.elastic.recompute import recomputed
-from spacedsl_runtime.elastic.static import build_static
+from spacedsl_runtime.elastic.static import Backbone, Maps, build_static
 from spacedsl_runtime.errors import PlanError, SubnetError
 from spacedsl_runtime.plan import (
     Choices,
@@ -145,12 +147,28 @@ class Supernet(ElasticStages):
         subnet: Subnet,
         dropout: bool = True,
         recompute: bool = False,
-    ) -> Float[Tensor, "n {self.classes}"]:
-        """(N, channels, R, R) -> (N, classes) where R is the subnet's resolution. `dropout`: in
-        training, apply the page's dropout (the recipe has it on the largest subnet only).
-        `recompute`: keep no activations within blocks for the backward pass."""
+    ) -> Float[Tensor, "n {self.classes}"] | Maps:
+        """(N, channels, R, R), where R is the subnet's resolution, -> (N, classes), or of a page
+        with taps these by name, (N, C, H, W) each. `dropout`: in training, apply the
+        page's dropout (the recipe has it on the largest subnet only). `recompute`: keep no
+        activations within blocks for the backward pass."""
         check_images(x, self.channels, subnet)
-        return self.run_program(self.program(subnet), x, dropout, recompute)
+        maps: Maps = {}
+        for name, part in self.parts(subnet).items():
+            x = maps[name] = self.run_program(part, x, dropout, recompute)
+        return maps if self.plan.taps else x
+
+    def parts(self, subnet: Subnet) -> dict[str, Program]:
+        """A subnet's program, cut after each output. Raises `SubnetError`."""
+        program = self.program(subnet)
+        ends = places((step.at[0] for step in program), self.plan.taps)
+        if not ends:
+            return {LOGITS: program}
+        starts = [0, *ends.values()]
+        return {
+            name: program[start:end]
+            for start, (name, end) in zip(starts, ends.items(), strict=False)
+        }
 
     def extract(self, subnet: Subnet) -> nn.Module:
         """A plain static module with copies of the subnet's weights; the same outputs. Raises
@@ -160,7 +178,8 @@ class Supernet(ElasticStages):
 
     def extract_unchecked(self, subnet: Subnet) -> nn.Module:
         """`extract` at a resolution that the plan need not declare."""
-        static = build_static(self.program(subnet), self.weights_at)
+        parts = {n: build_static(p, self.weights_at) for n, p in self.parts(subnet).items()}
+        static = Backbone(parts) if self.plan.taps else parts[LOGITS]
         return channels_last(static.train(self.training))
 
 

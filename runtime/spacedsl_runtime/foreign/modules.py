@@ -80,7 +80,7 @@ def conv_fault(conv: nn.Conv2d) -> str | None:
     if dilations != {1}:
         return "dilation is not in the language"
     if conv.groups > 1 and not is_depthwise(conv):
-        return "groups are not in the language"
+        return "groups are not imported"
     if kernel % 2 == 0:
         return f"a convolution {kernel}x{kernel} is not in the language: kernels are odd"
     if kernel > MAX_KERNEL:

@@ -47,8 +47,8 @@ def deploy(
     found = _read(plan)
     _check_origin(net, found)
     nodes = list(deployed(net.graph))
-    if nodes[-1].node.op == "linear":
-        found = found.for_data(net.channels, nodes[-1].node.shape[0])
+    last = nodes[-1].node
+    found = found.for_data(net.channels, last.shape[0] if last.op == "linear" else None)
     _check_nodes(net, nodes, found)
     if not len(mean) == len(std) == net.channels or min(std) <= 0:
         raise DeployError(f"mean and std need {net.channels} values each, std above 0")

@@ -15,8 +15,9 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.program import Layer
 from spacedsl_runtime.elastic.functional import channels_last
 from spacedsl_runtime.elastic.modules import ElasticConv, ElasticLinear
+from spacedsl_runtime.elastic.static import Maps
 from spacedsl_runtime.elastic.supernet import ElasticStages, check_images
-from spacedsl_runtime.quant.modules import Quantised, Tap, Weighted
+from spacedsl_runtime.quant.modules import Quantised, Watch, Weighted, outputs_of
 from spacedsl_runtime.quant.stages import QatStages
 
 
@@ -48,11 +49,13 @@ class QatSubnet(QatLayers):
     """`net(x)`: a whole network, in eval mode with the arithmetic of the integer runtime."""
 
     def forward(
-        self, x: Float[Tensor, "n c r r"], tap: Tap | None = None
-    ) -> Float[Tensor, "n classes"]:
-        """(N, channels, R, R) -> (N, classes). `tap` sees every 8-bit tensor as it is made."""
+        self, x: Float[Tensor, "n c r r"], watch: Watch | None = None
+    ) -> Float[Tensor, "n classes"] | Maps:
+        """(N, channels, R, R) -> (N, classes), or taps by name. `watch` sees every 8-bit tensor as
+        it is made."""
         check_images(x, self.channels, self.subnet)
-        return self.run_graph(self.graph, x, tap=tap).flatten(1)
+        made = self.run_graph(self.graph, x, watch=watch)
+        return outputs_of(self.graph, made, self.plan.taps)
 
 
 def cropped(source: Weighted, layer: Layer) -> Weighted:
@@ -62,8 +65,7 @@ def cropped(source: Weighted, layer: Layer) -> Weighted:
         _assign(linear.weight, source.weight_of(layer))
         _assign(linear.bias, source.bias)
         return linear
-    shape = (layer.cout, layer.cin, layer.kernel)
-    conv = ElasticConv(shape, source.depthwise, layer.part + 1)
+    conv = ElasticConv((layer.cout, layer.fan_in, layer.kernel), layer.part + 1)
     norm, bias = (source.norm if layer.norm else None), source.bias_of(layer)
     conv.with_norm(norm is not None, bias is not None)
     for part, weight in enumerate(conv.weights):

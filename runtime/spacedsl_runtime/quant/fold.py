@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from spacedsl.compiler.fold import BIAS_MAX, SCALE_FLOOR, WEIGHT_MAX
+from spacedsl.compiler.fold import BIAS_LIMIT, BIAS_MAX, SCALE_FLOOR, WEIGHT_MAX
+from spacedsl.compiler.fold import affine as fold_norm
 from spacedsl_runtime.quant.lsq import Scalar, round_ste
 
 
@@ -43,8 +44,9 @@ def affine(
     plain = torch.zeros_like(like) if bias is None else bias.double()
     if norm is None:
         return torch.ones_like(like), plain
-    factor = norm.gamma.double() / torch.sqrt(norm.var.double() + norm.epsilon)
-    return factor, norm.beta.double() + (plain - norm.mean.double()) * factor
+    gamma, beta, mean, var = (t.double() for t in norm[:4])
+    factor, shift = fold_norm(gamma, beta, mean, torch.sqrt(var + norm.epsilon), plain)
+    return factor, shift
 
 
 def fold(
@@ -71,6 +73,5 @@ def fold(
     kept = torch.where(wanted < least, wanted / least, 1.0) * factor.sign()
     channels = (-1, *[1] * (integers.dim() - 1))
     weight = round_ste(integers.double() * kept.detach().view(channels))
-    limit = BIAS_MAX + BIAS_MAX // 1024
-    steps = round_ste(shift / step.double()).clamp(-limit, limit)
+    steps = round_ste(shift / step.double()).clamp(-BIAS_LIMIT, BIAS_LIMIT)
     return Folded(weight.clamp(-WEIGHT_MAX, WEIGHT_MAX).float(), final, steps.float(), step)

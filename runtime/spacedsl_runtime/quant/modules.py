@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from math import inf
 from typing import NamedTuple, cast
@@ -18,6 +18,7 @@ from spacedsl.compiler.integer_model import clipped_range
 from spacedsl.compiler.qat import QatGraph, QatNode, node_blocks
 from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.passes.program import Layer
+from spacedsl.passes.taps import places
 from spacedsl_runtime.elastic.functional import activate, global_pool, pool2d, to_channels_last
 from spacedsl_runtime.elastic.modules import (
     EPSILON,
@@ -27,6 +28,7 @@ from spacedsl_runtime.elastic.modules import (
     several_values,
 )
 from spacedsl_runtime.elastic.recompute import recomputed
+from spacedsl_runtime.elastic.static import Maps
 from spacedsl_runtime.errors import SubnetError
 from spacedsl_runtime.quant.fake import ActivationQuantiser, WeightQuantiser
 from spacedsl_runtime.quant.fold import Folded, Norm, fold
@@ -52,7 +54,7 @@ def value_of(edge: Edge) -> Float[Tensor, "n c h w"]:
     return edge.steps if edge.scale is None else edge.steps * edge.scale
 
 
-Tap = Callable[[Int8Node, Edge], Edge]
+Watch = Callable[[Int8Node, Edge], Edge]
 """Sees every tensor of the INT8 plan as it is made, and says what its readers get."""
 
 
@@ -82,13 +84,13 @@ class Quantised(nn.Module):
         x: Tensor,
         *,
         dropout: bool = True,
-        tap: Tap | None = None,
+        watch: Watch | None = None,
         ranges: Ranges | None = None,
         recompute: bool = False,
-    ) -> Tensor:
-        """x (N, C, H, W) through a graph: to the logits (N, classes, 1, 1) of a network, the map
-        of a stage. With `ranges` in FP32, with the batch's own statistics, and noting the ranges of
-        tensors there. `recompute`: autograd keeps the tensors between blocks only."""
+    ) -> dict[str, Edge]:
+        """x (N, C, H, W) through a graph: every tensor by the name of its node. With `ranges` in
+        FP32, with the batch's own statistics, and noting the ranges of tensors there. `recompute`:
+        autograd keeps the tensors between blocks only, and no others are returned."""
         if recompute:
             return self._recomputed(graph, x, dropout)
         made: dict[str, Edge] = {}
@@ -98,18 +100,20 @@ class Quantised(nn.Module):
                 edge = self._made(each, to_channels_last(x), ranges)
             else:
                 edge = self._run(each, [made[i] for i in node.inputs], dropout, ranges)
-            made[node.name] = edge if tap is None or node.op == "dropout" else tap(node, edge)
-        return value_of(made[graph[-1].node.name])
+            made[node.name] = edge if watch is None or node.op == "dropout" else watch(node, edge)
+        return made
 
-    def _recomputed(self, graph: QatGraph, x: Tensor, dropout: bool) -> Tensor:
+    def _recomputed(self, graph: QatGraph, x: Tensor, dropout: bool) -> dict[str, Edge]:
         """`run_graph`, block by block."""
         edge = self._made(graph[0], to_channels_last(x), None)
         before = graph[0].node.name
+        made = {before: edge}
         for nodes in node_blocks(graph):
             block = partial(self._block, nodes, before, dropout)
             edge = recomputed(block, edge, self._norms(nodes))
             before = nodes[-1].node.name
-        return value_of(edge)
+            made[before] = edge
+        return made
 
     def _block(self, nodes: QatGraph, before: str, dropout: bool, edge: Edge) -> Edge:
         """The last tensor of a block's nodes, given the one before it."""
@@ -213,6 +217,21 @@ class Quantised(nn.Module):
         return y + offset if offset else y
 
 
+def outputs_of(
+    graph: QatGraph, made: Mapping[str, Edge], taps: Mapping[str, int]
+) -> Float[Tensor, "n classes"] | Maps:
+    """What a whole network gives: its taps by name, else its logits."""
+    if not taps:
+        return last_of(graph, made).flatten(1)
+    ends = places((each.sizes.at[0] for each in graph[1:]), taps)
+    return {name: value_of(made[graph[end].node.name]) for name, end in ends.items()}
+
+
+def last_of(graph: QatGraph, made: Mapping[str, Edge]) -> Float[Tensor, "n c h w"]:
+    """What the last node of a graph makes."""
+    return value_of(made[graph[-1].node.name])
+
+
 def _by_batch(norm: ElasticNorm, y: Tensor) -> Tensor:
     """y (N, C, H, W) normalised by its own statistics, which are not kept."""
     c = y.shape[1]
@@ -238,7 +257,7 @@ def _convolve(node: Int8Node, x: Tensor, weight: Tensor) -> Tensor:
     """(N, cin, H, W) -> (N, cout, H', W') without bias; a linear layer as a 1 x 1 convolution."""
     if node.op == "linear":
         return F.linear(x.flatten(1), weight)[:, :, None, None]
-    groups = x.shape[1] if node.op == "dwconv" else 1
+    groups = x.shape[1] // weight.shape[1]
     return F.conv2d(x, weight, None, node.stride, node.pads[0], groups=groups)
 
 

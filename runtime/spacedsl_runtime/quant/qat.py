@@ -6,9 +6,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from spacedsl.ir.subnet import Subnet
+from spacedsl_runtime.elastic.static import Maps
 from spacedsl_runtime.elastic.supernet import Supernet, check_images
 from spacedsl_runtime.plan import check_subnet
 from spacedsl_runtime.quant.extracted import QatSubnet
+from spacedsl_runtime.quant.modules import outputs_of
 from spacedsl_runtime.quant.stages import QatStages
 
 
@@ -21,11 +23,13 @@ class QatSupernet(QatStages[Supernet]):
         subnet: Subnet,
         dropout: bool = True,
         recompute: bool = False,
-    ) -> Float[Tensor, "n {self.supernet.classes}"]:
-        """(N, channels, R, R) -> (N, classes); `dropout` and `recompute` as for the supernet."""
+    ) -> Float[Tensor, "n {self.supernet.classes}"] | Maps:
+        """(N, channels, R, R) -> (N, classes), or taps by name; `dropout` and `recompute` as for
+        the supernet."""
         check_images(x, self.supernet.channels, subnet)
         graph = self.graph(subnet)
-        return self.run_graph(graph, x, dropout=dropout, recompute=recompute).flatten(1)
+        made = self.run_graph(graph, x, dropout=dropout, recompute=recompute)
+        return outputs_of(graph, made, self.plan.taps)
 
     def extract(self, subnet: Subnet) -> QatSubnet:
         """One subnet with copies of its weights, statistics and quantisers; the same outputs.

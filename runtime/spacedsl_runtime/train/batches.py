@@ -24,7 +24,7 @@ from spacedsl_runtime.train.parallel import World
 from spacedsl_runtime.train.recipe import Recipe, steps_per_epoch
 from spacedsl_runtime.train.seeds import Use, numbers
 
-Place = tuple[int, int]
+EpochImage = tuple[int, int]
 """Epoch and image."""
 
 
@@ -45,7 +45,7 @@ class Wanted(NamedTuple):
     """Of one step: how large views are, and of what."""
 
     size: int
-    places: list[Place]
+    places: list[EpochImage]
 
 
 class Views(Dataset[Batch]):
@@ -70,7 +70,7 @@ class Views(Dataset[Batch]):
         views = np.stack(found) if found else np.empty((0, 0, 0, 0), np.uint8)
         return Batch(torch.from_numpy(views), torch.tensor(labels), tuple(unreadable))
 
-    def _view(self, place: Place, size: int) -> Bytes:
+    def _view(self, place: EpochImage, size: int) -> Bytes:
         source = self.data.train.source(place[1])
         rng = numbers(self.seed, Use.views, *place)
         return to_array(training_view(source, size, self.data.augment, rng))

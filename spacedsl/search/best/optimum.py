@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -36,6 +37,9 @@ from spacedsl.search.scorer import Scorer
 
 PRECISION = 1e-9
 """Of the best score: what is not better by more counts as not better. Rounding is far below."""
+
+DIVES = 64
+"""After so many nodes the greatest bounds are followed to a space again."""
 
 AT_ONCE = 32
 """Spaces that are scored together."""
@@ -95,7 +99,8 @@ def _front(line: Line, item: tuple[int, Gene]) -> StageFront:
 class _Search:
     """What is known so far. In the `heap`: the bound, negated, and the genes. `best`: the scores of
     the best spaces, the least first. `over`, `below`: spaces that were left out, by the rule.
-    `known`: results of finished work. `dived`: the space that was scored first."""
+    `known`: bounds that were asked for before their turn. `ahead`: how many spaces that begin so
+    were scored before their turn."""
 
     prefixes: Sequence[Prefixes]
     targets: Sequence[BestScorer]
@@ -109,8 +114,8 @@ class _Search:
     below: int = 0
     nodes: int = 0
     finished: bool = False
-    known: dict[str, list[float]] = field(default_factory=dict)
-    dived: Genotype | None = None
+    known: dict[Genotype, list[float]] = field(default_factory=dict)
+    ahead: Counter[Genotype] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.line = self.prefixes[0].line
@@ -131,9 +136,14 @@ class _Search:
     def run(self, end: float, progress: Callable[[Progress], None] | None) -> None:
         """Until the best are known, or time is up; one space is scored in any case."""
         self._dive()
+        dive_at = DIVES
         while self.heap and self.bound > self.least:
             if time.monotonic() > end:
                 return
+            if self.nodes == dive_at:
+                dive_at += DIVES
+                self._dive()
+                continue
             _, genes = heapq.heappop(self.heap)
             if len(genes) < self.line.stages:
                 self._branch(genes)
@@ -147,17 +157,22 @@ class _Search:
         self.finished = True
 
     def _dive(self) -> None:
-        """Score the space that the greatest bound of each stage in turn leads to, if it keeps the
-        hyperspace's limit."""
-        genes: Genotype = ()
+        """Score the space that the greatest bound, and from there that of each stage in turn, leads
+        to, if it keeps the hyperspace's limit: the better the best score, the more is left out."""
+        genes = self.heap[0][1]
+        if len(genes) == self.line.stages:
+            return  # it is its turn
         while len(genes) < self.line.stages:
-            bounds = zip(self._children(genes), self._bounds(genes), strict=True)
+            if genes not in self.known:
+                self.known[genes] = self._bounds(genes)
+            bounds = zip(self._children(genes), self.known[genes], strict=True)
             kept = [(bound, child) for child, bound in bounds if not self._exceeds(child)]
             if not kept:
                 return
             genes = max(kept, key=lambda found: found[0])[1]
-        self._take([genes])
-        self.dived = genes
+        if genes not in self.scores:
+            self._take([genes])
+            self.ahead.update(genes[:stages] for stages in range(len(genes) + 1))
 
     def _children(self, genes: Genotype) -> list[Genotype]:
         return [(*genes, gene) for gene in self.line.genes(len(genes))]
@@ -165,12 +180,13 @@ class _Search:
     def _branch(self, genes: Genotype) -> None:
         """Bound the spaces that begin with `genes`, by the next gene."""
         self.nodes += 1
-        for child, bound in zip(self._children(genes), self._bounds(genes), strict=True):
+        bounds = self.known.pop(genes, None) or self._bounds(genes)
+        for child, bound in zip(self._children(genes), bounds, strict=True):
             if self._exceeds(child):
                 self.over += self._left(child)
             elif bound <= self.least:
                 self.below += self._left(child)
-            elif child != self.dived:
+            elif child not in self.scores:
                 heapq.heappush(self.heap, (-bound, child))
 
     def _exceeds(self, genes: Genotype) -> bool:
@@ -221,15 +237,11 @@ class _Search:
 
     def _logged(self, key: str, work: Callable[[], list[float]], count: int) -> list[float]:
         """What the journal holds of a piece of work, or what it comes to."""
-        if key in self.known:
-            return self.known[key]
         if self.log is not None and key in self.log.held:
-            found = self._numbers(key, self.log.held[key], count)
-        else:
-            found = work()
-            if self.log is not None:
-                self.log.append(key, found)
-        self.known[key] = found
+            return self._numbers(key, self.log.held[key], count)
+        found = work()
+        if self.log is not None:
+            self.log.append(key, found)
         return found
 
     def _numbers(self, key: str, value: Any, count: int) -> list[float]:
@@ -243,9 +255,9 @@ class _Search:
         return AssertionError(why) if self.log is None else self.log.malformed(key, why)
 
     def _left(self, genes: Genotype) -> int:
-        """Spaces that begin with `genes`, but for the one that was scored before its turn."""
+        """Spaces that begin with `genes`, but for those that were scored before their turn."""
         size = prod(blocks * windows for blocks, windows in self.genome.shape[len(genes) :])
-        return size - (self.dived is not None and self.dived[: len(genes)] == genes)
+        return size - self.ahead[genes]
 
     def certified(self, scorer: Scorer | CombinedScorer, name: str) -> Optimum:
         """The best spaces, scored once more, and how every space was decided."""

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from spacedsl.diagnostics import suggest
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
-from spacedsl.syntax.words import keywords
+from spacedsl.syntax.words import OPS as EVERY_OP
+from spacedsl.syntax.words import WINDOWED, keywords
 from spacedsl.text import Span
 from spacedsl.vocabulary import has_meaning
 
-KERNELLED = ("CONV", "DWCONV", "MAXPOOL", "AVGPOOL")
-OPS = (*KERNELLED, "SE", "POOL", "LINEAR", "DROPOUT", "GLUEDCUT")
-GLUED = r"(conv|dwconv|maxpool|avgpool)-?_?([0-9]+)(?:x([0-9]+))?"
+OPS = tuple(kind for kind in EVERY_OP if kind != "SHORTCUT")
+GLUED = rf"({'|'.join(WINDOWED)})-?_?([0-9]+)(?:x([0-9]+))?"
 KERNEL = re.compile(
     r"(?:(?:k|kernel|kernel_size|ks)\s*[= :]\s*)?"
     r"([0-9]+)(?:\s*[xX*,]\s*([0-9]+))?(?![\w.])"
@@ -27,7 +27,7 @@ def kernels(stopped: Stopped) -> Iterator[Rewrite]:
     index = stopped.index
     for by in (0, -1, -2):
         op = stopped.at(by - 1)
-        if op.type not in KERNELLED or index + by - 1 not in stopped.runs:
+        if op.type not in WINDOWED or index + by - 1 not in stopped.runs:
             continue
         first = index + by
         said = stopped.shown(first, min(first + 4, len(stopped.tokens) - 1))
@@ -93,7 +93,7 @@ def calls(stopped: Stopped) -> Iterator[Rewrite]:
     inner = (
         " ".join(stopped.shown(index + 1, end).replace(",", " ").split()) if end > index + 1 else ""
     )
-    if op.type in KERNELLED and re.match(r"[0-9]+( |$)", inner):
+    if op.type in WINDOWED and re.match(r"[0-9]+( |$)", inner):
         kernel = inner.split()[0]
         inner = inner.replace(kernel, f"{kernel}x{kernel}", 1)
         changes = (*changes[:1], Change(index + 1, index + 2, f"{kernel}x{kernel}"), *changes[1:])
@@ -131,7 +131,7 @@ def bare(stopped: Stopped) -> Iterator[Rewrite]:
         yield Rewrite(
             "pool", message, token.span, (Change(index, index + 1, ""),), help, "leave it out"
         )
-    if token.text == "=" and stopped.at(-2).type in KERNELLED and stopped.at(1).type == "NAME":
+    if token.text == "=" and stopped.at(-2).type in WINDOWED and stopped.at(1).type == "NAME":
         message = f"`{before.text}=` does not stand before a kernel"
         change, at = Change(index - 1, index + 1, ""), stopped.span(index - 1, index + 1)
         help = f"write `{stopped.at(-2).text} {stopped.at(1).text}`"

@@ -4,6 +4,7 @@ and a page per limit."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from spacedsl.cli.best import UNCALIBRATED, best_json, optimism_said, scored
+from spacedsl.cli.best import UNCALIBRATED, Origin, best_json, optimism_said, scored
 from spacedsl.files import write_atomic
 from spacedsl.flows.evolve import Evolved
 from spacedsl.flows.scorers import by_target
@@ -106,46 +107,42 @@ def corrected_lines(comparison: Comparison) -> list[str]:
     return lines
 
 
-Place = tuple[Path, str | None]
-"""The folder that pages are read from, and the page of the found space there, if it is written."""
-
-
 def best_json_of(evolved: Evolved, out: Path | None) -> dict[str, Any]:
     """Plain data without time or path; `out`: the found space's page."""
-    place = (out.parent, str(out)) if out else (Path(), None)
+    origin = (out.parent, str(out)) if out else (Path(), None)
     found, comparison = evolved.found, evolved.comparison
     result, reference = comparison.found.result, comparison.reference
     return {
         "space": found.space.name,
         "hash": found.best.hash,
-        **score_json(result, place),
+        **score_json(result, origin),
         "spaces_scored": len(found.history),
         "exhausted": found.exhausted,
         "found_at": found.best.index,
         "comparison": {
-            "found": _compared_json(comparison.found, place),
-            "reference": _compared_json(reference, (place[0], None)) if reference else None,
+            "found": _compared_json(comparison.found, origin),
+            "reference": _compared_json(reference, (origin[0], None)) if reference else None,
             "random": [
                 {"name": r.name, "hash": r.hash, "score": r.result.score} for r in comparison.random
             ],
         },
-        "stages": [_call_json(call) for call in evolved.calls],
+        "stages": [asdict(call) for call in evolved.calls],
     }
 
 
-def score_json(result: QTScore | CombinedScore, place: Place) -> dict[str, Any]:
+def score_json(result: QTScore | CombinedScore, origin: Origin) -> dict[str, Any]:
     """A score on one target or on several, as plain data."""
     scores = by_target(result)
     if not isinstance(result, CombinedScore):
-        return best_json(scores[""], *place)
-    parts = [{"target": name, **best_json(score, *place)} for name, score in scores.items()]
+        return best_json(scores[""], *origin)
+    parts = [{"target": name, **best_json(score, *origin)} for name, score in scores.items()]
     limits = [{"target": part["target"], **limit} for part in parts for limit in part["limits"]]
     whole = {"score": result.score, "combine": result.combine.value, "definition": "best"}
     return {**whole, "limits": limits, "targets": parts}
 
 
-def _compared_json(compared: Compared, place: Place) -> dict[str, Any]:
-    score = score_json(compared.result, place)
+def _compared_json(compared: Compared, origin: Origin) -> dict[str, Any]:
+    score = score_json(compared.result, origin)
     limits = {"limits": score["limits"]}
     return {"name": compared.name, "hash": compared.hash, "score": compared.result.score, **limits}
 
@@ -162,14 +159,3 @@ def print_calls(found: Sequence[Call]) -> None:
         else:
             said = f"{call.block} or {call.rival}: too close to call ({share} apart)"
         print(f"  {call.stage}: {said}")
-
-
-def _call_json(call: Call) -> dict[str, Any]:
-    return {
-        "stage": call.stage,
-        "block": call.block,
-        "rival": call.rival,
-        "score": call.score,
-        "rival_score": call.rival_score,
-        "clear": call.clear,
-    }

@@ -1,0 +1,45 @@
+"""Lower and check `taps`: the maps that are a page's outputs, in place of a head."""
+
+from __future__ import annotations
+
+from spacedsl.ir.space import Space
+from spacedsl.lang.report import Report
+from spacedsl.lang.values import shown, values_said, whole_list
+from spacedsl.passes.taps import output_strides
+from spacedsl.syntax.tree import Node
+from spacedsl.text import Span
+
+MAX_TAP = 4_096
+
+
+def lower_taps(node: Node | None, parent: Space | None, report: Report) -> tuple[int, ...]:
+    """The strides that a page says, else its parent's."""
+    if node is None:
+        return parent.taps if parent else ()
+    return whole_list(node.get("values"), report, "stride", 1, MAX_TAP)
+
+
+def check_taps(space: Space, node: Node, report: Report) -> None:
+    """Report strides that no stage ends at, and stages that no output needs. Bodies are known to
+    fit."""
+    said = node.first("taps")
+    if said is None:
+        return
+    strides = output_strides(space)
+    known = sorted({s for s in strides if s is not None})
+    for value, at in values_said(said.get("values"), report):
+        if value not in known:
+            message = f"no stage ends at stride {value}"
+            report.error("bad-taps", message, at, f"stages end at {shown(tuple(known))}")
+    if report.found or strides[-1] == space.taps[-1]:
+        return
+    last, name = strides[-1], node.all("stage")[-1].token("NAME")
+    message = f"no output needs stage `{name.text}`: the last tap is before it"
+    if last is None:
+        help = "a page has a head or taps: leave one of them out"
+        report.error("bad-taps", message, name, help, labels=[("these are the outputs", said)])
+        return
+    end = Span(said.span.end, said.span.end)
+    fixes = [(f"tap stride {last} too", end, f", {last}")]
+    help = f"tap stride {last} too, or leave the stage out"
+    report.error("bad-taps", message, name, help, fixes, [("these are the outputs", said)])

@@ -1,0 +1,41 @@
+"""A layer: one operator with all sizes known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+LayerKind = Literal[
+    "conv", "dwconv", "se", "maxpool", "avgpool", "pool", "linear", "dropout", "act", "add"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One operator with all sizes known. `size` and `out_size` are heights (= widths) in pixels;
+    `squeeze` and `gate` belong to se, `rate` to dropout, `groups` to conv. `op` is the position of
+    the operator in its block's body as the block declares it (`walk`), `part` that in a stack of
+    depthwise convolutions: they say where the layer comes from, and two layers that differ in
+    nothing else are equal."""
+
+    kind: LayerKind
+    cin: int
+    cout: int
+    size: int
+    out_size: int
+    kernel: int = 1
+    stride: int = 1
+    act: str | None = None
+    norm: bool = False
+    bias: bool = False
+    squeeze: int = 0
+    gate: str | None = None
+    rate: float = 0.0
+    groups: int = 1
+    op: int = field(default=0, compare=False)
+    part: int = field(default=0, compare=False)
+
+    @property
+    def fan_in(self) -> int:
+        """Channels that each filter of a convolution reads."""
+        return 1 if self.kind == "dwconv" else self.cin // self.groups

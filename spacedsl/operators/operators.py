@@ -1,0 +1,232 @@
+"""The operators: a record each.
+
+Language, editors, reference, errors, costs, latency kernels, INT8 graphs and files read this table.
+What an operator's fields are is said in `ir/block.py`, which layers it makes in `passes/bind.py`,
+and what PyTorch makes of it in `spacedsl_runtime/elastic/modules.py`."""
+
+from __future__ import annotations
+
+from spacedsl.operators.layer import Layer
+from spacedsl.operators.operator import Flag, Operator, Weights
+
+MAX_CLASSES = 1_000_000
+
+
+def _convolution(layer: Layer) -> Weights:
+    others = (2 * layer.norm + layer.bias) * layer.cout
+    return Weights(layer.fan_in * layer.cout * layer.kernel**2, others, layer.out_size**2)
+
+
+def _squeeze(layer: Layer) -> Weights:
+    return Weights(2 * layer.cin * layer.squeeze, layer.squeeze + layer.cin, convolutions=2)
+
+
+def _classifier(layer: Layer) -> Weights:
+    return Weights(layer.cin * layer.cout, layer.cout)
+
+
+FLAGS: dict[str, Flag] = {
+    "strided": Flag(
+        field="stride",
+        value="stage",
+        meaning="takes the stage's stride, in the first block; of several in `optional` the first "
+        "that is there does (`s2`: a stride of its own)",
+        hover="This op takes the stride of the stage, in the first block.",
+        synonyms=("downsample", "stride", "strides", "stride2", "s"),
+    ),
+    "nonorm": Flag(
+        field="norm",
+        value=False,
+        meaning="without batch norm",
+        hover="Without batch norm.",
+        synonyms=("nobn", "nobatchnorm", "withoutbn", "withoutnorm", "nobatchnormalization"),
+    ),
+    "bias": Flag(
+        field="bias",
+        meaning="with a bias",
+        hover="With a bias.",
+        synonyms=("withbias", "usebias"),
+    ),
+    "elide": Flag(
+        field="elide",
+        meaning="left out where it would keep width and size",
+        hover="Left out where it would keep both width and size.",
+        synonyms=("skipifsame",),
+    ),
+    "stacked": Flag(
+        field="stacked",
+        meaning="k x k as (k - 1) / 2 of 3 x 3, norm and activation after the last",
+        hover="k x k as (k - 1) / 2 depthwise convolutions 3 x 3.",
+    ),
+    "groups": Flag(
+        field="groups",
+        takes="COUNT",
+        meaning="the channels in so many groups, each filter reads those of its own: a number or "
+        "an expression such as `cin / 16`, which divides both widths",
+        hover="The channels in so many groups, each filter reads those of its own: `groups 8`, "
+        "`groups cin / 16`.",
+        synonyms=("group", "ngroups", "numgroups", "grouped", "cardinality"),
+    ),
+}
+"""Word -> modifier, besides activations and a stride of its own (`s2`)."""
+
+OPERATORS: dict[str, Operator] = {
+    "conv": Operator(
+        form="conv KERNEL [-> WIDTH] [groups COUNT]",
+        meaning='Convolution, "same" padding, batch norm; to the stage\'s width (`cout`) where '
+        "none is said.",
+        hover="Convolution, with batch norm and same padding: `conv 3x3 -> width act`. Without "
+        "`->` it goes to the stage's width.",
+        example="conv 3x3 -> 32 relu",
+        lacks="say the kernel first: `conv 1x1 -> 32 relu`",
+        window=True,
+        acts=1,
+        flags=("strided", "nonorm", "bias", "elide", "groups"),
+        synonyms=(
+            *("conv2d", "convolution", "convolution2d", "convbn", "convbnrelu", "convbnact"),
+            *("gconv", "groupconv", "groupedconv"),
+        ),
+        weights=_convolution,
+        latency="conv-bn-relu",
+        listed="slot kernel width groups stride act norm bias elide max_cin max_fan max_cout "
+        "max_kernel",
+        own_scale=True,
+        mixes=True,
+    ),
+    "dwconv": Operator(
+        form="dwconv KERNEL",
+        meaning="Depthwise convolution.",
+        hover="Depthwise convolution: `dwconv kernel act`.",
+        example="dwconv 3x3 relu",
+        lacks="say the kernel first: `dwconv 3x3 relu`",
+        window=True,
+        acts=1,
+        flags=("strided", "nonorm", "bias", "stacked"),
+        synonyms=(
+            *("depthwise", "depthwiseconv", "dwconv2d", "depthwiseconv2d", "dw", "dwise"),
+            *("depthwiseconvolution", "convdw"),
+        ),
+        weights=_convolution,
+        latency="dwconv-bn-relu",
+        listed="slot kernel stride act norm bias stacked max_cin max_kernel",
+        own_scale=True,
+    ),
+    "se": Operator(
+        form="se WIDTH [ACT [GATE]]",
+        meaning="Squeeze and excitation; relu and hsigmoid where none is said.",
+        hover="Squeeze and excitation through this many channels.",
+        example="se round8(cin / 4)",
+        lacks="say the width it squeezes to: `se round8(cin / 4)`",
+        acts=2,
+        synonyms=(
+            *("squeezeexcite", "squeezeexcitation", "seblock", "seblocks", "sqex"),
+            *("squeezeandexcitation", "selayer", "semodule"),
+        ),
+        weights=_squeeze,
+        in_place=True,
+        listed="slot squeeze act gate max_cin max_squeeze",
+    ),
+    "maxpool": Operator(
+        form="maxpool KERNEL",
+        meaning='Maximum, "same" padding.',
+        hover="Max pooling.",
+        example="maxpool 3x3",
+        lacks="say the window: `maxpool 3x3`",
+        window=True,
+        flags=("strided", "elide"),
+        synonyms=("maxpool2d", "maxpooling"),
+        latency="maxpool",
+        listed="slot kernel stride elide",
+        shares=True,
+        onnx="MaxPool",
+    ),
+    "avgpool": Operator(
+        form="avgpool KERNEL",
+        meaning="Average, padding not counted.",
+        hover="Average pooling.",
+        example="avgpool 2x2",
+        lacks="say the window: `avgpool 2x2`; a `pool` goes over the whole map",
+        window=True,
+        flags=("strided", "elide"),
+        synonyms=("avgpool2d", "averagepool", "averagepooling"),
+        latency="avgpool",
+        listed="slot kernel stride elide",
+        own_scale=True,
+        onnx="AveragePool",
+    ),
+    "pool": Operator(
+        form="pool",
+        meaning="Global average, to 1 x 1.",
+        hover="Global average pooling to 1 x 1.",
+        example="pool",
+        synonyms=(
+            *("gap", "globalavgpool", "globalpool", "globalaveragepool"),
+            *("adaptiveavgpool2d", "adaptiveavgpool"),
+        ),
+        latency="global-avgpool",
+        listed="slot",
+        own_scale=True,
+        onnx="GlobalAveragePool",
+    ),
+    "linear": Operator(
+        form="linear -> CLASSES",
+        meaning=f"The classifier; up to {MAX_CLASSES:,}. Classes stand outside the hash.",
+        hover="The classifier: `linear -> classes`.",
+        example="linear -> 1000",
+        synonyms=("fc", "dense", "fullyconnected", "classifier", "gemm"),
+        weights=_classifier,
+        latency="fc",
+        listed="slot max_cin",
+        own_scale=True,
+        mixes=True,
+    ),
+    "dropout": Operator(
+        form="dropout RATE",
+        meaning="From 0 to below 1; in training only.",
+        hover="Dropout with this rate, in training.",
+        example="dropout 0.2",
+        lacks="say the rate: `dropout 0.2`",
+        synonyms=("dropout2d", "drop"),
+        in_place=True,
+        listed="rate",
+        shares=True,
+    ),
+    "shortcut": Operator(
+        form="shortcut KIND [ACT]",
+        meaning="Adds the body's input to its output; ends the body.",
+        hover="Adds the body's input to its output: `none`, `identity`, `projected` (a conv 1x1 "
+        "where width or size change) or a body of its own. It ends its body.",
+        example="shortcut identity",
+        lacks="say which: `shortcut projected`, or `shortcut identity` where sizes are kept",
+        acts=1,
+        synonyms=("add", "residual", "skip", "skipconnection", "skipconnect", "identityskip"),
+        listed="slot kind body act",
+    ),
+    "optional": Operator(
+        form="optional PARAMETER { ops }",
+        meaning="There where the parameter is 1, not where it is 0.",
+        hover="Ops that are there where a parameter is 1 and left out where it is 0.",
+        listed="param body",
+    ),
+    "input": Operator(mixes=True),
+    "add": Operator(in_place=True, own_scale=True, onnx="Add"),
+    "mul": Operator(own_scale=True, onnx="Mul"),
+    "shift": Operator(own_scale=True),
+    "act": Operator(in_place=True),
+}
+"""Word -> operator."""
+
+IN_BODIES = {word: op for word, op in OPERATORS.items() if op.form}
+"""The operators that a page can say."""
+
+STRIDED = tuple(word for word, op in IN_BODIES.items() if "strided" in op.flags)
+"""Those that can take a stride."""
+
+
+def words_where(**facts: bool) -> frozenset[str]:
+    """The operators whose records say so."""
+    return frozenset(
+        word
+        for word, op in OPERATORS.items()
+        if all(bool(getattr(op, name)) == value for name, value in facts.items())
+    )

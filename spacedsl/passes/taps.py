@@ -1,0 +1,65 @@
+"""Taps: the maps that are the outputs of a network without a head.
+
+A page names them by their strides, image pixels per pixel of the map. Of each stride the last map
+is meant: what the last stage that ends at it hands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import prod
+
+from spacedsl.ir.sampling import smallest
+from spacedsl.ir.space import Space
+from spacedsl.ir.subnet import Subnet
+from spacedsl.passes.bind import Bound, Residual, output_size, subnet_sites
+
+
+def output_strides(space: Space) -> tuple[int | None, ...]:
+    """The stride that every stage ends at, the same for all networks of a space; None from a
+    global pool on. Raises `BindError`."""
+    found: list[int | None] = []
+    stride: int | None = 1
+    for sites in subnet_sites(smallest(space, space.resolutions[-1])):
+        own = [_stride(site.bind()) for site in sites]
+        stride = None if stride is None or None in own else stride * prod(s or 1 for s in own)
+        found.append(stride)
+    return tuple(found)
+
+
+def _stride(bound: tuple[Bound, ...]) -> int | None:
+    """By what layers in a row divide the size; None where one of them pools all of it."""
+    total = 1
+    for item in bound:
+        step = _stride(item.main) if isinstance(item, Residual) else item.stride
+        pooled = not isinstance(item, Residual) and item.kind in ("pool", "linear")
+        if step is None or pooled:
+            return None
+        total *= step
+    return total
+
+
+def tapped(space: Space) -> dict[str, int]:
+    """The outputs of a space with taps: name, and position of the stage that ends in it, in
+    order; none for another space."""
+    if not space.taps:
+        return {}
+    last = {stride: i for i, stride in enumerate(output_strides(space))}
+    return {f"stride{stride}": last[stride] for stride in space.taps}
+
+
+def places(stages: Iterable[int], taps: Mapping[str, int]) -> dict[str, int]:
+    """How many of some steps in a row, of these stages, stand before each tap (`tapped`): the last
+    of them makes its map."""
+    found = list(stages)
+    return {name: sum(s <= position for s in found) for name, position in taps.items()}
+
+
+def tap_shapes(subnet: Subnet) -> dict[str, tuple[int, int, int]]:
+    """(channels, height, width) of a network's taps by name. Raises `BindError`."""
+    sites = subnet_sites(subnet)
+    found: dict[str, tuple[int, int, int]] = {}
+    for name, position in tapped(subnet.of).items():
+        last = sites[position][-1]
+        size = output_size(last)
+        found[name] = (last.cout or last.cin, size, size)
+    return found

@@ -1,0 +1,49 @@
+"""Pages with taps through the commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_commands import run, run_json
+from tests.compiler.taps_support import EYES
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> str:
+    path = tmp_path / "eyes.space"
+    path.write_text(EYES, encoding="utf-8")
+    return str(path)
+
+
+def test_show_has_the_shapes_of_the_maps(page: str) -> None:
+    assert run_json("show", f"{page}#eye")["taps"] == [
+        {"name": "stride4", "stage": "stage1", "shape": [24, 11, 11]},
+        {"name": "stride8", "stage": "stage3", "shape": [40, 6, 6]},
+        {"name": "stride16", "stage": "stage4", "shape": [48, 3, 3]},
+    ]
+    found = run_json("show", f"{page}#eyes")["taps"]
+    assert found[1] == {
+        "name": "stride8", "stage": "stage3", "channels": [24, 40], "sizes": [4, 6]
+    }  # fmt: skip
+    assert "24, 40 channels of 4, 6 px (stage3)" in run("show", f"{page}#eyes").output
+    assert "taps" not in run_json("show", "tiny-a")
+
+
+def test_export_lists_the_outputs(page: str, tmp_path: Path) -> None:
+    out = tmp_path / "eye.onnx"
+    found = run_json("export", f"{page}#eye", "--out", str(out), "--fp32")
+    names = [(output["name"], output["shape"][1:]) for output in found["outputs"]]
+    assert names == [("stride4", [24, 11, 11]), ("stride8", [40, 6, 6]), ("stride16", [48, 3, 3])]
+    refused = run("eval", str(out), "--data", "digits")
+    assert refused.exit_code == 2
+    assert "gives maps (stride4, stride8, stride16), not logits" in refused.output
+
+
+def test_diff_says_which_outputs_there_are(page: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.space"
+    other.write_text(EYES.replace("4, 8, 16", "8, 16"), encoding="utf-8")
+    found = run_json("diff", f"{page}#eyes", f"{other}#eyes", code=1)
+    (change,) = found["changes"]
+    assert (change["key"], change["removed"], change["added"]) == ("taps", [4], [])
