@@ -39,6 +39,7 @@ hyperspace: searchspace hyper supernet supernetwork superspace
 block: cell module def function
 use: import include require using
 language: lang version
+reference: ref
 device: hardware platform machine
 runtime: backend engine framework
 threads: numthreads nthreads cores numcores
@@ -54,7 +55,9 @@ _SLOPES = "prelu parametricrelu"
 _NO_OP = """concat cat concatenate upsample interpolate deconv transposeconv convtranspose
 convtranspose2d attention mhsa selfattention dilated
 dilation shuffle channelshuffle reshape permute split slice lstm gru rnn embedding mlp
-layerscale droppath stochasticdepth shift sepconv separableconv xception"""
+layerscale droppath stochasticdepth shift sepconv separableconv separableconv2d xception conv1d
+conv3d convtranspose3d eca ecalayer cbam coordattention coordatt deformconv deformableconv
+pixelshuffle ghostmodule upsampling upsampling2d transformer"""
 _NORMS = """bn batchnorm norm batchnorm2d batchnormalization normalization syncbn bn2d layernorm ln
 gn groupnorm instancenorm withbn withnorm"""
 _NOTHING = """none noact noactivation null nothing off nobias flatten noop passthrough same
@@ -97,6 +100,11 @@ def has_meaning(word: str) -> bool:
         or bare(word) in _synonyms()
         or advice(word) is not None
     )
+
+
+def is_activation(word: str) -> bool:
+    """Whether a word is one of the language's activations."""
+    return word in ACTIVATIONS
 
 
 def leaves_out(word: str) -> bool:

@@ -57,7 +57,7 @@ def check(
     for file, page in pages.items():
         latencies = timed.get(file, [])
         state = "ok" if all(latency.ok for latency, _ in latencies) else "too slow"
-        items = ", ".join(f"{page.kind(name)} {name}" for name in page.names)
+        items = ", ".join(f"{page.kind(name)} {name}" for name in page.names) or _blocks(page)
         print(f"{file}: {state} ({items})")
         for latency, _ in latencies:
             which = "" if latency.of == "model" else f", its {latency.of} network"
@@ -67,6 +67,12 @@ def check(
             )
     report([*warned, *slow], format)
     raise typer.Exit(code)
+
+
+def _blocks(page: Page) -> str:
+    """What a page has that has no item but blocks, for others to use."""
+    count = sum(node.rule == "block" for node in page.items.values())
+    return f"{count} block{'s' * (count != 1)}" if count else "nothing in it yet"
 
 
 MOST_FILES = 50_000

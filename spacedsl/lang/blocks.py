@@ -29,7 +29,7 @@ from spacedsl.ir.block import (
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, names_in
 from spacedsl.ir.inline import inlined
 from spacedsl.lang.bodytext import check_body, check_squeeze
-from spacedsl.lang.kernels import check_kernel, kernel_parameters
+from spacedsl.lang.kernels import check_kernel, check_kernel_word, kernel_parameters
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import number, whole
 from spacedsl.operators.activations import ACTIVATIONS
@@ -106,7 +106,10 @@ def lower_block(node: Node, source: str, report: Report) -> Block:
     seen: set[str] = set()
     for name, param in zip(names, nodes, strict=True):
         if name in seen or name in SIZES or has_meaning(name):
-            raise report.fail("bad-name", f"`{name}` cannot name a parameter here", param)
+            message, help = f"`{name}` cannot name a parameter here", "choose another name"
+            if name in seen:
+                message, help = f"two parameters are named `{name}`", "leave one of them out"
+            raise report.fail("bad-name", message, param, help)
         seen.add(name)
     block = _body(node, tuple(names), report)
     block = block.model_copy(
@@ -330,6 +333,8 @@ def _shortcut(node: Node, known: list[str], params: tuple[str, ...], report: Rep
 def _kernel(node: Node, known: list[str], report: Report, *, odd: bool) -> Expr:
     token = node.token("KERNEL", "NAME")
     if token.type == "NAME":
+        if token.text not in known:
+            check_kernel_word(token, known, report)
         return _ref(token, known, report)
     height, _, width = token.text.partition("x")
     if height != width:

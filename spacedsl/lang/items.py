@@ -67,4 +67,6 @@ def check_language(tree: Node, items: Items, report: Report) -> None:
     for node in nodes[1:]:
         report.error("duplicate-key", "the language is said twice", node)
     if nodes and tree.all()[0] is not said[0]:
-        report.error("misplaced", "`language` comes first", nodes[0])
+        line = f"language {LANGUAGE}"
+        help = f"write `{line}` as the first line of the page"
+        report.error("misplaced", "`language` comes first", nodes[0], help)

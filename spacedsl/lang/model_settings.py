@@ -58,11 +58,23 @@ def _no_setting(word: Token, known: Sequence[str], report: Report) -> Abandon:
     apart = re.match(r"[ :]+([0-9]+(?:\.[0-9]+)?)", report.source.text[word.span.end :])
     joined = re.fullmatch(r"([A-Za-z_]+?)[_-]?([0-9]+(?:\.[0-9]+)?)", word.text)
     name = suggest(SHORT.get(word.text.lower(), word.text), known)
+    several = re.fullmatch(r"[_-]?((?:[ke][0-9]+(?:\.[0-9]+)?[_-]?){2,})", word.text.lower())
+    square = re.fullmatch(r"(k[0-9]+)x[0-9]+", word.text.lower())
     if apart and name is not None:
         meant = f"{name}={apart[1]}"
         span = word.span._replace(end=word.span.end + apart.end())
         fixes = [(f"write `{meant}`", span, meant)]
         help = f"write `{meant}`"
+    elif several is not None:
+        meant = " ".join(re.findall(r"[ke][0-9.]+", several[1]))
+        fixes = [(f"write `{meant}`", word.span, f" {meant}")]
+        help = f"settings stand apart: write `{meant}`"
+    elif square is not None:
+        fixes = [(f"write `{square[1]}`", word.span, square[1])]
+        help = f"kernels are square: write `{square[1]}`"
+    elif re.fullmatch("[sn][0-9]", word.text):
+        fixes = [("leave it out", report.with_blank(word.span), "")]
+        help = "a stage says its stride and how many blocks it has: leave it out"
     elif joined is not None:
         short = joined[1].lower()
         name = suggest(SHORT.get(short, short), known)

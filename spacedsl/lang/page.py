@@ -293,7 +293,8 @@ class Loader:
             if node.span.start in page.found.broken_at:
                 continue
             try:
-                uses.append(self._use(page, node.token("STRING"), report))
+                used = self._use(page, node.token("STRING"), report)
+                uses += [used] if used not in uses else []
             except Abandon:
                 page.whole = False
         self._loading.pop()

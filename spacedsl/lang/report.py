@@ -94,6 +94,11 @@ class Report:
         if close is None and what == "modifier" and leaves_out(name.text):
             help, cut = said or "", place(self.source, self.with_blank(name.span))
             fixes = (Fix("leave it out", cut, ""),)
+        step = re.fullmatch("step[_-]?([0-9]+)", name.text) if what == "block" else None
+        if step is not None:
+            help = f"write `step {step[1]}`"
+            fixes = (Fix(help, where, f"step {step[1]}"),)
+            return Diagnostic("notation", f"`{name.text}` is two words", where, help, fixes=fixes)
         if what == "block" and self._is_unit(name):
             cut = place(self.source, self.with_blank(name.span))
             return Diagnostic(

@@ -104,14 +104,19 @@ def _input(node: Node, parent: Space | None, report: Report) -> tuple[int, tuple
             help = "write `input 3 x 224`, or a range of resolutions"
             raise report.fail("missing-key", "no `input`", node.token("NAME"), help)
         return parent.channels, parent.resolutions
-    resolutions = whole_list(said.get("values"), report, "resolution", 1, MAX_RESOLUTION)
     tokens = said.tokens("INT")
     first, comma = said.get("values").children[0], said.get("values").children[1:2]
-    if not tokens and comma and resolutions[0] in CHANNELS and isinstance(first, Token):
+    if not tokens and comma and isinstance(first, Token) and first.text in map(str, CHANNELS):
         message = f"`{first.text},` is a resolution of {first.text} pixels here"
         help = f"channels stand before an `x`: write `{first.text} x`"
         fixes = [("write `x`", Span(first.span.end, comma[0].span.end), " x")]
+        sides = {t.text for t in said.get("values").tokens("INT")[1:]}
+        if len(sides) == 1 and len(said.get("values").children) > 3:
+            text = f"{first.text} x {sides.pop()}"
+            help = f"images are square here: write `{text}`"
+            fixes = [(f"write `{text}`", said.get("values").span, text)]
         raise report.fail("bad-value", message, first, help, fixes)
+    resolutions = whole_list(said.get("values"), report, "resolution", 1, MAX_RESOLUTION)
     default = parent.channels if parent else 3
     channels = whole(tokens[0], report, "channels", 1, 1024) if tokens else default
     if parent is not None and channels != default:
@@ -135,7 +140,10 @@ def _stages(
     for child in node.all("stage"):
         name = child.token("NAME")
         if name.text in said:
-            report.error("duplicate-stage", f"stage `{name.text}` is said twice", name)
+            help = "say each stage once, under a name of its own"
+            twice = [("it is said here first", said[name.text])]
+            message = f"stage `{name.text}` is said twice"
+            report.error("duplicate-stage", message, name, help, labels=twice)
         said.setdefault(name.text, child)
         if parent is not None and name.text not in [s.name for s in parent.stages]:
             try:
@@ -152,7 +160,10 @@ def _stages(
             except Abandon:
                 continue
         return
+    misnamed = len({*said} - {s.name for s in parent.stages})
     for stage in parent.stages:
+        if misnamed and stage.name not in said:
+            continue  # it is what stands there under another name
         try:
             yield _narrowed(said.get(stage.name), stage, kind, node, scope, report)
         except Abandon:

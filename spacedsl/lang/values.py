@@ -72,7 +72,8 @@ def values_said(node: Node, report: Report) -> list[tuple[Value, Node | Token]]:
         if twice is not None:
             cut = Span(node.children[i - 1].span.start, child.span.end)
             fixes = [("leave it out", cut, "")] if len(said) == 1 else []
-            raise report.fail("duplicate-value", f"{twice} is listed twice", child, None, fixes)
+            message, help = f"{twice} is listed twice", "list each value once"
+            raise report.fail("duplicate-value", message, child, help, fixes)
         seen.update(said)
         found += [(value, child) for value in said]
     kinds = {isinstance(value, str) for value, _ in found}

@@ -199,7 +199,7 @@ OPERATORS: dict[str, Operator] = {
         example="shortcut identity",
         lacks="say which: `shortcut projected`, or `shortcut identity` where sizes are kept",
         acts=1,
-        synonyms=("residual", "skip", "skipconnection", "skipconnect", "identityskip"),
+        synonyms=("add", "residual", "skip", "skipconnection", "skipconnect", "identityskip"),
         listed="slot kind body act",
     ),
     "optional": Operator(

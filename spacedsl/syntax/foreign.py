@@ -10,7 +10,7 @@ from spacedsl.diagnostics import Diagnostic, Label, place, suggest
 from spacedsl.syntax.tree import Token
 from spacedsl.text import Source, Span
 
-MARK = re.compile(r"^(<{7}|\|{7}|={7}|>{7})(?: [^\n]*)?\r?$", re.MULTILINE)
+MARK = re.compile(r"^[ \t]*(<{7}|\|{7}|={7}|>{7})(?: [^\n]*)?\r?$", re.MULTILINE)
 SAID = {
     "<": "one side begins here",
     "|": "what both began with is here",
@@ -26,8 +26,8 @@ def merge_conflict(source: Source) -> Diagnostic | None:
         return None
     first, *rest = found
     conflicts = max(1, sum(m[1][0] == "<" for m in found))
-    where = place(source, Span(first.start(), first.end(1)))
-    labels = tuple(Label(place(source, Span(m.start(), m.end(1))), SAID[m[1][0]]) for m in rest[:3])
+    where = place(source, Span(*first.span(1)))
+    labels = tuple(Label(place(source, Span(*m.span(1))), SAID[m[1][0]]) for m in rest[:3])
     count = "a merge conflict" if conflicts == 1 else f"{conflicts} merge conflicts"
     message = f"{count} of git in this page {'is' if conflicts == 1 else 'are'} not resolved"
     help = "keep one side or join both, and take out the lines with `<<<<<<<`, `=======`, `>>>>>>>`"

@@ -19,7 +19,20 @@ DECLARING = ("BLOCK", "HYPERSPACE", "__ANON_1", "MODEL", "TARGET", "OF", "ELASTI
 """Words that a name follows."""
 MISSING = ("COMMA", "LPAR", "RPAR", "EQUAL", "__ANON_0", "X", "AT", "OF", "LBRACE")
 """Signs and words whose absence is said as such."""
-UNFINISHED = tuple(word.upper() for word, op in IN_BODIES.items() if op.example not in ("", word))
+KEYED = {
+    "WIDTH": "width 16, 32",
+    "DEPTH": "depth 1..4",
+    "WINDOW": "window 2",
+    "STRIDE": "stride 2",
+    "STEP": "32..64 step 16",
+    "INPUT": "input 3 x 224",
+    "THREADS": "threads 4",
+    "TYPES": "types u8s8",
+    "__ANON_2": "32..64",
+}
+"""Words that take numbers, as an example."""
+OPENED = (word.upper() for word, op in IN_BODIES.items() if op.example not in ("", word))
+UNFINISHED = (*KEYED, *OPENED)
 """Ops that lack something if another word follows them."""
 PARAMETERS = ("kernel", "expand", "act", "ratio")
 
@@ -40,6 +53,10 @@ def explain(stopped: Stopped, edit: Edit | None) -> Diagnostic:
         return _misspelt(stopped, *word)
     if edit == Edit(stopped.index - 1, ("LBRACE",), stopped.index - 1):
         return _missing(stopped, stopped.tokens[edit.at], "LBRACE")
+    valued = stopped.token.type in VALUES
+    foreign = next((by for by in (-1, -2) if not valued and _is_foreign(stopped, by)), None)
+    if foreign is not None:
+        return _unknown_key(stopped, stopped.at(foreign), stopped.may_at(foreign), "")
     may, token = stopped.may, stopped.token
     if token.type in keywords() and "NAME" in may and not _is_unfinished(stopped):
         return _reserved(stopped)
@@ -81,6 +98,9 @@ def _reserved(stopped: Stopped) -> Diagnostic:
     token = stopped.token
     where = place(stopped.source, token.span)
     before = stopped.at(-1)
+    if before.type in DECLARING and token.type in ("OF", "AT"):
+        message, help = f"a name is missing after `{before.text}`", f"write `{before.text} NAME`"
+        return Diagnostic("syntax", message, place(stopped.source, before.span), help)
     named = before.type in DECLARING or stopped.at(1).text in ("{", "=")
     in_list = (
         before.text in ("(", ",") and "=" not in stopped.at(1).text and ")" in stopped.at(1).text
@@ -93,7 +113,9 @@ def _reserved(stopped: Stopped) -> Diagnostic:
     if before.type == "LIMIT":
         message = f"a limit is not on `{token.text}`"
         help = "it is on `flops`, `params` or `memory`; a target says its latencies: `limits 15ms`"
-    elif stopped.at(1).type in VALUES and "RBRACE" in stopped.may:
+    elif "RBRACE" in stopped.may and (
+        stopped.at(1).type in VALUES or not stopped.may & set(keywords())
+    ):
         message = f"`{token.text}` is a word of the language and no parameter of a block"
         help = "in these braces stand the block's parameters with their values"
     return Diagnostic("reserved-word", message, where, help)
@@ -134,7 +156,8 @@ def _unknown_key(stopped: Stopped, key: Token, may: set[str], value: str) -> Dia
     if leaves_out(key.text) and "CONV" in may:
         help = advice(key.text) or help
         after = stopped.token if key is not stopped.token else key
-        fixes = (Fix("leave it out", place(stopped.source, key.span.to(after.span)), ""),)
+        span = key.span.to(after.span) if after.type in VALUES else key.span
+        fixes = (Fix("leave it out", place(stopped.source, span), ""),)
     elif advice(key.text) and "CONV" in may:
         help = f"{advice(key.text)}: leave it out"
     elif key.text in PARAMETERS or set(synonyms(key.text)) & set(PARAMETERS):
@@ -159,6 +182,9 @@ OPS = {word: op.example for word, op in IN_BODIES.items() if op.example}
 """The ops of a body, each as an example."""
 
 
+CONDITIONS = ("if", "when", "unless", "else", "elif")
+
+
 def is_op(word: str) -> bool:
     """Whether a word names an op elsewhere."""
     return any(same in OPS for same in synonyms(word))
@@ -170,7 +196,8 @@ def no_op(source: Source, name: Token) -> Diagnostic:
     close = suggest(name.text, OPS)
     help = f"ops are {', '.join(OPS)}"
     fixes: tuple[Fix, ...] = ()
-    more = source.text[name.span.end :].partition("\n")[0].strip()[:1] not in ("", "#", "}")
+    rest = source.text[name.span.end :].partition("\n")[0].split()
+    more = bool(rest) and rest[0][0] not in "#}" and rest[0] not in OPS
     if close is not None and more:
         help = f"did you mean `{close}`?"
         fixes = (Fix(f"write `{close}`", where, close),)
@@ -184,6 +211,11 @@ def no_op(source: Source, name: Token) -> Diagnostic:
         fixes = (Fix("leave it out", place(source, Span(start, name.span.end)), ""),)
     elif advice(name.text):
         help = f"{advice(name.text)}; {help}"
+    elif name.text in CONDITIONS:
+        help = (
+            "there are no conditions: ops that may be there or not stand in `optional NAME { ... }`"
+            ", and `elide` leaves out what would keep width and size"
+        )
     return Diagnostic("unknown-op", f"there is no op `{name.text}`", where, help, fixes=fixes)
 
 
@@ -201,6 +233,9 @@ def _unfinished(stopped: Stopped) -> Diagnostic:
     before, source = stopped.at(-1), stopped.source
     message = f"something is missing after `{before.text}`"
     help = f"expected {expected(stopped.may)}"
+    if before.type in KEYED:
+        help = f"write what it takes, as `{KEYED[before.type]}`"
+        message = "a range without its second end" if before.text == ".." else message
     if stopped.at(-2).type == "ANCHOR":
         help = f"say how long it takes: `anchor {before.text} 15ms`"
     return Diagnostic(
@@ -268,6 +303,14 @@ def _goes_on(stopped: Stopped, by: int, kind: str) -> bool:
     following = stopped.at(by + 1).type
     states = stopped.runs[stopped.index + by]
     return following in FOREIGN or reach(states, [kind, following]) == 2
+
+
+def _is_foreign(stopped: Stopped, by: int) -> bool:
+    """Whether the word there is an operator of elsewhere that stands where an op begins."""
+    word = stopped.at(by)
+    if word.type != "NAME" or "CONV" not in stopped.may_at(by) or stopped.is_first(by + 1):
+        return False
+    return not synonyms(word.text) and advice(word.text) is not None
 
 
 def _is_unknown_key(stopped: Stopped) -> bool:

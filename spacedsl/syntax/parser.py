@@ -10,6 +10,7 @@ from spacedsl.syntax.brackets import Repair, repair
 from spacedsl.syntax.foreign import merge_conflict, no_page
 from spacedsl.syntax.lexer import MAX_TOKENS, significant
 from spacedsl.syntax.machine import Machine
+from spacedsl.syntax.pasted import line_ends, pasted
 from spacedsl.syntax.recovery import Recovered, Recovery
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.syntax.words import keywords
@@ -53,11 +54,13 @@ def parse_any(source: Source) -> Parsed:
     deep = _too_deep(source, tokens)
     if deep is not None:
         return _refused(deep)
+    one_line = line_ends(source)
+    if one_line is not None:
+        return _refused(one_line)
     tree = _straight(tokens)
     if tree is not None:
         return Parsed(tree)
-    conflict = merge_conflict(source)
-    error = conflict or no_page(source, tokens)
+    error = merge_conflict(source) or pasted(source) or no_page(source, tokens)
     return _refused(error) if error is not None else _recovered(source, tokens)
 
 

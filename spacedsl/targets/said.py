@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from spacedsl.diagnostics import Diagnostic, Fix, Place, SpaceError, place
+from spacedsl.diagnostics import Diagnostic, Fix, Place, SpaceError, place, suggest
 from spacedsl.ir.target import Target
+from spacedsl.lang.load import locate
 from spacedsl.lang.page import Page
 from spacedsl.runtimes.rules import TYPES, Rules
-from spacedsl.runtimes.table import rules_of, runtimes
+from spacedsl.runtimes.table import rules_of, runtime_of, runtimes
 from spacedsl.vocabulary import bare
 
 AT = {"unknown-types": "types", "unknown-rule": "rules"}
@@ -33,28 +34,52 @@ def said_errors(page: Page) -> tuple[Diagnostic, ...]:
                 fixes: tuple[Fix, ...] = ()
                 meant = _meant(wrong.code, target)
                 if meant is not None:
-                    token = place(page.source, at.token(meant[0]).span)
+                    tokens = [t for t in at.tokens(meant[0]) if t.text == meant[2]]
+                    token = place(page.source, (tokens or at.tokens(meant[0]))[0].span)
                     fixes = (Fix(f"write `{meant[1]}`", token, meant[1]),)
                 found.append(Diagnostic(wrong.code, wrong.message, where, wrong.help, (), fixes))
+        found += _no_anchor(target, name, page)
     return tuple(found)
+
+
+def _no_anchor(target: Target, item: str, page: Page) -> list[Diagnostic]:
+    """The error of an anchor that names nothing that could be loaded."""
+    try:
+        if target.anchor is not None:
+            locate(target.anchor.model)
+    except SpaceError as error:
+        name = page.items[item].get("anchor").token("NAME")
+        message = f"unknown model `{name.text}`"
+        where, help = place(page.source, name.span), error.diagnostics[0].help
+        close = re.fullmatch(r"did you mean `(\S+)`\?", help or "")
+        fixes = (Fix(f"write `{close[1]}`", where, close[1]),) if close else ()
+        help = help if close else "an anchor is a model of the library, as `seqnet-vnni-a2`"
+        return [Diagnostic("unknown-model", message, where, help, fixes=fixes)]
+    return []
 
 
 WORDS = re.compile(r"u?s?u?(int)?8(s8|u8|bit|bits|w8|a8)?|uint8int8", re.IGNORECASE)
 """How 8-bit types are named elsewhere."""
 
 
-def _meant(code: str, target: Target) -> tuple[str, str] | None:
-    """The token of a runtime or of data types that are named in another way than here, and what
-    is meant by it."""
+def _meant(code: str, target: Target) -> tuple[str, str, str] | None:
+    """The kind of the token of a runtime, of data types or of a rule that are named in another way
+    than here, what is meant by it, and the token."""
+    if code == "unknown-rule" and target.rules:
+        known = runtime_of(target).optional
+        pairs = [(word, suggest(word, known)) for word in target.rules if word not in known]
+        wrong, close = pairs[0]
+        return ("NAME", close, wrong) if close else None
     if code == "unknown-types" and WORDS.fullmatch(bare(target.types)):
-        return "NAME", TYPES
+        return "NAME", TYPES, target.types
     if code != "unknown-runtime" or not target.runtime:
         return None
     word, _, version = target.runtime.partition(" ")
     close = next((r.name for r in runtimes().values() if _is_named(word, r.rules)), None)
     if close is None:
         return None
-    return "STRING", f'"{close}"' + (f' "{version}"' if version[:1].isdecimal() else "")
+    number = f' "{version}"' if version[:1].isdecimal() else ""
+    return "STRING", f'"{close}"{number}', f'"{target.runtime}"'
 
 
 def _is_named(word: str, rules: Rules) -> bool:

@@ -9,13 +9,17 @@ from collections.abc import Callable, Iterator
 
 from spacedsl.syntax.habits import (
     amounts,
+    bodies,
     characters,
     declarations,
+    networks,
+    notes,
     numbers,
     ops,
     order,
     punctuation,
     ranges,
+    sizes,
 )
 from spacedsl.syntax.rewrite import Rewrite, Stopped, gets_to
 
@@ -24,12 +28,17 @@ Habit = Callable[[Stopped], Iterator[Rewrite]]
 HABITS: tuple[Habit, ...] = (
     *characters.HABITS,
     *declarations.HABITS,
+    *networks.HABITS,
     *ops.HABITS,
+    *sizes.HABITS,
     *ranges.HABITS,
     *numbers.HABITS,
     *amounts.HABITS,
     *order.HABITS,
     *punctuation.HABITS,
+    *ops.LATE,
+    *bodies.HABITS,
+    *notes.HABITS,
 )
 """The likeliest first: of two that let as much be read, the first is said."""
 

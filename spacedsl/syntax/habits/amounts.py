@@ -72,20 +72,27 @@ def fillers(stopped: Stopped) -> Iterator[Rewrite]:
         while words and after < len(tokens) - 1 and tokens[after].text in ("=", ":", "<", ">"):
             after += 1
         value = tokens[after]
+        listed = value.text == "{" and tokens[after + 1].type in ("INT", "FLOAT")
         wanted = value.type in ("INT", "FLOAT", "QUANTITY", "STRING") or value.text in ("[", "(")
+        wanted = wanted or listed
         if not words or not wanted or after < stopped.index:
             continue
         said, key = stopped.shown(first, after), tokens[first - 1].text
         change = Change(first, after, "")
+        end = stopped.close(after, "{", "}") if listed else None
+        closing = () if end is None else (Change(end, end + 1, ""),)
+        if closing:
+            change = Change(first, after + 1, "")
         arrow = tokens[first - 1].type == "LINEAR"
         if arrow:
             change = Change(first, after, "->")
-        meant = f"{key} {'-> ' if arrow else ''}{value.text}"
+        shown = tokens[after + 1].text if listed else value.text
+        meant = f"{key} {'-> ' if arrow else ''}{shown}"
         yield Rewrite(
             "filler",
             f"`{said}` does not stand between `{key}` and what it takes",
             stopped.span(first, after),
-            (change,),
+            (change, *closing),
             f"write `{meant}`",
             f"write `{meant}`" if arrow else "leave it out",
         )

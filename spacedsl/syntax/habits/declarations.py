@@ -145,6 +145,9 @@ def lists(stopped: Stopped) -> Iterator[Rewrite]:
     after = index
     while after < len(stopped.tokens) - 1 and stopped.tokens[after].type in ("NAME", "COMMA"):
         after += 1
+    defaults = stopped.tokens[after].text == "=" and stopped.at(-2).type == "BLOCK"
+    while defaults and stopped.tokens[after].type in ("NAME", "COMMA", "EQUAL", "INT", "FLOAT"):
+        after += 1
     if after == index:
         return
     listed = [t.text for t in stopped.tokens[index:after] if t.type == "NAME"]
@@ -155,7 +158,7 @@ def lists(stopped: Stopped) -> Iterator[Rewrite]:
         change = Change(index, after, text)
         yield Rewrite("list", message, at, (change,), f"write `blocks {text}`", "put it in braces")
     if stopped.at(-2).type == "BLOCK" and stopped.tokens[after].text == "{":
-        text = f"({', '.join(listed)})"
+        text = f"({stopped.shown(index, after)})" if defaults else f"({', '.join(listed)})"
         message = "a block's parameters stand in `(` and `)`"
         change = Change(index, after, text)
         help = f"write `{before.text}{text}`"
@@ -247,4 +250,14 @@ def versions(stopped: Stopped) -> Iterator[Rewrite]:
         )
 
 
-HABITS = (imports, parents, names, stages, lists, parameters, models, versions)
+def aliases(stopped: Stopped) -> Iterator[Rewrite]:
+    """`use "std/blocks.space" as std`."""
+    index = stopped.index
+    if stopped.at(-2).type == "USE" and stopped.token.text == "as" and not stopped.is_first(0):
+        at, change = stopped.span(index, index + 2), Change(index, index + 2, "")
+        message = f"`{stopped.shown(index, index + 2)}` does not stand here"
+        help = "the blocks of a page are used under their own names: leave it out"
+        yield Rewrite("alias", message, at, (change,), help, "leave it out")
+
+
+HABITS = (aliases, imports, parents, names, stages, lists, parameters, models, versions)

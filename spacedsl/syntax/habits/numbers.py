@@ -75,7 +75,10 @@ def amounts(stopped: Stopped) -> Iterator[Rewrite]:
 def _amount(stopped: Stopped, first: int, number: str, words: list[str]) -> Iterator[Rewrite]:
     for count in range(len(words), 0, -1):
         after = first + 1 + count
-        meant = quantity(number, "".join(words[:count]), _is_time(stopped, first))
+        unit = "".join(words[:count])
+        if unit.lower() == "b" and stopped.tokens[first - 1].text.lower() != "memory":
+            unit = "bn"  # nobody counts operations or weights in bytes
+        meant = quantity(number, unit, _is_time(stopped, first))
         if meant is not None:
             while (more := _next_amount(stopped, after)) is not None:
                 meant, after = f"{meant}, {more}", after + 2

@@ -18,17 +18,8 @@ KERNEL = re.compile(
     r"(?:(?:k|kernel|kernel_size|ks)\s*[= :]\s*)?"
     r"([0-9]+)(?:\s*[xX*,]\s*([0-9]+))?(?![\w.])"
 )
+POINTWISE = ("pwconv", "pw", "pointwise", "pointwise_conv", "conv_pw", "pw_conv", "pointwiseconv")
 WORDS = ("let", "var", "const", "val", "set", "def", "auto", "int", "float")
-ROUNDING = (
-    "round",
-    "make_divisible",
-    "_make_divisible",
-    "make-divisible",
-    "round_to_8",
-    "int",
-    "ceil",
-    "floor",
-)
 
 
 def kernels(stopped: Stopped) -> Iterator[Rewrite]:
@@ -56,6 +47,7 @@ def kernels(stopped: Stopped) -> Iterator[Rewrite]:
                     f"write `{op.text} {meant}`",
                     f"write `{meant}`",
                 )
+    yield from _pointwise(stopped)
     for by in (0, -1):
         word = stopped.at(by)
         glued = re.fullmatch(GLUED, word.text, re.IGNORECASE) if word.type == "NAME" else None
@@ -70,6 +62,15 @@ def kernels(stopped: Stopped) -> Iterator[Rewrite]:
                 f"write `{meant}`",
                 f"write `{meant}`",
             )
+
+
+def _pointwise(stopped: Stopped) -> Iterator[Rewrite]:
+    """`pwconv -> 64`."""
+    index, word = stopped.index, stopped.at(-1)
+    if word.text.lower() in POINTWISE and stopped.token.type in ("__ANON_0", "NAME"):
+        change = Change(index - 1, index, "conv 1x1")
+        message, help = f"there is no op `{word.text}`", "write `conv 1x1`"
+        yield Rewrite("pointwise", message, word.span, (change,), help, help, code="unknown-op")
 
 
 def calls(stopped: Stopped) -> Iterator[Rewrite]:
@@ -96,9 +97,12 @@ def calls(stopped: Stopped) -> Iterator[Rewrite]:
         kernel = inner.split()[0]
         inner = inner.replace(kernel, f"{kernel}x{kernel}", 1)
         changes = (*changes[:1], Change(index + 1, index + 2, f"{kernel}x{kernel}"), *changes[1:])
-    if op.type == "LINEAR" and inner.isdecimal():
-        inner = f"-> {inner}"
-        changes = (*changes[:1], Change(index + 1, index + 2, inner), *changes[1:])
+    classes = inner.split()[-1:]
+    if op.type == "LINEAR" and all(word.isdecimal() for word in inner.split()) and classes:
+        inner = f"-> {classes[0]}"
+        changes = (Change(index, end + 1, inner),)
+    if op.type == "POOL":
+        inner, changes = "", (Change(index, end + 1, ""),)
     if kind != word.type:
         changes = (Change(index - 1, index, op.text), *changes)
     help = f"write `{op.text} {inner}`".replace(" `", " `") if inner else f"write `{op.text}`"
@@ -119,7 +123,7 @@ def _meant(word: str, may: set[str]) -> str | None:
 
 
 def bare(stopped: Stopped) -> Iterator[Rewrite]:
-    """`pool 7x7`; `conv 3x3 relu stride`."""
+    """`pool 7x7`; `conv 3x3 relu stride`; `dwconv kernel=kernel`."""
     index, token, before = stopped.index, stopped.token, stopped.at(-1)
     if before.type == "POOL" and token.type in ("KERNEL", "INT"):
         message = "a `pool` goes over the whole map and takes no window"
@@ -127,6 +131,15 @@ def bare(stopped: Stopped) -> Iterator[Rewrite]:
         yield Rewrite(
             "pool", message, token.span, (Change(index, index + 1, ""),), help, "leave it out"
         )
+    if token.text == "=" and stopped.at(-2).type in WINDOWED and stopped.at(1).type == "NAME":
+        message = f"`{before.text}=` does not stand before a kernel"
+        change, at = Change(index - 1, index + 1, ""), stopped.span(index - 1, index + 1)
+        help = f"write `{stopped.at(-2).text} {stopped.at(1).text}`"
+        yield Rewrite("named", message, at, (change,), help, "leave it out")
+    if token.type == "STRIDE" and stopped.may >= {"NAME", "CONV"} and _has_ops(stopped):
+        message = "an op that takes the stage's stride says `strided`"
+        change = Change(index, index + 1, "strided")
+        yield Rewrite("bare", message, token.span, (change,), "write `strided`", "write `strided`")
     if before.type == "STRIDE" and stopped.may_at(-1) >= {"NAME", "CONV"} and _has_ops(stopped):
         message = "an op that takes the stage's stride says `strided`"
         change = Change(index - 1, index, "strided")
@@ -146,8 +159,22 @@ def strides(stopped: Stopped) -> Iterator[Rewrite]:
     named = stopped.at(-1).text in ("s", "strides")
     if named and (token.text == "=" or token.type in ("INT", "COMMA")):
         first -= 1
-    elif token.type not in ("STRIDE", "SLASH", "EQUAL") and token.text != "@":
+    elif token.type not in ("STRIDE", "SLASH") and token.text != "@":
         return
+    if token.type == "SLASH" and stopped.at(-1).type in ("INT", "FLOAT"):
+        return  # a range
+    yield from _stride(stopped, first)
+
+
+def late_strides(stopped: Stopped) -> Iterator[Rewrite]:
+    """`conv 3x3 relu stride=2  pool`: no key, for an op follows."""
+    before = stopped.at(-1).type == "STRIDE" and stopped.may_at(-1) >= {"NAME", "CONV"}
+    if stopped.token.text in ("=", ":") and before and _has_ops(stopped):
+        yield from _stride(stopped, stopped.index - 1)
+
+
+def _stride(stopped: Stopped, first: int) -> Iterator[Rewrite]:
+    index = stopped.index
     after = first + 1
     while stopped.tokens[after].text in ("=", ":"):
         after += 1
@@ -269,54 +296,6 @@ def _body_start(stopped: Stopped) -> int | None:
     return None
 
 
-def functions(stopped: Stopped) -> Iterator[Rewrite]:
-    """`round(x)`, `make_divisible(x, 8)`, `max(a, b)`; `cin // 4`."""
-    index, name = stopped.index, stopped.at(-1)
-    if stopped.token.text == "/" and stopped.at(-1).text == "/" and stopped.touches(0):
-        change = Change(index - 1, index + 1, "/")
-        number = stopped.at(1).type in ("INT", "FLOAT", "LPAR")
-        if number:
-            at = stopped.span(index - 1, index + 1)
-            help = "write `/`; round8(...) makes a whole number of it"
-            yield Rewrite("divide", "`//` is no sign here", at, (change,), help, "write `/`")
-    power = stopped.token.text == "^" or (
-        stopped.token.text == stopped.at(-1).text == "*" and stopped.touches(0)
-    )
-    first = index if stopped.token.text == "^" else index - 1
-    exponent, base = stopped.at(1), stopped.tokens[first - 1]
-    if power and exponent.text in ("2", "3") and base.type in ("NAME", "INT", "FLOAT"):
-        meant = " * ".join([base.text] * int(exponent.text))
-        at, change = stopped.span(first - 1, index + 2), Change(first - 1, index + 2, meant)
-        message = f"`{stopped.shown(first, index + 1)}` is no sign here"
-        yield Rewrite("power", message, at, (change,), f"write `{meant}`", f"write `{meant}`")
-    if stopped.token.text != "(" or name.type != "NAME":
-        return
-    end = stopped.close(index, "(", ")")
-    if end is None or "ROUND8" not in stopped.may_at(-1):
-        return
-    tail = re.search(r",\s*(divisor\s*=\s*)?8\s*\)$", stopped.shown(index, end + 1))
-    if name.text.lower() in ROUNDING:
-        drop = end - (4 if tail and tail[1] else 2)
-        cut = (Change(drop, end, ""),) if tail else ()
-        yield Rewrite(
-            "function",
-            f"there is no function `{name.text}`",
-            name.span,
-            (Change(index - 1, index, "round8"), *cut),
-            "write `round8(...)`, which rounds to a multiple of 8; it is the only function",
-            "write `round8`",
-        )
-    else:
-        yield Rewrite(
-            "function",
-            f"there is no function `{name.text}`",
-            name.span,
-            (Change(index - 1, end + 1, "8"),),
-            "sizes are made with + - * / and round8(...)",
-            puts=(),
-        )
-
-
 def repeats(stopped: Stopped) -> Iterator[Rewrite]:
     """`repeat 2 { conv ... }`, `for ... { ... }`."""
     index, word = stopped.index, stopped.at(-1)
@@ -347,4 +326,5 @@ def repeats(stopped: Stopped) -> Iterator[Rewrite]:
     )
 
 
-HABITS = (early_words, kernels, calls, bare, strides, widths, lets, functions, repeats)
+HABITS = (early_words, kernels, calls, bare, strides, widths, lets, repeats)
+LATE = (late_strides,)

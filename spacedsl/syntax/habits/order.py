@@ -10,7 +10,7 @@ from spacedsl.syntax.machine import reach
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
 from spacedsl.syntax.words import keywords
 from spacedsl.text import Span
-from spacedsl.vocabulary import bare, synonyms
+from spacedsl.vocabulary import bare, has_meaning, synonyms
 
 VALUES = ("INT", "FLOAT", "QUANTITY", "KERNEL", "STRING")
 ARROW = "__ANON_0"
@@ -20,8 +20,18 @@ OPENS = {"[": "]", "(": ")"}
 
 
 def swapped(stopped: Stopped) -> Iterator[Rewrite]:
-    """`4 threads`, `1x1 conv`: a value before its key."""
+    """`4 threads`, `1x1 conv`: a value before its key; `{ mbv2 8, 16 }`: one without its key."""
     token, key, index = stopped.token, stopped.at(1), stopped.index
+    block = stopped.at(-1)
+    listed = token.type == "INT" and block.type == "NAME" and stopped.at(-2).text == "{"
+    if (
+        listed
+        and {"WIDTH", "NAME"} <= stopped.may_at(-1)
+        and not (has_meaning(block.text) or suggest(block.text, keywords().values()))
+    ):
+        message = f"`{token.text}` stands without its key"
+        change, help = Change(index, index, "width"), f"a width is said as `width {token.text}`"
+        yield Rewrite("keyless", message, token.span, (change,), help, "put in `width`")
     if token.type not in VALUES or key.type not in keywords() or stopped.is_first(1):
         return
     if reach(stopped.runs[index], [key.type, token.type]) == 2:
@@ -113,7 +123,7 @@ def names(stopped: Stopped) -> Iterator[Rewrite]:
     token, before, index = stopped.token, stopped.at(-1), stopped.index
     number, end = stopped.at(1), stopped.at(2)
     if before.type == "NAME" and number.type == "INT":
-        closed = OPENS.get(token.text) == end.text
+        closed = OPENS.get(token.text) == end.text and stopped.at(3).type in ("LBRACE", "OF")
         if closed or token.text in (".", "_", "-"):
             after = index + 2 + closed
             yield _named(stopped, index - 1, after, f"{before.text}{number.text}")
@@ -127,10 +137,13 @@ def names(stopped: Stopped) -> Iterator[Rewrite]:
     if declares and before.type == "NAME" and stopped.may <= {"OF", "LBRACE", "LPAR"}:
         words = [before.text]
         after = index
+        ends = ("OF", "AT", "$END")
         while stopped.tokens[after].text.isidentifier() and len(words) < 6:
+            if stopped.tokens[after].type in ends:
+                break
             words.append(stopped.tokens[after].text)
             after += 1
-        if len(words) > 1 and token.type != "OF" and stopped.tokens[after].text in ("{", "("):
+        if len(words) > 1 and stopped.tokens[after].text in ("{", "(", "of"):
             yield _named(stopped, index - 1, after, "-".join(words))
     if token.type == "OF" and stopped.at(-2).type in ("TARGET", "BLOCK"):
         what = stopped.at(-2).text

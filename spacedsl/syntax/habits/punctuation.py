@@ -10,7 +10,7 @@ from spacedsl.syntax.habits.characters import QUOTES
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
 from spacedsl.syntax.words import fixed, keywords, units
 from spacedsl.text import Span
-from spacedsl.vocabulary import leaves_out
+from spacedsl.vocabulary import is_activation, leaves_out
 
 LISTED = ("INT", "FLOAT", "NAME", "KERNEL", "QUANTITY", "STRING", "COMMA", "__ANON_2", "STEP", "X")
 """What a list of values is made of."""
@@ -29,12 +29,20 @@ def comments(stopped: Stopped) -> Iterator[Rewrite]:
             yield from _long(stopped, number, "/*", "*/")
         elif text.startswith("<!--", start):
             yield from _long(stopped, number, "<!--", "-->")
-        elif signs in ("//", "--") or (signs[:1] == "%" and stopped.is_first(by)):
-            sign = "%" if signs[:1] == "%" else signs
+        elif text.startswith(('"""', "'''"), start):
+            yield from _long(stopped, number, text[start : start + 3], text[start : start + 3])
+        elif signs in ("//", "--") or (signs[:1] in ("%", ";") and _begins_words(stopped, by)):
+            sign = signs[:1] if signs[:1] in ("%", ";") else signs
             after = stopped.line_end(number)
             end = stopped.tokens[after - 1].span.end
             put = Put(Span(start, end), f"#{text[start + len(sign) : end]}")
             yield _comment(stopped, number, after, sign, put)
+
+
+def _begins_words(stopped: Stopped, by: int) -> bool:
+    """Whether a sign is the first on its line, and no word of the language follows it there."""
+    after = stopped.at(by + 1)
+    return stopped.is_first(by) and (after.type not in keywords() or stopped.is_first(by + 1))
 
 
 def _long(stopped: Stopped, number: int, opening: str, closing: str) -> Iterator[Rewrite]:
@@ -99,6 +107,12 @@ def joined(stopped: Stopped) -> Iterator[Rewrite]:
     if stopped.token.text == "-" and stopped.at(1).text == ">":
         change, at = Change(index, index + 2, "->"), stopped.span(index, index + 2)
         yield Rewrite("arrow", "an arrow is one sign", at, (change,), "write `->`", "write `->`")
+    found = re.match(r"[-=~|]*>+", stopped.source.text[stopped.token.span.start :][:8])
+    if found and "__ANON_0" in stopped.may:
+        after = stopped.past(index, stopped.token.span.start + found.end())
+        change, at = Change(index, after, "->"), stopped.span(index, after)
+        message = f"`{found[0]}` is no arrow here"
+        yield Rewrite("arrow", message, at, (change,), "write `->`", "write `->`")
 
 
 def missing(stopped: Stopped) -> Iterator[Rewrite]:
@@ -111,28 +125,45 @@ def missing(stopped: Stopped) -> Iterator[Rewrite]:
         message, help = "a `,` is missing before this", f"write `{text}`"
         yield Rewrite("missing", message, at, (change,), help, help, code="syntax")
     if token.type in listed and before.type in listed and "COMMA" in stopped.may:
-        yield _missing_comma(stopped, index)
+        yield _missing_comma(stopped, index, listed)
     if (
         token.type == "NAME"
         and before.type in ("NAME", *listed)
         and "COMMA" in stopped.may
         and ("RPAR" in stopped.may or stopped.at(-2).type == "RULES")
     ):
-        yield _missing_comma(stopped, index)
+        acts = before.type == "NAME" and is_activation(token.text)
+        if acts and "RPAR" in stopped.may and "EQUAL" in stopped.may:
+            message = f"an `=` is missing between `{before.text}` and `{token.text}`"
+            put = Put(Span(before.span.end, token.span.start), " = ")
+            help = f"write `{before.text} = {token.text}`"
+            change = Change(index, index, "=")
+            yield Rewrite(
+                "equal", message, token.span, (change,), help, "put in `=`", (put,), code="syntax"
+            )
+        yield _missing_comma(stopped, index, ("NAME",))
     amount = ("QUANTITY", "INT")
     around = token.type in amount and stopped.at(-2).type in amount
     if around and before.type == "NAME" and "COMMA" in stopped.may_at(-1):
-        yield _missing_comma(stopped, index - 1)
+        yield _missing_comma(stopped, index - 1, ())
 
 
-def _missing_comma(stopped: Stopped, number: int) -> Rewrite:
+def _missing_comma(stopped: Stopped, number: int, listed: tuple[str, ...]) -> Rewrite:
+    """A comma before token `number`, and before those of its line that follow without one and are
+    of a kind in `listed`."""
+    more = [number]
+    while stopped.tokens[more[-1] + 1].type in listed and not stopped.between(
+        more[-1], more[-1] + 1
+    ).count("\n"):
+        more.append(more[-1] + 1)
     before, token = stopped.tokens[number - 1], stopped.tokens[number]
     message = f"a `,` is missing between `{before.text}` and `{token.text}`"
-    put = Put(Span(before.span.end, before.span.end), ",")
-    change, help = Change(number, number, ","), f"write `{before.text}, {token.text}`"
-    return Rewrite(
-        "missing", message, token.span, (change,), help, "put in `,`", (put,), code="syntax"
-    )
+    ends = [stopped.tokens[n - 1].span.end for n in more]
+    puts = tuple(Put(Span(end, end), ",") for end in ends)
+    changes = tuple(Change(n, n, ",") for n in more)
+    shown = ", ".join(stopped.tokens[n].text for n in (number - 1, *more))
+    help = f"write `{shown}`"
+    return Rewrite("missing", message, token.span, changes, help, "put in `,`", puts, code="syntax")
 
 
 def _comma(stopped: Stopped, number: int) -> Rewrite:
@@ -187,6 +218,10 @@ def _renamed(stopped: Stopped, index: int, after: int) -> Iterator[Rewrite]:
     if meant is None and not (leaves_out(name.text) and "CONV" in may):
         return
     help = f"write `{meant}`" if meant else "leave it out"
+    value = stopped.tokens[min(after, len(stopped.tokens) - 1)].text
+    if meant is None and not is_activation(value):
+        closing = stopped.source.text.find("'", stopped.tokens[after].span.start + 1)
+        after = stopped.past(after, closing + 1) if value == "'" else after + 1
     at, change = name.span, Change(index - 1, after, meant or "")
     message = f"unknown key `{name.text}`"
     yield Rewrite("renamed", message, at, (change,), help, help, code="unknown-key")
@@ -195,7 +230,7 @@ def _renamed(stopped: Stopped, index: int, after: int) -> Iterator[Rewrite]:
 def brackets(stopped: Stopped) -> Iterator[Rewrite]:
     """`[3, 5]`, `(3, 5)`, `{3, 5}` where values stand; `(`...`)` for the braces of a body."""
     token, index = stopped.token, stopped.index
-    pairs = {"[": "]", "(": ")", "{": "}"}
+    pairs = {"[": "]", "(": ")", "{": "}", "<": ">"}
     if token.text in ("]", ")"):
         brace = Change(index, index + 1, "}")
         message = f"`{token.text}` closes no body"
@@ -222,7 +257,7 @@ def brackets(stopped: Stopped) -> Iterator[Rewrite]:
     drop = Change(index, index + 1, ""), Change(end, end + 1, "")
     shown = f"write `{stopped.at(-1).text} {inner}`" if len(inner) < 40 else "leave them out"
     body = Change(index, index + 1, "{"), Change(end, end + 1, "}")
-    if token.text != "{" and stopped.at(-1).type in ("NAME", "BLOCKS"):
+    if token.text not in "{<" and stopped.at(-1).type in ("NAME", "BLOCKS"):
         message = f"a body stands in `{{` and `}}`, not in `{token.text}` and `{closing}`"
         help = f"write `{stopped.at(-1).text} {{ {inner} }}`" if len(inner) < 40 else None
         yield Rewrite("braces", message, token.span, body, help, "write `{` and `}`")
@@ -230,7 +265,7 @@ def brackets(stopped: Stopped) -> Iterator[Rewrite]:
         return
     message = f"values stand without `{token.text}` and `{closing}`"
     yield Rewrite("bracket", message, token.span, drop, shown, "leave out the brackets")
-    if token.text != "(" and stopped.at(-2).type == "BLOCK":
+    if token.text in "[{" and stopped.at(-2).type == "BLOCK":
         params = Change(index, index + 1, "("), Change(end, end + 1, ")")
         message = f"parameters stand in `(` and `)`, not in `{token.text}` and `{closing}`"
         help = f"write `({inner})`" if len(inner) < 40 else None

@@ -24,6 +24,7 @@ LIMITED = [
     re.compile(rf"[{{(\[]\s*{_LOW}{N}\s*,?\s*{_HIGH}{N}{_BY}\s*[)\]}}]"),
     re.compile(rf"between\s+{N}\s+and\s+{N}{_BY}(?![\w.])"),
     re.compile(rf"{N}\s*<=?\s*\w+\s*<=?\s*{N}()(?![\w.])"),
+    re.compile(rf"\w*(?:uniform|randint|interval)\s*\(\s*{N}\s*,\s*{N}(?:\s*,\s*{N})?\s*\)"),
 ]
 """Two ends and a step, in other words."""
 DOTTED = re.compile(rf"{N}\s*,\s*(?:{N}\s*,\s*)?\.\.\.?\s*,\s*{N}(?![\w.])")
@@ -105,8 +106,12 @@ def dots(stopped: Stopped) -> Iterator[Rewrite]:
     """`32...64`, `32. .64`."""
     index, first = stopped.index, stopped.at(1)
     if stopped.token.text == ".." and first.type == "INT" and "INT" in stopped.may:
-        change, at = Change(index, index + 2, f"1..{first.text}"), stopped.span(index, index + 2)
-        help = f"a range has two ends: write `1..{first.text}`"
+        step, count = stopped.at(2).type == "STEP", stopped.at(3).text[:9]
+        by = int(count) if step and count.isdecimal() else 1
+        start = (int(first.text[:9]) - 1) % max(by, 1) + 1
+        change = Change(index, index + 2, f"{start}..{first.text}")
+        at = stopped.span(index, index + 2)
+        help = f"a range has two ends: write `{start}..{first.text}`"
         yield Rewrite("open", "a range without its first end", at, (change,), help, help[22:])
     if stopped.token.text == "." and stopped.at(-1).text == "..":
         change = Change(stopped.index, stopped.index + 1, "")

@@ -1,0 +1,49 @@
+"""Bodies that open or close as elsewhere: on one line without braces, with another bracket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
+from spacedsl.text import Span
+
+
+def one_line(stopped: Stopped) -> Iterator[Rewrite]:
+    """`stage1: mbv2 width 8, 16`, `stage1 8 k3 e2`, `stem conv 3x3 relu width 8`."""
+    index, tokens = stopped.index, stopped.tokens
+    by = 0 if stopped.at(-1).type == "NAME" and stopped.is_first(-1) else -1
+    name = stopped.at(by - 1)
+    if name.type != "NAME" or not stopped.is_first(by - 1) or "LBRACE" not in stopped.may_at(by):
+        return
+    first = index + by
+    after = stopped.line_end(first)
+    sign = tokens[first].text in (":", "=")
+    texts = [t.text for t in tokens[first:after]]
+    if set(texts) & {"{", "}"} or after - first < 1 + sign or stopped.is_first(by):
+        return
+    inner = stopped.shown(first + sign, after)
+    start, end = tokens[first].span.start, tokens[after - 1].span.end
+    yield Rewrite(
+        "one-line",
+        f"the body of `{name.text}` stands in `{{` and `}}`",
+        Span(name.span.start, end),
+        (Change(first, after, f"{{ {inner} }}"),),
+        f"write `{name.text} {{ {inner} }}`" if len(inner) < 60 else "put it in braces",
+        "put it in braces",
+        (Put(Span(start, end), f"{{ {inner} }}"),),
+    )
+
+
+def openings(stopped: Stopped) -> Iterator[Rewrite]:
+    """`blocks [ ... }`, `stem ( ... }`, `blocks: [ ... }`: what only a brace closes."""
+    index = stopped.index
+    first = index + (stopped.token.text in (":", "="))
+    opening = stopped.tokens[first] if first < len(stopped.tokens) else stopped.token
+    if opening.text not in ("[", "(", "<") or "LBRACE" not in stopped.may:
+        return
+    message = f"`{opening.text}` opens no body"
+    change = Change(index, first + 1, "{")
+    yield Rewrite("opening", message, opening.span, (change,), "write `{`", "write `{`")
+
+
+HABITS = (one_line, openings)
