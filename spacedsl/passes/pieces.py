@@ -12,7 +12,7 @@ from itertools import count
 from math import prod
 from typing import Any, NamedTuple
 
-from spacedsl.ir.block import Conv, DwConv, Linear, Op, Pool, Shortcut, walk
+from spacedsl.ir.block import SIZES, Conv, DwConv, Linear, Op, Pool, Shortcut, walk
 from spacedsl.ir.expr import Num
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
@@ -85,7 +85,7 @@ class Kind(NamedTuple):
 
 def subnet_of_pieces(pieces: Sequence[Piece], name: str, channels: int, resolution: int) -> Subnet:
     """The network of these blocks; its space, `NAME-space`, has no other network."""
-    types = block_types(pieces)
+    types = block_types(pieces, (name, f"{name}-space"))
     stages: list[Stage] = []
     parts: list[SubnetStage] = []
     turns: dict[str, int] = {}
@@ -136,14 +136,14 @@ def _runs(pieces: Sequence[Piece], choices: Sequence[BlockChoice]) -> list[Run]:
     return runs
 
 
-def block_types(pieces: Sequence[Piece]) -> list[BlockChoice]:
-    """The block type of every piece, with its values."""
+def block_types(pieces: Sequence[Piece], taken: tuple[str, ...]) -> list[BlockChoice]:
+    """The block type of every piece, with its values; none is called as `taken` are."""
     kinds = _kinds(pieces)
     groups: dict[tuple[Kind, Marks], list[int]] = {}
     for i, key in enumerate(zip(kinds, _patterns(pieces, kinds), strict=True)):
         groups.setdefault(key, []).append(i)
     found: dict[int, BlockChoice] = {}
-    names: dict[str, int] = {}
+    names = dict.fromkeys(taken, 1)
     for (kind, marks), indices in groups.items():
         rows = [pieces[i] for i in indices]
         block = rows[0].block
@@ -166,15 +166,24 @@ def _common_act(ops: Sequence[Op]) -> str | None:
     return acts.pop() if len(acts) == 1 else None
 
 
-def _shape(ops: Sequence[Op], common: str | None) -> tuple[object, ...]:
+def _shape(ops: Sequence[Op], common: str | None) -> Path:
     """Ops without sizes and strides, and without the activation that a block has in common."""
     found = []
     for op in ops:
-        said = op.model_dump(exclude={"kernel", "width", "squeeze", "stride"})
+        said = _fields(op, (*SIZES, "stride"))
         if isinstance(op, Conv | DwConv) and op.act == common:
             said["act"] = "act" if common else None
-        found.append(tuple(sorted(said.items(), key=lambda item: item[0])))
+        found.append(tuple(said.items()))
     return tuple(found)
+
+
+def _path(ops: Sequence[Op]) -> Path:
+    """Ops of a shortcut, whose kernels and groups are the same in all blocks of a kind."""
+    return tuple(tuple(_fields(op, ("width", "stride")).items()) for op in ops)
+
+
+def _fields(op: Op, without: tuple[str, ...]) -> dict[str, object]:
+    return {name: getattr(op, name) for name in type(op).model_fields if name not in without}
 
 
 def _kinds(pieces: Sequence[Piece]) -> list[Kind]:
@@ -185,7 +194,7 @@ def _kinds(pieces: Sequence[Piece]) -> list[Kind]:
         joined = piece.shortcut
         if joined and joined.body and _falls(piece):
             key = (base, joined.act)
-            paths.setdefault(key, []).append((piece.stage, _shape(joined.body, None)))
+            paths.setdefault(key, []).append((piece.stage, _path(joined.body)))
         elif joined and not joined.body:
             identities.add((base, joined.act))
     found = []
@@ -195,7 +204,7 @@ def _kinds(pieces: Sequence[Piece]) -> list[Kind]:
             falls = not piece.keeps and (base, None) in identities and (base, None) not in paths
             found.append(Kind(*base, joins=falls, path=None, falls=falls, act=None))
         elif joined.body:
-            path = _shape(joined.body, None)
+            path = _path(joined.body)
             found.append(Kind(*base, True, path, _falls(piece), joined.act))
         else:
             near = paths.get((base, joined.act), [])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from spacedsl.ir.block import COUT, Block, Let, Linear, Op, Param, Shortcut, Value
+from spacedsl.ir.block import COUT, Block, Conv, Let, Linear, Op, Param, Shortcut, Value
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, evaluate, exact, round8
 from spacedsl.ir.space import Arg, BlockChoice
 
@@ -94,10 +94,16 @@ class _Table:
             ("squeeze", self.squeeze),
         ):
             if hasattr(op, name):
-                new[name] = say(
-                    tuple(_number(getattr(row.main[position], name)) for row in self.rows)
-                )
+                new[name] = say(self.column(position, name))
+        if isinstance(op, Conv):
+            new["groups"] = self.groups(
+                self.column(position, "groups"), self.column(position, "width")
+            )
         return op.model_copy(update=new)
+
+    def column(self, position: int, name: str) -> Column:
+        """A size of an op of the main path."""
+        return tuple(_number(getattr(row.main[position], name)) for row in self.rows)
 
     def path(self, op: Op, position: int) -> Op:
         """An op of the shortcut's path, which not every block has."""
@@ -153,6 +159,19 @@ class _Table:
             return Num(value=column[0])
         return self.param("squeeze", column)
 
+    def groups(self, column: Column, width: Column) -> Expr:
+        """The groups of a convolution: a number, or one group per so many channels, of its own
+        width first."""
+        if len(set(column)) == 1:
+            return Num(value=column[0])
+        bases = [("cout", self.cout), *self.bound.items(), ("cin", self.cin)]
+        for name, values in sorted(bases, key=lambda base: base[1] != width):
+            size = values[0] // column[0]
+            if all(value == size * count for value, count in zip(values, column, strict=True)):
+                base = Ref(name=name)
+                return base if size == 1 else Binary(op="/", left=base, right=Num(value=size))
+        return self.param("cardinality", column)
+
     def param(self, name: str, column: Column) -> Expr:
         """A parameter that is the number itself; one that has the same numbers serves again."""
         for known, values in self.values.items():
@@ -170,7 +189,7 @@ def _awkward(ratios: list[float]) -> int:
 
 def _rank(param: str) -> int:
     """Where a parameter stands among others."""
-    order = ("kernel", "expand", "mid", "squeeze", "act")
+    order = ("kernel", "expand", "mid", "cardinality", "squeeze", "act")
     return next(i for i, name in enumerate(order) if param.startswith(name))
 
 

@@ -95,6 +95,28 @@ def test_published_networks(name: str, parameters: int, mflops: float) -> None:
     assert subnet_cost(model).flops / 1e6 == pytest.approx(mflops, rel=5e-4)
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters", "mflops"),
+    [
+        ("mobilenetv4-conv-s", 3_774_024, 186.0),
+        ("mobilenetv4-conv-m", 9_715_512, 1080.2),
+        ("efficientnet-lite0", 4_652_008, 385.2),
+        ("efficientnet-lite1", 5_416_680, 600.2),
+        ("efficientnet-lite2", 6_092_072, 859.7),
+        ("fbnetv3-b", 8_598_464, 530.6),
+        ("repvgg-a0", 8_309_384, 1361.5),
+        ("mobileone-s0", 2_078_504, 275.1),  # 275M in its paper
+        ("mobileone-s1", 4_764_840, 825.1),  # 825M in its paper
+        ("regnety-400mf", 4_344_144, 401.8),
+    ],
+)
+def test_networks_of_timm(name: str, parameters: int, mflops: float) -> None:
+    """Figures of timm's implementations, RepVGG and MobileOne with their branches folded."""
+    model = library_model(f"models/{name}")
+    assert weights(model) == parameters
+    assert subnet_cost(model).flops / 1e6 == pytest.approx(mflops, abs=0.06)
+
+
 def test_the_second_stem_convolution_may_be_skipped() -> None:
     space = library_space("baselines/resnet50")
     (stem,) = space.stages[0].choices

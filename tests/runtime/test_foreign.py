@@ -132,6 +132,44 @@ def test_the_page_says_blocks_and_the_one_network(found: Read, tmp_path: Path) -
     assert "head { conv 1x1 -> 48 gelu nonorm bias  pool  dropout 0.2  linear -> 10 }" in text
 
 
+class Grouped(nn.Module):
+    def __init__(self, cin: int, cout: int, stride: int, groups: int) -> None:
+        super().__init__()
+        self.one = norm_conv(cin, cout)
+        self.two = norm_conv(cout, cout, 3, stride, groups=groups)
+        same = cin == cout and stride == 1
+        self.skip = nn.Identity() if same else norm_conv(cin, cout, 1, stride, groups=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.two(F.relu(self.one(x))) + self.skip(x)
+        return found
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ((2, 4, 4), "conv 3x3 groups cout / 4 strided"),  # as many channels in each
+        ((4, 4, 4), "conv 3x3 groups 4 strided"),
+        ((1, 4, 4), "conv 3x3 groups cardinality strided"),
+        ((8, 16, 16), "dwconv 3x3 strided"),
+    ],
+)
+def test_groups_are_said(groups: tuple[int, ...], said: str) -> None:
+    """By the width, as a number, or else by a parameter; the shortcut's are its own."""
+    sizes = ((16, 8, 1), (8, 16, 2), (16, 16, 1))
+    blocks = (Grouped(*size, group) for size, group in zip(sizes, groups, strict=True))
+    torch.manual_seed(5)
+    stem, head = norm_conv(3, 16, 3), (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 4))
+    network = scattered(nn.Sequential(stem, nn.Sequential(*blocks), *head))
+    found = read_network(network, "grouped", (3, 16))
+    assert found.differs <= 1e-6 * found.largest
+    text = write(found.subnet.of, found.subnet)
+    assert f"  {said}\n" in text
+    assert "  shortcut { conv 1x1 groups 2 strided elide }\n" in text
+    assert text.count("block ") == 1
+    assert item_of(text, "grouped") == found.subnet
+
+
 def test_a_checkpoint_is_exported_and_calibrated(tmp_path: Path) -> None:
     """In FP32 with the network's logits; in 8 bits compared on images, near them."""
     network = mixed(1)
@@ -188,7 +226,6 @@ def doubled(x: Tensor) -> Tensor:
         (Around(lambda x: x, nn.LayerNorm([8, 32, 32])), r"inner \(LayerNorm\): layer norm has no"),
         (Around(lambda x: x, nn.GroupNorm(2, 8)), "group norm has no integer kernels"),
         (Around(lambda x: x, nn.Conv2d(8, 8, 3, 1, 2, 2)), "dilation is not in the language"),
-        (Around(lambda x: x, nn.Conv2d(8, 8, 3, 1, 1, 1, 2)), "groups are not imported"),
         (Around(lambda x: x, nn.Conv2d(8, 8, 4, 4)), "a convolution 4x4 is not in the language"),
         (Around(lambda x: x, nn.Conv2d(8, 8, 3)), r"inner \(Conv2d\): .* is padded by 1 on every"),
         (Around(lambda x: x, nn.Conv2d(8, 8, (1, 3), 1, (0, 1))), "height and width apart"),

@@ -1,5 +1,6 @@
 """Steps cut into blocks, as the author of the network did: a block is a module within lists of
-modules, what stands before the first is the stem, what comes after the last is the head."""
+modules or within a stage, what stands before the first is the stem, what comes after the last is
+the head."""
 
 from __future__ import annotations
 
@@ -55,11 +56,11 @@ def _separable(first: Piece, second: Piece) -> bool:
 
 
 def _place(network: nn.Module, one: Doing) -> _Place:
-    """A step is of the first module on its path that is not a list of modules."""
+    """A step is of the first module on its path that does not list others."""
     paths = [step.path.split(".") for step in steps_of((one,))]
     path = paths[0]
     module, depth = network, 0
-    while depth < len(path) and (depth == 0 or isinstance(module, nn.Sequential | nn.ModuleList)):
+    while depth < len(path) and (depth == 0 or _lists(module)):
         module = module.get_submodule(path[depth])
         depth += 1
     single = next(module.children(), None) is None
@@ -67,6 +68,13 @@ def _place(network: nn.Module, one: Doing) -> _Place:
         return _Place("", "", "")
     stage, block = ".".join(path[: depth - 1]), ".".join(path[:depth])
     return _Place(stage, block, _kebab(type(module).__name__))
+
+
+def _lists(module: nn.Module) -> bool:
+    """Is it a list of modules, or what its author calls a stage (RegNet's)?"""
+    return isinstance(module, nn.Sequential | nn.ModuleList) or type(module).__name__.endswith(
+        "Stage"
+    )
 
 
 def _kebab(name: str) -> str:

@@ -79,8 +79,6 @@ def conv_fault(conv: nn.Conv2d) -> str | None:
     kernel = kernels.pop()
     if dilations != {1}:
         return "dilation is not in the language"
-    if conv.groups > 1 and not is_depthwise(conv):
-        return "groups are not imported"
     if kernel % 2 == 0:
         return f"a convolution {kernel}x{kernel} is not in the language: kernels are odd"
     if kernel > MAX_KERNEL:

@@ -15,7 +15,7 @@ from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from spacedsl_runtime.elastic.weights import layer_weights, shapes, write_weights
 from spacedsl_runtime.errors import ForeignError
 from spacedsl_runtime.foreign.cut import pieces_of
-from spacedsl_runtime.foreign.steps import steps_of
+from spacedsl_runtime.foreign.steps import Doing, steps_of
 from spacedsl_runtime.foreign.trace import steps_of_network
 from spacedsl_runtime.plan import mistakes
 
@@ -53,13 +53,7 @@ def read_network(
     with mistakes(ForeignError):
         plan = supernet_plan(subnet.of)
     supernet = load_supernet(plan).eval()
-    arrays = (arrays for step in steps_of(steps) for arrays in step.arrays)
-    for (layer, target), source in zip(
-        layer_weights(supernet, supernet.program(subnet)), arrays, strict=True
-    ):
-        if shapes(target) != shapes(source):
-            raise ForeignError(f"{layer.name} has {shapes(target)}, the network {shapes(source)}")
-        write_weights(target, source)
+    write_steps(supernet, subnet, steps)
     differs, largest = _compared(network, supernet, subnet, image)
     if not differs <= TOLERANCE * largest:
         raise ForeignError(
@@ -68,6 +62,18 @@ def read_network(
             "this is a mistake of spacedsl: please report it",
         )
     return Read(subnet, supernet, differs, largest)
+
+
+def write_steps(supernet: Supernet, subnet: Subnet, steps: tuple[Doing, ...]) -> None:
+    """Write the weights of a network's steps into a subnet that does the same. Raises
+    `ForeignError` for a layer that has other shapes."""
+    arrays = (arrays for step in steps_of(steps) for arrays in step.arrays)
+    for (layer, target), source in zip(
+        layer_weights(supernet, supernet.program(subnet)), arrays, strict=True
+    ):
+        if shapes(target) != shapes(source):
+            raise ForeignError(f"{layer.name} has {shapes(target)}, the network {shapes(source)}")
+        write_weights(target, source)
 
 
 def _compared(

@@ -226,7 +226,12 @@ class _Walk:
         kernel, bias = Num(value=conv.kernel_size[0]), conv.bias is not None
         stride = conv.stride[0]
         op: Conv | DwConv = Conv(
-            kernel=kernel, width=Num(value=conv.out_channels), stride=stride, norm=False, bias=bias
+            kernel=kernel,
+            width=Num(value=conv.out_channels),
+            groups=Num(value=conv.groups),
+            stride=stride,
+            norm=False,
+            bias=bias,
         )
         if is_depthwise(conv):
             op = DwConv(kernel=kernel, stride=stride, norm=False, bias=bias)

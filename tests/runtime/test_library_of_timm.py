@@ -1,0 +1,64 @@
+"""Networks of the library that timm has too: the same weights give the same outputs, and both count
+the same multiply-accumulates."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from spacedsl.passes.cost import subnet_cost
+from spacedsl_runtime.elastic.supernet import load_supernet
+from spacedsl_runtime.foreign.read import write_steps
+from spacedsl_runtime.foreign.timm_models import Wanted, make, operations
+from spacedsl_runtime.foreign.trace import steps_of_network
+from tests.runtime.test_foreign import scattered
+from tests.support import library_model
+from tests.with_timm import needs_timm
+
+pytestmark = needs_timm
+
+
+def counted(network: nn.Module, image: torch.Tensor) -> int:
+    """Multiply-accumulates of convolutions and linear layers, by their outputs' sizes."""
+    found = 0
+
+    def count(module: nn.Module, _: object, out: torch.Tensor) -> None:
+        nonlocal found
+        weight = module.get_parameter("weight")
+        found += weight.numel() * out[0].numel() // out.shape[1]
+
+    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    with torch.no_grad():
+        network(image)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("mobilenetv4-conv-s", "mobilenetv4_conv_small"),
+        ("mobilenetv4-conv-m", "mobilenetv4_conv_medium"),
+        ("efficientnet-lite0", "efficientnet_lite0"),
+        ("fbnetv3-b", "fbnetv3_b"),
+        ("repvgg-a0", "repvgg_a0"),
+        ("mobileone-s0", "mobileone_s0"),
+        ("regnetx-400mf", "regnetx_004"),
+        ("regnety-400mf", "regnety_004"),
+    ],
+)
+def test_outputs_are_those_of_timm(name: str, theirs: str) -> None:
+    model = library_model(f"models/{name}")
+    model = model.model_copy(update={"resolution": model.of.resolutions[0]})
+    network = scattered(make(Wanted(theirs)))
+    image = torch.randn(1, 3, model.resolution, model.resolution)
+    assert subnet_cost(model).flops == counted(network, image)
+    supernet = load_supernet(model.of).eval()
+    write_steps(supernet, model, steps_of_network(network, image, *operations()))
+    with torch.no_grad():
+        expected = network.double()(image.double())
+        found = supernet.double()(image.double(), model)
+    assert float((found - expected).abs().max()) <= 1e-6 * float(expected.abs().max())
