@@ -147,10 +147,10 @@ def test_openvino_is_profiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     model, target = api.load("tiny-a0"), api.load_target("openvino")
     assert isinstance(model, Subnet)
     profiled = HERE.profiled(OPENVINO, artifact_of(model, target), 1, tmp_path)
-    for _ in range(3):
+    for _ in range(50):  # averages are told in whole microseconds
         profiled()
     names, times = profiled.close()
-    assert times.shape == (3, len(names))
+    assert times.shape == (50, len(names))
     kernels, owner = kernel_owners(model)
     owners = attribute(names, owner)
     ms = np.zeros(len(kernels))
