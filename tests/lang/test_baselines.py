@@ -112,7 +112,7 @@ def test_published_networks(name: str, parameters: int, mflops: float) -> None:
 )
 def test_networks_of_timm(name: str, parameters: int, mflops: float) -> None:
     """Figures of timm's implementations, RepVGG and MobileOne with their branches folded."""
-    model = library_model(f"models/{name}")
+    model = library_model(f"baselines/{name}")
     assert weights(model) == parameters
     assert subnet_cost(model).flops / 1e6 == pytest.approx(mflops, abs=0.06)
 

@@ -40,18 +40,18 @@ def counted(network: nn.Module, image: torch.Tensor) -> int:
 @pytest.mark.parametrize(
     ("name", "theirs"),
     [
-        ("mobilenetv4-conv-s", "mobilenetv4_conv_small"),
-        ("mobilenetv4-conv-m", "mobilenetv4_conv_medium"),
-        ("efficientnet-lite0", "efficientnet_lite0"),
-        ("fbnetv3-b", "fbnetv3_b"),
-        ("repvgg-a0", "repvgg_a0"),
-        ("mobileone-s0", "mobileone_s0"),
-        ("regnetx-400mf", "regnetx_004"),
-        ("regnety-400mf", "regnety_004"),
+        ("baselines/mobilenetv4-conv-s", "mobilenetv4_conv_small"),
+        ("baselines/mobilenetv4-conv-m", "mobilenetv4_conv_medium"),
+        ("baselines/efficientnet-lite0", "efficientnet_lite0"),
+        ("baselines/fbnetv3-b", "fbnetv3_b"),
+        ("baselines/repvgg-a0", "repvgg_a0"),
+        ("baselines/mobileone-s0", "mobileone_s0"),
+        ("models/regnetx-400mf", "regnetx_004"),
+        ("baselines/regnety-400mf", "regnety_004"),
     ],
 )
 def test_outputs_are_those_of_timm(name: str, theirs: str) -> None:
-    model = library_model(f"models/{name}")
+    model = library_model(name)
     model = model.model_copy(update={"resolution": model.of.resolutions[0]})
     network = scattered(make(Wanted(theirs)))
     image = torch.randn(1, 3, model.resolution, model.resolution)
