@@ -69,7 +69,7 @@ def trained() -> Read:
     found = network().train()
     x, y = images()
     optimiser = torch.optim.SGD(found.parameters(), 0.1, 0.9)
-    for step in range(80):
+    for step in range(50):
         at = torch.arange(step * 32, step * 32 + 32) % len(x)
         optimiser.zero_grad()
         torch.autograd.backward(F.cross_entropy(found(x[at]), y[at]))
@@ -125,23 +125,23 @@ def layer_weights_of(net: Supernet) -> list[tuple[str, Tensor]]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("width 16, 24", "width 16, 32"), "stage0.0.conv1 has cout 32, .*conv1 .* 24"),
+        (("width 16, 24", "width 16, 32"), "stage0.0.conv1 has output channels 32, .*conv1 .* 24"),
         (("kernel 3, 5", "kernel 3, 7"), "stage0.0.dwconv0 has kernel 7, .*dwconv0 .* 5"),
-        (("expand 2, 4", "expand 2, 3"), "stage0.0.conv0 has cout 48, .*conv0 .* 64"),
+        (("expand 2, 4", "expand 2, 3"), "stage0.0.conv0 has output channels 48, .*conv0 .* 64"),
         (
             ("24, 32  depth 1..2", "24, 32  depth 1..3"),
-            "stage1.2.conv0 has cout 128, head.0.conv0 .* 48",
+            "stage1.2.conv0 has output channels 128, head.0.conv0 .* 48",
         ),
         (
             ("24, 32  depth 1..2", "24, 32  depth 1"),
-            "head.0.conv0 has cout 48, stage1.1.conv0 .* 128",
+            "head.0.conv0 has output channels 48, stage1.1.conv0 .* 128",
         ),
-        (("swish", "relu"), "stage0.0.se0 has act relu, .*se0 .* swish"),
+        (("swish", "relu"), "stage0.0.se0 has activation relu, .*se0 .* swish"),
         (
             ("shortcut identity", "shortcut projected"),
-            "stage0.0.conv2 has cin 16, stage0.1.conv0 .* 24",
+            "stage0.0.conv2 has input channels 16, stage0.1.conv0 .* 24",
         ),
-        (("1 x 8, 12", "3 x 8, 12"), "stem.0.conv0 has cin 3, stem.0.conv0 .* 1"),
+        (("1 x 8, 12", "3 x 8, 12"), "stem.0.conv0 has input channels 3, stem.0.conv0 .* 1"),
         (("conv 1x1 -> 48 gelu nonorm bias  pool", "pool"), "head.0.pool0 has kind pool, .* conv"),
     ],
 )

@@ -20,11 +20,20 @@ from spacedsl_runtime.train.quantise import stamp_of
 SUPERNET = "supernet"
 """The kind of an FP32 checkpoint of a space."""
 
-COMPUTES = (
-    *("kind", "cin", "cout", "kernel", "stride", "groups"),
-    *("squeeze", "act", "gate", "norm", "bias"),
-)
-"""What a layer computes, at whatever size of the image."""
+COMPUTES = {
+    "kind": "kind",
+    "cin": "input channels",
+    "cout": "output channels",
+    "kernel": "kernel",
+    "stride": "stride",
+    "groups": "groups",
+    "squeeze": "squeezed channels",
+    "act": "activation",
+    "gate": "gate",
+    "norm": "batch norm",
+    "bias": "bias",
+}
+"""What a layer computes, at whatever size of the image: fields and their words."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +74,8 @@ def read_initial(path: Path, plan: Plan, normalise: Normalise) -> Initial:
     if difference is not None:
         raise CheckpointError(
             f"{path} does not fit: in the largest network of {plan.name}, {difference}",
-            f"the largest network of the space must be that of {space.name}: its widths, depths "
-            "and kernels are the greatest of the space",
+            "write a space whose greatest widths, depths and kernels are those of the checkpoint's "
+            f"network ({space.name})",
         )
     same = source.classes == plan.classes
     arrays = tuple(
@@ -104,7 +113,7 @@ def first_difference(found: Program, wanted: Program) -> str | None:
 def _computed(step: Step) -> dict[str, Any]:
     if isinstance(step, Residual):
         sides = {"main": step.main, "shortcut": step.shortcut}
-        layers = {f"{name} layers": len(tuple(flat(side))) for name, side in sides.items()}
-        return {"kind": "add", "act": step.act, **layers}
+        layers = {f"layers of {name}": len(tuple(flat(side))) for name, side in sides.items()}
+        return {"kind": "add", COMPUTES["act"]: step.act, **layers}
     left = {"pool": "kernel", "linear": "cout"}.get(step.kind)
-    return {key: getattr(step, key) for key in COMPUTES if key != left}
+    return {word: getattr(step, key) for key, word in COMPUTES.items() if key != left}
