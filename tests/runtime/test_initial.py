@@ -179,6 +179,7 @@ def test_what_holds_no_fp32_network_is_refused(trained: Read, tmp_path: Path) ->
     save_checkpoint(tmp_path / "qat", QatSupernet(load_supernet(mini_plan(target="cpu"))))
     for name, message in (
         ("none", "cannot read"),
+        ("", "is a folder"),
         ("text", "is no checkpoint, or cut short"),
         ("qat", "weights of kind 'qat', not those of an FP32 network"),
     ):
