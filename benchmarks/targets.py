@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from spacedsl import api
-from spacedsl.cli.target import SPACES
+from spacedsl.cli.options import MEASURED_SPACES as SPACES
 from spacedsl.search.qt_score import ModelScorer
 from spacedsl.tables.files import load_quality
 from spacedsl.targets.device import open_device

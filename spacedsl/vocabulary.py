@@ -52,6 +52,7 @@ step: by increment
 _NO_ACTIVATION = """elu selu celu tanh softmax softplus glu quickgelu geluapprox rrelu softsign
 logsoftmax hardmish swiglu geglu relu2 squaredrelu"""
 _SLOPES = "prelu parametricrelu"
+_GROUPED = "gconv groupconv groupedconv groupconv2d groupedconvolution"
 _NO_OP = """concat cat concatenate upsample interpolate deconv transposeconv convtranspose
 convtranspose2d attention mhsa selfattention dilated
 dilation shuffle channelshuffle reshape permute split slice lstm gru rnn embedding mlp
@@ -121,6 +122,8 @@ def advice(word: str) -> str | None:
         return "what is not written is not there: leave it out"
     if key in _SLOPES.split():
         return "runtimes have no integer kernel for slopes that are learned: write `leaky`"
+    if key in _GROUPED.split():
+        return "say how many groups: `conv 3x3 groups 8`"
     if key in _NO_ACTIVATION.split():
         return "the language does not have this activation"
     if key in _NO_OP.split():

@@ -49,6 +49,11 @@ ON = typer.Option(
     help="Another machine: ssh://USER@HOST[:PORT], or adb:SERIAL. It needs Python, numpy and the "
     "runtime, or LiteRT's benchmark program.",
 )
+MEASURED = typer.Argument(..., metavar="TARGET", help="A target: a name (cpu) or a page.")
+MEMBERS_OF = typer.Option(None, "--space", help="Members of this space; may be said again.")
+MEASURED_SPACES = "hyper,onnxw,mobilew,mobilenetv3,proxylessnas,attentivenas,resnet50"
+"""Whose members are measured where no space is named: the library's."""
+
 RUNTIME = typer.Option(
     None,
     "--runtime",

@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from spacedsl import api
+from spacedsl.cli import options
 from spacedsl.cli.boundary import FORMAT, Commands, Format, emit, guarded
 from spacedsl.cli.help import epilog
-from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.cli.limits import parse_seconds
 from spacedsl.cli.options import ON
-from spacedsl.cli.progress import progress
 from spacedsl.cli.summary import command, say_next
-from spacedsl.diagnostics import Diagnostic, SpaceError, fault, render
-from spacedsl.figures import duration
+from spacedsl.cli.target_verify import verify
+from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import check_writable
 from spacedsl.ir.identity import space_identity
-from spacedsl.ir.space import Space
-from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.lang.library import library
 
 if TYPE_CHECKING:
-    from spacedsl.hosts.host import Host
     from spacedsl.targets.profiled_latency import ProfiledLatency
-    from spacedsl.targets.verify import Verification
-
-SPACES = "hyper,onnxw,mobilew,mobilenetv3,proxylessnas,attentivenas,resnet50"
-"""Whose members are measured where no space is named: the library's."""
-
-NAME = typer.Argument(..., metavar="TARGET", help="A target: a name (cpu) or a page.")
-FROM = typer.Option(None, "--space", help="Members of this space; may be said again.")
 
 target = typer.Typer(
     cls=Commands,
@@ -43,14 +31,6 @@ target = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-
-
-class Clock(StrEnum):
-    """What counts as time."""
-
-    auto = "auto"
-    wall = "wall"
-    cpu = "cpu"
 
 
 def list_targets(format: Format = FORMAT) -> None:
@@ -84,8 +64,8 @@ def _source(found: Target) -> str:
 
 
 def profile(
-    name: str = NAME,
-    space: list[str] | None = FROM,
+    name: str = options.MEASURED,
+    space: list[str] | None = options.MEMBERS_OF,
     budget: str = typer.Option("5m", "--budget", help="Time to measure, e.g. 5m or 90s."),
     again: bool = typer.Option(False, "--again", help="Forget what was measured before."),
     on: str | None = ON,
@@ -101,7 +81,7 @@ def profile(
 
     found = _measured(name)
     require_host(found, on)
-    spaces = [api.load_space(spec) for spec in space or SPACES.split(",")]
+    spaces = [api.load_space(spec) for spec in space or options.MEASURED_SPACES.split(",")]
     seconds = parse_seconds(budget)
     with host_at(on) as host, profile_bar(found, seconds, host) as show:
         path = measure(found, spaces, seconds, show, again, host=host)
@@ -118,7 +98,7 @@ def profile(
         say_next(command("target", "verify", name, *(() if on is None else ("--on", on))))
 
 
-def show_target(name: str = NAME, on: str | None = ON, format: Format = FORMAT) -> None:
+def show_target(name: str = options.MEASURED, on: str | None = ON, format: Format = FORMAT) -> None:
     """Show a target: its device, limits, and how its latencies are known."""
     from spacedsl.hosts.where import host_at
     from spacedsl.targets.device import open_device
@@ -197,126 +177,8 @@ def _show(found: Target, fit: ProfiledLatency, path: str, format: Format) -> Non
     )
 
 
-def verify(
-    name: str = NAME,
-    space: list[str] | None = FROM,
-    model: list[str] | None = typer.Option(None, "--model", help="Also this model."),
-    count: int = typer.Option(60, "--count", min=3, help="Networks in all."),
-    seconds: float = typer.Option(300.0, "--seconds", min=1, help="Longest time to measure."),
-    clock: Clock = typer.Option(Clock.auto, "--clock", help="auto: cpu for one thread."),
-    seed: int = typer.Option(1, "--seed", min=0, help="Seed of the random members."),
-    on: str | None = ON,
-    html: Path | None = HTML,
-    format: Format = FORMAT,
-) -> None:
-    """Predict and measure networks that the profile has not seen; exit 1 if they do not repeat."""
-    from spacedsl.cli.device import after_verify
-    from spacedsl.hosts.where import host_at
-    from spacedsl.report.verify import verify_report
-    from spacedsl.targets.device import open_device
-    from spacedsl.targets.said import require_host
-    from spacedsl.targets.verify import verify as check
-
-    check_html(html, [name, *(space or []), *(model or [])])
-    found = api.load_target(name)
-    require_host(found, on)
-    chosen = ("cpu" if found.threads == 1 else "wall") if clock is Clock.auto else clock.value
-    with host_at(on) as host:
-        device = open_device(found, host)
-        models = _unseen(found, host, space, model, count, seed)
-        note = f"{len(models)} networks it has not seen, at most about {duration(seconds)}"
-        with progress(f"measuring for {found.name}", note) as show:
-            result = check(found, device.latency, models, seconds, chosen, show, host)
-        machine = host.machine
-    doubts = _doubts(result)
-    if format is Format.json:
-        emit({"target": found.name, **result.to_json()}, doubts)
-    else:
-        _print(result)
-        for doubt in doubts:
-            print(render(doubt.to_json()), file=sys.stderr)
-    made = made_by(found, seed=seed, machine=machine)
-    write_html(html, lambda: verify_report(found, result, made), quiet=format is Format.json)
-    if doubts:
-        raise typer.Exit(1)
-    if format is Format.text:
-        say_next(after_verify(name, found, on))
-
-
-def _doubts(result: Verification) -> list[Diagnostic]:
-    """Why the figures cannot be trusted, where they cannot."""
-    from spacedsl.targets.verify import REPEATABLE
-
-    unsteady = [c for c in result.checked if c.split_half > REPEATABLE]
-    if not unsteady:
-        return []
-    worst = sorted(unsteady, key=lambda c: -c.split_half)[:5]
-    listed = ", ".join(f"{c.name} by {c.split_half:.1%}" for c in worst)
-    message = (
-        f"{len(unsteady)} of {len(result.checked)} networks did not repeat within {REPEATABLE:.0%} "
-        f"in {result.rounds} rounds, so the exit code is 1: the two halves of their rounds differ, "
-        f"{listed}"
-    )
-    return [
-        Diagnostic("too-noisy", message, help="measure longer (--seconds), or on an idle machine")
-    ]
-
-
-def _unseen(
-    found: Target,
-    host: Host,
-    specs: list[str] | None,
-    named: list[str] | None,
-    count: int,
-    seed: int,
-) -> list[Subnet]:
-    """Published models (where no space is named), then members of the spaces in turn, none of
-    which was profiled."""
-    from spacedsl.passes.network import subnet_identity
-    from spacedsl.targets.profile_cache import header_of, load_profile
-
-    names = named or ([] if specs else _published())
-    models = [m for m in map(api.load, names) if isinstance(m, Subnet)][:count]
-    known = load_profile(header_of(found, host)) if found.measured else None
-    seen = {net.hash for batch in known.batches for net in batch.nets} if known else set()
-    spaces: list[Space] = [api.load_space(s) for s in specs or SPACES.split(",")]
-    wanted = count - len(models)
-    drawn = [api.sample(s, wanted, seed) for s in spaces]
-    turns = [s for row in zip(*drawn, strict=True) for s in row] if wanted else []
-    return models + [s for s in turns if subnet_identity(s) not in seen][:wanted]
-
-
-def _published() -> list[str]:
-    models = sorted(p.stem for p in (library() / "models").glob("seqnet-*.space"))
-    return [*models, "attentivenas-a0", "resnet50-d"]
-
-
-def _print(result: Verification) -> None:
-    found, count = result.to_json(), len(result.checked)
-    repeat, quantiles = found["repeatability"], found["quantiles"]
-    print(f"measured {count} networks in {result.rounds} rounds ({result.clock} time)")
-    print(
-        f"  halves of the rounds agree within {repeat['median']:.1%} in the median, "
-        f"{repeat['greatest']:.1%} at worst"
-    )
-    print(f"  {repeat['within_3_percent']} networks agree within 3 %")
-    print(f"common factor {result.factor:.3f}")
-    listed = ", ".join(f"{float(q):.0%}: {e:.1%}" for q, e in quantiles.items() if e is not None)
-    print(f"errors by quantile: {listed}")
-    print(f"within 5 %: {result.within(0.05)} of {count}; within 10 %: {result.within(0.10)}")
-    print(f"Kendall's tau {result.tau:.3f}")
-    by_name = {c.name: c for c in result.checked}
-    for name in found["worst"]:
-        c = by_name[name]
-        print(f"  {c.name}: {c.error:+.1%}, {c.coverage}")
-        print(
-            f"    predicted {c.predicted_ms * result.factor:.3f} ms, measured "
-            f"{c.measured_ms:.3f} ms ({c.low_ms:.3f} to {c.high_ms:.3f})"
-        )
-
-
 def export(
-    name: str = NAME,
+    name: str = options.MEASURED,
     out: Path | None = typer.Option(None, "--out", help="The page; its profile goes beside it."),
     nn_meter: Path | None = typer.Option(
         None, "--nn-meter", help="A folder for nn-Meter's form of the latency model (pickles)."

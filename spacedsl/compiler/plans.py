@@ -23,8 +23,8 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.lang.write import write
-from spacedsl.passes.network import map_output, subnet_identity
-from spacedsl.passes.taps import output_strides
+from spacedsl.passes.network import subnet_identity
+from spacedsl.passes.taps import lacks_head
 from spacedsl.runtimes.rules import Rules
 from spacedsl.sealed import first_mistake
 from spacedsl.version import __version__
@@ -108,16 +108,9 @@ def network_plan(subnet: Subnet) -> NetworkPlan:
 def need_head(subnet: Subnet) -> None:
     """Raises `SpaceError` for a network that ends in a map and names no taps: files and losses are
     of logits, unless the page says of which maps."""
-    ends = None if subnet.of.taps else map_output(subnet)
-    if ends is not None:
-        width, size = ends
-        message = f"`{subnet.name}` ends in a map of {width} x {size} x {size}, not in logits"
-        stride = output_strides(subnet.of)[-1]
-        help = (
-            "end it in a head, e.g. `head { pool  linear -> 1000 }`, or name the maps that are its "
-            f"outputs: `taps stride {stride}`"
-        )
-        raise fault("no-head", message, help)
+    lacking = lacks_head(subnet)
+    if lacking is not None:
+        raise fault("no-head", *lacking)
 
 
 def need_logits(space: Space, what: str) -> None:

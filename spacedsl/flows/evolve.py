@@ -117,7 +117,7 @@ def evolve(
     reference = next(filter(None, references), None)
     if exact:
         tell_needs(hyper, watch, paired=False)
-    scorers = open_all(hyper, devices, request)
+    scorers = open_all(hyper, devices, request, watch)
     again = require_refits(refits, scorers.tables, by_best=scorers.by_best)
     each = scorers.each
     if exact:

@@ -85,7 +85,7 @@ def optimum(
     by_best = request.definition == "best"
     if not by_best:
         tell_needs(hyper, watch, paired=True)
-    scorers = open_all(hyper, devices, request)
+    scorers = open_all(hyper, devices, request, watch)
     again = require_refits(refits, scorers.tables, by_best=by_best)
     each: Mapping[str, Scorer] = scorers.each
     if not by_best:

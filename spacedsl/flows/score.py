@@ -88,7 +88,7 @@ def score(
     """Score a space on devices. `exact`: the expectation of the Q-T score, nothing sampled; `top`:
     how many of the best networks under each limit are listed too. Raises `SpaceError`."""
     require_scorable(space, request.definition, exact=exact, top=top)
-    scorers = open_all(space, devices, request)
+    scorers = open_all(space, devices, request, watch)
     parts = []
     for device in devices:
         tables, scorer = scorers.tables[device.target.name], scorers.each[device.target.name]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from spacedsl.flows.watch import SILENT, Watch
 from spacedsl.ir.space import Space
 from spacedsl.search.best.score import BestScore
 from spacedsl.search.best.scorer import BestScorer
@@ -33,8 +34,16 @@ class Scorers:
     by_best: bool
 
 
-def open_all(space: Space, devices: Sequence[Device], request: Request) -> Scorers:
-    """The scorers of the definition that is asked for. Raises `SpaceError`."""
+def open_all(
+    space: Space, devices: Sequence[Device], request: Request, watch: Watch = SILENT
+) -> Scorers:
+    """The scorers of the definition that is asked for; says what an accuracy is of a space without
+    a classifier. Raises `SpaceError`."""
+    if space.taps:
+        watch.say(
+            f"`{space.name}` has taps in place of a head: what is predicted is of a classifier "
+            "with these stages, and says which networks are better, not how good a detector will be"
+        )
     tables = open_scorers(space, devices, request)
     by_best = request.definition == "best"
     each = {n: BestScorer(t) if by_best else t for n, t in tables.items()}

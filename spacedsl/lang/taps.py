@@ -1,13 +1,17 @@
-"""Lower and check `taps`: the maps that are a page's outputs, in place of a head."""
+"""Lower and check `taps`: the maps that are a page's outputs, in place of a head; and say where a
+page has neither."""
 
 from __future__ import annotations
 
+from spacedsl.diagnostics import Diagnostic, place
+from spacedsl.ir.sampling import smallest
 from spacedsl.ir.space import Space
+from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.report import Report
 from spacedsl.lang.values import shown, values_said, whole_list
-from spacedsl.passes.taps import output_strides
+from spacedsl.passes.taps import lacks_head, output_strides
 from spacedsl.syntax.tree import Node
-from spacedsl.text import Span
+from spacedsl.text import Source, Span
 
 MAX_TAP = 4_096
 
@@ -43,3 +47,16 @@ def check_taps(space: Space, node: Node, report: Report) -> None:
     fixes = [(f"tap stride {last} too", end, f", {last}")]
     help = f"tap stride {last} too, or leave the stage out"
     report.error("bad-taps", message, name, help, fixes, [("these are the outputs", said)])
+
+
+def head_warnings(item: Space | Subnet, node: Node, source: Source) -> list[Diagnostic]:
+    """Where networks end in a map that the page does not name as an output: no file can be written
+    of them, and nothing can be trained."""
+    if isinstance(item, Space):
+        item = smallest(item, item.resolutions[-1]).model_copy(update={"name": item.name})
+    lacking = lacks_head(item)
+    if lacking is None:
+        return []
+    message, help = lacking
+    at = place(source, node.token("NAME").span)
+    return [Diagnostic("no-head", message, at, help, severity="warning")]

@@ -84,7 +84,6 @@ OPERATORS: dict[str, Operator] = {
         flags=("strided", "nonorm", "bias", "elide", "groups"),
         synonyms=(
             *("conv2d", "convolution", "convolution2d", "convbn", "convbnrelu", "convbnact"),
-            *("gconv", "groupconv", "groupedconv"),
         ),
         weights=_convolution,
         latency="conv-bn-relu",

@@ -12,14 +12,6 @@ from spacedsl.passes.bind import Bound, Residual, subnet_sites
 NEUTRAL_CHANNELS = 3
 
 
-def map_output(subnet: Subnet) -> tuple[int, int] | None:
-    """Channels and height of what a network ends in where that is a map, None where it is logits,
-    1 x 1. Raises `BindError`."""
-    last = [item for stage in subnet_sites(subnet) for site in stage for item in site.bind()][-1]
-    layer = last.add if isinstance(last, Residual) else last
-    return (layer.cout, layer.out_size) if layer.out_size > 1 else None
-
-
 def subnet_identity(subnet: Subnet) -> str:
     """The content hash of a model. Channels and classes come from data and stay out, and so does a
     block that is left out as a whole, wherever that is."""

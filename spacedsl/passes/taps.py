@@ -63,3 +63,27 @@ def tap_shapes(subnet: Subnet) -> dict[str, tuple[int, int, int]]:
         size = output_size(last)
         found[name] = (last.cout or last.cin, size, size)
     return found
+
+
+def map_output(subnet: Subnet) -> tuple[int, int] | None:
+    """Channels and height of what a network ends in where that is a map, None where it is logits,
+    1 x 1. Raises `BindError`."""
+    last = [item for stage in subnet_sites(subnet) for site in stage for item in site.bind()][-1]
+    layer = last.add if isinstance(last, Residual) else last
+    return (layer.cout, layer.out_size) if layer.out_size > 1 else None
+
+
+def lacks_head(subnet: Subnet) -> tuple[str, str] | None:
+    """What is wrong with a network that ends in a map and names no taps, and the mend; None for
+    another one. Raises `BindError`."""
+    ends = None if subnet.of.taps else map_output(subnet)
+    if ends is None:
+        return None
+    width, size = ends
+    message = f"`{subnet.name}` ends in a map of {width} x {size} x {size}, not in logits"
+    stride = output_strides(subnet.of)[-1]
+    help = (
+        "end it in a head, e.g. `head { pool  linear -> 1000 }`, or name the maps that are its "
+        f"outputs: `taps stride {stride}`"
+    )
+    return message, help

@@ -100,6 +100,19 @@ def test_check_refuses_what_could_not_work(text: str, code: str, at: str, tmp_pa
     assert line[found["place"]["column"] - 1 :].startswith(at)
 
 
+def test_check_warns_of_what_ends_in_a_map(tmp_path: Path) -> None:
+    """`export` and `train` refuse it, so `check` says so; taps say that maps are meant."""
+    space = "space s {{ input 3 x 32  {}stem {{ conv 3x3  width 8 }}  {}}}\n"
+    page = written(tmp_path, space.format("", "") + "model n of s at 32 { stem { 8 } }\n")
+    result = run("check", page)
+    assert result.exit_code == 0
+    assert f"{page}:2:7: warning[no-head]: `s` ends in a map of 8 x 32 x 32" in result.stderr
+    assert f"{page}:3:7: warning[no-head]: `n`" in result.stderr
+    for taps, head in (("taps stride 1  ", ""), ("", "head { pool  linear -> 10 }  ")):
+        page = written(tmp_path, space.format(taps, head))
+        assert "warning" not in run("check", page).stderr
+
+
 def test_check_warns_of_latencies_of_another_device(tmp_path: Path) -> None:
     page = written(tmp_path, TARGET.format("Raspberry Pi 5, ONNX Runtime", "latency profile"))
     result = run("check", page)

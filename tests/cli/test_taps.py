@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from spacedsl.lang.library import library
 from tests.cli.test_commands import run, run_json
 from tests.compiler.taps_support import EYES
 
@@ -47,3 +49,17 @@ def test_diff_says_which_outputs_there_are(page: str, tmp_path: Path) -> None:
     found = run_json("diff", f"{page}#eyes", f"{other}#eyes", code=1)
     (change,) = found["changes"]
     assert (change["key"], change["removed"], change["added"]) == ("taps", [4], [])
+
+
+def test_a_score_says_of_what_the_accuracies_are(tmp_path: Path) -> None:
+    """A quality table is of classifiers."""
+    hyper, space = (
+        (library() / f"{name}.space").read_text(encoding="utf-8") for name in ("mobilew", "pixel4")
+    )
+    taps = re.sub(r"^  head \{.*\}$", "  taps stride 8, 16, 32", hyper, flags=re.MULTILINE)
+    eyes = tmp_path / "eyes.space"
+    eyes.write_text(taps + space.removeprefix("language 1\n"))
+    result = run("score", f"{eyes}#pixel4", "--target", "pixel4")
+    assert result.exit_code == 0, result.stderr
+    assert "has taps in place of a head" in result.stderr
+    assert "taps" not in run("score", "pixel4", "--target", "pixel4").stderr
