@@ -247,6 +247,7 @@ def narrowed(space: Space, rng: random.Random) -> Space:
         of=space,
         channels=space.channels,
         resolutions=tuple(int(r) for r in some(space.resolutions)),
+        taps=space.taps,
         quality=space.quality,
         limit=space.limit,
         stages=tuple(narrow(stage) for stage in space.stages),

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from spacedsl.api import load_target
+from spacedsl.compiler.graph import LOGITS
 from spacedsl.compiler.supernet import SupernetPlan as Plan
 from spacedsl.compiler.supernet import bkd_plans, supernet_plan
 from spacedsl.compiler.supernet_file import plan_json as json_of
@@ -101,3 +102,17 @@ def images(count: int, subnet: Subnet, channels: int = 3) -> Tensor:
     shape = (count, channels, subnet.resolution, subnet.resolution)
     noise = torch.randn(shape, generator=generator)
     return noise.contiguous(memory_format=torch.channels_last)
+
+
+def outputs(found: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
+    """What a network gives: its maps by name, or its logits."""
+    return found if isinstance(found, dict) else {LOGITS: found}
+
+
+def assert_equal(found: Tensor | dict[str, Tensor], wanted: Tensor | dict[str, Tensor]) -> None:
+    """Equal to the bit, and finite."""
+    mine, theirs = outputs(found), outputs(wanted)
+    assert mine.keys() == theirs.keys()
+    for name, value in theirs.items():
+        assert torch.isfinite(value).all()
+        assert torch.equal(mine[name], value)

@@ -23,6 +23,7 @@ from tests.laws.strategies import RANDOMS, members
 from tests.passes.test_strides import UIB
 from tests.runtime.support import (
     ONE_SPACES,
+    assert_equal,
     images,
     plan_of,
     shake,
@@ -36,9 +37,9 @@ def assert_exact(supernet: Supernet, subnet: Subnet) -> None:
     with torch.no_grad():
         expected = supernet(x, subnet)
         found = supernet.extract_unchecked(subnet)(x)
-    assert expected.shape == (2, supernet.classes)
-    assert torch.isfinite(expected).all()
-    assert torch.equal(found, expected)
+    if not supernet.plan.taps:
+        assert expected.shape == (2, supernet.classes)
+    assert_equal(found, expected)
 
 
 @settings(max_examples=20)
