@@ -12,7 +12,16 @@ from typing import Any
 
 import typer
 
-from spacedsl.cli.boundary import INTERRUPTED, Commands, guarded
+from spacedsl.cli.boundary import (
+    ERROR,
+    INTERRUPTED,
+    Commands,
+    Format,
+    guarded,
+    io_fault,
+    open_streams,
+    report_failure,
+)
 from spacedsl.cli.commands import COMMANDS
 from spacedsl.cli.help import TITLE, epilog, first_screen, write_groups
 from spacedsl.version import __version__
@@ -93,9 +102,17 @@ def options(
 def main() -> None:
     """Entry point of the console script."""
     gc.set_threshold(GARBAGE)
+    open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # names of files need not be text
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except KeyboardInterrupt:  # before a command began
         sys.exit(INTERRUPTED)
+    except SystemExit as end:  # typer ends with 1 where nobody reads a help text
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        sys.exit(0)
+    except OSError as error:  # of help texts, which no command prints
+        report_failure([io_fault(error)], Format.text)
+        sys.exit(ERROR)

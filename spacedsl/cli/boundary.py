@@ -116,7 +116,7 @@ class Commands(TyperGroup):
         except UsageError as error:
             message = getattr(error, "message", "") or str(error)
             help = "`spacedsl --help` lists commands, `spacedsl COMMAND --help` their options"
-            report([Diagnostic("usage", message, help=help)], format)
+            report_failure([Diagnostic("usage", message, help=help)], format)
             code = ERROR
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -140,6 +140,31 @@ def _format_of(chosen: object) -> StrEnum:
 def discard_output() -> None:
     """Let nothing be written to a pipe that nobody reads: not what is still held either."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def report_failure(found: Sequence[Diagnostic], format: StrEnum) -> None:
+    """Errors that end a command: as text where standard output cannot be written."""
+    try:
+        report(found, format)
+        sys.stdout.flush()
+    except OSError as error:
+        discard_output()
+        if not isinstance(error, BrokenPipeError):
+            report(found, Findings.text)
+
+
+def io_fault(error: OSError) -> Diagnostic:
+    """What the system refuses, as an error."""
+    name = f"{error.filename}: " if error.filename else ""
+    return Diagnostic("io", f"{name}{error.strerror or error}")
+
+
+def open_streams() -> None:
+    """Open what a shell closed (`>&-`): else the next file that is opened takes its place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            mode = "w" if number else "r"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 KEEPS = {"profile": "what was measured is kept, and the same command goes on from there"}
@@ -168,22 +193,21 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             sys.stdout.flush()
             return found
         except SpaceError as error:
-            report(error.diagnostics, format)
+            report_failure(error.diagnostics, format)
         except BindError as error:
-            report([Diagnostic("bad-body", str(error))], format)
+            report_failure([Diagnostic("bad-body", str(error))], format)
         except BrokenPipeError:
             discard_output()
             raise typer.Exit from None
         except OSError as error:
-            name = f"{error.filename}: " if error.filename else ""
-            report([Diagnostic("io", f"{name}{error.strerror or error}")], format)
+            report_failure([io_fault(error)], format)
         except KeyboardInterrupt:
             print(f"interrupted{_how_to_go_on(command.__name__, kwargs)}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
         except typer.Exit:
             raise
         except Exception as error:
-            report([_defect(error)], format)
+            report_failure([_defect(error)], format)
         raise typer.Exit(ERROR)
 
     return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -44,15 +45,41 @@ def started(*words: str, **more: object) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("count", ["1", "300"])
-def test_a_closed_pipe_ends_quietly(count: str) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("sample", "tiny-a", "-n", count, "--format", "json") for count in ("1", "300")),
+        ("--help",),
+    ],
+)
+def test_a_closed_pipe_ends_quietly(words: tuple[str, ...]) -> None:
     """Whether the output is more than a pipe holds, or still held when the command ends."""
     reader, writer = os.pipe()
     os.close(reader)
-    process = started("sample", "tiny-a", "-n", count, "--format", "json", stdout=writer)
+    process = started(*words, stdout=writer)
     os.close(writer)
     _, said = process.communicate(timeout=120)
     assert (process.returncode, said) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("--help >/dev/full", 2, "error[io]: No space left on device"),
+        ("show nope --format json >/dev/full", 2, "error[cannot-read]"),
+        ("check tiny --format sarif >/dev/full", 2, "error[io]: No space left on device"),
+        ("show tiny-a >&-", 0, ""),
+        ("check - <&-", 2, "error[no-language]"),
+    ],
+)
+def test_output_that_cannot_be_written(words: str, code: int, said: str) -> None:
+    command = f"{shlex.join(SPACEDSL)} {words}"
+    found = subprocess.run(
+        ["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert found.returncode == code
+    assert said in found.stderr if said else not found.stderr
+    assert "Traceback" not in found.stderr
 
 
 def interrupted(process: subprocess.Popen[str], ready: Path) -> str:

@@ -61,7 +61,10 @@ def test_debris_is_no_class_and_no_image(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("train", "test"),
-    [("Training", "Testing"), ("TRAIN", "Val"), ("train", "valid"), ("Train", "Validation")],
+    [
+        *(("Training", "Testing"), ("TRAIN", "Val"), ("train", "valid"), ("Train", "Validation")),
+        *(("training_set", "test_set"), ("Train Images", "TestData"), ("train2017", "val2017")),
+    ],
 )
 def test_splits_by_other_names_are_splits(tmp_path: Path, train: str, test: str) -> None:
     fill(tmp_path / train, count=4)
@@ -89,6 +92,44 @@ def test_half_of_a_split_is_refused(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "Testing")
     shutil.rmtree(tmp_path / "Training")
     refused(tmp_path, "has `train`, but none of val, ", "name train itself")
+
+
+def test_splits_by_names_that_say_more_are_no_classes(tmp_path: Path) -> None:
+    for part in ("seg_train", "seg_test"):
+        fill(tmp_path / "seg" / part)
+    refused(tmp_path / "seg", "seg_train and seg_test .* are no classes", "call them train and val")
+    fill(tmp_path / "vehicles", ("bus", "train", "test_car"))
+    assert opened(tmp_path / "vehicles").labels == ("bus", "test_car", "train")
+
+
+def test_no_image_is_of_two_classes(tmp_path: Path) -> None:
+    """A link to another class or to a folder above would give its images the wrong label."""
+    data = fill(tmp_path / "data")
+    (data / "cat" / "up").symlink_to("..")
+    (data / "cat" / "far").symlink_to(tmp_path)
+    (data / "cat" / "other").symlink_to("../dog")
+    (data / "loop").symlink_to("loop")
+    found = opened(data)
+    assert (found.labels, len(found.train.labels)) == (("cat", "dog"), 4)
+    for word in (
+        "cat/up, a link",
+        "cat/far, a link",
+        "cat/other, a link",
+        "loop, which is no file",
+    ):
+        assert word in found.left_out
+    (data / "kitten").symlink_to("cat")
+    refused(data, "cat and kitten in .* are one folder", "keep one")
+    splits = fill(tmp_path / "splits" / "train").parent
+    (splits / "val").symlink_to("train")
+    refused(splits, "train and val in .* are one folder")
+    fill(tmp_path / "accents", ("caf\u00e9", "cafe\u0301"))
+    refused(tmp_path / "accents", "are one name in two encodings")
+
+
+def test_a_class_of_an_odd_name_stays_on_its_line(tmp_path: Path) -> None:
+    fill(tmp_path, ("a\nb", "c\x1b[31m"))
+    assert opened(tmp_path).labels == ("a\\nb", "c\\x1b[31m")
 
 
 def test_a_folder_too_high_is_refused(tmp_path: Path) -> None:

@@ -75,6 +75,21 @@ def test_sixteen_bits_are_scaled_and_not_cut_off() -> None:
     assert np.abs(rgb(colours)[0].astype(int) - [[255, 128, 0], [1, 2, 255]]).max() <= 1
 
 
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "the file is empty"),
+        (saved(Image.new("P", (2, 2)), "GIF"), "this is a GIF file, not JPEG, PNG"),
+        (saved(Image.new("I;16", (2, 2)), "TIFF"), "this is a TIFF file"),
+        (b"<html>404</html>", "no JPEG, PNG, WEBP, BMP or PPM, or is damaged"),
+    ],
+)
+def test_what_is_no_image_is_called_what_it_is(data: bytes, why: str) -> None:
+    for decoder in INSTALLED:
+        with pytest.raises(UnreadableError, match=why):
+            rgb(data, decoder)
+
+
 def test_what_is_transparent_shows_white_and_no_hidden_colour() -> None:
     hidden = Image.new("RGBA", (4, 1), (255, 0, 0, 0))
     hidden.putpixel((1, 0), (0, 0, 255, 255))

@@ -103,9 +103,12 @@ def _reading(name: str) -> Iterator[None]:
 
 
 def _pillow(data: bytes) -> Source:
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
-    image = Image.open(BytesIO(data), formats=FORMATS)
+    try:
+        image = Image.open(BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise ValueError(_unknown(data)) from None
     width, height = image.size
 
     def decode(smaller: int) -> Image.Image:
@@ -114,6 +117,19 @@ def _pillow(data: bytes) -> Source:
         return to_rgb(image)
 
     return Source((width, height), decode)
+
+
+OTHERS = {b"GIF8": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"%PDF": "PDF", b"PK": "ZIP"}
+"""How files begin that are often called images, and what they are."""
+
+
+def _unknown(data: bytes) -> str:
+    """Why the bytes of a file are no image that is read here."""
+    if not data:
+        return "the file is empty"
+    known = next((name for start, name in OTHERS.items() if data.startswith(start)), None)
+    read = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+    return f"this is a {known} file, not {read}" if known else f"this is no {read}, or is damaged"
 
 
 def _simplejpeg(data: bytes) -> Source | None:

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from spacedsl_runtime.errors import DataError
 
@@ -13,7 +14,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm")
 
 SYSTEM = {
     *("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin"),
-    *("system volume information", "lost+found", "__pycache__"),
+    *("system volume information", "lost+found", "__pycache__", "icon\r", "#recycle"),
+    *("network trash folder", "temporary items", "node_modules"),
 }
 """Names, in lower case, that systems and tools leave behind. So are those that begin with a dot."""
 
@@ -69,8 +71,9 @@ def _counted(found: Counter[str]) -> str:
 
 
 def shown(name: str) -> str:
-    """A file's name as text that can be printed and stored, whatever its bytes are."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    """A file's name as text that can be printed and stored on one line, whatever its bytes are."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def is_debris(name: str) -> bool:
@@ -84,38 +87,69 @@ def folders(root: Path, left: LeftOut) -> list[str]:
     for entry in _entries(root):
         if is_debris(entry.name):
             left.system(entry.name)
-        elif entry.is_dir():
+            continue
+        kind = _kind(entry)
+        if kind == "folder":
             found.append(entry.name)
-        elif entry.is_file():
+        elif kind == "file":
             left.type(entry.name)
+        else:
+            left.other(f"{shown(entry.name)}, which is no file")
     return sorted(found)
 
 
-def images_below(root: Path, below: str, left: LeftOut) -> list[str]:
+Identity = tuple[int, int]
+"""Of a folder, by whatever name and link it is reached."""
+
+
+def identity(folder: Path) -> Identity:
+    """What two names of one folder share. Raises `DataError` where it cannot be looked at."""
+    try:
+        about = folder.stat()
+    except OSError as error:
+        raise DataError(f"cannot read {shown(str(folder))}: {error.strerror}") from None
+    return about.st_dev, about.st_ino
+
+
+def images_below(
+    root: Path, below: str, left: LeftOut, others: frozenset[Identity] = frozenset()
+) -> list[str]:
     """Paths of images relative to `root`, in an order that no file system decides. Links are
-    followed, each folder is read once."""
+    followed, each folder is read once, and none of `others`: they are not what is below."""
     found: list[str] = []
-    seen: set[tuple[int, int]] = set()
+    seen: set[Identity] = set()
     todo = [below]
     while todo:
         here = todo.pop()
-        about = (root / here).stat()
-        if (about.st_dev, about.st_ino) in seen:
+        which = identity(root / here)
+        if which in others:
+            left.other(f"{shown(here)}, a link to a folder of other images")
+        if which in seen or which in others:
             continue
-        seen.add((about.st_dev, about.st_ino))
+        seen.add(which)
         for entry in _entries(root / here):
             path = os.path.join(here, entry.name)
             if is_debris(entry.name):
                 left.system(entry.name)
-            elif entry.is_dir():
+            elif (kind := _kind(entry)) == "folder":
                 todo.append(path)
-            elif not entry.is_file():
+            elif kind == "other":
                 left.other(f"{shown(path)}, which is no file")
             elif entry.name.lower().endswith(SUFFIXES):
                 found.append(path)
             else:
                 left.type(entry.name)
     return sorted(found)
+
+
+def _kind(entry: os.DirEntry[str]) -> Literal["folder", "file", "other"]:
+    """What stands behind a name: of a link that leads nowhere or to itself `other`."""
+    try:
+        return "folder" if entry.is_dir() else "file" if entry.is_file() else "other"
+    except PermissionError as error:
+        raise DataError(f"cannot read {shown(entry.path)}: {error.strerror}") from None
+    except OSError:
+        return "other"
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

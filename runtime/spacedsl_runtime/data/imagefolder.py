@@ -5,13 +5,16 @@ tests do not see."""
 
 from __future__ import annotations
 
+import os
+import re
+import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from spacedsl_runtime.data.decode import Decoder, decoder_of
-from spacedsl_runtime.data.folders import SUFFIXES, LeftOut, folders, images_below, shown
+from spacedsl_runtime.data.folders import SUFFIXES, LeftOut, folders, identity, images_below, shown
 from spacedsl_runtime.data.source import IMAGENET, DataSource
 from spacedsl_runtime.data.split import Data, Files, Indices, Labels, hash_of_files
 from spacedsl_runtime.errors import DataError
@@ -19,6 +22,9 @@ from spacedsl_runtime.errors import DataError
 TRAIN = ("train", "training")
 TEST = ("val", "valid", "validation", "test", "testing")
 """Names of folders in any case; the first of `TEST` that is there is for tests."""
+
+BESIDE = {"set", "data", "dataset", "images", "image", "imgs", "img", "photos", "split"}
+"""Words that may stand beside those, as in `train_set`, `Test Images` and `val2017`."""
 
 HELD_OUT = 10
 """Of a folder without a test split every tenth image of a class is held out, of a class with fewer
@@ -42,6 +48,7 @@ def open_imagefolder(spec: str, root: Path, decoder: Decoder) -> Data:
     _need_folder(root)
     left = LeftOut()
     names = folders(root, left)
+    _need_different(root, names)
     if parts := _parts(root, names):
         for name in names:
             if name not in parts:
@@ -49,6 +56,7 @@ def open_imagefolder(spec: str, root: Path, decoder: Decoder) -> Data:
         here, there = root / parts.train, root / parts.test
         classes, others = folders(here, left), folders(there, left)
         _need_classes(here, classes)
+        _need_different(there, others)
         _same_classes(here, classes, there, others)
         train, test = (_labelled(f, classes, decoder, left) for f in (here, there))
     else:
@@ -74,20 +82,29 @@ def open_photos(spec: str, root: Path, decoder: Decoder) -> Data:
 
 
 def _need_folder(root: Path) -> None:
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise DataError(f"there is no folder {shown(str(root))}")
 
 
 def _parts(root: Path, names: list[str]) -> Parts | None:
-    """None where the folders of `root` are no splits. Raises `DataError` for half of them."""
+    """None where the folders of `root` are no splits. Raises `DataError` for half of them, and for
+    names that say more than which split they are."""
     train, test = _named(names, TRAIN), _named(names, TEST)
     if not train and not test:
+        like = [
+            [n for n in names if _words(n) & set(w) and _holds(root / n)] for w in (TRAIN, TEST)
+        ]
+        if all(like):
+            message = f"{shown(like[0][0])} and {shown(like[1][0])} in {shown(str(root))} "
+            raise DataError(f"{message}are no classes: they hold folders", f"{RENAME}; {LAYOUT}")
         return None
     if len(train) > 1:
         raise DataError(f"{shown(str(root))} has {' and '.join(train)}", "keep one of them")
     if not train:
         message = f"{shown(str(root))} has `{test[0]}`, but no folder for training"
         raise DataError(message, f"call it one of {', '.join(TRAIN)}; {LAYOUT}")
+    if not test and len(names) > 1 and not _holds(root / train[0]):
+        return None  # the class of trains
     if not test:
         known = ", ".join(TEST)
         message = f"{shown(str(root))} has `{train[0]}`, but none of {known}"
@@ -95,9 +112,45 @@ def _parts(root: Path, names: list[str]) -> Parts | None:
     return Parts(train[0], test[0])
 
 
+RENAME = "where they are for training and for tests, call them train and val"
+
+
+def _holds(folder: Path) -> bool:
+    """Whether a folder holds folders."""
+    return bool(folders(folder, LeftOut()))
+
+
 def _named(names: list[str], wanted: tuple[str, ...]) -> list[str]:
+    """Those of `names` that are `wanted`, in its order; else those that are but for `BESIDE`."""
+    if exact := _exactly(names, wanted):
+        return exact
+    alike = {name: _words(name) for name in names}
+    return [n for word in wanted for n, words in alike.items() if words == {word}]
+
+
+def _exactly(names: list[str], wanted: tuple[str, ...]) -> list[str]:
     found = [name for name in names if name.casefold() in wanted]
     return sorted(found, key=lambda name: wanted.index(name.casefold()))
+
+
+def _words(name: str) -> set[str]:
+    """The words of a name without numbers and those of `BESIDE`, which may also end a word."""
+    ends = "|".join(sorted(BESIDE, key=len, reverse=True))
+    apart = re.sub("(?<=[a-z])(?=[A-Z])", " ", name)
+    words = re.findall("[^\\W\\d_]+", apart.casefold())
+    return {re.sub(f"^({'|'.join(TRAIN + TEST)})({ends})$", r"\1", w) for w in words} - BESIDE
+
+
+def _need_different(root: Path, names: list[str]) -> None:
+    """Raises `DataError` where two folders are one, or have one name in all but its encoding."""
+    seen: dict[object, str] = {}
+    for name in names:
+        for key in (identity(root / name), unicodedata.normalize("NFC", name)):
+            other = seen.setdefault(key, name)
+            if other != name:
+                message = f"{shown(other)} and {shown(name)} in {shown(str(root))} are "
+                what = "one folder" if isinstance(key, tuple) else "one name in two encodings"
+                raise DataError(f"{message}{what}", "keep one of them")
 
 
 def _need_classes(root: Path, classes: list[str]) -> None:
@@ -106,7 +159,7 @@ def _need_classes(root: Path, classes: list[str]) -> None:
         raise DataError(f"{shown(str(root))} has no folders of classes", LAYOUT)
     for name in classes:
         inner = folders(root / name, LeftOut())
-        if splits := _named(inner, TRAIN + TEST):
+        if splits := _exactly(inner, TRAIN + TEST):
             message = f"{shown(name)} in {shown(str(root))} is no class: it holds `{splits[0]}`"
             raise DataError(message, f"name that folder: imagefolder:{shown(str(root / name))}")
         if len(classes) == 1:
@@ -128,9 +181,12 @@ def _same_classes(here: Path, mine: list[str], there: Path, others: list[str]) -
 def _labelled(folder: Path, classes: list[str], decoder: Decoder, left: LeftOut) -> Files:
     paths: list[str] = []
     numbers: list[int] = []
+    which = [identity(folder / name) for name in classes]
+    outside = {identity(above) for above in (folder, *folder.resolve().parents)}
     for number, name in enumerate(classes):
         here = LeftOut()
-        found = images_below(folder, name, here)
+        others = frozenset(outside.union(which) - {which[number]})
+        found = images_below(folder, name, here, others)
         if not found:
             raise _no_images(folder / name, here)
         left.add(here)
@@ -141,7 +197,7 @@ def _labelled(folder: Path, classes: list[str], decoder: Decoder, left: LeftOut)
 
 def _no_images(folder: Path, left: LeftOut) -> DataError:
     message = f"{shown(str(folder))} has no images ({', '.join(SUFFIXES)})"
-    return DataError(message, left.line() or None)
+    return DataError(message, left.line() or "put images into it, or take it out")
 
 
 def tenths(labels: Labels, classes: tuple[str, ...]) -> tuple[Indices, Indices]:
