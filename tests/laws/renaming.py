@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spacedsl.ir.block import Block, Let, Op, Optional, Param, Shortcut
+from spacedsl.ir.block import SIZES, Block, Let, Op, Optional, Param, Shortcut
 from spacedsl.ir.expr import Expr, Ref, substitute
 from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
 
@@ -15,7 +15,7 @@ def renamed_block(block: Block) -> Block:
 
     def rename(op: Op) -> Op:
         update: dict[str, object] = {}
-        for field in ("kernel", "width", "squeeze"):
+        for field in SIZES:
             if hasattr(op, field):
                 update[field] = substitute(getattr(op, field), refs)
         for field in ("act", "gate", "param"):
