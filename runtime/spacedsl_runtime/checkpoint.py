@@ -96,6 +96,8 @@ def tensor_bytes(tensors: Mapping[str, Tensor]) -> Iterator[bytes | memoryview]:
 def read_checkpoint(path: Path | str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Header and tensors of a checkpoint. Raises `CheckpointError`, also for one that is not as it
     was written."""
+    if Path(path).is_dir():
+        raise CheckpointError(f"{path} is a folder", "name the .safetensors file that is in it")
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get(HEADER, "null"))

@@ -43,6 +43,9 @@ def train(
     out: Path = typer.Option(..., "--out", help="The run directory."),
     qat: bool = typer.Option(False, "--qat", help="LSQ+ from the FP32 training in --out."),
     target: str | None = typer.Option(None, "--target", help="Of --qat: its 8-bit tensors."),
+    init: Path | None = typer.Option(
+        None, "--init", help="A checkpoint: the largest subnet begins with its weights."
+    ),
     epochs: int | None = typer.Option(None, "--epochs", min=1, help="Else the data's usual."),
     steps: int | None = typer.Option(None, "--steps", min=1, help="Steps, instead of epochs."),
     batch: int | None = typer.Option(None, "--batch", min=1, help="Images a step, all processes."),
@@ -132,6 +135,7 @@ def train(
         data,
         out,
         target=api.load_target(target) if target else None,
+        init=init,
         settings=Settings(
             epochs=epochs,
             steps=steps,

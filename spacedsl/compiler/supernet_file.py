@@ -219,10 +219,7 @@ def plan_of_json(data: Mapping[str, Any], where: str = "the plan") -> SupernetPl
         file = PlanFile.model_validate(data)
     except ValidationError as error:
         raise refuse(first_mistake(error)) from None
-    page = Loader().parse(Source(f"{where}, page", file.page), Path())
-    space = page.get(main_item(page, ("hyperspace", "space")))
-    if not isinstance(space, Space):
-        raise refuse("its page holds no space")
+    space = space_in(file.page, where, lambda message: fault("bad-plan", message, AGAIN))
     if space_identity(space) != file.hash:
         raise refuse(f"its page has the hash {space_identity(space)[:16]}, not {file.hash[:16]}")
     plans = [supernet_plan(space)] if file.kind == "supernet" else list(bkd_plans(space))
@@ -234,6 +231,16 @@ def plan_of_json(data: Mapping[str, Any], where: str = "the plan") -> SupernetPl
             return plan
         difference = found
     raise refuse(f"it disagrees with its page: {difference}")
+
+
+def space_in(text: str, where: str, mistake: Callable[[str], Exception]) -> Space:
+    """The space on the page that a file holds; `where` names the file. Raises `SpaceError` for a
+    mistake on the page, and what `mistake` makes of a message where it holds no space."""
+    page = Loader().parse(Source(f"{where}, page", text), Path())
+    space = page.get(main_item(page, ("hyperspace", "space")))
+    if not isinstance(space, Space):
+        raise mistake(f"{where}: its page holds no space")
+    return space
 
 
 def _rules(

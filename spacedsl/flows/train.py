@@ -86,6 +86,7 @@ def train(
     out: Path,
     *,
     target: Target | None = None,
+    init: Path | None = None,
     settings: Settings = Settings(),
     execution: Execution = ON_CPU,
     recompute: bool = False,
@@ -98,9 +99,13 @@ def train(
     watch: Watch = SILENT,
 ) -> Trained:
     """Train a space's supernet on data into the folder `out`: by the sandwich rule with in-place
-    distillation. With a `target`, LSQ+ follows on the FP32 training in `out`. `evaluate_every` and
+    distillation. With a `target`, LSQ+ follows on the FP32 training in `out`. `init`: a checkpoint
+    of the space's largest network, which begins with its weights. `evaluate_every` and
     `save_every` are in steps; None: as usual. `kept_bytes` of decoded images are kept. `on_data`
     is told the data and how many images are held out. Raises `SpaceError`."""
+    if target is not None and init is not None:
+        message = "--init is for the FP32 training, which LSQ+ goes on from"
+        raise fault("bad-option", message, "leave it out")
     if space.kind != "space":
         message = f"{space.name} is a {space.kind}: it has no one supernet"
         raise fault("wrong-kind", message, "name a space of it, or find one with `spacedsl evolve`")
@@ -110,6 +115,7 @@ def train(
         plan = supernet_plan(space, target)
         from spacedsl_runtime.data.sources import open_data
         from spacedsl_runtime.train.batches import Normalise
+        from spacedsl_runtime.train.initial import read_initial
         from spacedsl_runtime.train.loop import Job
         from spacedsl_runtime.train.loop import train as run
         from spacedsl_runtime.train.quantise import (
@@ -139,11 +145,13 @@ def train(
         per_epoch = steps_per_epoch(training_part(opened, recipe.holdout), recipe.batch)
         on_data(opened, recipe.holdout)
         preprocess = preprocess_for(opened.channels)
+        normalise = Normalise(preprocess.mean, preprocess.std)
+        for_data = plan.for_data(opened.channels, opened.classes)
         job = Job(
             plan=plan,
             data=opened,
             recipe=recipe,
-            normalise=Normalise(preprocess.mean, preprocess.std),
+            normalise=normalise,
             folder=folder,
             evaluate_every=evaluate_every or -(-recipe.steps // EVALUATIONS),
             save_every=save_every or min(SAVE_STEPS, per_epoch),
@@ -154,6 +162,7 @@ def train(
             deterministic=deterministic,
             command=execution.command,
             fp32=out if target else None,
+            init=None if init is None else read_initial(init, for_data, normalise),
             logs=execution.logs,
             kept_bytes=kept_bytes,
         )

@@ -30,6 +30,7 @@ def train(
     out: str | Path,
     *,
     target: AnyDevice | None = None,
+    init: str | Path | None = None,
     steps: int | None = None,
     epochs: int | None = None,
     batch: int | None = None,
@@ -41,12 +42,14 @@ def train(
 ) -> Trained:
     """Train the supernet of a space on data (`imagefolder:DIR`, `digits`, ...) into the folder
     `out`, as `spacedsl train` does. Without a `target` in FP32; then, with one, LSQ+ follows for
-    its 8-bit tensors. What is None is the data's usual. Raises `SpaceError`."""
+    its 8-bit tensors. `init`: a checkpoint of the space's largest network, which begins with its
+    weights. What is None is the data's usual. Raises `SpaceError`."""
     return train_flow(
         space_of(space),
         data,
         Path(out),
         target=None if target is None else device_of(target).target,
+        init=None if init is None else Path(init),
         settings=Settings(steps=steps, epochs=epochs, batch=batch, lr=lr, seed=seed),
         execution=Execution(device=device),
         resume=resume,

@@ -124,7 +124,7 @@ def open_chooser(
     validation, test = (Evaluation(d, *rest, Kept(kept_bytes // 2)) for d in (held, seen))
     identity = {
         "space": plan.hash,
-        "checkpoint": stamp_of(folder),
+        "checkpoint": stamp_of(folder / CHECKPOINT),
         "data": data.hash,
         "decoder": data.decoder,
         "images": wanted,

@@ -27,6 +27,7 @@ from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.train.batches import Normalise, batches, usual_workers
 from spacedsl_runtime.train.device import UNDER_WAY, Arriving, arriving, kernels
 from spacedsl_runtime.train.evaluate import Evaluation, Score, evaluate_together, evaluated_subnets
+from spacedsl_runtime.train.initial import Initial
 from spacedsl_runtime.train.optimise import average_of, optimiser_of
 from spacedsl_runtime.train.parallel import World, share, wait, world_of
 from spacedsl_runtime.train.quantise import check_target, fp32_stamp, quantised
@@ -57,8 +58,9 @@ class Job:
     `recompute` (activations within blocks are computed again in the backward pass, which saves
     memory) do not change the weights. `deterministic`: on CUDA, kernels that give the same bytes
     each time. None workers are as many as usual. `fp32`: the folder of the training whose weights
-    QAT begins with; the plan names a target then. `logs`: names of `board.KINDS`.
-    `kept_bytes` of decoded images are kept for evaluations."""
+    QAT begins with; the plan names a target then. `init`: the weights that an FP32 training begins
+    with in place of random ones. `logs`: names of `board.KINDS`. `kept_bytes` of decoded images are
+    kept for evaluations."""
 
     plan: Plan
     data: Data
@@ -74,6 +76,7 @@ class Job:
     deterministic: bool = True
     command: tuple[str, ...] = ()
     fp32: Path | None = None
+    init: Initial | None = None
     logs: tuple[str, ...] = ()
     kept_bytes: int = LIMIT
 
@@ -108,6 +111,9 @@ def train(job: Job, resume: bool, show: Show, warn: Warn) -> tuple[Score, ...]:
         if world.first:
             about = _describe(job, plan, world)
             run = stack.enter_context(Run(job.folder, about, resume, warn))
+            if job.init is not None and not run.checkpoint.exists():
+                for note in job.init.notes:
+                    warn(note)
         wait(world)
         return _train(job, plan, run, world, device, show, warn)
 
@@ -134,6 +140,8 @@ def _describe(job: Job, plan: Plan, world: World) -> Description:
     if job.fp32 is not None:
         check_target(job.folder, plan)
         settings["fp32"] = fp32_stamp(job.fp32, plan.hash)
+    if job.init is not None:
+        settings["init"] = job.init.stamp
     about = {
         "data": data.spec,
         "labels": data.labels,
@@ -278,6 +286,8 @@ def _model(job: Job, plan: Plan, evaluation: Evaluation, world: World) -> Traine
     data, seed, path = job.data, job.recipe.seed, job.folder / CHECKPOINT
     supernet = load_supernet(plan, data.channels, data.classes, seed).to(evaluation.device).train()
     if job.fp32 is None:
+        if job.init is not None and not path.exists():
+            job.init.write(supernet)
         return supernet
     qat = quantised(supernet, job.fp32 / CHECKPOINT, path, evaluation.calibration, seed)
     share(qat, world)

@@ -61,12 +61,12 @@ def fp32_stamp(folder: Path, hash: str) -> str:
             "name the page of that training, or another folder",
         )
     finished(folder, settings, "FP32 training")
-    return stamp_of(folder)
+    return stamp_of(folder / CHECKPOINT)
 
 
-def stamp_of(folder: Path) -> str:
-    """The hash of a run's checkpoint."""
-    return sha256((folder / CHECKPOINT).read_bytes()).hexdigest()
+def stamp_of(path: Path) -> str:
+    """The hash of a checkpoint."""
+    return sha256(path.read_bytes()).hexdigest()
 
 
 def finished(folder: Path, settings: Mapping[str, Any], what: str) -> dict[str, Any]:

@@ -255,6 +255,7 @@ HASHED = {
     "hyperspace": "the hyperspace",
     "data": "the data (names, labels or bytes of images)",
     "fp32": "the FP32 checkpoint",
+    "init": "the checkpoint of --init",
     "teacher": "the teacher",
 }
 """What settings stand for that are hashes."""

@@ -1,0 +1,119 @@
+"""Weights that a training begins with: another checkpoint's largest network in a space's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from spacedsl.compiler.supernet_file import space_in
+from spacedsl.passes.program import Program, Residual, Step, at_inference, flat
+from spacedsl_runtime.checkpoint import load_weights, read_checkpoint
+from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
+from spacedsl_runtime.elastic.weights import Arrays, layer_weights, write_weights
+from spacedsl_runtime.errors import CheckpointError
+from spacedsl_runtime.plan import Plan, mistakes
+from spacedsl_runtime.train.batches import Normalise
+from spacedsl_runtime.train.quantise import stamp_of
+
+SUPERNET = "supernet"
+"""The kind of an FP32 checkpoint of a space."""
+
+COMPUTES = {
+    "kind": "kind",
+    "cin": "input channels",
+    "cout": "output channels",
+    "kernel": "kernel",
+    "stride": "stride",
+    "groups": "groups",
+    "squeeze": "squeezed channels",
+    "act": "activation",
+    "gate": "gate",
+    "norm": "batch norm",
+    "bias": "bias",
+}
+"""What a layer computes, at whatever size of the image: fields and their words."""
+
+
+@dataclass(frozen=True)
+class Initial:
+    """The weights of a space's largest network, layer by layer; None for a classifier of other
+    classes, which begins as it would without. `stamp`: the hash of their file. `notes`: what is not
+    as in the network that they are from, in sentences."""
+
+    stamp: str
+    arrays: tuple[Arrays | None, ...]
+    notes: tuple[str, ...]
+
+    def write(self, supernet: Supernet) -> None:
+        """Let the largest network of a supernet begin with these weights. Smaller ones have their
+        leading channels and centre kernels."""
+        layers = layer_weights(supernet, supernet.program(supernet.largest()))
+        for (_, target), source in zip(layers, self.arrays, strict=True):
+            if source is not None:
+                write_weights(target, source)
+
+
+def read_initial(path: Path, plan: Plan, normalise: Normalise) -> Initial:
+    """The weights of the largest network in a checkpoint, for that of `plan`, whose channels and
+    classes are the data's. Raises `CheckpointError` for a file that has none, and where the two
+    networks differ, naming the first layers that do."""
+    header, tensors = read_checkpoint(path)
+    if header.get("kind") != SUPERNET:
+        raise CheckpointError(
+            f"{path} holds weights of kind {header.get('kind')!r}, not those of an FP32 network",
+            "name the checkpoint of an FP32 training, or one that `spacedsl import` wrote",
+        )
+    with mistakes(CheckpointError):
+        space = space_in(str(header.get("page")), str(path), CheckpointError)
+    source = load_supernet(space, header["channels"], header["classes"])
+    load_weights(path, header, tensors, source)
+    program, wanted = source.program(source.largest()), plan.program(plan.largest())
+    difference = first_difference(program, wanted)
+    if difference is not None:
+        raise CheckpointError(
+            f"{path} does not fit: in the largest network of {plan.name}, {difference}",
+            "write a space whose greatest widths, depths and kernels are those of the checkpoint's "
+            f"network ({space.name})",
+        )
+    same = source.classes == plan.classes
+    arrays = tuple(
+        found if same or layer.kind != "linear" else None
+        for layer, found in layer_weights(source, program)
+    )
+    notes = []
+    if not same:
+        classes = f"{source.classes:,} classes, the data {plan.classes:,}"
+        notes.append(f"{path} has {classes}: the classifier begins with random weights")
+    for name, mine in (("mean", normalise.mean), ("std", normalise.std)):
+        if name in header and tuple(header[name]) != tuple(mine):
+            seen = f"normalised with {name} {tuple(header[name])}, here it is {tuple(mine)}"
+            notes.append(f"the network of {path} saw images {seen}: the first steps make up for it")
+    return Initial(stamp_of(path), arrays, tuple(notes))
+
+
+def first_difference(found: Program, wanted: Program) -> str | None:
+    """Where a checkpoint's program first computes something else than the wanted one, classes and
+    dropout left out; None where it does not."""
+    pairs = zip_longest(*(flat(at_inference(program)) for program in (found, wanted)))
+    for theirs, mine in pairs:
+        if theirs is None:
+            return f"{mine.name} is a layer more than the checkpoint has"
+        if mine is None:
+            return f"{theirs.name} of the checkpoint is missing"
+        have, want = _computed(theirs), _computed(mine)
+        for key in want | have:
+            if have.get(key) != want.get(key):
+                what = f"{mine.name} has {key} {want.get(key)}"
+                return f"{what}, {theirs.name} of the checkpoint {have.get(key)}"
+    return None
+
+
+def _computed(step: Step) -> dict[str, Any]:
+    if isinstance(step, Residual):
+        sides = {"main": step.main, "shortcut": step.shortcut}
+        layers = {f"layers of {name}": len(tuple(flat(side))) for name, side in sides.items()}
+        return {"kind": "add", COMPUTES["act"]: step.act, **layers}
+    left = {"pool": "kernel", "linear": "cout"}.get(step.kind)
+    return {word: getattr(step, key) for key, word in COMPUTES.items() if key != left}
