@@ -30,6 +30,9 @@ ID = re.compile(
     rf"|ofa_(resnet50)(?:_d({LIST})_e({LIST})_w({LIST}))?"
 )
 SPECIALISED = re.compile(r"[\w.]+@[\w.@-]*top1[\w.@-]*")
+LEAST = 0.1
+"""Of multiples of widths and of expansions."""
+
 BASE_WIDTHS = {"stem": 64, "stage1": 256, "stage2": 512, "stage3": 1024, "stage4": 2048}
 """ResNet50's at width 1.0."""
 
@@ -60,11 +63,18 @@ def space_of_id(text: str, name: str) -> Space:
     if found[6]:
         space = baseline("resnet50")
         if found[7] is not None:
-            space = _resnet(space, *(_numbers(found[i]) for i in (7, 8, 9)))
+            depths, expands, factors = (_numbers(found[i]) for i in (7, 8, 9))
+            _some("depth", depths, 0, whole=True)
+            _some("width", factors, LEAST, whole=False)
+            _some("expansion", expands, LEAST, whole=False)
+            space = _resnet(space, depths, expands, factors)
         return space.model_copy(update={"name": name})
     depths, expands, kernels = (_numbers(found[i]) for i in (2, 3, 4))
     space = baseline(NETS[found[1]])
     factor = float(found[5])
+    _some("depth", depths, 1, whole=True)
+    _some("width", (factor,), LEAST, whole=False)
+    _some("expansion", expands, LEAST, whole=False)
     stages = tuple(_scaled(s, depths, expands, kernels, factor) for s in space.stages)
     return space.model_copy(update={"name": name, "stages": stages})
 
@@ -77,6 +87,14 @@ def _numbers(text: str) -> tuple[int | float, ...]:
     except ValueError:
         raise fault("bad-code", f"{text} is not a list of numbers") from None
     return tuple(int(v) if v == int(v) else v for v in values)
+
+
+def _some(what: str, values: tuple[int | float, ...], least: float, whole: bool) -> None:
+    """Raises `SpaceError` for a value that is none of its kind."""
+    for value in values:
+        if value < least or (whole and value != int(value)):
+            kind = "a whole number" if whole else "a number"
+            raise fault("bad-code", f"{what} {value:g} is not {kind} from {least:g}")
 
 
 def _scaled(
@@ -234,6 +252,8 @@ def _depth(entry: Entry, base: int, slots: int) -> int:
     depth = base + entry.whole()
     if slots == 1:
         return 1
+    if depth < 1:
+        raise entry.fail("a stage has at least one block")
     if depth > slots:
         raise entry.fail(f"{depth} blocks in a stage of at most {slots}")
     return depth

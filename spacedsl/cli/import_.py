@@ -17,9 +17,11 @@ from spacedsl.files import write_atomic
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.codes import hyperspace_of, is_model_code, space_from_code, subnet_from_code
+from spacedsl.lang.page import Loader
 from spacedsl.lang.write import write
 from spacedsl.lang.written import page_in
 from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.text import Source
 
 if TYPE_CHECKING:
     from spacedsl.bridges.timm_network import Frame
@@ -103,7 +105,9 @@ def import_code(
 
         space = api.load_space(of) if of else None
         item = read(found, kind, space, frame, name, at=at)
-    page = _page(item, out.parent if out is not None else Path(), of, _origin(code))
+    folder = out.parent if out is not None else Path()
+    page = _page(item, folder, of, _origin(code))
+    _check(Source(_origin(code), page), folder)
     if kind == "timm" and se is None and "_se" in found.source.text:
         print(f"note: {SE_NOTE}", file=sys.stderr)
     if out is not None:
@@ -130,6 +134,13 @@ def _only_timm(said: dict[str, object]) -> None:
 def _origin(code: str) -> str:
     shown = " ".join(code.split())
     return f"Imported from {shown if len(shown) <= 80 else shown[:77] + '...'}"
+
+
+def _check(source: Source, folder: Path) -> None:
+    """Raises `SpaceError` with every error of the page: what is said may be no network."""
+    page = Loader().parse(source, folder)
+    for name in page.names:
+        page.get(name)
 
 
 def _page(item: Space | Subnet, folder: Path, of: str | None, comment: str) -> str:

@@ -251,6 +251,25 @@ def test_a_setting_of_once_for_all_as_it_is_written() -> None:
     assert run("import", said, "--of", "mobilenetv3").exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("ofa_mbv3_d0_e3_k3_w1.0", "depth 0 is not a whole number from 1"),
+        ("ofa_mbv3_d2.5_e3_k3_w1.0", "depth 2.5 is not a whole number"),
+        ("ofa_mbv3_d2_e0_k3_w1.0", "expansion 0 is not a number from 0.1"),
+        ("ofa_resnet50_d012_e0.2_w0.0", "width 0 is not a number"),
+        ("ofa_mbv3_d2_e3_k4_w1.0", "kernel 4 is even"),
+        ("[['ir_r1_k4_s1_e3_c24']]", "kernel 4 is even"),
+        (json.dumps({"ks": [3] * 20, "e": [3] * 20, "d": 0, "r": 224}), "at least one block"),
+    ],
+)
+def test_what_is_imported_passes_check(said: str, message: str, tmp_path: Path) -> None:
+    result = run("import", said, "--out", str(tmp_path / "page.space"))
+    assert (result.exit_code, message in result.stderr) == (2, True), result.stderr
+    assert "error[internal]" not in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
 FBNET_V3 = """
 [['ds_r2_k3_s1_e1_c16'],
  ['ir_r1_k5_s2_e4_c24', 'ir_r3_k5_s1_e2_c24'],
