@@ -22,7 +22,7 @@ from spacedsl.ir.settings import (
     mentioned,
     pairs,
 )
-from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
 
 
@@ -309,12 +309,14 @@ def _as_stage(subnet: Subnet, position: int) -> Stage:
     """The narrowest stage that holds the subnet's."""
     declared, blocks = subnet.of.stages[position], subnet.stages[position].blocks
     choice = subnet.choice(position)
-    args = tuple(
-        arg
-        if arg not in choice.numeric
-        else arg.model_copy(update={"values": tuple(sorted({b.setting(arg.name) for b in blocks}))})
-        for arg in choice.args
-    )
+
+    def taken(arg: Arg) -> Arg:
+        values = sorted(
+            {b.setting(arg.name) for b in blocks}, key=lambda v: (isinstance(v, str), v)
+        )
+        return arg.model_copy(update={"values": tuple(values)})
+
+    args = tuple(taken(arg) if arg in choice.numeric else arg for arg in choice.args)
     widths = tuple(sorted({b.width for b in blocks} - {0}))
     return declared.model_copy(
         update={
