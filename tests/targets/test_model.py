@@ -221,7 +221,8 @@ def test_every_node_of_a_model_belongs_to_a_kernel(path: Path) -> None:
         if node.op == "act" and node.act in ("swish", "hswish"):
             assert names[owner[node.name]].kind == node.act
         if node.op == "conv" and ".se" not in node.name:
-            assert names[owner[node.name]].kind == "conv-bn-relu"
+            groups = f"/{node.groups}" if node.groups > 1 else ""
+            assert names[owner[node.name]].kind == f"conv-bn-relu{groups}"
 
 
 def test_a_node_without_a_name_belongs_to_the_one_before() -> None:
