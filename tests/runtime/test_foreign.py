@@ -216,6 +216,27 @@ def doubled(x: Tensor) -> Tensor:
     return torch.cat([x[:, :4], x[:, 4:]], 1)
 
 
+class Plain(nn.Module):
+    """A network that has no modules for its sum, pool and dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.fc = norm_conv(3, 8, 3, 2), norm_conv(8, 8, 3), nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.one(x))
+        x = x + self.two(x)
+        x = F.dropout(F.adaptive_avg_pool2d(x, 1).flatten(1), 0.2, self.training)
+        logits: Tensor = self.fc(x)
+        return logits
+
+
+def test_what_the_network_does_without_modules_is_said() -> None:
+    found = read_network(scattered(Plain()), "plain", (3, 32))
+    assert found.differs <= 1e-6 * found.largest
+    assert "pool  dropout 0.2  linear -> 2" in write(found.subnet.of, found.subnet)
+
+
 @pytest.mark.parametrize(
     ("network", "message"),
     [

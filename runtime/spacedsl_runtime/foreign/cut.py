@@ -32,10 +32,10 @@ def pieces_of(network: nn.Module, steps: tuple[Doing, ...]) -> list[Piece]:
     first, last = (inside[0], inside[-1]) if inside else (len(steps), len(steps))
     numbers: dict[str, int] = {}
     found: list[Piece] = []
-    for place, group in groupby(zip(places, steps, range(len(steps)), strict=True), lambda e: e[0]):
-        entries = list(group)
-        at = entries[0][2]
-        for run in _blocks([one for _, one, _ in entries]):
+    for place, group in groupby(range(len(steps)), places.__getitem__):
+        indices = list(group)
+        at = indices[0]
+        for run in _blocks([steps[i] for i in indices]):
             if not place.stage:
                 name = "stem" if at < first else "head" if at > last else "between"
             else:
@@ -57,8 +57,7 @@ def _separable(first: Piece, second: Piece) -> bool:
 
 def _place(network: nn.Module, one: Doing) -> _Place:
     """A step is of the first module on its path that does not list others."""
-    paths = [step.path.split(".") for step in steps_of((one,))]
-    path = paths[0]
+    path = next(steps_of((one,))).path.split(".")
     module, depth = network, 0
     while depth < len(path) and (depth == 0 or _lists(module)):
         module = module.get_submodule(path[depth])

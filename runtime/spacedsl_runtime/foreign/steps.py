@@ -17,8 +17,8 @@ Arrays = dict[str, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One operator with numbers for its sizes; `path` is the module that does it. `arrays`: one for
-    each of its convolutions."""
+    """One operator with numbers for its sizes. `path` is the module that does it, "" for the
+    network itself. `arrays`: one for each of its convolutions."""
 
     op: Op
     path: str
@@ -33,7 +33,6 @@ class Joined:
 
     main: tuple[Doing, ...]
     shortcut: tuple[Doing, ...]
-    path: str
     cin: int
     cout: int
     act: str | None = None

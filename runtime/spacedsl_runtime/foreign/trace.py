@@ -107,22 +107,20 @@ class _Walk:
             raise ForeignError(f"what {type(self.network).__name__} gives is no tensor of logits")
         return _chain(None, last)
 
-    def _part(self, node: fx.Node) -> str:
-        stack = node.meta.get("nn_module_stack")
-        if node.op == "call_module":
-            name = str(node.target)
-            return f"{name} ({type(self.network.get_submodule(name)).__name__})"
-        if not stack:
-            return type(self.network).__name__
-        name = list(stack)[-1]
-        path = stack[name][0] if isinstance(stack[name], tuple) else name
-        return f"{path} ({type(self.network.get_submodule(path)).__name__})"
-
     def _path(self, node: fx.Node) -> str:
-        return self._part(node).partition(" (")[0]
+        """The module that does it, "" for the network itself."""
+        if node.op == "call_module":
+            return str(node.target)
+        stack = node.meta.get("nn_module_stack")
+        if not stack:
+            return ""
+        name = list(stack)[-1]
+        return str(stack[name][0] if isinstance(stack[name], tuple) else name)
 
     def _no(self, node: fx.Node, reason: str) -> None:
-        self.mistakes.add(self._part(node), reason)
+        path = self._path(node)
+        kind = type(self.network.get_submodule(path)).__name__
+        self.mistakes.add(f"{path} ({kind})" if path else kind, reason)
 
     def _same(self, node: fx.Node, value: _Value) -> _Value:
         self.passed.add(node)
@@ -320,7 +318,7 @@ class _Walk:
             return None
         paths = _chain(start, a), _chain(start, b)
         main, shortcut = paths if len(paths[0]) >= len(paths[1]) else paths[::-1]
-        step = Joined(main, shortcut, self._path(node), start.channels, a.channels)
+        step = Joined(main, shortcut, start.channels, a.channels)
         return self._after(node, start, step)
 
     def _product(self, node: fx.Node, a: _Value, b: _Value) -> _Value | None:
