@@ -8,11 +8,12 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from spacedsl.operators.operators import words_where
 from spacedsl.passes.program import Layer, Program, Residual, flat, se_layers
 from spacedsl_runtime.elastic.modules import ElasticConv, ElasticLinear, ElasticSe
 from spacedsl_runtime.elastic.supernet import ElasticStages
 
-WITH_WEIGHTS = ("conv", "dwconv", "se", "linear")
+WITH_WEIGHTS = words_where(weights=True)
 
 Arrays = dict[str, Tensor]
 """`weight` (cout, cin per group, k, k), `bias` where there is one, and of a batch norm `gamma`,

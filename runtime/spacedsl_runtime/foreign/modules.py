@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spacedsl.compiler.fold import affine
 from spacedsl.ir.block import MAX_KERNEL
 from spacedsl_runtime.elastic.modules import EPSILON
-from spacedsl_runtime.foreign.steps import Arrays
+from spacedsl_runtime.elastic.weights import Arrays
 
 FUNCTIONS: dict[Any, str] = {
     F.relu: "relu",
@@ -113,8 +114,8 @@ def conv_arrays(conv: nn.Conv2d) -> Arrays:
 
 
 def norm_arrays(norm: nn.Module) -> Arrays:
-    """A batch norm's, with the epsilon of ours: the variance differs by the difference, and where
-    that would be below zero, a factor makes up for it."""
+    """The arrays of a batch norm for the epsilon of ours. The variance takes up the difference of
+    the two epsilons. Where it would fall below zero, gamma takes up the rest."""
     mean = cast(Tensor, norm.running_mean).detach()
     real = cast(Tensor, norm.running_var).detach().double() + float(cast(Any, norm).eps)
     var = (real - EPSILON).clamp_min(0.0).float()
@@ -143,9 +144,9 @@ def folded(arrays: Arrays) -> Arrays:
     weight = arrays["weight"]
     shift = arrays.get("bias", torch.zeros(weight.shape[0]))
     if "gamma" in arrays:
-        factor = arrays["gamma"] / torch.sqrt(arrays["var"] + EPSILON)
+        gamma, beta, mean, var = (arrays[name] for name in ("gamma", "beta", "mean", "var"))
+        factor, shift = affine(gamma, beta, mean, torch.sqrt(var + EPSILON), shift)
         weight = weight * factor[:, None, None, None]
-        shift = arrays["beta"] + (shift - arrays["mean"]) * factor
     return {"weight": weight, "bias": shift}
 
 

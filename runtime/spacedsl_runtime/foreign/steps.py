@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from torch import Tensor
-
 from spacedsl.ir.block import Op
+from spacedsl_runtime.elastic.weights import Arrays
 from spacedsl_runtime.errors import ForeignError
-
-Arrays = dict[str, Tensor]
-"""`weight` (cout, cin per group, k, k), `bias` where there is one, and of a batch norm `gamma`,
-`beta`, `mean` and `var`, all (cout,)."""
 
 
 @dataclass(frozen=True, slots=True)
