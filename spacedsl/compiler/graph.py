@@ -8,15 +8,9 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, model_validator
 
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.subnet import Subnet
@@ -109,12 +103,16 @@ class Tap(Frozen):
     tensor: str
 
 
+Taps = Annotated[tuple[Tap, ...], Field(exclude_if=lambda taps: not taps)]
+"""Outputs in order; files say them where there are some."""
+
+
 class Graph(Frozen):
     """Nodes in execution order; the first is the input, the last makes the last output: the logits,
     or the last of `taps`."""
 
     nodes: tuple[Node, ...]
-    taps: tuple[Tap, ...] = ()
+    taps: Taps = ()
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -126,12 +124,6 @@ class Graph(Frozen):
         if len({tap.name for tap in self.taps}) != len(self.taps):
             raise ValueError("two outputs have one name")
         return self
-
-    @model_serializer(mode="wrap")
-    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without taps where there are none, as before there were any."""
-        found: dict[str, Any] = write(self)
-        return found if self.taps else {k: v for k, v in found.items() if k != "taps"}
 
     @property
     def input(self) -> Node:

@@ -161,9 +161,9 @@ class Supernet(ElasticStages):
     def parts(self, subnet: Subnet) -> dict[str, Program]:
         """A subnet's program, cut after each output. Raises `SubnetError`."""
         program = self.program(subnet)
-        ends = places((step.at[0] for step in program), self.plan.taps)
-        if not ends:
+        if not self.plan.taps:
             return {LOGITS: program}
+        ends = places((step.at[0] for step in program), self.plan.taps)
         starts = [0, *ends.values()]
         return {
             name: program[start:end]
