@@ -123,6 +123,11 @@ def test_no_image_is_of_two_classes(tmp_path: Path) -> None:
     splits = fill(tmp_path / "splits" / "train").parent
     (splits / "val").symlink_to("train")
     refused(splits, "train and val in .* are one folder")
+    twice = tmp_path / "twice"
+    fill(twice / "train", ("cat", "dog"))
+    fill(twice / "val", ("cat", "dog", "kitten"))
+    (twice / "train" / "kitten").symlink_to("cat")
+    refused(twice, "cat and kitten in .*train are one folder")
     fill(tmp_path / "accents", ("caf\u00e9", "cafe\u0301"))
     refused(tmp_path / "accents", "are one name in two encodings")
 

@@ -24,7 +24,10 @@ TEST = ("val", "valid", "validation", "test", "testing")
 """Names of folders in any case; the first of `TEST` that is there is for tests."""
 
 BESIDE = {"set", "data", "dataset", "images", "image", "imgs", "img", "photos", "split"}
-"""Words that may stand beside those, as in `train_set`, `Test Images` and `val2017`."""
+"""Words that may stand beside those, as in `train_set` and `Test Images`."""
+
+JOINED = re.compile(f"({'|'.join(TRAIN + TEST)})(?:{'|'.join(sorted(BESIDE))})")
+"""A word of `TRAIN` or `TEST` that ends in one of `BESIDE`, as in `testdata`."""
 
 HELD_OUT = 10
 """Of a folder without a test split every tenth image of a class is held out, of a class with fewer
@@ -56,6 +59,7 @@ def open_imagefolder(spec: str, root: Path, decoder: Decoder) -> Data:
         here, there = root / parts.train, root / parts.test
         classes, others = folders(here, left), folders(there, left)
         _need_classes(here, classes)
+        _need_different(here, classes)
         _need_different(there, others)
         _same_classes(here, classes, there, others)
         train, test = (_labelled(f, classes, decoder, left) for f in (here, there))
@@ -134,11 +138,11 @@ def _exactly(names: list[str], wanted: tuple[str, ...]) -> list[str]:
 
 
 def _words(name: str) -> set[str]:
-    """The words of a name without numbers and those of `BESIDE`, which may also end a word."""
-    ends = "|".join(sorted(BESIDE, key=len, reverse=True))
+    """The words of a name in lower case, without numbers and what `BESIDE` names: `train` of
+    `Train Images`, `traindata` and `train2017`."""
     apart = re.sub("(?<=[a-z])(?=[A-Z])", " ", name)
     words = re.findall("[^\\W\\d_]+", apart.casefold())
-    return {re.sub(f"^({'|'.join(TRAIN + TEST)})({ends})$", r"\1", w) for w in words} - BESIDE
+    return {found[1] if (found := JOINED.fullmatch(w)) else w for w in words} - BESIDE
 
 
 def _need_different(root: Path, names: list[str]) -> None:
