@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 from spacedsl.diagnostics import Diagnostic, Fix, Place, SpaceError, place, suggest
 from spacedsl.ir.expr import round8
+from spacedsl.ir.space import MAX_DEPTH
 from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.text import Source, Span
 
@@ -30,8 +31,6 @@ OTHER_KEYS = ("a", "p", "cc", "d", "fc", "gs", "h", "v", "nmi")
 
 NEEDED = {"ir": "rksec", "ds": "rksc", "dsa": "rksc", "er": "rksec", "cn": "rksc"}
 MAX_CHARACTERS = 1 << 16
-MAX_BLOCKS = 64
-"""Of a stack: the language's limit on depth."""
 
 TOKEN = re.compile(r"#[^\n]*|[\s,'\"()]+|[\[\]]|[^\s,'\"\[\]()#]+")
 KEY = re.compile(r"([a-z]+?)([0-9][0-9.]{0,8})")
@@ -150,7 +149,7 @@ EXAMPLES = {
     "er": "er_r1_k3_s2_e4_c24",
     "cn": "cn_r1_k1_s1_c960",
 }
-LIMITS = {"r": (1, MAX_BLOCKS), "k": (1, 31), "s": (1, 2), "c": (1, 65_536)}
+LIMITS = {"r": (1, MAX_DEPTH), "k": (1, 31), "s": (1, 2), "c": (1, 65_536)}
 
 
 class _String:

@@ -11,7 +11,7 @@ from spacedsl.bridges.timm import Said, Stack
 from spacedsl.diagnostics import fault
 from spacedsl.ir.block import Block, Conv, GlobalPool, Linear, Value
 from spacedsl.ir.expr import Num
-from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
+from spacedsl.ir.space import MAX_DEPTH, Arg, BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
 from spacedsl.lang.library import library
 from spacedsl.lang.page import Loader, Page
@@ -98,9 +98,6 @@ def _runs(stack: Stack, frame: Frame) -> list[list[Said]]:
         if sum(said.repeat for said in run) > MAX_DEPTH:
             raise fault("too-large", f"a stack of more than {MAX_DEPTH} blocks")
     return runs
-
-
-MAX_DEPTH = 64
 
 
 def _block_name(said: Said, frame: Frame) -> str:

@@ -7,6 +7,9 @@ from typing import Literal
 from spacedsl.ir.block import Block, Value
 from spacedsl.ir.expr import Frozen
 
+MAX_DEPTH = 64
+"""Blocks of a stage."""
+
 
 class Arg(Frozen):
     """The values a block parameter may take, ascending."""

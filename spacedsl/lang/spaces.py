@@ -9,7 +9,7 @@ from spacedsl.diagnostics import Diagnostic, place, suggest
 from spacedsl.ir.covers import Mismatch, mismatches
 from spacedsl.ir.expr import names_in
 from spacedsl.ir.identity import op_names
-from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.ir.space import MAX_DEPTH, BlockChoice, Space, Stage
 from spacedsl.lang.blocks import lower_inline
 from spacedsl.lang.bodies import check_bodies
 from spacedsl.lang.choices import choices_of, listed
@@ -25,7 +25,6 @@ from spacedsl.operators.operators import IN_BODIES
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
 
-MAX_DEPTH = 64
 MAX_STRIDE = 8
 MAX_STAGES = 64
 CHANNELS = (1, 3, 4)

@@ -14,12 +14,9 @@ from typing import Any, NamedTuple
 
 from spacedsl.ir.block import SIZES, Conv, DwConv, Linear, Op, Pool, Shortcut, walk
 from spacedsl.ir.expr import Num
-from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.ir.space import MAX_DEPTH, BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
 from spacedsl.passes.said_sizes import Row, said_blocks
-
-MAX_DEPTH = 64
-"""Blocks of a stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +69,10 @@ def _marks(piece: Piece) -> Marks:
 
 
 class Kind(NamedTuple):
-    """What blocks of one type have in common. `path` is the shortcut's path, None for an identity;
-    `falls`: its convolutions and pools are left out where a block keeps width and size."""
+    """What blocks of one type have in common: the name of their type, the ops of their main path
+    without sizes, whether a shortcut `joins` it, and the activation after their sum. `path` is the
+    shortcut's path, None for an identity. `falls`: its convolutions and pools are left out where a
+    block keeps width and size."""
 
     block: str
     main: Path
