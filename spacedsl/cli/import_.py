@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,11 +87,13 @@ def import_code(
     with its weights, which go into a checkpoint beside the page."""
     if code.startswith(TIMM):
         others = {"--of": of, "--from": notation, "--stem": stem, "--head": head, "--act": act}
-        _only(code, {**others, "--se": se})
+        _refuse(others | {"--se": se}, f"says nothing of {code[:60]}", "leave it out")
         network = Network(code.removeprefix(TIMM), weights, pretrained, seed, at, name)
         import_network(network, out, format)
         return
-    _only_timm({"--weights": weights, "--pretrained": pretrained or None, "--seed": seed})
+    only = {"--weights": weights, "--pretrained": pretrained or None, "--seed": seed}
+    help = "write timm:NAME, e.g. timm:mobilenetv3_large_100"
+    _refuse(only, "is for networks of timm with their weights", help)
     name = name or "imported"
     from spacedsl.bridges.read import given, recognised
 
@@ -118,17 +121,11 @@ def import_code(
         print(page, end="")
 
 
-def _only(code: str, said: dict[str, object]) -> None:
-    for option, value in said.items():
+def _refuse(options: Mapping[str, object], why: str, help: str) -> None:
+    """Raises `SpaceError` for the first of these options that is said."""
+    for option, value in options.items():
         if value is not None:
-            raise fault("bad-option", f"{option} says nothing of {code[:60]}", "leave it out")
-
-
-def _only_timm(said: dict[str, object]) -> None:
-    for option, value in said.items():
-        if value is not None:
-            message = f"{option} is for networks of timm with their weights"
-            raise fault("bad-option", message, "write timm:NAME, e.g. timm:mobilenetv3_large_100")
+            raise fault("bad-option", f"{option} {why}", help)
 
 
 def _origin(code: str) -> str:

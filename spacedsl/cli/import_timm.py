@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +11,9 @@ from spacedsl.cli.words import wrapped
 from spacedsl.diagnostics import fault
 from spacedsl.flows.foreign import import_timm
 from spacedsl.passes.cost import subnet_cost
+from spacedsl.syntax.lexer import is_name
 
 TIMM = "timm:"
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(-[A-Za-z0-9_]+)*")
-"""Of an item of a page."""
 
 
 class Network(NamedTuple):
@@ -39,9 +37,10 @@ def import_network(asked: Network, out: Path | None, format: Format) -> None:
     if sum(said) > 1:
         message = "--weights, --pretrained and --seed each say where weights are from"
         raise fault("bad-option", message, "say one of them")
-    if asked.item is not None and not NAME.fullmatch(asked.item):
-        message = f"--name {asked.item[:40]!r}: a name has letters, digits and hyphens"
-        raise fault("bad-option", message, "e.g. --name net")
+    if asked.item is not None and not is_name(asked.item):
+        message = f"--name {asked.item[:40]!r} cannot be a name"
+        help = "names have letters, digits, _ and -, and are no words of the language: --name net"
+        raise fault("bad-option", message, help)
     found = import_timm(
         asked.name,
         out,

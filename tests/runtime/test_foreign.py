@@ -323,6 +323,13 @@ class TestTimm:
         refused("holds no tensors, or is cut short")
 
 
+@pytest.mark.parametrize("name", ["space", "a b", "1st", "a-", ""])
+def test_a_model_has_a_name_that_pages_can_say(name: str, tmp_path: Path) -> None:
+    done = run("import", "timm:lcnet_050", "--out", str(tmp_path / "a.space"), "--name", name)
+    assert done.exit_code == 2
+    assert f"--name {name!r} cannot be a name" in done.output
+
+
 class Harmful:
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
         return print, ("pickles are run",)
