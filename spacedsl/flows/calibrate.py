@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from spacedsl.compiler.export import Seeded
 from spacedsl.compiler.integer_model import Preprocess, preprocess_for
+from spacedsl.compiler.parameters import Floats
 from spacedsl.compiler.plans import network_plan
 from spacedsl.diagnostics import fault
 from spacedsl.flows.faults import runtime_faults
@@ -23,8 +24,6 @@ from spacedsl.targets.deployed import open_deployed
 
 if TYPE_CHECKING:
     from spacedsl_runtime.data.split import Data, Split
-
-Floats = NDArray[np.float32]
 
 CALIBRATION_IMAGES = 64
 COMPARED_IMAGES = 200

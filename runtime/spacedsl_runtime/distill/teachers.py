@@ -32,17 +32,22 @@ class TeacherSource(Opening):
 
 
 def _in(
-    module: str, spec: str, where: str, calibration: Calibration, device: torch.device
+    module: str,
+    function: str,
+    spec: str,
+    where: str,
+    calibration: Calibration,
+    device: torch.device,
 ) -> Teacher:
-    """Opened by a function of a module, which imports torch."""
-    home, _, function = module.partition(":")
-    found: Teacher = getattr(import_module(f"{__package__}.{home}"), function)(
-        spec, where, calibration, device
-    )
+    """Opened by a function of a module of this folder. The module imports torch."""
+    open = getattr(import_module(f"{__package__}.{module}"), function)
+    found: Teacher = open(spec, where, calibration, device)
     return found
 
 
-LITE = partial(_in, "efficientnet_lite:open_lite")
+LITE = partial(_in, "efficientnet_lite", "open_lite")
+CHECKPOINT = partial(_in, "checkpoint_teacher", "open_checkpoint")
+TIMM = partial(_in, "timm_teacher", "open_timm")
 
 BUILT_IN = {
     source.name: source
@@ -50,10 +55,8 @@ BUILT_IN = {
         TeacherSource("lite0", "lite0", LITE),
         TeacherSource("lite1", "lite1", LITE),
         TeacherSource("lite2", "lite2", LITE),
-        TeacherSource(
-            "checkpoint", "checkpoint:RUN", partial(_in, "checkpoint_teacher:open_checkpoint")
-        ),
-        TeacherSource("timm", "timm:NAME[:FILE]", partial(_in, "timm_teacher:open_timm")),
+        TeacherSource("checkpoint", "checkpoint:RUN", CHECKPOINT),
+        TeacherSource("timm", "timm:NAME[:FILE]", TIMM),
     )
 }
 

@@ -265,15 +265,10 @@ class _Walk:
     def _pool(
         self, node: fx.Node, value: _Value, kind: Any, pool: nn.MaxPool2d | nn.AvgPool2d
     ) -> _Value | None:
-        sizes = [_square(n) for n in (pool.kernel_size, pool.stride, pool.padding)]
-        kernel, stride, padding = sizes
+        kernel, stride, padding = map(_square, (pool.kernel_size, pool.stride, pool.padding))
+        dilation = _square(getattr(pool, "dilation", 1))
         size, out = self.shapes[node.args[0]][2], self.shapes[node][2]  # type: ignore[index]
-        if (
-            kernel is None
-            or stride is None
-            or padding is None
-            or getattr(pool, "dilation", 1) not in (1, (1, 1))
-        ):
+        if kernel is None or stride is None or padding is None or dilation != 1:
             self._no(node, "pools that are not square or dilated are not in the language")
             return None
         before, after = same_pads(size, out, kernel, stride)
