@@ -56,6 +56,13 @@ def open_session(model: bytes | Path, optimised: Path | None = None) -> Inferenc
     return onnxruntime.open_session(model, 1, options_here("onnxruntime"), optimised=optimised)
 
 
+def outputs_of(model: bytes | Path, x: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """What a file gives by name, in its order."""
+    session = open_session(model)
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {IMAGE: x}), strict=True))
+
+
 @lru_cache(maxsize=1)
 def library_blocks() -> tuple[Block, ...]:
     """Every named block of every page of the library."""

@@ -90,9 +90,7 @@ def given(runtime: Runtime, data: bytes, x: NDArray[np.float32]) -> dict[str, ND
         found = [session.run(tflite_support.channels_last(image[None])) for image in x]
         stacked = {name: np.concatenate([f[name] for f in found]) for name in found[0]}
         return {name: value.transpose(0, 3, 1, 2) for name, value in stacked.items()}
-    ort = onnxruntime.open_session(data, 1, {})
-    names = [output.name for output in ort.get_outputs()]
-    return dict(zip(names, ort.run(names, {"image": x}), strict=True))
+    return onnx_support.outputs_of(data, x)
 
 
 @pytest.mark.parametrize("runtime", [ONNXRUNTIME, LITERT], ids=lambda r: r.name)

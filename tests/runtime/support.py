@@ -116,3 +116,24 @@ def assert_equal(found: Tensor | dict[str, Tensor], wanted: Tensor | dict[str, T
     for name, value in theirs.items():
         assert torch.isfinite(value).all()
         assert torch.equal(mine[name], value)
+
+
+def multiply_accumulates(module: nn.Module, x: Tensor) -> int:
+    """Counted by hooks on every convolution and linear layer."""
+    total = 0
+
+    def count(layer: nn.Module, _: tuple[Tensor, ...], result: Tensor) -> None:
+        nonlocal total
+        weight = layer.get_parameter("weight")
+        total += weight[0].numel() * result[0].numel()
+
+    hooks = [
+        m.register_forward_hook(count)
+        for m in module.modules()
+        if isinstance(m, nn.Conv2d | nn.Linear)
+    ]
+    with torch.no_grad():
+        module(x)
+    for hook in hooks:
+        hook.remove()
+    return total

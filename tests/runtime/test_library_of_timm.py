@@ -5,36 +5,18 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
 
 from spacedsl.passes.cost import subnet_cost
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.foreign.read import write_steps
 from spacedsl_runtime.foreign.timm_models import Wanted, make, operations
 from spacedsl_runtime.foreign.trace import steps_of_network
+from tests.runtime.support import multiply_accumulates
 from tests.runtime.test_foreign import scattered
 from tests.support import library_model
 from tests.with_timm import needs_timm
 
 pytestmark = needs_timm
-
-
-def counted(network: nn.Module, image: torch.Tensor) -> int:
-    """Multiply-accumulates of convolutions and linear layers, by their outputs' sizes."""
-    found = 0
-
-    def count(module: nn.Module, _: object, out: torch.Tensor) -> None:
-        nonlocal found
-        weight = module.get_parameter("weight")
-        found += weight.numel() * out[0].numel() // out.shape[1]
-
-    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    hooks = [layer.register_forward_hook(count) for layer in layers]
-    with torch.no_grad():
-        network(image)
-    for hook in hooks:
-        hook.remove()
-    return found
 
 
 @pytest.mark.parametrize(
@@ -55,7 +37,7 @@ def test_outputs_are_those_of_timm(name: str, theirs: str) -> None:
     model = model.model_copy(update={"resolution": model.of.resolutions[0]})
     network = scattered(make(Wanted(theirs)))
     image = torch.randn(1, 3, model.resolution, model.resolution)
-    assert subnet_cost(model).flops == counted(network, image)
+    assert subnet_cost(model).flops == multiply_accumulates(network, image)
     supernet = load_supernet(model.of).eval()
     write_steps(supernet, model, steps_of_network(network, image, *operations()))
     with torch.no_grad():

@@ -16,14 +16,13 @@ from spacedsl.compiler.onnx_build import check
 from spacedsl.compiler.onnx_fp32 import emit_fp32
 from spacedsl.compiler.parameters import Parameters, expected_shapes
 from spacedsl.compiler.plans import network_plan
-from spacedsl.compiler.stamp import IMAGE
 from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.quant.qat import QatSupernet
-from tests.compiler.onnx_support import by_onnx_runtime, open_session
+from tests.compiler.onnx_support import by_onnx_runtime, outputs_of
 from tests.laws.strategies import RANDOMS, members
 from tests.runtime.parity import VNNI, deployed, differences, extracted
 from tests.runtime.support import (
@@ -75,9 +74,7 @@ def test_the_extracted_module_is_the_fp32_onnx_file(space: Space, rng: random.Ra
     module = supernet.eval().extract(chosen)
     arrays, x = parameters_of(module, plan.graph), images(3, chosen)
     model = check(emit_fp32(plan, arrays, preprocess_for(3), "test"))
-    session = open_session(model)
-    names = [output.name for output in session.get_outputs()]
-    found = dict(zip(names, session.run(names, {IMAGE: x.numpy()}), strict=True))
+    found = outputs_of(model, x.numpy())
     with torch.no_grad():
         wanted = outputs(module(x))
     assert found.keys() == wanted.keys()

@@ -7,7 +7,7 @@ import random
 import pytest
 import torch
 from hypothesis import given, settings
-from torch import Tensor, nn
+from torch import nn
 
 from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.ir.sampling import random_subnet
@@ -25,6 +25,7 @@ from tests.runtime.support import (
     ONE_SPACES,
     assert_equal,
     images,
+    multiply_accumulates,
     plan_of,
     shake,
     supernet_of,
@@ -73,27 +74,6 @@ def test_extraction_is_bit_equal_where_any_of_two_ops_takes_the_stride() -> None
     supernet.eval()
     for _ in range(8):
         assert_exact(supernet, supernet.sample(rng))
-
-
-def multiply_accumulates(module: nn.Module, x: Tensor) -> int:
-    """Counted by hooks on every convolution and linear layer."""
-    total = 0
-
-    def count(layer: nn.Module, _: tuple[Tensor, ...], result: Tensor) -> None:
-        nonlocal total
-        weight = layer.get_parameter("weight")
-        total += weight[0].numel() * result[0].numel()
-
-    hooks = [
-        m.register_forward_hook(count)
-        for m in module.modules()
-        if isinstance(m, nn.Conv2d | nn.Linear)
-    ]
-    with torch.no_grad():
-        module(x)
-    for hook in hooks:
-        hook.remove()
-    return total
 
 
 @pytest.mark.parametrize("name", ONE_SPACES)
