@@ -38,9 +38,9 @@ CALIBRATION_IMAGES = 4
 
 class Difference(Frozen):
     """What moving a model to another runtime costs, over `images`: the share of them with the same
-    largest logit (None for a network that gives maps), and the distance of logits, or of the maps'
-    values, whose own standard deviation is `logit_deviation`. `calibrated`:
-    tensors whose quantisers were not trained."""
+    largest logit (None for a network that gives maps), and the distance of the logits, or of the
+    maps' values. Their own standard deviation is `logit_deviation`. `calibrated`: tensors whose
+    quantisers were not trained."""
 
     trained_for: str
     exported_for: str

@@ -1,5 +1,6 @@
-"""A trained FP32 network in 8 bits: its checkpoint's weights, ranges of tensors on images of data,
-and how often both say the same. Needs PyTorch, which is imported when it is called."""
+"""A trained FP32 network in 8 bits, by calibration. Its weights come from a checkpoint, and the
+ranges of its tensors from images. An agreement says how often both networks answer the same. Needs
+PyTorch, which is imported when it is called."""
 
 from __future__ import annotations
 
@@ -43,8 +44,8 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """`net`: a network with a checkpoint's weights, and the images that its tensors' ranges are
-    from. `fp32` runs it on normalised images (N, C, R, R)."""
+    """`net`: a network with a checkpoint's weights, and the images that give the ranges of its
+    tensors. `fp32` runs it on normalised images (N, C, R, R)."""
 
     subnet: Subnet
     net: Seeded
@@ -133,7 +134,7 @@ def _count(header: dict[str, Any], name: str) -> int:
 
 
 def _preprocess(header: dict[str, Any], channels: int, data: Data | None) -> Preprocess:
-    """What the checkpoint's images went through; the usual where it does not say."""
+    """How the checkpoint's images were preprocessed, or the usual way where it does not say."""
     from spacedsl_runtime.data.views import seen_share
 
     usual = preprocess_for(channels)

@@ -1,8 +1,9 @@
 """The inverse of binding: blocks whose sizes are all numbers become a space of that one network.
 
-Blocks of one kind become one block type with parameters, runs of equal blocks become stages. What a
-block does at its edges is said as pages say it: a shortcut that is there where width and size are
-kept, a projection that is left out there, a stride that the stage has."""
+Blocks of one kind become one block type with parameters, and runs of equal blocks become stages.
+Shortcuts and strides differ between the blocks of one kind, and are said as pages say them. A
+shortcut may be there only where a block keeps width and size. A projection may be left out there.
+A stride may be the stage's."""
 
 from __future__ import annotations
 
@@ -57,12 +58,15 @@ def _stride(op: Op) -> int:
 
 
 Marks = tuple[int, ...]
-Path = tuple[object, ...]
+"""Positions of the ops of a block that take the stage's stride."""
+
+Shape = tuple[object, ...]
+"""Ops without their sizes, as values that can be compared."""
 
 
 def _marks(piece: Piece) -> Marks:
-    """Positions of the ops that take the stage's stride: in the main path the last with a stride,
-    in the shortcut all."""
+    """Those of a block with numbers: the last op with a stride in the main path, and every op with
+    one in the shortcut."""
     ops, main = tuple(walk(piece.ops)), len(piece.main)
     strided = [i for i, op in enumerate(ops) if _stride(op) > 1]
     return tuple([i for i in strided if i < main][-1:] + [i for i in strided if i >= main])
@@ -75,9 +79,9 @@ class Kind(NamedTuple):
     block keeps width and size."""
 
     block: str
-    main: Path
+    main: Shape
     joins: bool
-    path: Path | None
+    path: Shape | None
     falls: bool
     act: str | None
 
@@ -123,7 +127,7 @@ Run = list[tuple[Piece, BlockChoice]]
 
 
 def _runs(pieces: Sequence[Piece], choices: Sequence[BlockChoice]) -> list[Run]:
-    """Blocks one after the other that are alike, the first of which may have a stride."""
+    """Runs of blocks that are alike. Only the first of a run may have a stride."""
     runs: list[Run] = []
     for piece, choice in zip(pieces, choices, strict=True):
         if runs and len(runs[-1]) < MAX_DEPTH and not _marks(piece):
@@ -136,7 +140,7 @@ def _runs(pieces: Sequence[Piece], choices: Sequence[BlockChoice]) -> list[Run]:
 
 
 def block_types(pieces: Sequence[Piece], taken: tuple[str, ...]) -> list[BlockChoice]:
-    """The block type of every piece, with its values; none is called as `taken` are."""
+    """The block type of every piece, with its values. No type has a name of `taken`."""
     kinds = _kinds(pieces)
     groups: dict[tuple[Kind, Marks], list[int]] = {}
     for i, key in enumerate(zip(kinds, _patterns(pieces, kinds), strict=True)):
@@ -165,7 +169,7 @@ def _common_act(ops: Sequence[Op]) -> str | None:
     return acts.pop() if len(acts) == 1 else None
 
 
-def _shape(ops: Sequence[Op], common: str | None) -> Path:
+def _shape(ops: Sequence[Op], common: str | None) -> Shape:
     """Ops without sizes and strides, and without the activation that a block has in common."""
     found = []
     for op in ops:
@@ -176,7 +180,7 @@ def _shape(ops: Sequence[Op], common: str | None) -> Path:
     return tuple(found)
 
 
-def _path(ops: Sequence[Op]) -> Path:
+def _path(ops: Sequence[Op]) -> Shape:
     """Ops of a shortcut, whose kernels and groups are the same in all blocks of a kind."""
     return tuple(tuple(_fields(op, ("width", "stride")).items()) for op in ops)
 
@@ -187,7 +191,7 @@ def _fields(op: Op, without: tuple[str, ...]) -> dict[str, object]:
 
 def _kinds(pieces: Sequence[Piece]) -> list[Kind]:
     bases = [_base(piece, i) for i, piece in enumerate(pieces)]
-    paths: dict[tuple[object, str | None], list[tuple[str, Path]]] = {}
+    paths: dict[tuple[object, str | None], list[tuple[str, Shape]]] = {}
     identities = set()
     for base, piece in zip(bases, pieces, strict=True):
         joined = piece.shortcut
@@ -212,8 +216,9 @@ def _kinds(pieces: Sequence[Piece]) -> list[Kind]:
     return found
 
 
-def _base(piece: Piece, position: int) -> tuple[str, Path]:
-    """A body that stands in its stage is like no other one."""
+def _base(piece: Piece, position: int) -> tuple[str, Shape]:
+    """The block type and main path of a block. A body without a type, which stands in its stage, is
+    like no other one."""
     return piece.block or f"#{position}", _shape(piece.main, _common_act(piece.main))
 
 
@@ -234,17 +239,16 @@ def _falls(piece: Piece) -> bool:
 
 
 def _patterns(pieces: Sequence[Piece], kinds: Sequence[Kind]) -> list[Marks]:
-    """Which ops take the stage's stride: of a block without one, those of the blocks like it."""
-    known: dict[Kind, list[Marks]] = {}
+    """The marks of every block. A block without a stride has the marks of the blocks like it."""
+    known: dict[Kind, Marks] = {}
     for piece, kind in zip(pieces, kinds, strict=True):
         if _marks(piece):
-            known.setdefault(kind, []).append(_marks(piece))
+            known.setdefault(kind, _marks(piece))
     found: list[Marks] = []
     last: dict[tuple[Kind, str], Marks] = {}
     for piece, kind in zip(pieces, kinds, strict=True):
         at = (kind, piece.stage)
-        usual = known.get(kind, [()])[0]
-        last[at] = _marks(piece) or last.get(at, usual)
+        last[at] = _marks(piece) or last.get(at) or known.get(kind, ())
         found.append(last[at])
     return found
 

@@ -1,5 +1,5 @@
-"""Numbers as pages say them: from the sizes of blocks of one kind to the expressions that give them
-all, and the parameters that these need."""
+"""Sizes as pages say them. The blocks of one kind have numbers for their sizes; here these become
+expressions that hold for all of the blocks, with the parameters that the expressions need."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RATIOS = (0.25, 0.5, 1, 2, 3, 4, 6)
 """Usual ratios of an inner width, which are tried first."""
 
 DIVISORS = (4, 16, 8, 2, 6, 12, 24)
-"""By which squeezes are usually narrower."""
+"""How many times narrower squeezes usually are."""
 
 
 class Row(NamedTuple):
@@ -31,7 +31,7 @@ class Row(NamedTuple):
 
 
 Column = tuple[int, ...]
-"""A number of every block."""
+"""One number for every block."""
 
 
 def said_blocks(name: str, ops: tuple[Op, ...], rows: Sequence[Row]) -> list[BlockChoice]:
@@ -183,7 +183,7 @@ class _Table:
 
 
 def _awkward(ratios: list[float]) -> int:
-    """How many are no quarters."""
+    """How many of these are no multiples of a quarter."""
     return sum(ratio * 4 != int(ratio * 4) for ratio in ratios)
 
 

@@ -1,6 +1,7 @@
-"""Steps cut into blocks, as the author of the network did: a block is a module within lists of
-modules or within a stage, what stands before the first is the stem, what comes after the last is
-the head."""
+"""The steps of a network, cut into blocks as its author cut the network into modules.
+
+A block is a module that stands in a list of modules, or in a stage. What comes before the first
+block is the stem, and what comes after the last one is the head."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ class _Place:
 
 
 def pieces_of(network: nn.Module, steps: tuple[Doing, ...]) -> list[Piece]:
-    """The blocks of a network. A block ends with its sum."""
+    """The blocks of a network, in order. A sum ends its block."""
     places = [_place(network, one) for one in steps]
     inside = [i for i, place in enumerate(places) if place.stage]
     first, last = (inside[0], inside[-1]) if inside else (len(steps), len(steps))
@@ -49,14 +50,14 @@ def pieces_of(network: nn.Module, steps: tuple[Doing, ...]) -> list[Piece]:
 
 
 def _separable(first: Piece, second: Piece) -> bool:
-    """Do two modules of a list make one block, a depthwise convolution and one 1x1?"""
+    """Are two modules of a list one block, since a dense convolution follows a depthwise one?"""
     if first.stage != second.stage or not first.block or second.shortcut:
         return False
     return [op.op for op in first.ops] == ["dwconv"] and second.ops[0].op == "conv"
 
 
 def _place(network: nn.Module, one: Doing) -> _Place:
-    """A step is of the first module on its path that does not list others."""
+    """The block of a step: the first module on the step's path that is no list of modules."""
     path = next(steps_of((one,))).path.split(".")
     module, depth = network, 0
     while depth < len(path) and (depth == 0 or _lists(module)):

@@ -13,7 +13,7 @@ from spacedsl_runtime.foreign.modules import refused
 from spacedsl_runtime.foreign.package import reason
 
 Shapes = dict[fx.Node, tuple[int, ...]]
-"""Of the nodes that are tensors."""
+"""The shapes of the nodes that are tensors."""
 
 
 def followed(
@@ -22,8 +22,9 @@ def followed(
     whole: tuple[type[nn.Module], ...],
     functions: Sequence[Callable[..., Any]],
 ) -> tuple[fx.Graph, Shapes]:
-    """The graph, and the shapes of its tensors for this image. Raises `ForeignError` for code that
-    does other things for other images."""
+    """The graph, and the shapes of its tensors for this image. `whole` and `functions`: modules and
+    functions that become one node each. Raises `ForeignError` for code that does other things for
+    other images."""
     try:
         graph = _Tracer(whole, functions).trace(network)
         recorder = _Recorder(fx.GraphModule(network, graph))

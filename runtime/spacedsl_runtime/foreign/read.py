@@ -1,4 +1,4 @@
-"""A network of others as the subnet of a space of its own, and its weights in the supernet."""
+"""An imported network as the only subnet of a space, with its weights in the space's supernet."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from spacedsl_runtime.foreign.trace import steps_of_network
 from spacedsl_runtime.plan import mistakes
 
 TOLERANCE = 1e-5
-"""The logits of the two may differ by this part of the largest: another epsilon of batch norms is
-made up for in single precision."""
+"""The logits of the two may differ by this part of the largest. Where batch norms have another
+epsilon than ours, their arrays are converted in single precision."""
 
 
 class Read(NamedTuple):
-    """`subnet` is the only network of its space; `supernet` has its weights. Logits of both differ
-    by at most `differs` on a random image in double precision, the largest of them is `largest`."""
+    """`subnet` is the only network of its space, and `supernet` has its weights. On a random image,
+    in double precision, its logits differ from the imported network's by at most `differs`, and the
+    largest of those is `largest`."""
 
     subnet: Subnet
     supernet: Supernet

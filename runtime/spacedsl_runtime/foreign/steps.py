@@ -1,4 +1,4 @@
-"""What a network of others does, step by step, in the operators of the language."""
+"""What an imported network does, step by step, in the operators of the language."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ Doing = Step | Joined
 
 @dataclass(slots=True)
 class Mistakes:
-    """What the language cannot say of a network: reasons, each with the parts that it is of."""
+    """What the language cannot say of a network: each reason with the parts of the network that it
+    holds for."""
 
     reasons: dict[str, list[str]] = field(default_factory=dict)
 

@@ -19,10 +19,10 @@ from spacedsl_runtime.foreign.package import reason, timm_package
 from spacedsl_runtime.foreign.read import Read, read_network
 
 WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")
-"""Under which keys training programs keep a network's weights, averaged ones first."""
+"""The keys under which training programs keep a network's weights, averaged ones first."""
 
 UNCOUNTED = "num_batches_tracked"
-"""What a batch norm counts and nothing computes with."""
+"""The number of batches that a batch norm has seen. Nothing computes with it."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Wanted:
 
     @property
     def weights_from(self) -> str:
-        """In words."""
+        """Where the weights are from, in words."""
         if self.weights is not None:
             return f"weights of {self.weights}"
         return "timm's pretrained weights" if self.pretrained else f"seed {self.seed}, untrained"
@@ -121,7 +121,8 @@ def _names(value: Any) -> tuple[str, ...]:
 
 
 def _load(network: nn.Module, tensors: Mapping[str, Tensor]) -> str | None:
-    """Load weights. Where they do not fit: the first tensor that does not, and none is loaded."""
+    """Load weights and return None. Where they do not fit, load none and return what is wrong with
+    the first tensor that does not fit."""
     wanted = {n: t for n, t in network.state_dict().items() if not n.endswith(UNCOUNTED)}
     found = {n: t for n, t in tensors.items() if not n.endswith(UNCOUNTED)}
     for name in (*wanted, *(n for n in found if n not in wanted)):

@@ -1,5 +1,7 @@
-"""A PyTorch network as steps: torch.fx follows what it does to an image. Every operation is said in
-the operators of the language, or named with the reason why it cannot be."""
+"""A PyTorch network as steps in the operators of the language.
+
+torch.fx follows what the network does to an image. An operation that the language cannot say is an
+error, which names it with the reason."""
 
 from __future__ import annotations
 
@@ -44,14 +46,16 @@ REASONS = {
     "scaled_dot_product_attention": ATTENTION,
     "softmax": ATTENTION,
 }
-"""Functions that are named even where what they read is already refused."""
+"""Functions that the language cannot say, and why. They are reported even where what they read is
+an error already."""
 
 LONE_NORM = "a batch norm that does not directly follow a convolution is not in the language"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Value:
-    """A tensor: what was done last, to which tensor. The image has neither."""
+    """A tensor of the network: the tensor `before` it, and what is done to that (`doing`). The
+    image has neither."""
 
     channels: int
     before: _Value | None = None

@@ -1,4 +1,5 @@
-"""Weights that a training begins with: another checkpoint's largest network in a space's."""
+"""The weights that a training begins with: the largest network of the space gets those of the
+largest network in another checkpoint."""
 
 from __future__ import annotations
 
@@ -33,14 +34,14 @@ COMPUTES = {
     "norm": "batch norm",
     "bias": "bias",
 }
-"""What a layer computes, at whatever size of the image: fields and their words."""
+"""The fields that say what a layer computes, whatever the size of the image, and their words."""
 
 
 @dataclass(frozen=True)
 class Initial:
-    """The weights of a space's largest network, layer by layer; None for a classifier of other
-    classes, which begins as it would without. `stamp`: the hash of their file. `notes`: what is not
-    as in the network that they are from, in sentences."""
+    """The weights of a space's largest network, layer by layer. They are None for a classifier of
+    other classes, which begins with random weights. `stamp`: the hash of their file. `notes`: what
+    differs from the network that they are from, in sentences."""
 
     stamp: str
     arrays: tuple[Arrays | None, ...]
@@ -56,9 +57,9 @@ class Initial:
 
 
 def read_initial(path: Path, plan: Plan, normalise: Normalise) -> Initial:
-    """The weights of the largest network in a checkpoint, for that of `plan`, whose channels and
-    classes are the data's. Raises `CheckpointError` for a file that has none, and where the two
-    networks differ, naming the first layers that do."""
+    """The weights of the largest network in a checkpoint, for the largest one of `plan`. The plan's
+    channels and classes are the data's. Raises `CheckpointError` for a file without such weights.
+    Where the two networks differ, the error names the first layers that do."""
     header, tensors = read_checkpoint(path)
     if header.get("kind") != SUPERNET:
         raise CheckpointError(
