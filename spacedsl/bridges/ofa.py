@@ -64,17 +64,17 @@ def space_of_id(text: str, name: str) -> Space:
         space = baseline("resnet50")
         if found[7] is not None:
             depths, expands, factors = (_numbers(found[i]) for i in (7, 8, 9))
-            _some("depth", depths, 0, whole=True)
-            _some("width", factors, LEAST, whole=False)
-            _some("expansion", expands, LEAST, whole=False)
+            _check_numbers("depth", depths, 0, whole=True)
+            _check_numbers("width", factors, LEAST, whole=False)
+            _check_numbers("expansion", expands, LEAST, whole=False)
             space = _resnet(space, depths, expands, factors)
         return space.model_copy(update={"name": name})
     depths, expands, kernels = (_numbers(found[i]) for i in (2, 3, 4))
     space = baseline(NETS[found[1]])
     factor = float(found[5])
-    _some("depth", depths, 1, whole=True)
-    _some("width", (factor,), LEAST, whole=False)
-    _some("expansion", expands, LEAST, whole=False)
+    _check_numbers("depth", depths, 1, whole=True)
+    _check_numbers("width", (factor,), LEAST, whole=False)
+    _check_numbers("expansion", expands, LEAST, whole=False)
     stages = tuple(_scaled(s, depths, expands, kernels, factor) for s in space.stages)
     return space.model_copy(update={"name": name, "stages": stages})
 
@@ -89,8 +89,8 @@ def _numbers(text: str) -> tuple[int | float, ...]:
     return tuple(int(v) if v == int(v) else v for v in values)
 
 
-def _some(what: str, values: tuple[int | float, ...], least: float, whole: bool) -> None:
-    """Raises `SpaceError` for a value that is none of its kind."""
+def _check_numbers(what: str, values: tuple[int | float, ...], least: float, whole: bool) -> None:
+    """Raises `SpaceError` for a value below `least`, and for a fraction where `whole` is set."""
     for value in values:
         if value < least or (whole and value != int(value)):
             kind = "a whole number" if whole else "a number"
