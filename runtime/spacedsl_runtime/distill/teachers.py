@@ -86,6 +86,7 @@ def open_teacher(
     source = BUILT_IN.get(name) or teachers().get(name)
     if source is None or not source.fits(where):
         raise TeacherError(f"unknown teacher `{spec}`", f"known: {usages()}")
-    found = source.open(spec, where, calibration, device or CPU)
-    found.network.to(device or CPU)
+    device = device or CPU
+    found = source.open(spec, where, calibration, device)
+    found.network.to(device)
     return found

@@ -196,16 +196,18 @@ class _Walk:
         if target is F.dropout:
             return self._dropout(node, value, float(_argument(node, 1, "p", 0.5)))
         if target is F.linear:
-            tensors = [self._tensor(a) for a in _nodes(node.args)[1:]]
-            if tensors and tensors[0] is not None:
-                arrays = linear_arrays(tensors[0], tensors[1] if len(tensors) > 1 else None)
-                return self._linear(node, value, tensors[0].shape[0], arrays)
+            weight = self._tensor(_argument(node, 1, "weight", None))
+            bias = self._tensor(_argument(node, 2, "bias", None))
+            if weight is not None:
+                arrays = linear_arrays(weight, bias)
+                return self._linear(node, value, weight.shape[0], arrays)
         branches = name in ("split", "chunk", "getitem")
         self._no(node, BRANCHES if branches else f"`{name}` has no counterpart in the language")
         return None
 
-    def _tensor(self, node: fx.Node) -> Tensor | None:
-        if node.op != "get_attr":
+    def _tensor(self, node: Any) -> Tensor | None:
+        """The parameter or buffer of the network that an argument is."""
+        if not isinstance(node, fx.Node) or node.op != "get_attr":
             return None
         parent, _, name = str(node.target).rpartition(".")
         found = getattr(self.network.get_submodule(parent), name)
