@@ -166,8 +166,8 @@ class Builder:
         made = self.tensor(output.name, (1, *sizes), np.float32)
         self.op("RESHAPE", [source, shape], made, "ReshapeOptions", newShape=[-1, *sizes])
 
-    def model(self, outputs: Mapping[str, str], name: str, stamp: Mapping[str, str]) -> bytes:
-        """The finished file: from the tensor `image` to `outputs` (name -> tensor), with `stamp` as
+    def model(self, outputs: Sequence[str], name: str, stamp: Mapping[str, str]) -> bytes:
+        """The finished file: from the tensor `image` to the tensors `outputs`, with `stamp` as
         metadata. The same model gives the same bytes."""
         from ai_edge_litert import schema_py_generated as schema
 
@@ -176,7 +176,7 @@ class Builder:
         graph = schema.SubGraphT()
         graph.name, graph.tensors = name, list(self.tensors.values())
         graph.operators = [_operator(op, index, codes) for op in self.operators]
-        graph.inputs, graph.outputs = [index[IMAGE]], [index[t] for t in outputs.values()]
+        graph.inputs, graph.outputs = [index[IMAGE]], [index[tensor] for tensor in outputs]
         model = schema.ModelT()
         model.version, model.description, model.subgraphs = SCHEMA, "spacedsl", [graph]
         model.operatorCodes = [_code(*code) for code in codes]
@@ -211,18 +211,18 @@ def _code(kind: str, version: int) -> Any:
     return made
 
 
-def _signature(index: Mapping[str, int], outputs: Mapping[str, str]) -> Any:
+def _signature(index: Mapping[str, int], outputs: Sequence[str]) -> Any:
     from ai_edge_litert import schema_py_generated as schema
 
-    def binding(name: str, tensor: str) -> Any:
+    def binding(tensor: str) -> Any:
         made = schema.TensorMapT()
-        made.name, made.tensorIndex = name, index[tensor]
+        made.name, made.tensorIndex = tensor, index[tensor]
         return made
 
     made = schema.SignatureDefT()
     made.signatureKey, made.subgraphIndex = SIGNATURE, 0
-    made.inputs = [binding(IMAGE, IMAGE)]
-    made.outputs = [binding(name, tensor) for name, tensor in outputs.items()]
+    made.inputs = [binding(IMAGE)]
+    made.outputs = [binding(tensor) for tensor in outputs]
     return made
 
 

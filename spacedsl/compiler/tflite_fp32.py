@@ -48,7 +48,7 @@ def emit_fp32(
         weights=weights_from,
     )
     names = [*(output.name for output in graph.outputs), *outputs]
-    return build.model({name: name for name in names}, plan.origin.model, stamp)
+    return build.model(names, plan.origin.model, stamp)
 
 
 class _Emitter(Builder):

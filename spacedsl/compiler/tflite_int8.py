@@ -62,7 +62,7 @@ def emit_int8(model: IntegerModel, outputs: Iterable[str] = ()) -> bytes:
         runtime=plan.rules.runtime,
     )
     names = [*(output.name for output, _ in shown), *outputs]
-    return build.model({name: name for name in names}, plan.origin.model, stamp)
+    return build.model(names, plan.origin.model, stamp)
 
 
 class _Emitter(Builder):

@@ -222,7 +222,7 @@ def test_a_tflite_file_without_our_stamp(tmp_path: Path) -> None:
     build.tensor("image", (1, 4), np.float32)
     build.op("LOGISTIC", ["image"], build.tensor("logits", (1, 4), np.float32))
     file = tmp_path / "other.tflite"
-    file.write_bytes(build.model({"logits": "logits"}, "other", {"key": "value"}))
+    file.write_bytes(build.model(["logits"], "other", {"key": "value"}))
     assert run("bench", str(file), "--seconds", "0.1", "--allow-noise").exit_code == 0
     for args, message in (
         (("bench", str(file), "--against", "fp32"), "does not carry a model's page"),

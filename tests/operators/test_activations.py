@@ -58,7 +58,7 @@ def test_tflite_computes_the_function(word: str) -> None:
     build.tensor(IMAGE, (1, side, side, 1), np.float32)
     build.like("y", IMAGE, side)
     build.act(word, IMAGE, "y")
-    found = Session(build.model({"y": "y"}, "act", {})).run(x.reshape(1, side, side, 1))["y"]
+    found = Session(build.model(["y"], "act", {})).run(x.reshape(1, side, side, 1))["y"]
     assert np.abs(found.ravel() - values(word)[: side * side]).max() < 2e-6
 
 
