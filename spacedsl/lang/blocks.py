@@ -34,7 +34,6 @@ from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import number, whole
 from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.operators.operators import FLAGS, IN_BODIES, MAX_CLASSES, OPERATORS
-from spacedsl.syntax.messages import is_op, no_op
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.vocabulary import advice
 
@@ -73,13 +72,19 @@ class Modifiers:
             self.flags.add(word)
         elif self._is_act(word, params) and OPERATORS[op].acts:
             self.acts.append(word)
-        elif (report.is_first(token) or is_op(word)) and not self._is_act(word, params):
-            raise report.depends((no_op(report.source, token),))
         else:
-            strides = ("s2",) if "strided" in OPERATORS[op].flags else ()
-            acts = (*ACTIVATIONS, *params) if OPERATORS[op].acts else ()
-            known = acts if advice(word) else (*OPERATORS[op].flags, *strides, *acts)
-            raise report.unknown("modifier", token, known)
+            raise self._no_modifier(op, token, params, report)
+
+    def _no_modifier(self, op: str, token: Token, params: Sequence[str], report: Report) -> Abandon:
+        from spacedsl.syntax.messages import is_op, no_op  # pages without mistakes do not need it
+
+        word, record = token.text, OPERATORS[op]
+        if (report.is_first(token) or is_op(word)) and not self._is_act(word, params):
+            return report.depends((no_op(report.source, token),))
+        strides = ("s2",) if "strided" in record.flags else ()
+        acts = (*ACTIVATIONS, *params) if record.acts else ()
+        known = acts if advice(word) else (*record.flags, *strides, *acts)
+        return report.unknown("modifier", token, known)
 
     @staticmethod
     def _is_stride(op: str, word: str) -> bool:

@@ -15,8 +15,8 @@ from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.scope import Scope
 from spacedsl.lang.values import ordered, shown, values_said
 from spacedsl.operators.activations import ACTIVATIONS
-from spacedsl.syntax.habits.ops import GLUED
 from spacedsl.syntax.tree import Node, Token
+from spacedsl.syntax.words import GLUED
 
 MAX_SETTINGS = 1_024
 MAX_BLOCKS = 64

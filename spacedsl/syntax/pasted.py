@@ -24,19 +24,6 @@ class Pasted:
     text: str | None = None
 
 
-def line_ends(source: Source) -> Diagnostic | None:
-    """The error of a page with lines that end in a carriage return alone: to the language they are
-    one line, most of it in a comment."""
-    found = re.search(r"\r(?!\r*(\n|\Z))", source.text)
-    if found is None:
-        return None
-    message = "lines end in a carriage return alone, as on old Macs, and are one line here"
-    text = re.sub(r"\r\n?", "\n", source.text)
-    help = "save the page with the line ends of Unix or Windows"
-    start, end = found.span()
-    return _error(source, Pasted(start, end, message, help, "write line feeds", text))
-
-
 def pasted(source: Source) -> Diagnostic | None:
     """The error of a page that is not one as a whole."""
     found = next(filter(None, (kind(source.text) for kind in KINDS)), None)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from spacedsl.syntax.rewrite import Change, Rewrite, Stopped
+from spacedsl.vocabulary import is_unit_left_out
 
 NUMBERS = ("INT", "FLOAT")
 TIMES = {
@@ -26,24 +27,6 @@ RATES = ("fps", "hz", "ips", "qps")
 """Inferences a second: the latency is the inverse."""
 BINARY = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 PARTS = r"x|[0-9]+|x[0-9]+(x[0-9]+)*|[0-9]+x[0-9]+|\*"
-PLAIN = (
-    "px",
-    "p",
-    "pixel",
-    "pixels",
-    "ch",
-    "c",
-    "channels",
-    "x",
-    "k",
-    "cores",
-    "threads",
-    "layers",
-    "classes",
-    "units",
-    "outputs",
-)
-"""What needs no unit: sizes in pixels, channels, factors."""
 
 
 def amounts(stopped: Stopped) -> Iterator[Rewrite]:
@@ -60,7 +43,7 @@ def amounts(stopped: Stopped) -> Iterator[Rewrite]:
             continue
         if "QUANTITY" in stopped.may_at(by):
             yield from _amount(stopped, first, number.text, words)
-        elif unit.text.lower() in PLAIN and (stopped.touches(by + 1) or len(unit.text) > 1):
+        elif is_unit_left_out(unit.text) and (stopped.touches(by + 1) or len(unit.text) > 1):
             said = stopped.shown(first, first + 2)
             yield Rewrite(
                 "plain",

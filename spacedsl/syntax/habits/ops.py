@@ -7,13 +7,12 @@ from collections.abc import Iterator
 
 from spacedsl.diagnostics import suggest
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
+from spacedsl.syntax.words import GLUED, WINDOWED, keywords
 from spacedsl.syntax.words import OPS as EVERY_OP
-from spacedsl.syntax.words import WINDOWED, keywords
 from spacedsl.text import Span
 from spacedsl.vocabulary import has_meaning
 
 OPS = tuple(kind for kind in EVERY_OP if kind != "SHORTCUT")
-GLUED = rf"({'|'.join(WINDOWED)})-?_?([0-9]+)(?:x([0-9]+))?"
 KERNEL = re.compile(
     r"(?:(?:k|kernel|kernel_size|ks)\s*[= :]\s*)?"
     r"([0-9]+)(?:\s*[xX*,]\s*([0-9]+))?(?![\w.])"
