@@ -297,24 +297,23 @@ def _counts(node: Node, known: list[str], report: Report) -> dict[str, Expr]:
     found: dict[str, Expr] = {}
     for word, flag in FLAGS.items():
         said = node.all(word) if flag.takes else ()
-        if said and word not in OPERATORS[node.rule].flags:
-            fixes = [("leave it out", report.with_blank(said[0].span), "")]
-            takers = [f"`{op}`" for op, record in IN_BODIES.items() if word in record.flags]
-            message = f"`{node.rule}` takes no `{word}`"
-            help = f"{one_of(takers)} does: leave it out"
-            raise report.fail("unknown-modifier", message, said[0], help, fixes)
-        if len(said) > 1:
-            fixes = [("leave it out", report.with_blank(said[1].span), "")]
-            message = f"one `{node.rule}` cannot take `{word}` twice"
-            raise report.fail(
-                "duplicate-modifier", message, said[1], "leave one of them out", fixes
-            )
-        for one in said:
-            value = _expr(one.children[1], known, report)
-            if isinstance(value, Num) and (value.value < 1 or not float(value.value).is_integer()):
-                message = f"{value.value} is no number of {word}"
-                raise report.fail("bad-value", message, one.children[1], f"write `{word} 2`")
-            found[flag.field] = value
+        if not said:
+            continue
+        first, *more = said
+        if word not in OPERATORS[node.rule].flags:
+            fixes = [("leave it out", report.with_blank(first.span), "")]
+            takers = [op for op, record in IN_BODIES.items() if word in record.flags]
+            message, help = f"`{node.rule}` takes no `{word}`", f"{one_of(takers)} does"
+            raise report.fail("unknown-modifier", message, first, f"{help}: leave it out", fixes)
+        if more:
+            fixes = [("leave it out", report.with_blank(more[0].span), "")]
+            message, help = f"one `{node.rule}` cannot take `{word}` twice", "leave one of them out"
+            raise report.fail("duplicate-modifier", message, more[0], help, fixes)
+        value, at = _expr(first.children[1], known, report), first.children[1]
+        if isinstance(value, Num) and (value.value < 1 or not float(value.value).is_integer()):
+            message = f"{value.value} is no number of {word}"
+            raise report.fail("bad-value", message, at, f"write `{word} 2`")
+        found[flag.field] = value
     return found
 
 
