@@ -26,6 +26,8 @@ MINUTES = ("min", "mins", "minute", "minutes")
 RATES = ("fps", "hz", "ips", "qps")
 """Inferences a second: the latency is the inverse."""
 BINARY = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+MOST_PARTS = 8
+"""More words and signs than four sizes have, which is the most that is understood."""
 PARTS = r"x|[0-9]+|x[0-9]+(x[0-9]+)*|[0-9]+x[0-9]+|\*"
 
 
@@ -248,7 +250,8 @@ def squares(stopped: Stopped) -> Iterator[Rewrite]:
             continue
         after = first + 1
         part = PARTS if stopped.at(by - 1).type != "INPUT" else f"{PARTS}|,"
-        while after < len(stopped.tokens) - 1 and "\n" not in stopped.between(after - 1, after):
+        most = min(first + MOST_PARTS, len(stopped.tokens) - 1)
+        while after < most and "\n" not in stopped.between(after - 1, after):
             if not re.fullmatch(part, stopped.tokens[after].text):
                 break
             after += 1
