@@ -104,11 +104,6 @@ def has_meaning(word: str) -> bool:
     )
 
 
-def is_activation(word: str) -> bool:
-    """Whether a word is one of the language's activations."""
-    return word in ACTIVATIONS
-
-
 def leaves_out(word: str) -> bool:
     """Whether what a word says elsewhere is said here by saying nothing."""
     return bare(word) in [*_NORMS.split(), *_NOTHING.split()]
