@@ -98,7 +98,8 @@ def _window(widths: Sequence[int]) -> str:
 
 
 def _name(stage: Stage, key: str, place: int, of: str) -> str:
-    """The parameter's name in the study. Blocks of a stage that share a setting share its name."""
+    """The name of a setting in Optuna's study. Where all blocks of a stage have the same value of a
+    setting (`shared`), it has one name for the stage."""
     block = "" if key in stage.shared else f"{place}."
     return f"{stage.name}.{block}{key}{f' ({of})' if of else ''}"
 
