@@ -63,6 +63,7 @@ _NORMS = """bn batchnorm norm batchnorm2d batchnormalization normalization syncb
 gn groupnorm instancenorm withbn withnorm"""
 _NOTHING = """none noact noactivation null nothing off nobias flatten noop passthrough same
 samepadding act activation true yes on enabled padding pad"""
+_NO_UNIT = "px p pixel pixels ch c channels x k cores threads layers classes units outputs"
 
 _HERE = """strided nonorm bias elide stacked identity projected none flops params memory kernel
 expand act cin cout"""
@@ -103,14 +104,15 @@ def has_meaning(word: str) -> bool:
     )
 
 
-def is_activation(word: str) -> bool:
-    """Whether a word is one of the language's activations."""
-    return word in ACTIVATIONS
-
-
 def leaves_out(word: str) -> bool:
     """Whether what a word says elsewhere is said here by saying nothing."""
     return bare(word) in [*_NORMS.split(), *_NOTHING.split()]
+
+
+def is_unit_left_out(word: str) -> bool:
+    """Whether a word is the unit elsewhere of what is a plain number here: sizes in pixels,
+    channels, factors."""
+    return word.lower() in _NO_UNIT.split()
 
 
 def advice(word: str) -> str | None:

@@ -28,7 +28,8 @@ def test_starting_the_command_imports_nothing_heavy() -> None:
 
 def test_checking_a_page_imports_what_it_needs() -> None:
     """`check` of a page of the library loads the language, not what searches, measures or
-    compiles; and `import spacedsl` alone loads none of it."""
+    compiles, nor what says what is wrong with a page; and `import spacedsl` alone loads none of
+    it."""
     code = """
 import sys
 import spacedsl
@@ -49,3 +50,5 @@ print(*sys.modules)
     ours = {part(name) for name in loaded if name.startswith("spacedsl.")}
     needed = {"api", "cli", "ir", "lang", "passes", "runtimes", "syntax", "targets"}
     assert ours <= {*BASE, *needed}
+    mistakes = {"brackets", "recovery", "messages", "rewrite", "habits", "pasted"}
+    assert not {f"spacedsl.syntax.{name}" for name in mistakes} & loaded

@@ -22,7 +22,7 @@ COUT = Ref(name="cout")
 ONE = Num(value=1)
 
 CHANNELS = ("width", "squeeze", "groups")
-"""The fields of ops that are expressions for numbers of channels, or of groups of them."""
+"""The fields of ops that say by an expression how many channels there are, or groups of them."""
 
 SIZES = ("kernel", *CHANNELS)
 """The fields of ops that are expressions."""
@@ -34,7 +34,7 @@ ACTS = ("act", "gate")
 class Conv(Frozen):
     """Convolution, "same" padding, batch norm unless `norm` is false. `act` is an activation or
     a block parameter that holds one. `elide`: left out where it keeps both width and size.
-    `groups`: filters read the channels of their own group only."""
+    `groups`: how many groups the channels are in. Each filter reads those of its own group only."""
 
     op: Literal["conv"] = "conv"
     kernel: Expr

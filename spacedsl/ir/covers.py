@@ -52,9 +52,9 @@ def mismatches(outer: Space, inner: Space) -> tuple[Mismatch, ...]:
         reason = f"resolution {missing[0]} is not one of {_listed(outer.resolutions)}"
         witness = base.model_copy(update={"resolution": missing[0]})
         found.append(Mismatch("", "input", reason, witness))
-    if outer.taps != inner.taps:
-        reason = f"its outputs are {_outputs(inner)} instead of {_outputs(outer)}"
-        found.append(Mismatch("", "taps", reason, base))
+    other_taps = _taps_mismatch(outer, inner)
+    if other_taps is not None:
+        found.append(Mismatch("", "taps", other_taps, base))
     if len(outer.stages) != len(inner.stages):
         reason = f"{len(inner.stages)} stages instead of {len(outer.stages)}"
         return (*found, Mismatch("", "stages", reason, base))
@@ -288,9 +288,9 @@ def subnet_mismatch(outer: Space, subnet: Subnet) -> Mismatch | None:
     if subnet.resolution not in outer.resolutions:
         reason = f"resolution {subnet.resolution} is not one of {_listed(outer.resolutions)}"
         found.append(("", "input", reason))
-    if outer.taps != subnet.of.taps:
-        reason = f"its outputs are {_outputs(subnet.of)} instead of {_outputs(outer)}"
-        found.append(("", "taps", reason))
+    other_taps = _taps_mismatch(outer, subnet.of)
+    if other_taps is not None:
+        found.append(("", "taps", other_taps))
     if len(outer.stages) != len(subnet.stages):
         found.append(("", "stages", f"{len(subnet.stages)} stages, not {len(outer.stages)}"))
     else:
@@ -311,9 +311,10 @@ def _as_stage(subnet: Subnet, position: int) -> Stage:
     choice = subnet.choice(position)
 
     def taken(arg: Arg) -> Arg:
-        values = sorted(
-            {b.setting(arg.name) for b in blocks}, key=lambda v: (isinstance(v, str), v)
-        )
+        """Its values that are taken, ascending; a word among them, which a page may say by mistake,
+        is last."""
+        said = {block.setting(arg.name) for block in blocks}
+        values = sorted(said, key=lambda value: (isinstance(value, str), value))
         return arg.model_copy(update={"values": tuple(values)})
 
     args = tuple(taken(arg) if arg in choice.numeric else arg for arg in choice.args)
@@ -327,6 +328,13 @@ def _as_stage(subnet: Subnet, position: int) -> Stage:
             "shared": (),
         }
     )
+
+
+def _taps_mismatch(outer: Space, inner: Space) -> str | None:
+    """Why the outputs of `inner` are not those of `outer`, or None where they are."""
+    if outer.taps == inner.taps:
+        return None
+    return f"its outputs are {_outputs(inner)} instead of {_outputs(outer)}"
 
 
 def _outputs(space: Space) -> str:

@@ -51,7 +51,7 @@ def diff_spaces(a: Space, b: Space) -> tuple[Change, ...]:
     changes = _changed("", "input", a.resolutions, b.resolutions)
     if a.kind == b.kind == "hyperspace":
         changes += _changed("", "limit", _limit(a), _limit(b))
-    changes += _changed("", "taps", _taps(a), _taps(b))
+    changes += _changed("", "taps", a.taps or None, b.taps or None)
     before = {s.name: s for s in a.stages}
     after = {s.name: s for s in b.stages}
     if len(before) == len(after) and list(before) != list(after):
@@ -64,10 +64,6 @@ def diff_spaces(a: Space, b: Space) -> tuple[Change, ...]:
 def _limit(space: Space) -> Side:
     said = space.limit.model_dump(exclude_none=True) if space.limit else {}
     return tuple(f"{cost} {amount}" for cost, amount in said.items()) or None
-
-
-def _taps(space: Space) -> Side:
-    return space.taps or None
 
 
 def _changed(stage: str, key: str, before: Side, after: Side) -> list[Change]:
@@ -126,7 +122,7 @@ def _diff_args(name: str, a: BlockChoice, b: BlockChoice) -> list[Change]:
 def diff_subnets(a: Subnet, b: Subnet) -> tuple[Change, ...]:
     """Changes from network `a` to network `b`, block by block."""
     changes = _changed("", "input", (a.resolution,), (b.resolution,))
-    changes += _changed("", "taps", _taps(a.of), _taps(b.of))
+    changes += _changed("", "taps", a.of.taps or None, b.of.taps or None)
     if len(a.stages) != len(b.stages):
         return (*changes, Change("", "stages", (len(a.stages),), (len(b.stages),)))
     for position, (mine, theirs) in enumerate(zip(a.stages, b.stages, strict=True)):

@@ -34,7 +34,6 @@ from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import number, whole
 from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.operators.operators import FLAGS, IN_BODIES, MAX_CLASSES, OPERATORS
-from spacedsl.syntax.messages import is_op, no_op
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.vocabulary import advice
 
@@ -73,13 +72,19 @@ class Modifiers:
             self.flags.add(word)
         elif self._is_act(word, params) and OPERATORS[op].acts:
             self.acts.append(word)
-        elif (report.is_first(token) or is_op(word)) and not self._is_act(word, params):
-            raise report.depends((no_op(report.source, token),))
         else:
-            strides = ("s2",) if "strided" in OPERATORS[op].flags else ()
-            acts = (*ACTIVATIONS, *params) if OPERATORS[op].acts else ()
-            known = acts if advice(word) else (*OPERATORS[op].flags, *strides, *acts)
-            raise report.unknown("modifier", token, known)
+            raise self._no_modifier(op, token, params, report)
+
+    def _no_modifier(self, op: str, token: Token, params: Sequence[str], report: Report) -> Abandon:
+        from spacedsl.syntax.messages import is_op, no_op  # pages without mistakes do not need it
+
+        word, record = token.text, OPERATORS[op]
+        if (report.is_first(token) or is_op(word)) and not self._is_act(word, params):
+            return report.depends((no_op(report.source, token),))
+        strides = ("s2",) if "strided" in record.flags else ()
+        acts = (*ACTIVATIONS, *params) if record.acts else ()
+        known = acts if advice(word) else (*record.flags, *strides, *acts)
+        return report.unknown("modifier", token, known)
 
     @staticmethod
     def _is_stride(op: str, word: str) -> bool:
@@ -292,24 +297,23 @@ def _counts(node: Node, known: list[str], report: Report) -> dict[str, Expr]:
     found: dict[str, Expr] = {}
     for word, flag in FLAGS.items():
         said = node.all(word) if flag.takes else ()
-        if said and word not in OPERATORS[node.rule].flags:
-            fixes = [("leave it out", report.with_blank(said[0].span), "")]
-            takers = [f"`{op}`" for op, record in IN_BODIES.items() if word in record.flags]
-            message = f"`{node.rule}` takes no `{word}`"
-            help = f"{one_of(takers)} does: leave it out"
-            raise report.fail("unknown-modifier", message, said[0], help, fixes)
-        if len(said) > 1:
-            fixes = [("leave it out", report.with_blank(said[1].span), "")]
-            message = f"one `{node.rule}` cannot take `{word}` twice"
-            raise report.fail(
-                "duplicate-modifier", message, said[1], "leave one of them out", fixes
-            )
-        for one in said:
-            value = _expr(one.children[1], known, report)
-            if isinstance(value, Num) and (value.value < 1 or not float(value.value).is_integer()):
-                message = f"{value.value} is no number of {word}"
-                raise report.fail("bad-value", message, one.children[1], f"write `{word} 2`")
-            found[flag.field] = value
+        if not said:
+            continue
+        first, *more = said
+        if word not in OPERATORS[node.rule].flags:
+            fixes = [("leave it out", report.with_blank(first.span), "")]
+            takers = [op for op, record in IN_BODIES.items() if word in record.flags]
+            message, help = f"`{node.rule}` takes no `{word}`", f"{one_of(takers)} does"
+            raise report.fail("unknown-modifier", message, first, f"{help}: leave it out", fixes)
+        if more:
+            fixes = [("leave it out", report.with_blank(more[0].span), "")]
+            message, help = f"one `{node.rule}` cannot take `{word}` twice", "leave one of them out"
+            raise report.fail("duplicate-modifier", message, more[0], help, fixes)
+        value, at = _expr(first.children[1], known, report), first.children[1]
+        if isinstance(value, Num) and (value.value < 1 or not float(value.value).is_integer()):
+            message = f"{value.value} is no number of {word}"
+            raise report.fail("bad-value", message, at, f"write `{word} 2`")
+        found[flag.field] = value
     return found
 
 

@@ -15,8 +15,8 @@ from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.scope import Scope
 from spacedsl.lang.values import ordered, shown, values_said
 from spacedsl.operators.activations import ACTIVATIONS
-from spacedsl.syntax.habits.ops import GLUED
 from spacedsl.syntax.tree import Node, Token
+from spacedsl.syntax.words import GLUED
 
 MAX_SETTINGS = 1_024
 MAX_BLOCKS = 64
@@ -78,9 +78,7 @@ def _choice(node: Node, inherited: Stage | None, scope: Scope, report: Report) -
     base = _inherited_choice(name.text, inherited)
     if base is None or scope.knows_block(name.text):
         offered = [c.block.name for c in inherited.choices] if inherited else []
-        if offered and not scope.knows_block(name.text):
-            raise report.unknown("block", name, offered)
-        block = scope.find(name, "block", "block", report, also=offered)
+        block = scope.find(name, "block", "block", report, offered)
         if not isinstance(block, Block):
             raise TypeError(name.text)
         if base is not None and base.block == block.model_copy(

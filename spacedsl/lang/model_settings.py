@@ -8,11 +8,17 @@ from collections.abc import Sequence
 from spacedsl.diagnostics import suggest
 from spacedsl.ir.block import Value
 from spacedsl.lang.report import Abandon, Mend, Report
-from spacedsl.lang.values import number
+from spacedsl.lang.values import number, shown
 from spacedsl.syntax.tree import Node, Token
 
 SHORT = {"k": "kernel", "e": "expand"}
 """Settings written short: `k3` is kernel 3, `e0.5` is expand 0.5; others are `name=value`."""
+LETTERS = {name: letter for letter, name in SHORT.items()}
+
+
+def setting_text(name: str, value: Value) -> str:
+    """A setting as models say it: `k3`, `name=value`."""
+    return f"{LETTERS.get(name, f'{name}=')}{shown((value,))}"
 
 
 def short_said(node: Node) -> tuple[str, str]:

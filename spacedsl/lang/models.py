@@ -11,7 +11,7 @@ from spacedsl.ir.settings import canonical, mentioned
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
 from spacedsl.lang.members import not_a_member
-from spacedsl.lang.model_settings import SHORT, setting_said, short_said
+from spacedsl.lang.model_settings import setting_said, setting_text, short_said
 from spacedsl.lang.report import Report
 from spacedsl.lang.scope import Scope
 from spacedsl.lang.values import shown, whole
@@ -118,8 +118,8 @@ def _choice(node: Node, stage: Stage, report: Report) -> int:
     name = type_node.token("NAME")
     if name.text not in names:
         if re.fullmatch("[a-z][0-9]+", name.text):
-            message, help = f"`{name.text}` stands before a width", f"write `16 {name.text}`"
-            help = f"a block begins with its width, then its settings: {help}"
+            message = f"`{name.text}` stands before a width"
+            help = f"a block begins with its width, then its settings: write `16 {name.text}`"
             raise report.fail("unknown-block", message, name, help)
         raise report.unknown("block", name, names)
     return names.index(name.text)
@@ -138,9 +138,8 @@ def _block(node: Node, choice: BlockChoice, report: Report) -> SubnetBlock:
     for arg in choice.numeric:
         if arg.name not in given and len(arg.values) > 1 and arg.name in there:
             message = f"this block does not say its {arg.name}"
-            short = next((s for s, name in SHORT.items() if name == arg.name), f"{arg.name}=")
-            width, value = node.token("INT").text, arg.values[0]
-            help = f"write it behind the width, as `{width} {short}{value}`"
+            said = f"{node.token('INT').text} {setting_text(arg.name, arg.values[0])}"
+            help = f"write it behind the width, as `{said}`"
             raise report.fail("missing-setting", message, node, help)
         value = given.setdefault(arg.name, arg.values[0])
         if value not in arg.values and arg.name not in there:

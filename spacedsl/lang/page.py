@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -137,12 +137,12 @@ class Page:
         return lower_item(self.items[name], self, Report(self.source, self._unknown))
 
     def find(
-        self, name: Token, what: str, rule: str, report: Report, also: Iterable[str] = ()
+        self, name: Token, what: str, rule: str, report: Report, offered: Sequence[str] = ()
     ) -> Item:
         """The block, space, ... called `name`: in this page, in a used page, else (but for
-        blocks) in `NAME.space` beside this page or in the library. `also`: other names that would
-        do there, for the error."""
-        page = self._holder(name, what, rule, report, also)
+        blocks) in `NAME.space` beside this page or in the library. `offered`: the names that would
+        do there, where not all do, for the error."""
+        page = self._holder(name, what, rule, report, offered)
         try:
             item = page.get(name.text)
         except SpaceError as error:
@@ -152,7 +152,7 @@ class Page:
         return item
 
     def _holder(
-        self, name: Token, what: str, rule: str, report: Report, also: Iterable[str]
+        self, name: Token, what: str, rule: str, report: Report, offered: Sequence[str]
     ) -> Page:
         """The page that `find` finds the name in."""
         pages = self.holders(name.text, rule)
@@ -163,9 +163,11 @@ class Page:
             return pages[0]
         if not all(p.whole for p in (self, *self.uses)):
             raise report.depends(self.all_errors())
+        if offered:
+            raise report.unknown(what, name, offered)
         if rule == "block":
             self._check_unused_pages(name, report)
-        raise report.unknown(what, name, self._known(name.text, rule, also))
+        raise report.unknown(what, name, self._known(name.text, rule))
 
     def _check_unused_pages(self, name: Token, report: Report) -> None:
         """Raises `Abandon` where a block that is not known is one of a page of the library which
@@ -179,11 +181,10 @@ class Page:
                 error = missing_use(name, wanted, self.source, self.tree)
                 raise report.once(("use", wanted), error)
 
-    def _known(self, name: str, rule: str, also: Iterable[str]) -> Iterator[str]:
+    def _known(self, name: str, rule: str) -> Iterator[str]:
         """What `name` may have been meant to be. Lazy: only some are asked for."""
         for page in (self, *self.uses):
             yield from (n for n, node in page.items.items() if node.rule == rule)
-        yield from also
         near = None if rule == "block" else suggest(name, self.names_beside())
         if near is not None:
             yield near
@@ -294,9 +295,11 @@ class Loader:
                 continue
             try:
                 used = self._use(page, node.token("STRING"), report)
-                uses += [used] if used not in uses else []
             except Abandon:
                 page.whole = False
+                continue
+            if used not in uses:
+                uses.append(used)
         self._loading.pop()
         page.uses = tuple(uses)
 

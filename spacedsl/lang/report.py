@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from spacedsl.diagnostics import Diagnostic, Fix, Label, SpaceError, order, place, suggest
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Source, Span
-from spacedsl.vocabulary import advice, leaves_out
+from spacedsl.vocabulary import advice, is_unit_left_out, leaves_out
 
 
 class Abandon(Exception):
@@ -53,10 +53,21 @@ class Report:
         labels: Iterable[tuple[str, Node | Token]] = (),
     ) -> None:
         """Note an error at a node or token and go on. `labels`: what else has to do with it."""
+        self.found.append(self._diagnostic(code, message, at, help, fixes, labels))
+
+    def _diagnostic(
+        self,
+        code: str,
+        message: str,
+        at: Node | Token,
+        help: str | None,
+        fixes: Iterable[Mend] = (),
+        labels: Iterable[tuple[str, Node | Token]] = (),
+    ) -> Diagnostic:
         shown = tuple(Fix(title, place(self.source, span), text) for title, span, text in fixes)
         notes = tuple(Label(place(self.source, other.span), said) for said, other in labels)
         where = place(self.source, at.span)
-        self.found.append(Diagnostic(code, message, where, help, notes, shown))
+        return Diagnostic(code, message, where, help, notes, shown)
 
     def fail(
         self,
@@ -77,7 +88,8 @@ class Report:
         key = what, name.text
         if key not in seen:
             listed = sorted(set(known)) if len(seen) < MAX_SUGGESTED else []
-            seen[key] = self._unknown(what, name, listed)
+            of_number = self._of_number(name) if what == "block" else None
+            seen[key] = of_number or self._unknown(what, name, listed)
         return self.depends((seen[key],))
 
     def once(self, key: tuple[str, str], error: Diagnostic) -> Abandon:
@@ -94,20 +106,6 @@ class Report:
         if close is None and what == "modifier" and leaves_out(name.text):
             help, cut = said or "", place(self.source, self.with_blank(name.span))
             fixes = (Fix("leave it out", cut, ""),)
-        step = re.fullmatch("step[_-]?([0-9]+)", name.text) if what == "block" else None
-        if step is not None:
-            help = f"write `step {step[1]}`"
-            fixes = (Fix(help, where, f"step {step[1]}"),)
-            return Diagnostic("notation", f"`{name.text}` is two words", where, help, fixes=fixes)
-        if what == "block" and self._is_unit(name):
-            cut = place(self.source, self.with_blank(name.span))
-            return Diagnostic(
-                "notation",
-                f"`{name.text}` is a unit, and numbers have none here",
-                where,
-                "leave it out",
-                fixes=(Fix("leave out the unit", cut, ""),),
-            )
         switch = SWITCHES.get(name.text.lower()) if what == "shortcut" else None
         if switch is not None:
             help = f"a shortcut is one of {', '.join(known)}: write `{switch}`"
@@ -115,13 +113,20 @@ class Report:
         message = f"unknown {what} `{name.text}`"
         return Diagnostic(f"unknown-{what}", message, where, help or None, fixes=fixes)
 
-    def _is_unit(self, name: Token) -> bool:
-        """Whether a word is the unit of the number before it, as elsewhere."""
-        if not re.search(r"[0-9][ \t]*$", self.source.text[: name.span.start]):
-            return False
-        from spacedsl.syntax.habits.numbers import PLAIN  # which pages without mistakes do not need
-
-        return name.text.lower() in PLAIN
+    def _of_number(self, name: Token) -> Diagnostic | None:
+        """The error of a word that stands where a block type does but belongs to the number before
+        it, as elsewhere: its step without a blank, its unit."""
+        step = re.fullmatch("step[_-]?([0-9]+)", name.text)
+        if step is not None:
+            meant = f"step {step[1]}"
+            help, fixes = f"write `{meant}`", [(f"write `{meant}`", name.span, meant)]
+            return self._diagnostic("notation", f"`{name.text}` is two words", name, help, fixes)
+        text = self.source.text
+        if is_unit_left_out(name.text) and re.search(r"[0-9][ \t]*$", text[: name.span.start]):
+            message = f"`{name.text}` is a unit, and numbers have none here"
+            fixes = [("leave out the unit", self.with_blank(name.span), "")]
+            return self._diagnostic("notation", message, name, "leave it out", fixes)
+        return None
 
     def with_blank(self, span: Span) -> Span:
         """A word and the blank before it."""

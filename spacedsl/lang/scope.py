@@ -5,7 +5,7 @@ pages by this protocol, so that none of them imports the module that reads pages
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
@@ -50,10 +50,10 @@ class Scope(Protocol):
         """The item `name` of this page, lowered. Raises `SpaceError`."""
 
     def find(
-        self, name: Token, what: str, rule: str, report: Report, also: Iterable[str] = ()
+        self, name: Token, what: str, rule: str, report: Report, offered: Sequence[str] = ()
     ) -> Item:
         """The item of grammar rule `rule` that `name` means here. `what` says its kind in an error;
-        `also`: other names that would do there. Raises `Abandon`."""
+        `offered`: the names that would do there, where not all do. Raises `Abandon`."""
 
     def knows_block(self, name: str) -> bool:
         """Whether this page or one that it uses defines block `name`."""

@@ -159,10 +159,10 @@ def _stages(
             except Abandon:
                 continue
         return
-    misnamed = len({*said} - {s.name for s in parent.stages})
+    misnamed = not said.keys() <= {s.name for s in parent.stages}
     for stage in parent.stages:
         if misnamed and stage.name not in said:
-            continue  # it is what stands there under another name
+            continue  # the page may say it under a name that is reported already
         try:
             yield _narrowed(said.get(stage.name), stage, kind, node, scope, report)
         except Abandon:

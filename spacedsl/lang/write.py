@@ -27,7 +27,7 @@ from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet, SubnetBlock
 from spacedsl.lang.items import LANGUAGE
 from spacedsl.lang.limits import written
-from spacedsl.lang.model_settings import SHORT
+from spacedsl.lang.model_settings import setting_text
 from spacedsl.lang.values import shown
 from spacedsl.operators.operators import FLAGS, OPERATORS
 from spacedsl.syntax.printer import format_text
@@ -233,11 +233,4 @@ def _model(subnet: Subnet) -> str:
 
 
 def _model_block(block: SubnetBlock) -> str:
-    letters = {name: letter for letter, name in SHORT.items()}
-    settings = [
-        f"{letters[s.name]}{shown((s.value,))}"
-        if s.name in letters
-        else f"{s.name}={shown((s.value,))}"
-        for s in block.settings
-    ]
-    return " ".join([str(block.width), *settings])
+    return " ".join([str(block.width), *(setting_text(s.name, s.value) for s in block.settings)])

@@ -13,7 +13,7 @@ from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.blocks import KINDS, parameter_kind
 from spacedsl.lang.library import SUFFIX, library
-from spacedsl.lang.model_settings import SHORT
+from spacedsl.lang.model_settings import setting_text
 from spacedsl.lang.origin import Level
 from spacedsl.lang.page import Page
 from spacedsl.lang.values import shown
@@ -314,11 +314,7 @@ def _in_model_stage(page: Page, state: Open, item: Node, frame: Frame) -> Iterat
 
 
 def _settings(choice: BlockChoice) -> Iterator[str]:
-    short = {long: letter for letter, long in SHORT.items()}
-    for arg in choice.numeric:
-        for value in arg.values:
-            named = f"{arg.name}={shown((value,))}"
-            yield f"{short[arg.name]}{shown((value,))}" if arg.name in short else named
+    return (setting_text(arg.name, value) for arg in choice.numeric for value in arg.values)
 
 
 # ---- bodies --------------------------------------------------------------------------------------

@@ -10,9 +10,9 @@ from spacedsl.operators.layer import Layer
 
 
 class Weights(NamedTuple):
-    """What a layer has to learn: `products`, the weights of its products; `others` (biases, two
-    per normalised channel). At how many `places` of its map it makes all products, and how many
-    `convolutions` it is, each with quantisers of its own."""
+    """How many weights a layer learns: `products` are multiplied with what it reads, `others` are
+    biases and two for each normalised channel. It makes all of its products at `places` places of
+    its map. It is made of so many `convolutions`, and each of them has quantisers of its own."""
 
     products: int
     others: int
@@ -22,9 +22,9 @@ class Weights(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A modifier of an op under its word: it sets `field` of the op to `value`, or to the
-    expression behind it where it `takes` one. `meaning` stands in the reference, `hover` in
-    editors; `synonyms` are its names elsewhere."""
+    """A modifier of an op. It sets `field` of the op to `value`. Where it `takes` an expression,
+    which stands behind its word, it sets the field to that. `meaning` is its explanation in the
+    reference, `hover` the one in editors. `synonyms` are its names elsewhere."""
 
     field: str
     meaning: str
@@ -36,21 +36,22 @@ class Flag:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
-    """An operator under its word.
+    """An operator. The table of operators names it by its word.
 
-    In pages: `form` is how it is written, `meaning` and `hover` are its explanations in the
-    reference and in editors, `example` is one of it, and `lacks` is said where nothing follows the
-    word. `window`: a kernel follows it. It takes `acts` activations and the modifiers `flags`.
-    `synonyms` are its names in the field, without case and signs. Operators without a form are in
-    graphs only.
+    In pages: `form` is how it is written. `meaning` is its explanation in the reference, `hover`
+    the one in editors, and `example` shows it in use. `lacks` is the help of the error where
+    nothing follows its word. `window` says that a kernel follows its word. It takes `acts`
+    activations and the modifiers `flags`. `synonyms` are its names in the field, without case and
+    signs. An operator without a form is in graphs only.
 
-    In networks: `weights` counts those of a layer, `latency` is nn-Meter's name of its kernel,
+    In networks: `weights` counts those of a layer. `latency` is nn-Meter's name of its kernel.
     `in_place` says that it needs no memory for its result. `listed` are the fields that files of
     supernets show.
 
-    In graphs: `own_scale` says that its integer kernel rescales, so that its quantiser can clip;
-    `shares`, that its quantiser is its input's; `mixes`, that its channels are not those of what it
-    reads. `onnx` is ONNX's operator, where one without weights does all."""
+    In graphs: `own_scale` says that its integer kernel rescales, so that its quantiser can clip.
+    `shares` says that its quantiser is that of its input. `mixes` says that its channels are not
+    those of what it reads. `onnx` is the operator of ONNX that does the same, where one without
+    weights does."""
 
     form: str = ""
     meaning: str = ""

@@ -68,7 +68,7 @@ FLAGS: dict[str, Flag] = {
         synonyms=("group", "ngroups", "numgroups", "grouped", "cardinality"),
     ),
 }
-"""Word -> modifier, besides activations and a stride of its own (`s2`)."""
+"""Word -> modifier. Activations and an op's own stride (`s2`) are modifiers too, and not here."""
 
 OPERATORS: dict[str, Operator] = {
     "conv": Operator(
@@ -219,11 +219,12 @@ IN_BODIES = {word: op for word, op in OPERATORS.items() if op.form}
 """The operators that a page can say."""
 
 STRIDED = tuple(word for word, op in IN_BODIES.items() if "strided" in op.flags)
-"""Those that can take a stride."""
+"""The operators that can take a stride."""
 
 
 def words_where(**facts: bool) -> frozenset[str]:
-    """The operators whose records say so."""
+    """The operators whose records have these fields: with True one that is set, with False one
+    that is empty."""
     return frozenset(
         word
         for word, op in OPERATORS.items()

@@ -206,8 +206,7 @@ def _bind_op(
             kind: Literal["conv", "dwconv"] = "conv"
             if groups != 1 and groups == cin == cout:
                 kind, groups = "dwconv", 1
-            layer = _conv_layer(kind, op, scope, (cin, cout), size, stride, at)
-            layer = layer if groups == 1 else replace(layer, groups=groups)
+            layer = _conv_layer(kind, op, scope, (cin, cout), size, stride, at, groups)
             return (layer,), cout, layer.out_size
         case DwConv():
             kernel = _kernel(op.kernel, scope)
@@ -269,6 +268,7 @@ def _conv_layer(
     size: int,
     stride: int,
     at: int,
+    groups: int = 1,
 ) -> Layer:
     kernel = _kernel(op.kernel, scope)
     if kernel % 2 == 0:
@@ -283,6 +283,7 @@ def _conv_layer(
         act=scope.act(op.act),
         norm=op.norm,
         bias=op.bias,
+        groups=groups,
         op=at,
     )
 

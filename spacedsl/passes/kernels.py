@@ -15,9 +15,8 @@ from spacedsl.operators.operators import OPERATORS
 
 ABSORBED = with_rewrite("saturate")
 
-
 GROUPS = "/"
-"""Stands between a kind of kernel and its number of groups, if it has several."""
+"""The sign between the kind of a convolution's kernel and how many groups it has, if several."""
 
 
 class Kernel(NamedTuple):
@@ -59,13 +58,13 @@ def layer_kernels(layer: Layer) -> Iterator[Kernel]:
         case "act":
             yield Kernel(layer.act or "identity", channels, channels, size)
             return
-        case kind:
-            record = OPERATORS[kind]
+        case _:
+            record = OPERATORS[layer.kind]
             window = layer.kernel if record.window else 1
-            kind = (
-                record.latency if layer.groups == 1 else f"{record.latency}{GROUPS}{layer.groups}"
+            groups = "" if layer.groups == 1 else f"{GROUPS}{layer.groups}"
+            yield Kernel(
+                f"{record.latency}{groups}", layer.cin, channels, layer.size, window, layer.stride
             )
-            yield Kernel(kind, layer.cin, channels, layer.size, window, layer.stride)
     if layer.act is not None and layer.act not in ABSORBED:
         yield Kernel(layer.act, channels, channels, size)
 

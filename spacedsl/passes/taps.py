@@ -68,7 +68,8 @@ def tap_shapes(subnet: Subnet) -> dict[str, tuple[int, int, int]]:
 def map_output(subnet: Subnet) -> tuple[int, int] | None:
     """Channels and height of what a network ends in where that is a map, None where it is logits,
     1 x 1. Raises `BindError`."""
-    last = [item for stage in subnet_sites(subnet) for site in stage for item in site.bind()][-1]
+    sites = [site for stage in subnet_sites(subnet) for site in stage]
+    last = next(bound[-1] for site in reversed(sites) if (bound := site.bind()))
     layer = last.add if isinstance(last, Residual) else last
     return (layer.cout, layer.out_size) if layer.out_size > 1 else None
 

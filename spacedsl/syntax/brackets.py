@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spacedsl.syntax.tree import Token
+from spacedsl.diagnostics import Diagnostic, Fix, Label, order, place
+from spacedsl.syntax.recovery import Recovered, Recovery
+from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Source, Span
 
 
@@ -23,6 +25,45 @@ class _Open:
     token: Token
     line: int
     indent: int
+
+
+def recovered(source: Source, tokens: list[Token]) -> Recovered:
+    """The reading with the fewest errors: of the tokens as they are, or of those with the brackets
+    matched by indentation."""
+    found = Recovery(source, tokens).run()
+    mended = repair(source, tokens)
+    changes = len(mended.unclosed) + len(mended.extra)
+    if 0 < changes < 4:
+        other = Recovery(source, mended.tokens).run()
+        if changes + len(other.errors) <= len(found.errors):
+            return _with_brackets(source, mended, other)
+    return found
+
+
+def _with_brackets(source: Source, mended: Repair, found: Recovered) -> Recovered:
+    errors = [*found.errors]
+    for opened, before in mended.unclosed:
+        where = place(source, Span(before.span.start, before.span.start))
+        label = Label(place(source, before.span), "it should be closed before this")
+        labels = () if before.type == "$END" else (label,)
+        fix = Fix("close it with `}`", where, "}\n")
+        message = "this `{` is never closed"
+        errors.append(
+            Diagnostic("unclosed", message, place(source, opened.span), labels=labels, fixes=(fix,))
+        )
+    for extra in mended.extra:
+        where = place(source, extra.span)
+        fix = Fix("remove it", where, "")
+        errors.append(Diagnostic("unopened", "this `}` closes nothing", where, fixes=(fix,)))
+    wrong = [*(o for o, _ in mended.unclosed), *mended.extra]
+    broken = [*found.broken, *(_statement(found.tree, token) for token in wrong)]
+    return Recovered(found.tree, tuple(sorted(errors, key=order)), tuple(broken))
+
+
+def _statement(tree: Node, token: Token) -> tuple[Token, ...]:
+    """The first words of the statement that `token` stands in or after."""
+    before = [n for n in tree.all() if n.span.start <= token.span.start]
+    return before[-1].tokens()[:3] if before else ()
 
 
 def repair(source: Source, tokens: list[Token]) -> Repair:

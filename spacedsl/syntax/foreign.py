@@ -1,4 +1,5 @@
-"""Texts that are no page as a whole: with the marks of a merge, or in another language."""
+"""Texts that are no page as a whole: with other line ends, with the marks of a merge, or in another
+language."""
 
 from __future__ import annotations
 
@@ -6,10 +7,13 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from spacedsl.diagnostics import Diagnostic, Label, place, suggest
+from spacedsl.diagnostics import Diagnostic, Fix, Label, place, suggest
 from spacedsl.syntax.tree import Token
 from spacedsl.text import Source, Span
 
+LONE = re.compile(r"\r(?<!\r\r)\r*(?=[^\r\n])")
+"""Carriage returns with neither a line feed nor the end of the page behind them. Only the first of
+several in a row is tried: the time stays in proportion to the text."""
 MARK = re.compile(r"^[ \t]*(<{7}|\|{7}|={7}|>{7})(?: [^\n]*)?\r?$", re.MULTILINE)
 SAID = {
     "<": "one side begins here",
@@ -17,6 +21,21 @@ SAID = {
     "=": "the other side begins here",
     ">": "the other side ends here",
 }
+
+
+def line_ends(source: Source) -> Diagnostic | None:
+    """The error of a page with lines that end in a carriage return alone: to the language they are
+    one line, most of it in a comment."""
+    found = LONE.search(source.text)
+    if found is None:
+        return None
+    message = "lines end in a carriage return alone, as on old Macs, and are one line here"
+    help = "save the page with the line ends of Unix or Windows"
+    text = re.sub(r"\r\n?", "\n", source.text)
+    whole = place(source, Span(0, len(source.text)))
+    fixes = (Fix("write line feeds", whole, text),) if text.strip() else ()
+    where = place(source, Span(found.start(), found.start() + 1))
+    return Diagnostic("notation", message, where, help, fixes=fixes)
 
 
 def merge_conflict(source: Source) -> Diagnostic | None:

@@ -30,10 +30,12 @@ KEYED = {
     "TYPES": "types u8s8",
     "__ANON_2": "32..64",
 }
-"""Words that take numbers, as an example."""
-OPENED = (word.upper() for word, op in IN_BODIES.items() if op.example not in ("", word))
-UNFINISHED = (*KEYED, *OPENED)
-"""Ops that lack something if another word follows them."""
+"""Words and signs that take numbers, each in an example."""
+UNFINISHED = (
+    *KEYED,
+    *(word.upper() for word, op in IN_BODIES.items() if op.example not in ("", word)),
+)
+"""Words that lack something where another word of the language follows them right away."""
 PARAMETERS = ("kernel", "expand", "act", "ratio")
 
 
@@ -180,9 +182,8 @@ EXAMPLES = {
 
 OPS = {word: op.example for word, op in IN_BODIES.items() if op.example}
 """The ops of a body, each as an example."""
-
-
 CONDITIONS = ("if", "when", "unless", "else", "elif")
+"""Words that make a condition elsewhere; the language has none."""
 
 
 def is_op(word: str) -> bool:

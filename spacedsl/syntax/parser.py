@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spacedsl.diagnostics import Diagnostic, Fix, Label, SpaceError, order, place
-from spacedsl.syntax.brackets import Repair, repair
-from spacedsl.syntax.foreign import merge_conflict, no_page
+from spacedsl.diagnostics import Diagnostic, SpaceError, place
+from spacedsl.syntax.foreign import line_ends, merge_conflict, no_page
 from spacedsl.syntax.lexer import MAX_TOKENS, significant
 from spacedsl.syntax.machine import Machine
-from spacedsl.syntax.pasted import line_ends, pasted
-from spacedsl.syntax.recovery import Recovered, Recovery
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.syntax.words import keywords
 from spacedsl.text import Source, Span
@@ -60,8 +57,7 @@ def parse_any(source: Source) -> Parsed:
     tree = _straight(tokens)
     if tree is not None:
         return Parsed(tree)
-    error = merge_conflict(source) or pasted(source) or no_page(source, tokens)
-    return _refused(error) if error is not None else _recovered(source, tokens)
+    return _with_mistakes(source, tokens)
 
 
 def _refused(error: Diagnostic) -> Parsed:
@@ -82,43 +78,17 @@ def _straight(tokens: list[Token]) -> Node | None:
     return Node(root.rule, (*root.children, tokens[-1]), root.span)
 
 
-def _recovered(source: Source, tokens: list[Token]) -> Parsed:
-    """The reading with the fewest errors: of the tokens as they are, or of those with the brackets
-    matched by indentation."""
-    found = Recovery(source, tokens).run()
-    mended = repair(source, tokens)
-    changes = len(mended.unclosed) + len(mended.extra)
-    if 0 < changes < 4:
-        other = Recovery(source, mended.tokens).run()
-        if changes + len(other.errors) <= len(found.errors):
-            return _with_brackets(source, mended, other)
+def _with_mistakes(source: Source, tokens: list[Token]) -> Parsed:
+    """As `parse_any`, of a page with a syntax error. Most pages have none, so what only errors need
+    is imported here: it costs a tenth of the start."""
+    from spacedsl.syntax.brackets import recovered
+    from spacedsl.syntax.pasted import pasted
+
+    error = merge_conflict(source) or pasted(source) or no_page(source, tokens)
+    if error is not None:
+        return _refused(error)
+    found = recovered(source, tokens)
     return Parsed(found.tree, found.errors, found.broken)
-
-
-def _with_brackets(source: Source, mended: Repair, found: Recovered) -> Parsed:
-    errors = [*found.errors]
-    for opened, before in mended.unclosed:
-        where = place(source, Span(before.span.start, before.span.start))
-        label = Label(place(source, before.span), "it should be closed before this")
-        labels = () if before.type == "$END" else (label,)
-        fix = Fix("close it with `}`", where, "}\n")
-        message = "this `{` is never closed"
-        errors.append(
-            Diagnostic("unclosed", message, place(source, opened.span), labels=labels, fixes=(fix,))
-        )
-    for extra in mended.extra:
-        where = place(source, extra.span)
-        fix = Fix("remove it", where, "")
-        errors.append(Diagnostic("unopened", "this `}` closes nothing", where, fixes=(fix,)))
-    wrong = [*(o for o, _ in mended.unclosed), *mended.extra]
-    broken = [*found.broken, *(_statement(found.tree, token) for token in wrong)]
-    return Parsed(found.tree, tuple(sorted(errors, key=order)), tuple(broken))
-
-
-def _statement(tree: Node, token: Token) -> tuple[Token, ...]:
-    """The first words of the statement that `token` stands in or after."""
-    before = [n for n in tree.all() if n.span.start <= token.span.start]
-    return before[-1].tokens()[:3] if before else ()
 
 
 def _too_deep(source: Source, tokens: Sequence[Token]) -> Diagnostic | None:

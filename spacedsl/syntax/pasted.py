@@ -1,5 +1,8 @@
 """Pages that were pasted with what stood around them elsewhere: a fence, marks of a quotation, line
-numbers, a diff, entities of HTML, other line ends; and texts of other languages."""
+numbers, a diff, entities of HTML; and texts of other languages.
+
+The time that a pattern takes is in proportion to the text: no two parts of it that repeat and stand
+side by side take the same characters."""
 
 from __future__ import annotations
 
@@ -24,26 +27,11 @@ class Pasted:
     text: str | None = None
 
 
-def line_ends(source: Source) -> Diagnostic | None:
-    """The error of a page with lines that end in a carriage return alone: to the language they are
-    one line, most of it in a comment."""
-    found = re.search(r"\r(?!\r*(\n|\Z))", source.text)
+def pasted(source: Source) -> Diagnostic | None:
+    """The error of a text that is no page as a whole."""
+    found = next(filter(None, (kind(source.text) for kind in KINDS)), None)
     if found is None:
         return None
-    message = "lines end in a carriage return alone, as on old Macs, and are one line here"
-    text = re.sub(r"\r\n?", "\n", source.text)
-    help = "save the page with the line ends of Unix or Windows"
-    start, end = found.span()
-    return _error(source, Pasted(start, end, message, help, "write line feeds", text))
-
-
-def pasted(source: Source) -> Diagnostic | None:
-    """The error of a page that is not one as a whole."""
-    found = next(filter(None, (kind(source.text) for kind in KINDS)), None)
-    return None if found is None else _error(source, found)
-
-
-def _error(source: Source, found: Pasted) -> Diagnostic:
     where = place(source, Span(found.start, found.end))
     whole = place(source, Span(0, len(source.text)))
     fixes = (Fix(found.title, whole, found.text),) if found.text and found.text.strip() else ()
@@ -151,14 +139,12 @@ def _markup(text: str) -> Pasted | None:
 
 EXAMPLE = "a page begins with `language 1`, then says `hyperspace NAME { input 3 x 224 ... }`"
 OTHERS = {
-    "Python": re.compile(
-        r"^(?:import|from)[ \t]+\w+|^(?:class|def)[ \t]+\w+[^\n{]*:", re.MULTILINE
-    ),
+    "Python": re.compile(r"^(?:import|from)[ \t]+\w+|^(?:class|def)[ \t]+\w[^\n{]*:", re.MULTILINE),
     "TOML": re.compile(r"^\[[\w. -]+\][ \t]*$", re.MULTILINE),
     "YAML": re.compile(r"^[ \t]*(?:hyperspace|space|model|target|blocks)\b[^\n]*:", re.MULTILINE),
 }
 BODIES = re.compile(
-    r"^(?:hyperspace|space|model|target)[ \t]+[\w-]+[^\n]*\n(?:[ \t]+[^\n]*\n){3}", re.MULTILINE
+    r"^(?:hyperspace|space|model|target)[ \t]+[\w-][^\n]*\n(?:[ \t][^\n]*\n){3}", re.MULTILINE
 )
 
 

@@ -127,8 +127,9 @@ class Recovery:
     def _rewrite(self, rewrite: Rewrite) -> None:
         """Read on with the changes made, from the first of them."""
         puts: list[Put] = []
+        made = {put.span for earlier in self.changed.values() for put in earlier}
         for change in sorted(rewrite.changes, reverse=True):
-            first, after, text = self._joined(change)
+            first, after, text = self._joined(change, made)
             new = read_as(self.source, self.tokens, Change(first, after, text))
             start = self.tokens[first].span.start
             end = self.tokens[after - 1].span.end if after > first else start
@@ -148,10 +149,10 @@ class Recovery:
         self.index = begin
         self.broken.append(self._statement(self.machine, begin))
 
-    def _joined(self, change: Change) -> Change:
-        """A change that takes all of what an earlier one put in, not a part of it."""
+    def _joined(self, change: Change, made: set[Span]) -> Change:
+        """A change that takes all of what an earlier one put in, not a part of it. `made`: where
+        earlier ones put something in."""
         first, after, text = change
-        made = {put.span for puts in self.changed.values() for put in puts}
         while first < after and first - 1 in self.runs and self._is_made(first, made):
             first -= 1
             text = f"{self.tokens[first].text} {text}"

@@ -221,9 +221,11 @@ def _fix(source: Source, title: str, puts: Sequence[Put]) -> Fix:
         if put.span.start < at:
             continue
         parts.append(text[at : put.span.start])
-        before = "".join(parts)[-1:] or text[: put.span.start][-1:]
-        parts.append(padded(before, put.text, text[put.span.end :][:1]))
-        apart = not put.text and before == text[put.span.end :][:1] == " "
+        written = next((part[-1] for part in reversed(parts) if part), "")
+        before = written or text[: put.span.start][-1:]
+        follows = text[put.span.end : put.span.end + 1]
+        parts.append(padded(before, put.text, follows))
+        apart = not put.text and before == follows == " "
         at = put.span.end + apart  # one blank is enough where two would meet
     return Fix(title, place(source, Span(start, at)), "".join(parts))
 

@@ -45,6 +45,8 @@ OPERATORS = ("PLUS", "MINUS", "STAR", "SLASH")
 OPS = tuple(word.upper() for word in IN_BODIES if word != "optional")
 WINDOWED = tuple(word.upper() for word, op in IN_BODIES.items() if op.window)
 """Terminals of ops, and of those that a kernel follows."""
+GLUED = rf"({'|'.join(WINDOWED)})-?_?([0-9]+)(?:x([0-9]+))?"
+"""An op and its kernel as one word, in any case: `conv3x3`."""
 
 
 def expected(kinds: Iterable[str]) -> str:

@@ -80,6 +80,10 @@ PAGES = {
         hyperspace(f"h{i}", 20, "mbv3 { kernel 3..9 step 2  expand 1..8 }", "8..512 step 8")
         for i in range(80)
     ),
+    "carriage-returns": HEAD + "\r" * 250_000 + "\n}",
+    "class": "class " + "a" * 250_000 + "\n\n",
+    "no-braces": "space " + "a" * 250_000 + "\nx\n",
+    "blanks": "space a\n" + " " * 250_000 + "\nx\n",
     "bell": HEAD + "\x07\x1b[2J" * 50_000,
 }
 

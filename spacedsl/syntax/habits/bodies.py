@@ -36,13 +36,12 @@ def one_line(stopped: Stopped) -> Iterator[Rewrite]:
 
 def openings(stopped: Stopped) -> Iterator[Rewrite]:
     """`blocks [ ... }`, `stem ( ... }`, `blocks: [ ... }`: what only a brace closes."""
-    index = stopped.index
-    first = index + (stopped.token.text in (":", "="))
-    opening = stopped.tokens[first] if first < len(stopped.tokens) else stopped.token
+    index, sign = stopped.index, stopped.token.text in (":", "=")
+    opening = stopped.at(1 if sign else 0)
     if opening.text not in ("[", "(", "<") or "LBRACE" not in stopped.may:
         return
     message = f"`{opening.text}` opens no body"
-    change = Change(index, first + 1, "{")
+    change = Change(index, index + sign + 1, "{")
     yield Rewrite("opening", message, opening.span, (change,), "write `{`", "write `{`")
 
 

@@ -9,6 +9,8 @@ from spacedsl.syntax.rewrite import Change, Rewrite, Stopped
 
 MOST = 16
 """How often a block is written again at most."""
+SETTINGS = 8
+"""How many settings such a block has at most."""
 
 
 def resolutions(stopped: Stopped) -> Iterator[Rewrite]:
@@ -56,19 +58,20 @@ def blocks(stopped: Stopped) -> Iterator[Rewrite]:
     before = stopped.at(-1)
     if stopped.may != {"INT", "RBRACE"}:
         return
-    found = re.fullmatch(r"[cwo]?([0-9]+)", before.text[1:]) and re.match("[cwo]", before.text)
-    if found and token.type in ("NAME", "SETTING"):
-        meant = before.text.lstrip("cwo")
+    lettered = re.fullmatch(r"[cwo]{1,2}([0-9]+)", before.text)
+    if lettered and token.type in ("NAME", "SETTING"):
+        meant = lettered[1]
         at, change = before.span, Change(index - 1, index, meant)
         message = f"`{before.text}` is no width"
         yield Rewrite("width", message, at, (change,), f"write `{meant}`", f"write `{meant}`")
-    said = stopped.source.text[before.span.start :][:400].partition("}")[0].rstrip()
+    start = before.span.start
+    said = stopped.source.text[start : start + 400].partition("}")[0].rstrip()
     turned = re.compile(r"((?:[a-z][0-9.]+\s+)+)([0-9]+)(?:\s+|$)")
     if turned.sub("", said) == "" and said:
         meant = "  ".join(
             f"{width} {' '.join(rest.split())}" for rest, width in turned.findall(said)
         )
-        after = stopped.past(index, before.span.start + len(said))
+        after = stopped.past(index, start + len(said))
         at, change = stopped.span(index - 1, after), Change(index - 1, after, meant)
         message = "a block begins with its width, which stands last here"
         yield Rewrite("order", message, at, (change,), f"write `{meant}`", f"write `{meant}`")
@@ -85,6 +88,8 @@ def repeated(stopped: Stopped) -> Iterator[Rewrite]:
     after = index + 2
     while tokens[after].type in ("NAME", "SETTING"):
         after += 1
+    if after - (index + 2) > SETTINGS:
+        return
     once = stopped.shown(index + 1, after)
     meant = "  ".join([once] * int(count.text))
     said = stopped.shown(index - 1, after)

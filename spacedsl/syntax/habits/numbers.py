@@ -8,6 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from spacedsl.syntax.rewrite import Change, Rewrite, Stopped
+from spacedsl.vocabulary import is_unit_left_out
 
 NUMBERS = ("INT", "FLOAT")
 TIMES = {
@@ -25,25 +26,9 @@ MINUTES = ("min", "mins", "minute", "minutes")
 RATES = ("fps", "hz", "ips", "qps")
 """Inferences a second: the latency is the inverse."""
 BINARY = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+MOST_PARTS = 8
+"""More words and signs than four sizes have, which is the most that is understood."""
 PARTS = r"x|[0-9]+|x[0-9]+(x[0-9]+)*|[0-9]+x[0-9]+|\*"
-PLAIN = (
-    "px",
-    "p",
-    "pixel",
-    "pixels",
-    "ch",
-    "c",
-    "channels",
-    "x",
-    "k",
-    "cores",
-    "threads",
-    "layers",
-    "classes",
-    "units",
-    "outputs",
-)
-"""What needs no unit: sizes in pixels, channels, factors."""
 
 
 def amounts(stopped: Stopped) -> Iterator[Rewrite]:
@@ -60,7 +45,7 @@ def amounts(stopped: Stopped) -> Iterator[Rewrite]:
             continue
         if "QUANTITY" in stopped.may_at(by):
             yield from _amount(stopped, first, number.text, words)
-        elif unit.text.lower() in PLAIN and (stopped.touches(by + 1) or len(unit.text) > 1):
+        elif is_unit_left_out(unit.text) and (stopped.touches(by + 1) or len(unit.text) > 1):
             said = stopped.shown(first, first + 2)
             yield Rewrite(
                 "plain",
@@ -265,7 +250,8 @@ def squares(stopped: Stopped) -> Iterator[Rewrite]:
             continue
         after = first + 1
         part = PARTS if stopped.at(by - 1).type != "INPUT" else f"{PARTS}|,"
-        while after < len(stopped.tokens) - 1 and "\n" not in stopped.between(after - 1, after):
+        most = min(first + MOST_PARTS, len(stopped.tokens) - 1)
+        while after < most and "\n" not in stopped.between(after - 1, after):
             if not re.fullmatch(part, stopped.tokens[after].text):
                 break
             after += 1

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 
 from spacedsl.diagnostics import suggest
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
+from spacedsl.syntax.words import GLUED, WINDOWED, keywords
 from spacedsl.syntax.words import OPS as EVERY_OP
-from spacedsl.syntax.words import WINDOWED, keywords
 from spacedsl.text import Span
 from spacedsl.vocabulary import has_meaning
 
 OPS = tuple(kind for kind in EVERY_OP if kind != "SHORTCUT")
-GLUED = rf"({'|'.join(WINDOWED)})-?_?([0-9]+)(?:x([0-9]+))?"
 KERNEL = re.compile(
     r"(?:(?:k|kernel|kernel_size|ks)\s*[= :]\s*)?"
     r"([0-9]+)(?:\s*[xX*,]\s*([0-9]+))?(?![\w.])"
@@ -136,18 +135,18 @@ def bare(stopped: Stopped) -> Iterator[Rewrite]:
         change, at = Change(index - 1, index + 1, ""), stopped.span(index - 1, index + 1)
         help = f"write `{stopped.at(-2).text} {stopped.at(1).text}`"
         yield Rewrite("named", message, at, (change,), help, "leave it out")
-    if token.type == "STRIDE" and stopped.may >= {"NAME", "CONV"} and _has_ops(stopped):
-        message = "an op that takes the stage's stride says `strided`"
-        change = Change(index, index + 1, "strided")
-        yield Rewrite("bare", message, token.span, (change,), "write `strided`", "write `strided`")
-    if before.type == "STRIDE" and stopped.may_at(-1) >= {"NAME", "CONV"} and _has_ops(stopped):
-        message = "an op that takes the stage's stride says `strided`"
-        change = Change(index - 1, index, "strided")
-        yield Rewrite("bare", message, before.span, (change,), "write `strided`", "write `strided`")
+    for by in (0, -1):
+        if _is_stride_of_op(stopped, by):
+            message, help = "an op that takes the stage's stride says `strided`", "write `strided`"
+            change, at = Change(index + by, index + by + 1, "strided"), stopped.at(by).span
+            yield Rewrite("bare", message, at, (change,), help, help)
 
 
-def _has_ops(stopped: Stopped) -> bool:
-    """Whether an op stands before in the body that is read here."""
+def _is_stride_of_op(stopped: Stopped, by: int) -> bool:
+    """Whether the token `by` from here is the word `stride` where words of an op may stand, and an
+    op stands before it in its body."""
+    if stopped.at(by).type != "STRIDE" or not stopped.may_at(by) >= {"NAME", "CONV"}:
+        return False
     opened = _body_start(stopped)
     return opened is not None and any(t.type in OPS for t in stopped.tokens[opened : stopped.index])
 
@@ -168,8 +167,7 @@ def strides(stopped: Stopped) -> Iterator[Rewrite]:
 
 def late_strides(stopped: Stopped) -> Iterator[Rewrite]:
     """`conv 3x3 relu stride=2  pool`: no key, for an op follows."""
-    before = stopped.at(-1).type == "STRIDE" and stopped.may_at(-1) >= {"NAME", "CONV"}
-    if stopped.token.text in ("=", ":") and before and _has_ops(stopped):
+    if stopped.token.text in ("=", ":") and _is_stride_of_op(stopped, -1):
         yield from _stride(stopped, stopped.index - 1)
 
 

@@ -19,19 +19,22 @@ MODULES = ("nn", "tf", "F", "torch", "keras", "layers", "K", "functional", "opti
 OPENS = {"[": "]", "(": ")"}
 
 
-def swapped(stopped: Stopped) -> Iterator[Rewrite]:
-    """`4 threads`, `1x1 conv`: a value before its key; `{ mbv2 8, 16 }`: one without its key."""
-    token, key, index = stopped.token, stopped.at(1), stopped.index
-    block = stopped.at(-1)
+def keyless(stopped: Stopped) -> Iterator[Rewrite]:
+    """`stage1 { mbv2 8, 16 }`: widths without their key."""
+    token, block, index = stopped.token, stopped.at(-1), stopped.index
     listed = token.type == "INT" and block.type == "NAME" and stopped.at(-2).text == "{"
-    if (
-        listed
-        and {"WIDTH", "NAME"} <= stopped.may_at(-1)
-        and not (has_meaning(block.text) or suggest(block.text, keywords().values()))
-    ):
-        message = f"`{token.text}` stands without its key"
-        change, help = Change(index, index, "width"), f"a width is said as `width {token.text}`"
-        yield Rewrite("keyless", message, token.span, (change,), help, "put in `width`")
+    if not listed or not {"WIDTH", "NAME"} <= stopped.may_at(-1):
+        return
+    if has_meaning(block.text) or suggest(block.text, keywords().values()):
+        return
+    message = f"`{token.text}` stands without its key"
+    change, help = Change(index, index, "width"), f"a width is said as `width {token.text}`"
+    yield Rewrite("keyless", message, token.span, (change,), help, "put in `width`")
+
+
+def swapped(stopped: Stopped) -> Iterator[Rewrite]:
+    """`4 threads`, `1x1 conv`: a value before its key."""
+    token, key, index = stopped.token, stopped.at(1), stopped.index
     if token.type not in VALUES or key.type not in keywords() or stopped.is_first(1):
         return
     if reach(stopped.runs[index], [key.type, token.type]) == 2:
@@ -137,11 +140,10 @@ def names(stopped: Stopped) -> Iterator[Rewrite]:
     if declares and before.type == "NAME" and stopped.may <= {"OF", "LBRACE", "LPAR"}:
         words = [before.text]
         after = index
-        ends = ("OF", "AT", "$END")
-        while stopped.tokens[after].text.isidentifier() and len(words) < 6:
-            if stopped.tokens[after].type in ends:
+        while (word := stopped.tokens[after]).text.isidentifier() and len(words) < 6:
+            if word.type in ("OF", "AT"):
                 break
-            words.append(stopped.tokens[after].text)
+            words.append(word.text)
             after += 1
         if len(words) > 1 and stopped.tokens[after].text in ("{", "(", "of"):
             yield _named(stopped, index - 1, after, "-".join(words))
@@ -199,4 +201,4 @@ def elastic(stopped: Stopped) -> Iterator[Rewrite]:
             yield Rewrite("elastic", message, at, (change,), help, help)
 
 
-HABITS = (swapped, late_width, extra_signs, names, braces, elastic)
+HABITS = (keyless, swapped, late_width, extra_signs, names, braces, elastic)

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 
 from spacedsl.diagnostics import suggest
+from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.syntax.habits.characters import QUOTES
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
 from spacedsl.syntax.words import fixed, keywords, units
 from spacedsl.text import Span
-from spacedsl.vocabulary import is_activation, leaves_out
+from spacedsl.vocabulary import leaves_out
 
 LISTED = ("INT", "FLOAT", "NAME", "KERNEL", "QUANTITY", "STRING", "COMMA", "__ANON_2", "STEP", "X")
 """What a list of values is made of."""
@@ -107,9 +108,10 @@ def joined(stopped: Stopped) -> Iterator[Rewrite]:
     if stopped.token.text == "-" and stopped.at(1).text == ">":
         change, at = Change(index, index + 2, "->"), stopped.span(index, index + 2)
         yield Rewrite("arrow", "an arrow is one sign", at, (change,), "write `->`", "write `->`")
-    found = re.match(r"[-=~|]*>+", stopped.source.text[stopped.token.span.start :][:8])
+    start = stopped.token.span.start
+    found = re.match(r"[-=~|]*>+", stopped.source.text[start : start + 8])
     if found and "__ANON_0" in stopped.may:
-        after = stopped.past(index, stopped.token.span.start + found.end())
+        after = stopped.past(index, start + found.end())
         change, at = Change(index, after, "->"), stopped.span(index, after)
         message = f"`{found[0]}` is no arrow here"
         yield Rewrite("arrow", message, at, (change,), "write `->`", "write `->`")
@@ -132,7 +134,7 @@ def missing(stopped: Stopped) -> Iterator[Rewrite]:
         and "COMMA" in stopped.may
         and ("RPAR" in stopped.may or stopped.at(-2).type == "RULES")
     ):
-        acts = before.type == "NAME" and is_activation(token.text)
+        acts = before.type == "NAME" and token.text in ACTIVATIONS
         if acts and "RPAR" in stopped.may and "EQUAL" in stopped.may:
             message = f"an `=` is missing between `{before.text}` and `{token.text}`"
             put = Put(Span(before.span.end, token.span.start), " = ")
@@ -151,18 +153,17 @@ def missing(stopped: Stopped) -> Iterator[Rewrite]:
 def _missing_comma(stopped: Stopped, number: int, listed: tuple[str, ...]) -> Rewrite:
     """A comma before token `number`, and before those of its line that follow without one and are
     of a kind in `listed`."""
-    more = [number]
-    while stopped.tokens[more[-1] + 1].type in listed and not stopped.between(
-        more[-1], more[-1] + 1
-    ).count("\n"):
-        more.append(more[-1] + 1)
+    after = number + 1
+    while stopped.tokens[after].type in listed and not stopped.is_first(after - stopped.index):
+        after += 1
+    more = range(number, after)
     before, token = stopped.tokens[number - 1], stopped.tokens[number]
     message = f"a `,` is missing between `{before.text}` and `{token.text}`"
     ends = [stopped.tokens[n - 1].span.end for n in more]
     puts = tuple(Put(Span(end, end), ",") for end in ends)
     changes = tuple(Change(n, n, ",") for n in more)
     shown = ", ".join(stopped.tokens[n].text for n in (number - 1, *more))
-    help = f"write `{shown}`"
+    help = f"write `{shown}`" if len(shown) < 120 else "put in `,`"
     return Rewrite("missing", message, token.span, changes, help, "put in `,`", puts, code="syntax")
 
 
@@ -190,7 +191,7 @@ def assignments(stopped: Stopped) -> Iterator[Rewrite]:
         return
     at = stopped.span(index, after)
     yield from _renamed(stopped, index, after)
-    key, value = stopped.at(-1).text, stopped.tokens[min(after, len(stopped.tokens) - 1)].text
+    key, value = stopped.at(-1).text, stopped.at(width).text
     side = f"write `{key} {value}`" if key and value and value not in "[({" else "leave it out"
     what = "a key and its values stand side by side"
     ways = {
@@ -218,8 +219,8 @@ def _renamed(stopped: Stopped, index: int, after: int) -> Iterator[Rewrite]:
     if meant is None and not (leaves_out(name.text) and "CONV" in may):
         return
     help = f"write `{meant}`" if meant else "leave it out"
-    value = stopped.tokens[min(after, len(stopped.tokens) - 1)].text
-    if meant is None and not is_activation(value):
+    value = stopped.at(after - index).text
+    if meant is None and value not in ACTIVATIONS:
         closing = stopped.source.text.find("'", stopped.tokens[after].span.start + 1)
         after = stopped.past(after, closing + 1) if value == "'" else after + 1
     at, change = name.span, Change(index - 1, after, meant or "")
