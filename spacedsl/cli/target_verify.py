@@ -14,10 +14,11 @@ from spacedsl.cli import options
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.cli.options import ON
-from spacedsl.cli.progress import progress
 from spacedsl.cli.summary import say_next
+from spacedsl.cli.watch import Terminal
 from spacedsl.diagnostics import Diagnostic, render
 from spacedsl.figures import duration
+from spacedsl.flows.watch import announced
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
@@ -64,7 +65,7 @@ def verify(
         device = open_device(found, host)
         models = _unseen(found, host, space, model, count, seed)
         note = f"{len(models)} networks it has not seen, at most about {duration(seconds)}"
-        with progress(f"measuring for {found.name}", note) as show:
+        with announced(Terminal(), f"measuring for {found.name}", note) as show:
             result = check(found, device.latency, models, seconds, chosen, show, host)
         machine = host.machine
     doubts = _doubts(result)

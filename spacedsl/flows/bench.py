@@ -9,7 +9,7 @@ from pathlib import Path
 from spacedsl.compiler.export import FILES, integer_model, seeded
 from spacedsl.diagnostics import fault
 from spacedsl.figures import duration
-from spacedsl.flows.watch import SILENT, Watch
+from spacedsl.flows.watch import SILENT, Watch, announced
 from spacedsl.hosts.host import Host
 from spacedsl.hosts.measure import (
     RATIO_TOLERANCE,
@@ -80,9 +80,8 @@ def bench(
     with host_at(on) as host:
         host.version(used)  # refused before anything is built for it
         subjects = list(_subjects(host, subject, used, against, threads, seed))
-        runs, what = [run for _, run in subjects], f"measuring {first}"
-        watch.say(f"{what}: at most about {duration(seconds)}")
-        with watch.counting(what, 1.0, always=True) as show:
+        runs, note = [run for _, run in subjects], f"at most about {duration(seconds)}"
+        with announced(watch, f"measuring {first}", note) as show:
             timing = interleave(runs, seconds, take=host.rounds("wall"), progress=show)
         machine = host.machine
     if not timing.steady and not allow_noise:
