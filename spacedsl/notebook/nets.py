@@ -16,7 +16,7 @@ from spacedsl.compiler.plans import int8_plan, network_plan
 from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_writable, write_atomic
-from spacedsl.flows.bench import Benched, require_model
+from spacedsl.flows.bench import Benched, subject_of
 from spacedsl.flows.bench import bench as bench_flow
 from spacedsl.flows.faults import runtime_faults
 from spacedsl.ir.for_data import for_data
@@ -25,7 +25,7 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.notebook.devices import AnyDevice, device_of
 from spacedsl.notebook.values import space_of
 from spacedsl.notebook.watching import Callback, watching
-from spacedsl.runtimes.table import format_of, rules_of
+from spacedsl.runtimes.table import rules_of
 from spacedsl.targets.deployed import Deployed, open_deployed
 
 if TYPE_CHECKING:
@@ -159,10 +159,9 @@ def bench(
     another machine, and with `against` how it compares: with `fp32`, the same network, or with
     another file. Raises `SpaceError`; where it is not `allow_noise`, also if the machine is too
     noisy to know that."""
-    item, said = _measurable(subject)
     return bench_flow(
-        item,
-        called=said,
+        subject if isinstance(subject, Subnet) else subject_of(str(subject)),
+        called=subject.name if isinstance(subject, Subnet) else str(subject),
         runtime=runtime,
         against=None if against is None else str(against),
         threads=threads,
@@ -172,14 +171,6 @@ def bench(
         on=on,
         watch=watching(progress),
     )
-
-
-def _measurable(subject: Subnet | str | Path) -> tuple[Subnet | Path, str]:
-    """A model or a file, and what it is called."""
-    if isinstance(subject, Subnet):
-        return subject, subject.name
-    said = str(subject)
-    return (Path(said) if format_of(said) else require_model(api.load(said), said)), said
 
 
 def _format(path: Path) -> str:
