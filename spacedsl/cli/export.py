@@ -122,7 +122,7 @@ def export(
                 "outputs": json.loads(stamp["outputs"]),
                 "difference": None if found is None else found.model_dump(mode="json"),
                 "warnings": list(warnings),
-                "runtimes": [runtime.to_json() for runtime in runtimes],
+                "runtimes": [asdict(runtime) for runtime in runtimes],
                 "faster": faster.runtime if faster else None,
                 "next": then,
             }

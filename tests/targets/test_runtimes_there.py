@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -128,3 +129,11 @@ def test_without_a_target_or_in_fp32_nothing_is_said(folder: Path) -> None:
     assert run_json("export", "tiny-a0", "--out", "a.onnx")["runtimes"] == []
     words = ("export", "tiny-a0", "--fp32", "--target", "here.space", "--out", "a.onnx")
     assert run_json(*words)["faster"] is None
+
+
+def test_a_carried_profile_needs_no_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without what takes profiles there are no others to compare with."""
+    add(folder, "litert", 0.5)
+    monkeypatch.setitem(sys.modules, "platformdirs", None)
+    found = export("carried.space")
+    assert (found["faster"], len(found["runtimes"])) == (None, 1)
