@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spacedsl import api
-from spacedsl.compiler.export import FILES, seeded, trained_model
+from spacedsl.compiler.export import FILES, trained_model
 from spacedsl.compiler.plans import int8_plan, network_plan
 from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_writable, write_atomic
 from spacedsl.flows.bench import Benched, subject_of
 from spacedsl.flows.bench import bench as bench_flow
+from spacedsl.flows.export import build
 from spacedsl.flows.faults import runtime_faults
 from spacedsl.ir.for_data import for_data
 from spacedsl.ir.space import Space
@@ -119,21 +120,16 @@ def export(
     speed and size. Raises `SpaceError`."""
     path = Path(out)
     format = _format(path)
-    files = FILES[format]
-    files.need()
+    FILES[format].need()
     check_writable(path)
     subnet = api.load(model) if isinstance(model, str | Path) else model
     if not isinstance(subnet, Subnet):
         raise fault("wrong-kind", f"{model} is not a model", "a space's `sample` draws models")
     device = None if target is None else device_of(target).target
-    if weights is not None:
-        if fp32:
-            raise fault("bad-option", f"{weights} holds integers: FP32 cannot be made of it")
-        data = files.integers(trained_model(subnet, Path(weights), format, device).model)
-    else:
-        net = seeded(subnet, seed)
-        data = files.fp32(net) if fp32 else files.int8(net, device)
-    write_atomic(path, data)
+    if weights is not None and fp32:
+        raise fault("bad-option", f"{weights} holds integers: FP32 cannot be made of it")
+    integers = None if weights is None else Path(weights)
+    write_atomic(path, build(subnet, format, device, weights=integers, fp32=fp32, seed=seed).data)
     return path
 
 
