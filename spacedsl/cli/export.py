@@ -144,7 +144,8 @@ def export(
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if there and faster:
-        print(_faster(there.own, faster, model, out, weights))
+        given = {"--weights": weights, "--checkpoint": checkpoint, "--calibrate": calibrate}
+        print(_faster(there.own, faster, model, out, given))
     elif there and there.to_profile:
         print(f"whether {there.to_profile} is faster on that machine is not known")
     say_next(then)
@@ -207,16 +208,17 @@ def _artifact(said: Sequence[Said], out: Path) -> str:
 
 
 def _faster(
-    own: RuntimeThere, faster: RuntimeThere, model: str, out: Path, weights: Path | None
+    own: RuntimeThere, faster: RuntimeThere, model: str, out: Path, given: Mapping[str, object]
 ) -> str:
-    """That another runtime is faster, and the file for it."""
+    """That another runtime is faster, and the command for its file. `given`: the options that say
+    where the weights are from; None: not given."""
     from spacedsl.runtimes.table import named
 
     other, used = named(faster.runtime), named(own.runtime)
     same = other.format == used.format
     path = out.with_name(f"{out.stem}-{other.name}" if same else out.stem)
-    trained = () if weights is None else ("--weights", weights)
-    words = (model, "--target", faster.target, *trained, "--out", f"{path}.{other.format}")
+    same_weights = (word for pair in given.items() if pair[1] is not None for word in pair)
+    words = (model, "--target", faster.target, *same_weights, "--out", f"{path}.{other.format}")
     return (
         f"{other.title} is predicted to be {own.latency_ms / faster.latency_ms:.2f} times as fast "
         f"on that machine: {faster.latency_ms:.3g} ms, {used.title} {own.latency_ms:.3g} ms\n"
