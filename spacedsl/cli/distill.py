@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from enum import StrEnum
@@ -197,5 +196,5 @@ def _away(chosen: Executor, jobs: int | None, ray: str | None, device: Device) -
     if chosen is Executor.serial:
         return None
     if chosen is Executor.processes:
-        return Processes(jobs or os.cpu_count() or 1)
+        return Processes(jobs or 0)
     return Ray(ray or LOCAL, jobs, gpus=int(device is Device.cuda))

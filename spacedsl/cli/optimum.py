@@ -105,7 +105,7 @@ def optimum(
         devices,
         request,
         combine=combine,
-        executor=Ray(ray, jobs or None) if ray else Processes(jobs or os.cpu_count() or 1),
+        executor=Ray(ray, jobs or None) if ray else Processes(jobs),
         journal=journal,
         resume=resume,
         top=top,

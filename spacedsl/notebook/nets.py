@@ -23,7 +23,7 @@ from spacedsl.flows.faults import runtime_faults
 from spacedsl.ir.for_data import for_data
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.notebook.devices import AnyDevice, device_of
+from spacedsl.notebook.devices import AnyDevice, device_of, target_of
 from spacedsl.notebook.values import space_of
 from spacedsl.notebook.watching import Callback, watching
 from spacedsl.runtimes.table import rules_of
@@ -125,7 +125,7 @@ def export(
     subnet = api.load(model) if isinstance(model, str | Path) else model
     if not isinstance(subnet, Subnet):
         raise fault("wrong-kind", f"{model} is not a model", "a space's `sample` draws models")
-    device = None if target is None else device_of(target).target
+    device = target_of(target)
     if weights is not None and fp32:
         raise fault("bad-option", f"{weights} holds integers: FP32 cannot be made of it")
     integers = None if weights is None else Path(weights)
