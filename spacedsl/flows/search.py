@@ -177,7 +177,7 @@ def _finder(
     method: Predicting | Plan,
     chooser: Chooser,
 ) -> Callable[[Value], tuple[Best, ...]]:
-    """What searches by a method the space whose latencies are given."""
+    """The search by a method, of the space that `ms` gives latencies of."""
     where = ms.space, limits_ms, range_ms
     if isinstance(method, Plan):
         return lambda value: search_subnets(*where, ms, value, method)
