@@ -126,7 +126,7 @@ def evolve(
         _print(evolved)
     write_html(html, lambda: _report(evolved, page, seed), quiet=format is Format.json)
     if format is Format.text:
-        say_next_of(out, written_models, targets[0])
+        say_next_of(evolved.space, out, written_models, targets[0], evolved.targets[0])
 
 
 def _report(evolved: Evolved, page: str, seed: int) -> Report:
