@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import typer
+
+from spacedsl.flows.execution import Execution
+
+if TYPE_CHECKING:
+    from spacedsl.cli.datasets import Decoding
 
 
 class Device(StrEnum):
@@ -26,3 +33,21 @@ DEVICE = typer.Option(Device.cpu, "--device", help="Where torch computes.")
 PRECISION = typer.Option(
     None, "--precision", help="Of products: on CUDA bf16, with LSQ+ tf32; on a CPU fp32."
 )
+
+
+def execution_of(
+    device: Device,
+    threads: int | None,
+    workers: int | None,
+    decoder: Decoding | None,
+    logs: tuple[str, ...],
+) -> Execution:
+    """What the options say of where and how torch computes, with this command line."""
+    return Execution(
+        device=device.value,
+        threads=threads,
+        workers=workers,
+        decoder=decoder and decoder.value,
+        logs=logs,
+        command=("spacedsl", *sys.argv[1:]),
+    )

@@ -13,8 +13,9 @@ from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.cli.limits import parse_seconds
 from spacedsl.cli.options import ON, TARGET
-from spacedsl.cli.progress import progress
+from spacedsl.cli.watch import Terminal
 from spacedsl.figures import duration
+from spacedsl.flows.watch import announced
 
 
 def analyze(
@@ -46,7 +47,7 @@ def analyze(
     if out is not None:
         make_folder(out)
     note = f"INT8 and FP32 networks, about {duration(seconds)}"
-    with host_at(on) as host, progress(f"analyzing {found.name}", note) as show:
+    with host_at(on) as host, announced(Terminal(), f"analyzing {found.name}", note) as show:
 
         def report(part: Part, share: float) -> None:
             show((parts.index(part) + share) / len(parts), part.value)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.options import ON, RUNTIME
 from spacedsl.cli.watch import Terminal
@@ -37,11 +35,10 @@ def bench(
     """Measure latency at batch 1: warm-up, then interleaved rounds until the median (or, with
     --against, the ratio) is known; exit 2 if this machine is too noisy for that."""
     from spacedsl.flows.bench import bench as flow
-    from spacedsl.flows.bench import require_model
-    from spacedsl.runtimes.table import format_of
+    from spacedsl.flows.bench import subject_of
 
     found = flow(
-        Path(subject) if format_of(subject) else require_model(api.load(subject), subject),
+        subject_of(subject),
         called=subject,
         runtime=runtime,
         against=against,

@@ -4,7 +4,6 @@ and a page per limit."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -110,26 +109,15 @@ def corrected_lines(comparison: Comparison) -> list[str]:
     return lines
 
 
-def best_json_of(evolved: Evolved, out: Path | None) -> dict[str, Any]:
-    """Plain data without time or path; `out`: the found space's page."""
-    origin = (out.parent, str(out)) if out else (Path(), None)
-    found, comparison = evolved.found, evolved.comparison
-    result, reference = comparison.found.result, comparison.reference
+def comparison_json(comparison: Comparison, origin: Origin) -> dict[str, Any]:
+    """Plain data of the spaces that are compared; `origin`: of the found one."""
+    reference = comparison.reference
     return {
-        "space": found.space.name,
-        "hash": found.best.hash,
-        **score_json(result, origin),
-        "spaces_scored": len(found.history),
-        "exhausted": found.exhausted,
-        "found_at": found.best.index,
-        "comparison": {
-            "found": _compared_json(comparison.found, origin),
-            "reference": _compared_json(reference, (origin[0], None)) if reference else None,
-            "random": [
-                {"name": r.name, "hash": r.hash, "score": r.result.score} for r in comparison.random
-            ],
-        },
-        "stages": [asdict(call) for call in evolved.calls],
+        "found": _compared_json(comparison.found, origin),
+        "reference": _compared_json(reference, (origin[0], None)) if reference else None,
+        "random": [
+            {"name": r.name, "hash": r.hash, "score": r.result.score} for r in comparison.random
+        ],
     }
 
 

@@ -143,7 +143,8 @@ def discard_output() -> None:
 
 
 def report_failure(found: Sequence[Diagnostic], format: StrEnum) -> None:
-    """Errors that end a command: as text where standard output cannot be written."""
+    """Report errors that end a command. Where standard output cannot be written, they go to
+    standard error as text."""
     try:
         report(found, format)
         sys.stdout.flush()

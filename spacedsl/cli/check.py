@@ -70,7 +70,7 @@ def check(
 
 
 def _blocks(page: Page) -> str:
-    """What a page has that has no item but blocks, for others to use."""
+    """How many blocks a page without items has; other pages can use them."""
     count = sum(node.rule == "block" for node in page.items.values())
     return f"{count} block{'s' * (count != 1)}" if count else "nothing in it yet"
 

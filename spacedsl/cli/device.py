@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from spacedsl import api
-from spacedsl.cli.summary import command
 from spacedsl.cli.watch import Terminal
 from spacedsl.hosts.host import HERE, Host
 
@@ -39,11 +38,3 @@ def ready_devices(names: Sequence[str], space: Space, limits_ms: tuple[float, ..
     from spacedsl.flows.ready import ready_devices
 
     return ready_devices([api.load_target(name) for name in names], space, limits_ms, Terminal())
-
-
-def after_verify(name: str, found: Target, on: str | None) -> str:
-    """The command after a target was verified: a search, and where the device is elsewhere, the
-    page for one before that."""
-    if found.measured and on is not None:
-        return command("target", "export", name, "--on", on, "--out", "carried.space")
-    return command("evolve", "--hyper", "hyper", "--target", name, "--out", "found.space")

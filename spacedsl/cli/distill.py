@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from enum import StrEnum
 from functools import partial
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from spacedsl import api
-from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision
+from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision, execution_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import DECODER, Decoding, tell
 from spacedsl.cli.html import HTML, check_html, made_by, write_html
@@ -22,7 +20,6 @@ from spacedsl.cli.watch import Terminal
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_folder
 from spacedsl.flows.distill_jobs import BATCH, EPOCHS, LSQ_EPOCHS, SAMPLES, Settings
-from spacedsl.flows.execution import Execution
 from spacedsl.flows.faults import need_training
 from spacedsl.ir.space import Space
 from spacedsl_runtime.distill.teachers import usages
@@ -135,14 +132,7 @@ def distill(
             seed=seed,
             precision=None if precision is None else precision.value,
         ),
-        execution=Execution(
-            device=device.value,
-            threads=threads,
-            workers=workers,
-            decoder=decoder and decoder.value,
-            logs=logs,
-            command=("spacedsl", *sys.argv[1:]),
-        ),
+        execution=execution_of(device, threads, workers, decoder, logs),
         executor=_away(chosen, jobs, ray, device),
         jobs=jobs or 1,
         kept_bytes=0 if chosen is Executor.ray else int(cache_gb * 1e9),
@@ -197,5 +187,5 @@ def _away(chosen: Executor, jobs: int | None, ray: str | None, device: Device) -
     if chosen is Executor.serial:
         return None
     if chosen is Executor.processes:
-        return Processes(jobs or os.cpu_count() or 1)
+        return Processes(jobs or 0)
     return Ray(ray or LOCAL, jobs, gpus=int(device is Device.cuda))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,7 +126,7 @@ def evolve(
         _print(evolved)
     write_html(html, lambda: _report(evolved, page, seed), quiet=format is Format.json)
     if format is Format.text:
-        say_next_of(out, written_models, targets[0])
+        say_next_of(evolved.space, out, written_models, targets[0], evolved.targets[0])
 
 
 def _report(evolved: Evolved, page: str, seed: int) -> Report:
@@ -138,15 +139,35 @@ def _report(evolved: Evolved, page: str, seed: int) -> Report:
 
 def _json(evolved: Evolved, page: str, out: Path | None) -> dict[str, Any]:
     """Plain data without time or path but that of the found space's page, where it is written."""
+    from spacedsl.cli import best_result
     from spacedsl.cli import qt_result as shown
-    from spacedsl.cli.best_result import best_json_of
 
+    found, comparison = evolved.found, evolved.comparison
+    result, stages = comparison.found.result, {}
+    if evolved.scorer.settings.definition == "best":
+        origin = (out.parent, str(out)) if out else (Path(), None)
+        score = best_result.score_json(result, origin)
+        compared = best_result.comparison_json(comparison, origin)
+        stages = {"stages": [asdict(call) for call in evolved.calls]}
+    else:
+        score, compared = shown.qt_score_json(result), shown.comparison_json(comparison)
     several = {"pareto": [shown.front_json(one) for one in evolved.front]} if evolved.front else {}
     detail = {"full_detail": shown.full_json(evolved.finer)} if evolved.finer else {}
-    by_best = evolved.scorer.settings.definition == "best"
-    data = best_json_of(evolved, out) if by_best else shown.result_json(evolved)
-    doubted = {"sensitivity": [shown.doubt_json(d) for d in evolved.doubts], "page": page}
-    return {**data, **doubted, **several, **detail, **refits_json(evolved.refits)}
+    return {
+        "space": found.space.name,
+        "hash": found.best.hash,
+        **score,
+        "spaces_scored": len(found.history),
+        "exhausted": found.exhausted,
+        "found_at": found.best.index,
+        "comparison": compared,
+        **stages,
+        "sensitivity": [shown.doubt_json(d) for d in evolved.doubts],
+        "page": page,
+        **several,
+        **detail,
+        **refits_json(evolved.refits),
+    }
 
 
 def _print(evolved: Evolved) -> None:

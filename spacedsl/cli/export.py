@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -23,10 +23,8 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 
 if TYPE_CHECKING:
-    from spacedsl.compiler.export import Emit
-    from spacedsl.compiler.parameters import Floats
     from spacedsl.compiler.retarget import Difference
-    from spacedsl.flows.calibrate import Agreement, Calibrated
+    from spacedsl.flows.calibrate import Agreement
     from spacedsl.targets.runtimes_there import RuntimeThere
 
 
@@ -76,6 +74,7 @@ def export(
     weights (--checkpoint) rounded to 8 bits, in ranges that tensors have on images (--calibrate).
     Without either, weights are random: good for measuring speed and size, not for predictions."""
     from spacedsl.compiler.export import FILES, comparison_images
+    from spacedsl.flows.export import build
     from spacedsl.runtimes.machine import this_machine
     from spacedsl.targets.runtimes_there import compared
 
@@ -83,8 +82,7 @@ def export(
     if card is not None:
         check_writable(card)
     artifact = _artifact(format or [], out)
-    files = FILES[artifact]
-    files.need()
+    FILES[artifact].need()
     subnet = api.load_one(model, "model")
     if not isinstance(subnet, Subnet):
         help = "`spacedsl sample` draws models of a space"
@@ -95,11 +93,20 @@ def export(
     _check_checkpoint(checkpoint, calibrate, weights, fp32=fp32)
     _check_difference(report_difference, images, complete=None not in (weights, device))
     compare = comparison_images(subnet, images, seed) if report_difference else None
-    given = (weights, checkpoint, calibrate)
-    made = _made(subnet, files, artifact, device, *given, compare, seed, fp32)
-    data, found = made.data, made.difference
+    built = build(
+        subnet,
+        artifact,
+        device,
+        weights=weights,
+        checkpoint=checkpoint,
+        calibrate=calibrate,
+        compare=compare,
+        fp32=fp32,
+        seed=seed,
+    )
+    data, found = built.data, built.difference
     stamp = _written(artifact, data, out, card)
-    agreement = made.net.agreement(out) if made.net and calibrate is not None else None
+    agreement = built.calibrated.agreement(out) if built.calibrated else None
     kind = "FP32" if fp32 else "INT8"
     warnings = () if fp32 else this_machine().warnings
     there = compared(subnet, device) if device is not None and not fp32 else None
@@ -122,7 +129,7 @@ def export(
                 "outputs": json.loads(stamp["outputs"]),
                 "difference": None if found is None else found.model_dump(mode="json"),
                 "warnings": list(warnings),
-                "runtimes": [runtime.to_json() for runtime in runtimes],
+                "runtimes": [asdict(runtime) for runtime in runtimes],
                 "faster": faster.runtime if faster else None,
                 "next": then,
             }
@@ -137,7 +144,8 @@ def export(
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if there and faster:
-        print(_faster(there.own, faster, model, out, weights))
+        given = {"--weights": weights, "--checkpoint": checkpoint, "--calibrate": calibrate}
+        print(_faster(there.own, faster, model, out, given))
     elif there and there.to_profile:
         print(f"whether {there.to_profile} is faster on that machine is not known")
     say_next(then)
@@ -151,42 +159,6 @@ def _runtime(target: Target | None) -> tuple[str, ...]:
     if runtime is None or runtime == readers(runtime.format)[0]:
         return ()
     return ("--runtime", runtime.name)
-
-
-class _Made(NamedTuple):
-    """A file's bytes, what moving integers to another runtime cost, and the network with the
-    weights of a checkpoint."""
-
-    data: bytes
-    difference: Difference | None = None
-    net: Calibrated | None = None
-
-
-def _made(
-    subnet: Subnet,
-    files: Emit,
-    artifact: str,
-    device: Target | None,
-    weights: Path | None,
-    checkpoint: Path | None,
-    calibrate: str | None,
-    compare: Floats | None,
-    seed: int,
-    fp32: bool,
-) -> _Made:
-    """The file, with the weights that are asked for. Raises `SpaceError`."""
-    from spacedsl.compiler.export import seeded, trained_model
-
-    if weights is not None:
-        trained = trained_model(subnet, weights, artifact, device, compare)
-        return _Made(files.integers(trained.model), trained.difference)
-    net = None
-    if checkpoint is not None:
-        from spacedsl.flows.calibrate import with_checkpoint
-
-        net = with_checkpoint(subnet, checkpoint, calibrate)
-    random = net.net if net else seeded(subnet, seed)
-    return _Made(files.fp32(random) if fp32 else files.int8(random, device), None, net)
 
 
 def _check_checkpoint(
@@ -236,16 +208,17 @@ def _artifact(said: Sequence[Said], out: Path) -> str:
 
 
 def _faster(
-    own: RuntimeThere, faster: RuntimeThere, model: str, out: Path, weights: Path | None
+    own: RuntimeThere, faster: RuntimeThere, model: str, out: Path, given: Mapping[str, object]
 ) -> str:
-    """That another runtime is faster, and the file for it."""
+    """That another runtime is faster, and the command for its file. `given`: the options that say
+    where the weights are from; None: not given."""
     from spacedsl.runtimes.table import named
 
     other, used = named(faster.runtime), named(own.runtime)
     same = other.format == used.format
     path = out.with_name(f"{out.stem}-{other.name}" if same else out.stem)
-    trained = () if weights is None else ("--weights", weights)
-    words = (model, "--target", faster.target, *trained, "--out", f"{path}.{other.format}")
+    same_weights = (word for pair in given.items() if pair[1] is not None for word in pair)
+    words = (model, "--target", faster.target, *same_weights, "--out", f"{path}.{other.format}")
     return (
         f"{other.title} is predicted to be {own.latency_ms / faster.latency_ms:.2f} times as fast "
         f"on that machine: {faster.latency_ms:.3g} ms, {used.title} {own.latency_ms:.3g} ms\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from math import fsum
 from typing import TYPE_CHECKING, Any
 
 from spacedsl.diagnostics import Diagnostic, fault, place
@@ -82,14 +81,12 @@ def _checked(item: Space | Subnet, name: str, gate: Gate) -> Checked:
 
 
 def _latency(item: Space | Subnet, gate: Gate) -> tuple[float, str]:
-    from spacedsl.targets.latency import model_latency
+    from spacedsl.targets.latency import model_latency, whole
     from spacedsl.targets.ranges import latency_range
 
     latency = gate.device.latency
     if isinstance(item, Subnet):
-        parts = model_latency(item, latency)
-        worst = max(part.coverage for part in parts)
-        return fsum(part.ms for part in parts), worst.name.lower()
+        return whole(model_latency(item, latency))
     found = latency_range(item, latency)
     if found.least_ms is None or found.greatest_ms is None:
         listed = "; ".join(str(site) for site in found.missing[:20])

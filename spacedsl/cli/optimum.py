@@ -105,7 +105,7 @@ def optimum(
         devices,
         request,
         combine=combine,
-        executor=Ray(ray, jobs or None) if ray else Processes(jobs or os.cpu_count() or 1),
+        executor=Ray(ray, jobs or None) if ray else Processes(jobs),
         journal=journal,
         resume=resume,
         top=top,
@@ -128,7 +128,7 @@ def optimum(
         print("\n".join([*_lines(found.optimum), *refits_lines(found.refits)]))
     write_html(html, lambda: _report(found, space, page), quiet=format is Format.json)
     if format is Format.text:
-        say_next_of(out, [], targets[0])
+        say_next_of(found.space, out, [], targets[0], found.targets[0])
 
 
 def _report(found: Certified, hyper: Space, page: str) -> Report:

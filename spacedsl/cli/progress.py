@@ -4,7 +4,6 @@ log."""
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,14 +21,6 @@ LOG_SECONDS = 30.0
 
 LEAST_BAR, LONGEST_BAR = 8, 40
 """Columns. A bar takes what the words leave."""
-
-
-@contextmanager
-def progress(what: str, note: str) -> Iterator[Callable[[float, str], None]]:
-    """Says that `what` begins and how; yields what takes the share that is done, and a note."""
-    print(f"{what}: {note}", file=sys.stderr, flush=True)
-    with counting(what, 1.0, quiet=False) as show:
-        yield show
 
 
 @contextmanager

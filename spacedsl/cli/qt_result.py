@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spacedsl.cli.words import wrapped
-from spacedsl.flows.evolve import Evolved, OnFront
+from spacedsl.flows.evolve import OnFront
 from spacedsl.search.combined import CombinedScore
 from spacedsl.search.compare import UNCERTAINTIES, Compared, Comparison, StageSensitivity
 from spacedsl.search.exact.score import ExactScore, exact_json
@@ -20,27 +20,20 @@ LABEL_COLUMNS, CELL_COLUMNS = 18, 9
 """Widths of the closing table, which is never squeezed."""
 
 
-def result_json(evolved: Evolved) -> dict[str, Any]:
-    """Plain data without time or path."""
-    found, comparison = evolved.found, evolved.comparison
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
+    """Plain data of the spaces that are compared."""
+    reference = comparison.reference
     return {
-        "space": found.space.name,
-        "hash": found.best.hash,
-        **_score_json(comparison.found.result),
-        "spaces_scored": len(found.history),
-        "exhausted": found.exhausted,
-        "found_at": found.best.index,
-        "comparison": {
-            "found": _compared_json(comparison.found),
-            "reference": _compared_json(comparison.reference) if comparison.reference else None,
-            "random": [_compared_json(r) for r in comparison.random],
-        },
+        "found": _compared_json(comparison.found),
+        "reference": _compared_json(reference) if reference else None,
+        "random": [_compared_json(one) for one in comparison.random],
     }
 
 
-def _score_json(result: QTScore | CombinedScore) -> dict[str, Any]:
+def qt_score_json(result: QTScore | CombinedScore) -> dict[str, Any]:
+    """A Q-T score on one target or on several, as plain data."""
     if isinstance(result, CombinedScore):
-        parts = [{"target": name, **_score_json(part)} for name, part in result.parts]
+        parts = [{"target": name, **qt_score_json(part)} for name, part in result.parts]
         limits = [{"target": part["target"], **limit} for part in parts for limit in part["limits"]]
         score = {"score": result.score, "combine": result.combine.value}
         return {**score, "limits": limits, "targets": parts}
@@ -83,7 +76,7 @@ def _compared_json(compared: Compared) -> dict[str, Any]:
         "hash": compared.hash,
         "score": compared.result.score,
         "fresh_score": compared.fresh_score,
-        "limits": _score_json(compared.result)["limits"],
+        "limits": qt_score_json(compared.result)["limits"],
     }
 
 

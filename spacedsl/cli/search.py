@@ -93,10 +93,8 @@ def search(
     check_html(html, [target])
     began, quiet = time.monotonic(), format is Format.json
     space = trained_space(run)
-    said, method = (
-        parse_limits(limits),
-        _method(by, space, seed, values, population, rounds, window),
-    )
+    said = parse_limits(limits)
+    method = _method(by, space, seed, values, population, rounds, window)
     found = flow(
         run,
         searched_device(api.load_target(target), space, Terminal()),

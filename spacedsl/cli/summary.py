@@ -11,8 +11,9 @@ from pathlib import Path
 
 import typer
 
-from spacedsl import api
 from spacedsl.diagnostics import fault
+from spacedsl.ir.space import Space
+from spacedsl.ir.target import Target
 
 
 class Log(StrEnum):
@@ -56,13 +57,18 @@ def say_next(line: str) -> None:
     print(f"next: {line}")
 
 
-def say_next_of(page: Path | None, models: Sequence[Path], target: str) -> None:
+def say_next_of(
+    space: Space, page: Path | None, models: Sequence[Path], named: str, target: Target
+) -> None:
     """What follows a search: one of the networks that it wrote as a file, or else a training of
-    the space, where that is a page. `target`: as it was named."""
+    the space, where that is a page. `train` takes no space with taps, whose maps are shown instead.
+    `named`: how the target was named."""
     from spacedsl.runtimes.table import runtime_of
 
     if models:
-        file = models[0].with_suffix(f".{runtime_of(api.load_target(target)).format}")
-        say_next(command("export", models[0], "--target", target, "--out", file))
+        file = models[0].with_suffix(f".{runtime_of(target).format}")
+        say_next(command("export", models[0], "--target", named, "--out", file))
+    elif page is not None and space.taps:
+        say_next(command("show", page))
     elif page is not None:
         say_next(command("train", page, "--data", "imagefolder:PHOTOS", "--out", "run"))

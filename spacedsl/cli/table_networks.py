@@ -21,7 +21,7 @@ TOP1 = "top1"
 
 def fit_accuracies(
     path: Path,
-    hyper: str,
+    space: Space,
     columns: tuple[str, str | None],
     origin: tuple[str, str],
     out: Path,
@@ -33,7 +33,6 @@ def fit_accuracies(
     from spacedsl.tables.fit_networks import accuracy_table
     from spacedsl.tables.networks import read_accuracies
 
-    space = api.load_space(hyper)
     table = accuracy_table(read_accuracies(path, space, *columns), space, *origin)
     save_table(table, out)
     if table.accuracy is None:
@@ -42,7 +41,6 @@ def fit_accuracies(
         emit({"rows": table.source.rows, "accuracy": _facts(table.accuracy)})
     else:
         _print(table.accuracy, table.source.rows, out)
-        say_next_of_quality(hyper, out)
 
 
 def _facts(data: AccuracyData) -> dict[str, object]:

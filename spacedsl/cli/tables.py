@@ -111,11 +111,7 @@ def fit(
     distillation's folder, which says itself what they are of; or accuracies of trained networks
     (--accuracies), which are a quality table of their own; or latencies of measured networks
     (--latencies; columns that end in _img_s hold images a second)."""
-    from spacedsl.cli.table_networks import (
-        fit_accuracies,
-        fit_latencies,
-        say_next_of_quality,
-    )
+    from spacedsl.cli.table_networks import fit_accuracies, fit_latencies, say_next_of_quality
     from spacedsl.tables.distilled import fit_run, is_run
     from spacedsl.tables.files import save_table
     from spacedsl.tables.fit import fit_directory
@@ -125,7 +121,9 @@ def fit(
     space = api.load_space(hyper)
     if accuracies is not None:
         columns = (column or TOP1, weight_column)
-        fit_accuracies(accuracies, hyper, columns, (provenance, licence), out, format)
+        fit_accuracies(accuracies, space, columns, (provenance, licence), out, format)
+        if format is Format.text:
+            say_next_of_quality(hyper, out)
         return
     if latencies is not None:
         if column is None:

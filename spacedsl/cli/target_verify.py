@@ -14,10 +14,11 @@ from spacedsl.cli import options
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.cli.options import ON
-from spacedsl.cli.progress import progress
-from spacedsl.cli.summary import say_next
+from spacedsl.cli.summary import command, say_next
+from spacedsl.cli.watch import Terminal
 from spacedsl.diagnostics import Diagnostic, render
 from spacedsl.figures import duration
+from spacedsl.flows.watch import announced
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
@@ -49,7 +50,6 @@ def verify(
     format: Format = FORMAT,
 ) -> None:
     """Predict and measure networks that the profile has not seen; exit 1 if they do not repeat."""
-    from spacedsl.cli.device import after_verify
     from spacedsl.hosts.where import host_at
     from spacedsl.report.verify import verify_report
     from spacedsl.targets.device import open_device
@@ -64,7 +64,7 @@ def verify(
         device = open_device(found, host)
         models = _unseen(found, host, space, model, count, seed)
         note = f"{len(models)} networks it has not seen, at most about {duration(seconds)}"
-        with progress(f"measuring for {found.name}", note) as show:
+        with announced(Terminal(), f"measuring for {found.name}", note) as show:
             result = check(found, device.latency, models, seconds, chosen, show, host)
         machine = host.machine
     doubts = _doubts(result)
@@ -79,7 +79,15 @@ def verify(
     if doubts:
         raise typer.Exit(1)
     if format is Format.text:
-        say_next(after_verify(name, found, on))
+        say_next(_then(name, found, on))
+
+
+def _then(name: str, found: Target, on: str | None) -> str:
+    """The command after a target was verified: a search, and where the device is elsewhere, the
+    page for one before that."""
+    if found.measured and on is not None:
+        return command("target", "export", name, "--on", on, "--out", "carried.space")
+    return command("evolve", "--hyper", "hyper", "--target", name, "--out", "found.space")
 
 
 def _doubts(result: Verification) -> list[Diagnostic]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from enum import StrEnum
 from functools import partial
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from spacedsl import api
-from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision
+from spacedsl.cli.accelerator import DEVICE, PRECISION, Device, Precision, execution_of
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.datasets import DATA, DECODER, Decoding, tell
 from spacedsl.cli.html import HTML, check_html, made_by, write_html
@@ -20,7 +19,6 @@ from spacedsl.cli.summary import LOG, Log, command, need_logs, say_next, took
 from spacedsl.cli.watch import Terminal
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_folder
-from spacedsl.flows.execution import Execution
 from spacedsl.flows.faults import need_training
 from spacedsl.flows.train import Settings, Trained
 from spacedsl.flows.train import train as flow
@@ -155,14 +153,7 @@ def train(
             holdout=holdout,
             seed=seed,
         ),
-        execution=Execution(
-            device=device.value,
-            threads=threads,
-            workers=workers,
-            decoder=decoder and decoder.value,
-            logs=logs,
-            command=("spacedsl", *sys.argv[1:]),
-        ),
+        execution=execution_of(device, threads, workers, decoder, logs),
         recompute=recompute,
         deterministic=deterministic,
         evaluate_every=evaluate_every,

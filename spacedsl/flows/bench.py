@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from spacedsl import api
 from spacedsl.compiler.export import FILES, integer_model, seeded
 from spacedsl.diagnostics import fault
 from spacedsl.figures import duration
-from spacedsl.flows.watch import SILENT, Watch
+from spacedsl.flows.watch import SILENT, Watch, announced
 from spacedsl.hosts.host import Host
 from spacedsl.hosts.measure import (
     RATIO_TOLERANCE,
@@ -57,6 +58,11 @@ class Benched:
         return f"<{', '.join(f'{name} {ms.median:.3f} ms' for name, ms in pairs)}>"
 
 
+def subject_of(spec: str) -> Path | Subnet:
+    """What is named: an exported file, or the model of a page. Raises `SpaceError`."""
+    return Path(spec) if format_of(spec) else _model(api.load(spec), spec)
+
+
 def bench(
     subject: Path | Subnet,
     *,
@@ -79,17 +85,16 @@ def bench(
     first = called or (subject.name if isinstance(subject, Subnet) else str(subject))
     with host_at(on) as host:
         host.version(used)  # refused before anything is built for it
-        subjects = list(_subjects(host, subject, used, against, threads, seed))
-        runs, what = [run for _, run in subjects], f"measuring {first}"
-        watch.say(f"{what}: at most about {duration(seconds)}")
-        with watch.counting(what, 1.0, always=True) as show:
+        subjects = list(_subjects(host, subject, first, used, against, threads, seed))
+        runs, note = [run for _, run in subjects], f"at most about {duration(seconds)}"
+        with announced(watch, f"measuring {first}", note) as show:
             timing = interleave(runs, seconds, take=host.rounds("wall"), progress=show)
         machine = host.machine
     if not timing.steady and not allow_noise:
         raise fault(
             "too-noisy", _noise(timing), "measure longer (--seconds), or on an idle machine"
         )
-    names = (first, *(name for name, _ in subjects[1:]))
+    names = tuple(name for name, _ in subjects)
     return Benched(names, timing, used.name, threads, on, machine)
 
 
@@ -103,6 +108,7 @@ def _runtime(subject: Path | Subnet, asked: str | None) -> Runtime:
 def _subjects(
     host: Host,
     subject: Path | Subnet,
+    called: str,
     runtime: Runtime,
     against: str | None,
     threads: int,
@@ -115,9 +121,9 @@ def _subjects(
         return host.open(used, model, threads, seed)
 
     if isinstance(subject, Path):
-        yield "", opened(runtime, _file(subject))
+        yield called, opened(runtime, _file(subject))
     else:
-        yield "", opened(runtime, _emitted(subject, runtime, seed, fp32=False))
+        yield called, opened(runtime, _emitted(subject, runtime, seed, fp32=False))
     if against is None:
         return
     if against == "fp32":
@@ -145,8 +151,7 @@ def _file(path: Path) -> Path:
     return path
 
 
-def require_model(item: object, name: str) -> Subnet:
-    """The model that is to be measured. Raises `SpaceError` for anything else."""
+def _model(item: object, name: str) -> Subnet:
     if not isinstance(item, Subnet):
         raise fault("wrong-kind", f"{name} is neither an .onnx or .tflite file nor a model")
     return item
@@ -159,7 +164,7 @@ def _stamped(path: Path) -> Subnet:
         help = "name another file instead"
         raise fault("no-page", f"{path} does not carry a model's page", help)
     page = Loader().parse(Source(f"{path}:page", stamp["page"]), path.absolute().parent)
-    model = require_model(page.get(stamp.get("model", page.names[0])), str(path))
+    model = _model(page.get(stamp.get("model", page.names[0])), str(path))
     if subnet_identity(model) != stamp.get("hash"):
         found = f"{subnet_identity(model)[:16]}, the file says {stamp.get('hash', '')[:16]}"
         raise fault("wrong-hash", f"the page in {path} has the hash {found}")

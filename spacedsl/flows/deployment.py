@@ -11,7 +11,7 @@ from typing import Any
 
 from spacedsl.figures import duration
 from spacedsl.files import write_atomic
-from spacedsl.flows.watch import Watch
+from spacedsl.flows.watch import Watch, announced
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
 
@@ -115,9 +115,9 @@ def measure(found: Searched, seconds: float, watch: Watch) -> Measured:
 
     runtime, threads = runtime_of(found.target), found.target.threads
     runs = [HERE.open(runtime, found.folder / model.file, threads) for model in found.models]
-    take, what = HERE.rounds("cpu" if threads == 1 else "wall"), f"measuring on {found.target.name}"
-    watch.say(f"{what}: {len(runs)} files, at most about {duration(seconds)}")
-    with watch.counting(what, 1.0, always=True) as show:
+    take = HERE.rounds("cpu" if threads == 1 else "wall")
+    note = f"{len(runs)} files, at most about {duration(seconds)}"
+    with announced(watch, f"measuring on {found.target.name}", note) as show:
         timing = interleave(runs, seconds, take=take, progress=show)
     times = {model.name: timing.time_ms(i) for i, model in enumerate(found.models)}
     written = {name: time.to_json() for name, time in times.items()}

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """No result depends on it but by the device's rounding. `device` is `cpu` or `cuda`; `threads`
-    are those of a process, `workers` the processes that read images, `decoder` is that of JPEG
-    files; None: as usual. `logs`: where metrics are shown too. `command` is written into the run's
-    files."""
+    """Nothing of this changes a result, but that each `device` (`cpu` or `cuda`) rounds in its own
+    way. `threads` are those of a process, `workers` the processes that read images, and `decoder`
+    is that of JPEG files; None: as usual. `logs`: where metrics are shown too. `command` is written
+    into the run's files."""
 
     device: str = "cpu"
     threads: int | None = None

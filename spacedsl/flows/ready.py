@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from spacedsl import api
 from spacedsl.diagnostics import fault
 from spacedsl.figures import duration
-from spacedsl.flows.watch import SILENT, Watch
+from spacedsl.flows.watch import SILENT, Watch, announced
 from spacedsl.hosts.host import HERE, Host
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
@@ -42,10 +42,8 @@ def profiling(
             f"{old} is of an earlier version, by other kernels than those of a plain session: "
             "it is not used, and measured again"
         )
-    what = f"profiling {target.name}"
     note = f"kernels of {on.name}, inside real networks, once; about {duration(budget_s)}"
-    watch.say(f"{what}: {note}")
-    with watch.counting(what, 1.0, always=True) as show:
+    with announced(watch, f"profiling {target.name}", note) as show:
 
         def shown(reached: Reached) -> None:
             missing = f", {reached.missing:,} to cover" if reached.missing else ""

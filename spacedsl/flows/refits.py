@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -46,8 +45,8 @@ def refitted_search(
     seconds: float,
     watch: Watch,
 ) -> tuple[Refit, ...]:
-    """Search once more by each refit; say beforehand that this takes so many times the `seconds` of
-    the first search, and after each how long the others take."""
+    """Search once more by each refit. It says beforehand that this takes so many times the
+    `seconds` of the first search."""
     from spacedsl.search.best.refits import refits
     from spacedsl.tables.network_sums import network_values
 
@@ -55,16 +54,15 @@ def refitted_search(
         return ()
     took = f"the search took {duration(seconds)} without what a journal held of it"
     watch.say(f"refits: {took}; {len(models)} more like it take {duration(len(models) * seconds)}")
-    began = time.monotonic()
     with watch.counting("refits", len(models), "refits") as bar:
         done = 0
+        bar(done)
 
         def one(scorer: AnyScorer) -> Space:
             nonlocal done
             found = search(scorer)
             done += 1
-            left = (time.monotonic() - began) / done * (len(models) - done)
-            bar(done, f"about {duration(left)} left")
+            bar(done)
             return found
 
         return refits(scorer, space, models, one, network_values)

@@ -113,9 +113,8 @@ def search(
             **asdict(method),
         }
         on_data(chooser.data, chooser.identity["images"])
-        find = _finder(space, limits, range_ms, device, method, chooser)
-        most = method.most(len(limits))
-        ms = SubnetLatency(space, device.latency)
+        ms, most = SubnetLatency(space, device.latency), method.most(len(limits))
+        find = _finder(ms, limits, range_ms, method, chooser)
         with TaskLog(out / JOURNAL, settings, resume, "subnets") as log:
             with watch.counting("searching", most, "done") as show:
                 show(0)
@@ -172,20 +171,18 @@ def _kernels(execution: Execution) -> Iterator[None]:
 
 
 def _finder(
-    space: Space,
+    ms: SubnetLatency,
     limits_ms: Sequence[float],
     range_ms: tuple[float, float],
-    device: Device,
     method: Predicting | Plan,
     chooser: Chooser,
 ) -> Callable[[Value], tuple[Best, ...]]:
-    """What searches by a method."""
-    ms = SubnetLatency(space, device.latency)
-    where = space, limits_ms, range_ms
+    """The search by a method, of the space that `ms` gives latencies of."""
+    where = ms.space, limits_ms, range_ms
     if isinstance(method, Plan):
         return lambda value: search_subnets(*where, ms, value, method)
     fit = partial(fit_values, images=int(chooser.identity["images"]))
-    return lambda value: search_by_prediction(*where, device.latency, ms, value, fit, method)
+    return lambda value: search_by_prediction(*where, ms.table, ms, value, fit, method)
 
 
 def _deployed(

@@ -36,10 +36,10 @@ SAVE_STEPS = 500
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What decides the weights. None: the data's usual, or with LSQ+ what the FP32 training had;
-    of `precision` the device's usual.
-    A learning rate is the highest of its schedule. `holdout` is how many training images are kept
-    for the search. `micro_batch` is how many images are computed at once; 0 is the whole batch."""
+    """What decides the weights. None: the data's usual, or with LSQ+ what the FP32 training had; of
+    `precision` the device's usual. A learning rate is the highest of its schedule. `holdout` is how
+    many training images are kept for the search. `micro_batch` is how many images are computed at
+    once; 0 is the whole batch."""
 
     epochs: int | None = None
     steps: int | None = None

@@ -111,8 +111,8 @@ class Adb:
         return AdbRun(self, file, threads)
 
     def require_nodes(self, runtime: Runtime) -> None:
-        """Raises `SpaceError`: of operators the program prints averages, in a table for people,
-        under names of XNNPACK's; a profile takes the fastest runs, under the plan's names."""
+        """Raises `SpaceError`. A profile takes the fastest runs of every operator, under the names
+        of the plan. The program there prints averages, under XNNPACK's own names."""
         self.version(runtime)
         raise self._no_nodes()
 

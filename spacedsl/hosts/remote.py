@@ -133,7 +133,8 @@ class Remote:
         return self._open(runtime, model, threads, seed=seed, profiled=False)
 
     def require_nodes(self, runtime: Runtime) -> None:
-        """Stand-ins time whole networks only."""
+        """Raises `SpaceError` where the runtime's stand-in is there, which times whole networks
+        only."""
         self.version(runtime)
         if not self._machine.packages.get(runtime.packages[0]):
             message = f"{self.name} has {listed(runtime.stand_ins)}, which times no operators"

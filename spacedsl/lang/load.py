@@ -34,9 +34,14 @@ def locate(spec: str) -> tuple[Path, str, str]:
         if known.is_file():
             return known, f"<library>/{known.name}", item
     message = f"there is neither a file nor a page of the library called {where}"
-    close = suggest(where, [p.stem for p in library().rglob(f"*{SUFFIX}")])
+    close = nearest(where)
     help = f"did you mean `{close}`?" if close else "see the library's pages in spaces/"
     raise fault("cannot-read", message, help=help)
+
+
+def nearest(name: str) -> str | None:
+    """The page of the library that a name was probably meant to be."""
+    return suggest(name, [page.stem for page in library().rglob(f"*{SUFFIX}")])
 
 
 def split_item(spec: str) -> tuple[str, str]:

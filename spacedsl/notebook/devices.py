@@ -98,6 +98,11 @@ def device_of(found: AnyDevice) -> Device:
     return Device(found) if isinstance(found, Target) else target(found)
 
 
+def target_of(found: AnyDevice | None) -> Target | None:
+    """The target of the device that is meant; None where none is. Raises `SpaceError`."""
+    return None if found is None else device_of(found).target
+
+
 def devices_of(found: AnyDevice | Sequence[AnyDevice]) -> list[Device]:
     """One or several."""
     if isinstance(found, Device | Target | str | Path):

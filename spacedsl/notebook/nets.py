@@ -11,21 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spacedsl import api
-from spacedsl.compiler.export import FILES, seeded, trained_model
+from spacedsl.compiler.export import FILES, trained_model
 from spacedsl.compiler.plans import int8_plan, network_plan
 from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_writable, write_atomic
-from spacedsl.flows.bench import Benched, require_model
+from spacedsl.flows.bench import Benched, subject_of
 from spacedsl.flows.bench import bench as bench_flow
+from spacedsl.flows.export import build
 from spacedsl.flows.faults import runtime_faults
 from spacedsl.ir.for_data import for_data
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.notebook.devices import AnyDevice, device_of
+from spacedsl.notebook.devices import AnyDevice, device_of, target_of
 from spacedsl.notebook.values import space_of
 from spacedsl.notebook.watching import Callback, watching
-from spacedsl.runtimes.table import format_of, rules_of
+from spacedsl.runtimes.table import rules_of
 from spacedsl.targets.deployed import Deployed, open_deployed
 
 if TYPE_CHECKING:
@@ -119,21 +120,16 @@ def export(
     speed and size. Raises `SpaceError`."""
     path = Path(out)
     format = _format(path)
-    files = FILES[format]
-    files.need()
+    FILES[format].need()
     check_writable(path)
     subnet = api.load(model) if isinstance(model, str | Path) else model
     if not isinstance(subnet, Subnet):
         raise fault("wrong-kind", f"{model} is not a model", "a space's `sample` draws models")
-    device = None if target is None else device_of(target).target
-    if weights is not None:
-        if fp32:
-            raise fault("bad-option", f"{weights} holds integers: FP32 cannot be made of it")
-        data = files.integers(trained_model(subnet, Path(weights), format, device).model)
-    else:
-        net = seeded(subnet, seed)
-        data = files.fp32(net) if fp32 else files.int8(net, device)
-    write_atomic(path, data)
+    device = target_of(target)
+    if weights is not None and fp32:
+        raise fault("bad-option", f"{weights} holds integers: FP32 cannot be made of it")
+    integers = None if weights is None else Path(weights)
+    write_atomic(path, build(subnet, format, device, weights=integers, fp32=fp32, seed=seed).data)
     return path
 
 
@@ -159,10 +155,9 @@ def bench(
     another machine, and with `against` how it compares: with `fp32`, the same network, or with
     another file. Raises `SpaceError`; where it is not `allow_noise`, also if the machine is too
     noisy to know that."""
-    item, said = _measurable(subject)
     return bench_flow(
-        item,
-        called=said,
+        subject if isinstance(subject, Subnet) else subject_of(str(subject)),
+        called=subject.name if isinstance(subject, Subnet) else str(subject),
         runtime=runtime,
         against=None if against is None else str(against),
         threads=threads,
@@ -172,14 +167,6 @@ def bench(
         on=on,
         watch=watching(progress),
     )
-
-
-def _measurable(subject: Subnet | str | Path) -> tuple[Subnet | Path, str]:
-    """A model or a file, and what it is called."""
-    if isinstance(subject, Subnet):
-        return subject, subject.name
-    said = str(subject)
-    return (Path(said) if format_of(said) else require_model(api.load(said), said)), said
 
 
 def _format(path: Path) -> str:

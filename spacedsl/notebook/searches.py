@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,7 +202,7 @@ def optimum(
         devices,
         Request(limits_ms=tuple(limits_ms), quality=_table(quality)),
         combine=Combine(combine),
-        executor=serial if jobs == 1 else Processes(jobs or os.cpu_count() or 1),
+        executor=serial if jobs == 1 else Processes(jobs),
         top=top,
         seconds=60 * minutes,
         name=name,

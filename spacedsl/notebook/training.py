@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from spacedsl.flows.search import predicting, search, searched_device, trained_s
 from spacedsl.flows.train import Settings, Trained
 from spacedsl.flows.train import train as train_flow
 from spacedsl.ir.space import Space
-from spacedsl.notebook.devices import AnyDevice, device_of
+from spacedsl.notebook.devices import AnyDevice, device_of, target_of
 from spacedsl.notebook.values import space_of
 from spacedsl.notebook.watching import Callback, watching
 from spacedsl.search.exact.executors import Processes
@@ -48,7 +47,7 @@ def train(
         space_of(space),
         data,
         Path(out),
-        target=None if target is None else device_of(target).target,
+        target=target_of(target),
         init=None if init is None else Path(init),
         settings=Settings(steps=steps, epochs=epochs, batch=batch, lr=lr, seed=seed),
         execution=Execution(device=device),
@@ -78,16 +77,17 @@ def distill(
     LSQ+ for the target's 8-bit tensors (None: not). `quality` of the result is a table for
     `evolve`. `samples` sub-stages are evaluated per width window and resolution; `jobs`: processes,
     0 for one per core. Raises `SpaceError`."""
+    executor = None if jobs == 1 else Processes(jobs)
     return distill_flow(
         space_of(hyper),
         data,
         teacher,
         Path(out),
-        target=None if target is None else device_of(target).target,
+        target=target_of(target),
         settings=DistillSettings(steps=steps, lsq_steps=lsq_steps, samples=samples, seed=seed),
         execution=Execution(device=device),
-        executor=None if jobs == 1 else Processes(jobs or os.cpu_count() or 1),
-        jobs=jobs or os.cpu_count() or 1,
+        executor=executor,
+        jobs=executor.jobs if executor else 1,
         resume=resume,
         watch=watching(progress),
     )

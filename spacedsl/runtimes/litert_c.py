@@ -120,11 +120,10 @@ class Profiled:
         compiled = api.make("CreateCompiledModel", env, model, options, destroy="CompiledModel")
         read = self._buffers(api, env, compiled, "Input", [image])
         made = self._buffers(api, env, compiled, "Output", outputs)
-        counts = c.c_size_t(len(read)), c.c_size_t(len(made))
+        buffers = c.c_size_t(len(read)), read, c.c_size_t(len(made)), made
 
         def run() -> None:
-            first, second = counts
-            api.call("RunCompiledModel", compiled, c.c_size_t(0), first, read, second, made)
+            api.call("RunCompiledModel", compiled, c.c_size_t(0), *buffers)
 
         return run, api.make("CompiledModelGetProfiler", compiled)
 

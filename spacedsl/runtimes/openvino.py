@@ -44,8 +44,8 @@ def _settings(threads: int, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _opened(model: bytes | Path, threads: int, options: Options, **more: Any) -> CompiledModel:
-    """As `_compiled`, in memory of its own; a content that was compiled before takes a fifth of the
-    time, and runs as fast."""
+    """As `_compiled`, but bytes that were compiled before are only imported, which takes a fifth of
+    the time. The network runs as fast, and has memory of its own."""
     import openvino
 
     if isinstance(model, Path):
@@ -56,7 +56,7 @@ def _opened(model: bytes | Path, threads: int, options: Options, **more: Any) ->
 
 @lru_cache(maxsize=KEPT)
 def _content(model: bytes, threads: int, options: tuple[tuple[str, str], ...]) -> io.BytesIO:
-    """A compiled network as bytes."""
+    """A compiled network as OpenVINO writes it to a file."""
     content: io.BytesIO = _compiled(model, threads, **dict(options)).export_model()
     return content
 

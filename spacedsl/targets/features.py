@@ -38,11 +38,8 @@ def work_of(kernel: Kernel) -> tuple[float, float, float, float]:
     written, weights."""
     kind, cin, cout, size, window, _ = kernel
     pixels, out = size * size, kernel.out_size**2
-    if kernel.groups > 1:
+    if kind in DENSE or kernel.groups > 1:
         weights = cin // kernel.groups * cout * window**2
-        return out * weights, pixels * cin, out * cout, weights
-    if kind in DENSE:
-        weights = cin * cout * window**2
         return out * weights, pixels * cin, out * cout, weights
     if kind in WINDOWED:
         return out * cin * window**2, pixels * cin, out * cin, cin * window**2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import fsum, isnan
 from typing import Any
@@ -46,6 +47,11 @@ def model_latency(subnet: Subnet, table: LatencyModel) -> tuple[Part, ...]:
         parts.append(Part(declared.name, ms, coverage))
         start = end
     return tuple(parts)
+
+
+def whole(parts: Sequence[Part]) -> tuple[float, str]:
+    """The milliseconds of all stages, and the worst coverage of one, as a word."""
+    return fsum(part.ms for part in parts), max(part.coverage for part in parts).name.lower()
 
 
 def known_from(table: LatencyModel, ms: float) -> Coverage:

@@ -21,10 +21,14 @@ NEEDED = ("filelock", "platformdirs")
 
 def need_cpu_extra() -> None:
     """Raise `SpaceError` unless what profiling needs is installed."""
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        message = f"this needs the package {missing[0]}, which is not installed"
+    for name in _missing():
+        message = f"this needs the package {name}, which is not installed"
         raise fault("missing-extra", message, "pip install 'spacedsl[cpu]'")
+
+
+def _missing() -> list[str]:
+    """Packages that profiling needs and that are not installed."""
+    return [name for name in NEEDED if importlib.util.find_spec(name) is None]
 
 
 def header_of(target: Target, host: Host = HERE) -> ProfileHeader:
@@ -62,9 +66,10 @@ def profile_path(header: ProfileHeader) -> Path:
 
 
 def cached_headers() -> list[ProfileHeader]:
-    """Of the profiles that are there, without those of no use. Raises `SpaceError` where the extra
-    `cpu` is missing."""
-    need_cpu_extra()
+    """The headers of all profiles in the cache that can be used. There are none without the extra
+    `cpu`, which takes profiles."""
+    if _missing():
+        return []
     found: list[ProfileHeader] = []
     for path in sorted(_folder().glob("*.profile")):
         with suppress(SpaceError):

@@ -4,11 +4,10 @@ Nothing is measured for it, and a profile that cannot be used is left out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from math import fsum
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.identity import digest
@@ -17,9 +16,8 @@ from spacedsl.ir.target import Target
 from spacedsl.lang.library import library
 from spacedsl.lang.load import load
 from spacedsl.runtimes.table import need, runtime_of, runtimes
-from spacedsl.search.protocols import Coverage
 from spacedsl.targets.device import FITTED
-from spacedsl.targets.latency import model_latency
+from spacedsl.targets.latency import model_latency, whole
 from spacedsl.targets.profile_cache import cached_headers, header_of, machine_words, profile_path
 from spacedsl.targets.profile_file import ProfileHeader
 from spacedsl.targets.profiled_latency import ProfiledLatency, fit_profile, load_fit
@@ -38,10 +36,6 @@ class RuntimeThere:
     target: str
     latency_ms: float
     coverage: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Every field."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +62,27 @@ class Comparison:
 
 
 def compared(model: Subnet, target: Target) -> Comparison | None:
-    """The runtimes on a target's machine; None where the target's own is not known there."""
-    fit = _own_fit(target)
-    own = _there(model, fit, target.name) if fit is not None else None
-    if fit is None or own is None:
+    """The runtimes on a target's machine. None where no profile says how fast the model is there
+    on the target's own runtime."""
+    if not (target.measured or target.latency.endswith(FITTED)):
+        return None
+    profiles = cached_headers()
+    try:
+        fit = _own_fit(target, profiles)
+        if fit is None:
+            return None
+        own = _there(model, fit, target.name)
+    except SpaceError:
         return None
     header, offered = fit.note.profile, _library_targets()
     here = header.machine == machine_words()
     found: dict[str, RuntimeThere] = {}
-    for other in cached_headers():
+    for other in profiles:
         name = offered.get(other.runtime)
         if name is None or not _comparable(other, header, here=here):
             continue
         with suppress(SpaceError):
-            known = _there(model, fit_profile(profile_path(other)), name)
-            if known is not None:
-                found[other.runtime] = known
+            found[other.runtime] = _there(model, fit_profile(profile_path(other)), name)
     unknown = {r: name for r, name in offered.items() if r not in {header.runtime, *found}}
     return Comparison(
         own,
@@ -92,29 +91,22 @@ def compared(model: Subnet, target: Target) -> Comparison | None:
     )
 
 
-def _own_fit(target: Target) -> ProfiledLatency | None:
-    """The fitted profile of a target, None where there is none that can be used."""
-    with suppress(SpaceError):
-        if target.latency.endswith(FITTED):
-            return load_fit(Path(target.latency))
-        if is_elsewhere(target):
-            runtime = runtime_of(target).name
-            known = [h for h in cached_headers() if (h.target, h.runtime) == (target.name, runtime)]
-            return fit_profile(profile_path(known[0])) if len(known) == 1 else None
-        if target.measured:
-            path = profile_path(header_of(target))
-            return fit_profile(path) if path.exists() else None
-    return None
+def _own_fit(target: Target, profiles: Sequence[ProfileHeader]) -> ProfiledLatency | None:
+    """The fitted profile of a target, None where there is none; of several of a device that is
+    elsewhere nobody knows which is meant. Raises `SpaceError` where it cannot be used."""
+    if target.latency.endswith(FITTED):
+        return load_fit(Path(target.latency))
+    if is_elsewhere(target):
+        asked = target.name, runtime_of(target).name
+        known = [header for header in profiles if (header.target, header.runtime) == asked]
+        return fit_profile(profile_path(known[0])) if len(known) == 1 else None
+    path = profile_path(header_of(target))
+    return fit_profile(path) if path.exists() else None
 
 
-def _there(model: Subnet, fit: ProfiledLatency, name: str) -> RuntimeThere | None:
-    """What a profile says of a model; None where it does not cover it."""
-    try:
-        parts = model_latency(model, fit)
-    except SpaceError:
-        return None
-    known = Coverage(max(part.coverage for part in parts)).name.lower()
-    return RuntimeThere(fit.note.profile.runtime, name, fsum(p.ms for p in parts), known)
+def _there(model: Subnet, fit: ProfiledLatency, name: str) -> RuntimeThere:
+    """What a profile says of a model. Raises `SpaceError` where it does not cover it."""
+    return RuntimeThere(fit.note.profile.runtime, name, *whole(model_latency(model, fit)))
 
 
 def _library_targets() -> dict[str, str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Literal
 
 from spacedsl.diagnostics import Diagnostic, Fix, Place, SpaceError, place, suggest
 from spacedsl.ir.target import Target
-from spacedsl.lang.load import locate
+from spacedsl.lang.load import locate, nearest
 from spacedsl.lang.page import Page
 from spacedsl.runtimes.rules import TYPES, Rules
 from spacedsl.runtimes.table import rules_of, runtime_of, runtimes
@@ -42,20 +43,19 @@ def said_errors(page: Page) -> tuple[Diagnostic, ...]:
     return tuple(found)
 
 
-def _no_anchor(target: Target, item: str, page: Page) -> list[Diagnostic]:
+def _no_anchor(target: Target, item: str, page: Page) -> Iterator[Diagnostic]:
     """The error of an anchor that names nothing that could be loaded."""
+    if target.anchor is None:
+        return
     try:
-        if target.anchor is not None:
-            locate(target.anchor.model)
-    except SpaceError as error:
+        locate(target.anchor.model)
+    except SpaceError:
         name = page.items[item].get("anchor").token("NAME")
-        message = f"unknown model `{name.text}`"
-        where, help = place(page.source, name.span), error.diagnostics[0].help
-        close = re.fullmatch(r"did you mean `(\S+)`\?", help or "")
-        fixes = (Fix(f"write `{close[1]}`", where, close[1]),) if close else ()
-        help = help if close else "an anchor is a model of the library, as `seqnet-vnni-a2`"
-        return [Diagnostic("unknown-model", message, where, help, fixes=fixes)]
-    return []
+        where, close = place(page.source, name.span), nearest(name.text)
+        help = "an anchor is a model of the library, as `seqnet-vnni-a2`"
+        help = f"did you mean `{close}`?" if close else help
+        fixes = (Fix(f"write `{close}`", where, close),) if close else ()
+        yield Diagnostic("unknown-model", f"unknown model `{name.text}`", where, help, fixes=fixes)
 
 
 WORDS = re.compile(r"u?s?u?(int)?8(s8|u8|bit|bits|w8|a8)?|uint8int8", re.IGNORECASE)

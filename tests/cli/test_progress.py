@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from spacedsl.cli import progress as module
-from spacedsl.cli.progress import Line, counting, fitted, progress, working
+from spacedsl.cli.progress import Line, counting, fitted, working
 from spacedsl.cli.train import change_in_points
+from spacedsl.cli.watch import Terminal
 from spacedsl.cli.words import wrapped
 from spacedsl.figures import listed
+from spacedsl.flows.watch import announced
 
 PARTS = ["123,456/500,000 steps", "12:34:56 left", "loss 1.234", "largest 45.6%", "1,234 images/s"]
 
@@ -98,7 +100,7 @@ def test_one_process_of_a_training_speaks(
 
 
 def test_what_takes_long_says_so_beforehand(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress("profiling cpu", "once, about 5 minutes") as show:
+    with announced(Terminal(), "profiling cpu", "once, about 5 minutes") as show:
         show(1.0, "60 networks")
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["profiling cpu: once, about 5 minutes", "profiling cpu: 100%, 60 networks"]

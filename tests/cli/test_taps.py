@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from spacedsl import api
+from spacedsl.cli.summary import say_next_of
 from spacedsl.lang.library import library
 from tests.cli.test_commands import run, run_json
 from tests.compiler.taps_support import EYES
@@ -49,6 +51,14 @@ def test_diff_says_which_outputs_there_are(page: str, tmp_path: Path) -> None:
     found = run_json("diff", f"{page}#eyes", f"{other}#eyes", code=1)
     (change,) = found["changes"]
     assert (change["key"], change["removed"], change["added"]) == ("taps", [4], [])
+
+
+def test_a_search_names_no_training_that_would_be_refused(
+    page: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = api.load_space(f"{page}#eyes")
+    say_next_of(space, Path(page), [], "cpu", api.load_target("cpu"))
+    assert capsys.readouterr().out == f"next: spacedsl show {page}\n"
 
 
 def test_a_score_says_of_what_the_accuracies_are(tmp_path: Path) -> None:

@@ -5,16 +5,21 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from spacedsl import api
+from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.ir.identity import digest
 from spacedsl.runtimes.table import BUILT_IN, need
 from spacedsl.targets import profiler
 from spacedsl.targets.profile_cache import profile_path
 from spacedsl.targets.profile_file import NetRecord, append, read_profile
+from spacedsl_runtime.checkpoint import save_checkpoint
+from spacedsl_runtime.elastic.supernet import load_supernet
 from tests.cli.test_commands import run, run_json
 from tests.targets.test_profile import PAGE, TINY
 
@@ -128,3 +133,21 @@ def test_without_a_target_or_in_fp32_nothing_is_said(folder: Path) -> None:
     assert run_json("export", "tiny-a0", "--out", "a.onnx")["runtimes"] == []
     words = ("export", "tiny-a0", "--fp32", "--target", "here.space", "--out", "a.onnx")
     assert run_json(*words)["faster"] is None
+
+
+def test_a_carried_profile_needs_no_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without what takes profiles there are no others to compare with."""
+    add(folder, "litert", 0.5)
+    monkeypatch.setitem(sys.modules, "platformdirs", None)
+    found = export("carried.space")
+    assert (found["faster"], len(found["runtimes"])) == (None, 1)
+
+
+def test_the_command_for_a_faster_runtime_names_the_same_weights(folder: Path) -> None:
+    add(folder, "litert", 0.5)
+    plan = supernet_plan(api.load_space("tiny-a"))
+    save_checkpoint(folder / "net.safetensors", load_supernet(plan, 1, 10, 0))
+    weights = ("--checkpoint", "net.safetensors", "--calibrate", "digits")
+    words = ("export", "tiny-a0", "--target", "here.space", *weights, "--out", "a.onnx")
+    said = run(*words).stdout
+    assert f"export tiny-a0 --target litert {' '.join(weights)} --out a.tflite" in said

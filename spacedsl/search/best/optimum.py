@@ -99,8 +99,8 @@ def _front(line: Line, item: tuple[int, Gene]) -> StageFront:
 class _Search:
     """What is known so far. In the `heap`: the bound, negated, and the genes. `best`: the scores of
     the best spaces, the least first. `over`, `below`: spaces that were left out, by the rule.
-    `known`: bounds that were asked for before their turn. `ahead`: how many spaces that begin so
-    were scored before their turn."""
+    `known`: bounds that were asked for before their turn. `ahead`: by the genes that spaces begin
+    with, how many of them were scored before their turn."""
 
     prefixes: Sequence[Prefixes]
     targets: Sequence[BestScorer]

@@ -152,10 +152,11 @@ class Query:
         self.ends = ends
         self.bounds = bounds(self.columns, first_ms, limits_ms, multipliers)
         if ends is not None:
-            self._raise(ends)
+            self._raise_bounds(ends)
 
-    def _raise(self, ends: Ends) -> None:
-        """What is lost at least is also what the best ends lose."""
+    def _raise_bounds(self, ends: Ends) -> None:
+        """Raise every bound to the least loss of what can follow from the first stage on, where
+        that is greater: no network loses less than either."""
         lower = self.bounds.lower
         space, limit, r = (place.ravel() for place in np.indices(lower.shape))
         left = self.limits_ms[limit] - self.first_ms[r]
@@ -269,8 +270,8 @@ class _Search:
     def ending(
         self, i: int, ends: Ends, paths: tuple[Ints, Ints, Floats, Floats]
     ) -> NDArray[np.bool_]:
-        """Which paths before part i can end well enough, by item, width in, latency and loss; marks
-        items that are not whole."""
+        """Which paths can end well enough. They are before part i, and given by item, width in,
+        latency and loss. Items that lose a path are marked as not whole."""
         owner, width, ms, loss = paths
         limit_ms = self.limit_ms[owner]
         at = self.items.space[owner], self.items.r[owner], width

@@ -26,7 +26,8 @@ REMAINING_BYTES = 128 << 20
 
 
 class Remaining:
-    """Of spaces of a line, under a greatest limit in ms."""
+    """What can still follow in spaces of a line, under a greatest limit in ms. Spaces that end in
+    the same genes share it."""
 
     def __init__(self, line: Line, most_ms: float) -> None:
         self.line, self.step_ms = line, most_ms / STEPS
@@ -47,7 +48,8 @@ class Remaining:
         return found[::-1]
 
     def _before(self, stage: int, genotype: Genotype, after: Singles) -> Singles:
-        """`after`: what follows the stage."""
+        """(R, C, steps + 1): what can follow from a stage on, by the widths that come into it.
+        `after`: the same of the next stage."""
         line, genes = self.line, genotype[stage:]
         cins = range(1)
         if stage and line.carries[stage - 1]:
@@ -60,7 +62,7 @@ class Remaining:
         return np.stack(each, axis=1)
 
     def _made(self, stage: int, gene: Gene, cin: int, after: Singles) -> Singles:
-        """(R, steps + 1) for one width in."""
+        """(R, steps + 1): the same for one width `cin`, where the stage has a gene."""
         fronts = self.line.front(stage, gene).fronts
         found = np.full((len(fronts), STEPS + 1), np.inf)
         carries = self.line.carries[stage]
@@ -80,7 +82,7 @@ class Ends:
     step_ms: float
 
     def loss(self, stage: int, at: tuple[Ints, Ints, Ints], ms: Floats) -> Singles:
-        """No path loses less from a stage on, which is `at` (space, resolution, width in) and has
-        some ms left."""
+        """The least loss from a stage on. Paths are there `at` (space, resolution, width in), and
+        have so many `ms` left."""
         left = steps_within(ms, self.step_ms, STEPS)
         return np.where(left < 0, np.float32(np.inf), self.least[stage][(*at, left)])

@@ -16,8 +16,9 @@ ROUNDING = 1e-12
 
 
 def lower(least: Floats, front: Front, rest: Floats, step_ms: float) -> None:
-    """Lower the `least` loss by the steps that are left, (steps + 1,), to that of one of a front's
-    configurations with the `rest` after it."""
+    """`least` is the least loss for every number of steps that are left, (steps + 1,), and `rest`
+    the same of what comes after. Lower it where a configuration of a front, with the rest after it,
+    loses less."""
     most = len(least) - 1
     new = np.ones(len(front.ms), dtype=bool)  # better than all that are faster
     new[1:] = front.loss[1:] < np.minimum.accumulate(front.loss)[:-1]

@@ -60,10 +60,11 @@ def _shared_work(item: object) -> object:
 
 
 class Processes:
-    """`jobs` forked processes, to which the state's memory is visible as it is."""
+    """`jobs` forked processes, to which the state's memory is visible as it is; 0: one for each
+    core."""
 
     def __init__(self, jobs: int) -> None:
-        self.jobs = jobs
+        self.jobs = jobs or os.cpu_count() or 1
 
     def __call__(self, work: Callable[[S, I], O], state: S, items: Sequence[I]) -> Iterator[O]:
         jobs = min(self.jobs, len(items))
