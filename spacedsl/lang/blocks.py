@@ -28,7 +28,7 @@ from spacedsl.ir.block import (
 )
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, names_in
 from spacedsl.ir.inline import inlined
-from spacedsl.lang.bodytext import check_body, check_squeeze
+from spacedsl.lang.bodytext import check_body, check_reparam, check_squeeze
 from spacedsl.lang.kernels import check_kernel, check_kernel_word, kernel_parameters
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import number, whole
@@ -292,9 +292,9 @@ def _sized_op(node: Node, known: list[str], params: tuple[str, ...], report: Rep
     return WINDOWED[node.rule](**fields)
 
 
-def _counts(node: Node, known: list[str], report: Report) -> dict[str, Expr]:
-    """What modifiers with an expression behind them set."""
-    found: dict[str, Expr] = {}
+def _counts(node: Node, known: list[str], report: Report) -> dict[str, Expr | int]:
+    """What modifiers with a number or an expression behind them set."""
+    found: dict[str, Expr | int] = {}
     for word, flag in FLAGS.items():
         said = node.all(word) if flag.takes else ()
         if not said:
@@ -309,6 +309,10 @@ def _counts(node: Node, known: list[str], report: Report) -> dict[str, Expr]:
             fixes = [("leave it out", report.with_blank(more[0].span), "")]
             message, help = f"one `{node.rule}` cannot take `{word}` twice", "leave one of them out"
             raise report.fail("duplicate-modifier", message, more[0], help, fixes)
+        if flag.most:
+            found[flag.field] = whole(first.token("INT"), report, word, 1, flag.most)
+            check_reparam(node, report)
+            continue
         value, at = _expr(first.children[1], known, report), first.children[1]
         if isinstance(value, Num) and (value.value < 1 or not float(value.value).is_integer()):
             message = f"{value.value} is no number of {word}"

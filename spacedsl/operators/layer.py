@@ -15,8 +15,9 @@ class Layer:
     """One operator with all sizes known. `size` and `out_size` are heights (= widths) in pixels;
     `squeeze` and `gate` belong to se, `rate` to dropout, `groups` to conv. `op` is the position of
     the operator in its block's body as the block declares it (`walk`), `part` that in a stack of
-    depthwise convolutions: they say where the layer comes from, and two layers that differ in
-    nothing else are equal."""
+    depthwise convolutions: they say where the layer comes from. `reparam` says as how many
+    convolutions it is trained, 0 where it is trained as what it is. Two layers that differ in
+    nothing else than these are equal."""
 
     kind: LayerKind
     cin: int
@@ -34,8 +35,14 @@ class Layer:
     groups: int = 1
     op: int = field(default=0, compare=False)
     part: int = field(default=0, compare=False)
+    reparam: int = field(default=0, compare=False)
 
     @property
     def fan_in(self) -> int:
         """Channels that each filter of a convolution reads."""
         return 1 if self.kind == "dwconv" else self.cin // self.groups
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it keeps width and size."""
+        return self.cin == self.cout and self.stride == 1
