@@ -38,8 +38,9 @@ def with_counts(space: Space, counts: Counts) -> Space:
         found: list[Op] = []
         for op in ops:
             count = left.pop()
-            if isinstance(op, Conv | DwConv):
-                found.append(op.model_copy(update={"reparam": count}))
+            if isinstance(op, Conv | DwConv) and op.reparam != count:
+                said = {"reparam": count, "norm": count > 0, "bias": count == 0}
+                found.append(op.model_copy(update=said))
             elif isinstance(op, Shortcut | Optional):
                 found.append(op.model_copy(update={"body": counted(op.body)}))
             else:

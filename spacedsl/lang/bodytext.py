@@ -9,7 +9,7 @@ from spacedsl.operators.operators import STRIDED
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
 
-_DEPLOYED = "what it is trained as has batch norms, and folds into one convolution with a bias"
+_DEPLOYED = "it is trained with batch norms, and deployed with a bias"
 
 REPARAM_SAYS = {
     "nonorm": _DEPLOYED,

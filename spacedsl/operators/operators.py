@@ -81,7 +81,7 @@ FLAGS: dict[str, Flag] = {
         "one with a bias: `reparam 1` is RepVGG's block, `reparam 4` MobileOne-S0's. Costs are "
         "those of the one.",
         synonyms=(
-            *("rep", "repvgg", "repconv", "reparameterize", "reparameterized", "reparametrized"),
+            *("rep", "repvgg", "reparameterize", "reparameterized", "reparametrized"),
             *("numconvbranches", "convbranches", "overparam", "mobileone"),
         ),
     ),

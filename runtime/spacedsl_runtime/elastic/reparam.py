@@ -120,7 +120,7 @@ class FoldedConv(ElasticConv):
 
     kept: Tensor | None
 
-    def __init__(self, shape: tuple[int, int, int], kept: Tensor | None) -> None:
+    def __init__(self, shape: tuple[int, int, int], kept: Tensor | None = None) -> None:
         super().__init__(shape)
         self.with_norm(norm=True, bias=False)
         self.register_buffer("kept", kept)
