@@ -220,8 +220,9 @@ def no_op(source: Source, name: Token) -> Diagnostic:
         help = f"{advice(name.text)}; {help}"
     elif name.text in CONDITIONS:
         help = (
-            "there are no conditions: ops that may be there or not stand in `optional NAME { ... } else { ... }`"
-            ", and `elide` leaves out what would keep width and size"
+            "there are no conditions: ops that may be there or not stand in "
+            "`optional NAME { ... } else { ... }`, and `elide` leaves out what would keep width "
+            "and size"
         )
     return Diagnostic("unknown-op", f"there is no op `{name.text}`", where, help, fixes=fixes)
 
