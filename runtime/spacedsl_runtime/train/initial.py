@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from torch import Tensor
 
+from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.compiler.supernet_file import space_in
 from spacedsl.passes.program import Program, Residual, Step, at_inference, flat
 from spacedsl_runtime.checkpoint import load_weights, read_checkpoint
@@ -28,7 +29,7 @@ from spacedsl_runtime.elastic.weights import (
     write_weights,
 )
 from spacedsl_runtime.errors import CheckpointError
-from spacedsl_runtime.plan import Plan, mistakes
+from spacedsl_runtime.plan import mistakes
 from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.quantise import stamp_of
 
@@ -78,7 +79,7 @@ class Initial:
             settle_all(supernet, begun, [largest], [next(iter(images(largest.resolution)))])
 
 
-def read_initial(path: Path, plan: Plan, normalise: Normalise) -> Initial:
+def read_initial(path: Path, plan: SupernetPlan, normalise: Normalise) -> Initial:
     """The weights of the largest network in a checkpoint, for the largest one of `plan`. The plan's
     channels and classes are the data's. Raises `CheckpointError` for a file without such weights.
     Where the two networks differ, the error names the first layers that do."""
