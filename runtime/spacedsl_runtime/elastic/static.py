@@ -76,9 +76,8 @@ class Reparam(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, cin, H, W) -> (N, cout, H', W')."""
-        made: list[Tensor] = [norm(conv(x)) for conv, norm in self.summands]
-        if self.identity is not None:
-            made.append(self.identity(x))
+        made: list[Tensor] = [] if self.identity is None else [self.identity(x)]
+        made += [norm(conv(x)) for conv, norm in self.summands]
         return sum(made[1:], made[0])
 
     def folded(self) -> nn.Conv2d:

@@ -206,7 +206,7 @@ class Member(nn.Module):
         super().__init__()
         self.supernet, self.subnet = supernet, subnet
 
-    def forward(self, x: Float[Tensor, "n c r r"]) -> Float[Tensor, "n *size"]:
+    def forward(self, x: Float[Tensor, "n c r r"]) -> Float[Tensor, "n ..."]:
         """(N, channels, R, R) -> (N, classes), or of a stage its map."""
         logits: Tensor = self.supernet(x, self.subnet)
         return logits
