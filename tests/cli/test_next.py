@@ -1,4 +1,4 @@
-"""The line `next:` at the end of commands: what stands there is a command, and does what it should."""
+"""The line `next:` at the end of commands: what stands there runs."""
 
 from __future__ import annotations
 
