@@ -124,7 +124,9 @@ def import_code(
         print(f"{out}: {item.name}")
         where = out if len(names) == 1 else f"{out}#{item.name}"
         file = ("--out", f"{item.name}.onnx")
-        say_next(command(*(("show", where) if isinstance(item, Space) else ("export", where, *file))))
+        say_next(
+            command(*(("show", where) if isinstance(item, Space) else ("export", where, *file)))
+        )
 
 
 def _refuse(options: Mapping[str, object], why: str, help: str) -> None:
