@@ -22,7 +22,7 @@ TEXTS = sorted(
 
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"^    (.*)$", re.MULTILINE)
-OURS = re.compile(r"(?:^|&& |; do |-m |\$ )(spacedsl .*?)(?: && .*|; done)?$")
+OURS = re.compile(r"(?:^|&& |; do |-m |\$ )(spacedsl .*?)(?: (?:&&|>) .*|; done)?$")
 """A command of ours in a line, alone or behind what starts it."""
 
 
