@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -39,11 +41,24 @@ space eyes {
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     """Weights for tiny-a, of pictures of two channels and four classes."""
-    made = load_supernet("tiny-a", channels=2, classes=4)
-    scattered(made)
+    supernet = load_supernet("tiny-a", channels=2, classes=4)
+    scattered(supernet)
     path = tmp_path / "tiny.safetensors"
-    save_checkpoint(path, made)
+    save_checkpoint(path, supernet)
     return path
+
+
+def eyes() -> spacedsl.Space:
+    found = spacedsl.parse(EYES)
+    assert isinstance(found, spacedsl.Space)
+    return found
+
+
+def made(name: str, **options: Any) -> Any:
+    """A network that timm makes."""
+    import timm
+
+    return timm.create_model(name, **options)
 
 
 def filled(path: Path, channels: int = 2, classes: int = 4) -> Supernet:
@@ -57,14 +72,14 @@ def test_pretrained_weights_are_those_of_the_checkpoint(checkpoint: Path) -> Non
 
     assert spacedsl.register_timm("tiny-a0", checkpoint=checkpoint) == TINY
     assert TINY in timm.list_models("spacedsl_*", pretrained=True)
-    network = timm.create_model(TINY, pretrained=True).eval()
+    network = made(TINY, pretrained=True).eval()
     image = torch.randn(2, 2, 32, 32)
     with torch.no_grad():
         expected = filled(checkpoint)(image, library_model("models/tiny-a0"))
         assert torch.allclose(network(image), expected, atol=1e-5)
         head = network.forward_head(network.forward_features(image))
         assert torch.equal(head, network(image))
-        other = timm.create_model(TINY, pretrained=True, num_classes=3, in_chans=3).eval()
+        other = made(TINY, pretrained=True, num_classes=3, in_chans=3).eval()
         assert other(torch.randn(1, 3, 48, 40)).shape == (1, 3)
     kept, adapted = network.state_dict(), other.state_dict()
     differ = {n for n in kept if not torch.equal(kept[n], adapted[n])}
@@ -74,11 +89,12 @@ def test_pretrained_weights_are_those_of_the_checkpoint(checkpoint: Path) -> Non
 def test_a_network_is_used_as_timms_own_are(checkpoint: Path) -> None:
     """Classifier, features, maps, groups of parameters and recomputation."""
     import timm
-    from timm.optim import param_groups_layer_decay
+
+    optim: Any = importlib.import_module("timm.optim")
 
     spacedsl.register_timm("tiny-a0")
     assert not timm.is_model_pretrained(TINY)
-    network = timm.create_model(TINY, num_classes=5, drop_rate=0.0)
+    network = made(TINY, num_classes=5, drop_rate=0.0)
     image = torch.randn(2, 3, 32, 32)
     assert network.get_classifier().out_features == network.num_classes == 5
     map = network.forward_features(image)
@@ -87,7 +103,7 @@ def test_a_network_is_used_as_timms_own_are(checkpoint: Path) -> None:
     network.set_grad_checkpointing()
     network(image).square().sum().backward()
     assert all(p.grad is not None for p in network.parameters())
-    groups = param_groups_layer_decay(network, layer_decay=0.5)
+    groups = optim.param_groups_layer_decay(network, layer_decay=0.5)
     assert sum(len(group["params"]) for group in groups) == len(list(network.parameters()))
     assert len({group["lr_scale"] for group in groups}) == len(network.stages) + 1
     network.reset_classifier(0)
@@ -96,7 +112,7 @@ def test_a_network_is_used_as_timms_own_are(checkpoint: Path) -> None:
     assert network(image).shape == map.shape
     with pytest.raises(ValueError, match="catavgmax"):
         network.reset_classifier(5, "catavgmax")
-    maps = timm.create_model(TINY, features_only=True)
+    maps = made(TINY, features_only=True)
     found = maps(image)
     assert maps.feature_info.channels() == [m.shape[1] for m in found]
     assert maps.feature_info.reduction() == [32 // m.shape[2] for m in found] == [2, 4, 8]
@@ -107,11 +123,9 @@ def test_a_network_is_used_as_timms_own_are(checkpoint: Path) -> None:
 )
 def test_heads_of_other_pages_are_cut_at_their_pool(name: str) -> None:
     """A convolution before the pool, one behind it, and none."""
-    import timm
-
     model = library_model(name)
     torch.manual_seed(0)
-    network = timm.create_model(spacedsl.register_timm(model)).eval()
+    network = made(spacedsl.register_timm(model)).eval()
     image = torch.randn(1, 3, 64, 64)
     plain = nn.Sequential(network.stages, network.conv_head)
     with torch.no_grad():
@@ -123,10 +137,9 @@ def test_heads_of_other_pages_are_cut_at_their_pool(name: str) -> None:
 
 
 def test_what_timm_trained_becomes_a_checkpoint(checkpoint: Path, tmp_path: Path) -> None:
-    import timm
-
     spacedsl.register_timm("tiny-a0", checkpoint=checkpoint)
-    network = scattered(timm.create_model(TINY, num_classes=6), 9)
+    network = made(TINY, num_classes=6)
+    scattered(network, 9)
     out = tmp_path / "back.safetensors"
     network.save_checkpoint(out)
     image = torch.randn(2, 2, 32, 32)
@@ -145,15 +158,11 @@ def test_what_timm_trained_becomes_a_checkpoint(checkpoint: Path, tmp_path: Path
 
 
 def test_a_backbone_gets_a_classifier_where_timm_asks_for_one() -> None:
-    import timm
-
-    space = spacedsl.parse(EYES)
-    assert isinstance(space, spacedsl.Space)
-    name = spacedsl.register_timm(space.sample(1)[0], name="eyes")
+    name = spacedsl.register_timm(eyes().sample(1)[0], name="eyes")
     image = torch.randn(2, 1, 48, 48)
-    assert timm.create_model(name)(image).shape == (2, 32)
-    assert timm.create_model(name, num_classes=3)(image).shape == (2, 3)
-    assert [m.shape[1] for m in timm.create_model(name, features_only=True)(image)] == [8, 16, 32]
+    assert made(name)(image).shape == (2, 32)
+    assert made(name, num_classes=3)(image).shape == (2, 3)
+    assert [m.shape[1] for m in made(name, features_only=True)(image)] == [8, 16, 32]
 
 
 def test_names_are_given_anew_in_silence_and_never_taken_from_timm() -> None:
@@ -170,7 +179,7 @@ def test_names_are_given_anew_in_silence_and_never_taken_from_timm() -> None:
 
 def test_a_checkpoint_of_another_space_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "eyes.safetensors"
-    save_checkpoint(path, load_supernet(spacedsl.parse(EYES)))
+    save_checkpoint(path, load_supernet(eyes()))
     with pytest.raises(spacedsl.SpaceError, match="is of eyes"):
         spacedsl.register_timm("tiny-a0", checkpoint=path)
 

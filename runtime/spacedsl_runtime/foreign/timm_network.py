@@ -94,7 +94,7 @@ class TimmNetwork(nn.Module):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """(N, in_chans, R, R) -> the last map (N, num_features, R / 32, R / 32)."""
-        if self.grad_checkpointing and not torch.jit.is_scripting():
+        if self.grad_checkpointing:
             models = timm_package("a network of timm", ForeignError).models
             x = models.checkpoint_seq(self.stages, x)
         else:
@@ -127,7 +127,7 @@ class TimmNetwork(nn.Module):
         ):
             write_weights(target, source)
         tensors = {f"model.{name}": tensor for name, tensor in supernet.state_dict().items()}
-        cfg = self.pretrained_cfg
+        cfg = cast(dict[str, Any], self.pretrained_cfg)  # timm gives it to the networks it makes
         about = {name: [float(v) for v in cfg[name]] for name in ("mean", "std")}
         more = {"crop": float(cfg["crop_pct"]), "labels": [], "weights_from": "a training by timm"}
         write_checkpoint(path, supernet, tensors, about | more)
@@ -142,7 +142,8 @@ class TimmNetwork(nn.Module):
                     found["bias"] = conv.bias
                 if isinstance(norm, nn.BatchNorm2d):
                     found |= {"gamma": norm.weight, "beta": norm.bias}
-                    found |= {"mean": norm.running_mean, "var": norm.running_var}
+                    state = norm.state_dict()
+                    found |= {"mean": state["running_mean"], "var": state["running_var"]}
                 yield found
         if self.has_classifier:
             classifier = cast(nn.Linear, self.classifier)
