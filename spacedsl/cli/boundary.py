@@ -21,11 +21,11 @@ from typer.core import TyperGroup
 
 from spacedsl.cli.findings import annotation, sarif
 from spacedsl.diagnostics import Diagnostic, SpaceError, render
+from spacedsl.interrupts import INTERRUPTED, raise_again
 from spacedsl.passes.bind import BindError
 
 DIFFERS = 1
 ERROR = 2
-INTERRUPTED = 130
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -190,6 +190,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         format = _format_of(kwargs.get("format"))
         try:
+            raise_again()
             found = command(*args, **kwargs)
             sys.stdout.flush()
             return found
