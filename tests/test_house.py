@@ -70,7 +70,7 @@ ALLOWED = {
     "highlight": {"syntax"},
     "lsp": {*BASE, "api", "lang", "syntax", "ir", "passes", "runtimes"},
     "runtime/errors": set(),
-    "runtime/files": {"runtime/errors"},
+    "runtime/files": {"files", "runtime/errors"},
     "runtime/plan": {*MEANING, "api", "runtime/errors"},
     "runtime/board": set(),
     "runtime/data": {"registered", "runtime/errors"},
