@@ -29,7 +29,7 @@ BASE = {
     "figures",
     "version",
     "checksum",
-    "sealed",
+    "json_files",
     "registered",
     "colours",
     "interrupts",
@@ -50,7 +50,7 @@ ALLOWED = {
     "checksum": set(),
     "diagnostics": {"text", "vocabulary"},
     "files": {"diagnostics"},
-    "sealed": {"diagnostics", "checksum"},
+    "json_files": {"diagnostics", "checksum"},
     "registered": set(),
     "syntax": BASE,
     "ir": {"operators"},
@@ -130,7 +130,7 @@ spacedsl, or of the runtime; each also imports itself. Rows stand in the order o
 names a later one."""
 
 THIRD_PARTY = {
-    "sealed": {"pydantic"},
+    "json_files": {"pydantic"},
     "syntax": {"lark"},
     "ir": {"pydantic"},
     "passes": {"numpy"},
