@@ -103,8 +103,8 @@ def _parts(root: Path, names: list[str]) -> Parts | None:
     names that say more than which split they are."""
     train, test = _named(names, TRAIN), _named(names, TEST)
     if not train and not test:
-        known = ((*mine, *more) for mine, more in zip((TRAIN, TEST), SHORT, strict=True))
-        like = [[n for n in names if _words(n) & set(w) and _holds(root / n)] for w in known]
+        both = ((*mine, *more) for mine, more in zip((TRAIN, TEST), SHORT, strict=True))
+        like = [[n for n in names if _words(n) & set(w) and _holds(root / n)] for w in both]
         if all(like):
             message = f"{shown(like[0][0])} and {shown(like[1][0])} in {shown(str(root))} "
             raise DataError(f"{message}are no classes: they hold folders", f"{RENAME}; {LAYOUT}")
