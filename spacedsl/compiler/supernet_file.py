@@ -117,6 +117,8 @@ def _body(stage: Stage, body: Body, stride: int) -> dict[str, Any]:
                 keys = OPERATORS[op.op].listed.split()
                 if getattr(op, "groups", ONE) == ONE:
                     keys = [key for key in keys if key not in ("groups", "max_fan")]
+                if getattr(op, "when", 1) == 1:
+                    keys = [key for key in keys if key != "when"]
                 yield {"op": op.op} | {key: value(op, key, at) for key in keys}
             at += len(tuple(walk((op,))))
 

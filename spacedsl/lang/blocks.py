@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from spacedsl.diagnostics import one_of
@@ -234,6 +234,9 @@ def _ops(node: Node, known: list[str], params: tuple[str, ...], report: Report) 
     nodes = node.all(*IN_BODIES)
     for i, child in enumerate(nodes):
         try:
+            if child.rule == "optional":
+                ops += _optional(child, known, params, report)
+                continue
             op = _op(child, known, params, report)
         except Abandon:
             continue
@@ -243,6 +246,20 @@ def _ops(node: Node, known: list[str], params: tuple[str, ...], report: Report) 
             report.error("misplaced", "a shortcut ends its body; nothing can follow it", child)
         ops.append(op)
     return tuple(ops)
+
+
+def _optional(
+    node: Node, known: list[str], params: tuple[str, ...], report: Report
+) -> Iterator[Optional]:
+    """The ops that are there where the parameter is 1, and those behind `else`."""
+    name = node.token("NAME")
+    if name.text not in params:
+        raise report.unknown("parameter", name, params)
+    otherwise = node.first("otherwise")
+    if otherwise is None or node.all(*IN_BODIES):
+        yield Optional(param=name.text, body=_ops(node, known, params, report))
+    if otherwise is not None:
+        yield Optional(param=name.text, body=_ops(otherwise, known, params, report), when=0)
 
 
 def _op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -> Op | None:
@@ -258,11 +275,6 @@ def _op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -
                 message = f"dropout {rate} is not from 0 to below 1"
                 raise report.fail("bad-value", message, token, "write a share, as 0.2")
             return Dropout(rate=float(rate))
-        case "optional":
-            name = node.token("NAME")
-            if name.text not in params:
-                raise report.unknown("parameter", name, params)
-            return Optional(param=name.text, body=_ops(node, known, params, report))
         case "shortcut":
             return _shortcut(node, known, params, report)
         case _:
