@@ -40,8 +40,9 @@ def test_a_space_is_planned_without_a_search_for_it(tmp_path: Path) -> None:
     page.write_text(PAGE)
     found = run("plan", f"{page}#big", "--data", "digits", "--threads", "1", "--steps", "20")
     assert found.exit_code == 0
-    *steps, then = found.stdout.splitlines()
-    assert [line.partition("  ")[0] for line in steps] == ["train", "train --qat", "search"]
+    *table, then = found.stdout.splitlines()
+    steps = [step for line in table if (step := line.partition("  ")[0])]
+    assert steps == ["train", "train --qat", "search"]
     assert then == f"next: spacedsl train '{page}#big' --data digits --out run"
 
 
