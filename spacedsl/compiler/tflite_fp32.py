@@ -12,6 +12,7 @@ from spacedsl.compiler.graph import WEIGHTED, Node
 from spacedsl.compiler.integer_model import Preprocess
 from spacedsl.compiler.parameters import Parameters, check_parameters
 from spacedsl.compiler.plans import NetworkPlan
+from spacedsl.compiler.channels import CHANNELS, tflite_channels
 from spacedsl.compiler.stamp import IMAGE, metadata
 from spacedsl.compiler.tflite_build import Builder
 from spacedsl.compiler.tflite_window import average_pool, convolution, kernel_layout, max_pool
@@ -83,6 +84,8 @@ class _Emitter(Builder):
             self.op("ADD", inputs, name, "AddOptions")
         elif node.op == "mul":
             self.op("MUL", inputs, name, "MulOptions")
+        elif node.op in CHANNELS:
+            tflite_channels(self, node, inputs, name)
 
     def weighted(self, node: Node, source: str) -> None:
         weight, bias = fold_floats(self.parameters[node.name])

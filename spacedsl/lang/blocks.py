@@ -20,6 +20,7 @@ from spacedsl.ir.block import (
     Param,
     Se,
     Shortcut,
+    Shuffle,
     Stride,
     Value,
     op_acts,
@@ -29,6 +30,7 @@ from spacedsl.ir.block import (
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, names_in
 from spacedsl.ir.inline import inlined
 from spacedsl.lang.bodytext import check_body, check_squeeze
+from spacedsl.lang.joins import lower_join
 from spacedsl.lang.kernels import check_kernel, check_kernel_word, kernel_parameters
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import number, whole
@@ -265,6 +267,11 @@ def _op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -
             return Optional(param=name.text, body=_ops(node, known, params, report))
         case "shortcut":
             return _shortcut(node, known, params, report)
+        case "shuffle":
+            return Shuffle(groups=_count("shuffle", node, known, report))
+        case "concat" | "sum":
+            words = Modifiers(node, params, report)
+            return lower_join(node, words, lambda body: _ops(body, known, params, report), report)
         case _:
             return _sized_op(node, known, params, report)
 
@@ -309,12 +316,17 @@ def _counts(node: Node, known: list[str], report: Report) -> dict[str, Expr]:
             fixes = [("leave it out", report.with_blank(more[0].span), "")]
             message, help = f"one `{node.rule}` cannot take `{word}` twice", "leave one of them out"
             raise report.fail("duplicate-modifier", message, more[0], help, fixes)
-        value, at = _expr(first.children[1], known, report), first.children[1]
-        if isinstance(value, Num) and (value.value < 1 or not float(value.value).is_integer()):
-            message = f"{value.value} is no number of {word}"
-            raise report.fail("bad-value", message, at, f"write `{word} 2`")
-        found[flag.field] = value
+        found[flag.field] = _count(word, first, known, report)
     return found
+
+
+def _count(word: str, node: Node, known: list[str], report: Report) -> Expr:
+    """The number of groups behind a word."""
+    value = _expr(node.children[1], known, report)
+    if isinstance(value, Num) and (value.value < 1 or not float(value.value).is_integer()):
+        message = f"{value.value} is no number of groups"
+        raise report.fail("bad-value", message, node.children[1], f"write `{word} 2`")
+    return value
 
 
 SHORTCUTS = ("none", "identity", "projected")

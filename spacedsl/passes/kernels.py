@@ -47,6 +47,8 @@ def layer_kernels(layer: Layer) -> Iterator[Kernel]:
     match layer.kind:
         case "dropout":
             return
+        case "concat" if layer.part:
+            return
         case "se":
             plain = layer.act == "relu" and layer.gate == "hsigmoid"
             kind = "se" if plain else f"se-{layer.act}-{layer.gate}"

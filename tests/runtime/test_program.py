@@ -20,7 +20,8 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.layer import Layer as BoundLayer
 from spacedsl.passes import bind
-from spacedsl.passes.bind import layers, site_of, subnet_sites
+from spacedsl.passes.bind import site_of, subnet_sites
+from spacedsl.passes.bound import Bound, layers
 from spacedsl.passes.program import Layer, Program, Residual, flat
 from spacedsl_runtime.plan import read_subnet
 from tests.laws.strategies import RANDOMS, members
@@ -36,7 +37,7 @@ def facts(program: Program) -> list[list[Any]]:
     return [[getattr(step, name) for name in SIZES] for step in steps]
 
 
-def said(bound: tuple[bind.Bound, ...]) -> list[list[Any]]:
+def said(bound: tuple[Bound, ...]) -> list[list[Any]]:
     return [[getattr(layer, name) for name in SIZES] for layer in layers(bound)]
 
 
