@@ -46,9 +46,11 @@ def tflite_channels(build: Builder, node: Node | Int8Node, inputs: list[str], ou
         case "concat":
             build.op("CONCATENATION", inputs, output, "ConcatenationOptions", axis=3)
         case "slice":
-            begin = build.constant(f"{output}.begin", np.array([0, 0, 0, node.start], np.int32))
-            size = build.constant(f"{output}.size", np.array([-1, -1, -1, channels], np.int32))
-            build.op("SLICE", [*inputs, begin, size], output, "SliceOptions")
+            ends = [0, 0, 0, node.start], [0, 0, 0, node.start + channels], [1, 1, 1, 1]
+            named = zip(("begin", "end", "stride"), ends, strict=True)
+            parts = [build.constant(f"{output}.{n}", np.array(e, np.int32)) for n, e in named]
+            options = {"beginMask": 0b0111, "endMask": 0b0111}  # all, but for the channels
+            build.op("STRIDED_SLICE", [*inputs, *parts], output, "StridedSliceOptions", **options)
         case "shuffle":
             _shuffle(build, inputs[0], output, (node.groups, channels // node.groups))
 

@@ -90,7 +90,7 @@ class Int8Node:
     rewrite). `source`: the network node whose weights it has. `clip`: with zero point 0 (and, for
     relu6, 255 times the scale at most 6) the quantiser itself is the activation. `offset` is added
     to the result: by the bias, or by the op `shift`, which does nothing else. `shared`: the
-    quantiser is its input's (max-pool, dropout). `like` names the concat whose quantiser it has,
+    quantiser is that of its inputs (max-pool, dropout). `like` names the concat whose quantiser it has,
     "" where it has one of its own: then the concat only copies."""
 
     __pydantic_config__: ClassVar = NO_OTHER_FIELD
@@ -266,14 +266,17 @@ def alike(nodes: Iterable[Int8Node]) -> list[Int8Node]:
     """The nodes, of which those that a concat reads have its quantiser where they can: then it only
     copies, and TFLite knows no other. A tensor that is read by several concats makes their
     quantisers one. A fixed quantiser, the image's, and one that clips otherwise than the others
-    stay as they are; the concat takes such a tensor in its own steps."""
+    stay as they are: where they are not all the same, the concat takes such a tensor in its own
+    steps."""
     found: dict[str, Int8Node] = {}
     owner: dict[str, str] = {}
     for node in nodes:
+        makers = [found[name] for name in dict.fromkeys(owner[i] for i in node.inputs)]
+        if node.op == "concat" and (len(makers) == 1 or _one_fixed(makers)):
+            node = replace(node, shared=True)
         own = owner[node.inputs[0]] if node.shared else node.name
         owner[node.name], found[node.name] = own, node
-        if node.op == "concat":
-            makers = [found[name] for name in dict.fromkeys(owner[i] for i in node.inputs)]
+        if node.op == "concat" and not node.shared:
             free = [m for m in makers if m.fixed is None and m.op != "input"]
             clips = {m.clip for m in free}
             clip: Clip = clips.pop() if len(clips) == 1 else "none"
@@ -285,3 +288,8 @@ def alike(nodes: Iterable[Int8Node]) -> list[Int8Node]:
                 if name in same or maker.like in merged:
                     found[name] = replace(maker, like=like)
     return list(found.values())
+
+
+def _one_fixed(nodes: Iterable[Int8Node]) -> bool:
+    fixed = {node.fixed for node in nodes}
+    return len(fixed) == 1 and None not in fixed

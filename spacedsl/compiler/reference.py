@@ -73,6 +73,8 @@ def run_node(model: IntegerModel, node: Int8Node, inputs: Sequence[Steps]) -> St
         return inputs[0][:, node.start : node.start + node.shape[0]]
     if node.op == "shuffle":
         return shuffled(inputs[0], node.groups)
+    if node.op == "concat" and node.shared:
+        return np.concatenate(inputs, axis=1)
     if node.op == "maxpool":
         return np.asarray(_windows(node, inputs[0], 0).max(axis=(4, 5)), dtype=np.uint8)
     real = real_values(node, inputs, readers, model.weights.get(node.name))

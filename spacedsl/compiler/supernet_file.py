@@ -117,6 +117,8 @@ def _body(stage: Stage, body: Body, stride: int) -> dict[str, Any]:
                 keys = OPERATORS[op.op].listed.split()
                 if getattr(op, "groups", ONE) == ONE:
                     keys = [key for key in keys if key not in ("groups", "max_fan")]
+                if op.op == "dwconv" and not op.elide:
+                    keys.remove("elide")
                 yield {"op": op.op} | {key: value(op, key, at) for key in keys}
             at += count(op)
 

@@ -40,7 +40,7 @@ VERSIONS = {
     "PADV2": (1, 2),
     "SPACE_TO_DEPTH": (1, 2),
     "CONCATENATION": (1, 2),
-    "SLICE": (1, 2),
+    "STRIDED_SLICE": (1, 2),
     "TRANSPOSE": (1, 2),
     "DEQUANTIZE": (1, 2),
 }

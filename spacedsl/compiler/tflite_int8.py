@@ -118,13 +118,15 @@ class _Emitter(Builder):
                 self.function(act, inputs[0], name)
 
     def in_steps_of(self, name: str, source: str) -> str:
-        """A tensor in the steps of another, which TFLite wants of all that it puts together."""
+        """A tensor in the steps of another, which TFLite wants of all that it puts together: times
+        one, since XNNPACK's QUANTIZE rescales with eight bits only."""
         if self.quantiser(source) == self.quantiser(name):
             return source
         made = f"{name}.{source}"
         if made not in self.tensors:
             self.tensor(made, self.tensors[source].shape, np.int8, self.read(name))
-            self.op("QUANTIZE", [source], made, "QuantizeOptions")
+            one = self.constant(f"{made}.one", np.ones((1, 1, 1, 1), np.int8), one_scale(1.0))
+            self.op("MUL", [source, one], made, "MulOptions")
         return made
 
     def function(self, act: str, source: str, name: str) -> None:

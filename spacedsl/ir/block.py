@@ -49,7 +49,8 @@ class Conv(Frozen):
 
 class DwConv(Frozen):
     """Depthwise convolution. `stacked`: k x k as (k - 1) / 2 convolutions 3 x 3, the first with
-    the stride, norm and activation after the last only."""
+    the stride, norm and activation after the last only. `elide`: left out where it keeps the
+    size."""
 
     op: Literal["dwconv"] = "dwconv"
     kernel: Expr
@@ -58,6 +59,7 @@ class DwConv(Frozen):
     norm: bool = True
     bias: bool = False
     stacked: bool = False
+    elide: Annotated[bool, Field(exclude_if=lambda elide: not elide)] = False
 
 
 class Se(Frozen):

@@ -107,14 +107,14 @@ OPERATORS: dict[str, Operator] = {
         lacks="say the kernel first: `dwconv 3x3 relu`",
         window=True,
         acts=1,
-        flags=("strided", "nonorm", "bias", "stacked"),
+        flags=("strided", "nonorm", "bias", "elide", "stacked"),
         synonyms=(
             *("depthwise", "depthwiseconv", "dwconv2d", "depthwiseconv2d", "dw", "dwise"),
             *("depthwiseconvolution", "convdw"),
         ),
         weights=_convolution,
         latency="dwconv-bn-relu",
-        listed="slot kernel stride act norm bias stacked max_cin max_kernel",
+        listed="slot kernel stride act norm bias elide stacked max_cin max_kernel",
         own_scale=True,
     ),
     "se": Operator(

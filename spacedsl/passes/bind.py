@@ -199,6 +199,8 @@ def _bind_op(
         case DwConv():
             kernel = _kernel(op.kernel, scope)
             stride = scope.step(op.stride)
+            if op.elide and stride == 1:
+                return (), cin, size
             if not op.stacked:
                 layer = _conv_layer("dwconv", op, scope, (cin, cin), size, stride, at)
                 return (layer,), cin, layer.out_size

@@ -154,6 +154,8 @@ class Quantised(nn.Module):
                 return Edge(x.steps.narrow(1, node.start, node.shape[0]), x.scale)
             case "shuffle":
                 return Edge(shuffled(x.steps, node.groups), x.scale)
+            case "concat" if node.shared:
+                return Edge(torch.cat([edge.steps for edge in inputs], dim=1), x.scale)
             case "concat":
                 y = torch.cat([value_of(edge) for edge in inputs], dim=1)
             case "avgpool":
