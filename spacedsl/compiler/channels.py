@@ -12,7 +12,6 @@ from spacedsl.compiler.graph import Node
 from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.tflite_build import Builder
 
-
 CHANNELS = ("concat", "slice", "shuffle")
 """Ops that only move channels."""
 

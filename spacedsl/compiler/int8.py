@@ -32,8 +32,8 @@ from spacedsl.runtimes.rules import Rules
 QMAX = 255
 
 OPS = (
-    "input", "conv", "dwconv", "linear", "add", "shift", "mul", "pool", "maxpool", "avgpool", "concat",
-    "slice", "shuffle", *ACTIVATIONS, "dropout",
+    "input", "conv", "dwconv", "linear", "add", "shift", "mul", "pool", "maxpool", "avgpool",
+    "concat", "slice", "shuffle", *ACTIVATIONS, "dropout",
 )  # fmt: skip
 """What a node does; an activation's word where it is an op of its own."""
 
@@ -90,8 +90,8 @@ class Int8Node:
     rewrite). `source`: the network node whose weights it has. `clip`: with zero point 0 (and, for
     relu6, 255 times the scale at most 6) the quantiser itself is the activation. `offset` is added
     to the result: by the bias, or by the op `shift`, which does nothing else. `shared`: the
-    quantiser is that of its inputs (max-pool, dropout). `like` names the concat whose quantiser it has,
-    "" where it has one of its own: then the concat only copies."""
+    quantiser is that of its inputs (max-pool, dropout). `like` names the concat whose quantiser it
+    has, "" where it has one of its own."""
 
     __pydantic_config__: ClassVar = NO_OTHER_FIELD
 
@@ -270,10 +270,10 @@ def alike(nodes: Iterable[Int8Node]) -> list[Int8Node]:
     steps."""
     found: dict[str, Int8Node] = {}
     owner: dict[str, str] = {}
-    for node in nodes:
-        makers = [found[name] for name in dict.fromkeys(owner[i] for i in node.inputs)]
-        if node.op == "concat" and (len(makers) == 1 or _one_fixed(makers)):
-            node = replace(node, shared=True)
+    for each in nodes:
+        makers = [found[name] for name in dict.fromkeys(owner[i] for i in each.inputs)]
+        copies = each.op == "concat" and (len(makers) == 1 or _one_fixed(makers))
+        node = replace(each, shared=True) if copies else each
         own = owner[node.inputs[0]] if node.shared else node.name
         owner[node.name], found[node.name] = own, node
         if node.op == "concat" and not node.shared:

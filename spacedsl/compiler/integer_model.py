@@ -130,7 +130,8 @@ def fill(
     labels: Sequence[str] = (),
 ) -> IntegerModel:
     """The integer model of a plan. `choose` gives the quantiser of a tensor that data decide, from
-    those of the node's inputs, or that of a concat and of all that have its quantiser; `weigh` gives the weights of a node, from its input's quantiser."""
+    those of the node's inputs, or that of a concat and of all that have its quantiser. `weigh`
+    gives the weights of a node, from its input's quantiser."""
     quantisers: dict[str, Quantiser] = {}
     weights: dict[str, IntWeights] = {}
     nodes, alike = plan.graph.by_name(), dict[str, Quantiser]()

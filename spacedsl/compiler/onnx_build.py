@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spacedsl.compiler.channels import onnx_attributes, onnx_constants
 from spacedsl.compiler.graph import Node
 from spacedsl.compiler.int8 import Int8Node
-from spacedsl.compiler.channels import onnx_attributes, onnx_constants
 from spacedsl.compiler.stamp import BATCH, IMAGE, described, without_prefix
 from spacedsl.diagnostics import fault
 from spacedsl.operators.activation import LAST, X

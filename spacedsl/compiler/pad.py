@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from spacedsl.compiler.channels import CHANNELS
 from spacedsl.compiler.fold import IntWeights
 from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.integer_model import IntegerModel
 from spacedsl.compiler.plans import Int8Plan
-from spacedsl.compiler.channels import CHANNELS
 from spacedsl.operators.operators import words_where
 from spacedsl.runtimes.rules import Rules
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from spacedsl.compiler.channels import CHANNELS, tflite_channels
 from spacedsl.compiler.fold import fold_floats
 from spacedsl.compiler.graph import WEIGHTED, Node
 from spacedsl.compiler.integer_model import Preprocess
 from spacedsl.compiler.parameters import Parameters, check_parameters
 from spacedsl.compiler.plans import NetworkPlan
-from spacedsl.compiler.channels import CHANNELS, tflite_channels
 from spacedsl.compiler.stamp import IMAGE, metadata
 from spacedsl.compiler.tflite_build import Builder
 from spacedsl.compiler.tflite_window import average_pool, convolution, kernel_layout, max_pool

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from spacedsl.compiler.channels import CHANNELS, tflite_channels
 from spacedsl.compiler.fold import WEIGHT_MAX, bias_scale
 from spacedsl.compiler.graph import Output
 from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.integer_model import IntegerModel, Quantiser, check_model
-from spacedsl.compiler.channels import CHANNELS, tflite_channels
 from spacedsl.compiler.stamp import IMAGE, metadata
 from spacedsl.compiler.stem import BLOCK, fold_weight, foldable, folded_window
 from spacedsl.compiler.tflite_build import Builder, Scale, one_scale

@@ -271,7 +271,8 @@ def _op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -
             return Shuffle(groups=_count("shuffle", node, known, report))
         case "concat" | "sum":
             words = Modifiers(node, params, report)
-            return lower_join(node, words, lambda body: _ops(body, known, params, report), report)
+            said = {"op": node.rule, "split": "split" in words.flags, "act": words.act}
+            return lower_join(node, said, lambda body: _ops(body, known, params, report), report)
         case _:
             return _sized_op(node, known, params, report)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from spacedsl.ir.block import Join, Op
 from spacedsl.lang.bodytext import modifier
@@ -12,29 +12,34 @@ from spacedsl.operators.operators import STRIDED
 from spacedsl.syntax.tree import Node
 from spacedsl.text import Span
 
-if TYPE_CHECKING:
-    from spacedsl.lang.blocks import Modifiers
-
 JOINS = ("concat", "sum")
 MAX_BRANCHES = 16
 
 
 def lower_join(
-    node: Node, words: Modifiers, lower: Callable[[Node], tuple[Op, ...]], report: Report
+    node: Node, said: dict[str, Any], lower: Callable[[Node], tuple[Op, ...]], report: Report
 ) -> Join:
-    """A `concat` or a `sum`; `lower` reads the ops of a body. Raises `Abandon`."""
+    """A `concat` or a `sum` of which `said` holds the fields but its bodies; `lower` reads the ops
+    of a body. Raises `Abandon`."""
     branches = node.all("branch")
     if len(branches) < 2:
-        message, help = f"a `{node.rule}` of one body joins nothing", "add a body: `{ }` is the input"
-        raise report.fail("bad-value", message, node, help, [("add `{ }`", _end(branches[0]), " { }")])
+        message, help = (
+            f"a `{node.rule}` of one body joins nothing",
+            "add a body: `{ }` is the input",
+        )
+        raise report.fail(
+            "bad-value", message, node, help, [("add `{ }`", _end(branches[0]), " { }")]
+        )
     if len(branches) > MAX_BRANCHES:
         message = f"a `{node.rule}` of {len(branches)} bodies, more than {MAX_BRANCHES}"
         raise report.fail("too-large", message, node)
     for op in (op for branch in branches for op in branch.all("linear")):
-        message, help = "a classifier among bodies that are joined", f"write it after the `{node.rule}`"
+        message, help = (
+            "a classifier among bodies that are joined",
+            f"write it after the `{node.rule}`",
+        )
         raise report.fail("misplaced", message, op, help)
-    fields: dict[str, Any] = {"op": node.rule, "split": "split" in words.flags, "act": words.act}
-    return Join(branches=tuple(map(lower, branches)), **fields)
+    return Join(branches=tuple(map(lower, branches)), **said)
 
 
 def unjoined(body: Node) -> tuple[Node, str, list[Mend]] | None:

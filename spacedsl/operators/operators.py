@@ -72,7 +72,7 @@ FLAGS: dict[str, Flag] = {
         meaning="each body reads its part of the channels, which are split in as many equal parts "
         "as there are bodies",
         hover="Each body reads its own equal part of the channels.",
-        synonyms=("chunk", "splitted", "tsplit", "unbind"),
+        synonyms=("splitted",),
     ),
 }
 """Word -> modifier. Activations and an op's own stride (`s2`) are modifiers too, and not here."""

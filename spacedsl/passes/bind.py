@@ -232,9 +232,8 @@ def _bind_op(
         case Shuffle():
             groups = evaluate_size(op.groups, scope.env)
             _check_groups("a shuffle", groups, cin, "come in")
-            if groups == 1 or groups == cin:
-                return (), cin, size
-            return (Layer("shuffle", cin, cin, size, size, groups=groups, op=at),), cin, size
+            moved = Layer("shuffle", cin, cin, size, size, groups=groups, op=at)
+            return () if groups in (1, cin) else (moved,), cin, size
 
 
 def _groups(op: Conv, scope: _Scope, cin: int, cout: int) -> int:
@@ -352,28 +351,24 @@ def _bind_shortcut(
 def _bind_join(
     op: Join, scope: _Scope, cin: int, size: int, at: int
 ) -> tuple[tuple[Bound, ...], int, int]:
-    paths: list[tuple[Bound, ...]] = []
-    ends: list[tuple[int, int]] = []
+    found: list[tuple[tuple[Bound, ...], int, int]] = []
     parts, inside = len(op.branches) if op.split else 1, at + 1
     if (part := cin // parts) * parts != cin:
         raise BranchError(f"a split in {parts} parts, which do not divide the {cin} channels")
-    for i, ops in enumerate(op.branches):
-        path, width, height = _bind_ops(ops, scope, part, size, inside)
-        if op.split:
-            path = (Layer("slice", cin, part, size, size, start=i * part, op=at), *path)
-        paths.append(path)
-        ends.append((width, height))
+    for ops in op.branches:
+        found.append(_bind_ops(ops, scope, part, size, inside))
         inside += sum(map(count, ops))
+    paths, ends = [path for path, *_ in found], [(width, height) for _, width, height in found]
     if wrong := joins.mismatch(op.op, ends):
         raise BranchError(wrong)
+    paths = joins.split(paths, cin, part, size, at) if op.split else paths
     width, height = joins.width(op.op, ends), ends[0][1]
     return joins.joined(op.op, paths, width, height, scope.act(op.act), at), width, height
 
 
 def output_size(site: Site) -> int:
     """Height of the block's output in pixels. Raises `BindError`."""
-    bound = site.bind()
-    return last_layer(bound[-1]).out_size if bound else site.size
+    return last_layer(bound[-1]).out_size if (bound := site.bind()) else site.size
 
 
 def site_of(choice: BlockChoice, block: SubnetBlock, cin: int, size: int, stride: int) -> Site:

@@ -33,6 +33,16 @@ def width(how: How, ends: Ends) -> int:
     return ends[0][0] if how == "sum" else sum(width for width, _ in ends)
 
 
+def split(
+    paths: Sequence[tuple[Bound, ...]], cin: int, part: int, size: int, at: int
+) -> list[tuple[Bound, ...]]:
+    """Paths that each begin with a slice of `part` of the `cin` channels."""
+    return [
+        (Layer("slice", cin, part, size, size, start=i * part, op=at), *path)
+        for i, path in enumerate(paths)
+    ]
+
+
 def joined(
     how: How, paths: Sequence[tuple[Bound, ...]], width: int, size: int, act: str | None, at: int
 ) -> tuple[Bound, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -73,12 +73,16 @@ class Sum(nn.Module):
         return activate(self.main(x) + self.shortcut(x), self.act)
 
 
-class Concatenation(nn.ModuleList):
+class Concatenation(nn.Module):
     """Paths that read the same map, their channels one behind the other."""
+
+    def __init__(self, paths: Sequence[nn.Module], act: str | None) -> None:
+        super().__init__()
+        self.paths, self.act = nn.ModuleList(paths), act
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C', H', W')."""
-        return torch.cat([path(x) for path in self], dim=1)
+        return activate(torch.cat([path(x) for path in self.paths], dim=1), self.act)
 
 
 class Slice(nn.Module):
@@ -145,10 +149,10 @@ def build_static(program: Program, weights_at: WeightsAt) -> nn.Sequential:
 
 def _joined(step: Joined, weights_at: WeightsAt) -> nn.Module:
     paths = [build_static(branch, weights_at) for branch in step.branches]
-    if not isinstance(step, Concat):
-        return Sum(*paths, step.join.act)
-    concat = Concatenation(paths)
-    return nn.Sequential(concat, Activation(step.join.act)) if step.join.act else concat
+    if isinstance(step, Concat):
+        return Concatenation(paths, step.join.act)
+    main, shortcut = paths
+    return Sum(main, shortcut, step.join.act)
 
 
 def _layer(layer: Layer, weights_at: WeightsAt) -> nn.Module:

@@ -112,7 +112,9 @@ class ElasticStages(nn.Module):
         if not recompute:
             return run(program, x, apply, join_paths)
         for block in blocks_of(program):
-            x = recomputed(partial(run, block, apply=apply, join=join_paths), x, self.norms_of(block))
+            x = recomputed(
+                partial(run, block, apply=apply, join=join_paths), x, self.norms_of(block)
+            )
         return x
 
     def norms_of(self, block: Program) -> list[ElasticNorm]:
