@@ -60,8 +60,8 @@ dilation reshape permute lstm gru rnn embedding mlp
 droppath stochasticdepth shift sepconv separableconv separableconv2d xception conv1d
 conv3d convtranspose3d eca ecalayer cbam coordattention coordatt deformconv deformableconv
 pixelshuffle ghostmodule upsampling upsampling2d"""
-_ATTENTION = """attention mhsa selfattention transformer multiheadattention multiheadselfattention
-mha selfattn attn crossattention vit"""
+_ATTENTION = """attention mhsa selfattention transformer multiheadattention mha
+multiheadselfattention selfattn attn crossattention vit"""
 _SCALE = "layerscale ls gamma"
 _NORMS = """bn batchnorm norm batchnorm2d batchnormalization normalization syncbn bn2d withbn
 withnorm"""

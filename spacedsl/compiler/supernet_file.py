@@ -119,6 +119,8 @@ def _body(stage: Stage, body: Body, stride: int) -> dict[str, Any]:
                     keys = [key for key in keys if key not in ("groups", "max_fan")]
                 if op.op == "dwconv" and not op.elide:
                     keys.remove("elide")
+                if getattr(op, "when", 1) == 1:
+                    keys = [key for key in keys if key != "when"]
                 yield {"op": op.op} | {key: value(op, key, at) for key in keys}
             at += count(op)
 

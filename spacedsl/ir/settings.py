@@ -48,7 +48,7 @@ def _there(ops: Iterable[Op], chosen: Mapping[str, Value]) -> tuple[Op, ...]:
     found: list[Op] = []
     for op in ops:
         if isinstance(op, Optional):
-            found += _there(op.body, chosen) if chosen[op.param] != 0 else ()
+            found += _there(op.body, chosen) if op.is_there(chosen[op.param]) else ()
         else:
             found.append(with_bodies(op, lambda ops: _there(ops, chosen)))
     return tuple(found)
@@ -128,7 +128,7 @@ def _mentioned(ops: tuple[Op, ...], chosen: Mapping[str, Value]) -> set[str]:
     for op in ops:
         if isinstance(op, Optional):
             found.add(op.param)
-            found |= _mentioned(op.body, chosen) if chosen[op.param] != 0 else set()
+            found |= _mentioned(op.body, chosen) if op.is_there(chosen[op.param]) else set()
             continue
         found.update(name for _, expr in sizes_of(op) for name in names_in(expr))
         for body in bodies(op):

@@ -22,6 +22,7 @@ HEADS = {
     "optional": "optional",
     "concat": "concat",
     "sum": "sum",
+    "else": "optional",
 }
 """The word that begins a statement with a body -> its rule."""
 

@@ -209,10 +209,12 @@ OPERATORS: dict[str, Operator] = {
         listed="slot kind body act",
     ),
     "optional": Operator(
-        form="optional PARAMETER { ops }",
-        meaning="There where the parameter is 1, not where it is 0.",
-        hover="Ops that are there where a parameter is 1 and left out where it is 0.",
-        listed="param body",
+        form="optional PARAMETER { ops } [else { ops }]",
+        meaning="There where the parameter is 1, not where it is 0. Ops behind `else` are there "
+        "where it is 0.",
+        hover="Ops that are there where a parameter is 1 and left out where it is 0. Those behind "
+        "`else` are there where it is 0.",
+        listed="param when body",
     ),
     "concat": Operator(
         form="concat [split] { ops } { ops } ... [ACT]",

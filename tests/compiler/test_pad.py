@@ -16,10 +16,12 @@ from spacedsl.runtimes.table import ONNXRUNTIME
 from tests.compiler.onnx_support import library_blocks, net_around, open_session
 from tests.support import library_model
 
-DEPTHWISE = [
+BLOCKS = [block for block in library_blocks() if "dwconv" in block.model_dump_json()]
+DEPTHWISE = [pytest.param(block, id=block.name) for block in BLOCKS]
+PLAIN = [
     pytest.param(block, id=block.name)
-    for block in library_blocks()
-    if "dwconv" in block.model_dump_json()
+    for block in BLOCKS
+    if '"concat"' not in block.model_dump_json()  # which counts channels
 ]
 
 
@@ -47,10 +49,6 @@ def same(padded: IntegerModel, plain: IntegerModel) -> None:
     )
     for one, other in zip(found, wanted, strict=True):
         assert np.array_equal(one[:, : other.shape[1]], other)
-
-
-PLAIN = [param for param in DEPTHWISE if '"concat"' not in param.values[0].model_dump_json()]
-"""Those whose channels no concat counts."""
 
 
 @pytest.mark.parametrize("block", PLAIN)
