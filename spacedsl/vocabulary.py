@@ -36,7 +36,7 @@ model: network net architecture arch subnet
 space: subspace
 target: device deployment
 hyperspace: searchspace hyper supernet supernetwork superspace
-block: cell module def function
+block: cell module def function fn func fun class
 use: import include require using
 language: lang version
 reference: ref
