@@ -36,7 +36,7 @@ model: network net architecture arch subnet
 space: subspace
 target: device deployment
 hyperspace: searchspace hyper supernet supernetwork superspace
-block: cell module def function
+block: cell module def function fn func fun class
 use: import include require using
 language: lang version
 reference: ref
@@ -54,9 +54,10 @@ logsoftmax hardmish swiglu geglu relu2 squaredrelu"""
 _SLOPES = "prelu parametricrelu"
 _GROUPED = "gconv groupconv groupedconv groupconv2d groupedconvolution"
 _SUMS = "repconv repblock repvggblock mobileoneblock"
-_NO_OP = """concat cat concatenate upsample interpolate deconv transposeconv convtranspose
+_SPLITS = "split chunk slice tsplit unbind"
+_NO_OP = """upsample interpolate deconv transposeconv convtranspose
 convtranspose2d dilated
-dilation shuffle channelshuffle reshape permute split slice lstm gru rnn embedding mlp
+dilation reshape permute lstm gru rnn embedding mlp
 droppath stochasticdepth shift sepconv separableconv separableconv2d xception conv1d
 conv3d convtranspose3d eca ecalayer cbam coordattention coordatt deformconv deformableconv
 pixelshuffle ghostmodule upsampling upsampling2d"""
@@ -141,6 +142,8 @@ def advice(word: str) -> str | None:
         return "say how many groups: `conv 3x3 groups 8`"
     if key in _SUMS.split():
         return "say it of the convolution that is deployed: `conv 3x3 relu reparam 1`"
+    if key in _SPLITS.split():
+        return "say it where the parts are joined again: `concat split { } { conv 3x3 }`"
     if key in _NO_ACTIVATION.split():
         return "the language does not have this activation"
     if key in _NO_OP.split():

@@ -3,7 +3,7 @@ on and the hash does not say. Spaces of one hash have their convolutions in one 
 
 from __future__ import annotations
 
-from spacedsl.ir.block import Conv, DwConv, Op, Optional, Shortcut, walk
+from spacedsl.ir.block import Conv, DwConv, Op, walk, with_bodies
 from spacedsl.ir.space import BlockChoice, Space
 
 Counts = tuple[int, ...]
@@ -41,10 +41,8 @@ def with_counts(space: Space, counts: Counts) -> Space:
             if isinstance(op, Conv | DwConv) and op.reparam != count:
                 said = {"reparam": count, "norm": count > 0, "bias": count == 0}
                 found.append(op.model_copy(update=said))
-            elif isinstance(op, Shortcut | Optional):
-                found.append(op.model_copy(update={"body": counted(op.body)}))
             else:
-                found.append(op)
+                found.append(with_bodies(op, counted))
         return tuple(found)
 
     def choice(old: BlockChoice) -> BlockChoice:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spacedsl.ir.subnet import Subnet
-from spacedsl.passes.program import Layer, Residual, flat
+from spacedsl.passes.program import Layer, flat
 from spacedsl_runtime.elastic.modules import ElasticNorm
 from spacedsl_runtime.elastic.recalibrate import recalibrate
 from spacedsl_runtime.elastic.reparam import FoldedConv, ReparamConv, folded_conv, settle
@@ -51,7 +51,7 @@ def _has_sums(stages: ElasticStages) -> bool:
 
 def _layers(stages: ElasticStages) -> Iterator[Layer]:
     for step in flat(stages.program(stages.largest())):
-        if not isinstance(step, Residual):
+        if isinstance(step, Layer):
             yield step
 
 
