@@ -330,16 +330,16 @@ def _counts(node: Node, known: list[str], report: Report) -> dict[str, Expr | in
             fixes = [("leave it out", report.with_blank(more[0].span), "")]
             message, help = f"one `{node.rule}` cannot take `{word}` twice", "leave one of them out"
             raise report.fail("duplicate-modifier", message, more[0], help, fixes)
-        found[flag.field] = _count(word, first, known, report)
         if flag.most:
+            found[flag.field] = whole(first.token("INT"), report, word, 1, flag.most)
             check_reparam(node, report)
+        else:
+            found[flag.field] = _count(word, first, known, report)
     return found
 
 
-def _count(word: str, node: Node, known: list[str], report: Report) -> Expr | int:
-    """The number behind a word, or of groups the expression."""
-    if FLAGS[word].most:
-        return whole(node.token("INT"), report, word, 1, FLAGS[word].most)
+def _count(word: str, node: Node, known: list[str], report: Report) -> Expr:
+    """The number of groups behind a word."""
     value = lower_expr(node.children[1], known, report)
     if isinstance(value, Num) and (value.value < 1 or not float(value.value).is_integer()):
         message = f"{value.value} is no number of groups"
