@@ -15,6 +15,7 @@ from spacedsl.ir.space import Space
 from spacedsl.search.best.distinct import Networks, Way
 from spacedsl.search.best.line import Line
 from spacedsl.search.best.parts import MULTIPLIERS, Parts
+from spacedsl.search.best.prefixes import Prefixes
 from spacedsl.search.best.query import Items, Paths, Query
 from spacedsl.search.best.remaining import Remaining
 from spacedsl.search.candidate import Genotype
@@ -40,6 +41,7 @@ class Engine:
         self.spread = self._stage_spread()
         self.parts = Parts(self.line, MULTIPLIERS * (self.spread / self.limits_ms.max()))
         self.remaining = Remaining(self.line, float(self.limits_ms.max()))
+        self.prefixes = Prefixes(self.line, self.limits_ms)
         self._networks = Networks(self.line)
         self._wider: Engine | None = None
 
@@ -49,6 +51,7 @@ class Engine:
         other.line = self.line.shifted(shifts)
         other.parts = Parts(other.line, self.parts.multipliers)
         other.remaining = Remaining(other.line, float(self.limits_ms.max()))
+        other.prefixes = Prefixes(other.line, self.limits_ms)
         other._wider = None
         return other
 
@@ -91,6 +94,15 @@ class Engine:
             for row, limits in zip(found[i : i + AT_ONCE], self._different(run), strict=True):
                 for values, ways in zip(row, limits, strict=True):
                     values[: len(ways)] = [way.value for way in ways]
+        return found
+
+    def bounds(self, genes: Genotype) -> Floats:
+        """(genes, T): what the best network can be worth under each limit, at most, of spaces that
+        begin with `genes` and go on with each gene of the next stage; -inf where nothing is that
+        fast. `prefixes` must be prepared."""
+        least = self.prefixes.least(genes)
+        every = np.arange(len(least))[:, None, None]
+        found: Floats = self.value(least, np.broadcast_to(every, least.shape)).max(axis=0)
         return found
 
     def best(self, genotype: Genotype) -> list[list[Way]]:
