@@ -135,8 +135,8 @@ def _latencies(hyper: Space) -> LatencyData:
         for (family, settings, stride, size), sites in known.items()
     )
     kernels = KernelCache()
-    fixed = [site for stage in subnet_sites(largest(hyper)) for site in stage]
-    names, features = feature_matrix([k for site in fixed for k in kernels.kernels(site)])
+    some = [site for space in _by_choice(hyper) for s in subnet_sites(largest(space)) for site in s]
+    names, features = feature_matrix([k for site in some for k in kernels.kernels(site)])
     return LatencyData(
         granularity="block",
         resolutions=RESOLUTIONS,
@@ -146,6 +146,15 @@ def _latencies(hyper: Space) -> LatencyData:
         pairs=pairs,
         panels=panels,
     )
+
+
+def _by_choice(hyper: Space) -> Iterator[Space]:
+    """The hyperspace with each of its block types alone."""
+    for i in range(max(len(stage.choices) for stage in hyper.stages)):
+        stages = (
+            s.model_copy(update={"choices": s.choices[i:][:1] or s.choices}) for s in hyper.stages
+        )
+        yield hyper.model_copy(update={"stages": tuple(stages)})
 
 
 def _made_up_ms(sites: Sequence[Site]) -> Iterator[float]:
@@ -235,7 +244,8 @@ def written(stages: int, folder: Path) -> None:
     (folder / "large.space").write_text(page(stages))
     limits = ", ".join(f"{ms:g}ms" for ms in LIMITS_MS)
     target = (
-        f'target handset {{\n  device "made up"\n  latency "table.json"\n  limits {limits}\n}}\n'
+        'target handset {\n  device "made up, ONNX Runtime"\n  latency "table.json"\n'
+        f"  limits {limits}\n}}\n"
     )
     (folder / "handset.space").write_text(f"language 1\n\n{target}")
     save_table(made_up(hyperspace(stages)), folder / "table.json")
