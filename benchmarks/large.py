@@ -33,7 +33,7 @@ from spacedsl.search.best.optimum import best_optimum
 from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.compare import random_genotypes
 from spacedsl.search.exact.executors import Processes
-from spacedsl.search.qt_score import ModelScorer
+from spacedsl.search.qt_scorers import ModelScorer
 from spacedsl.search.stream import Stream
 from spacedsl.tables.blocks import KernelCache, family, reachable_sites
 from spacedsl.tables.files import fitted_models, save_table

@@ -17,7 +17,7 @@ from spacedsl.ir.expr import Frozen
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.settings import pairs
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
-from spacedsl.sealed import first_mistake
+from spacedsl.json_files import first_mistake
 
 FORMAT: Final = "spacedsl-subnet"
 VERSION: Final = 1

@@ -22,7 +22,7 @@ from spacedsl.ir.space import Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
 from spacedsl.lang.codes import is_model_code, subnet_from_code
 from spacedsl.lang.load import load
-from spacedsl.search.lines import unsealed
+from spacedsl.search.lines import unsealed_line
 
 MAX_BYTES = 64 << 20
 SHOWN = 8
@@ -260,7 +260,7 @@ def _journal_rows(path: Path, text: str, space: Space) -> Iterator[Row]:
     (see `spacedsl.flows.search`). As where a search is resumed, a torn last line is not one."""
     lines = text.encode().split(b"\n")[:-1]
     try:
-        head = unsealed(lines[0] + b"\n")
+        head = unsealed_line(lines[0] + b"\n")
     except (ValueError, IndexError):
         head = None
     if not isinstance(head, dict) or "subnets" not in head:
@@ -268,7 +268,7 @@ def _journal_rows(path: Path, text: str, space: Space) -> Iterator[Row]:
         raise fault("table-row", f"{path}: line 1: this is no journal of valued subnets", help)
     for number, line in enumerate(lines[1:], 2):
         try:
-            key, value = unsealed(line + b"\n")
+            key, value = unsealed_line(line + b"\n")
             if type(value) is not float or not 0 <= value <= 1:
                 raise ValueError(f"{value!r} is no accuracy")
             subnet = _of_key(str(key), space)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spacedsl.diagnostics import fault
 from spacedsl.files import read_bounded
-from spacedsl.sealed import first_mistake
+from spacedsl.json_files import first_mistake
 
 MAX_BYTES, MAX_HEADER = 256 << 20, 1 << 20
 AGAIN = "`spacedsl target profile {name} --again` measures afresh"
