@@ -55,6 +55,9 @@ LIMITS_MS = (20.0, 30.0, 40.0, 60.0, 80.0)
 MS_PER_FEATURE = 0.004
 """What stem and head take per unit of a feature of the prior."""
 
+ANY_SIZE = 1e9
+"""The greatest value of a feature: stem and head are covered whatever their size."""
+
 LINK = ((-6.0, 0.0, 2.0), (0.05, 1.0, 2.7))
 """Sums of terms, and the losses that they come to."""
 
@@ -136,12 +139,12 @@ def _latencies(hyper: Space) -> LatencyData:
     )
     kernels = KernelCache()
     some = [site for space in _by_choice(hyper) for s in subnet_sites(largest(space)) for site in s]
-    names, features = feature_matrix([k for site in some for k in kernels.kernels(site)])
+    names, _ = feature_matrix([k for site in some for k in kernels.kernels(site)])
     return LatencyData(
         granularity="block",
         resolutions=RESOLUTIONS,
         coefficients=dict.fromkeys(names, MS_PER_FEATURE),
-        limits=dict(zip(names, features.max(axis=0).tolist(), strict=True)),
+        limits=dict.fromkeys(names, ANY_SIZE),
         families=families,
         pairs=pairs,
         panels=panels,
