@@ -11,6 +11,7 @@ import typer
 from spacedsl import api
 from spacedsl.cli.accelerator import DEVICE, Device
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.summary import command, say_next
 from spacedsl.cli.watch import Terminal
 from spacedsl.flows.distill_jobs import SAMPLES, Settings
 from spacedsl.flows.execution import Execution
@@ -58,16 +59,29 @@ def plan(
         emit({"space": found.name, "steps": [asdict(step) for step in costs]})
     else:
         print("\n".join(_lines(costs)))
+        say_next(_then(space, found.kind, data, teacher, target))
+
+
+def _then(page: str, kind: str, data: str, teacher: str | None, target: str) -> str:
+    """The first of the steps."""
+    if kind == "space":
+        return command("train", page, "--data", data, "--out", "run")
+    if teacher is None:
+        return command("evolve", "--hyper", page, "--target", target, "--out", "found.space")
+    imitated = ("--data", data, "--teacher", teacher, "--target", target)
+    return command("distill", "--hyper", page, *imitated, "--out", "run")
 
 
 def _lines(costs: Iterable[Step]) -> Iterator[str]:
+    yield f"{'':<12} {'time':>12} {'steps':>10} {'images':>14} {'disk':>11} {'memory':>11}"
     for cost in costs:
         took = "not measured" if cost.seconds is None else _duration(cost.seconds)
         yield (
-            f"{cost.step:<12} {took:>12}  {cost.steps:>9,} steps  {cost.images:>13,} images  "
-            f"disk {cost.disk_bytes / 1e6:,.1f} MB  memory {cost.memory_bytes / 1e6:,.0f} MB"
-            + (f"  ({cost.note})" if cost.note else "")
+            f"{cost.step:<12} {took:>12} {cost.steps:>10,} {cost.images:>14,} "
+            f"{cost.disk_bytes / 1e6:>8,.1f} MB {cost.memory_bytes / 1e6:>8,.0f} MB"
         )
+        if cost.note:
+            yield f"{'':<12} {cost.note}"
 
 
 def _duration(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -152,7 +153,8 @@ target phone {
 def all_words() -> set[str]:
     """Every word that the reference explains."""
     tables = (*STATEMENTS, *KEYS, *VALUES, *TARGET_KEYS)
-    return {word.word for word in tables} | set(IN_BODIES) | set(FLAGS)
+    forms = " ".join(op.form for op in IN_BODIES.values())
+    return {word.word for word in tables} | set(re.findall("[a-z]+", forms)) | set(FLAGS)
 
 
 def reference_text() -> str:
