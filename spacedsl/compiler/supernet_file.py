@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -28,7 +28,7 @@ from spacedsl.compiler.supernet import (
 from spacedsl.compiler.supernet_sizes import Body
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import check_stamp, read_json
-from spacedsl.ir.block import ACTS, ONE, SIZES, Op, Optional, Shortcut, Value, walk
+from spacedsl.ir.block import ACTS, ONE, SIZES, Op, Value, bodies, count
 from spacedsl.ir.expr import Expr, Frozen, evaluate_size, exact, names_in
 from spacedsl.ir.identity import block_identity, space_identity
 from spacedsl.ir.inline import inlined
@@ -113,14 +113,16 @@ def _body(stage: Stage, body: Body, stride: int) -> dict[str, Any]:
 
     def listed(ops: tuple[Op, ...], at: int) -> Iterator[dict[str, Any]]:
         for op in ops:
-            if at in sizes or isinstance(op, Shortcut | Optional):
+            if at in sizes or bodies(op):
                 keys = OPERATORS[op.op].listed.split()
                 if getattr(op, "groups", ONE) == ONE:
                     keys = [key for key in keys if key not in ("groups", "max_fan")]
+                if op.op == "dwconv" and not op.elide:
+                    keys.remove("elide")
                 if getattr(op, "when", 1) == 1:
                     keys = [key for key in keys if key != "when"]
                 yield {"op": op.op} | {key: value(op, key, at) for key in keys}
-            at += len(tuple(walk((op,))))
+            at += count(op)
 
     def value(op: Op, key: str, at: int) -> Any:
         match key:
@@ -136,6 +138,9 @@ def _body(stage: Stage, body: Body, stride: int) -> dict[str, Any]:
                 return acts.get(said, said)
             case "body":
                 return list(listed(getattr(op, key), at + 1))
+            case "branches":
+                starts = accumulate((sum(map(count, ops)) for ops in bodies(op)), initial=at + 1)
+                return [list(listed(*branch)) for branch in zip(bodies(op), starts, strict=False)]
             case "max_cin":
                 return "channels" if sizes[at].image else sizes[at].cin
             case "max_fan":

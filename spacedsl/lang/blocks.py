@@ -20,15 +20,18 @@ from spacedsl.ir.block import (
     Param,
     Se,
     Shortcut,
+    Shuffle,
     Stride,
     Value,
     op_acts,
     op_sizes,
     walk,
 )
-from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, names_in
+from spacedsl.ir.expr import Expr, Num, names_in
 from spacedsl.ir.inline import inlined
 from spacedsl.lang.bodytext import check_body, check_squeeze
+from spacedsl.lang.expressions import lower_expr, lower_ref
+from spacedsl.lang.joins import lower_join
 from spacedsl.lang.kernels import check_kernel, check_kernel_word, kernel_parameters
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import number, whole
@@ -213,7 +216,7 @@ def _body(node: Node, params: tuple[str, ...], report: Report) -> Block:
         name = let.token("NAME")
         if name.text in known or has_meaning(name.text):
             raise report.fail("bad-name", f"`{name.text}` already means something here", name)
-        value = _expr(let.children[2], known, report)
+        value = lower_expr(let.children[2], known, report)
         spelt_out[name.text] = sum(spelt_out.get(n, 1) for n in names_in(value))
         if spelt_out[name.text] > MAX_NAMES:
             message = f"spelt out, `{name.text}` is made of more than {MAX_NAMES} names"
@@ -277,6 +280,12 @@ def _op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -
             return Dropout(rate=float(rate))
         case "shortcut":
             return _shortcut(node, known, params, report)
+        case "shuffle":
+            return Shuffle(groups=_count("shuffle", node, known, report))
+        case "concat" | "sum":
+            words = Modifiers(node, params, report)
+            said = {"op": node.rule, "split": "split" in words.flags, "act": words.act}
+            return lower_join(node, said, lambda body: _ops(body, known, params, report), report)
         case _:
             return _sized_op(node, known, params, report)
 
@@ -284,7 +293,7 @@ def _op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -
 def _sized_op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -> Op:
     words = Modifiers(node, params, report)
     if node.rule == "se":
-        squeeze = _expr(node.children[1], known, report)
+        squeeze = lower_expr(node.children[1], known, report)
         check_squeeze(squeeze, node.children[1], report)
         acts = [*words.acts, *("relu", "hsigmoid")[len(words.acts) :]]
         return Se(squeeze=squeeze, act=acts[0], gate=acts[1])
@@ -300,7 +309,7 @@ def _sized_op(node: Node, known: list[str], params: tuple[str, ...], report: Rep
         fields["act"] = words.act
     to = node.first("to")
     if to:
-        fields["width"] = _expr(to.children[1], known, report)
+        fields["width"] = lower_expr(to.children[1], known, report)
     return WINDOWED[node.rule](**fields)
 
 
@@ -321,12 +330,17 @@ def _counts(node: Node, known: list[str], report: Report) -> dict[str, Expr]:
             fixes = [("leave it out", report.with_blank(more[0].span), "")]
             message, help = f"one `{node.rule}` cannot take `{word}` twice", "leave one of them out"
             raise report.fail("duplicate-modifier", message, more[0], help, fixes)
-        value, at = _expr(first.children[1], known, report), first.children[1]
-        if isinstance(value, Num) and (value.value < 1 or not float(value.value).is_integer()):
-            message = f"{value.value} is no number of {word}"
-            raise report.fail("bad-value", message, at, f"write `{word} 2`")
-        found[flag.field] = value
+        found[flag.field] = _count(word, first, known, report)
     return found
+
+
+def _count(word: str, node: Node, known: list[str], report: Report) -> Expr:
+    """The number of groups behind a word."""
+    value = lower_expr(node.children[1], known, report)
+    if isinstance(value, Num) and (value.value < 1 or not float(value.value).is_integer()):
+        message = f"{value.value} is no number of groups"
+        raise report.fail("bad-value", message, node.children[1], f"write `{word} 2`")
+    return value
 
 
 SHORTCUTS = ("none", "identity", "projected")
@@ -351,7 +365,7 @@ def _kernel(node: Node, known: list[str], report: Report, *, odd: bool) -> Expr:
     if token.type == "NAME":
         if token.text not in known:
             check_kernel_word(token, known, report)
-        return _ref(token, known, report)
+        return lower_ref(token, known, report)
     height, _, width = token.text.partition("x")
     if height != width:
         square = f"{max(int(height[:4]), int(width[:4]))}"
@@ -362,29 +376,3 @@ def _kernel(node: Node, known: list[str], report: Report, *, odd: bool) -> Expr:
     if odd:
         check_kernel(size, token, "kernel", 1, report)
     return Num(value=size)
-
-
-def _ref(token: Token, known: list[str], report: Report) -> Ref:
-    if token.text not in known:
-        raise report.unknown("name", token, known)
-    return Ref(name=token.text)
-
-
-def _expr(tree: Node | Token, known: list[str], report: Report) -> Expr:
-    if isinstance(tree, Token):
-        return Num(value=number(tree, report))
-    if tree.rule == "ref":
-        return _ref(tree.token("NAME"), known, report)
-    if tree.rule == "round8":
-        return Round8(arg=_expr(tree.children[2], known, report))
-    if tree.rule == "parens":
-        return _expr(tree.children[1], known, report)
-    left, sign, right = tree.children
-    if not isinstance(sign, Token):
-        raise TypeError(f"grammar changed: {tree.rule}")
-    operators: dict[str, Literal["+", "-", "*", "/"]] = {"+": "+", "-": "-", "*": "*", "/": "/"}
-    return Binary(
-        op=operators[sign.text],
-        left=_expr(left, known, report),
-        right=_expr(right, known, report),
-    )

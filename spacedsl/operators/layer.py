@@ -6,14 +6,27 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 LayerKind = Literal[
-    "conv", "dwconv", "se", "maxpool", "avgpool", "pool", "linear", "dropout", "act", "add"
+    "conv",
+    "dwconv",
+    "se",
+    "maxpool",
+    "avgpool",
+    "pool",
+    "linear",
+    "dropout",
+    "act",
+    "add",
+    "concat",
+    "slice",
+    "shuffle",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One operator with all sizes known. `size` and `out_size` are heights (= widths) in pixels;
-    `squeeze` and `gate` belong to se, `rate` to dropout, `groups` to conv. `op` is the position of
+    `squeeze` and `gate` belong to se, `rate` to dropout, `groups` to conv and shuffle, `start`, the
+    first channel that is taken, to slice. `op` is the position of
     the operator in its block's body as the block declares it (`walk`), `part` that in a stack of
     depthwise convolutions: they say where the layer comes from, and two layers that differ in
     nothing else are equal."""
@@ -32,6 +45,7 @@ class Layer:
     gate: str | None = None
     rate: float = 0.0
     groups: int = 1
+    start: int = 0
     op: int = field(default=0, compare=False)
     part: int = field(default=0, compare=False)
 

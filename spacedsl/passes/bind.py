@@ -5,7 +5,7 @@ latency kernels and lowerings read what comes out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,14 +16,17 @@ from spacedsl.ir.block import (
     Dropout,
     DwConv,
     GlobalPool,
+    Join,
     Linear,
     Op,
     Optional,
     Pool,
     Se,
     Shortcut,
+    Shuffle,
     Stride,
     Value,
+    count,
     walk,
 )
 from spacedsl.ir.expr import EvaluationError, Exact, Expr, evaluate, evaluate_size, exact
@@ -32,19 +35,8 @@ from spacedsl.ir.settings import canonical_settings
 from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.ir.subnet import Subnet, SubnetBlock
 from spacedsl.operators.layer import Layer
-
-
-@dataclass(frozen=True, slots=True)
-class Residual:
-    """`main` plus `shortcut` (empty: the input itself), then the `add` layer, whose `act` is the
-    activation after the addition."""
-
-    main: tuple[Bound, ...]
-    shortcut: tuple[Bound, ...]
-    add: Layer
-
-
-Bound = Layer | Residual
+from spacedsl.passes import joins
+from spacedsl.passes.bound import Bound, Residual, last_layer
 
 
 def same_pads(size: int, out: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -65,7 +57,11 @@ class WidthError(BindError):
 
 
 class GroupsError(BindError):
-    """Groups of a convolution do not divide a width."""
+    """Groups of a convolution, or of a shuffle, do not divide a width."""
+
+
+class BranchError(BindError):
+    """The paths of a `concat` or a `sum` do not meet, or a split has no equal parts."""
 
 
 class ShortcutError(BindError):
@@ -74,17 +70,6 @@ class ShortcutError(BindError):
     def __init__(self, message: str, *, width: bool) -> None:
         super().__init__(message)
         self.width = width
-
-
-def layers(bound: tuple[Bound, ...]) -> Iterator[Layer]:
-    """All layers in execution order, residuals flattened: main path, shortcut, add."""
-    for item in bound:
-        if isinstance(item, Residual):
-            yield from layers(item.main)
-            yield from layers(item.shortcut)
-            yield item.add
-        else:
-            yield item
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +162,13 @@ def _bind_ops(
                 bound += more
                 if _takes_stride(op):
                     main = replace(main, stride=1)
+        elif isinstance(op, Join):
+            more, width, height = _bind_join(op, main, width, height, at)
+            bound += more
         else:
             more, width, height = _bind_op(op, main, width, height, at)
             bound += more
-        at += sum(1 for _ in walk(op.body)) + 1 if isinstance(op, Shortcut | Optional) else 1
+        at += count(op)
     return bound, width, height
 
 
@@ -190,7 +178,7 @@ def _takes_stride(optional: Optional) -> bool:
 
 
 def _bind_op(
-    op: Conv | DwConv | Se | Pool | GlobalPool | Linear | Dropout,
+    op: Conv | DwConv | Se | Pool | GlobalPool | Linear | Dropout | Shuffle,
     scope: _Scope,
     cin: int,
     size: int,
@@ -211,6 +199,8 @@ def _bind_op(
         case DwConv():
             kernel = _kernel(op.kernel, scope)
             stride = scope.step(op.stride)
+            if op.elide and stride == 1:
+                return (), cin, size
             if not op.stacked:
                 layer = _conv_layer("dwconv", op, scope, (cin, cin), size, stride, at)
                 return (layer,), cin, layer.out_size
@@ -239,6 +229,11 @@ def _bind_op(
             return (layer,), op.classes, 1
         case Dropout():
             return (Layer("dropout", cin, cin, size, size, rate=op.rate, op=at),), cin, size
+        case Shuffle():
+            groups = evaluate_size(op.groups, scope.env)
+            _check_groups("a shuffle", groups, cin, "come in")
+            moved = Layer("shuffle", cin, cin, size, size, groups=groups, op=at)
+            return () if groups in (1, cin) else (moved,), cin, size
 
 
 def _groups(op: Conv, scope: _Scope, cin: int, cout: int) -> int:
@@ -247,10 +242,15 @@ def _groups(op: Conv, scope: _Scope, cin: int, cout: int) -> int:
         return 1
     groups = evaluate_size(op.groups, scope.env)
     for width, end in ((cin, "come in"), (cout, "go out")):
-        if width // groups * groups != width:
-            message = f"a convolution of {groups} groups, which do not divide the {width} channels"
-            raise GroupsError(f"{message} that {end}")
+        _check_groups("a convolution", groups, width, end)
     return groups
+
+
+def _check_groups(what: str, groups: int, width: int, end: str) -> None:
+    """Raise `GroupsError` unless groups divide a width."""
+    if width // groups * groups != width:
+        message = f"{what} of {groups} groups, which do not divide the {width} channels"
+        raise GroupsError(f"{message} that {end}")
 
 
 def _kernel(kernel: Expr, scope: _Scope) -> int:
@@ -348,12 +348,27 @@ def _bind_shortcut(
     return (Residual(main, shortcut, add),)
 
 
+def _bind_join(
+    op: Join, scope: _Scope, cin: int, size: int, at: int
+) -> tuple[tuple[Bound, ...], int, int]:
+    found: list[tuple[tuple[Bound, ...], int, int]] = []
+    parts, inside = len(op.branches) if op.split else 1, at + 1
+    if (part := cin // parts) * parts != cin:
+        raise BranchError(f"a split in {parts} parts, which do not divide the {cin} channels")
+    for ops in op.branches:
+        found.append(_bind_ops(ops, scope, part, size, inside))
+        inside += sum(map(count, ops))
+    paths, ends = [path for path, *_ in found], [(width, height) for _, width, height in found]
+    if wrong := joins.mismatch(op.op, ends):
+        raise BranchError(wrong)
+    paths = joins.split(paths, cin, part, size, at) if op.split else paths
+    width, height = joins.width(op.op, ends), ends[0][1]
+    return joins.joined(op.op, paths, width, height, scope.act(op.act), at), width, height
+
+
 def output_size(site: Site) -> int:
     """Height of the block's output in pixels. Raises `BindError`."""
-    size = site.size
-    for item in site.bind():
-        size = item.add.out_size if isinstance(item, Residual) else item.out_size
-    return size
+    return last_layer(bound[-1]).out_size if (bound := site.bind()) else site.size
 
 
 def site_of(choice: BlockChoice, block: SubnetBlock, cin: int, size: int, stride: int) -> Site:

@@ -11,7 +11,9 @@ from math import prod
 from spacedsl.ir.sampling import smallest
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.passes.bind import Bound, Residual, output_size, subnet_sites
+from spacedsl.operators.layer import Layer
+from spacedsl.passes.bind import output_size, subnet_sites
+from spacedsl.passes.bound import Bound, last_layer
 
 
 def output_strides(space: Space) -> tuple[int | None, ...]:
@@ -30,8 +32,8 @@ def _stride(bound: tuple[Bound, ...]) -> int | None:
     """By what layers in a row divide the size; None where one of them pools all of it."""
     total = 1
     for item in bound:
-        step = _stride(item.main) if isinstance(item, Residual) else item.stride
-        pooled = not isinstance(item, Residual) and item.kind in ("pool", "linear")
+        step = item.stride if isinstance(item, Layer) else _stride(item.branches[0])
+        pooled = isinstance(item, Layer) and item.kind in ("pool", "linear")
         if step is None or pooled:
             return None
         total *= step
@@ -69,8 +71,7 @@ def map_output(subnet: Subnet) -> tuple[int, int] | None:
     """Channels and height of what a network ends in where that is a map, None where it is logits,
     1 x 1. Raises `BindError`."""
     sites = [site for stage in subnet_sites(subnet) for site in stage]
-    last = next(bound[-1] for site in reversed(sites) if (bound := site.bind()))
-    layer = last.add if isinstance(last, Residual) else last
+    layer = next(last_layer(bound[-1]) for site in reversed(sites) if (bound := site.bind()))
     return (layer.cout, layer.out_size) if layer.out_size > 1 else None
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from spacedsl.ir.identity import block_identity, normal_ops
 from spacedsl.ir.space import BlockChoice, Space
-from spacedsl.passes.bind import BindError, Site, layers, stage_sizes
+from spacedsl.passes.bind import BindError, Site, stage_sizes
+from spacedsl.passes.bound import layers
 from spacedsl.passes.kernels import Kernel, kernels
 from spacedsl.tables.rows import SubstageRows, elastic_stage, settings_of
 from spacedsl.tables.solve import Floats, Ints, sum_at

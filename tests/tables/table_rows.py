@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from spacedsl.ir.space import Space
-from spacedsl.passes.bind import Site, layers, stage_sizes
+from spacedsl.passes.bind import Site, stage_sizes
+from spacedsl.passes.bound import layers
 from spacedsl.passes.cost import Cost, site_cost
 from spacedsl.passes.kernels import Kernel, kernels
 

@@ -19,7 +19,13 @@ from spacedsl.compiler.qat import QatGraph, QatNode, node_blocks
 from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.passes.program import Layer
 from spacedsl.passes.taps import places
-from spacedsl_runtime.elastic.functional import activate, global_pool, pool2d, to_channels_last
+from spacedsl_runtime.elastic.functional import (
+    activate,
+    global_pool,
+    pool2d,
+    shuffled,
+    to_channels_last,
+)
 from spacedsl_runtime.elastic.modules import (
     EPSILON,
     ElasticConv,
@@ -144,6 +150,14 @@ class Quantised(nn.Module):
                 return Edge(F.dropout(x.steps, each.sizes.rate, active), x.scale)
             case "maxpool":
                 return Edge(_window(node, x.steps), x.scale)
+            case "slice":
+                return Edge(x.steps.narrow(1, node.start, node.shape[0]), x.scale)
+            case "shuffle":
+                return Edge(shuffled(x.steps, node.groups), x.scale)
+            case "concat" if node.shared:
+                return Edge(torch.cat([edge.steps for edge in inputs], dim=1), x.scale)
+            case "concat":
+                y = torch.cat([value_of(edge) for edge in inputs], dim=1)
             case "avgpool":
                 y = value_of(Edge(_window(node, x.steps), x.scale))
             case "pool":
