@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from math import prod
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spacedsl.ir.subnet import Subnet
-from spacedsl.passes.program import Layer, Program, Residual, Step
+from spacedsl.passes.program import Layer, Program, Step, last_layer
 from spacedsl_runtime.checkpoint import write_checkpoint
 from spacedsl_runtime.elastic.static import build_static
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
@@ -46,7 +45,7 @@ class TimmNetwork(nn.Module):
             supernet = load_supernet(subnet.of, in_chans, num_classes or None, seed)
         body, inner, after, classifier = _cut(supernet.program(subnet))
         weights = supernet.weights_at
-        stages = [tuple(steps) for _, steps in groupby(body, lambda step: step.at[0])]
+        stages = [tuple(steps) for _, steps in groupby(body, lambda step: last_layer(step).at[0])]
         self.subnet, self.in_chans = subnet, supernet.channels
         self.grad_checkpointing = False
         self.stages = nn.Sequential(*(build_static(steps, weights) for steps in stages))
@@ -161,8 +160,8 @@ def _cut(program: Program) -> tuple[Program, Program, Program, Layer | None]:
     pools = [i for i, step in enumerate(rest) if _is(step, "pool")]
     end = pools[-1] if pools else len(rest)
     head = classifier.at[0]
-    body = tuple(step for step in rest[:end] if step.at[0] != head)
-    inner = tuple(step for step in rest[:end] if step.at[0] == head)
+    body = tuple(step for step in rest[:end] if last_layer(step).at[0] != head)
+    inner = tuple(step for step in rest[:end] if last_layer(step).at[0] == head)
     return body, inner, rest[end + 1 :], classifier
 
 
@@ -172,13 +171,15 @@ def _is(step: Step, kind: str) -> bool:
 
 def _width(program: Sequence[Step]) -> int:
     """The channels that come out of a program."""
-    last = program[-1]
-    return (last.add if isinstance(last, Residual) else last).cout
+    return last_layer(program[-1]).cout
 
 
 def _stride(program: Program) -> int:
     """By what a program divides the side of its input."""
-    return prod(_stride(s.main) if isinstance(s, Residual) else s.stride for s in program)
+    found = 1
+    for step in program:
+        found *= step.stride if isinstance(step, Layer) else max(map(_stride, step.branches))
+    return found
 
 
 def _feature_info(stages: Sequence[Program]) -> list[dict[str, Any]]:
