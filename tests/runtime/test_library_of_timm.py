@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor, nn
 
+from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.cost import subnet_cost
-from spacedsl_runtime.elastic.supernet import load_supernet
+from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
+from spacedsl_runtime.elastic.weights import Arrays, layer_weights, write_weights
 from spacedsl_runtime.foreign.read import write_steps
 from spacedsl_runtime.foreign.timm_models import Wanted, make, operations
 from spacedsl_runtime.foreign.trace import steps_of_network
@@ -44,3 +47,43 @@ def test_outputs_are_those_of_timm(name: str, theirs: str) -> None:
         expected = network.double()(image.double())
         found = supernet.double()(image.double(), model)
     assert float((found - expected).abs().max()) <= 1e-6 * float(expected.abs().max())
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [("baselines/ghostnet-w1", "ghostnet_100"), ("baselines/cspdarknet53", "cspdarknet53")],
+)
+def test_outputs_with_branches_are_those_of_timm(name: str, theirs: str) -> None:
+    model = library_model(name)
+    model = model.model_copy(update={"resolution": model.of.resolutions[0]})
+    network = scattered(make(Wanted(theirs))).eval()
+    image = torch.randn(1, 3, model.resolution, model.resolution)
+    assert subnet_cost(model).flops == multiply_accumulates(network, image)
+    supernet = load_supernet(model.of).eval()
+    expected = copied_in_order(network, image, supernet, model)
+    with torch.no_grad():
+        found = supernet(image, model)
+    assert float((found - expected).abs().max()) <= 1e-4 * float(expected.abs().max())
+
+
+def copied_in_order(network: nn.Module, image: Tensor, supernet: Supernet, model: Subnet) -> Tensor:
+    """What a network makes of an image; its weights, in the order in which they are used, are
+    written into a supernet as those of `model`."""
+    used: list[nn.Module] = []
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear):
+            module.register_forward_hook(lambda module, *_: used.append(module))
+    with torch.no_grad():
+        found: Tensor = network(image)
+    modules = iter(used)
+    for _, arrays in layer_weights(supernet, supernet.program(model)):
+        source: Arrays = dict(next(modules).named_parameters())
+        source["weight"] = source["weight"].reshape(arrays["weight"].shape)
+        if "gamma" in arrays:
+            norm = next(modules)
+            assert isinstance(norm, nn.BatchNorm2d)
+            source |= {"gamma": norm.weight, "beta": norm.bias}
+            source |= {"mean": norm.running_mean, "var": norm.running_var}  # type: ignore[dict-item]
+        write_weights(arrays, source)
+    assert next(modules, None) is None
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from math import prod
 from pathlib import Path
 from typing import Any, cast
 
@@ -176,10 +177,10 @@ def _width(program: Sequence[Step]) -> int:
 
 def _stride(program: Program) -> int:
     """By what a program divides the side of its input."""
-    found = 1
-    for step in program:
-        found *= step.stride if isinstance(step, Layer) else max(map(_stride, step.branches))
-    return found
+    return prod(
+        step.stride if isinstance(step, Layer) else max(map(_stride, step.branches))
+        for step in program
+    )
 
 
 def _feature_info(stages: Sequence[Program]) -> list[dict[str, Any]]:
