@@ -210,3 +210,21 @@ def test_what_the_documentation_shows_runs(tmp_path: Path, monkeypatch: pytest.M
         exec(code, there)
     assert there["name"] == "spacedsl_net"
     assert (tmp_path / "trained.safetensors").is_file()
+
+
+def test_a_training_by_timm_keeps_what_is_trained_as_sums(tmp_path: Path) -> None:
+    text = EYES.replace("strided  width 8", "strided reparam 2  width 8").replace("depth 1..2", "")
+    text = text.replace("  taps stride 4, 8\n", "")
+    model = spacedsl.parse(text.rstrip().removesuffix("}") + "  head { pool  linear -> 10 }\n}\n")
+    assert isinstance(model, spacedsl.Space)
+    subnet = model.sample(1)[0]
+    network = made(spacedsl.register_timm(subnet), num_classes=4, in_chans=2)
+    scattered(network)
+    network.save_checkpoint(tmp_path / "trained.safetensors")
+    supernet = load_supernet(subnet.of, 2, 4)
+    load_checkpoint(tmp_path / "trained.safetensors", supernet)
+    image = torch.randn(2, 2, 48, 48)
+    with torch.no_grad():
+        expected = network.eval()(image)
+        found = supernet.eval()(image, subnet)
+        assert torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
