@@ -42,6 +42,9 @@ from spacedsl.text import Source
 
 FORMAT: Final = "spacedsl-plan"
 VERSION: Final = 2
+USUAL = {"when": 1, "reparam": 0}
+"""Fields of ops that are listed where they are not this."""
+
 AGAIN = "make it again with `spacedsl compile`"
 
 
@@ -115,12 +118,10 @@ def _body(stage: Stage, body: Body, stride: int) -> dict[str, Any]:
         for op in ops:
             if at in sizes or bodies(op):
                 keys = OPERATORS[op.op].listed.split()
-                if getattr(op, "groups", ONE) == ONE:
-                    keys = [key for key in keys if key not in ("groups", "max_fan")]
-                if op.op == "dwconv" and not op.elide:
-                    keys.remove("elide")
-                if getattr(op, "when", 1) == 1:
-                    keys = [key for key in keys if key != "when"]
+                left = {"groups", "max_fan"} if getattr(op, "groups", ONE) == ONE else set[str]()
+                left |= {"elide"} if op.op == "dwconv" and not op.elide else set()
+                left |= {key for key, usual in USUAL.items() if getattr(op, key, usual) == usual}
+                keys = [key for key in keys if key not in left]
                 yield {"op": op.op} | {key: value(op, key, at) for key in keys}
             at += count(op)
 

@@ -15,7 +15,7 @@ from spacedsl.operators.layer import Layer
 from spacedsl.passes.bind import BindError, Site
 from spacedsl.passes.bound import layers
 from spacedsl.passes.costs import bound_together
-from spacedsl.passes.lot import greatest
+from spacedsl.passes.lot import greatest, greatest_same
 
 HEIGHT = 1 << 10
 """Pixels of the map that blocks are bound to: so many that every stride changes the size."""
@@ -54,7 +54,8 @@ def _sites(stage: Stage, widths: Iterable[tuple[int, int]], stride: int) -> Iter
 @dataclass(frozen=True, slots=True)
 class Largest:
     """The greatest sizes that the layers of one op have; `parts` of them in a stack. `image`: all
-    of them read the image. `fan_in`: the channels that a filter reads."""
+    of them read the image. `fan_in`: the channels that a filter reads. `kept`: the greatest width
+    of a layer that adds its input to what it is trained as."""
 
     image: bool
     cin: int
@@ -63,6 +64,7 @@ class Largest:
     kernel: int
     squeeze: int
     parts: int
+    kept: int
 
 
 def largest_sizes(stage: Stage, sites: Sequence[Site]) -> dict[int, Largest]:
@@ -85,7 +87,8 @@ def largest_sizes(stage: Stage, sites: Sequence[Site]) -> dict[int, Largest]:
         before = len(found)
         for layer in layers:
             sizes = layer.cin, layer.fan_in, layer.cout, layer.kernel, layer.squeeze, layer.part + 1
-            found[layer.op] = list(map(max, found.get(layer.op, [0] * 6), map(greatest, sizes)))
+            most = *map(greatest, sizes), _kept(layer)
+            found[layer.op] = list(map(max, found.get(layer.op, most), most))
             if not isinstance(layer.cin, Image):
                 elastic.add(layer.op)
         return len(found) > before
@@ -96,6 +99,11 @@ def largest_sizes(stage: Stage, sites: Sequence[Site]) -> dict[int, Largest]:
                 for site in places[some[0].cin, some[0].cout][1:]:
                     see(_layers(stage, site))
     return {op: Largest(op not in elastic, *sizes) for op, sizes in sorted(found.items())}
+
+
+def _kept(layer: Layer) -> int:
+    """The greatest width at which a layer adds its input to what it is trained as."""
+    return greatest_same(layer.cin, layer.cout) if layer.reparam and layer.stride == 1 else 0
 
 
 def _together(stage: Stage, sites: Sequence[Site]) -> Iterator[tuple[Sequence[Site], list[Layer]]]:

@@ -281,10 +281,11 @@ def _conv_layer(
         kernel=kernel,
         stride=stride,
         act=scope.act(op.act),
-        norm=op.norm,
-        bias=op.bias,
+        norm=op.norm and not op.reparam,
+        bias=op.bias or op.reparam > 0,
         groups=groups,
         op=at,
+        reparam=op.reparam,
     )
 
 
