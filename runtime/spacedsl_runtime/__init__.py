@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from spacedsl_runtime.checkpoint import save_checkpoint as save_checkpoint
     from spacedsl_runtime.distill.stage import load_bkd_stage as load_bkd_stage
     from spacedsl_runtime.elastic.recalibrate import recalibrate as recalibrate
+    from spacedsl_runtime.elastic.static import folded as folded
     from spacedsl_runtime.elastic.supernet import load_supernet as load_supernet
     from spacedsl_runtime.plan import read_plan as read_plan
     from spacedsl_runtime.plan import read_subnet as read_subnet
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "QatSupernet": "quant.qat",
     "deploy": "quant.deployment",
+    "folded": "elastic.static",
     "load_bkd_stage": "distill.stage",
     "load_checkpoint": "checkpoint",
     "load_supernet": "elastic.supernet",
@@ -34,6 +36,7 @@ _HOMES = {
 __all__ = [
     "QatSupernet",
     "deploy",
+    "folded",
     "load_bkd_stage",
     "load_checkpoint",
     "load_supernet",

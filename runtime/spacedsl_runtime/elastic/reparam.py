@@ -169,6 +169,13 @@ def folded_conv(source: ReparamConv, layer: Layer | None) -> FoldedConv:
     return made
 
 
+def norm_arrays(norm: Norm, of: str = "") -> dict[str, Tensor]:
+    """A norm's arrays by the names that files have; `of` stands behind them."""
+    arrays = norm.weight, norm.bias, norm.running_mean, norm.running_var
+    pairs = zip(("gamma", "beta", "mean", "var"), arrays, strict=True)
+    return {f"{name}{of}": cast(Tensor, array).detach() for name, array in pairs}
+
+
 def settle(norm: ElasticNorm, read: Float[Tensor, "n c h w"]) -> None:
     """Give a norm the statistics of what it reads. In evaluation it computes what it did."""
     c = read.shape[1]

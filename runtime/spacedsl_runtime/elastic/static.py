@@ -26,7 +26,7 @@ from spacedsl_runtime.elastic.modules import (
     ElasticNorm,
     ElasticSe,
 )
-from spacedsl_runtime.elastic.reparam import ReparamConv, fold
+from spacedsl_runtime.elastic.reparam import ReparamConv, fold, norm_arrays
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -86,6 +86,13 @@ class Reparam(nn.Module):
         made: list[Tensor] = [] if self.identity is None else [self.identity(x)]
         made += [norm(conv(x)) for conv, norm in self.summands]
         return sum(made[1:], made[0])
+
+    def arrays(self) -> dict[str, Tensor]:
+        """Its weights by the names of `weights.trained_weights`."""
+        found: dict[str, Tensor] = {}
+        for i, (conv, norm) in enumerate(self.summands):
+            found |= {f"weight.{i}": conv.weight.detach()} | norm_arrays(norm, f".{i}")
+        return found if self.identity is None else found | norm_arrays(self.identity, ".identity")
 
     def folded(self) -> nn.Conv2d:
         """The one convolution that computes the same in evaluation."""

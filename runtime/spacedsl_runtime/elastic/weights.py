@@ -18,7 +18,7 @@ from spacedsl_runtime.elastic.modules import (
     ElasticLinear,
     ElasticNorm,
 )
-from spacedsl_runtime.elastic.reparam import ReparamConv
+from spacedsl_runtime.elastic.reparam import ReparamConv, norm_arrays
 from spacedsl_runtime.elastic.supernet import ElasticStages
 
 WITH_WEIGHTS = words_where(weights=True)
@@ -82,9 +82,7 @@ def _sum(conv: ReparamConv, layer: Layer) -> Arrays:
 
 
 def _norm(norm: ElasticNorm, channels: int, of: str = "") -> Arrays:
-    named: Arrays = {"gamma": norm.weight, "beta": norm.bias}
-    named |= {"mean": norm.running_mean, "var": norm.running_var}
-    return {f"{name}{of}": tensor.detach()[:channels] for name, tensor in named.items()}
+    return {name: array[:channels] for name, array in norm_arrays(norm, of).items()}
 
 
 def shapes(arrays: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

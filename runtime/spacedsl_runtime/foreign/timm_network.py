@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.program import Layer, Program, Step, last_layer
 from spacedsl_runtime.checkpoint import write_checkpoint
-from spacedsl_runtime.elastic.static import build_static
+from spacedsl_runtime.elastic.static import Reparam, build_static
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
-from spacedsl_runtime.elastic.weights import Arrays, layer_weights, write_weights
+from spacedsl_runtime.elastic.weights import Arrays, trained_weights, write_weights
 from spacedsl_runtime.errors import ForeignError
 from spacedsl_runtime.foreign.package import timm_package
 
@@ -123,7 +123,7 @@ class TimmNetwork(nn.Module):
         supernet = load_supernet(self.subnet.of, self.in_chans, self.num_classes or None)
         program = supernet.program(self.subnet)
         for (_, target), source in zip(
-            layer_weights(supernet, program), self._arrays(), strict=True
+            trained_weights(supernet, program), self._arrays(), strict=True
         ):
             write_weights(target, source)
         tensors = {f"model.{name}": tensor for name, tensor in supernet.state_dict().items()}
@@ -136,7 +136,9 @@ class TimmNetwork(nn.Module):
         """The weights, convolution by convolution, in the order in which they run."""
         for module in self.modules():
             conv, norm = getattr(module, "conv", None), getattr(module, "norm", None)
-            if isinstance(conv, nn.Conv2d):
+            if isinstance(conv, Reparam):
+                yield conv.arrays()
+            elif isinstance(conv, nn.Conv2d):
                 found = {"weight": conv.weight}
                 if conv.bias is not None:
                     found["bias"] = conv.bias
