@@ -85,6 +85,7 @@ def _in_body(
     if isinstance(error, BranchError):
         return unjoined(body)
     grouped = [found for op in body.all("conv") for found in op.all("groups")]
+    grouped += body.all("shuffle")
     if isinstance(error, GroupsError) and grouped:
         help = "choose widths that the groups divide, or say them by the width: `groups cin / 8`"
         return grouped[0], help, []
