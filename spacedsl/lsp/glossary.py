@@ -35,6 +35,7 @@ WORDS: dict[str, str] = {
     "shared": "What all blocks of a subnet's stage have in common: `width`, or parameters.",
     "step": "The distance of a range's values. The range has to hit its end.",
     **{word: op.hover for word, op in IN_BODIES.items()},
+    "else": "The ops that are there where the parameter of `optional` is 0.",
     **{word: flag.hover for word, flag in FLAGS.items() if flag.takes},
     "round8": "Rounds to a multiple of 8, at least 8, never below 90 % of the value.",
     "runtime": f"What runs the networks, {one_of(list(BUILT_IN))}, and the versions that will do.",
