@@ -14,8 +14,9 @@ from pydantic import ConfigDict, Field, model_validator
 
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.subnet import Subnet
-from spacedsl.operators.operators import words_where
-from spacedsl.passes.bind import same_pads
+from spacedsl.operators.operators import OPERATORS, words_where
+from spacedsl.operators.size import Size, pair
+from spacedsl.operators.window import Pads
 from spacedsl.passes.program import (
     Layer,
     Program,
@@ -40,6 +41,7 @@ NodeOp = Literal[
     "pool",
     "maxpool",
     "avgpool",
+    "space-to-depth",
     "dropout",
 ]
 """`dropout` is in graphs that are trained only."""
@@ -57,10 +59,13 @@ Shape = tuple[int, int, int]
 Groups = Annotated[int, Field(exclude_if=lambda groups: groups == 1)]
 """Groups of a convolution that is not depthwise; files say them where there are several."""
 
+Dilation = Annotated[Size, Field(exclude_if=lambda dilation: dilation == 1)]
+"""Files say it where it is not 1."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One op and the tensor it makes. `pads` are the rows (and columns) added before and after;
+    """One op and the tensor it makes. `kernel` is its window, or the block of space-to-depth;
     batch norm (`norm`) is part of a convolution, an activation is a node of its own."""
 
     __pydantic_config__: ClassVar = NO_OTHER_FIELD
@@ -69,13 +74,14 @@ class Node:
     op: NodeOp
     inputs: tuple[str, ...] = ()
     shape: Shape
-    kernel: int = 1
-    stride: int = 1
-    pads: tuple[int, int] = (0, 0)
+    kernel: Size = 1
+    stride: Size = 1
+    pads: Pads = (0, 0)
     act: str | None = None
     norm: bool = False
     bias: bool = False
     groups: Groups = 1
+    dilation: Dilation = 1
 
 
 class Output(NamedTuple):
@@ -177,9 +183,9 @@ def check_order(nodes: Iterable[tuple[str, str, tuple[str, ...]]]) -> None:
 
 
 def weight_shape(node: Node, cin: int) -> tuple[int, int, int, int]:
-    """(cout, cin per group, kernel, kernel) of a weighted node that reads `cin` channels."""
+    """(cout, cin per group, rows, columns) of a weighted node that reads `cin` channels."""
     fan = 1 if node.op == "dwconv" else cin // node.groups
-    return node.shape[0], fan, node.kernel, node.kernel
+    return node.shape[0], fan, *pair(node.kernel)
 
 
 class Lowered(NamedTuple):
@@ -198,8 +204,7 @@ Lowering = Generator[Lowered, None, str]
 def lower(subnet: Subnet) -> Graph:
     """The graph of a model. Dropout is left out: it does nothing at inference. Raises
     `BindError`."""
-    size = subnet.resolution
-    image = image_node((subnet.of.channels, size, size))
+    image = image_node((subnet.of.channels, *pair(subnet.resolution)))
     found = tuple(lowered(at_inference(program_of(subnet))))
     nodes = (image, *(each.node for each in found))
     ends = places((each.step.at[0] for each in found), tapped(subnet.of))
@@ -244,9 +249,6 @@ def _op(step: Layer, layer: Layer, *inputs: str) -> Lowering:
             raise TypeError(f"{layer.name}: {several} is no op")
         case op:
             pass
-    pads = (0, 0)
-    if op != "pool":
-        pads = same_pads(layer.size, layer.out_size, layer.kernel, layer.stride)
     node = Node(
         name=layer.name,
         op=op,
@@ -254,10 +256,11 @@ def _op(step: Layer, layer: Layer, *inputs: str) -> Lowering:
         shape=_shape(layer),
         kernel=layer.kernel,
         stride=layer.stride,
-        pads=pads,
+        pads=layer.window.pads(layer.size) if OPERATORS[op].window else (0, 0),
         norm=layer.norm,
         bias=layer.bias,
         groups=layer.groups,
+        dilation=layer.dilation,
     )
     yield Lowered(node, step, layer)
     return (yield from _act(step, layer, node.name, f"{node.name}.{layer.act}"))
@@ -286,4 +289,4 @@ def _act(step: Layer, layer: Layer, tensor: str, name: str) -> Lowering:
 
 
 def _shape(layer: Layer) -> Shape:
-    return layer.cout, layer.out_size, layer.out_size
+    return layer.cout, *pair(layer.out_size)

@@ -6,7 +6,6 @@ ONNX Runtime turns `DequantizeLinear -> op -> QuantizeLinear` into its integer k
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +17,7 @@ from spacedsl.compiler.integer_model import IntegerModel, Quantiser, check_model
 from spacedsl.compiler.onnx_build import PLAIN, QUANTISED, Builder, window_attributes
 from spacedsl.compiler.pad import pad_channels
 from spacedsl.compiler.stamp import IMAGE, metadata
-from spacedsl.compiler.stem import BLOCK, fold_weight, foldable, folded_window
+from spacedsl.compiler.stem import BLOCK, foldable, folded_node
 from spacedsl.diagnostics import fault
 
 if TYPE_CHECKING:
@@ -162,9 +161,7 @@ class _Emitter(Builder):
         if node.op == "linear":
             weight = weight.reshape(weight.shape[:2])
         elif node == self.stem:
-            weight = fold_weight(weight)
-            window, pads = folded_window(node.kernel)
-            folded = replace(node, kernel=window, stride=1, pads=pads)
+            folded, weight = folded_node(node, weight)
             attrs = window_attributes(folded, weight.shape[1])
         grid = bias_scale(np.float32(read), found.scale)
         parts = [

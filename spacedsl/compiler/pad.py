@@ -43,7 +43,7 @@ def padded_channels(plan: Int8Plan, rules: Rules) -> dict[str, int]:
     ends = [graph.nodes[0], *(node for _, node in plan.outputs())]
     given = {find(node.name) for node in ends}
     for node in graph.nodes:
-        if node.groups > 1:  # whose channels are counted by groups
+        if node.groups > 1 or node.op == "space-to-depth":  # whose channels are counted
             given |= {find(node.name), find(node.inputs[0])}
     least: dict[str, int] = {}
     multiple: dict[str, int] = {}
@@ -51,7 +51,7 @@ def padded_channels(plan: Int8Plan, rules: Rules) -> dict[str, int]:
         if find(node.name) not in given:
             if node.op == "dwconv":
                 multiple[find(node.name)] = rules.depthwise_multiple
-            elif node.op == "conv" and node.kernel > 1:
+            elif node.op == "conv" and node.kernel != 1:
                 least[find(node.name)] = rules.dense_outputs
     channels: dict[str, int] = {}
     for node in graph.nodes:

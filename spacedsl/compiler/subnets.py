@@ -17,6 +17,7 @@ from spacedsl.ir.expr import Frozen
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.settings import pairs
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
+from spacedsl.operators.size import Size
 from spacedsl.sealed import first_mistake
 
 FORMAT: Final = "spacedsl-subnet"
@@ -41,7 +42,7 @@ class SubnetData(Frozen):
     version: Literal[1] = VERSION
     name: str
     space: str
-    resolution: int
+    resolution: Size
     cin: int | None = None
     stages: tuple[SubnetStageData, ...]
 

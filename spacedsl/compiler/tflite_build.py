@@ -110,14 +110,14 @@ class Builder:
         self.tensors[name].buffer = self.buffer(np.ascontiguousarray(data).tobytes())
         return name
 
-    def like(self, name: str, source: str, size: int) -> str:
-        """Add a tensor like `source`, of `size` rows and columns; returns its name."""
+    def like(self, name: str, source: str, rows: int, columns: int) -> str:
+        """Add a tensor like `source`, of so many rows and columns; returns its name."""
         from ai_edge_litert import schema_py_generated as schema
 
         old = self.tensors[source]
         found = schema.TensorT()
         found.name, found.hasRank, found.type = name, True, old.type
-        found.shape = [1, size, size, old.shape[3]]
+        found.shape = [1, rows, columns, old.shape[3]]
         found.shapeSignature = [-1, *found.shape[1:]]
         found.quantization = old.quantization
         self.tensors[name] = found
@@ -146,9 +146,9 @@ class Builder:
 
     def act(self, act: str, x: str, output: str) -> str:
         """Add the calls of an activation of `x`; returns its output's name."""
-        calls, last, size = ACTIVATIONS[act].tflite, x, self.tensors[x].shape[1]
+        calls, last, sides = ACTIVATIONS[act].tflite, x, self.tensors[x].shape[1:3]
         for i, call in enumerate(calls, start=1):
-            made = output if i == len(calls) else self.like(f"{output}.{i}", x, size)
+            made = output if i == len(calls) else self.like(f"{output}.{i}", x, *sides)
             inputs = []
             for j, said in enumerate(call.inputs):
                 known = {X: x, LAST: last}.get(said) if isinstance(said, str) else None

@@ -5,26 +5,39 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from spacedsl.operators.size import Size
+from spacedsl.operators.window import Window
+
 LayerKind = Literal[
-    "conv", "dwconv", "se", "maxpool", "avgpool", "pool", "linear", "dropout", "act", "add"
+    "conv",
+    "dwconv",
+    "se",
+    "maxpool",
+    "avgpool",
+    "space-to-depth",
+    "pool",
+    "linear",
+    "dropout",
+    "act",
+    "add",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One operator with all sizes known. `size` and `out_size` are heights (= widths) in pixels;
-    `squeeze` and `gate` belong to se, `rate` to dropout, `groups` to conv. `op` is the position of
-    the operator in its block's body as the block declares it (`walk`), `part` that in a stack of
-    depthwise convolutions: they say where the layer comes from, and two layers that differ in
-    nothing else are equal."""
+    """One operator with all sizes known. `size` and `out_size` are those of maps in pixels;
+    `squeeze` and `gate` belong to se, `rate` to dropout, `groups` to conv; `kernel` is also the
+    block of space-to-depth. `op` is the position of the operator in its block's body as the block
+    declares it (`walk`), `part` that in a stack of depthwise convolutions: they say where the layer
+    comes from, and two layers that differ in nothing else are equal."""
 
     kind: LayerKind
     cin: int
     cout: int
-    size: int
-    out_size: int
-    kernel: int = 1
-    stride: int = 1
+    size: Size
+    out_size: Size
+    kernel: Size = 1
+    stride: Size = 1
     act: str | None = None
     norm: bool = False
     bias: bool = False
@@ -32,6 +45,8 @@ class Layer:
     gate: str | None = None
     rate: float = 0.0
     groups: int = 1
+    dilation: Size = 1
+    valid: bool = False
     op: int = field(default=0, compare=False)
     part: int = field(default=0, compare=False)
 
@@ -39,3 +54,8 @@ class Layer:
     def fan_in(self) -> int:
         """Channels that each filter of a convolution reads."""
         return 1 if self.kind == "dwconv" else self.cin // self.groups
+
+    @property
+    def window(self) -> Window:
+        """Its window."""
+        return Window(self.kernel, self.stride, self.dilation, self.valid)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.layer import Layer
 from spacedsl.operators.operators import words_where
+from spacedsl.operators.size import area
 from spacedsl.passes.bind import Bound, Site, subnet_sites
 
 IN_PLACE = words_where(in_place=True)
@@ -21,7 +22,7 @@ def bound_memory(site: Site, bound: tuple[Bound, ...]) -> int:
 
 def moments(site: Site, bound: tuple[Bound, ...]) -> list[int]:
     """Bytes alive at each moment of a block, bound in its place."""
-    return _moments(bound, site.cin * site.size**2, 0)[0]
+    return _moments(bound, site.cin * area(site.size), 0)[0]
 
 
 def subnet_memory(subnet: Subnet) -> int:
@@ -39,7 +40,7 @@ def _moments(
         shared = held and i == 0
         alive = kept + (start if held and i else 0)
         if isinstance(item, Layer):
-            written = item.cout * item.out_size**2
+            written = item.cout * area(item.out_size)
             if shared or item.kind not in IN_PLACE:
                 found.append(alive + read + written)
             if item.kind == "se":

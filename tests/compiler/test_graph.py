@@ -24,7 +24,7 @@ from spacedsl.compiler.plans import (
 )
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.subnet import Subnet
-from spacedsl.passes.bind import same_pads
+from spacedsl.operators.window import Window
 from spacedsl.passes.cost import SCALES_PER_CONV, subnet_cost
 from spacedsl.runtimes.table import BUILT_IN, LITERT, ONNXRUNTIME, rules_of
 from spacedsl.sealed import sealed_text
@@ -174,7 +174,8 @@ def test_unfriendly_ops_become_integer_ones() -> None:
     ],
 )
 def test_padding(size: int, out: int, kernel: int, stride: int, pads: tuple[int, int]) -> None:
-    assert same_pads(size, out, kernel, stride) == pads
+    window = Window(kernel, stride)
+    assert (window.output(size), window.pads(size)) == (out, pads)
     assert (size + sum(pads) - kernel) // stride + 1 == out
 
 

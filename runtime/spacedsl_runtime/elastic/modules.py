@@ -14,8 +14,16 @@ from torch.nn import functional as F
 
 from spacedsl.compiler.supernet_sizes import Largest
 from spacedsl.ir import block
+from spacedsl.operators.size import Size, pair
 from spacedsl.passes.program import Layer, se_layers
-from spacedsl_runtime.elastic.functional import activate, active, gated, global_pool, leading
+from spacedsl_runtime.elastic.functional import (
+    activate,
+    active,
+    conv2d,
+    gated,
+    global_pool,
+    leading,
+)
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
@@ -58,17 +66,16 @@ def several_values(x: Tensor) -> bool:
 
 
 class ElasticConv(nn.Module):
-    """A convolution with norm or bias. A weight is (max_cout, max_fan, K, K). A filter reads `fan`
+    """A convolution with norm or bias. A weight is (max_cout, max_fan, KH, KW). A filter reads `fan`
     channels: all of them, or those of its group, or in a depthwise convolution one. A stack of
     convolutions has `parts` weights."""
 
     bias: nn.Parameter | None
 
-    def __init__(self, shape: tuple[int, int, int], parts: int = 1) -> None:
+    def __init__(self, cout: int, fan: int, kernel: Size = 1, parts: int = 1) -> None:
         super().__init__()
-        cout, fan, kernel = shape
         self.weights = nn.ParameterList(
-            nn.Parameter(torch.empty(cout, fan, kernel, kernel)) for _ in range(parts)
+            nn.Parameter(torch.empty(cout, fan, *pair(kernel))) for _ in range(parts)
         )
         self.norm: ElasticNorm | None = None
         self.register_parameter("bias", None)
@@ -81,7 +88,7 @@ class ElasticConv(nn.Module):
         return self
 
     def weight_of(self, layer: Layer) -> Tensor:
-        """The active weight (cout, cin per group, k, k), a view."""
+        """The active weight (cout, cin per group, kh, kw), a view."""
         return active(self.weights[layer.part], layer.cout, layer.fan_in, layer.kernel)
 
     def bias_of(self, layer: Layer) -> Tensor | None:
@@ -92,16 +99,9 @@ class ElasticConv(nn.Module):
 
     def forward(
         self, x: Float[Tensor, "n {layer.cin} h w"], layer: Layer
-    ) -> Float[Tensor, "n {layer.cout} -(-h//{layer.stride}) -(-w//{layer.stride})"]:
+    ) -> Float[Tensor, "n {layer.cout} h2 w2"]:
         """Norm and activation included."""
-        x = F.conv2d(
-            x,
-            self.weight_of(layer),
-            self.bias_of(layer),
-            layer.stride,
-            layer.kernel // 2,
-            groups=layer.cin // layer.fan_in,
-        )
+        x = conv2d(x, self.weight_of(layer), self.bias_of(layer), layer.window)
         if layer.norm and self.norm is not None:
             x = self.norm(x)
         return activate(x, layer.act)
@@ -112,8 +112,8 @@ class ElasticSe(nn.Module):
 
     def __init__(self, channels: int, squeeze: int) -> None:
         super().__init__()
-        self.squeeze = ElasticConv((squeeze, channels, 1)).with_norm(False, True)
-        self.excite = ElasticConv((channels, squeeze, 1)).with_norm(False, True)
+        self.squeeze = ElasticConv(squeeze, channels).with_norm(False, True)
+        self.excite = ElasticConv(channels, squeeze).with_norm(False, True)
 
     def forward(self, x: Float[Tensor, "n c h w"], layer: Layer) -> Float[Tensor, "n c h w"]:
         """x times the gate of each channel."""
@@ -147,7 +147,7 @@ def module_of(op: block.Op, size: Largest) -> Weighted | None:
     """The module of an op at its largest, None for an op without weights."""
     match op:
         case block.Conv() | block.DwConv():
-            conv = ElasticConv((size.cout, size.fan_in, size.kernel), size.parts)
+            conv = ElasticConv(size.cout, size.fan_in, size.kernel, size.parts)
             return conv.with_norm(op.norm, op.bias)
         case block.Se():
             return ElasticSe(size.cin, size.squeeze)

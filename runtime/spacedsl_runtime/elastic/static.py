@@ -9,8 +9,16 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from spacedsl.operators.size import pair
+from spacedsl.operators.window import Window
 from spacedsl.passes.program import Layer, Program, Residual, se_layers
-from spacedsl_runtime.elastic.functional import activate, gated, pool2d
+from spacedsl_runtime.elastic.functional import (
+    activate,
+    gated,
+    padded,
+    pool2d,
+    space_to_depth,
+)
 from spacedsl_runtime.elastic.modules import (
     EPSILON,
     MOMENTUM,
@@ -42,16 +50,40 @@ class Activation(nn.Module):
         return self.act
 
 
-class SamePool(nn.Module):
-    """Max or average pooling with "same" padding."""
+class Pool(nn.Module):
+    """Max or average pooling."""
 
-    def __init__(self, kind: str, kernel: int, stride: int) -> None:
+    def __init__(self, kind: str, window: Window) -> None:
         super().__init__()
-        self.kind, self.kernel, self.stride = kind, kernel, stride
+        self.kind, self.window = kind, window
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, ceil(H / stride), ceil(W / stride))."""
-        return pool2d(x, self.kind, self.kernel, self.stride)
+        """(N, C, H, W) -> (N, C, H', W')."""
+        return pool2d(x, self.kind, self.window)
+
+
+class Pad(nn.Module):
+    """Zeros around a map, for a window that is not padded on both sides alike."""
+
+    def __init__(self, window: Window) -> None:
+        super().__init__()
+        self.window = window
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H', W')."""
+        return padded(x, self.window)[0]
+
+
+class SpaceToDepth(nn.Module):
+    """Blocks of pixels as channels."""
+
+    def __init__(self, block: int) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, b b C, H / b, W / b)."""
+        return space_to_depth(x, self.block)
 
 
 class Sum(nn.Module):
@@ -113,7 +145,9 @@ def _layer(layer: Layer, weights_at: WeightsAt) -> nn.Module:
         case "pool":
             return nn.AdaptiveAvgPool2d(1)
         case "maxpool" | "avgpool":
-            return SamePool(layer.kind, layer.kernel, layer.stride)
+            return Pool(layer.kind, layer.window)
+        case "space-to-depth":
+            return SpaceToDepth(pair(layer.kernel)[0])
         case "dropout":
             return nn.Dropout(layer.rate)
         case "act":
@@ -129,12 +163,15 @@ def _layer(layer: Layer, weights_at: WeightsAt) -> nn.Module:
 
 def _conv(source: ElasticConv, layer: Layer) -> nn.Sequential:
     weight, bias = source.weight_of(layer), source.bias_of(layer)
+    odd = all(reach % 2 for reach in pair(layer.window.reach))
+    before, _ = layer.window.pads(layer.size)
     conv = nn.Conv2d(
         layer.cin,
         layer.cout,
-        layer.kernel,
-        layer.stride,
-        layer.kernel // 2,
+        pair(layer.kernel),
+        pair(layer.stride),
+        pair(before) if odd else 0,
+        pair(layer.dilation),
         groups=layer.cin // layer.fan_in,
         bias=bias is not None,
         device=weight.device,
@@ -143,6 +180,8 @@ def _conv(source: ElasticConv, layer: Layer) -> nn.Sequential:
     if bias is not None and conv.bias is not None:
         _copy(conv.bias, bias)
     parts: list[tuple[str, nn.Module]] = [("conv", conv)]
+    if not (odd or layer.valid):
+        parts.insert(0, ("pad", Pad(layer.window)))
     if layer.norm and source.norm is not None:
         parts.append(("norm", _norm(source.norm, layer.cout)))
     if layer.act is not None:

@@ -65,7 +65,7 @@ def cropped(source: Weighted, layer: Layer) -> Weighted:
         _assign(linear.weight, source.weight_of(layer))
         _assign(linear.bias, source.bias)
         return linear
-    conv = ElasticConv((layer.cout, layer.fan_in, layer.kernel), layer.part + 1)
+    conv = ElasticConv(layer.cout, layer.fan_in, layer.kernel, layer.part + 1)
     norm, bias = (source.norm if layer.norm else None), source.bias_of(layer)
     conv.with_norm(norm is not None, bias is not None)
     for part, weight in enumerate(conv.weights):

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from spacedsl.operators.size import Size
 from spacedsl_runtime.checkpoint import check_rules, part, quantisers_of, said
 from spacedsl_runtime.elastic.supernet import Supernet
 from spacedsl_runtime.errors import RunError, shown
@@ -112,12 +113,12 @@ def quantised(
     supernet: Supernet,
     fp32: Path,
     begun: Path,
-    images: Callable[[int], Iterable[Tensor]],
+    images: Callable[[Size], Iterable[Tensor]],
     seed: int,
 ) -> QatSupernet:
     """A QAT supernet with the quantisers that a begun training's checkpoint has (weights and values
-    not loaded), or with the weights of `fp32` and quantisers started on the first batch (N, C, R,
-    R) of `images` for each of the subnets that cover all. Raises `CheckpointError`."""
+    not loaded), or with the weights of `fp32` and quantisers started on the first batch (N, C, H,
+    W) of `images` for each of the subnets that cover all. Raises `CheckpointError`."""
     qat = QatSupernet(supernet)
     if begun.exists():
         names = part(read_training(begun)[1], "model")

@@ -246,7 +246,7 @@ def squares(stopped: Stopped) -> Iterator[Rewrite]:
             yield Rewrite("times", message, sign.span, (change,), "write `x`", "write `x`")
     for by in (-5, -4, -3, -2, -1, 0):
         first = stopped.index + by
-        if first not in stopped.runs or stopped.at(by).type not in ("INT", "KERNEL"):
+        if first not in stopped.runs or stopped.at(by).type not in ("INT", "PAIR"):
             continue
         after = first + 1
         part = PARTS if stopped.at(by - 1).type != "INPUT" else f"{PARTS}|,"
