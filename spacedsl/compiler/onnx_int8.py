@@ -87,6 +87,9 @@ class _Emitter(Builder):
                 return
             case "conv" | "dwconv" | "linear":
                 self.weighted(node)
+            case "space-to-depth":
+                self.moved(node)
+                return
             case "shift":
                 inputs.append(self.shifted_by(name, node.offset))
                 self.op("Add", name, inputs, f"{name}.f")
@@ -125,11 +128,24 @@ class _Emitter(Builder):
 
     def requantise(self, name: str, tensor: str, quantiser: Quantiser) -> None:
         """Quantise `tensor` to `name.q`, and dequantise that for its readers if it has any."""
-        zero = self.constant(f"{name}.zero", np.uint8(quantiser.zero_point))
-        write = self.constant(f"{name}.write", np.float32(quantiser.write))
+        write, zero = self.numbers(name, quantiser)
+        self.op("QuantizeLinear", f"{name}.quantize", [tensor, write, zero], f"{name}.q")
+        if name not in self.unread:
+            self.dequantise(name, quantiser, f"{name}.dequantize", f"{name}.dq")
+
+    def numbers(self, name: str, quantiser: Quantiser) -> tuple[str, str]:
+        """A quantiser's numbers; the names of the scale that is written in and of the zero."""
         if quantiser.read != quantiser.write:
             self.constant(f"{name}.read", np.float32(quantiser.read))
-        self.op("QuantizeLinear", f"{name}.quantize", [tensor, write, zero], f"{name}.q")
+        write = self.constant(f"{name}.write", np.float32(quantiser.write))
+        return write, self.constant(f"{name}.zero", np.uint8(quantiser.zero_point))
+
+    def moved(self, node: Int8Node) -> None:
+        """Space to depth of bytes as they are: between a dequantiser and a quantiser ONNX Runtime
+        would move floats."""
+        name, quantiser = node.name, self.quantiser(node.name)
+        self.numbers(name, quantiser)
+        self.plain(node, [f"{node.inputs[0]}.q"], f"{name}.q")
         if name not in self.unread:
             self.dequantise(name, quantiser, f"{name}.dequantize", f"{name}.dq")
 

@@ -66,8 +66,8 @@ class SupernetPlan:
     a hyperspace with one block type ("bkd"; `name` is then hyperspace, stage and block, and `space`
     has that one stage). `page` is text that needs no other page, `hash` its hash. `channels` are
     the image's, `cins` the widths that the first stage may read. `input_stride`: image pixels per
-    pixel of the input, which for a BKD stage is a feature map; `input_sizes`: of the input, at every
-    resolution. `rules`: the 8-bit tensors of the
+    pixel of the input, which for a BKD stage is a feature map; `before`: what makes that map, the
+    stages up to this one. `rules`: the 8-bit tensors of the
     target it was compiled for, if any."""
 
     kind: Kind
@@ -77,8 +77,8 @@ class SupernetPlan:
     space: Space = field(repr=False)
     channels: int
     cins: tuple[int, ...]
-    input_sizes: tuple[Size, ...]
     input_stride: Size = 1
+    before: Space | None = field(default=None, repr=False)
     rules: PlanRules | None = field(default=None, repr=False)
 
     @property
@@ -138,8 +138,17 @@ class SupernetPlan:
         return random_member(self.reading(cin), rng, chosen)
 
     def input_size(self, resolution: Size) -> Size:
-        """Of what subnets of one of the plan's resolutions read. Raises `ValueError`."""
-        return self.input_sizes[self.resolutions.index(resolution)]
+        """Of what subnets of a resolution read: any, not only the plan's. Raises `BindError`."""
+        if self.before is None:
+            return resolution
+        known = self._input_sizes
+        if resolution not in known:
+            known[resolution] = stage_sizes(self.before, resolution)[-1]
+        return known[resolution]
+
+    @cached_property
+    def _input_sizes(self) -> dict[Size, Size]:
+        return {}
 
     def input_shape(self, subnet: Subnet) -> Shape:
         """Of what a subnet reads: the image, or the map before a stage."""
@@ -156,7 +165,7 @@ class SupernetPlan:
     def bodies(self) -> tuple[tuple[Body, Body | None], ...]:
         """Of every stage, the first block and the others. Raises `BindError`."""
         cins = self.cins if self.kind == "bkd" else (Image(self.channels),)
-        rows, columns = zip(*map(pair, self.input_sizes), strict=True)
+        rows, columns = zip(*map(pair, map(self.input_size, self.resolutions)), strict=True)
         size = size_of(max(rows), max(columns))
         found: list[tuple[Body, Body | None]] = []
         for stage in self.stages:
@@ -184,7 +193,6 @@ def supernet_plan(space: Space, target: Target | None = None) -> SupernetPlan:
         space=own,
         channels=space.channels,
         cins=(space.channels,),
-        input_sizes=space.resolutions,
         rules=None if target is None else plan_rules(target, own.stages),
     )
 
@@ -195,7 +203,6 @@ def bkd_plans(space: Space, target: Target | None = None) -> Iterator[SupernetPl
     target lacks in 8 bits."""
     own, identity = alone(space), space_identity(space)
     page, strides = write(own), output_strides(own)
-    sizes = [stage_sizes(own, resolution) for resolution in own.resolutions]
     for position in own.elastic:
         stage = own.stages[position]
         cins = own.widths_after(position - 1) if position else (own.channels,)
@@ -211,8 +218,8 @@ def bkd_plans(space: Space, target: Target | None = None) -> Iterator[SupernetPl
                 space=own.model_copy(update=update | {"limit": None, "taps": ()}),
                 channels=own.channels,
                 cins=cins,
-                input_sizes=tuple(at[position] for at in sizes),
                 input_stride=(strides[position - 1] if position else None) or 1,
+                before=own.model_copy(update={"stages": own.stages[: position + 1]}),
                 rules=None if target is None else plan_rules(target, stages),
             )
 

@@ -14,6 +14,7 @@ from spacedsl.ir.block import Value as Choice
 from spacedsl.ir.settings import canonical_stage
 from spacedsl.ir.space import Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
+from spacedsl.operators.size import as_number
 
 POPULATION, ROUNDS = 512, 20
 MUTATED, MUTATED_RESOLUTION = 0.3, 0.5
@@ -290,7 +291,7 @@ def _stage(stage: Stage, depth: int, gene: Callable[[Gene, Pool], Choice]) -> Su
         found = {n: once[n] if n in once else gene((position, n), p) for n, p in pools.items()}
         width = found.pop("", 0)
         settings = tuple(Setting(name=name, value=value) for name, value in found.items())
-        blocks.append(SubnetBlock(width=int(width), settings=settings))
+        blocks.append(SubnetBlock(width=int(as_number(width)), settings=settings))
     return canonical_stage(stage, SubnetStage(blocks=tuple(blocks)))
 
 
