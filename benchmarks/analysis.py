@@ -16,7 +16,7 @@ from pathlib import Path
 
 from spacedsl import api
 from spacedsl.analysis.analyse import analyse
-from spacedsl.analysis.cases import Part
+from spacedsl.analysis.cases import AnalysisPart
 from spacedsl.analysis.folder import make_folder, write_folder
 from spacedsl.cli.limits import parse_seconds
 from spacedsl.files import write_atomic
@@ -66,7 +66,10 @@ def main() -> None:
     args = parser.parse_args()
     for name in () if args.contrast_only else TARGETS:
         found = analyse(
-            api.load_target(name), list(Part), parse_seconds(args.budget), lambda part, share: None
+            api.load_target(name),
+            list(AnalysisPart),
+            parse_seconds(args.budget),
+            lambda part, share: None,
         )
         make_folder(args.out / name)
         write_folder(found, args.out / name)

@@ -27,9 +27,9 @@ from spacedsl.search.combined import CombinedScorer
 from spacedsl.search.compare import random_genotypes
 from spacedsl.search.evolve import evolve
 from spacedsl.search.exact.executors import Processes, serial
-from spacedsl.search.score import LimitScore
+from spacedsl.search.space_score import LimitScore
 from spacedsl.search.stream import Stream
-from spacedsl.targets.scorers import Request, open_scorer
+from spacedsl.targets.open_scorer import Request, open_scorer
 
 ROUNDS = 3
 

@@ -13,10 +13,10 @@ import argparse
 
 from spacedsl import api
 from spacedsl.ir.space import Space
-from spacedsl.search.best.score import Network
+from spacedsl.search.best.networks import Network
 from spacedsl.search.best.scorer import BestScorer
 from spacedsl.targets.device import open_device
-from spacedsl.targets.scorers import Request, open_scorer
+from spacedsl.targets.open_scorer import Request, open_scorer
 from spacedsl.targets.verify import Checked, verify
 
 Under = dict[tuple[float, str], Network]

@@ -31,7 +31,7 @@ from spacedsl.search.exact.optimum import evolved, optimum
 from spacedsl.search.exact.pairs import Pairs
 from spacedsl.search.exact.scorer import ExactScorer
 from spacedsl.search.journal import Evaluated
-from spacedsl.search.qt_score import ModelScorer
+from spacedsl.search.qt_scorers import ModelScorer
 from spacedsl.search.stream import Stream
 from spacedsl.tables.files import load_latency, load_quality
 

@@ -32,7 +32,7 @@ from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.compare import random_genotypes
 from spacedsl.search.exact.executors import Processes
 from spacedsl.search.protocols import Coverage, Floats, Ints, Prediction, StageLoss, Valuation
-from spacedsl.search.qt_score import ModelScorer
+from spacedsl.search.qt_scorers import ModelScorer
 from spacedsl.search.stream import Stream
 from spacedsl.search.valuation import InverseLoss
 from spacedsl.text import Source

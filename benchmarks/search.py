@@ -24,7 +24,7 @@ from spacedsl.lang.page import Loader
 from spacedsl.search.candidate import Genome
 from spacedsl.search.compare import random_genotypes
 from spacedsl.search.evolve import evolve
-from spacedsl.search.qt_score import ModelScorer
+from spacedsl.search.qt_scorers import ModelScorer
 from spacedsl.search.stream import Stream
 from spacedsl.tables.files import load_latency, load_quality
 

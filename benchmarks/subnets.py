@@ -36,7 +36,7 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.search.predicted import RANDOM, Predicting, opened, search_by_prediction
 from spacedsl.search.protocols import LatencyModel
-from spacedsl.search.subnets import Best, Plan, Value, search_subnets
+from spacedsl.search.subnets import Best, EvolutionSettings, Value, search_subnets
 from spacedsl.tables.predictor import fewest_rows, fit_values
 from spacedsl.targets.device import open_device
 from spacedsl.targets.ranges import latency_range
@@ -170,7 +170,7 @@ def searches(one: Trained, question: Question, seed: int) -> dict[str, Search]:
         )
     }
     for population, rounds in EVOLUTIONS:
-        evolving = partial(search_subnets, plan=Plan(population, rounds, seed=seed))
+        evolving = partial(search_subnets, plan=EvolutionSettings(population, rounds, seed=seed))
         found[f"evolution {population} x {rounds}"] = partial(evolving, space, limits, range_ms, ms)
     return found
 

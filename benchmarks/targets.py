@@ -19,7 +19,7 @@ import numpy as np
 
 from spacedsl import api
 from spacedsl.cli.options import MEASURED_SPACES as SPACES
-from spacedsl.search.qt_score import ModelScorer
+from spacedsl.search.qt_scorers import ModelScorer
 from spacedsl.tables.files import load_quality
 from spacedsl.targets.device import open_device
 from spacedsl.targets.latency import model_latency

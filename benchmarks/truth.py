@@ -37,7 +37,7 @@ from spacedsl.passes.bind import subnet_sites
 from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.exact.scorer import ExactScorer
 from spacedsl.search.protocols import Floats, LatencyModel
-from spacedsl.search.qt_score import ModelScorer
+from spacedsl.search.qt_scorers import ModelScorer
 from spacedsl.tables.accuracy import FittedAccuracy
 from spacedsl.tables.blocks import family
 from spacedsl.tables.designs import Canonical, State, network_states

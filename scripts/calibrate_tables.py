@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from spacedsl import api
 from spacedsl.lang.tables import FOLDER
 from spacedsl.search.best.scorer import BestScorer
-from spacedsl.search.qt_score import ModelScorer
+from spacedsl.search.qt_scorers import ModelScorer
 from spacedsl.tables.calibrate import Points, calibrations, fit, left_out, points_of
 from spacedsl.tables.files import load_latency, load_table, save_table
 from spacedsl.tables.networks import Network, member_of

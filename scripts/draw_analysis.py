@@ -11,7 +11,7 @@ from pathlib import Path
 
 from spacedsl import api
 from spacedsl.analysis.analyse import Analysis
-from spacedsl.analysis.cases import Part, cases_of
+from spacedsl.analysis.cases import AnalysisPart, cases_of
 from spacedsl.analysis.measured import Figure, Row
 from spacedsl.analysis.plot import as_png
 from spacedsl.analysis.tastes import reference_of, tastes
@@ -23,12 +23,12 @@ DOCS = Path(__file__).parents[1] / "docs" / "analysis"
 def read_analysis(folder: Path) -> Analysis:
     """What an analysis wrote into a folder, of a target that was measured."""
     description = json.loads((folder / "machine.json").read_text(encoding="utf-8"))
-    rows = tuple(row for part in Part for row in _rows(folder / f"{part.value}.csv", part))
+    rows = tuple(row for part in AnalysisPart for row in _rows(folder / f"{part.value}.csv", part))
     target = api.load_target(description["target"])
     return Analysis(target, rows, tastes(rows), reference_of(rows), description)
 
 
-def _rows(path: Path, part: Part) -> list[Row]:
+def _rows(path: Path, part: AnalysisPart) -> list[Row]:
     cases = {(c.name, c.channels, c.size): c for c in cases_of(part)}
     with path.open(encoding="utf-8", newline="") as file:
         return [_row(cases, line) for line in csv.DictReader(file)]
@@ -50,5 +50,5 @@ def _figure(line: dict, name: str) -> Figure | None:
 if __name__ == "__main__":
     for name in ("cpu", "litert"):
         analysis = read_analysis(DOCS / name)
-        for part in Part:
+        for part in AnalysisPart:
             write_atomic(DOCS / name / f"{part.value}.png", as_png(analysis, part))

@@ -15,7 +15,7 @@ import numpy as np
 
 from spacedsl import api
 from spacedsl.search.best.scorer import BestScorer
-from spacedsl.search.qt_score import ModelScorer
+from spacedsl.search.qt_scorers import ModelScorer
 from spacedsl.tables.files import load_latency, load_table
 from spacedsl.tables.fit_quality import fit_quality
 from spacedsl.tables.network_sums import network_values

@@ -54,13 +54,17 @@ logsoftmax hardmish swiglu geglu relu2 squaredrelu"""
 _SLOPES = "prelu parametricrelu"
 _GROUPED = "gconv groupconv groupedconv groupconv2d groupedconvolution"
 _NO_OP = """concat cat concatenate upsample interpolate deconv transposeconv convtranspose
-convtranspose2d attention mhsa selfattention dilated
+convtranspose2d dilated
 dilation shuffle channelshuffle reshape permute split slice lstm gru rnn embedding mlp
-layerscale droppath stochasticdepth shift sepconv separableconv separableconv2d xception conv1d
+droppath stochasticdepth shift sepconv separableconv separableconv2d xception conv1d
 conv3d convtranspose3d eca ecalayer cbam coordattention coordatt deformconv deformableconv
-pixelshuffle ghostmodule upsampling upsampling2d transformer"""
-_NORMS = """bn batchnorm norm batchnorm2d batchnormalization normalization syncbn bn2d layernorm ln
-gn groupnorm instancenorm withbn withnorm"""
+pixelshuffle ghostmodule upsampling upsampling2d"""
+_ATTENTION = """attention mhsa selfattention transformer multiheadattention multiheadselfattention mha
+selfattn attn crossattention vit"""
+_SCALE = "layerscale ls gamma"
+_NORMS = """bn batchnorm norm batchnorm2d batchnormalization normalization syncbn bn2d withbn
+withnorm"""
+_NORMS_OF_IMAGES = "layernorm layernorm2d ln gn groupnorm instancenorm instancenorm2d rmsnorm grn"
 _NOTHING = """none noact noactivation null nothing off nobias flatten noop passthrough same
 samepadding act activation true yes on enabled padding pad"""
 _NO_UNIT = "px p pixel pixels ch c channels x k cores threads layers classes units outputs"
@@ -106,7 +110,7 @@ def has_meaning(word: str) -> bool:
 
 def leaves_out(word: str) -> bool:
     """Whether what a word says elsewhere is said here by saying nothing."""
-    return bare(word) in [*_NORMS.split(), *_NOTHING.split()]
+    return bare(word) in [*_NORMS.split(), *_SCALE.split(), *_NOTHING.split()]
 
 
 def is_unit_left_out(word: str) -> bool:
@@ -120,6 +124,14 @@ def advice(word: str) -> str | None:
     key = bare(word)
     if key in _NORMS.split():
         return "a convolution has batch norm unless it says `nonorm`: leave it out"
+    if key in _NORMS_OF_IMAGES.split():
+        return (
+            "runtimes have no integer kernel for a norm of each image, convolutions have batch norm"
+        )
+    if key in _SCALE.split():
+        return "the batch norm of the convolution before it has such a scale: leave it out"
+    if key in _ATTENTION.split():
+        return "the runtimes have no integer kernels for attention in common"
     if key in _NOTHING.split():
         return "what is not written is not there: leave it out"
     if key in _SLOPES.split():

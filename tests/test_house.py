@@ -29,7 +29,7 @@ BASE = {
     "figures",
     "version",
     "checksum",
-    "sealed",
+    "json_files",
     "registered",
     "colours",
 }
@@ -48,7 +48,7 @@ ALLOWED = {
     "checksum": set(),
     "diagnostics": {"text", "vocabulary"},
     "files": {"diagnostics"},
-    "sealed": {"diagnostics", "checksum"},
+    "json_files": {"diagnostics", "checksum"},
     "registered": set(),
     "syntax": BASE,
     "ir": {"operators"},
@@ -128,7 +128,7 @@ spacedsl, or of the runtime; each also imports itself. Rows stand in the order o
 names a later one."""
 
 THIRD_PARTY = {
-    "sealed": {"pydantic"},
+    "json_files": {"pydantic"},
     "syntax": {"lark"},
     "ir": {"pydantic"},
     "passes": {"numpy"},

@@ -11,7 +11,7 @@ from typing import Any
 
 from spacedsl.compiler.subnets import check_member, load_subnet
 from spacedsl.compiler.supernet import SupernetPlan, supernet_plan
-from spacedsl.compiler.supernet_file import load_plan, plan_of_json
+from spacedsl.compiler.supernet_file import load_supernet_plan, supernet_plan_of_json
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.block import Value
 from spacedsl.ir.space import Space
@@ -19,14 +19,12 @@ from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
 from spacedsl.operators.size import Size
 from spacedsl_runtime.errors import PlanError, SpacedslError, SubnetError
 
-Plan = SupernetPlan
-
-Source = Plan | Space | Path | str | Mapping[str, Any]
+Source = SupernetPlan | Space | Path | str | Mapping[str, Any]
 """A plan, a space, a page (`PATH`, `PATH#ITEM` or a name of the library), a plan's file (`.json`)
 or its JSON object."""
 
 
-def read_plan(source: Source, kind: str = "supernet") -> Plan:
+def read_plan(source: Source, kind: str = "supernet") -> SupernetPlan:
     """The plan that `source` is or makes. Raises `PlanError` for one that is missing, damaged, or
     of another format, version or kind, and for a space that has no one supernet."""
     with mistakes(PlanError):
@@ -36,27 +34,27 @@ def read_plan(source: Source, kind: str = "supernet") -> Plan:
     return found
 
 
-def _plan(source: Source) -> Plan:
-    if isinstance(source, Plan):
+def _plan(source: Source) -> SupernetPlan:
+    if isinstance(source, SupernetPlan):
         return source
     if isinstance(source, Space):
         return supernet_plan(source)
     if isinstance(source, Mapping):
-        return plan_of_json(source)
+        return supernet_plan_of_json(source)
     if Path(source).suffix == ".json":
-        return load_plan(Path(source))
+        return load_supernet_plan(Path(source))
     from spacedsl.api import load_space
 
     return supernet_plan(load_space(source))
 
 
-def read_subnet(source: Path | str | Mapping[str, Any], plan: Plan) -> Subnet:
+def read_subnet(source: Path | str | Mapping[str, Any], plan: SupernetPlan) -> Subnet:
     """A subnet of the plan's space from a file, or from its JSON object. Raises `SubnetError`."""
     with mistakes(SubnetError):
         return load_subnet(source if isinstance(source, Mapping) else Path(source), plan)
 
 
-def check_subnet(plan: Plan, subnet: Subnet) -> None:
+def check_subnet(plan: SupernetPlan, subnet: Subnet) -> None:
     """Raise `SubnetError` unless `subnet` is one of the plan's, naming what is not and what is."""
     with mistakes(SubnetError):
         check_member(plan, subnet)
@@ -76,7 +74,7 @@ def choices_of(subnet: Subnet) -> Choices:
     return subnet.of.channels, subnet.resolution, tuple(stages)
 
 
-def subnet_of(plan: Plan, choices: Choices) -> Subnet:
+def subnet_of(plan: SupernetPlan, choices: Choices) -> Subnet:
     """The subnet of a plan with these choices. Raises `ValueError` where it has others to make."""
     cin, resolution, chosen = choices
     stages: list[SubnetStage] = []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spacedsl.analysis.cases import Part, cases_of
+from spacedsl.analysis.cases import AnalysisPart, cases_of
 from spacedsl.analysis.measured import (
     Figure,
     Open,
@@ -25,7 +25,12 @@ from spacedsl.targets.deployment import version_on
 from spacedsl.targets.device import open_device
 from spacedsl.targets.said import need_here
 
-SHARES = {Part.operators: 0.3, Part.channels: 0.1, Part.blocks: 0.3, Part.models: 0.3}
+SHARES = {
+    AnalysisPart.operators: 0.3,
+    AnalysisPart.channels: 0.1,
+    AnalysisPart.blocks: 0.3,
+    AnalysisPart.models: 0.3,
+}
 """Of the time to measure."""
 
 
@@ -39,15 +44,15 @@ class Analysis:
     tastes: tuple[Taste, ...]
     reference: float | None
     description: dict[str, Any]
-    unanswered: tuple[Part, ...] = ()
+    unanswered: tuple[AnalysisPart, ...] = ()
 
-    def part(self, part: Part) -> list[Row]:
+    def part(self, part: AnalysisPart) -> list[Row]:
         """The rows of one part."""
         return [row for row in self.rows if row.case.part is part]
 
 
 def analyse(
-    target: Target, parts: Sequence[Part], seconds: float, report: Report, host: Host = HERE
+    target: Target, parts: Sequence[AnalysisPart], seconds: float, report: Report, host: Host = HERE
 ) -> Analysis:
     """Measure a target on `host`, or ask another's latency model. Raises `SpaceError`, also where
     only parts are asked for that such a model cannot answer."""
@@ -60,7 +65,7 @@ def analyse(
 
 def _measured(
     target: Target,
-    parts: Sequence[Part],
+    parts: Sequence[AnalysisPart],
     seconds: float,
     report: Report,
     opened: Open,
@@ -86,21 +91,21 @@ def _measured(
     return Analysis(target, tuple(rows), tastes(rows), reference_of(rows), description)
 
 
-def _asked(target: Target, parts: Sequence[Part]) -> Analysis:
+def _asked(target: Target, parts: Sequence[AnalysisPart]) -> Analysis:
     """Block types by a latency model, which knows neither FP32 nor operators by themselves."""
-    if Part.blocks not in parts:
+    if AnalysisPart.blocks not in parts:
         message = f"target `{target.name}` is not this machine: only its block types are known"
-        help = f"`--part {Part.blocks.value}`, or a target with `latency profile`"
+        help = f"`--part {AnalysisPart.blocks.value}`, or a target with `latency profile`"
         raise fault("wrong-kind", message, help)
     rows = _predicted(open_device(target).latency)
     if not rows:
         raise fault("uncovered", f"target `{target.name}` covers none of the block types")
-    unanswered = tuple(part for part in parts if part is not Part.blocks)
+    unanswered = tuple(part for part in parts if part is not AnalysisPart.blocks)
     return Analysis(target, rows, table_tastes(rows), None, _named(target), unanswered)
 
 
 def _predicted(latency: LatencyModel) -> tuple[Row, ...]:
-    cases = cases_of(Part.blocks)
+    cases = cases_of(AnalysisPart.blocks)
     found = latency.predict([case.site for case in cases])
     return tuple(
         Row(case, Figure(float(ms)), None, None, "table", Coverage(int(coverage)).name.lower())

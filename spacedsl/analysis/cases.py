@@ -26,7 +26,7 @@ FULL_SIZE = 128
 """Models of smaller images are made for tests."""
 
 
-class Part(StrEnum):
+class AnalysisPart(StrEnum):
     """The parts of an analysis (the paper's Fig. 3a, Fig. 3b, none, Fig. 2)."""
 
     operators = "operators"
@@ -40,7 +40,7 @@ class Case:
     """One figure: what `subnet` takes beyond `base` (None: all of it), over `count`. `channels` and
     `size` (pixels) are where it stands, of a model the image's."""
 
-    part: Part
+    part: AnalysisPart
     name: str
     channels: int
     size: Size
@@ -60,16 +60,16 @@ class Case:
         return subnet_sites(self.subnet)[BODY][-1]
 
 
-def cases_of(part: Part) -> tuple[Case, ...]:
+def cases_of(part: AnalysisPart) -> tuple[Case, ...]:
     """The figures of one part."""
     match part:
-        case Part.operators:
+        case AnalysisPart.operators:
             return tuple(_operators(_study("study-operators")))
-        case Part.channels:
+        case AnalysisPart.channels:
             return tuple(_channels(_study("study-channels")))
-        case Part.blocks:
+        case AnalysisPart.blocks:
             return tuple(_blocks(_study("study-blocks")))
-        case Part.models:
+        case AnalysisPart.models:
             return tuple(_models())
 
 
@@ -88,7 +88,9 @@ def _operators(space: Space) -> Iterator[Case]:
                 continue
             name = _name(stage.choices[choice], settings).removeprefix(OPERATOR)
             subnet = _network(space, resolution, width, count, choice, settings)
-            yield Case(Part.operators, name, width, _size(space, resolution), count, subnet, base)
+            yield Case(
+                AnalysisPart.operators, name, width, _size(space, resolution), count, subnet, base
+            )
 
 
 def _channels(space: Space) -> Iterator[Case]:
@@ -98,7 +100,9 @@ def _channels(space: Space) -> Iterator[Case]:
     count = (many - few) * len(bare.block.ops)
     for width in stage.widths:
         subnet, base = (_network(space, resolution, width, depth) for depth in (many, few))
-        yield Case(Part.channels, "conv 1x1", width, _size(space, resolution), count, subnet, base)
+        yield Case(
+            AnalysisPart.channels, "conv 1x1", width, _size(space, resolution), count, subnet, base
+        )
 
 
 def _blocks(space: Space) -> Iterator[Case]:
@@ -110,7 +114,7 @@ def _blocks(space: Space) -> Iterator[Case]:
                 _network(space, resolution, width, depth, choice, settings) for depth in (many, few)
             )
             name, size = _name(stage.choices[choice], settings), _size(space, resolution)
-            yield Case(Part.blocks, name, width, size, many - few, subnet, base)
+            yield Case(AnalysisPart.blocks, name, width, size, many - few, subnet, base)
 
 
 def _models() -> Iterator[Case]:
@@ -119,7 +123,7 @@ def _models() -> Iterator[Case]:
     for model in map(_model, pages):
         if model is not None and model.resolution >= FULL_SIZE:
             channels = model.of.channels
-            yield Case(Part.models, model.name, channels, model.resolution, 1, model)
+            yield Case(AnalysisPart.models, model.name, channels, model.resolution, 1, model)
 
 
 def _model(page: Path) -> Subnet | None:

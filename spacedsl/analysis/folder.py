@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from spacedsl.analysis.analyse import Analysis
-from spacedsl.analysis.cases import Part
+from spacedsl.analysis.cases import AnalysisPart
 from spacedsl.analysis.report import as_csv, as_text, tastes_csv
 from spacedsl.files import check_folder, write_atomic
 
@@ -21,7 +21,7 @@ def make_folder(out: Path) -> None:
 def write_folder(analysis: Analysis, out: Path) -> bool:
     """Write report.txt, machine.json, tastes.csv, and per part a table and, where matplotlib is
     installed, a picture; returns whether it is. Raises `SpaceError`."""
-    parts = [part for part in Part if analysis.part(part)]
+    parts = [part for part in AnalysisPart if analysis.part(part)]
     write_atomic(out / "report.txt", as_text(analysis))
     write_atomic(out / "machine.json", json.dumps(analysis.description, indent=1) + "\n")
     write_atomic(out / "tastes.csv", tastes_csv(analysis))

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from spacedsl.analysis.cases import Case, Part
+from spacedsl.analysis.cases import AnalysisPart, Case
 from spacedsl.compiler.export import FILES, seeded
 from spacedsl.diagnostics import fault
 from spacedsl.hosts.host import Host
@@ -38,7 +38,7 @@ Pair = tuple[Run, Run]
 Open = Callable[[Subnet], Pair]
 """A model's INT8 and FP32 runs."""
 
-Report = Callable[[Part, float], None]
+Report = Callable[[AnalysisPart, float], None]
 """Takes a part and the share of its work that is done."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from spacedsl.analysis.analyse import Analysis
-from spacedsl.analysis.cases import Part
+from spacedsl.analysis.cases import AnalysisPart
 from spacedsl.analysis.measured import Figure, Row
 from spacedsl.analysis.report import SAID, TITLES
 from spacedsl.colours import COLOURS, GREY
@@ -28,7 +28,7 @@ TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.5, 2, 3, 5, 10
 MOST_TICKS = 9
 
 
-def as_png(analysis: Analysis, part: Part) -> bytes:
+def as_png(analysis: Analysis, part: AnalysisPart) -> bytes:
     """The picture of one part, which has rows."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Picture
@@ -51,11 +51,11 @@ def as_png(analysis: Analysis, part: Part) -> bytes:
     return buffer.getvalue()
 
 
-def _height(part: Part, rows: Sequence[Row]) -> float:
+def _height(part: AnalysisPart, rows: Sequence[Row]) -> float:
     match part:
-        case Part.channels:
+        case AnalysisPart.channels:
             return 4.4
-        case Part.models:
+        case AnalysisPart.models:
             return 1.6 + 0.27 * len(rows)
         case _:
             return 1.8 + 0.13 * len(rows) + 0.12 * len({row.case.name for row in rows})
@@ -229,9 +229,9 @@ def _within(tick: float, ends: Sequence[float]) -> bool:
     return min(ends) / 1.15 <= tick <= max(ends) * 1.15
 
 
-_DRAW: dict[Part, Callable[[Axes, Sequence[Row], float | None], None]] = {
-    Part.operators: _figures,
-    Part.channels: _channels,
-    Part.blocks: _figures,
-    Part.models: _models,
+_DRAW: dict[AnalysisPart, Callable[[Axes, Sequence[Row], float | None], None]] = {
+    AnalysisPart.operators: _figures,
+    AnalysisPart.channels: _channels,
+    AnalysisPart.blocks: _figures,
+    AnalysisPart.models: _models,
 }

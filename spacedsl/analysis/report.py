@@ -10,15 +10,15 @@ from dataclasses import asdict
 from typing import Any
 
 from spacedsl.analysis.analyse import Analysis
-from spacedsl.analysis.cases import Part
+from spacedsl.analysis.cases import AnalysisPart
 from spacedsl.analysis.measured import TOLERANCE, Figure, Row
 from spacedsl.analysis.tastes import MARGIN, Taste
 
 TITLES = {
-    Part.operators: "Operators, between two 1x1 convolutions",
-    Part.channels: "1x1 convolutions against their channels",
-    Part.blocks: "Block types",
-    Part.models: "Whole models",
+    AnalysisPart.operators: "Operators, between two 1x1 convolutions",
+    AnalysisPart.channels: "1x1 convolutions against their channels",
+    AnalysisPart.blocks: "Block types",
+    AnalysisPart.models: "Whole models",
 }
 
 SAID = {
@@ -62,7 +62,7 @@ def plain(row: Row) -> dict[str, Any]:
     return {**found, **more, "coverage": row.coverage}
 
 
-def as_csv(analysis: Analysis, part: Part) -> str:
+def as_csv(analysis: Analysis, part: AnalysisPart) -> str:
     """The rows of one part; an empty cell is what is not known."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
@@ -94,7 +94,7 @@ def as_json(analysis: Analysis) -> dict[str, Any]:
         **analysis.description,
         "parts": {
             part.value: [plain(row) for row in analysis.part(part)]
-            for part in Part
+            for part in AnalysisPart
             if analysis.part(part)
         },
         "reference_speedup": analysis.reference,
@@ -114,7 +114,7 @@ def _lines(analysis: Analysis) -> Iterator[str]:
         machine = analysis.description["machine"]
         version = f"{analysis.target.runtime} {analysis.description['version']}"
         yield f"{machine['cpu']} ({' '.join(machine['features'] or ['unknown'])}), {version}"
-    for part in Part:
+    for part in AnalysisPart:
         rows = analysis.part(part)
         if rows:
             yield from ("", TITLES[part])
@@ -134,7 +134,7 @@ def _line(row: Row) -> str:
     if row.speedup:
         speed = f"{row.speedup.value:.2f} ({row.speedup.low:.2f} to {row.speedup.high:.2f})"
     rate = f"{row.mmacs_per_ms:8.0f}" if case.mmacs >= 0.1 and row.int8_ms.value > 0 else f"{'':8}"
-    where = f"{case.size}px" if case.part is Part.models else f"{case.channels}@{case.size}"
+    where = f"{case.size}px" if case.part is AnalysisPart.models else f"{case.channels}@{case.size}"
     words = row.coverage or SAID[row.status]
     line = f"{case.name:<22} {where:>9} {row.int8_ms.value:9.4f} {fp32} {speed:>21} {rate}  {words}"
     return line.rstrip()
@@ -142,7 +142,7 @@ def _line(row: Row) -> str:
 
 def _likes(analysis: Analysis) -> Iterator[str]:
     if analysis.reference is not None:
-        of = "whole models" if analysis.part(Part.models) else "everything measured"
+        of = "whole models" if analysis.part(AnalysisPart.models) else "everything measured"
         yield from _paragraph(
             f"The usual gain, the geometric mean of {of}: {analysis.reference:.2f} times as fast."
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import exp, fsum, hypot, inf, log
 from typing import Literal
 
-from spacedsl.analysis.cases import Part
+from spacedsl.analysis.cases import AnalysisPart
 from spacedsl.analysis.measured import Row
 
 MARGIN = 1.15
@@ -27,7 +27,7 @@ class Taste:
     over those of its other block types. It is the geometric mean over shapes; `low` to `high`: its
     95 % interval, of a table the range over shapes."""
 
-    part: Part
+    part: AnalysisPart
     name: str
     verdict: Verdict
     gain: float | None
@@ -38,19 +38,19 @@ class Taste:
 
 def reference_of(rows: Sequence[Row]) -> float | None:
     """The gain to compare with: the geometric mean of whole models, else of everything known."""
-    found = _gain([r for r in rows if r.case.part is Part.models]) or _gain(rows)
+    found = _gain([r for r in rows if r.case.part is AnalysisPart.models]) or _gain(rows)
     return found[0] if found else None
 
 
 def tastes(rows: Sequence[Row]) -> tuple[Taste, ...]:
     """Operators, block types and channels, by gain, the best first."""
     reference = reference_of(rows)
-    asked = [r for r in rows if r.case.part in (Part.operators, Part.blocks)]
+    asked = [r for r in rows if r.case.part in (AnalysisPart.operators, AnalysisPart.blocks)]
     found: list[Taste] = []
     for part, name in dict.fromkeys((r.case.part, r.case.name) for r in asked):
         taste = _taste([r for r in asked if (r.case.part, r.case.name) == (part, name)], reference)
         found += [taste] if taste else []
-    found += _channels([r for r in rows if r.case.part is Part.channels])
+    found += _channels([r for r in rows if r.case.part is AnalysisPart.channels])
     return tuple(sorted(found, key=lambda t: -(inf if t.gain is None else t.gain)))
 
 
@@ -90,7 +90,7 @@ def _channels(rows: Sequence[Row]) -> list[Taste]:
         return []
     why = f"{ENOUGH:.0%} of the most, {most:.2f}, from here on; {gains[narrow]:.2f} at {narrow}"
     verdict: Verdict = "likes" if found[1] > 1 else "indifferent"
-    return [Taste(Part.channels, f"conv 1x1, {width} channels", verdict, *found, why)]
+    return [Taste(AnalysisPart.channels, f"conv 1x1, {width} channels", verdict, *found, why)]
 
 
 def table_tastes(rows: Sequence[Row]) -> tuple[Taste, ...]:
@@ -109,7 +109,7 @@ def table_tastes(rows: Sequence[Row]) -> tuple[Taste, ...]:
         verdict: Verdict = "likes" if gain >= MARGIN else "indifferent"
         verdict = "dislikes" if gain <= 1 / MARGIN else verdict
         why = f"{gain:.2f} times the usual multiply-accumulates per time"
-        found.append(Taste(Part.blocks, name, verdict, gain, min(gains), max(gains), why))
+        found.append(Taste(AnalysisPart.blocks, name, verdict, gain, min(gains), max(gains), why))
     return tuple(sorted(found, key=lambda t: -(t.gain or 0)))
 
 

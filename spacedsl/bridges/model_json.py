@@ -9,12 +9,12 @@ from pydantic import Field, ValidationError
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.subnet import Subnet
+from spacedsl.json_files import first_mistake
 from spacedsl.lang.library import library
 from spacedsl.lang.page import Loader
 from spacedsl.lang.resolve import flattened
 from spacedsl.lang.write import write
 from spacedsl.passes.network import subnet_identity
-from spacedsl.sealed import first_mistake
 from spacedsl.text import Source
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from spacedsl import api
-from spacedsl.analysis.cases import Part
+from spacedsl.analysis.cases import AnalysisPart
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.cli.limits import parse_seconds
@@ -21,7 +21,7 @@ from spacedsl.flows.watch import announced
 def analyze(
     target: str = TARGET,
     budget: str = typer.Option("3m", "--budget", help="Time to measure, e.g. 3m or 90s."),
-    part: list[Part] | None = typer.Option(
+    part: list[AnalysisPart] | None = typer.Option(
         None, "--part", help="Only this part; may be said again."
     ),
     out: Path | None = typer.Option(
@@ -43,13 +43,13 @@ def analyze(
     check_html(html, [target])
     found, seconds = api.load_target(target), parse_seconds(budget)
     require_host(found, on)
-    parts = list(dict.fromkeys(part or Part))
+    parts = list(dict.fromkeys(part or AnalysisPart))
     if out is not None:
         make_folder(out)
     note = f"INT8 and FP32 networks, about {duration(seconds)}"
     with host_at(on) as host, announced(Terminal(), f"analyzing {found.name}", note) as show:
 
-        def report(part: Part, share: float) -> None:
+        def report(part: AnalysisPart, share: float) -> None:
             show((parts.index(part) + share) / len(parts), part.value)
 
         analysis = analyse(found, parts, seconds, report, host)

@@ -10,7 +10,7 @@ from spacedsl.lang.write import write
 from spacedsl.lang.written import page_in
 from spacedsl.passes.cost import subnet_cost
 from spacedsl.passes.network import subnet_identity
-from spacedsl.search.best.score import BestScore, Network
+from spacedsl.search.best.networks import BestScore, Network
 from spacedsl.search.protocols import Unit
 
 Tops = tuple[tuple[Network, ...], ...]

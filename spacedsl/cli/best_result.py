@@ -14,15 +14,15 @@ from rich.table import Table
 from spacedsl.cli.best import UNCALIBRATED, Origin, best_json, optimism_said, scored
 from spacedsl.files import write_atomic
 from spacedsl.flows.evolve import Evolved
-from spacedsl.flows.scorers import by_target
+from spacedsl.flows.open_scorers import by_target
 from spacedsl.ir.space import Space
 from spacedsl.lang.written import page_in
 from spacedsl.search.best.calls import Call
-from spacedsl.search.best.score import BestScore, Network
+from spacedsl.search.best.networks import BestScore, Network
 from spacedsl.search.combined import CombinedScore
 from spacedsl.search.compare import Compared, Comparison
 from spacedsl.search.protocols import Unit
-from spacedsl.search.score import QTScore
+from spacedsl.search.space_score import SpaceScore
 
 
 def write_models(
@@ -121,7 +121,7 @@ def comparison_json(comparison: Comparison, origin: Origin) -> dict[str, Any]:
     }
 
 
-def score_json(result: QTScore | CombinedScore, origin: Origin) -> dict[str, Any]:
+def score_json(result: SpaceScore | CombinedScore, origin: Origin) -> dict[str, Any]:
     """A score on one target or on several, as plain data."""
     scores = by_target(result)
     if not isinstance(result, CombinedScore):

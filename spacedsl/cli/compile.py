@@ -13,7 +13,7 @@ from spacedsl.files import check_folder, write_atomic
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
-from spacedsl.sealed import sealed_text
+from spacedsl.json_files import sealed_text
 
 
 def compile_page(

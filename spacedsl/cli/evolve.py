@@ -74,7 +74,7 @@ def evolve(
     """Search a hyperspace by aging evolution (the method's Sec. 4.2); write the best space."""
     from spacedsl.cli.device import ready_devices
     from spacedsl.flows.evolve import evolve as flow
-    from spacedsl.targets.scorers import Request
+    from spacedsl.targets.open_scorer import Request
 
     require_definition(definition, scorer, samples, exact=exact)
     _check_models(models, by_best=definition is Definition.best)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spacedsl.search.exact.score import ExactScore
+from spacedsl.search.exact.expectation import ExactScore
 
 
 def exact_lines(space: str, target: str, result: ExactScore) -> list[str]:

@@ -101,7 +101,7 @@ def _latency(item: Space | Subnet, gate: Gate) -> tuple[float, str]:
 def _best(space: Space, gate: Gate, greatest_ms: float) -> Subnet:
     """The best subnet by the space's quality table."""
     from spacedsl.search.best.scorer import BestScorer
-    from spacedsl.targets.scorers import Request, open_scorer
+    from spacedsl.targets.open_scorer import Request, open_scorer
 
     request = Request(limits_ms=(greatest_ms,), definition="best")
     ((found,),) = BestScorer(open_scorer(space, gate.device.target, request)).top(space, 1)

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from spacedsl.report.parts import Report
     from spacedsl.search.combined import CombinedScore
     from spacedsl.search.exact.found import Optimum, Ranked
-    from spacedsl.search.score import QTScore
+    from spacedsl.search.space_score import SpaceScore
 
 
 def optimum(
@@ -80,7 +80,7 @@ def optimum(
     from spacedsl.cli.device import ready_devices
     from spacedsl.flows.optimum import optimum as flow
     from spacedsl.search.exact.executors import Processes, Ray
-    from spacedsl.targets.scorers import Request
+    from spacedsl.targets.open_scorer import Request
 
     require_definition(definition, scorer, samples, exact=False)
     if definition is Definition.authors:
@@ -180,10 +180,10 @@ def certificate(found: Optimum, origin: Origin = (Path(), None)) -> dict[str, An
     }
 
 
-def _scores_json(result: QTScore | CombinedScore, origin: Origin) -> dict[str, Any]:
+def _scores_json(result: SpaceScore | CombinedScore, origin: Origin) -> dict[str, Any]:
     """Scores under each limit; on several targets, of each."""
     from spacedsl.cli.best_result import score_json
-    from spacedsl.flows.scorers import by_target
+    from spacedsl.flows.open_scorers import by_target
     from spacedsl.search.combined import CombinedScore
 
     if by_target(result):
@@ -204,8 +204,8 @@ def _ranked_json(ranked: Ranked) -> dict[str, Any]:
 
 def _lines(found: Optimum) -> list[str]:
     from spacedsl.cli.best import limit_lines
+    from spacedsl.flows.open_scorers import by_target
     from spacedsl.flows.optimum import parts_said, unit_said
-    from spacedsl.flows.scorers import by_target
 
     score, scores = found.result.score, by_target(found.result)
     state = "complete" if found.complete else "NOT complete"

@@ -13,8 +13,8 @@ from spacedsl.cli.words import wrapped
 from spacedsl.flows.evolve import OnFront
 from spacedsl.search.combined import CombinedScore
 from spacedsl.search.compare import UNCERTAINTIES, Compared, Comparison, StageSensitivity
-from spacedsl.search.exact.score import ExactScore, exact_json
-from spacedsl.search.score import QTScore, score_json
+from spacedsl.search.exact.expectation import ExactScore, exact_json
+from spacedsl.search.space_score import SpaceScore, score_json
 
 LABEL_COLUMNS, CELL_COLUMNS = 18, 9
 """Widths of the closing table, which is never squeezed."""
@@ -30,7 +30,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def qt_score_json(result: QTScore | CombinedScore) -> dict[str, Any]:
+def qt_score_json(result: SpaceScore | CombinedScore) -> dict[str, Any]:
     """A Q-T score on one target or on several, as plain data."""
     if isinstance(result, CombinedScore):
         parts = [{"target": name, **qt_score_json(part)} for name, part in result.parts]
@@ -127,14 +127,14 @@ def print_comparison(comparison: Comparison) -> None:
     print(f"random: {count} spaces of the hyperspace")
 
 
-def _heads(result: QTScore | CombinedScore) -> list[str]:
+def _heads(result: SpaceScore | CombinedScore) -> list[str]:
     if isinstance(result, CombinedScore):
         parts = result.parts
         return [f"{name} {limit.limit_ms:g}" for name, part in parts for limit in part.limits]
     return [f"{limit.limit_ms:g} ms" for limit in result.limits]
 
 
-def _exact(result: QTScore | CombinedScore) -> bool:
+def _exact(result: SpaceScore | CombinedScore) -> bool:
     first = result.parts[0][1] if isinstance(result, CombinedScore) else result
     return isinstance(first, ExactScore)
 

@@ -31,7 +31,7 @@ from spacedsl.search.combine import Combine
 if TYPE_CHECKING:
     from spacedsl.flows.score import TargetScore
     from spacedsl.ir.space import Space
-    from spacedsl.search.score import QTScore
+    from spacedsl.search.space_score import SpaceScore
 
 
 def score(
@@ -56,7 +56,7 @@ def score(
     from spacedsl.cli.device import ready_devices
     from spacedsl.flows.score import require_scorable
     from spacedsl.flows.score import score as flow
-    from spacedsl.targets.scorers import Request
+    from spacedsl.targets.open_scorer import Request
 
     require_definition(definition, scorer, samples, exact=exact)
     found = api.load_space(space)
@@ -97,8 +97,8 @@ def score(
 def _text(space: Space, part: TargetScore) -> str:
     from spacedsl.cli.best import best_lines, tops_lines
     from spacedsl.cli.exact import exact_lines
-    from spacedsl.search.best.score import BestScore
-    from spacedsl.search.exact.score import ExactScore
+    from spacedsl.search.best.networks import BestScore
+    from spacedsl.search.exact.expectation import ExactScore
 
     result, name = part.result, part.target.name
     if isinstance(result, BestScore):
@@ -113,9 +113,9 @@ def _text(space: Space, part: TargetScore) -> str:
 def _json(part: TargetScore, origin: str) -> dict[str, Any]:
     """Plain data; `origin`: how the space was named."""
     from spacedsl.cli.best import best_json, tops_json
-    from spacedsl.search.best.score import BestScore
-    from spacedsl.search.exact.score import ExactScore, exact_json
-    from spacedsl.search.score import score_json
+    from spacedsl.search.best.networks import BestScore
+    from spacedsl.search.exact.expectation import ExactScore, exact_json
+    from spacedsl.search.space_score import score_json
 
     result = part.result
     listed = {"top": tops_json(part.limits_ms, part.top, origin)} if part.top else {}
@@ -125,7 +125,7 @@ def _json(part: TargetScore, origin: str) -> dict[str, Any]:
     return {**data, **listed}
 
 
-def _sampled_lines(space: str, target: str, result: QTScore) -> list[str]:
+def _sampled_lines(space: str, target: str, result: SpaceScore) -> list[str]:
     lines = [f"{space} on {target}: Q-T score {result.score:.6f}"]
     for limit in result.limits:
         missing = f"  ({limit.missing} of the best {result.best} missing)" if limit.missing else ""

@@ -28,7 +28,7 @@ from spacedsl.search.subnets import POPULATION, ROUNDS, VALUES, WINDOW
 
 if TYPE_CHECKING:
     from spacedsl.search.predicted import Predicting
-    from spacedsl.search.subnets import Plan
+    from spacedsl.search.subnets import EvolutionSettings
 
 
 class By(StrEnum):
@@ -136,10 +136,10 @@ def _method(
     population: int | None,
     rounds: int | None,
     window: float | None,
-) -> Predicting | Plan:
+) -> Predicting | EvolutionSettings:
     """What the options ask for. Raises `SpaceError` where they do not go together."""
     from spacedsl.flows.search import predicting
-    from spacedsl.search.subnets import Plan
+    from spacedsl.search.subnets import EvolutionSettings
 
     asked = {"population": population, "rounds": rounds, "window": window}
     evolving = [name for name, value in asked.items() if value is not None]
@@ -147,7 +147,7 @@ def _method(
         if values is not None:
             help = "say --population, --rounds"
             raise fault("bad-option", "--values is of --by prediction", help)
-        return Plan(
+        return EvolutionSettings(
             POPULATION if population is None else population,
             ROUNDS if rounds is None else rounds,
             WINDOW if window is None else window,

@@ -34,7 +34,7 @@ from spacedsl.passes.taps import tap_shapes, tapped
 if TYPE_CHECKING:
     from spacedsl.ir.target import Target
     from spacedsl.report.parts import Report
-    from spacedsl.targets.latency import Part
+    from spacedsl.targets.latency import StageLatency
 
 SCALARS = "weights and three LSQ+ scalars per convolution"
 
@@ -194,7 +194,7 @@ class _Latency:
     """On a target: a model's in parts (a space has none), and as JSON."""
 
     target: Target
-    parts: tuple[Part, ...]
+    parts: tuple[StageLatency, ...]
     json: dict[str, Any]
 
 

@@ -70,7 +70,7 @@ def verify_accuracies(
     from spacedsl.tables.files import load_quality
     from spacedsl.tables.fit_networks import verify_accuracies as compare
     from spacedsl.tables.networks import read_accuracies
-    from spacedsl.targets.scorers import quality_name
+    from spacedsl.targets.open_scorer import quality_name
 
     model = load_quality(quality_name(space, quality))
     report = compare(read_accuracies(path, space, *columns), model)

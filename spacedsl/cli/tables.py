@@ -65,7 +65,7 @@ def verify(
     from spacedsl.tables.files import fitted_models, load_latency, load_quality
     from spacedsl.tables.fit import fit_directory
     from spacedsl.tables.verify import verify as compare
-    from spacedsl.targets.scorers import quality_name
+    from spacedsl.targets.open_scorer import quality_name
 
     _one_source(directory, accuracies)
     space = api.load_space(hyper)

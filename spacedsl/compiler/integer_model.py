@@ -25,7 +25,7 @@ from spacedsl.compiler.plans import Int8Plan
 from spacedsl.diagnostics import fault
 from spacedsl.files import write_atomic
 from spacedsl.ir.expr import Frozen
-from spacedsl.sealed import first_mistake
+from spacedsl.json_files import first_mistake
 
 FORMAT: Final = 1
 MAX_BYTES = 2 << 30

@@ -135,10 +135,11 @@ class _Emitter(Builder):
 
     def numbers(self, name: str, quantiser: Quantiser) -> tuple[str, str]:
         """A quantiser's numbers; the names of the scale that is written in and of the zero."""
+        zero = self.constant(f"{name}.zero", np.uint8(quantiser.zero_point))
+        write = self.constant(f"{name}.write", np.float32(quantiser.write))
         if quantiser.read != quantiser.write:
             self.constant(f"{name}.read", np.float32(quantiser.read))
-        write = self.constant(f"{name}.write", np.float32(quantiser.write))
-        return write, self.constant(f"{name}.zero", np.uint8(quantiser.zero_point))
+        return write, zero
 
     def moved(self, node: Int8Node) -> None:
         """Space to depth of bytes as they are: between a dequantiser and a quantiser ONNX Runtime

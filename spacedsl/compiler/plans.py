@@ -22,11 +22,11 @@ from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
+from spacedsl.json_files import first_mistake
 from spacedsl.lang.write import write
 from spacedsl.passes.network import subnet_identity
 from spacedsl.passes.taps import lacks_head
 from spacedsl.runtimes.rules import Rules
-from spacedsl.sealed import first_mistake
 from spacedsl.version import __version__
 
 OWN_HEAD = "train and evaluate it with a head of your own: docs/howto/detector.md"

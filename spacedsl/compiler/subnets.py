@@ -17,8 +17,8 @@ from spacedsl.ir.expr import Frozen
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.settings import pairs
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
+from spacedsl.json_files import first_mistake
 from spacedsl.operators.size import Size
-from spacedsl.sealed import first_mistake
 
 FORMAT: Final = "spacedsl-subnet"
 VERSION: Final = 1

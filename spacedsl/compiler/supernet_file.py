@@ -33,12 +33,12 @@ from spacedsl.ir.expr import Expr, Frozen, evaluate_window, known, names_in
 from spacedsl.ir.identity import block_identity, space_identity
 from spacedsl.ir.inline import inlined
 from spacedsl.ir.space import Space, Stage
+from spacedsl.json_files import first_mistake
 from spacedsl.lang.page import Loader, main_item
 from spacedsl.operators.operators import OPERATORS
 from spacedsl.operators.size import Size
 from spacedsl.passes.bind import Site
 from spacedsl.passes.program import slots
-from spacedsl.sealed import first_mistake
 from spacedsl.text import Source
 
 FORMAT: Final = "spacedsl-plan"
@@ -204,13 +204,13 @@ def _laid_out(value: object, depth: int, room: int) -> str:
     return ends[0] + "\n" + ",\n".join(lines) + "\n" + " " * depth + ends[1]
 
 
-def load_plan(path: Path) -> SupernetPlan:
+def load_supernet_plan(path: Path) -> SupernetPlan:
     """The plan in a file. Raises `SpaceError`."""
     mistake = partial(fault, "bad-plan", help=AGAIN)
-    return plan_of_json(unsealed(read_json(path, mistake), path, mistake), str(path))
+    return supernet_plan_of_json(unsealed(read_json(path, mistake), path, mistake), str(path))
 
 
-def plan_of_json(data: Mapping[str, Any], where: str = "the plan") -> SupernetPlan:
+def supernet_plan_of_json(data: Mapping[str, Any], where: str = "the plan") -> SupernetPlan:
     """The plan of which `data` is the JSON object; `where` names it in errors. Raises `SpaceError`
     where it is another format or version, and where its page and what it lists disagree."""
 

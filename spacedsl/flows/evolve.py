@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spacedsl import api
+from spacedsl.flows.open_scorers import Tables, by_target, joined, open_all
 from spacedsl.flows.refits import refitted_search, require_refits
-from spacedsl.flows.scorers import Tables, by_target, joined, open_all
 from spacedsl.flows.watch import SILENT, Watch
 from spacedsl.ir.covers import mismatch
 from spacedsl.ir.for_data import like
@@ -17,8 +17,8 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
 from spacedsl.passes.extremes import cost_range
 from spacedsl.search.best.calls import Call, calls
+from spacedsl.search.best.networks import BestScore
 from spacedsl.search.best.refits import Refit
-from spacedsl.search.best.score import BestScore
 from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.candidate import Genotype
 from spacedsl.search.combine import Combine
@@ -26,14 +26,14 @@ from spacedsl.search.combined import CombinedScorer, pareto
 from spacedsl.search.compare import Comparison, StageSensitivity, compare, sensitivity
 from spacedsl.search.evolve import CYCLES, POPULATION, SAMPLE, Found, Progress
 from spacedsl.search.evolve import evolve as search
-from spacedsl.search.exact.score import ExactScore
+from spacedsl.search.exact.expectation import ExactScore
 from spacedsl.search.exact.scorer import ExactScorer
 from spacedsl.search.exact.searching import search_scorer
 from spacedsl.search.exact.size import needs, require_room
-from spacedsl.search.qt_score import ModelScorer
+from spacedsl.search.qt_scorers import ModelScorer
 from spacedsl.search.scorer import Scorer
 from spacedsl.targets.device import Device
-from spacedsl.targets.scorers import Request
+from spacedsl.targets.open_scorer import Request
 
 LONG = 20.0
 """Seconds of processor time that need no word."""

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from spacedsl.diagnostics import fault
 from spacedsl.flows.evolve import tell_needs
+from spacedsl.flows.open_scorers import by_target, joined, open_all
 from spacedsl.flows.refits import refitted_search, require_refits
-from spacedsl.flows.scorers import by_target, joined, open_all
 from spacedsl.flows.watch import SILENT, Watch
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
+from spacedsl.search.best.networks import BestScore
 from spacedsl.search.best.optimum import best_optimum
 from spacedsl.search.best.refits import Refit
-from spacedsl.search.best.score import BestScore
 from spacedsl.search.combine import Combine
 from spacedsl.search.combined import CombinedScore
 from spacedsl.search.exact.executors import Executor, serial
@@ -26,7 +26,7 @@ from spacedsl.search.exact.optimum import optimum as optimum_by_qt
 from spacedsl.search.exact.scorer import ExactScorer
 from spacedsl.search.scorer import Scorer
 from spacedsl.targets.device import Device
-from spacedsl.targets.scorers import Request
+from spacedsl.targets.open_scorer import Request
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from spacedsl.ir.space import Space
     from spacedsl.search.best.refits import AnyScorer, Refit
     from spacedsl.search.protocols import QualityModel
-    from spacedsl.search.qt_score import ModelScorer, RowsScorer
+    from spacedsl.search.qt_scorers import ModelScorer, RowsScorer
 
 
 def require_refits(
@@ -21,7 +21,7 @@ def require_refits(
 ) -> Sequence[QualityModel]:
     """The refits that are asked for, of the one quality table of all targets. Raises `SpaceError`
     where there are fewer."""
-    from spacedsl.search.qt_score import ModelScorer
+    from spacedsl.search.qt_scorers import ModelScorer
 
     first = next(iter(tables.values()))
     if not count:

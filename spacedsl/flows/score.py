@@ -6,29 +6,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spacedsl.diagnostics import fault
-from spacedsl.flows.scorers import open_all
+from spacedsl.flows.open_scorers import open_all
 from spacedsl.flows.watch import SILENT, Watch
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
-from spacedsl.search.best.score import BestScore, Network
+from spacedsl.search.best.networks import BestScore, Network
 from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.combine import Combine
 from spacedsl.search.combined import combined
 from spacedsl.search.exact.scorer import ExactScorer
 from spacedsl.search.protocols import Unit
-from spacedsl.search.score import Definition, QTScore
 from spacedsl.search.scorer import Scorer
+from spacedsl.search.space_score import Definition, SpaceScore
 from spacedsl.targets.device import Device
-from spacedsl.targets.scorers import Request
+from spacedsl.targets.open_scorer import Request
 
 
 @dataclass(frozen=True, slots=True)
 class TargetScore:
-    """A space's score on a target: a `BestScore`, `ExactScore` or sampled `QTScore`. `top`: per
+    """A space's score on a target: a `BestScore`, `ExactScore` or sampled `SpaceScore`. `top`: per
     latency limit the best networks that were asked for, whose worth is in `unit`."""
 
     target: Target
-    result: QTScore
+    result: SpaceScore
     top: tuple[tuple[Network, ...], ...]
     unit: Unit
 
@@ -95,7 +95,7 @@ def score(
         best = BestScorer(tables) if exact and top else scorer
         if exact:
             with watch.working("convolving the stages") as tell:
-                result: QTScore = ExactScorer(tables).score(space)
+                result: SpaceScore = ExactScorer(tables).score(space)
                 tell("following the best subnets")
                 tops = _top(best, space, top)
         else:

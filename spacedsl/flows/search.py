@@ -32,7 +32,14 @@ from spacedsl.passes.network import subnet_identity
 from spacedsl.runtimes.table import rules_of, runtime_of
 from spacedsl.search.exact.task_log import TaskLog
 from spacedsl.search.predicted import RANDOM, Predicting, opened, search_by_prediction
-from spacedsl.search.subnets import VALUES, Best, Plan, Value, require_limits, search_subnets
+from spacedsl.search.subnets import (
+    VALUES,
+    Best,
+    EvolutionSettings,
+    Value,
+    require_limits,
+    search_subnets,
+)
 from spacedsl.tables.predictor import fewest_rows, fit_values
 from spacedsl.targets.deployed import open_deployed
 from spacedsl.targets.device import Device, knows, open_device
@@ -77,7 +84,7 @@ def search(
     run: Path,
     device: Device,
     out: Path,
-    method: Predicting | Plan,
+    method: Predicting | EvolutionSettings,
     *,
     limits_ms: Sequence[float] = (),
     data: str | None = None,
@@ -174,12 +181,12 @@ def _finder(
     ms: SubnetLatency,
     limits_ms: Sequence[float],
     range_ms: tuple[float, float],
-    method: Predicting | Plan,
+    method: Predicting | EvolutionSettings,
     chooser: Chooser,
 ) -> Callable[[Value], tuple[Best, ...]]:
     """The search by a method, of the space that `ms` gives latencies of."""
     where = ms.space, limits_ms, range_ms
-    if isinstance(method, Plan):
+    if isinstance(method, EvolutionSettings):
         return lambda value: search_subnets(*where, ms, value, method)
     fit = partial(fit_values, images=int(chooser.identity["images"]))
     return lambda value: search_by_prediction(*where, ms.table, ms, value, fit, method)

@@ -34,16 +34,16 @@ class Merged:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _Statement:
     """A statement's text. Of one that is cut further, `parts` stand between `head` and `tail`."""
 
     text: str
     head: str = ""
-    parts: _Parts | None = None
+    parts: _Statements | None = None
     tail: str = ""
 
 
-_Parts = dict[Key, _Part]
+_Statements = dict[Key, _Statement]
 
 
 def merge_pages(base: Source, ours: Source, theirs: Source, merge_text: MergeText) -> Merged:
@@ -80,9 +80,9 @@ def _ended(text: str) -> str:
 
 
 def _merge_part(
-    base: _Part | None,
-    ours: _Part | None,
-    theirs: _Part | None,
+    base: _Statement | None,
+    ours: _Statement | None,
+    theirs: _Statement | None,
     merge_text: MergeText,
     *,
     apart: bool = False,
@@ -102,7 +102,7 @@ def _merge_part(
 
 
 def _merge_parts(
-    base: _Parts, ours: _Parts, theirs: _Parts, merge_text: MergeText, *, apart: bool
+    base: _Statements, ours: _Statements, theirs: _Statements, merge_text: MergeText, *, apart: bool
 ) -> Merged:
     order = ordered(list(base), list(ours), list(theirs), apart=apart)
     if order is None:
@@ -113,7 +113,7 @@ def _merge_parts(
     return Merged("".join(part.text for part in found), any(part.conflict for part in found))
 
 
-def _clash(ours: list[_Part], theirs: list[_Part]) -> str:
+def _clash(ours: list[_Statement], theirs: list[_Statement]) -> str:
     """Both sides' parts between markers, what they begin and end with in common outside."""
     most = min(len(ours), len(theirs))
     start = next((i for i in range(most) if ours[i] != theirs[i]), most)
@@ -123,21 +123,21 @@ def _clash(ours: list[_Part], theirs: list[_Part]) -> str:
     return _joined(before) + _both(_joined(mine), _joined(other)) + _joined(after)
 
 
-def _joined(parts: list[_Part]) -> str:
+def _joined(parts: list[_Statement]) -> str:
     return "".join(part.text for part in parts)
 
 
-def _page(source: Source) -> _Part:
+def _page(source: Source) -> _Statement:
     """The whole page as a part: its canonical text, cut."""
     text = format_text(source)
     canonical = Source(source.name, text)
     parts, end = _cut(parse(canonical).all(), canonical, 0)
-    return _Part(text, "", parts, text[end:])
+    return _Statement(text, "", parts, text[end:])
 
 
-def _cut(nodes: tuple[Node, ...], source: Source, start: int) -> tuple[_Parts, int]:
+def _cut(nodes: tuple[Node, ...], source: Source, start: int) -> tuple[_Statements, int]:
     """The parts of some statements, from `start` on, and the offset where they end."""
-    parts: _Parts = {}
+    parts: _Statements = {}
     seen: Counter[tuple[str, str]] = Counter()
     for node in nodes:
         said = node.rule, _name(node)
@@ -147,17 +147,17 @@ def _cut(nodes: tuple[Node, ...], source: Source, start: int) -> tuple[_Parts, i
     return parts, start
 
 
-def _part(node: Node, source: Source, start: int) -> tuple[_Part, int]:
+def _part(node: Node, source: Source, start: int) -> tuple[_Statement, int]:
     first, last = (source.position(offset)[0] for offset in (node.span.start, node.span.end))
     end = _line_end(source, last)
     text = source.text[start:end]
     if node.rule not in OPENED or first == last:
-        return _Part(text), end
+        return _Statement(text), end
     brace = next(t for t in node.tokens() if t.text == "{")
     head = _line_end(source, source.position(brace.span.end)[0])
     inner = tuple(n for n in node.all() if n.span.start > brace.span.start)
     parts, tail = _cut(inner, source, head)
-    return _Part(text, source.text[start:head], parts, source.text[tail:end]), end
+    return _Statement(text, source.text[start:head], parts, source.text[tail:end]), end
 
 
 def _line_end(source: Source, line: int) -> int:

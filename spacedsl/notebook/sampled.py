@@ -17,7 +17,7 @@ from spacedsl.ir.space import Space as IrSpace
 from spacedsl.notebook import html
 from spacedsl.notebook.values import Model, Space, model, space, space_of
 from spacedsl.search.protocols import Floats
-from spacedsl.search.score import LimitScore, limit_score, score_settings
+from spacedsl.search.space_score import LimitScore, limit_score, score_settings
 
 
 class OfModels(Protocol):

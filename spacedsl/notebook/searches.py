@@ -18,14 +18,14 @@ from spacedsl.notebook import html
 from spacedsl.notebook.devices import AnyDevice, devices_of
 from spacedsl.notebook.values import Model, Space, model, space, space_of
 from spacedsl.notebook.watching import Callback, watching
-from spacedsl.search.best.score import BestScore
+from spacedsl.search.best.networks import BestScore
 from spacedsl.search.combine import Combine
 from spacedsl.search.evolve import CYCLES, POPULATION, SAMPLE
 from spacedsl.search.exact.executors import Processes, serial
 from spacedsl.search.protocols import QualityModel
-from spacedsl.search.score import Definition
+from spacedsl.search.space_score import Definition
 from spacedsl.targets.device import Device as Opened
-from spacedsl.targets.scorers import Request
+from spacedsl.targets.open_scorer import Request
 
 Devices = AnyDevice | Sequence[AnyDevice]
 """One device or several."""

@@ -135,7 +135,7 @@ def program_of(subnet: Subnet, size: Size | None = None) -> Program:
         names = slots(choice.block)
         for j, block in enumerate(stage.blocks):
             site = bind.site_of(choice, block, cin, size, declared.stride if j == 0 else 1)
-            place = _Place((i, j), f"{declared.name}.{j}", names)
+            place = _Block((i, j), f"{declared.name}.{j}", names)
             steps = place.put(site.bind())
             program += steps
             cin = block.width or cin
@@ -149,7 +149,7 @@ _sizes = attrgetter(*(f.name for f in fields(BoundLayer)))
 
 
 @dataclass(slots=True)
-class _Place:
+class _Block:
     """A block of a network: its address, its name, its slots, and how many layers of each kind it
     has so far."""
 

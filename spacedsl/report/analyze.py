@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spacedsl.analysis.analyse import Analysis
-from spacedsl.analysis.cases import Part
+from spacedsl.analysis.cases import AnalysisPart
 from spacedsl.analysis.measured import TOLERANCE
 from spacedsl.analysis.measured import Figure as Number
 from spacedsl.analysis.measured import Row as Measured
@@ -28,7 +28,7 @@ VERDICT = {"likes": 2, "dislikes": 1, "indifferent": GREY}
 
 def analyze_report(analysis: Analysis, made: Made) -> Report:
     """Likes and dislikes first, then every part with its picture and its figures."""
-    parts = [part for part in Part if analysis.part(part)]
+    parts = [part for part in AnalysisPart if analysis.part(part)]
     return Report(
         "analysis",
         f"What {analysis.target.name} likes in 8 bits",
@@ -93,7 +93,7 @@ def _listed(found: Sequence[Taste]) -> str:
     return "; ".join(f"{taste.name} {taste.gain:.2f}, {VERDICTS[taste.verdict]}" for taste in found)
 
 
-def _part(analysis: Analysis, part: Part) -> tuple[Element, ...]:
+def _part(analysis: Analysis, part: AnalysisPart) -> tuple[Element, ...]:
     rows = analysis.part(part)
     return _PICTURE[part](analysis, rows), _table(part, rows)
 
@@ -171,7 +171,7 @@ def _channels(analysis: Analysis, rows: Sequence[Measured]) -> Figure:
         levels=_lines(analysis),
     )
     seen = "; ".join(f"{point.x:g} channels: {point.y:.2f}" for point in points)
-    return Figure(TITLES[Part.channels], seen, plot, "Lines are 95 % intervals.")
+    return Figure(TITLES[AnalysisPart.channels], seen, plot, "Lines are 95 % intervals.")
 
 
 def _models(_: Analysis, rows: Sequence[Measured]) -> Figure:
@@ -182,7 +182,7 @@ def _models(_: Analysis, rows: Sequence[Measured]) -> Figure:
         Axis("ms (each step of the axis is a ratio)", log=True), drawn, entries, (), "joined"
     )
     caption = "On the right: how many times as fast INT8 is. Lines are 95 % intervals."
-    return Figure(TITLES[Part.models], seen, picture, caption)
+    return Figure(TITLES[AnalysisPart.models], seen, picture, caption)
 
 
 def _model(row: Measured) -> Row:
@@ -200,14 +200,14 @@ def _model(row: Measured) -> Row:
 
 
 _PICTURE = {
-    Part.operators: _figures,
-    Part.channels: _channels,
-    Part.blocks: _figures,
-    Part.models: _models,
+    AnalysisPart.operators: _figures,
+    AnalysisPart.channels: _channels,
+    AnalysisPart.blocks: _figures,
+    AnalysisPart.models: _models,
 }
 
 
-def _table(part: Part, rows: Sequence[Measured]) -> Table:
+def _table(part: AnalysisPart, rows: Sequence[Measured]) -> Table:
     heads = ("name", "channels", "px", "INT8 ms", "FP32 ms", "times as fast", "MMAC/ms", "")
     cells = tuple(
         (

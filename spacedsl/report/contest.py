@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from spacedsl.flows.scorers import by_target
+from spacedsl.flows.open_scorers import by_target
 from spacedsl.ir.space import Space
 from spacedsl.report.legend import Entry
 from spacedsl.report.parts import Element, Figure, Table
 from spacedsl.report.plot import Plot, Point, Series
 from spacedsl.report.rows import Mark, Row, Rows
 from spacedsl.report.scale import Axis
-from spacedsl.search.best.score import BestScore, Network
+from spacedsl.search.best.networks import BestScore, Network
 from spacedsl.search.combined import CombinedScore
 from spacedsl.search.compare import Compared, Comparison
 from spacedsl.search.protocols import Unit
-from spacedsl.search.score import LimitScore, QTScore
+from spacedsl.search.space_score import LimitScore, SpaceScore
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Contender:
     limits: Mapping[str, tuple[LimitScore, ...]]
 
 
-def contender(name: str, result: QTScore | CombinedScore, fresh: float) -> Contender:
+def contender(name: str, result: SpaceScore | CombinedScore, fresh: float) -> Contender:
     """A space by its score on one target or on several."""
     parts = result.parts if isinstance(result, CombinedScore) else (("", result),)
     return Contender(

@@ -16,7 +16,7 @@ from spacedsl.report.parts import Code, Element, Facts, Figure, Made, Report, Se
 from spacedsl.report.ribbon import Ribbon, Run, palette, runs
 from spacedsl.report.rows import Mark, Row, Rows
 from spacedsl.report.scale import Axis
-from spacedsl.targets.latency import Part as Latency
+from spacedsl.targets.latency import StageLatency
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Shown:
     text: str
     facts: tuple[tuple[str, str], ...]
     costs: tuple[Cost, ...] = ()
-    latency: tuple[Latency, ...] = ()
+    latency: tuple[StageLatency, ...] = ()
     target: str = ""
 
 

@@ -27,7 +27,7 @@ Pair = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StagePlace:
     """Where an elastic stage stands: its number (from 1), what comes in, and at each of the R
     network resolutions the height in pixels of its input (`sizes`) and output (`out_sizes`)."""
 
@@ -100,7 +100,7 @@ class BlockTables:
             self._losses[key] = self._quality.stage(number, facts.choice)
         return self._losses[key]
 
-    def stage(self, facts: StageFacts, place: Place, losses: StageLoss) -> StageTables:
+    def stage(self, facts: StageFacts, place: StagePlace, losses: StageLoss) -> StageTables:
         """The tables of a stage of a space in its place."""
         upstream, widths = place.upstream.widths, facts.widths
 
@@ -139,7 +139,7 @@ class BlockTables:
             self._tables[key] = PairTable(compute)
         return self._tables[key]
 
-    def _bases(self, facts: StageFacts, place: Place, losses: StageLoss) -> PairTable:
+    def _bases(self, facts: StageFacts, place: StagePlace, losses: StageLoss) -> PairTable:
         resolutions = place.resolutions
         key = ("base", place.number, facts.choice_id, resolutions, facts.depths)
         if key not in self._tables:
@@ -153,7 +153,7 @@ class BlockTables:
         return self._tables[key]
 
     def _terms(
-        self, facts: StageFacts, place: Place, losses: StageLoss, positions: tuple[int, ...]
+        self, facts: StageFacts, place: StagePlace, losses: StageLoss, positions: tuple[int, ...]
     ) -> PairTable:
         number, resolutions = place.number, place.resolutions
         key = ("loss", number, facts.choice_id, resolutions, facts.depths, positions)
@@ -211,7 +211,7 @@ def _loss_terms(
     return terms
 
 
-def missing_entries(facts: StageFacts, place: Place, tables: StageTables) -> list[str]:
+def missing_entries(facts: StageFacts, place: StagePlace, tables: StageTables) -> list[str]:
     """What `tables` do not hold, in words."""
     gaps: list[str] = []
     cins, couts = place.upstream.widths, facts.widths

@@ -13,8 +13,8 @@ from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space
 from spacedsl.search.candidate import Genome, Genotype
 from spacedsl.search.combine import Combine
-from spacedsl.search.score import LimitScore, QTScore, ScoreSettings
 from spacedsl.search.scorer import Scorer, Shifts
+from spacedsl.search.space_score import LimitScore, ScoreSettings, SpaceScore
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ class CombinedScore:
 
     score: float
     combine: Combine
-    parts: tuple[tuple[str, QTScore], ...]
+    parts: tuple[tuple[str, SpaceScore], ...]
 
     @property
     def limits(self) -> tuple[LimitScore, ...]:

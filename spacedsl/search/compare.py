@@ -12,8 +12,8 @@ from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.search.candidate import Gene, Genome, Genotype
 from spacedsl.search.combined import CombinedScore, CombinedScorer
 from spacedsl.search.protocols import QualityModel
-from spacedsl.search.score import QTScore
 from spacedsl.search.scorer import Scorer
+from spacedsl.search.space_score import SpaceScore
 from spacedsl.search.stream import Stream
 
 FRESH = 1_000_003
@@ -29,7 +29,7 @@ class Compared:
 
     name: str
     hash: str
-    result: QTScore | CombinedScore
+    result: SpaceScore | CombinedScore
     fresh_score: float
 
 

@@ -18,7 +18,7 @@ from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.search.candidate import Genome, Genotype, mutate
 from spacedsl.search.journal import Evaluated, Journal
-from spacedsl.search.score import LimitScore
+from spacedsl.search.space_score import LimitScore
 from spacedsl.search.stream import Stream
 
 POPULATION, SAMPLE, CYCLES = 500, 125, 5_000

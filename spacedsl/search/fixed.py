@@ -14,7 +14,7 @@ from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import smallest_block
 from spacedsl.operators.size import Size
 from spacedsl.passes.bind import Site, output_size, site_of
-from spacedsl.search.block_tables import Place
+from spacedsl.search.block_tables import StagePlace
 from spacedsl.search.protocols import Coverage, Floats, LatencyModel
 from spacedsl.search.stage_facts import Upstream
 
@@ -35,7 +35,7 @@ class Chain:
     """A space from input to head: places of its elastic stages, and its fixed parts."""
 
     resolutions: tuple[Size, ...]
-    places: tuple[Place, ...]
+    places: tuple[StagePlace, ...]
     fixed: tuple[FixedPart, ...]
 
     @property
@@ -68,12 +68,12 @@ class Chains:
         """The chain of a space (of a hyperspace: with each elastic stage's whole width list)."""
         sizes, cin = resolutions, space.channels
         upstream = Upstream((cin,))
-        places: list[Place] = []
+        places: list[StagePlace] = []
         fixed: list[FixedPart] = []
         for stage in space.stages:
             out_sizes = self._out_sizes(stage, cin, sizes)
             if stage.elastic:
-                place = Place(len(places) + 1, upstream, resolutions, sizes, out_sizes)
+                place = StagePlace(len(places) + 1, upstream, resolutions, sizes, out_sizes)
                 places.append(place)
                 shared = "width" in stage.shared
                 upstream = Upstream(stage.widths, place.number, stage.depths, shared)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 from spacedsl.search.candidate import Genotype
-from spacedsl.search.lines import Header, Lines, sealed, unsealed
-from spacedsl.search.score import LimitScore
+from spacedsl.search.lines import Header, Lines, sealed_line, unsealed_line
+from spacedsl.search.space_score import LimitScore
 
 FORMAT = 2
 """Changes with the journal's form and with anything that would give other candidates or scores."""
@@ -36,7 +36,7 @@ class Evaluated:
 
 def encode(record: Evaluated) -> bytes:
     """One line of the journal."""
-    return sealed(
+    return sealed_line(
         {
             "index": record.index,
             "genes": record.genotype,
@@ -60,7 +60,7 @@ class Sums(Protocol):
 def decode(line: bytes, scorer: Sums) -> Evaluated:
     """The record of a line. Raises `ValueError` where it is none."""
     try:
-        value = unsealed(line)
+        value = unsealed_line(line)
         record = Evaluated(
             index=value["index"],
             genotype=tuple((block, window) for block, window in value["genes"]),

@@ -23,14 +23,14 @@ SEALS = {
 """How the JSON of a line ends -> the end that has its checksum, and what reads that."""
 
 
-def sealed(value: Mapping[str, object] | list[object]) -> bytes:
+def sealed_line(value: Mapping[str, object] | list[object]) -> bytes:
     """A line of a journal: an object or a list as JSON, its checksum last."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
     return text[:-1] + SEALS[text[-1:]][0] % zlib.crc32(text) + b"\n"
 
 
-def unsealed(line: bytes) -> Any:
-    """What `sealed` made a line of. Raises `ValueError` where the line is another one."""
+def unsealed_line(line: bytes) -> Any:
+    """What `sealed_line` made a line of. Raises `ValueError` where the line is another one."""
     end = line[-2:-1]
     found = SEALS[end][1].fullmatch(line) if end in SEALS else None
     if found is None:
@@ -42,7 +42,7 @@ def unsealed(line: bytes) -> Any:
         value = json.loads(text)
     except RecursionError as error:
         raise ValueError(str(error)) from None
-    if sealed(value) != line:
+    if sealed_line(value) != line:
         raise ValueError("it is not as it was written")
     return value
 
@@ -98,7 +98,7 @@ class Lines:
         return fault("bad-journal", f"{self.path}:{number}: not a line of a journal: {why}")
 
     def _read(self, header: Header, take: Callable[[bytes], None], limit: int) -> None:
-        whole, number, expected = 0, 0, sealed(header)
+        whole, number, expected = 0, 0, sealed_line(header)
         while line := self._file.readline(limit):
             number += 1
             ended = line.endswith(b"\n")
@@ -123,12 +123,12 @@ class Lines:
     def _other(self, line: bytes, header: Header) -> Exception:
         """The error of a file with another header."""
         try:
-            found = unsealed(line)
+            found = unsealed_line(line)
         except ValueError:
             found = None
         if not isinstance(found, dict):
             return self.malformed(1, "it is not the header of a journal")
-        differing = _differences(found, unsealed(sealed(header)))
+        differing = _differences(found, unsealed_line(sealed_line(header)))
         if not differing:
             return self.malformed(1, "it is not as it was written")
         message = f"{self.path} is not the journal of this search: {'; '.join(differing)}"

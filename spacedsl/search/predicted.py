@@ -19,7 +19,7 @@ from spacedsl.operators.size import Size
 from spacedsl.passes.bind import Site
 from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.protocols import LatencyModel, Prediction, QualityModel
-from spacedsl.search.qt_score import ModelScorer
+from spacedsl.search.qt_scorers import ModelScorer
 from spacedsl.search.subnets import VALUES, Best, Ms, Value, random_member, require_limits
 
 RANDOM, TOGETHER = 120, 8

@@ -17,16 +17,16 @@ from spacedsl.diagnostics import fault
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.operators.size import Size
-from spacedsl.search.block_tables import Place
+from spacedsl.search.block_tables import StagePlace
 from spacedsl.search.cache import ByteCache
 from spacedsl.search.candidate import Genome, Genotype, canonical_choices, narrowed
 from spacedsl.search.draws import Draws
 from spacedsl.search.fixed import Chain, Chains, Gap
 from spacedsl.search.protocols import Floats, Ints, LatencyModel, Unit
-from spacedsl.search.score import (
+from spacedsl.search.space_score import (
     LimitScore,
-    QTScore,
     ScoreSettings,
+    SpaceScore,
     authors_score,
     coverage_shares,
     limit_score,
@@ -70,11 +70,11 @@ class Scorer(ABC):
         """Content hash of where losses come from."""
 
     @abstractmethod
-    def missing(self, facts: StageFacts, place: Place) -> list[str]:
+    def missing(self, facts: StageFacts, place: StagePlace) -> list[str]:
         """What the tables lack for a stage of a space in its place, in words."""
 
     @abstractmethod
-    def compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
+    def compute(self, facts: StageFacts, place: StagePlace, draws: Draws) -> StageVectors:
         """The contribution of a stage that lacks nothing."""
 
     def reseeded(self, seed: int) -> Self:
@@ -126,7 +126,7 @@ class Scorer(ABC):
         `chain`."""
         return self._chains.gaps(space, self.chain(space).resolutions)
 
-    def score(self, space: Space, shifts: Shifts | None = None) -> QTScore:
+    def score(self, space: Space, shifts: Shifts | None = None) -> SpaceScore:
         """The Q-T score of a space; losses of shifted stages are raised (and floored at 0). Raises
         `SpaceError` where a table does not cover what the space needs."""
         require_space(space)
@@ -146,7 +146,7 @@ class Scorer(ABC):
             latency_ms, loss = sums[0]
             accuracy = 1.0 / loss
             limits = tuple(limit_score(latency_ms, accuracy, t, best) for t in chosen.limits_ms)
-        return QTScore(
+        return SpaceScore(
             score=self.total(limits),
             limits=limits,
             chain=chain,
@@ -186,7 +186,9 @@ class Scorer(ABC):
             counts += vectors.counts
         return latency_ms, loss
 
-    def _stage(self, space: Space, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
+    def _stage(
+        self, space: Space, facts: StageFacts, place: StagePlace, draws: Draws
+    ) -> StageVectors:
         key: Hashable = (draws.lot, facts.identity, place)
 
         def make() -> StageVectors:

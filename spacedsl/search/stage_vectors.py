@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spacedsl.diagnostics import fault
-from spacedsl.search.block_tables import Place, StageTables
+from spacedsl.search.block_tables import StagePlace, StageTables
 from spacedsl.search.draws import Draws
 from spacedsl.search.protocols import Coverage, Floats, Ints, StageLoss
 from spacedsl.search.stage_facts import StageFacts
@@ -32,7 +32,7 @@ class StageVectors:
 
 
 def chained_vectors(
-    facts: StageFacts, place: Place, tables: StageTables, losses: StageLoss, draws: Draws
+    facts: StageFacts, place: StagePlace, tables: StageTables, losses: StageLoss, draws: Draws
 ) -> StageVectors:
     """Scorer `model`: per subnet a depth, then each block's width and settings; its input width is
     the output width of the block before."""
@@ -65,7 +65,7 @@ def chained_vectors(
 
 
 def row_vectors(
-    facts: StageFacts, place: Place, rows: list[tuple[Floats, Floats]], draws: Draws
+    facts: StageFacts, place: StagePlace, rows: list[tuple[Floats, Floats]], draws: Draws
 ) -> StageVectors:
     """Scorer `rows`: per subnet one row, of those at the subnet's resolution; `rows` has
     (latency in ms, loss), (R,) each, per resolution."""

@@ -40,7 +40,7 @@ Value = Callable[[Sequence[Subnet]], Sequence[float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class EvolutionSettings:
     """`population` subnets, half of which are parents; a quarter of it is mutated and a quarter
     crossed in each of `rounds`. `window`: the share below a limit in which subnets are looked
     for."""
@@ -106,7 +106,7 @@ def search_subnets(
     range_ms: tuple[float, float],
     ms: Ms,
     value: Value,
-    plan: Plan,
+    plan: EvolutionSettings,
 ) -> tuple[Best, ...]:
     """The best subnet of a space for every limit. `range_ms`: least and greatest latency of its
     subnets. Raises `SpaceError` for a limit that no subnet meets."""
@@ -129,7 +129,7 @@ class _Limit:
     range_ms: tuple[float, float]
     ms: Ms
     value: Value
-    plan: Plan
+    plan: EvolutionSettings
 
     def best(self) -> Best:
         rng = random.Random(f"{self.plan.seed} {self.limit_ms!r}")  # noqa: S311  not for secrets

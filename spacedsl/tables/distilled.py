@@ -17,9 +17,9 @@ from spacedsl.diagnostics import fault
 from spacedsl.files import read_bounded
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space, Stage
+from spacedsl.json_files import first_mistake
 from spacedsl.operators.size import Pair, as_number
 from spacedsl.passes.bind import stage_sizes
-from spacedsl.sealed import first_mistake
 from spacedsl.tables.fit_quality import fit_quality
 from spacedsl.tables.rows import MAX_FILE_BYTES, SubstageRows, elastic_stage
 from spacedsl.tables.schema import Source, TableFile

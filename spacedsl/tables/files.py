@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from spacedsl.diagnostics import fault, one_of, suggest
 from spacedsl.files import read_bounded, write_atomic
+from spacedsl.json_files import first_mistake, read_sealed, sealed_text
 from spacedsl.lang.tables import FOLDER, is_path, shipped
-from spacedsl.sealed import first_mistake, read_sealed, sealed_text
 from spacedsl.tables.accuracy import FittedAccuracy
 from spacedsl.tables.latency import FittedLatency
 from spacedsl.tables.quality import FittedQuality

@@ -14,7 +14,7 @@ from spacedsl.search.protocols import Coverage, LatencyModel
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class StageLatency:
     """One stage: milliseconds and the worst coverage of its blocks."""
 
     stage: str
@@ -22,7 +22,7 @@ class Part:
     coverage: Coverage
 
 
-def model_latency(subnet: Subnet, table: LatencyModel) -> tuple[Part, ...]:
+def model_latency(subnet: Subnet, table: LatencyModel) -> tuple[StageLatency, ...]:
     """Predicted INT8 latency per stage, in milliseconds. Raises `SpaceError` that lists the
     blocks that `table` does not cover."""
     sites = subnet_sites(subnet)
@@ -38,18 +38,18 @@ def model_latency(subnet: Subnet, table: LatencyModel) -> tuple[Part, ...]:
         message = f"{len(uncovered)} blocks of {subnet.name} are not covered: {listed}"
         raise fault("uncovered", message, help="fit or measure them, or choose another target")
     least = known_from(table, fsum(prediction.ms.tolist()))
-    parts: list[Part] = []
+    parts: list[StageLatency] = []
     start = 0
     for stage, declared in zip(sites, subnet.of.stages, strict=True):
         end = start + len(stage)
         coverage = max(Coverage(int(prediction.coverage[start:end].max())), least)
         ms = fsum(float(ms) for ms in prediction.ms[start:end])
-        parts.append(Part(declared.name, ms, coverage))
+        parts.append(StageLatency(declared.name, ms, coverage))
         start = end
     return tuple(parts)
 
 
-def whole(parts: Sequence[Part]) -> tuple[float, str]:
+def whole(parts: Sequence[StageLatency]) -> tuple[float, str]:
     """The milliseconds of all stages, and the worst coverage of one, as a word."""
     return fsum(part.ms for part in parts), max(part.coverage for part in parts).name.lower()
 
@@ -60,7 +60,7 @@ def known_from(table: LatencyModel, ms: float) -> Coverage:
     return Coverage.ESTIMATED if ms < table.fastest_ms else Coverage.MEASURED
 
 
-def latency_json(parts: tuple[Part, ...], target: str) -> dict[str, Any]:
+def latency_json(parts: tuple[StageLatency, ...], target: str) -> dict[str, Any]:
     """JSON form: total, parts, and the share of the total by coverage."""
     total = fsum(p.ms for p in parts)
     shares = {

@@ -16,9 +16,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from spacedsl.diagnostics import fault
 from spacedsl.files import read_bounded
+from spacedsl.json_files import first_mistake
 from spacedsl.operators.size import Size, pair
 from spacedsl.passes.kernels import Kernel
-from spacedsl.sealed import first_mistake
 
 MAX_BYTES, MAX_HEADER = 256 << 20, 1 << 20
 AGAIN = "`spacedsl target profile {name} --again` measures afresh"

@@ -21,10 +21,10 @@ from spacedsl.diagnostics import fault
 from spacedsl.files import write_atomic
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.identity import digest
+from spacedsl.json_files import first_mistake
 from spacedsl.operators.size import Size
 from spacedsl.passes.bind import Site
 from spacedsl.passes.kernels import Kernel
-from spacedsl.sealed import first_mistake
 from spacedsl.search.protocols import Coverage, Prediction
 from spacedsl.tables.blocks import KernelCache
 from spacedsl.targets.features import features

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.analysis import contrast
 from spacedsl import api
 from spacedsl.analysis import analyse
-from spacedsl.analysis.cases import Part, cases_of
+from spacedsl.analysis.cases import AnalysisPart, cases_of
 from spacedsl.analysis.measured import Pair, measure_part, opener
 from spacedsl.hosts.host import HERE
 from spacedsl.hosts.measure import CLOCKS, Run, by
@@ -88,7 +88,7 @@ def test_the_figures_are_those_of_the_device(device: MadeUp, tmp_path: Path) -> 
     assert said["maxpool 3x3"] == said["relu"] == "likes"
     assert {r["name"] for r in found["parts"]["models"]} >= {"seqnet-vnni-a4", "resnet-50"}
     files = {path.name for path in out.iterdir()}
-    tables = {f"{part}.csv" for part in Part}
+    tables = {f"{part}.csv" for part in AnalysisPart}
     assert files >= {"report.txt", "machine.json", "tastes.csv", *tables}
     with (out / "blocks.csv").open() as file:
         table = list(csv.DictReader(file))
@@ -102,7 +102,9 @@ def test_the_figures_are_those_of_the_device(device: MadeUp, tmp_path: Path) -> 
 
 def test_a_figure_that_is_not_known_is_marked() -> None:
     noisy = MadeUp(noise=0.5)
-    cases = [c for c in cases_of(Part.operators) if c.name in ("hswish", "se") and c.size == 14]
+    cases = [
+        c for c in cases_of(AnalysisPart.operators) if c.name in ("hswish", "se") and c.size == 14
+    ]
     seen: list[float] = []
     take = by(noisy.clock)
     found = measure_part(cases, noisy.open, take, 0.2, lambda part, share: seen.append(share))
@@ -113,7 +115,7 @@ def test_a_figure_that_is_not_known_is_marked() -> None:
 def test_the_block_types_are_those_of_the_papers_hyperspace() -> None:
     hyper = api.load_space("hyper")
     asked = {c.block.name for c in hyper.stages[hyper.elastic[0]].choices}
-    assert {case.name for case in cases_of(Part.blocks)} == asked
+    assert {case.name for case in cases_of(AnalysisPart.blocks)} == asked
     assert len(asked) == 7
 
 
@@ -146,7 +148,7 @@ def test_devices_contradict_where_one_gains_and_the_other_loses(tmp_path: Path) 
 @pytest.mark.parametrize("name", ["cpu", "litert", "openvino"])
 def test_networks_run_in_both_precisions(name: str) -> None:
     opened = opener(api.load_target(name), HERE)
-    for case in cases_of(Part.operators)[-2:]:
+    for case in cases_of(AnalysisPart.operators)[-2:]:
         for once in opened(case.subnet):
             once()
 
@@ -176,7 +178,7 @@ def test_a_table_answers_for_block_types_and_nothing_else(name: str, tmp_path: P
 def test_pictures_are_drawn(device: MadeUp, tmp_path: Path) -> None:
     options = ("--budget", "1s", "--out", str(tmp_path))
     assert run("analyze", "--target", "cpu", *options).exit_code == 0
-    for part in Part:
+    for part in AnalysisPart:
         data = (tmp_path / f"{part.value}.png").read_bytes()
         assert data.startswith(b"\x89PNG")
         assert len(data) < 100_000

@@ -17,7 +17,7 @@ from spacedsl.api import load_target
 from spacedsl.compiler.integer_model import save_model
 from spacedsl.compiler.plans import Int8Plan, NetworkPlan, load_plan
 from spacedsl.compiler.retarget import restamped
-from spacedsl.compiler.supernet_file import load_plan as load_supernet_plan
+from spacedsl.compiler.supernet_file import load_supernet_plan
 from spacedsl.compiler.tflite_int8 import emit_int8
 from spacedsl.hosts.measure import Timing, estimate, interleave
 from spacedsl.runtimes.machine import SATURATES, UNKNOWN, machine_from

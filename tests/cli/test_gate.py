@@ -15,7 +15,7 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.search.best.scorer import BestScorer
 from spacedsl.targets.device import open_device
 from spacedsl.targets.latency import model_latency
-from spacedsl.targets.scorers import Request, open_scorer
+from spacedsl.targets.open_scorer import Request, open_scorer
 from tests.cli.test_commands import run, run_json
 from tests.support import SPACES
 from tests.targets.test_profile import PAGE

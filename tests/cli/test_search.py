@@ -191,7 +191,7 @@ def by_prediction(trained: Path, out: Path, *more: str) -> list[str]:
 def test_a_prediction_finds_models_that_keep_their_limits(trained: Path, predicted: Path) -> None:
     """The best of all that were valued, by the journal."""
     lines = (predicted / "search.jsonl").read_bytes().splitlines(keepends=True)[1:]
-    values = dict(journals.unsealed(line) for line in lines)
+    values = dict(journals.unsealed_line(line) for line in lines)
     models = json.loads((predicted / "front.json").read_text())["models"]
     for model in models:
         assert model["predicted_ms"] <= model["limit_ms"]
@@ -294,10 +294,10 @@ def test_what_a_search_refuses(trained: Path, whole: Path, tmp_path: Path) -> No
     header, first, *_ = (whole / "search.jsonl").read_bytes().splitlines(keepends=True)
     bad = tmp_path / "bad"
     bad.mkdir()
-    key, _ = journals.unsealed(first)
+    key, _ = journals.unsealed_line(first)
     for line, message in (
         (first.replace(b"0.", b"7."), "its checksum is wrong"),
-        (journals.sealed([key, 7.5]), "is no accuracy"),
+        (journals.sealed_line([key, 7.5]), "is no accuracy"),
     ):
         (bad / "search.jsonl").write_bytes(header + line)
         refused("bad-journal", message, *words(trained, bad, "--resume"))

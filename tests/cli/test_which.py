@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from spacedsl import api
 from spacedsl.cli.app import app
 from spacedsl.ir.identity import space_identity
+from spacedsl.json_files import sealed_text
 from spacedsl.lang.library import library
 from spacedsl.passes.network import subnet_identity
-from spacedsl.sealed import sealed_text
 from tests.support import ROOT, library_model
 
 

@@ -24,10 +24,10 @@ from spacedsl.compiler.plans import (
 )
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.subnet import Subnet
+from spacedsl.json_files import sealed_text
 from spacedsl.operators.window import Window
 from spacedsl.passes.cost import SCALES_PER_CONV, subnet_cost
 from spacedsl.runtimes.table import BUILT_IN, LITERT, ONNXRUNTIME, rules_of
-from spacedsl.sealed import sealed_text
 from tests.laws.strategies import subnets
 from tests.support import PAGES, SPACES, library_item, library_model, page_id
 

@@ -16,7 +16,12 @@ from spacedsl.api import load_target
 from spacedsl.cli.compile import space_plans
 from spacedsl.compiler.subnets import subnet_json
 from spacedsl.compiler.supernet import bkd_plans, supernet_plan
-from spacedsl.compiler.supernet_file import json_text, load_plan, plan_json, plan_of_json
+from spacedsl.compiler.supernet_file import (
+    json_text,
+    load_supernet_plan,
+    plan_json,
+    supernet_plan_of_json,
+)
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.sampling import random_subnet
@@ -97,7 +102,7 @@ def test_a_plan_is_read_from_its_file_as_it_was(name: str, target: str | None) -
     space, device = library_space(name), load_target(target) if target else None
     one = space.kind == "space"
     for plan in [supernet_plan(space, device)] if one else list(bkd_plans(space, device))[::7]:
-        assert plan_of_json(json.loads(json_text(plan_json(plan)))) == plan
+        assert supernet_plan_of_json(json.loads(json_text(plan_json(plan)))) == plan
 
 
 @pytest.mark.parametrize("name", ONE_SPACES)
@@ -133,9 +138,9 @@ def test_damaged_plans_are_one_error(tmp_path: Path) -> None:
     for damaged in (text[:-50], text.replace('"version": 2', '"version": 3'), "{}", "[]"):
         path.write_text(damaged)
         with pytest.raises(SpaceError, match="bad-plan"):
-            load_plan(path)
+            load_supernet_plan(path)
     with pytest.raises(SpaceError, match=r"cannot read .*No such file"):
-        load_plan(tmp_path / "none.json")
+        load_supernet_plan(tmp_path / "none.json")
 
 
 def test_the_command_writes_plans_of_spaces_and_hyperspaces(tmp_path: Path) -> None:
@@ -146,4 +151,4 @@ def test_the_command_writes_plans_of_spaces_and_hyperspaces(tmp_path: Path) -> N
     assert {"tiny-a.supernet.json", "tiny-a0.subnet.json", "tiny-a0.network.json"} <= names
     assert "tiny.stage1.fused.bkd.json" in names
     assert len(names) == 3 + 6
-    load_plan(tmp_path / "tiny-a.supernet.json")
+    load_supernet_plan(tmp_path / "tiny-a.supernet.json")

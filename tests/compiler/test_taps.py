@@ -21,13 +21,13 @@ from spacedsl.compiler.plans import NetworkPlan, network_plan, plan_text
 from spacedsl.compiler.reference import dequantise, outputs, quantise
 from spacedsl.compiler.retarget import difference, moved
 from spacedsl.compiler.supernet import bkd_plans, supernet_plan
-from spacedsl.compiler.supernet_file import load_plan, plan_json
+from spacedsl.compiler.supernet_file import load_supernet_plan, plan_json
 from spacedsl.diagnostics import SpaceError
+from spacedsl.json_files import sealed_text
 from spacedsl.runtimes import litert, onnxruntime
 from spacedsl.runtimes.litert_profile import ProfiledFile
 from spacedsl.runtimes.record import Runtime
 from spacedsl.runtimes.table import LITERT, ONNXRUNTIME
-from spacedsl.sealed import sealed_text
 from spacedsl.targets.deployed import open_deployed
 from tests.compiler import onnx_support, tflite_support
 from tests.compiler.onnx_support import assert_all_integer
@@ -187,7 +187,7 @@ def test_a_supernet_s_plan_comes_back_with_its_taps(tmp_path: Path) -> None:
     plan = supernet_plan(eyes())
     path = tmp_path / "eyes.supernet.json"
     path.write_text(sealed_text(json.dumps(plan_json(plan))))
-    again = load_plan(path)
+    again = load_supernet_plan(path)
     assert again == plan
     assert again.taps == {"stride4": 1, "stride8": 3, "stride16": 4}
     assert (plan.classes, list(bkd_plans(eyes()))) == (None, [])

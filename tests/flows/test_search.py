@@ -10,10 +10,10 @@ import pytest
 
 from spacedsl.diagnostics import SpaceError
 from spacedsl.flows.evolve import evolve
+from spacedsl.flows.open_scorers import open_all
 from spacedsl.flows.optimum import optimum
 from spacedsl.flows.ready import ready_devices, separating
 from spacedsl.flows.score import score
-from spacedsl.flows.scorers import open_all
 from spacedsl.flows.watch import Show
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
@@ -22,7 +22,7 @@ from spacedsl.lang.load import load_space, load_target
 from spacedsl.search.candidate import Genome
 from spacedsl.search.combine import Combine
 from spacedsl.targets.device import Device
-from spacedsl.targets.scorers import Request
+from spacedsl.targets.open_scorer import Request
 from tests.search.fakes import LIMITS_MS, FakeLatency, FakeQuality, toy
 
 

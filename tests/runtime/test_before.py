@@ -16,7 +16,7 @@ import torch
 from spacedsl.compiler.integer_model import load_model
 from spacedsl.compiler.onnx_int8 import emit_int8
 from spacedsl.compiler.subnets import describe
-from spacedsl.sealed import sealed_text
+from spacedsl.json_files import sealed_text
 from spacedsl_runtime import load_checkpoint, load_supernet, read_plan
 from spacedsl_runtime.distill.table import substages
 from spacedsl_runtime.errors import CheckpointError, PlanError

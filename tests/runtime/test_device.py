@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from spacedsl.api import load_target
-from spacedsl.compiler.supernet import bkd_plans
+from spacedsl.compiler.supernet import SupernetPlan, bkd_plans
 from spacedsl.ir.space import Space
 from spacedsl_runtime.data.split import Unreadables
 from spacedsl_runtime.distill.loop import BkdJob, distill
@@ -23,7 +23,6 @@ from spacedsl_runtime.distill.teachers import open_teacher
 from spacedsl_runtime.elastic.modules import ElasticNorm
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import DivergedError, RecipeError
-from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.device import device_of, kernels
@@ -49,14 +48,14 @@ def device(request: pytest.FixtureRequest) -> torch.device:
     return device_of(name)
 
 
-def batch(plan: Plan, count: int = 32, channels: int = 1) -> tuple[Tensor, Tensor]:
+def batch(plan: SupernetPlan, count: int = 32, channels: int = 1) -> tuple[Tensor, Tensor]:
     size = max(plan.resolutions)
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(count, channels, size, size, generator=generator)
     return images, torch.arange(count) % 10
 
 
-def model_of(plan: Plan, kind: str, channels: int = 1, recipe: Recipe = RECIPE) -> Trained:
+def model_of(plan: SupernetPlan, kind: str, channels: int = 1, recipe: Recipe = RECIPE) -> Trained:
     supernet = load_supernet(plan, channels, 10)
     if kind == "fp32":
         return supernet.train()
@@ -70,7 +69,7 @@ def model_of(plan: Plan, kind: str, channels: int = 1, recipe: Recipe = RECIPE) 
 
 def after_steps(
     model: Trained,
-    plan: Plan,
+    plan: SupernetPlan,
     device: torch.device,
     recipe: Recipe = RECIPE,
     steps: int = 2,
@@ -249,7 +248,7 @@ def _calibration(device: torch.device) -> Calibration:
     return found
 
 
-def _stage_plan() -> Plan:
+def _stage_plan() -> SupernetPlan:
     space = item_of(PAGE, "mini")
     assert isinstance(space, Space)
     return next(bkd_plans(space, load_target("cpu")))

@@ -19,8 +19,8 @@ from spacedsl.api import load_target
 from spacedsl.compiler.subnets import subnet_json
 from spacedsl.compiler.supernet import bkd_plans, supernet_plan
 from spacedsl.compiler.supernet_file import json_text
+from spacedsl.json_files import sealed_text
 from spacedsl.lang.library import library
-from spacedsl.sealed import sealed_text
 from spacedsl_runtime.checkpoint import (
     load_checkpoint,
     read_checkpoint,

@@ -13,7 +13,7 @@ from spacedsl.api import load_target
 from spacedsl.compiler.int8 import quantise_graph
 from spacedsl.compiler.plans import network_plan
 from spacedsl.compiler.qat import QatGraph, deployed, qat_graph
-from spacedsl.compiler.supernet import supernet_plan
+from spacedsl.compiler.supernet import SupernetPlan, supernet_plan
 from spacedsl.ir.sampling import largest, random_subnet, smallest
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
@@ -22,7 +22,7 @@ from spacedsl.runtimes.table import ONNXRUNTIME
 from spacedsl_runtime.elastic.recalibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import PlanError, SubnetError
-from spacedsl_runtime.plan import Plan, read_plan
+from spacedsl_runtime.plan import read_plan
 from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.quant.stages import rules_of
 from tests.laws.strategies import RANDOMS, members
@@ -40,11 +40,11 @@ from tests.support import library_space
 VNNI = load_target("vnni")
 
 
-def graph_of(subnet: Subnet, plan: Plan) -> QatGraph:
+def graph_of(subnet: Subnet, plan: SupernetPlan) -> QatGraph:
     return qat_graph(plan.program(subnet), plan.input_shape(subnet), rules_of(plan).rewrite)
 
 
-def check_tensors(subnet: Subnet, plan: Plan) -> None:
+def check_tensors(subnet: Subnet, plan: SupernetPlan) -> None:
     mine = list(deployed(graph_of(subnet, plan)))
     theirs = quantise_graph(network_plan(subnet).graph, ONNXRUNTIME.rules)
     assert tuple(each.node for each in mine) == theirs.nodes

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from spacedsl.sealed import sealed_text
+from spacedsl.json_files import sealed_text
 from spacedsl_runtime import load_checkpoint, load_supernet
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.elastic.supernet import Supernet

@@ -23,8 +23,8 @@ from spacedsl.search.protocols import (
     StageLoss,
     Valuation,
 )
-from spacedsl.search.qt_score import ModelScorer, RowsScorer
-from spacedsl.search.score import LimitScore
+from spacedsl.search.qt_scorers import ModelScorer, RowsScorer
+from spacedsl.search.space_score import LimitScore
 from spacedsl.search.valuation import InverseLoss
 from spacedsl.text import Source
 

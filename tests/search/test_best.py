@@ -20,7 +20,7 @@ from spacedsl.search.combine import Combine
 from spacedsl.search.combined import CombinedScorer
 from spacedsl.search.compare import random_genotypes
 from spacedsl.search.protocols import Floats, Unit
-from spacedsl.search.qt_score import ModelScorer
+from spacedsl.search.qt_scorers import ModelScorer
 from spacedsl.search.stream import Stream
 from spacedsl.targets.latency import model_latency
 from tests.compiler.every_network import Everything, best

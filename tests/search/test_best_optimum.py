@@ -27,7 +27,7 @@ from spacedsl.search.combine import Combine
 from spacedsl.search.combined import CombinedScorer
 from spacedsl.search.evolve import evolve
 from spacedsl.search.exact.executors import Processes, serial
-from spacedsl.search.qt_score import ModelScorer
+from spacedsl.search.qt_scorers import ModelScorer
 from spacedsl.tables.files import load_table, save_table
 from tests.search.fakes import FakeLatency, FakeQuality, load, page
 from tests.search.test_best import VALUATIONS, Percent

@@ -11,7 +11,7 @@ from spacedsl.diagnostics import SpaceError
 from spacedsl.lang.library import library
 from spacedsl.search.candidate import Genome
 from spacedsl.search.compare import FRESH, compare, sensitivity
-from spacedsl.search.qt_score import ModelScorer
+from spacedsl.search.qt_scorers import ModelScorer
 from tests.cli.test_commands import run_json
 from tests.search.fakes import LIMITS_MS, FakeLatency, FakeQuality, model_scorer, toy
 

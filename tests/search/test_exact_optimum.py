@@ -33,7 +33,7 @@ from spacedsl.search.exact.order import exact_share
 from spacedsl.search.exact.pairs import PRECISION, Lookup, Pairs
 from spacedsl.search.exact.scorer import ExactScorer
 from spacedsl.search.exact.searching import search_scorer
-from spacedsl.search.qt_score import ModelScorer, RowsScorer
+from spacedsl.search.qt_scorers import ModelScorer, RowsScorer
 from spacedsl.tables.files import load_latency, load_quality
 from tests.search.fakes import load, model_scorer, page, rows_scorer
 

@@ -20,12 +20,12 @@ from spacedsl.search.candidate import Genome
 from spacedsl.search.compare import compare, random_genotypes
 from spacedsl.search.evolve import evolve
 from spacedsl.search.exact.enumerate import TooMany, row_atoms
+from spacedsl.search.exact.expectation import ExactScore, exact_json
 from spacedsl.search.exact.grid import COARSE, FINE, Detail, Extent, Grid
 from spacedsl.search.exact.operators import model_operator, rows_operator
 from spacedsl.search.exact.order import exact_share, share_table
-from spacedsl.search.exact.score import ExactScore, exact_json
 from spacedsl.search.exact.scorer import ExactScorer
-from spacedsl.search.qt_score import ModelScorer
+from spacedsl.search.qt_scorers import ModelScorer
 from spacedsl.search.stage_facts import stage_facts
 from spacedsl.search.stream import Stream
 from spacedsl.tables.files import load_latency, load_quality

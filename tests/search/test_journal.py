@@ -16,7 +16,7 @@ import pytest
 from spacedsl.diagnostics import SpaceError
 from spacedsl.search.evolve import Found, evolve
 from spacedsl.search.journal import Journal, decode, encode
-from spacedsl.search.lines import sealed
+from spacedsl.search.lines import sealed_line
 from tests.search.fakes import CountingScorer, load, model_scorer, page, toy
 
 CYCLES = 31
@@ -241,7 +241,7 @@ def test_lines_of_other_spaces_are_refused(whole: tuple[bytes, Found], tmp_path:
     record = json.loads(lines[5])
     record["hash"] = "0" * 64
     del record["checksum"]
-    lines[5] = sealed(record)
+    lines[5] = sealed_line(record)
     path = tmp_path / "j"
     path.write_bytes(b"".join(lines))
     with pytest.raises(SpaceError, match=":6: holds space 000000000000") as caught:

@@ -19,7 +19,7 @@ from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.exact.optimum import optimum
 from spacedsl.search.exact.scorer import ExactScorer
 from spacedsl.search.exact.size import MOST_BYTES, needs, require_room
-from spacedsl.search.qt_score import ModelScorer
+from spacedsl.search.qt_scorers import ModelScorer
 from spacedsl.text import Source
 from tests.support import library_page
 

@@ -21,8 +21,8 @@ from spacedsl.ir.space import Space
 from spacedsl.passes.bind import Site, stage_sizes, subnet_sites
 from spacedsl.search.candidate import Genome
 from spacedsl.search.protocols import Floats
-from spacedsl.search.qt_score import ModelScorer, score_json
-from spacedsl.search.score import authors_score, limit_score
+from spacedsl.search.qt_scorers import ModelScorer, score_json
+from spacedsl.search.space_score import authors_score, limit_score
 from spacedsl.search.stream import uniforms
 from tests.search.fakes import (
     LIMITS_MS,

@@ -10,7 +10,7 @@ from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.space import Space
 from spacedsl.passes.bind import Site
 from spacedsl.search.candidate import Genome
-from spacedsl.search.qt_score import ModelScorer, RowsScorer
+from spacedsl.search.qt_scorers import ModelScorer, RowsScorer
 from tests.search.fakes import (
     LIMITS_MS,
     FakeLatency,

@@ -6,7 +6,7 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.cost import subnet_cost
 from spacedsl.passes.extremes import cost_range
-from spacedsl.search.subnets import Plan, search_subnets
+from spacedsl.search.subnets import EvolutionSettings, search_subnets
 from tests.runtime.training import PAGE
 from tests.support import item_of
 
@@ -22,7 +22,7 @@ def test_a_greater_limit_is_never_worse() -> None:
     flops = cost_range(space).flops
     span = flops.least / 1e6, flops.greatest / 1e6
     limits = tuple(span[0] + share * (span[1] - span[0]) for share in (1.0, 0.2, 0.6))
-    plan = Plan(population=8, rounds=2)
+    plan = EvolutionSettings(population=8, rounds=2)
     valued: list[Subnet] = []
 
     def value(subnets: list[Subnet]) -> list[float]:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from spacedsl import api
-from spacedsl.analysis.cases import Part, cases_of
+from spacedsl.analysis.cases import AnalysisPart, cases_of
 from spacedsl.compiler.export import fp32_onnx, seeded
 from spacedsl.passes.kernels import Kernel
 from spacedsl.search.protocols import Coverage
@@ -118,7 +118,7 @@ def test_what_nn_meter_would_count_as_nothing_is_uncovered() -> None:
     """It has no word for swish (fused), and this predictor no SE (mbv3)."""
     kinds = {name: Constant() for name in PREDICTORS.values() if name != "se"}
     latency = NnMeterLatency("fake", kinds, "")
-    sites = {case.name: case.site for case in cases_of(Part.blocks)}
+    sites = {case.name: case.site for case in cases_of(AnalysisPart.blocks)}
     found = latency.predict(list(sites.values()))
     covered = {n for n, c in zip(sites, found.coverage, strict=True) if c == Coverage.ESTIMATED}
     assert covered == {"mbv1-dual", "mbv2", "bottleneck"}

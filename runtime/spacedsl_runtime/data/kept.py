@@ -18,7 +18,7 @@ LIMIT = 8 << 30
 (TMPDIR)."""
 
 
-class _Place(NamedTuple):
+class _Slice(NamedTuple):
     """Of a batch in its file."""
 
     begin: int
@@ -28,7 +28,7 @@ class _Place(NamedTuple):
 
 class _Mapped(NamedTuple):
     memory: mmap.mmap
-    places: tuple[_Place, ...]
+    places: tuple[_Slice, ...]
 
 
 class Kept:
@@ -50,10 +50,10 @@ class Kept:
     def _written(
         self, key: Hashable, make: Iterable[tuple[Bytes, Labels]]
     ) -> Iterator[tuple[Bytes, Labels]]:
-        places: list[_Place] = []
+        places: list[_Slice] = []
         with _Unnamed() as file:
             for views, labels in make:
-                places.append(_Place(file.size, views.shape, labels))
+                places.append(_Slice(file.size, views.shape, labels))
                 file.write(views)
                 yield views, labels
             if key not in self._held and (memory := file.mapped()):

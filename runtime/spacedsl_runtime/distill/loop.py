@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from spacedsl.compiler.subnets import describe
+from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.size import Size
 from spacedsl_runtime.data.split import Data, Unreadables
@@ -30,7 +31,6 @@ from spacedsl_runtime.distill.table import EVALUATED, Maps, Row, evaluate, subst
 from spacedsl_runtime.distill.teacher import Teacher, check_data
 from spacedsl_runtime.elastic.functional import to_channels_last
 from spacedsl_runtime.errors import DivergedError
-from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.train.batches import batches
 from spacedsl_runtime.train.device import CPU, UNDER_WAY, Arriving, arriving, autocast, kernels
 from spacedsl_runtime.train.evaluate import Evaluation, distinct
@@ -59,7 +59,7 @@ class BkdJob:
     which changes no result, is of jobs with the same seed, resolutions and images. Nor do
     `workers`, the processes that read images."""
 
-    plan: Plan
+    plan: SupernetPlan
     boundaries: Boundaries
     resolutions: tuple[Size, ...]
     samples: int

@@ -7,12 +7,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.ir.subnet import Subnet
 from spacedsl_runtime.elastic.functional import channels_last, leading, to_channels_last
 from spacedsl_runtime.elastic.modules import initialise
 from spacedsl_runtime.elastic.static import build_static
 from spacedsl_runtime.elastic.supernet import ElasticStages
-from spacedsl_runtime.plan import Plan, Source, check_subnet, read_plan
+from spacedsl_runtime.plan import Source, check_subnet, read_plan
 
 
 class BkdStage(ElasticStages):
@@ -22,7 +23,7 @@ class BkdStage(ElasticStages):
     `before` (max cin, teacher_in, 1, 1) and `after` (teacher_out, max width, 1, 1) are sliced like
     every other weight; they have neither norm nor bias."""
 
-    def __init__(self, plan: Plan, teacher_in: int, teacher_out: int) -> None:
+    def __init__(self, plan: SupernetPlan, teacher_in: int, teacher_out: int) -> None:
         super().__init__(plan)
         widest = max(plan.stages[0].widths or plan.cins)
         self.before = nn.Parameter(torch.empty(max(plan.cins), teacher_in, 1, 1))

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.ir.subnet import Subnet, SubnetStage
 from spacedsl.operators.size import Pair, Size
 from spacedsl_runtime.distill.loss import Definition, nsr_loss
 from spacedsl_runtime.distill.quantised import QatBkdStage
 from spacedsl_runtime.distill.stage import BkdStage
 from spacedsl_runtime.elastic.recalibrate import recalibrate
-from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.train.seeds import Use, choices
 
 EVALUATED = 8
@@ -45,7 +45,7 @@ class Row:
 
 
 def substages(
-    plan: Plan, samples: int, seed: int, resolution: Size
+    plan: SupernetPlan, samples: int, seed: int, resolution: Size
 ) -> Iterator[tuple[int, Subnet]]:
     """Distinct random sub-stages of every window, which their widths are of."""
     stage, rng = plan.stages[0], choices(seed, Use.evaluation, *_sides(resolution))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spacedsl.compiler.graph import LOGITS
+from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.compiler.supernet_sizes import Body
 from spacedsl.ir.block import walk
 from spacedsl.ir.space import Stage
@@ -32,22 +33,14 @@ from spacedsl_runtime.elastic.modules import ElasticNorm, initialise, module_of
 from spacedsl_runtime.elastic.recompute import recomputed
 from spacedsl_runtime.elastic.static import Backbone, Maps, build_static
 from spacedsl_runtime.errors import PlanError, SubnetError
-from spacedsl_runtime.plan import (
-    Choices,
-    Plan,
-    Source,
-    check_subnet,
-    choices_of,
-    read_plan,
-    subnet_of,
-)
+from spacedsl_runtime.plan import Choices, Source, check_subnet, choices_of, read_plan, subnet_of
 
 
 class ElasticStages(nn.Module):
     """The weights of a plan and the interpreter over them. `stages[i][j]` holds the weights of
     stage i's block j by slot."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: SupernetPlan) -> None:
         super().__init__()
         self.plan, self.channels, self.classes = plan, plan.channels, plan.classes or 1
         self.stages = nn.ModuleList(map(_stage, plan.stages, plan.bodies))

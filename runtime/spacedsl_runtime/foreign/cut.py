@@ -18,7 +18,7 @@ from spacedsl_runtime.foreign.steps import Doing, Joined, Step, steps_of
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Origin:
     """Where a step stands: the list of its block ("" outside of lists), the block, its class."""
 
     stage: str
@@ -56,7 +56,7 @@ def _separable(first: Piece, second: Piece) -> bool:
     return [op.op for op in first.ops] == ["dwconv"] and second.ops[0].op == "conv"
 
 
-def _place(network: nn.Module, one: Doing) -> _Place:
+def _place(network: nn.Module, one: Doing) -> _Origin:
     """The block of a step: the first module on the step's path that is no list of modules."""
     path = next(steps_of((one,))).path.split(".")
     module, depth = network, 0
@@ -65,9 +65,9 @@ def _place(network: nn.Module, one: Doing) -> _Place:
         depth += 1
     single = next(module.children(), None) is None
     if depth < 2 or single:
-        return _Place("", "", "")
+        return _Origin("", "", "")
     stage, block = ".".join(path[: depth - 1]), ".".join(path[:depth])
-    return _Place(stage, block, _kebab(type(module).__name__))
+    return _Origin(stage, block, _kebab(type(module).__name__))
 
 
 def _lists(module: nn.Module) -> bool:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.ir.subnet import Subnet
 from spacedsl_runtime.data.split import Data, Unreadables, unreadable_limit
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
-from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.train.batches import Normalise, batches, resized
 from spacedsl_runtime.train.device import autocast
@@ -37,7 +37,7 @@ class SupernetSeconds:
 
 
 def time_supernet(
-    plan: Plan,
+    plan: SupernetPlan,
     data: Data,
     recipe: Recipe,
     normalise: Normalise,

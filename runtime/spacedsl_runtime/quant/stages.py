@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from spacedsl.compiler.qat import KEY, QatGraph, clip_of, qat_graph
-from spacedsl.compiler.supernet import PlanRules
+from spacedsl.compiler.supernet import PlanRules, SupernetPlan
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.program import Layer
 from spacedsl_runtime.elastic.modules import ElasticConv
 from spacedsl_runtime.elastic.supernet import MAX_PROGRAMS, ElasticStages
 from spacedsl_runtime.errors import PlanError
-from spacedsl_runtime.plan import Choices, Plan, choices_of, mistakes, subnet_of
+from spacedsl_runtime.plan import Choices, choices_of, mistakes, subnet_of
 from spacedsl_runtime.quant.fake import ActivationQuantiser, WeightQuantiser
 from spacedsl_runtime.quant.modules import Quantised, Ranges, Weighted
 
@@ -39,7 +39,7 @@ class QatStages(Quantised, Generic[S_co]):
         self._graphs: dict[Choices, QatGraph] = {}
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> SupernetPlan:
         """The supernet's."""
         return self.supernet.plan
 
@@ -126,7 +126,7 @@ class QatStages(Quantised, Generic[S_co]):
         return self.supernet.parameters()
 
 
-def rules_of(plan: Plan) -> PlanRules:
+def rules_of(plan: SupernetPlan) -> PlanRules:
     """The rules in a plan. Raises `PlanError` where there are none."""
     if plan.rules is None:
         raise PlanError(

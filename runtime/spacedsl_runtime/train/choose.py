@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from spacedsl.compiler.plans import Int8Plan
+from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.ir.subnet import Subnet
 from spacedsl_runtime.data.kept import LIMIT, Kept
 from spacedsl_runtime.data.sources import open_data
@@ -17,7 +18,6 @@ from spacedsl_runtime.data.views import seen_share
 from spacedsl_runtime.elastic.recalibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import DataError, RunError
-from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.quant.deployment import deploy
 from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.train.batches import Normalise
@@ -87,7 +87,7 @@ class Chooser:
 
 def open_chooser(
     run: Path,
-    plan: Plan,
+    plan: SupernetPlan,
     spec: str | None,
     images: int | None,
     unreadables: Unreadables,

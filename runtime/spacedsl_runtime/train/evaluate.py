@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spacedsl.compiler.subnets import describe
+from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.size import Size, area
 from spacedsl_runtime.data.kept import Kept
 from spacedsl_runtime.data.split import Bytes, Data, Labels, Split, Unreadables
 from spacedsl_runtime.data.views import plain_batches
 from spacedsl_runtime.elastic.recalibrate import recalibrate
-from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.parallel import World, add_up
 from spacedsl_runtime.train.seeds import Use, choices, numbers
@@ -54,7 +54,7 @@ class Score:
         }
 
 
-def evaluated_subnets(plan: Plan, seed: int) -> dict[str, Subnet]:
+def evaluated_subnets(plan: SupernetPlan, seed: int) -> dict[str, Subnet]:
     """Largest, smallest and a few random ones, the same every time; equal ones once."""
     rng = choices(seed, Use.evaluation)
     asked = {"largest": plan.largest(), "smallest": plan.smallest()}

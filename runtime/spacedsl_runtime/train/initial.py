@@ -8,13 +8,14 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.compiler.supernet_file import space_in
 from spacedsl.passes.program import Program, Residual, Step, at_inference, flat
 from spacedsl_runtime.checkpoint import load_weights, read_checkpoint
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from spacedsl_runtime.elastic.weights import Arrays, layer_weights, write_weights
 from spacedsl_runtime.errors import CheckpointError
-from spacedsl_runtime.plan import Plan, mistakes
+from spacedsl_runtime.plan import mistakes
 from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.quantise import stamp_of
 
@@ -56,7 +57,7 @@ class Initial:
                 write_weights(target, source)
 
 
-def read_initial(path: Path, plan: Plan, normalise: Normalise) -> Initial:
+def read_initial(path: Path, plan: SupernetPlan, normalise: Normalise) -> Initial:
     """The weights of the largest network in a checkpoint, for the largest one of `plan`. The plan's
     channels and classes are the data's. Raises `CheckpointError` for a file without such weights.
     Where the two networks differ, the error names the first layers that do."""

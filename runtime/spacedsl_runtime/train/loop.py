@@ -16,6 +16,7 @@ from torch import Tensor
 
 from spacedsl.checksum import sealed
 from spacedsl.compiler.subnets import describe, subnet_json
+from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.ir.settings import are_free
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.size import Size
@@ -24,7 +25,6 @@ from spacedsl_runtime.data.kept import LIMIT, Kept
 from spacedsl_runtime.data.split import Data, Unreadables, unreadable_limit
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.errors import DivergedError, RunError
-from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.train.batches import Normalise, batches, usual_workers
 from spacedsl_runtime.train.device import UNDER_WAY, Arriving, arriving, kernels
 from spacedsl_runtime.train.evaluate import Evaluation, Score, evaluate_together, evaluated_subnets
@@ -63,7 +63,7 @@ class Job:
     with in place of random ones. `logs`: names of `board.KINDS`. `kept_bytes` of decoded images are
     kept for evaluations."""
 
-    plan: Plan
+    plan: SupernetPlan
     data: Data
     recipe: Recipe
     normalise: Normalise
@@ -124,7 +124,7 @@ def name_of(device: str) -> str:
     return torch.cuda.get_device_name() if device == "cuda" else device
 
 
-def _describe(job: Job, plan: Plan, world: World) -> Description:
+def _describe(job: Job, plan: SupernetPlan, world: World) -> Description:
     data = job.data
     settings = {
         "hash": plan.hash,
@@ -156,7 +156,7 @@ def _describe(job: Job, plan: Plan, world: World) -> Description:
 
 def _train(
     job: Job,
-    plan: Plan,
+    plan: SupernetPlan,
     run: Run | None,
     world: World,
     device: torch.device,
@@ -219,7 +219,7 @@ def _loader(
 class _Reports:
     """What is logged of a run; `launched`: steps whose losses are not read yet."""
 
-    plan: Plan
+    plan: SupernetPlan
     recipe: Recipe
     world: World
     run: Run | None
@@ -273,7 +273,7 @@ def _due(step: int, every: int, recipe: Recipe) -> bool:
 
 
 def _begun(
-    job: Job, plan: Plan, evaluation: Evaluation, world: World, run: Run | None
+    job: Job, plan: SupernetPlan, evaluation: Evaluation, world: World, run: Run | None
 ) -> tuple[State, Progress]:
     """What is trained, as it begins or as its checkpoint has it."""
     model = _model(job, plan, evaluation, world)
@@ -282,7 +282,7 @@ def _begun(
     return state, _resumed(job.folder / CHECKPOINT, state, run)
 
 
-def _model(job: Job, plan: Plan, evaluation: Evaluation, world: World) -> Trained:
+def _model(job: Job, plan: SupernetPlan, evaluation: Evaluation, world: World) -> Trained:
     """What is trained, as it begins; of a resumed training it has the shapes only."""
     data, seed, path = job.data, job.recipe.seed, job.folder / CHECKPOINT
     supernet = load_supernet(plan, data.channels, data.classes, seed).to(evaluation.device).train()
@@ -322,7 +322,7 @@ def _diverged(
     step: int,
     losses: Mapping[str, float],
     subnets: Mapping[str, Subnet],
-    plan: Plan,
+    plan: SupernetPlan,
     run: Run | None,
 ) -> DivergedError:
     name = next(n for n, loss in losses.items() if not isfinite(loss))

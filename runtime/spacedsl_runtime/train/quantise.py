@@ -9,11 +9,12 @@ from typing import Any
 
 from torch import Tensor
 
+from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.operators.size import Size
 from spacedsl_runtime.checkpoint import check_rules, part, quantisers_of, said
 from spacedsl_runtime.elastic.supernet import Supernet
 from spacedsl_runtime.errors import RunError, shown
-from spacedsl_runtime.plan import Plan, read_plan
+from spacedsl_runtime.plan import read_plan
 from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.quant.stages import rules_of
 from spacedsl_runtime.train.run import ABOUT, CHECKPOINT, PLAN, read_about, read_metrics
@@ -100,7 +101,7 @@ def scales_moved(folder: Path) -> dict[str, float]:
     return dict(found[-1]) if found else {}
 
 
-def check_target(folder: Path, plan: Plan) -> None:
+def check_target(folder: Path, plan: SupernetPlan) -> None:
     """Raises `CheckpointError` where the QAT run in a folder was for another set of 8-bit tensors,
     naming both targets."""
     if (folder / PLAN).is_file():

@@ -25,12 +25,12 @@ from types import TracebackType
 from typing import IO, Any
 
 from spacedsl.checksum import checksum, damaged, sealed, unsealed
+from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.compiler.supernet_file import plan_json
 from spacedsl.files import check_stamp, read_json
 from spacedsl_runtime.board import Boards
 from spacedsl_runtime.errors import HASH, RunError, shown
 from spacedsl_runtime.files import write_atomic
-from spacedsl_runtime.plan import Plan
 
 FORMAT = "spacedsl-run"
 VERSION = 2
@@ -45,7 +45,7 @@ PACKAGES = ("spacedsl", "torch", "numpy", "pillow", "safetensors", "scikit-learn
 class Description:
     """What a run is: `settings` decide its result; `about` is said besides (command, threads)."""
 
-    plan: Plan
+    plan: SupernetPlan
     settings: Mapping[str, Any]
     about: Mapping[str, Any]
 

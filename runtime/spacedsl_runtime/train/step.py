@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.ir.subnet import Subnet
-from spacedsl_runtime.plan import Plan
 from spacedsl_runtime.train.batches import resized
 from spacedsl_runtime.train.device import autocast
 from spacedsl_runtime.train.evaluate import distinct
@@ -27,7 +27,7 @@ from spacedsl_runtime.train.state import State
 DIVERGENCES = {"kl": kl_divergence, "alpha": adaptive_alpha_divergence}
 
 
-def sandwich(plan: Plan, recipe: Recipe, step: int) -> dict[str, Subnet]:
+def sandwich(plan: SupernetPlan, recipe: Recipe, step: int) -> dict[str, Subnet]:
     """The subnets of a step by name: largest, smallest, random ones; equal ones once."""
     rng = choices(recipe.seed, Use.subnets, step)
     found = {"largest": plan.largest(), "smallest": plan.smallest()}

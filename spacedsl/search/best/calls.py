@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spacedsl.ir.space import Space, Stage
-from spacedsl.search.best.score import BestScore
+from spacedsl.search.best.networks import BestScore
 from spacedsl.search.candidate import Genome
 from spacedsl.search.combined import CombinedScore, CombinedScorer
 from spacedsl.search.scorer import Scorer

@@ -19,7 +19,7 @@ from spacedsl.search.best.query import Items, Paths, Query
 from spacedsl.search.best.remaining import Remaining
 from spacedsl.search.candidate import Genotype
 from spacedsl.search.protocols import Floats, Ints, Valuation
-from spacedsl.search.qt_score import ModelScorer
+from spacedsl.search.qt_scorers import ModelScorer
 from spacedsl.search.scorer import Shifts
 
 AT_ONCE = 64

@@ -19,7 +19,7 @@ from spacedsl.search.exact.front import Front, stage_fronts
 from spacedsl.search.exact.operators import model_bounds
 from spacedsl.search.exact.shifted import shifted
 from spacedsl.search.protocols import Floats, StageLoss
-from spacedsl.search.qt_score import ModelScorer
+from spacedsl.search.qt_scorers import ModelScorer
 from spacedsl.search.scorer import Shifts, uncovered
 from spacedsl.search.stage_facts import StageFacts, stage_facts
 

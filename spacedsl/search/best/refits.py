@@ -13,12 +13,12 @@ import numpy as np
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.search.best.score import BestScore
+from spacedsl.search.best.networks import BestScore
 from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.combined import CombinedScore, CombinedScorer
 from spacedsl.search.protocols import Floats, QualityModel
-from spacedsl.search.score import QTScore
 from spacedsl.search.scorer import Scorer
+from spacedsl.search.space_score import SpaceScore
 
 PRECISION = 1e-9
 """Of a score: what is not better by more counts as not better."""
@@ -75,7 +75,7 @@ def _refit(
 
 
 def _optimism(
-    result: QTScore | CombinedScore, worth: Callable[[Sequence[Subnet]], Floats]
+    result: SpaceScore | CombinedScore, worth: Callable[[Sequence[Subnet]], Floats]
 ) -> float | None:
     parts = [p for _, p in result.parts] if isinstance(result, CombinedScore) else [result]
     scores = [part for part in parts if isinstance(part, BestScore)]

@@ -19,14 +19,14 @@ from spacedsl.operators.size import Size
 from spacedsl.passes.bind import subnet_sites
 from spacedsl.search.best.distinct import Way, chosen
 from spacedsl.search.best.engine import Engine
-from spacedsl.search.best.score import BestScore, Network
-from spacedsl.search.block_tables import Place
+from spacedsl.search.best.networks import BestScore, Network
+from spacedsl.search.block_tables import StagePlace
 from spacedsl.search.candidate import Genome, Genotype
 from spacedsl.search.draws import Draws
 from spacedsl.search.protocols import Floats, QualityModel, Unit
-from spacedsl.search.qt_score import ModelScorer, RowsScorer
-from spacedsl.search.score import LimitScore
+from spacedsl.search.qt_scorers import ModelScorer, RowsScorer
 from spacedsl.search.scorer import Scorer, Shifts
+from spacedsl.search.space_score import LimitScore
 from spacedsl.search.stage_facts import StageFacts, require_space, stage_facts
 from spacedsl.search.stage_vectors import StageVectors
 
@@ -84,10 +84,10 @@ class BestScorer(Scorer):
         """Itself: nothing is drawn."""
         return self
 
-    def missing(self, facts: StageFacts, place: Place) -> list[str]:
+    def missing(self, facts: StageFacts, place: StagePlace) -> list[str]:
         return self.inner.missing(facts, place)
 
-    def compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
+    def compute(self, facts: StageFacts, place: StagePlace, draws: Draws) -> StageVectors:
         return self.inner.compute(facts, place, draws)
 
     @cached_property

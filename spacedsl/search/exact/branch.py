@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from spacedsl.search.candidate import Gene, Genotype
 from spacedsl.search.combine import Combine
 from spacedsl.search.exact.bounds import Axis, Tangent, axis, probability, tangent
-from spacedsl.search.exact.halves import Complex64, Genes, Part, Singles, all_genes
+from spacedsl.search.exact.halves import Complex64, Genes, Half, Singles, all_genes
 from spacedsl.search.exact.joint import Joint
 from spacedsl.search.protocols import Floats
 from spacedsl.search.stream import Stream
@@ -321,7 +321,7 @@ class Branch:
         return self._heads[1]
 
 
-def _stacked(parts: Sequence[Part]) -> Complex64:
+def _stacked(parts: Sequence[Half]) -> Complex64:
     """(N, R C F)."""
     return np.stack([p.transform for p in parts]).reshape(len(parts), -1)
 

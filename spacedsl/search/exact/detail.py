@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from spacedsl.ir.space import Space
 from spacedsl.search.candidate import Genome
 from spacedsl.search.combined import CombinedScore, CombinedScorer
-from spacedsl.search.exact.score import ExactScore
+from spacedsl.search.exact.expectation import ExactScore
 from spacedsl.search.exact.scorer import ExactScorer
 from spacedsl.search.journal import Evaluated
 from spacedsl.search.scorer import Scorer

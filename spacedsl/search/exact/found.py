@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from spacedsl.ir.space import Space
 from spacedsl.search.combined import CombinedScore
-from spacedsl.search.exact.score import ExactScore
-from spacedsl.search.score import QTScore
+from spacedsl.search.exact.expectation import ExactScore
+from spacedsl.search.space_score import SpaceScore
 
 RIVALS = 5
 """Spaces after the best ones that a certificate lists."""
@@ -32,7 +32,7 @@ class Ranked:
     """A space at full detail, and its score at the detail of searches."""
 
     space: Space
-    result: QTScore | CombinedScore
+    result: SpaceScore | CombinedScore
     searched: float
 
     @property
@@ -40,7 +40,7 @@ class Ranked:
         """How far the score may be off; on several targets what is off on all of them."""
         parts = (
             [self.result]
-            if isinstance(self.result, QTScore)
+            if isinstance(self.result, SpaceScore)
             else [part for _, part in self.result.parts]
         )
         return math.fsum(p.error for p in parts if isinstance(p, ExactScore))
@@ -78,7 +78,7 @@ class Optimum:
         return self.best[0].space
 
     @property
-    def result(self) -> QTScore | CombinedScore:
+    def result(self) -> SpaceScore | CombinedScore:
         """Its score."""
         return self.best[0].result
 

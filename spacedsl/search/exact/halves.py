@@ -28,7 +28,7 @@ PARTS_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Half:
     """Some stages in a row: transforms (R, C, F) by the C widths at the open end, for the F
     frequencies of the grid flattened, and least losses (R, C)."""
 
@@ -81,7 +81,7 @@ class Halves:
         self._fixed: dict[int, Complex64] = {}
         self._wholes: dict[tuple[int, Gene], Step] = {}
         self._steps: dict[tuple[int, Gene, int], Step] = {}
-        self._parts: ByteCache[Part]
+        self._parts: ByteCache[Half]
         self.forget()
 
     @property
@@ -147,41 +147,41 @@ class Halves:
             self._fixed[window] = whole.reshape(len(moved), 1, -1).astype(np.complex64)
         return self._fixed[window]
 
-    def head(self, genes: Genes) -> Part:
+    def head(self, genes: Genes) -> Half:
         """The stages from the first on, by the width of the last."""
         if not genes:
             ones = np.ones((self.resolutions, 1, len(self.grid.s) * len(self.grid.q)))
-            return Part(ones.astype(np.complex64), np.zeros((self.resolutions, 1)))
+            return Half(ones.astype(np.complex64), np.zeros((self.resolutions, 1)))
 
-        def make() -> Part:
+        def make() -> Half:
             before = self.head(genes[:-1])
             step = self.step(len(genes) - 1, genes[-1], genes[-2][1] if len(genes) > 1 else 0)
             total = before.transform[:, 0, None] * step.transform[:, 0]
             for c in range(1, step.transform.shape[1]):
                 total += before.transform[:, c, None] * step.transform[:, c]
-            return Part(total, (before.least[:, :, None] + step.least).min(axis=1))
+            return Half(total, (before.least[:, :, None] + step.least).min(axis=1))
 
         return self._parts.get(("head", genes), make)
 
-    def tail(self, window: int, genes: Genes) -> Part:
+    def tail(self, window: int, genes: Genes) -> Half:
         """The stages to the last, by the widths of window `window` of the stage before; without
         stages, the fixed parts."""
         if not genes:
             widths = len(self.genome.alternatives[-1][0][window].widths)
             count = 1 if self._rows else widths
             ended = np.repeat(self._fixed_part(window), count, axis=1)
-            return Part(ended, np.zeros((self.resolutions, count)))
+            return Half(ended, np.zeros((self.resolutions, count)))
 
-        def make() -> Part:
+        def make() -> Half:
             step = self.step(self.stages - len(genes), genes[0], window)
             if len(genes) == 1:
                 ended = step.transform.sum(axis=2) * self._fixed_part(genes[0][1])
-                return Part(ended, step.least.min(axis=2))
+                return Half(ended, step.least.min(axis=2))
             after = self.tail(genes[0][1], genes[1:])
             total = step.transform[:, :, 0] * after.transform[:, None, 0]
             for w in range(1, step.transform.shape[2]):
                 total += step.transform[:, :, w] * after.transform[:, None, w]
-            return Part(total, (step.least + after.least[:, None]).min(axis=2))
+            return Half(total, (step.least + after.least[:, None]).min(axis=2))
 
         return self._parts.get(("tail", window, genes), make)
 

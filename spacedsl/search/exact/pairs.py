@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from spacedsl.search.candidate import Genotype
-from spacedsl.search.exact.halves import Complex64, Halves, Part, Singles
+from spacedsl.search.exact.halves import Complex64, Half, Halves, Singles
 from spacedsl.search.exact.order import exact_share
 from spacedsl.search.protocols import Floats
 
@@ -83,7 +83,7 @@ class Pairs:
         scores, shares = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
         return scores, shares
 
-    def split(self, genotype: Genotype) -> tuple[Part, Part]:
+    def split(self, genotype: Genotype) -> tuple[Half, Half]:
         """The head and tail of a space."""
         cut = self.halves.cut
         window = genotype[cut - 1][1] if cut else 0
@@ -110,7 +110,7 @@ class Pairs:
         return (shares @ weights[..., None])[..., 0], shares[..., -1]
 
 
-def _met(head: Part, tail: Part) -> Complex64:
+def _met(head: Half, tail: Half) -> Complex64:
     """(F,) the transform of a space."""
     product = head.transform * tail.transform
     found: Complex64 = product.reshape(-1, product.shape[-1]).sum(axis=0)

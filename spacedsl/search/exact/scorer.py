@@ -11,11 +11,19 @@ import numpy as np
 
 from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space
-from spacedsl.search.block_tables import Place
+from spacedsl.search.block_tables import StagePlace
 from spacedsl.search.cache import ByteCache
 from spacedsl.search.candidate import Genome
 from spacedsl.search.draws import Draws
 from spacedsl.search.exact import enumerate as atoms
+from spacedsl.search.exact.expectation import (
+    ExactScore,
+    expected_best,
+    joint,
+    limit_scores,
+    probabilities,
+    total,
+)
 from spacedsl.search.exact.grid import COARSE, FINE, SEARCH, Detail, Extent, Grid
 from spacedsl.search.exact.operators import (
     Bounds,
@@ -26,20 +34,12 @@ from spacedsl.search.exact.operators import (
     rows_bounds,
     rows_operator,
 )
-from spacedsl.search.exact.score import (
-    ExactScore,
-    expected_best,
-    joint,
-    limit_scores,
-    probabilities,
-    total,
-)
 from spacedsl.search.exact.shifted import shifted
 from spacedsl.search.fixed import Chain
 from spacedsl.search.protocols import Floats
-from spacedsl.search.qt_score import ModelScorer, RowsScorer
-from spacedsl.search.score import LimitScore
+from spacedsl.search.qt_scorers import ModelScorer, RowsScorer
 from spacedsl.search.scorer import Scorer, Shifts
+from spacedsl.search.space_score import LimitScore
 from spacedsl.search.stage_facts import StageFacts, require_space, stage_facts
 from spacedsl.search.stage_vectors import StageVectors
 
@@ -59,7 +59,7 @@ SAFETY = 8.0
 """What the difference of two grids is multiplied with to state an error: against a much finer grid
 it was up to 3.5 times too small. An estimate that was measured, not a theorem."""
 
-Stage = tuple[StageFacts, Place]
+Stage = tuple[StageFacts, StagePlace]
 
 
 class ExactScorer(Scorer):
@@ -92,10 +92,10 @@ class ExactScorer(Scorer):
         """Itself: nothing is drawn."""
         return self
 
-    def missing(self, facts: StageFacts, place: Place) -> list[str]:
+    def missing(self, facts: StageFacts, place: StagePlace) -> list[str]:
         return self.inner.missing(facts, place)
 
-    def compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
+    def compute(self, facts: StageFacts, place: StagePlace, draws: Draws) -> StageVectors:
         return self.inner.compute(facts, place, draws)
 
     def score(self, space: Space, shifts: Shifts | None = None) -> ExactScore:

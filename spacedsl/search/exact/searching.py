@@ -11,13 +11,13 @@ import numpy as np
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.space import Space
 from spacedsl.search.candidate import Genome, Genotype
+from spacedsl.search.exact.expectation import ExactScore, total
 from spacedsl.search.exact.halves import Halves, halves_exist
 from spacedsl.search.exact.pairs import PRECISION, Pairs
-from spacedsl.search.exact.score import ExactScore, total
 from spacedsl.search.exact.scorer import ExactScorer
-from spacedsl.search.qt_score import ModelScorer, RowsScorer
-from spacedsl.search.score import LimitScore
+from spacedsl.search.qt_scorers import ModelScorer, RowsScorer
 from spacedsl.search.scorer import Shifts
+from spacedsl.search.space_score import LimitScore
 
 
 class SearchScorer(ExactScorer):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from spacedsl.search.exact.executors import Executor
-from spacedsl.search.lines import Header, Lines, sealed, unsealed
+from spacedsl.search.lines import Header, Lines, sealed_line, unsealed_line
 
 FORMAT = 4
 
@@ -27,10 +27,10 @@ class TaskLog(Lines):
 
     def append(self, key: str, value: object) -> None:
         """One finished piece of work."""
-        self.write(sealed([key, value]))
+        self.write(sealed_line([key, value]))
 
     def _take(self, line: bytes) -> None:
-        key, value = unsealed(line)
+        key, value = unsealed_line(line)
         self.held[str(key)] = value
 
 

@@ -10,8 +10,8 @@ from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
 from spacedsl.search.protocols import QualityModel
-from spacedsl.search.qt_score import ModelScorer, RowsScorer
-from spacedsl.search.score import Definition
+from spacedsl.search.qt_scorers import ModelScorer, RowsScorer
+from spacedsl.search.space_score import Definition
 from spacedsl.tables.files import load_quality
 from spacedsl.tables.stage_rows import TableRows
 from spacedsl.targets.device import Device, open_device

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from spacedsl.ir.subnet import Subnet
 from spacedsl.search.protocols import Unit
-from spacedsl.search.score import QTScore
+from spacedsl.search.space_score import SpaceScore
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Network:
 
 
 @dataclass(frozen=True)
-class BestScore(QTScore):
+class BestScore(SpaceScore):
     """A score by the definition `best`. `networks`: per limit those that count, best first; fewer
     where there are no more."""
 

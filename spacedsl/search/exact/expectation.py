@@ -13,11 +13,11 @@ from spacedsl.search.exact.grid import Complexes, Grid
 from spacedsl.search.exact.operators import StageOperator
 from spacedsl.search.exact.order import exact_share
 from spacedsl.search.protocols import Floats
-from spacedsl.search.score import LimitScore, QTScore, score_json
+from spacedsl.search.space_score import LimitScore, SpaceScore, score_json
 
 
 @dataclass(frozen=True)
-class ExactScore(QTScore):
+class ExactScore(SpaceScore):
     """An exact score. `method`: `enumerated` (every subnet, no error but rounding) or `transform`.
     `error`: how far the score may be off, absolute: the change from a coarser grid, an upper bound
     as long as refining converges, and 0 where enumerated. A limit's `missing` is the expected

@@ -107,7 +107,7 @@ def score_settings(
 
 
 @dataclass(frozen=True)
-class QTScore:
+class SpaceScore:
     """The Q-T score of a space. `coverage`: shares of the elastic stages' block latencies by where
     they come from, over all subnets drawn. `chain`: fixed parts, per resolution."""
 
@@ -133,7 +133,7 @@ class QTScore:
         return self.settings.best
 
 
-def score_json(result: QTScore) -> dict[str, Any]:
+def score_json(result: SpaceScore) -> dict[str, Any]:
     """Plain data; no time, no path. Latencies in ms, resolutions in pixels."""
     chosen = result.settings
     return {

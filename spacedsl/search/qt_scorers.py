@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from spacedsl.diagnostics import fault
 from spacedsl.ir.identity import stage_identity
 from spacedsl.ir.space import Space
-from spacedsl.search.block_tables import BlockTables, Place, StageTables, missing_entries
+from spacedsl.search.block_tables import BlockTables, StagePlace, StageTables, missing_entries
 from spacedsl.search.candidate import Genome
 from spacedsl.search.draws import Draws
 from spacedsl.search.protocols import (
@@ -17,12 +17,12 @@ from spacedsl.search.protocols import (
     StageLoss,
     StageRows,
 )
-from spacedsl.search.score import Definition, QTScore, score_json, score_settings
 from spacedsl.search.scorer import Scorer, Shifts
+from spacedsl.search.space_score import Definition, SpaceScore, score_json, score_settings
 from spacedsl.search.stage_facts import StageFacts
 from spacedsl.search.stage_vectors import StageVectors, chained_vectors, row_vectors
 
-__all__ = ["ModelScorer", "QTScore", "RowsScorer", "Scorer", "score_json"]
+__all__ = ["ModelScorer", "RowsScorer", "Scorer", "SpaceScore", "score_json"]
 
 
 class ModelScorer(Scorer):
@@ -48,19 +48,19 @@ class ModelScorer(Scorer):
         super().__init__(hyper, latency, quality.resolutions, chosen)
         self.quality = quality
         self._tables = BlockTables(latency, quality)
-        self._last: tuple[tuple[str, Place], StageTables] | None = None
+        self._last: tuple[tuple[str, StagePlace], StageTables] | None = None
 
     @property
     def quality_identity(self) -> str:
         return self.quality.identity
 
-    def missing(self, facts: StageFacts, place: Place) -> list[str]:
+    def missing(self, facts: StageFacts, place: StagePlace) -> list[str]:
         losses = self._tables.stage_loss(place.number, facts)
         if losses is None:
             return [f"{facts.name} {facts.block}: every loss"]
         return missing_entries(facts, place, self.stage_tables(facts, place, losses))
 
-    def compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
+    def compute(self, facts: StageFacts, place: StagePlace, draws: Draws) -> StageVectors:
         losses = self.stage_loss(place.number, facts)
         tables = self.stage_tables(facts, place, losses)
         return chained_vectors(facts, place, tables, losses, draws)
@@ -72,7 +72,7 @@ class ModelScorer(Scorer):
             raise LookupError(f"{facts.name} {facts.block}")
         return losses
 
-    def stage_tables(self, facts: StageFacts, place: Place, losses: StageLoss) -> StageTables:
+    def stage_tables(self, facts: StageFacts, place: StagePlace, losses: StageLoss) -> StageTables:
         """Latencies and losses of the blocks of an elastic stage in its place. Those of the last
         stage asked for are kept."""
         key = (facts.identity, place)
@@ -113,7 +113,7 @@ class RowsScorer(Scorer):
     def quality_identity(self) -> str:
         return self.rows.identity
 
-    def score(self, space: Space, shifts: Shifts | None = None) -> QTScore:
+    def score(self, space: Space, shifts: Shifts | None = None) -> SpaceScore:
         """As `Scorer.score`, for a space whose elastic stages are whole stages of `hyper`."""
         self.require_whole(space)
         return super().score(space, shifts)
@@ -130,7 +130,7 @@ class RowsScorer(Scorer):
                 help = "table rows are of whole block types and windows; use --scorer model"
                 raise fault("not-in-rows", message, help)
 
-    def rows_of(self, facts: StageFacts, place: Place) -> list[tuple[Floats, Floats] | None]:
+    def rows_of(self, facts: StageFacts, place: StagePlace) -> list[tuple[Floats, Floats] | None]:
         """Latencies in ms and losses of the rows of an elastic stage, per resolution of its place;
         None where the table has none."""
         found = [
@@ -139,7 +139,7 @@ class RowsScorer(Scorer):
         ]
         return [rows if rows is not None and len(rows[0]) else None for rows in found]
 
-    def missing(self, facts: StageFacts, place: Place) -> list[str]:
+    def missing(self, facts: StageFacts, place: StagePlace) -> list[str]:
         widths = ", ".join(map(str, facts.widths))
         return [
             f"{facts.name} {facts.block}, widths {widths}: every row at {resolution}"
@@ -147,6 +147,6 @@ class RowsScorer(Scorer):
             if rows is None
         ]
 
-    def compute(self, facts: StageFacts, place: Place, draws: Draws) -> StageVectors:
+    def compute(self, facts: StageFacts, place: StagePlace, draws: Draws) -> StageVectors:
         rows = [found for found in self.rows_of(facts, place) if found is not None]
         return row_vectors(facts, place, rows, draws)

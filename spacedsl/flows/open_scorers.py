@@ -8,15 +8,15 @@ from typing import TypeVar
 
 from spacedsl.flows.watch import SILENT, Watch
 from spacedsl.ir.space import Space
-from spacedsl.search.best.score import BestScore
+from spacedsl.search.best.networks import BestScore
 from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.combine import Combine
 from spacedsl.search.combined import CombinedScore, CombinedScorer
-from spacedsl.search.qt_score import ModelScorer, RowsScorer
-from spacedsl.search.score import QTScore
+from spacedsl.search.qt_scorers import ModelScorer, RowsScorer
 from spacedsl.search.scorer import Scorer
+from spacedsl.search.space_score import SpaceScore
 from spacedsl.targets.device import Device
-from spacedsl.targets.scorers import Request, open_scorers
+from spacedsl.targets.open_scorer import Request, open_scorers
 
 S = TypeVar("S", bound=Scorer)
 
@@ -57,7 +57,7 @@ def joined(scorers: Mapping[str, S], combine: Combine) -> S | CombinedScorer:
     return CombinedScorer(scorers, combine)
 
 
-def by_target(result: QTScore | CombinedScore) -> dict[str, BestScore]:
+def by_target(result: SpaceScore | CombinedScore) -> dict[str, BestScore]:
     """The score on each target; a single one has no name. Empty for another definition."""
     parts = result.parts if isinstance(result, CombinedScore) else (("", result),)
     return {name: part for name, part in parts if isinstance(part, BestScore)}
