@@ -24,6 +24,7 @@ import numpy as np
 from spacedsl.ir.identity import choice_identity
 from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.lang.page import Loader
+from spacedsl.operators.size import Pair, as_number
 from spacedsl.passes.bind import Site
 from spacedsl.passes.costs import costs
 from spacedsl.passes.extremes import cost_range
@@ -101,14 +102,16 @@ class Loss:
     name: str
     offset_uncertainty: float = 0.0
 
-    def base(self, resolution: int, depth: int, cin: Ints) -> Floats:
+    def base(self, resolution: float | Pair, depth: int, cin: Ints) -> Floats:
         """As `StageLoss.base`."""
         level = noise(self.name, self.number)
-        return np.asarray(0.2 * level - 0.3 * depth - resolution / 300 - cin / 800, dtype=float)
+        return np.asarray(
+            0.2 * level - 0.3 * depth - as_number(resolution) / 300 - cin / 800, dtype=float
+        )
 
     def terms(
         self,
-        resolution: int,
+        resolution: float | Pair,
         depth: int,
         position: int,
         cin: Ints,

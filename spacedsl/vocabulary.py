@@ -54,8 +54,8 @@ logsoftmax hardmish swiglu geglu relu2 squaredrelu"""
 _SLOPES = "prelu parametricrelu"
 _GROUPED = "gconv groupconv groupedconv groupconv2d groupedconvolution"
 _NO_OP = """concat cat concatenate upsample interpolate deconv transposeconv convtranspose
-convtranspose2d dilated
-dilation shuffle channelshuffle reshape permute split slice lstm gru rnn embedding mlp
+convtranspose2d
+shuffle channelshuffle reshape permute split slice lstm gru rnn embedding mlp
 droppath stochasticdepth shift sepconv separableconv separableconv2d xception conv1d
 conv3d convtranspose3d eca ecalayer cbam coordattention coordatt deformconv deformableconv
 pixelshuffle ghostmodule upsampling upsampling2d"""

@@ -193,7 +193,8 @@ def _check_blocks(
 ) -> Size:
     """Bind one block in every sampled way; they must all come out at the same size."""
     sizes: set[Size] = set()
-    shrinks = any(step > 1 and pixels > 1 for step, pixels in zip(pair(stride), pair(size)))
+    sides = zip(pair(stride), pair(size), strict=True)
+    shrinks = any(step > 1 and pixels > 1 for step, pixels in sides)
     for way in ways:
         for cin, width, *values in _samples(way.lists(cins, stage.widths)):
             settings = tuple(zip(way.names, values, strict=True))

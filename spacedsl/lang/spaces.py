@@ -123,7 +123,7 @@ def _input(node: Node, parent: Space | None, report: Report) -> tuple[int, tuple
             message = f"`{first.text}` is a map of {channels_said} rows here"
             fixes = [(f"write `{text}`", first.span, text)]
             help = f"channels stand apart from the resolution: write `{text}`"
-            raise report.fail("bad-value", message, first, help, fixes)
+            raise report.fail("notation", message, first, help, fixes)
     resolutions = size_list(said.get("values"), report, "resolution", MAX_RESOLUTION)
     default = parent.channels if parent else 3
     channels = whole(tokens[0], report, "channels", 1, 1024) if tokens else default

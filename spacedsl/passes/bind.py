@@ -89,7 +89,7 @@ def layers(bound: tuple[Bound, ...]) -> Iterator[Layer]:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A block in its place: what a latency or cost depends on. `size`: that of the input in pixels."""
+    """A block in its place: what a latency or cost depends on. `size`: of the input in pixels."""
 
     choice: BlockChoice
     cin: int

@@ -194,8 +194,8 @@ def _members(stage: Stage, choice: BlockChoice, count: int) -> Iterator[tuple[in
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A block between `pairs` (places) of widths in and out at each size of the input; no `outs`: it
-    keeps the width."""
+    """A block between `pairs` (places) of widths in and out at each size of the input; no `outs`:
+    it keeps the width."""
 
     choice: BlockChoice
     cins: tuple[int, ...]

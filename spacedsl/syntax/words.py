@@ -62,6 +62,8 @@ GLUED = rf"({'|'.join(WINDOWED)})-?_?([0-9]+)(?:x([0-9]+))?"
 def expected(kinds: Iterable[str]) -> str:
     """What could stand there, as a list: ops and operators by an example."""
     known = set(kinds)
+    if "INT" in known:  # a pair is two of them
+        known.discard("PAIR")
     found: list[str] = []
     for group, said in ((OPERATORS, "an operator such as `*`"), (OPS, "an op such as `conv`")):
         if known >= set(group):

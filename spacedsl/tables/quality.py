@@ -177,7 +177,8 @@ class FittedStageLoss:
 
 
 Arrays = tuple[Ints | Floats, Ints, Ints, Ints, Floats]
-"""Resolution as a number (N,), input channels (N,), depth (N,), widths (N, D), settings (N, D, P)."""
+"""Resolution as a number (N,), input channels (N,), depth (N,), widths (N, D), settings
+(N, D, P)."""
 
 
 def stage_totals(loss: StageLoss, names: Sequence[str], arrays: Arrays) -> Floats:

@@ -79,9 +79,10 @@ def kernel_words(kernel: Kernel) -> KernelWords:
 
 
 class NetRecord(_Record):
-    """A measured network; `space` is "" for a reference. `kernel_ms`: their times by the runtime's profiler; `kernel_nodes`: how many
-    nodes that is; `net_ms`: its own without it; `split_half`: relative difference of the two halves
-    of its rounds, which are of different sessions."""
+    """A measured network; `space` is "" for a reference. `kernel_ms`: times of its kernels by the
+    runtime's profiler; `kernel_nodes`: how many nodes that is; `net_ms`: its own without it;
+    `split_half`: relative difference of the two halves of its rounds, which are of different
+    sessions."""
 
     space: str
     hash: str

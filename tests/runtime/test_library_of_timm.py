@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from spacedsl.operators.size import pair
 from spacedsl.passes.cost import subnet_cost
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.foreign.read import write_steps
@@ -36,7 +37,7 @@ def test_outputs_are_those_of_timm(name: str, theirs: str) -> None:
     model = library_model(name)
     model = model.model_copy(update={"resolution": model.of.resolutions[0]})
     network = scattered(make(Wanted(theirs)))
-    image = torch.randn(1, 3, model.resolution, model.resolution)
+    image = torch.randn(1, 3, *pair(model.resolution))
     assert subnet_cost(model).flops == multiply_accumulates(network, image)
     supernet = load_supernet(model.of).eval()
     write_steps(supernet, model, steps_of_network(network, image, *operations()))

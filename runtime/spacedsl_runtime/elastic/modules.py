@@ -66,9 +66,9 @@ def several_values(x: Tensor) -> bool:
 
 
 class ElasticConv(nn.Module):
-    """A convolution with norm or bias. A weight is (max_cout, max_fan, KH, KW). A filter reads `fan`
-    channels: all of them, or those of its group, or in a depthwise convolution one. A stack of
-    convolutions has `parts` weights."""
+    """A convolution with norm or bias. A weight is (max_cout, max_fan, KH, KW). A filter reads
+    `fan` channels: all of them, or those of its group, or in a depthwise convolution one. A stack
+    of convolutions has `parts` weights."""
 
     bias: nn.Parameter | None
 

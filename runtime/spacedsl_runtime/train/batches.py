@@ -206,9 +206,9 @@ def _channels(values: tuple[float, ...], device: torch.device) -> Tensor:
 
 
 def resized(images: Tensor, resolution: Size) -> Tensor:
-    """Images (N, C, H, W) at a resolution, as large or smaller: elastic resolution. Bicubic, since views
-    are resized twice so: at 160 from 224 pixels they keep 99.7 % of the gradient energy of those
-    that are made at 160, by a bilinear filter 79 % (docs/training.md)."""
+    """Images (N, C, H, W) at a resolution, as large or smaller: elastic resolution. Bicubic, since
+    views are resized twice so: at 160 from 224 pixels they keep 99.7 % of the gradient energy of
+    those that are made at 160, by a bilinear filter 79 % (docs/training.md)."""
     if images.shape[2:] == pair(resolution):
         return images
     return F.interpolate(images, pair(resolution), mode="bicubic", antialias=True)
