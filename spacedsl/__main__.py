@@ -1,5 +1,15 @@
-"""`python -m spacedsl`."""
+"""`spacedsl` and `python -m spacedsl`: what runs before anything slow is imported."""
 
-from spacedsl.cli.app import main
+from spacedsl.interrupts import end_quietly
 
-main()
+
+def main() -> None:
+    """Entry point of the console script."""
+    end_quietly()
+    from spacedsl.cli.app import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

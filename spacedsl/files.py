@@ -12,6 +12,22 @@ from typing import Any
 
 from spacedsl.diagnostics import SpaceError, fault
 
+ALLOWED = "whoever runs this must be allowed to; a folder needs the right to enter it too"
+MENDS = {
+    errno.EACCES: ALLOWED,
+    errno.EPERM: ALLOWED,
+    errno.ENOSPC: "make room on that disk, or name a place on another one",
+    errno.EDQUOT: "make room, or name a place on another disk",
+    errno.EROFS: "name a place that can be written",
+    errno.EMFILE: "raise how many files may be open, as with `ulimit -n 4096`",
+}
+"""What to do where the system refuses, by the number of its error."""
+
+
+def mend(error: Exception) -> str | None:
+    """What to do about an error of the system, where that is known."""
+    return MENDS.get(getattr(error, "errno", None) or 0)
+
 
 def read_bounded(path: Path, limit: int) -> bytes:
     """A file's bytes, whatever its size says of it. Raises `SpaceError` where it cannot be read or
@@ -20,7 +36,8 @@ def read_bounded(path: Path, limit: int) -> bytes:
         with path.open("rb") as file:
             data = file.read(limit + 1)
     except OSError as error:
-        raise fault("cannot-read", f"cannot read {path}: {error.strerror or error}") from None
+        why = error.strerror or error
+        raise fault("cannot-read", f"cannot read {path}: {why}", mend(error)) from None
     if len(data) > limit:
         raise fault("too-large", f"{path} is larger than {limit:,} bytes")
     return data
@@ -92,7 +109,7 @@ def _attempt(folder: Path) -> None:
 
 def _unwritable(path: Path, error: Exception) -> SpaceError:
     why = getattr(error, "strerror", None) or error
-    return fault("cannot-write", f"cannot write {path}: {why}")
+    return fault("cannot-write", f"cannot write {path}: {why}", mend(error))
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

@@ -36,7 +36,7 @@ model: network net architecture arch subnet
 space: subspace
 target: device deployment
 hyperspace: searchspace hyper supernet supernetwork superspace
-block: cell module def function
+block: cell module def function fn func fun class
 use: import include require using
 language: lang version
 reference: ref
@@ -59,8 +59,8 @@ shuffle channelshuffle reshape permute split slice lstm gru rnn embedding mlp
 droppath stochasticdepth shift sepconv separableconv separableconv2d xception conv1d
 conv3d convtranspose3d eca ecalayer cbam coordattention coordatt deformconv deformableconv
 pixelshuffle ghostmodule upsampling upsampling2d"""
-_ATTENTION = """attention mhsa selfattention transformer multiheadattention multiheadselfattention mha
-selfattn attn crossattention vit"""
+_ATTENTION = """attention mhsa selfattention transformer multiheadattention mha
+multiheadselfattention selfattn attn crossattention vit"""
 _SCALE = "layerscale ls gamma"
 _NORMS = """bn batchnorm norm batchnorm2d batchnormalization normalization syncbn bn2d withbn
 withnorm"""

@@ -32,6 +32,7 @@ BASE = {
     "json_files",
     "registered",
     "colours",
+    "interrupts",
 }
 """What any part of spacedsl above them may import."""
 
@@ -45,6 +46,7 @@ ALLOWED = {
     "figures": set(),
     "version": set(),
     "colours": set(),
+    "interrupts": set(),
     "checksum": set(),
     "diagnostics": {"text", "vocabulary"},
     "files": {"diagnostics"},
@@ -68,7 +70,7 @@ ALLOWED = {
     "highlight": {"syntax"},
     "lsp": {*BASE, "api", "lang", "syntax", "ir", "passes", "runtimes"},
     "runtime/errors": set(),
-    "runtime/files": {"runtime/errors"},
+    "runtime/files": {"files", "runtime/errors"},
     "runtime/plan": {*MEANING, "api", "runtime/errors"},
     "runtime/board": set(),
     "runtime/data": {"operators", "registered", "runtime/errors"},
@@ -121,7 +123,7 @@ ALLOWED = {
         "passes", "report", "runtimes", "search", "syntax", "tables", "targets", "runtime/data",
         "runtime/distill", "runtime/errors", "runtime/measure", "runtime/plan", "runtime/train",
     },
-    "__main__": {"cli"},
+    "__main__": {"interrupts", "cli"},
 }  # fmt: skip
 """Part -> the parts that it may import, inside functions too. A part is a folder or a file of
 spacedsl, or of the runtime; each also imports itself. Rows stand in the order of the parts: none

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from spacedsl.files import mend
 from spacedsl_runtime.errors import SpacedslError
 
 
@@ -29,4 +30,6 @@ def write_atomic(
             beside.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise mistake(f"cannot write {path}: {error.strerror or error}") from None
+        refused = mistake(f"cannot write {path}: {error.strerror or error}")
+        refused.help = mend(error)
+        raise refused from None

@@ -14,7 +14,6 @@ import typer
 
 from spacedsl.cli.boundary import (
     ERROR,
-    INTERRUPTED,
     Commands,
     Format,
     guarded,
@@ -100,15 +99,13 @@ def options(
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Run the command line."""
     gc.set_threshold(GARBAGE)
     open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # names of files need not be text
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
-    except KeyboardInterrupt:  # before a command began
-        sys.exit(INTERRUPTED)
     except SystemExit as end:  # typer ends with 1 where nobody reads a help text
         if not isinstance(end.__context__, BrokenPipeError):
             raise

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spacedsl.cli.best import UNCALIBRATED, Origin, best_json, optimism_said, scored
+from spacedsl.cli.words import wrapped
 from spacedsl.files import write_atomic
 from spacedsl.flows.evolve import Evolved
 from spacedsl.flows.open_scorers import by_target
@@ -67,9 +68,9 @@ def print_best(comparison: Comparison) -> None:
             table.add_section()
     Console(width=100).print(table)
     for label, compared in rows:
-        print(f"{label}: {scored(compared.result.score, unit)}")
+        print(wrapped(f"{label}: {scored(compared.result.score, unit)}", "    "))
     if unit == "1/loss":
-        print(UNCALIBRATED)
+        print(wrapped(UNCALIBRATED))
 
 
 def _cells(networks: Sequence[Network], unit: Unit) -> tuple[str, str, str]:
@@ -87,7 +88,7 @@ def print_best_of(evolved: Evolved) -> None:
     """The closing table, and how sure the choice of each stage is."""
     print_best(evolved.comparison)
     for line in corrected_lines(evolved.comparison):
-        print(line)
+        print(wrapped(line))
     print_calls(evolved.calls)
 
 
@@ -149,4 +150,4 @@ def print_calls(found: Sequence[Call]) -> None:
             said = f"{call.block} is clearly better than {call.rival}, the next best ({share})"
         else:
             said = f"{call.block} or {call.rival}: too close to call ({share} apart)"
-        print(f"  {call.stage}: {said}")
+        print(wrapped(f"  {call.stage}: {said}", "    "))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,12 +21,14 @@ import typer
 from typer.core import TyperGroup
 
 from spacedsl.cli.findings import annotation, sarif
+from spacedsl.cli.words import wrapped
 from spacedsl.diagnostics import Diagnostic, SpaceError, render
+from spacedsl.files import mend
+from spacedsl.interrupts import INTERRUPTED, raise_again
 from spacedsl.passes.bind import BindError
 
 DIFFERS = 1
 ERROR = 2
-INTERRUPTED = 130
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -86,7 +89,17 @@ def report(diagnostics: Iterable[Diagnostic], format: StrEnum) -> None:
             print(annotation(diagnostic.to_json()))
     else:
         for diagnostic in found:
-            print(render(diagnostic.to_json()), file=sys.stderr)
+            print(_fitted(render(diagnostic.to_json())), file=sys.stderr)
+
+
+def _fitted(text: str) -> str:
+    """A rendered error whose sentences fit a terminal; what it shows of a page stays as it is."""
+    lines = text.splitlines()
+    shown = (line if EXCERPT.match(line) else wrapped(line, "    ", sys.stderr) for line in lines)
+    return "\n".join(shown)
+
+
+EXCERPT = re.compile(r" +[0-9]* \|")
 
 
 def format_asked(args: Sequence[str]) -> Findings:
@@ -157,7 +170,7 @@ def report_failure(found: Sequence[Diagnostic], format: StrEnum) -> None:
 def io_fault(error: OSError) -> Diagnostic:
     """What the system refuses, as an error."""
     name = f"{error.filename}: " if error.filename else ""
-    return Diagnostic("io", f"{name}{error.strerror or error}")
+    return Diagnostic("io", f"{name}{error.strerror or error}", help=mend(error))
 
 
 def open_streams() -> None:
@@ -190,6 +203,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         format = _format_of(kwargs.get("format"))
         try:
+            raise_again()
             found = command(*args, **kwargs)
             sys.stdout.flush()
             return found

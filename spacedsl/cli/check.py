@@ -13,6 +13,7 @@ from spacedsl import api
 from spacedsl.cli.boundary import DIFFERS, ERROR, FINDINGS, Findings, emit, report
 from spacedsl.cli.gate import Checked, Of, checked, open_gate
 from spacedsl.cli.pages import STDIN, read_stdin
+from spacedsl.cli.words import wrapped
 from spacedsl.diagnostics import Diagnostic, SpaceError, fault
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
@@ -58,13 +59,14 @@ def check(
         latencies = timed.get(file, [])
         state = "ok" if all(latency.ok for latency, _ in latencies) else "too slow"
         items = ", ".join(f"{page.kind(name)} {name}" for name in page.names) or _blocks(page)
-        print(f"{file}: {state} ({items})")
+        print(wrapped(f"{file}: {state} ({items})", "    "))
         for latency, _ in latencies:
             which = "" if latency.of == "model" else f", its {latency.of} network"
-            print(
+            said = (
                 f"  {latency.item}{which}: {latency.latency_ms:.4g} ms on {latency.target} "
                 f"({latency.coverage}), at most {latency.max_ms:g} ms"
             )
+            print(wrapped(said, "    "))
     report([*warned, *slow], format)
     raise typer.Exit(code)
 

@@ -6,6 +6,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import DIFFERS, FORMAT, Format, emit
+from spacedsl.cli.words import wrapped
 from spacedsl.diagnostics import fault
 from spacedsl.ir.covers import mismatch, subnet_mismatch
 from spacedsl.ir.space import Space
@@ -34,6 +35,7 @@ def covers(
         print(f"{a} covers {b}")
     else:
         where = f"{found.stage}: " if found.stage else ""
-        print(f"{a} does not cover {b}: {where}{found.reason}; for example\n\n{witness}", end="")
+        print(wrapped(f"{a} does not cover {b}: {where}{found.reason}; for example"))
+        print(f"\n{witness}", end="")
     if found is not None:
         raise typer.Exit(DIFFERS)

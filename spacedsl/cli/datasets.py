@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from spacedsl.cli.progress import first_process
+from spacedsl.cli.words import wrapped
 from spacedsl_runtime.data.sources import usages
 
 if TYPE_CHECKING:
@@ -33,11 +34,13 @@ DECODER = typer.Option(None, "--decoder", help="Of JPEG files; else simplejpeg i
 
 def tell(data: Data, *, quiet: bool, holdout: int = 0) -> None:
     """Say on standard error what data hold, of several processes the first one only. `holdout`:
-    how many images are not trained on; `quiet`: only what is left out."""
+    how many images are not trained on; `quiet`: only what is left out or in
+    doubt."""
     if not first_process():
         return
-    for line in ([] if quiet else description(data, holdout)) + [*filter(None, [data.left_out])]:
-        print(line, file=sys.stderr)
+    said = [] if quiet else description(data, holdout)
+    for line in filter(None, (*said, data.left_out, data.doubt and f"warning: {data.doubt}")):
+        print(wrapped(line, "  ", sys.stderr), file=sys.stderr)
 
 
 def description(data: Data, holdout: int = 0) -> list[str]:

@@ -12,6 +12,7 @@ from spacedsl import api
 from spacedsl.cli.boundary import DIFFERS, FORMAT, Format, emit
 from spacedsl.cli.diff_costs import Effect, Pair, effects
 from spacedsl.cli.html import HTML, check_html, made_by, write_html
+from spacedsl.cli.words import wrapped
 from spacedsl.diagnostics import fault
 from spacedsl.ir.diff import Change, diff_spaces, diff_subnets
 from spacedsl.ir.identity import space_identity
@@ -60,7 +61,7 @@ def diff(
         for line in change_lines(changes):
             print(line)
         for effect in found:
-            print(f"  {effect.line}")
+            print(wrapped(f"  {effect.line}", "    "))
     write_html(html, lambda: _report((a, b), pair, changes, found), quiet=format is Format.json)
     if not equal:
         raise typer.Exit(DIFFERS)

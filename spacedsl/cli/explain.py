@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.words import filled
 from spacedsl.diagnostics import fault, suggest
 from spacedsl.lang.explanations import explained, explanation
 
@@ -27,4 +28,4 @@ def explain(
     if format is Format.json:
         emit({"code": code, "sections": found.sections, "text": found.text})
     else:
-        print(found.text, end="")
+        print(filled(found.text), end="")

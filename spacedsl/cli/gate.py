@@ -81,7 +81,7 @@ def _checked(item: Space | Subnet, name: str, gate: Gate) -> Checked:
 
 
 def _latency(item: Space | Subnet, gate: Gate) -> tuple[float, str]:
-    from spacedsl.targets.latency import model_latency, whole
+    from spacedsl.targets.latency import model_latency, not_covered, whole
     from spacedsl.targets.ranges import latency_range
 
     latency = gate.device.latency
@@ -89,9 +89,8 @@ def _latency(item: Space | Subnet, gate: Gate) -> tuple[float, str]:
         return whole(model_latency(item, latency))
     found = latency_range(item, latency)
     if found.least_ms is None or found.greatest_ms is None:
-        listed = "; ".join(str(site) for site in found.missing[:20])
-        message = f"{len(found.missing)} blocks of {item.name} are not covered: {listed}"
-        raise fault("uncovered", message, "profile the target, or choose another one")
+        missing = [str(site) for site in found.missing]
+        raise not_covered(item.name, missing, "profile the target, or choose another one")
     if gate.of is Of.best:
         return _latency(_best(item, gate, found.greatest_ms), gate)
     ms = found.least_ms if gate.of is Of.fastest else found.greatest_ms

@@ -11,6 +11,7 @@ import typer
 
 from spacedsl.cli.boundary import DIFFERS, FORMAT, Format, emit, guarded
 from spacedsl.cli.help import epilog
+from spacedsl.cli.words import wrapped
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import read_bounded, write_atomic
 from spacedsl.ir.space import Space
@@ -88,7 +89,8 @@ def install(format: Format = FORMAT) -> None:
     if format is Format.json:
         emit({"attributes": str(path), "settings": _settings()})
     else:
-        print(f"git shows and merges .space pages by meaning here; {path} and .git/config say so")
+        said = f"git shows and merges .space pages by meaning here; {path} and .git/config say so"
+        print(wrapped(said))
 
 
 @git.command("uninstall", epilog=epilog("git uninstall"))

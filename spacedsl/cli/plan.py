@@ -61,13 +61,15 @@ def plan(
 
 
 def _lines(costs: Iterable[Step]) -> Iterator[str]:
+    yield f"{'':<12} {'time':>12} {'steps':>10} {'images':>14} {'disk':>11} {'memory':>11}"
     for cost in costs:
         took = "not measured" if cost.seconds is None else _duration(cost.seconds)
         yield (
-            f"{cost.step:<12} {took:>12}  {cost.steps:>9,} steps  {cost.images:>13,} images  "
-            f"disk {cost.disk_bytes / 1e6:,.1f} MB  memory {cost.memory_bytes / 1e6:,.0f} MB"
-            + (f"  ({cost.note})" if cost.note else "")
+            f"{cost.step:<12} {took:>12} {cost.steps:>10,} {cost.images:>14,} "
+            f"{cost.disk_bytes / 1e6:>8,.1f} MB {cost.memory_bytes / 1e6:>8,.0f} MB"
         )
+        if cost.note:
+            yield f"{'':<12} {cost.note}"
 
 
 def _duration(seconds: float) -> str:

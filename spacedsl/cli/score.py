@@ -25,6 +25,7 @@ from spacedsl.cli.options import (
     require_definition,
 )
 from spacedsl.cli.watch import Terminal
+from spacedsl.cli.words import wrapped
 from spacedsl.ir.identity import space_identity
 from spacedsl.search.combine import Combine
 
@@ -107,7 +108,8 @@ def _text(space: Space, part: TargetScore) -> str:
         lines = exact_lines(space.name, name, result)
     else:
         lines = _sampled_lines(space.name, name, result)
-    return "\n".join([*lines, *tops_lines(part.limits_ms, part.top, part.unit)])
+    lines += tops_lines(part.limits_ms, part.top, part.unit)
+    return "\n".join(line if "\n" in line else wrapped(line, " " * 13) for line in lines)
 
 
 def _json(part: TargetScore, origin: str) -> dict[str, Any]:

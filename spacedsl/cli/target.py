@@ -41,7 +41,8 @@ def list_targets(format: Format = FORMAT) -> None:
         emit({"targets": rows})
         return
     for row in rows:
-        print(f"{row['name']:<8} {row['latency']:<40} {row['device']}")
+        print(f"{row['name']:<8}  {row['device']}")
+        print(f"{'':<8}  {row['latency']}")
 
 
 def _row(found: Target) -> dict[str, Any]:

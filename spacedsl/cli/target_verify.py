@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +10,12 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli import options
-from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.boundary import FORMAT, Format, emit, report
 from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.cli.options import ON
 from spacedsl.cli.summary import command, say_next
 from spacedsl.cli.watch import Terminal
-from spacedsl.diagnostics import Diagnostic, render
+from spacedsl.diagnostics import Diagnostic
 from spacedsl.figures import duration
 from spacedsl.flows.watch import announced
 from spacedsl.ir.space import Space
@@ -72,8 +71,7 @@ def verify(
         emit({"target": found.name, **result.to_json()}, doubts)
     else:
         _print(result)
-        for doubt in doubts:
-            print(render(doubt.to_json()), file=sys.stderr)
+        report(doubts, format)
     made = made_by(found, seed=seed, machine=machine)
     write_html(html, lambda: verify_report(found, result, made), quiet=format is Format.json)
     if doubts:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from spacedsl.cli.progress import counting, working
+from spacedsl.cli.words import wrapped
 from spacedsl.flows.watch import Show
 
 
@@ -29,8 +30,8 @@ class Terminal:
 
     def say(self, line: str) -> None:
         """A line on standard error."""
-        print(line, file=sys.stderr, flush=True)
+        print(wrapped(line, "  ", sys.stderr), file=sys.stderr, flush=True)
 
     def warn(self, line: str) -> None:
         """A warning on standard error."""
-        print(f"warning: {line}", file=sys.stderr)
+        print(wrapped(f"warning: {line}", "  ", sys.stderr), file=sys.stderr)

@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from spacedsl.cli.boundary import DIFFERS, FORMAT, Format, emit
+from spacedsl.cli.words import wrapped
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import read_bounded
 from spacedsl.ir.identity import space_identity
@@ -43,9 +44,10 @@ def which(
     if format is Format.json:
         emit({"file": str(file), "stamps": found})
     else:
+        widest = max(len(stamp["key"]) for stamp in found)
         for stamp in found:
             named = ", ".join(stamp["pages"]) or "not a page of these folders"
-            print(f"{stamp['key']:<24} {stamp['hash'][:16]}  {named}")
+            print(wrapped(f"{stamp['key']:<{widest}}  {stamp['hash'][:16]}  {named}", "    "))
     if not all(stamp["pages"] for stamp in found):
         raise typer.Exit(DIFFERS)
 

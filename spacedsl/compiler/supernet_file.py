@@ -106,6 +106,10 @@ def _stage(stage: Stage, bodies: tuple[Body, Body | None]) -> dict[str, Any]:
     }
 
 
+USUAL: dict[str, object] = {"groups": ONE, "dilation": ONE, "valid": False, "when": 1}
+"""What ops mostly are: files say it only where it is otherwise."""
+
+
 def _body(stage: Stage, body: Body, stride: Size) -> dict[str, Any]:
     (choice,), sizes = stage.choices, body.sizes
     ops, names = inlined(choice.block), slots(choice.block)
@@ -116,12 +120,10 @@ def _body(stage: Stage, body: Body, stride: Size) -> dict[str, Any]:
         for op in ops:
             if at in sizes or isinstance(op, Shortcut | Optional):
                 keys = OPERATORS[op.op].listed.split()
-                if getattr(op, "groups", ONE) == ONE:
-                    keys = [key for key in keys if key not in ("groups", "max_fan")]
-                if getattr(op, "dilation", ONE) == ONE:
-                    keys = [key for key in keys if key != "dilation"]
-                if not getattr(op, "valid", False):
-                    keys = [key for key in keys if key != "valid"]
+                said = {k for k, usual in USUAL.items() if getattr(op, k, usual) != usual}
+                if "groups" not in said:
+                    keys = [key for key in keys if key != "max_fan"]
+                keys = [key for key in keys if key in said or key not in USUAL]
                 yield {"op": op.op} | {key: value(op, key, at) for key in keys}
             at += len(tuple(walk((op,))))
 

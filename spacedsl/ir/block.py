@@ -131,11 +131,17 @@ class Shortcut(Frozen):
 
 
 class Optional(Frozen):
-    """Ops that are there where parameter `param` is 1 and left out where it is 0."""
+    """Ops that are there where parameter `param` is `when`, and left out where it is not. In a page
+    those that are there where it is 0 stand behind `else`."""
 
     op: Literal["optional"] = "optional"
     param: str
     body: tuple[Op, ...]
+    when: Annotated[Literal[0, 1], Field(exclude_if=lambda when: when == 1)] = 1
+
+    def is_there(self, value: object) -> bool:
+        """Whether its ops are there where the parameter has this value."""
+        return (value != 0) == (self.when == 1)
 
 
 Op = Annotated[

@@ -39,7 +39,7 @@ def _there(ops: Iterable[Op], chosen: Mapping[str, Value]) -> tuple[Op, ...]:
     found: list[Op] = []
     for op in ops:
         if isinstance(op, Optional):
-            found += _there(op.body, chosen) if chosen[op.param] != 0 else ()
+            found += _there(op.body, chosen) if op.is_there(chosen[op.param]) else ()
         elif isinstance(op, Shortcut):
             found.append(op.model_copy(update={"body": _there(op.body, chosen)}))
         else:
@@ -121,7 +121,7 @@ def _mentioned(ops: tuple[Op, ...], chosen: Mapping[str, Value]) -> set[str]:
     for op in ops:
         if isinstance(op, Optional):
             found.add(op.param)
-            found |= _mentioned(op.body, chosen) if chosen[op.param] != 0 else set()
+            found |= _mentioned(op.body, chosen) if op.is_there(chosen[op.param]) else set()
         elif isinstance(op, Shortcut):
             found |= _mentioned(op.body, chosen)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from spacedsl.diagnostics import one_of
@@ -27,9 +27,10 @@ from spacedsl.ir.block import (
     op_sizes,
     walk,
 )
-from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, names_in
+from spacedsl.ir.expr import Expr, Num, names_in
 from spacedsl.ir.inline import inlined
 from spacedsl.lang.bodytext import check_body, check_squeeze
+from spacedsl.lang.exprs import lower_expr
 from spacedsl.lang.kernels import (
     check_kernel,
     check_kernel_word,
@@ -228,7 +229,7 @@ def _body(node: Node, params: tuple[str, ...], report: Report) -> Block:
         name = let.token("NAME")
         if name.text in known or has_meaning(name.text):
             raise report.fail("bad-name", f"`{name.text}` already means something here", name)
-        value = _expr(let.children[2], known, report)
+        value = lower_expr(let.children[2], known, report)
         spelt_out[name.text] = sum(spelt_out.get(n, 1) for n in names_in(value))
         if spelt_out[name.text] > MAX_NAMES:
             message = f"spelt out, `{name.text}` is made of more than {MAX_NAMES} names"
@@ -249,6 +250,9 @@ def _ops(node: Node, known: list[str], params: tuple[str, ...], report: Report) 
     nodes = node.all(*IN_BODIES)
     for i, child in enumerate(nodes):
         try:
+            if child.rule == "optional":
+                ops += _optional(child, known, params, report)
+                continue
             op = _op(child, known, params, report)
         except Abandon:
             continue
@@ -258,6 +262,20 @@ def _ops(node: Node, known: list[str], params: tuple[str, ...], report: Report) 
             report.error("misplaced", "a shortcut ends its body; nothing can follow it", child)
         ops.append(op)
     return tuple(ops)
+
+
+def _optional(
+    node: Node, known: list[str], params: tuple[str, ...], report: Report
+) -> Iterator[Optional]:
+    """The ops that are there where the parameter is 1, and those behind `else`."""
+    name = node.token("NAME")
+    if name.text not in params:
+        raise report.unknown("parameter", name, params)
+    otherwise = node.first("otherwise")
+    if otherwise is None or node.all(*IN_BODIES):
+        yield Optional(param=name.text, body=_ops(node, known, params, report))
+    if otherwise is not None:
+        yield Optional(param=name.text, body=_ops(otherwise, known, params, report), when=0)
 
 
 def _op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -> Op | None:
@@ -275,11 +293,6 @@ def _op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -
                 message = f"dropout {rate} is not from 0 to below 1"
                 raise report.fail("bad-value", message, token, "write a share, as 0.2")
             return Dropout(rate=float(rate))
-        case "optional":
-            name = node.token("NAME")
-            if name.text not in params:
-                raise report.unknown("parameter", name, params)
-            return Optional(param=name.text, body=_ops(node, known, params, report))
         case "shortcut":
             return _shortcut(node, known, params, report)
         case _:
@@ -289,7 +302,7 @@ def _op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -
 def _sized_op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -> Op:
     words = Modifiers(node, params, report)
     if node.rule == "se":
-        squeeze = _expr(node.children[1], known, report)
+        squeeze = lower_expr(node.children[1], known, report)
         check_squeeze(squeeze, node.children[1], report)
         acts = [*words.acts, *("relu", "hsigmoid")[len(words.acts) :]]
         return Se(squeeze=squeeze, act=acts[0], gate=acts[1])
@@ -304,7 +317,7 @@ def _sized_op(node: Node, known: list[str], params: tuple[str, ...], report: Rep
         fields["act"] = words.act
     to = node.first("to")
     if to:
-        fields["width"] = _expr(to.children[1], known, report)
+        fields["width"] = lower_expr(to.children[1], known, report)
     return WINDOWED[node.rule](**fields)
 
 
@@ -325,7 +338,7 @@ def _counts(node: Node, known: list[str], report: Report) -> dict[str, Expr]:
             fixes = [("leave it out", report.with_blank(more[0].span), "")]
             message, help = f"one `{node.rule}` cannot take `{word}` twice", "leave one of them out"
             raise report.fail("duplicate-modifier", message, more[0], help, fixes)
-        value, at = _expr(first.children[1], known, report), first.children[1]
+        value, at = lower_expr(first.children[1], known, report), first.children[1]
         if isinstance(value, Num) and not _counts_something(value.value):
             message = f"{value.value} is no number of {word}"
             raise report.fail("bad-value", message, at, f"write `{word} 2`")
@@ -361,34 +374,4 @@ def _kernel(node: Node, known: list[str], report: Report, least: int) -> Expr:
     elif token.type == "PAIR":
         size = size_said(token, report, "kernel", MAX_KERNEL)
         check_kernel(size, token, "kernel", least, report)
-    return _expr(token, known, report)
-
-
-def _ref(token: Token, known: list[str], report: Report) -> Ref:
-    if token.text not in known:
-        raise report.unknown("name", token, known)
-    return Ref(name=token.text)
-
-
-def _expr(tree: Node | Token, known: list[str], report: Report) -> Expr:
-    if isinstance(tree, Token):
-        if tree.type == "NAME":
-            return _ref(tree, known, report)
-        if tree.type == "PAIR":
-            return Num(value=size_said(tree, report, "a size", MAX_KERNEL))
-        return Num(value=number(tree, report))
-    if tree.rule == "ref":
-        return _ref(tree.token("NAME"), known, report)
-    if tree.rule == "round8":
-        return Round8(arg=_expr(tree.children[2], known, report))
-    if tree.rule == "parens":
-        return _expr(tree.children[1], known, report)
-    left, sign, right = tree.children
-    if not isinstance(sign, Token):
-        raise TypeError(f"grammar changed: {tree.rule}")
-    operators: dict[str, Literal["+", "-", "*", "/"]] = {"+": "+", "-": "-", "*": "*", "/": "/"}
-    return Binary(
-        op=operators[sign.text],
-        left=_expr(left, known, report),
-        right=_expr(right, known, report),
-    )
+    return lower_expr(token, known, report)

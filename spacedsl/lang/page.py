@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spacedsl.diagnostics import Diagnostic, SpaceError, fault, place, suggest
 from spacedsl.ir.item import Item
-from spacedsl.lang.items import Items, check_language, collect_items
+from spacedsl.lang.items import Items, check_language, check_repeated, collect_items
 from spacedsl.lang.library import SUFFIX, library, read_source, shown_path
 from spacedsl.lang.lower import lower_item
 from spacedsl.lang.memo import Dependency, Memo
@@ -272,9 +272,10 @@ class Loader:
         parsed = parse_any(source) if self.memo is None else self.memo.parse(source)
         report = Report(source)
         report.found += parsed.errors
-        items = collect_items(parsed, report)
+        items = collect_items(parsed)
         page = Page(source, folder, parsed.tree, self, items, use_path=use_path, whole=items.whole)
         check_language(page.tree, items, report)
+        check_repeated(page.tree, items, report)
         if len(self._loading) >= MAX_CHAIN:
             report.error("too-deep", f"pages use each other more than {MAX_CHAIN} deep", page.tree)
         else:

@@ -154,7 +154,19 @@ def _block(block: Block) -> str:
 
 
 def _ops(ops: Iterable[Op]) -> str:
-    return "\n".join(_op(op) for op in ops)
+    """The text of ops. What is there where a parameter is 0 stands behind `else`, after what is
+    there where it is 1."""
+    found: list[str] = []
+    before: Op | None = None
+    for op in ops:
+        if isinstance(op, Optional) and op.when == 0:
+            paired = isinstance(before, Optional) and (before.param, before.when) == (op.param, 1)
+            start = found.pop() if paired else f"optional {op.param} {{ }}"
+            found.append(f"{start} else {{ {_ops(op.body)} }}")
+        else:
+            found.append(_op(op))
+        before = op
+    return "\n".join(found)
 
 
 def _op(op: Op) -> str:

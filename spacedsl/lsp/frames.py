@@ -20,6 +20,7 @@ HEADS = {
     "blocks": "blocks",
     "shortcut": "shortcut",
     "optional": "optional",
+    "else": "optional",
 }
 """The word that begins a statement with a body -> its rule."""
 

@@ -178,7 +178,7 @@ def _bind_ops(
         if isinstance(op, Shortcut):
             bound = _bind_shortcut(op, scope, bound, (cin, size), (width, height), at)
         elif isinstance(op, Optional):
-            if scope.env[op.param] != 0:
+            if op.is_there(scope.env[op.param]):
                 more, width, height = _bind_ops(op.body, main, width, height, at + 1)
                 bound += more
                 if _takes_stride(op):

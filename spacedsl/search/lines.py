@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from spacedsl.diagnostics import fault
+from spacedsl.files import mend
 
 Header = Mapping[str, object]
 
@@ -136,7 +137,8 @@ class Lines:
         return fault("journal-differs", message, help)
 
     def _unwritable(self, error: OSError) -> Exception:
-        return fault("cannot-write", f"cannot write {self.path}: {error.strerror or error}")
+        why = error.strerror or error
+        return fault("cannot-write", f"cannot write {self.path}: {why}", mend(error))
 
 
 def _open(path: Path, resume: bool) -> IO[bytes]:

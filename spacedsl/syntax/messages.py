@@ -55,6 +55,9 @@ def explain(stopped: Stopped, edit: Edit | None) -> Diagnostic:
         return _misspelt(stopped, *word)
     if edit == Edit(stopped.index - 1, ("LBRACE",), stopped.index - 1):
         return _missing(stopped, stopped.tokens[edit.at], "LBRACE")
+    condition = next((by for by in (-1, -2) if _is_condition(stopped, by)), None)
+    if condition is not None:
+        return no_op(stopped.source, stopped.at(condition))
     valued = stopped.token.type in VALUES
     foreign = next((by for by in (-1, -2) if not valued and _is_foreign(stopped, by)), None)
     if foreign is not None:
@@ -103,6 +106,9 @@ def _reserved(stopped: Stopped) -> Diagnostic:
     if before.type in DECLARING and token.type in ("OF", "AT"):
         message, help = f"a name is missing after `{before.text}`", f"write `{before.text} NAME`"
         return Diagnostic("syntax", message, place(stopped.source, before.span), help)
+    if token.type == "ELSE" and before.type not in DECLARING:
+        help = "it follows the ops that may be there: `optional NAME { ... } else { ... }`"
+        return Diagnostic("syntax", "`else` stands without its `optional`", where, help)
     named = before.type in DECLARING or stopped.at(1).text in ("{", "=")
     in_list = (
         before.text in ("(", ",") and "=" not in stopped.at(1).text and ")" in stopped.at(1).text
@@ -182,7 +188,7 @@ EXAMPLES = {
 
 OPS = {word: op.example for word, op in IN_BODIES.items() if op.example}
 """The ops of a body, each as an example."""
-CONDITIONS = ("if", "when", "unless", "else", "elif")
+CONDITIONS = ("if", "when", "unless", "elif")
 """Words that make a condition elsewhere; the language has none."""
 
 
@@ -214,8 +220,9 @@ def no_op(source: Source, name: Token) -> Diagnostic:
         help = f"{advice(name.text)}; {help}"
     elif name.text in CONDITIONS:
         help = (
-            "there are no conditions: ops that may be there or not stand in `optional NAME { ... }`"
-            ", and `elide` leaves out what would keep width and size"
+            "there are no conditions: ops that may be there or not stand in "
+            "`optional NAME { ... } else { ... }`, and `elide` leaves out what would keep width "
+            "and size"
         )
     return Diagnostic("unknown-op", f"there is no op `{name.text}`", where, help, fixes=fixes)
 
@@ -304,6 +311,12 @@ def _goes_on(stopped: Stopped, by: int, kind: str) -> bool:
     following = stopped.at(by + 1).type
     states = stopped.runs[stopped.index + by]
     return following in FOREIGN or reach(states, [kind, following]) == 2
+
+
+def _is_condition(stopped: Stopped, by: int) -> bool:
+    """Whether the word there begins a condition where an op begins."""
+    word = stopped.at(by)
+    return word.text in CONDITIONS and stopped.is_first(by) and "CONV" in stopped.may_at(by)
 
 
 def _is_foreign(stopped: Stopped, by: int) -> bool:

@@ -1,5 +1,5 @@
 """Pages that were pasted with what stood around them elsewhere: a fence, marks of a quotation, line
-numbers, a diff, entities of HTML; and texts of other languages.
+numbers, a diff, entities of HTML; in capitals; and texts of other languages.
 
 The time that a pattern takes is in proportion to the text: no two parts of it that repeat and stand
 side by side take the same characters."""
@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from spacedsl.diagnostics import Diagnostic, Fix, place
+from spacedsl.syntax.lexer import BLANK, scan
+from spacedsl.syntax.words import keywords
 from spacedsl.text import Source, Span
 
 
@@ -168,6 +170,32 @@ def _other(text: str) -> Pasted | None:
     return Pasted(found.start(), end, message, EXAMPLE)
 
 
+CAPITALS = 3
+"""Words of the language in capitals by which a page is known to be written so."""
+
+
+def _capitals(text: str) -> Pasted | None:
+    """A page whose words are written in capitals, all or their first letters."""
+    words = set(keywords().values())
+    tokens = list(scan(text))
+    said = [(a, b) for kind, a, b in tokens if kind == "NAME" and text[a:b].lower() in words]
+    if len(said) < CAPITALS:
+        return None
+    whole = not any(kind in keywords() for kind, _, _ in tokens)
+    parts: list[str] = []
+    before = ""
+    for kind, a, b in tokens:
+        named = kind in ("NAME", "UNKNOWN") and (whole or (a, b) in said)
+        path = kind == "STRING" and whole and before != "device"
+        parts.append(text[a:b].lower() if named or path else text[a:b])
+        before = parts[-1] if kind not in BLANK else before
+    start, end = said[0]
+    word = text[start:end]
+    message = f"the words of the language are in small letters: `{word}` is none of them"
+    help = f"write `{word.lower()}`, and the others so"
+    return Pasted(start, end, message, help, "write them in small letters", "".join(parts))
+
+
 KINDS: tuple[Callable[[str], Pasted | None], ...] = (
     _escaped,
     _fence,
@@ -176,5 +204,6 @@ KINDS: tuple[Callable[[str], Pasted | None], ...] = (
     _quoted,
     _entities,
     _markup,
+    _capitals,
     _other,
 )

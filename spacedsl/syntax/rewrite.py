@@ -3,6 +3,7 @@ be read on, the errors they stand for and the fixes that make them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -201,15 +202,32 @@ def _error(
     fixes = [] if not puts or not whole else [_fix(source, first.title + places, puts)]
     if count == 1:
         fixes += [_fix(source, title, other) for title, other in first.also]
-    help = first.help
-    lines = {source.position(r.at.start)[0] for _, r in group}
-    if count > 1:
-        more = (
-            f"{count - 1} more like it" if len(lines) > 1 else f"{count} such places on this line"
-        )
-        help = f"{help}; {more}" if help else more
+    help = first.help if count == 1 else _help(source, [r for _, r in group], puts, fixes)
     where = place(source, first.at)
     return Diagnostic(first.code, first.message, where, help, fixes=tuple(fixes))
+
+
+def _help(
+    source: Source, group: Sequence[Rewrite], puts: Sequence[Put], fixes: Sequence[Fix]
+) -> str:
+    """What to do about several: of other kinds on one line what it should read."""
+    first, count = group[0], len(group)
+    if len({source.position(r.at.start)[0] for r in group}) > 1:
+        more = f"{count - 1} more like it"
+    else:
+        more = f"{count} such places on this line"
+    if fixes and len({r.kind for r in group}) > 1:
+        begin = min(puts)
+        before = source.text[: begin.span.start].rpartition("\n")[2]
+        key = re.search(r"[\w-]*\s*$", before) if not begin.text else None
+        meant = f"{key[0] if key else ''}{fixes[0].text}".strip()
+        if "\n" not in meant and len(meant) < MOST_SHOWN:
+            return f"write `{meant}`"
+    return f"{first.help}; {more}" if first.help else more
+
+
+MOST_SHOWN = 60
+"""Characters of what a line should read."""
 
 
 def _fix(source: Source, title: str, puts: Sequence[Put]) -> Fix:
@@ -222,7 +240,7 @@ def _fix(source: Source, title: str, puts: Sequence[Put]) -> Fix:
             continue
         parts.append(text[at : put.span.start])
         written = next((part[-1] for part in reversed(parts) if part), "")
-        before = written or text[: put.span.start][-1:]
+        before = written or text[:start][-1:]
         follows = text[put.span.end : put.span.end + 1]
         parts.append(padded(before, put.text, follows))
         apart = not put.text and before == follows == " "
@@ -236,7 +254,8 @@ def padded(before: str, new: str, after: str) -> str:
     if not new:
         joins = _is_word(before) and _is_word(after)
         return " " if joins else ""
-    left = " " if _is_word(before) and _is_word(new[0]) else ""
+    apart = new[0] == "{" and not before.isspace()
+    left = " " if before and (apart or (_is_word(before) and _is_word(new[0]))) else ""
     right = " " if _is_word(new[-1]) and _is_word(after) else ""
     return f"{left}{new}{right}"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import fsum, isnan
 from typing import Any
 
-from spacedsl.diagnostics import fault
+from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.bind import subnet_sites
 from spacedsl.search.protocols import Coverage, LatencyModel
@@ -22,6 +22,18 @@ class StageLatency:
     coverage: Coverage
 
 
+NAMED = 5
+"""Blocks that an error names."""
+
+
+def not_covered(name: str, blocks: Sequence[str], help: str) -> SpaceError:
+    """The error of an item with blocks whose latency is not known."""
+    kinds = list(dict.fromkeys(blocks))
+    listed = "; ".join(kinds[:NAMED]) + (f"; {len(kinds) - NAMED} others" * (len(kinds) > NAMED))
+    message = f"{len(blocks):,} blocks of {name} are not covered: {listed}"
+    return fault("uncovered", message, help)
+
+
 def model_latency(subnet: Subnet, table: LatencyModel) -> tuple[StageLatency, ...]:
     """Predicted INT8 latency per stage, in milliseconds. Raises `SpaceError` that lists the
     blocks that `table` does not cover."""
@@ -34,9 +46,7 @@ def model_latency(subnet: Subnet, table: LatencyModel) -> tuple[StageLatency, ..
         if coverage == Coverage.UNCOVERED or isnan(ms)
     ]
     if uncovered:
-        listed = "; ".join(uncovered[:20])
-        message = f"{len(uncovered)} blocks of {subnet.name} are not covered: {listed}"
-        raise fault("uncovered", message, help="fit or measure them, or choose another target")
+        raise not_covered(subnet.name, uncovered, "fit or measure them, or choose another target")
     least = known_from(table, fsum(prediction.ms.tolist()))
     parts: list[StageLatency] = []
     start = 0

@@ -121,6 +121,23 @@ def test_a_mistake_is_one_error_with_its_mend(mistake: Mistake, tmp_path: Path) 
         assert mistake.mended in mended, f"{shown}\n{mended}"
 
 
+@pytest.mark.parametrize("page", sorted({mistake.page for mistake in mistakes()}))
+@pytest.mark.parametrize("change", ["twice", "thrice", "capitals", "Capitals"])
+def test_a_whole_page_otherwise_is_one_error(page: str, change: str, tmp_path: Path) -> None:
+    """Pasted several times, or written in capitals, comments and texts too."""
+    before = original(page)
+    wrong = {
+        "twice": before + before,
+        "thrice": f"{before}\n{before}{before}",
+        "capitals": before.upper(),
+        "Capitals": before.title(),
+    }[change]
+    (error,) = errors(wrong, tmp_path)
+    mended = fixed(wrong, error)
+    assert errors(mended, tmp_path) == []
+    assert formatted(mended).lower() == formatted(before).lower()
+
+
 FAR = ("missing-use", "missing-key", "unclosed", "no-language", "unopened", "syntax")
 """Errors of what is not there may stand elsewhere."""
 

@@ -108,6 +108,17 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     assert refused.returncode == 2, "the journal is that of the interrupted search"
 
 
+@pytest.mark.parametrize("name", ["typer", "pydantic"])
+def test_ctrl_c_before_a_command_begins_is_no_traceback(name: str, tmp_path: Path) -> None:
+    """It comes while what a command needs is imported: a package that sends it stands before the
+    real one."""
+    code = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n"
+    (tmp_path / f"{name}.py").write_text(code)
+    process = started("show", "tiny-a0", env=os.environ | {"PYTHONPATH": str(tmp_path)})
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "")
+
+
 NOT_WRITABLE = {
     "evolve": (*EVOLVE, "--out", "{}/no/found.space"),
     "evolve journal": (*EVOLVE, "--journal", "{}/no/e.journal"),

@@ -87,7 +87,11 @@ def test_every_code_is_explained() -> None:
 
 def test_explain_prints_the_file_and_lists_all() -> None:
     run = CliRunner().invoke
-    assert run(app, ["explain", "unclosed"]).stdout == explanation("unclosed").text
+    for code in explained():
+        printed = run(app, ["explain", code]).stdout
+        assert printed.split() == explanation(code).text.split()
+        long = [line for line in printed.splitlines() if len(line) > 80]
+        assert len(long) == (code == "wrong-hash"), "which shows a file"
     assert run(app, ["explain"]).stdout.split() == list(explained())
     found = json.loads(run(app, ["explain", "syntax", "--format", "json"]).stdout)
     assert set(found["sections"]) == {"What", "Why", "Example", "Mended"}

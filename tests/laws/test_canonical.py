@@ -45,6 +45,8 @@ def pages(draw: st.DrawFn, lists: int = 1) -> list[str]:
         for _ in range(draw(st.integers(1, 2))):
             if depth and draw(st.booleans()):
                 lines += [f"optional {fresh('switch')} {{", *ops(depth - 1), "}"]
+                if draw(st.booleans()):
+                    lines += ["else {", *ops(depth - 1), "}"]
             else:
                 known = [f"kernel{i + 1}" for i in range(names["kernel"])]
                 again = known and draw(st.integers(0, 3)) == 0

@@ -9,6 +9,7 @@ import pytest
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.sampling import largest, random_subnet, smallest
 from spacedsl.ir.space import Space
+from spacedsl.lang.write import write
 from spacedsl.operators.size import pair
 from spacedsl.passes.bind import layers, subnet_sites
 from spacedsl.passes.cost import subnet_cost
@@ -60,6 +61,17 @@ def test_the_first_op_that_is_there_takes_the_stride() -> None:
     assert strides(found, 1, 1)[0] == [2, 1]
     assert strides(found, 0, 1)[0] == [2]
     assert strides(space("1", "0, 1"), 1, 0)[0] == [2]
+
+
+def test_what_is_there_instead_takes_the_stride() -> None:
+    page = UIB.replace(
+        "dwconv mid relu strided }", "dwconv mid relu strided } else { dwconv 7x7 strided }"
+    )
+    found = item_of(page.replace("FIRST", "0, 1").replace("MIDDLE", "0, 1"), "s")
+    assert isinstance(found, Space)
+    assert [strides(found, 0, middle)[0] for middle in (0, 1)] == [[2], [2]]
+    assert strides(found, 1, 0)[0] == [2, 1]
+    assert item_of(write(found), "s") == found
 
 
 def test_later_blocks_have_no_stride() -> None:

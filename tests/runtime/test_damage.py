@@ -51,8 +51,8 @@ def test_checkpoints(tmp_path: Path) -> None:
     before = {k: v.clone() for k, v in model.state_dict().items()}
     for place in flipped(path, FLIPS, first=2000):
         with pytest.raises(CheckpointError):
-            load_checkpoint(path, model)
-        assert all(torch.equal(before[k], v) for k, v in model.state_dict().items()), place
+            pytest.fail(f"{place}: {load_checkpoint(path, model)}")
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
     assert load_checkpoint(path, model) == {"step": 3}
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -216,14 +218,59 @@ def test_odd_files_and_links(tmp_path: Path) -> None:
     assert "cat/broken.png, which is no file" in data.left_out
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_that_may_not_be_read_is_an_error(tmp_path: Path) -> None:
-    fill(tmp_path, count=3)
-    (tmp_path / "dog").chmod(0)
+@pytest.fixture
+def not_root() -> Iterator[Path]:
+    """A folder, for a user who may not read everything."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield fill(Path(folder) / "data", count=3)
+        if os.getuid() == 0:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize("rights", [0o000, 0o644, 0o311])
+@pytest.mark.parametrize("name", ["dog", "."])
+def test_a_folder_without_a_right_is_an_error_that_says_so(
+    rights: int, name: str, not_root: Path
+) -> None:
+    """To read it, to enter it, or either."""
+    (not_root / name).chmod(rights)
+    if os.getuid() == 0:
+        os.seteuid(65534)
     try:
-        refused(tmp_path, "cannot read .*dog: Permission denied")
+        refused(not_root, "cannot read .*: Permission denied", "allowed to read it and to enter")
     finally:
-        (tmp_path / "dog").chmod(0o755)
+        if os.getuid() == 0:
+            os.seteuid(0)
+        (not_root / name).chmod(0o755)
+
+
+def test_sets_that_are_no_classes(tmp_path: Path) -> None:
+    """By their names, where they hold folders; else it is said what else they may be."""
+    for one, two in (("tr", "te"), ("Trn", "Tst"), ("train_x", "dev")):
+        for part in (one, two):
+            fill(tmp_path / one / part)
+        refused(
+            tmp_path / one, f"({one} and {two}|{two} and {one}) .* are no classes", "train and val"
+        )
+    for first, second in (("fold0", "fold1"), ("Split_1", "Split_2"), ("set-a", "set-b")):
+        for part in (first, second):
+            fill(tmp_path / first / part)
+            fill(tmp_path / "whole" / first / "train" / part)
+            fill(tmp_path / "whole" / first / "val" / part)
+        for root in (tmp_path / first, tmp_path / "whole" / first):
+            refused(
+                root, f"{first} and {second} .* are no classes: each holds cat, dog", "one folder"
+            )
+    fill(tmp_path / "letters", ("te", "tr"))
+    assert opened(tmp_path / "letters").labels == ("te", "tr")
+    fill(tmp_path / "parts", ("part1", "part2"))
+    assert opened(tmp_path / "parts").doubt == ""
+    for name in ("cat", "dog"):
+        fill(tmp_path / "light" / name, ("day", "night"))
+    data = opened(tmp_path / "light")
+    assert data.labels == ("cat", "dog")
+    assert data.doubt.startswith(f"every class of {tmp_path}/light holds the folders day, night: ")
 
 
 def test_photos_leave_debris_out(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 
 from spacedsl.compiler.graph import lower
@@ -22,6 +23,7 @@ from spacedsl.operators.layer import Layer as BoundLayer
 from spacedsl.passes import bind
 from spacedsl.passes.bind import layers, output_size, site_of, subnet_sites
 from spacedsl.passes.program import Layer, Program, Residual, flat
+from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.plan import read_subnet
 from tests.laws.strategies import RANDOMS, members
 from tests.runtime.support import HYPERSPACES, ONE_SPACES, bkd_plans_of, plan_of
@@ -107,6 +109,20 @@ def test_a_slot_stays_whatever_is_left_out() -> None:
         assert isinstance(last, Layer)
         assert last.op == 3
     assert {p[2].name for p in at.values()} == {"a.0.dwconv0", "a.0.conv0"}
+
+
+def test_either_of_two_bodies_runs() -> None:
+    """Ops behind `else` have weights of their own, and their subnets are what is extracted."""
+    page = ABSENT.replace("dwconv start }", "dwconv start } else { avgpool 3x3  conv 3x3 }")
+    space = item_of(page.replace("SHARED", ""), "s")
+    assert isinstance(space, Space)
+    supernet, images = load_supernet(space).eval(), torch.randn(2, 3, 32, 32)
+    seen = set[str]()
+    for seed in range(6):
+        subnet = random_subnet(space, random.Random(seed))
+        seen |= {step.kind for step in flat(supernet.program(subnet)) if isinstance(step, Layer)}
+        assert torch.equal(supernet(images, subnet), supernet.extract(subnet)(images))
+    assert {"dwconv", "avgpool"} <= seen
 
 
 @pytest.mark.parametrize("shared", ["", "shared first"])

@@ -98,6 +98,16 @@ def folders(root: Path, left: LeftOut) -> list[str]:
     return sorted(found)
 
 
+ALLOW = "whoever runs this must be allowed to read it and to enter the folders above it"
+
+
+def cannot_read(path: Path | str, error: OSError) -> DataError:
+    """The error of a file or folder that cannot be looked at."""
+    denied = isinstance(error, PermissionError)
+    help = ALLOW if denied else None
+    return DataError(f"cannot read {shown(str(path))}: {error.strerror}", help)
+
+
 Identity = tuple[int, int]
 """Of a folder, by whatever name and link it is reached."""
 
@@ -107,7 +117,7 @@ def identity(folder: Path) -> Identity:
     try:
         about = folder.stat()
     except OSError as error:
-        raise DataError(f"cannot read {shown(str(folder))}: {error.strerror}") from None
+        raise cannot_read(folder, error) from None
     return about.st_dev, about.st_ino
 
 
@@ -147,7 +157,7 @@ def _kind(entry: os.DirEntry[str]) -> Literal["folder", "file", "other"]:
     try:
         return "folder" if entry.is_dir() else "file" if entry.is_file() else "other"
     except PermissionError as error:
-        raise DataError(f"cannot read {shown(entry.path)}: {error.strerror}") from None
+        raise cannot_read(entry.path, error) from None
     except OSError:
         return "other"
 
@@ -157,4 +167,4 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             yield from sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        raise DataError(f"cannot read {shown(str(folder))}: {error.strerror}") from None
+        raise cannot_read(folder, error) from None

@@ -23,6 +23,14 @@ TRAIN = ("train", "training")
 TEST = ("val", "valid", "validation", "test", "testing")
 """Names of folders in any case; the first of `TEST` that is there is for tests."""
 
+SHORT = (("tr", "trn"), ("te", "tst", "ts", "vl", "dev", "eval", "evaluation", "holdout"))
+"""Other names of such folders. What they hold tells whether they are meant as such."""
+
+NUMBERED = re.compile(
+    r"(fold|split|part|set|batch|shard|chunk|subset|partition|cv|site|session)s?[\W_]*([0-9]+|[a-z])"
+)
+"""Names of one of several sets, in lower case."""
+
 BESIDE = {"set", "data", "dataset", "images", "image", "imgs", "img", "photos", "split"}
 """Words that may stand beside those, as in `train_set` and `Test Images`."""
 
@@ -58,19 +66,19 @@ def open_imagefolder(spec: str, root: Path, decoder: Decoder) -> Data:
                 left.other(f"the folder {shown(name)}, beside `{parts.train}` and `{parts.test}`")
         here, there = root / parts.train, root / parts.test
         classes, others = folders(here, left), folders(there, left)
-        _need_classes(here, classes)
+        doubt = _need_classes(here, classes)
         _need_different(here, classes)
         _need_different(there, others)
         _same_classes(here, classes, there, others)
         train, test = (_labelled(f, classes, decoder, left) for f in (here, there))
     else:
         classes = names
-        _need_classes(root, classes)
+        doubt = _need_classes(root, classes)
         found = _labelled(root, classes, decoder, left)
         train, test = map(found.some, tenths(found.labels, tuple(classes)))
     labels = tuple(map(shown, classes))
     hash = hash_of_files(train, test)
-    return Data(spec, hash, 3, labels, train, test, "photo", decoder, left.line())
+    return Data(spec, hash, 3, labels, train, test, "photo", decoder, left.line(), doubt)
 
 
 def open_photos(spec: str, root: Path, decoder: Decoder) -> Data:
@@ -95,9 +103,8 @@ def _parts(root: Path, names: list[str]) -> Parts | None:
     names that say more than which split they are."""
     train, test = _named(names, TRAIN), _named(names, TEST)
     if not train and not test:
-        like = [
-            [n for n in names if _words(n) & set(w) and _holds(root / n)] for w in (TRAIN, TEST)
-        ]
+        both = ((*mine, *more) for mine, more in zip((TRAIN, TEST), SHORT, strict=True))
+        like = [[n for n in names if _words(n) & set(w) and _holds(root / n)] for w in both]
         if all(like):
             message = f"{shown(like[0][0])} and {shown(like[1][0])} in {shown(str(root))} "
             raise DataError(f"{message}are no classes: they hold folders", f"{RENAME}; {LAYOUT}")
@@ -157,12 +164,13 @@ def _need_different(root: Path, names: list[str]) -> None:
                 raise DataError(f"{message}{what}", "keep one of them")
 
 
-def _need_classes(root: Path, classes: list[str]) -> None:
-    """Raises `DataError` where the folders of a folder cannot be classes."""
+def _need_classes(root: Path, classes: list[str]) -> str:
+    """What makes it doubtful that the folders of a folder are classes, if anything. Raises
+    `DataError` where they cannot be."""
     if not classes:
         raise DataError(f"{shown(str(root))} has no folders of classes", LAYOUT)
-    for name in classes:
-        inner = folders(root / name, LeftOut())
+    within = [folders(root / name, LeftOut()) for name in classes]
+    for name, inner in zip(classes, within, strict=True):
         if splits := _exactly(inner, TRAIN + TEST):
             message = f"{shown(name)} in {shown(str(root))} is no class: it holds `{splits[0]}`"
             raise DataError(message, f"name that folder: imagefolder:{shown(str(root / name))}")
@@ -172,6 +180,24 @@ def _need_classes(root: Path, classes: list[str]) -> None:
             if inner:
                 help = f"where the classes are in {shown(name)}, name that folder; {help}"
             raise DataError(message, help)
+    return _sets(root, classes, within)
+
+
+def _sets(root: Path, classes: list[str], within: list[list[str]]) -> str:
+    """A doubt where all classes hold folders of the same names. Raises `DataError` where their own
+    names say too that they are sets."""
+    first = within[0]
+    if len(first) < 2 or any(names != first for names in within):
+        return ""
+    shared = ", ".join(map(shown, first[:5])) + (", ..." if len(first) > 5 else "")
+    if all(NUMBERED.fullmatch(name.casefold()) for name in classes):
+        message = f"{shown(classes[0])} and {shown(classes[1])} in {shown(str(root))} "
+        raise DataError(f"{message}are no classes: each holds {shared}", f"{JOIN}; {LAYOUT}")
+    of = f"every class of {shown(str(root))} holds the folders {shared}"
+    return f"{of}: where these are the classes, {JOIN}"
+
+
+JOIN = "put the images of each class into one folder, for training and for tests"
 
 
 def _same_classes(here: Path, mine: list[str], there: Path, others: list[str]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacedsl_runtime.data.decode import Decoder, Source, open_source, whole
-from spacedsl_runtime.data.folders import shown
+from spacedsl_runtime.data.folders import cannot_read, shown
 from spacedsl_runtime.errors import DataError
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ class Files:
 class Data:
     """`spec` as on the command line; `hash` tells two data sets apart (labels and pixels, or
     names and sizes of files). `labels`: names of the classes, empty for unlabelled images.
-    `decoder`: of files. `left_out`: what of a folder is not read and why, on one line."""
+    `decoder`: of files. `left_out`: what of a folder is not read and why, on one line. `doubt`:
+    what else than classes its folders may be."""
 
     spec: str
     hash: str
@@ -109,6 +110,7 @@ class Data:
     augment: Augment
     decoder: Decoder | None = None
     left_out: str = ""
+    doubt: str = ""
 
     @property
     def classes(self) -> int:
@@ -161,12 +163,19 @@ def hash_of_pixels(*splits: Pixels) -> str:
     return digest.hexdigest()
 
 
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise cannot_read(path, error) from None
+
+
 def hash_of_files(*splits: Files) -> str:
     """Over names, sizes and labels: reading every picture of ImageNet would take an hour."""
     digest = hashlib.sha256()
     for split in splits:
         for path, label in zip(split.paths, split.labels, strict=True):
-            size = (split.root / path).stat().st_size
+            size = _size(split.root / path)
             digest.update(os.fsencode(path) + f"\0{size}\0{label}\n".encode())
         digest.update(b"\n")
     return digest.hexdigest()

@@ -27,7 +27,7 @@ from typing import IO, Any
 from spacedsl.checksum import checksum, damaged, sealed, unsealed
 from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.compiler.supernet_file import plan_json
-from spacedsl.files import check_stamp, read_json
+from spacedsl.files import check_stamp, mend, read_json
 from spacedsl_runtime.board import Boards
 from spacedsl_runtime.errors import HASH, RunError, shown
 from spacedsl_runtime.files import write_atomic
@@ -282,4 +282,4 @@ def _write(path: Path, data: bytes) -> None:
 
 def cannot_write(path: Path, error: OSError) -> RunError:
     """The error for a file or folder that cannot be written."""
-    return RunError(f"cannot write {path}: {error.strerror or error}")
+    return RunError(f"cannot write {path}: {error.strerror or error}", mend(error))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from spacedsl.syntax.habits import (
     amounts,
     bodies,
+    calls,
     characters,
     declarations,
     networks,
@@ -29,6 +30,7 @@ HABITS: tuple[Habit, ...] = (
     *characters.HABITS,
     *declarations.HABITS,
     *networks.HABITS,
+    *calls.HABITS,
     *ops.HABITS,
     *sizes.HABITS,
     *ranges.HABITS,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from spacedsl.diagnostics import suggest
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
+from spacedsl.syntax.words import keywords
 from spacedsl.text import Span
+from spacedsl.vocabulary import has_meaning
 
 
 def one_line(stopped: Stopped) -> Iterator[Rewrite]:
@@ -45,4 +48,30 @@ def openings(stopped: Stopped) -> Iterator[Rewrite]:
     yield Rewrite("opening", message, opening.span, (change,), "write `{`", "write `{`")
 
 
-HABITS = (one_line, openings)
+def unnamed(stopped: Stopped) -> Iterator[Rewrite]:
+    """`stage1 = fused, 8, 16`: a stage as values of which no key says what they are."""
+    index, tokens = stopped.index, stopped.tokens
+    by = 0 if stopped.at(-1).type == "NAME" and "LBRACE" in stopped.may else -1
+    name = stopped.at(by - 1)
+    begins = stopped.is_first(by - 1) or stopped.at(by - 2).type == "ELASTIC"
+    if name.type != "NAME" or not begins or "LBRACE" not in stopped.may_at(by):
+        return
+    if has_meaning(name.text) or suggest(name.text, keywords().values()):
+        return
+    first = index + by
+    after = stopped.line_end(first)
+    listed = ("NAME", "INT", "FLOAT", "COMMA", "EQUAL", "KERNEL", "__ANON_2", "STEP")
+    signs = (":", "[", "]", "(", ")")
+    if all(t.type in listed or t.text in signs for t in tokens[first:after]):
+        yield Rewrite(
+            "unnamed",
+            f"what is said of `{name.text}` has no keys: `{stopped.shown(first, after)}`",
+            Span(name.span.start, tokens[after - 1].span.end),
+            (Change(first, after, "{ width 8 }"),),
+            f"a stage says what each value is: `{name.text} {{ mbv2  width 8, 16  depth 1..2 }}`",
+            puts=(),
+            code="syntax",
+        )
+
+
+HABITS = (one_line, openings, unnamed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from spacedsl.diagnostics import suggest
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
 
 ITEMS = ("BLOCK", "HYPERSPACE", "__ANON_1", "MODEL", "TARGET")
@@ -250,6 +251,24 @@ def versions(stopped: Stopped) -> Iterator[Rewrite]:
         )
 
 
+def definitions(stopped: Stopped) -> Iterator[Rewrite]:
+    """`def b(k):`, `class b(nn.Module):`, `b(k) {`: blocks as functions and classes."""
+    index, word = stopped.index, stopped.token
+    if "BLOCK" not in stopped.may or word.type != "NAME" or not stopped.is_first(0):
+        return
+    said = suggest(word.text, ("block",)) is not None
+    name = stopped.at(said)
+    if name.type != "NAME" or stopped.at(said + 1).text != "(":
+        return
+    message = f"unknown key `{word.text}`" if said else "a `block` is missing before its name"
+    help = f"write `block {name.text}(...) {{`"
+    opening = index + said + 1
+    end = stopped.close(opening, "(", ")") or opening
+    parent = "." in stopped.shown(opening, end + 1)
+    changes = (Change(index, index + said, "block"), *([Change(opening + 1, end, "")] * parent))
+    yield Rewrite("def", message, word.span, changes, help, "write `block`", code="unknown-key")
+
+
 def aliases(stopped: Stopped) -> Iterator[Rewrite]:
     """`use "std/blocks.space" as std`."""
     index = stopped.index
@@ -260,4 +279,7 @@ def aliases(stopped: Stopped) -> Iterator[Rewrite]:
         yield Rewrite("alias", message, at, (change,), help, "leave it out")
 
 
-HABITS = (aliases, imports, parents, names, stages, lists, parameters, models, versions)
+HABITS = (
+    *(aliases, imports, definitions, parents, names, stages, lists, parameters, models),
+    versions,
+)

@@ -238,6 +238,7 @@ def squares(stopped: Stopped) -> Iterator[Rewrite]:
         if end and len(listed) > 1 and ".." not in stopped.shown(first, end):
             said = stopped.shown(first, end + 1)
             yield from _square(stopped, first, end + 1, said, [int(n[:9]) for n in listed])
+    yield from _pairs(stopped)
     for by in (0, -1):
         sign, number = stopped.at(by), stopped.index + by
         if sign.text in ("by", "@", "X", "*") and stopped.at(by - 2).type == "INPUT":
@@ -291,6 +292,18 @@ def _square(
             "write one number",
             puts=(),
         )
+
+
+def _pairs(stopped: Stopped) -> Iterator[Rewrite]:
+    """`stride (2, 2)`, `kernel [3, 3]`: both axes of what is square here."""
+    index, closing = stopped.index, {"(": ")", "[": "]"}.get(stopped.token.text)
+    end = stopped.close(index, stopped.token.text, closing) if closing else None
+    said = stopped.shown(index, end + 1) if end else ""
+    pair = re.fullmatch(r".\s*([0-9]{1,3})\s*,\s*\1\s*.", said)
+    if end and pair and stopped.at(-1).type != "INPUT" and stopped.may & {"INT", "FLOAT"}:
+        message = f"`{said}` is one number here: kernels, strides and images are square"
+        at, change = stopped.span(index, end + 1), Change(index, end + 1, pair[1])
+        yield Rewrite("square", message, at, (change,), f"write `{pair[1]}`", f"write `{pair[1]}`")
 
 
 def swapped(stopped: Stopped) -> Iterator[Rewrite]:

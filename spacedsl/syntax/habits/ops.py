@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from spacedsl.diagnostics import suggest
+from spacedsl.syntax.habits.calls import OPS
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
-from spacedsl.syntax.words import GLUED, WINDOWED, keywords
-from spacedsl.syntax.words import OPS as EVERY_OP
+from spacedsl.syntax.words import GLUED, WINDOWED
 from spacedsl.text import Span
 from spacedsl.vocabulary import has_meaning
 
-OPS = tuple(kind for kind in EVERY_OP if kind != "SHORTCUT")
 KERNEL = re.compile(
     r"(?:(?:k|kernel|kernel_size|ks)\s*[= :]\s*)?"
     r"([0-9]+)(?:\s*[xX*,]\s*([0-9]+))?(?![\w.])"
 )
+SQUARE = r"[(\[]?\s*([1-8])(?:\s*[x,]\s*\1)?\s*[)\]]?"
+"""A stride, of both axes too."""
 POINTWISE = ("pwconv", "pw", "pointwise", "pointwise_conv", "conv_pw", "pw_conv", "pointwiseconv")
 WORDS = ("let", "var", "const", "val", "set", "def", "auto", "int", "float")
 
@@ -72,55 +72,6 @@ def _pointwise(stopped: Stopped) -> Iterator[Rewrite]:
         yield Rewrite("pointwise", message, word.span, (change,), help, help, code="unknown-op")
 
 
-def calls(stopped: Stopped) -> Iterator[Rewrite]:
-    """`conv(3, relu)`, `dropout(0.2)`, `se(8)`, `pool()`."""
-    word, index = stopped.at(-1), stopped.index
-    if stopped.token.text != "(":
-        return
-    kind = word.type if word.type in OPS else _meant(word.text, stopped.may_at(-1))
-    end = stopped.close(index, "(", ")")
-    if kind is None or end is None:
-        return
-    op = word._replace(type=kind, text=keywords()[kind])
-    commas, depth = [], 0
-    for number in range(index + 1, end):
-        text = stopped.tokens[number].text
-        depth += (text == "(") - (text == ")")
-        if text == "," and depth == 0:
-            commas.append(Change(number, number + 1, ""))
-    changes = (Change(index, index + 1, ""), *commas, Change(end, end + 1, ""))
-    inner = (
-        " ".join(stopped.shown(index + 1, end).replace(",", " ").split()) if end > index + 1 else ""
-    )
-    if op.type in WINDOWED and re.match(r"[0-9]+( |$)", inner):
-        kernel = inner.split()[0]
-        inner = inner.replace(kernel, f"{kernel}x{kernel}", 1)
-        changes = (*changes[:1], Change(index + 1, index + 2, f"{kernel}x{kernel}"), *changes[1:])
-    classes = inner.split()[-1:]
-    if op.type == "LINEAR" and all(word.isdecimal() for word in inner.split()) and classes:
-        inner = f"-> {classes[0]}"
-        changes = (Change(index, end + 1, inner),)
-    if op.type == "POOL":
-        inner, changes = "", (Change(index, end + 1, ""),)
-    if kind != word.type:
-        changes = (Change(index - 1, index, op.text), *changes)
-    help = f"write `{op.text} {inner}`".replace(" `", " `") if inner else f"write `{op.text}`"
-    yield Rewrite(
-        "call",
-        f"what `{op.text}` takes stands behind it, without brackets and commas",
-        stopped.token.span,
-        changes,
-        help,
-        "leave them out",
-    )
-
-
-def _meant(word: str, may: set[str]) -> str | None:
-    """The kind of the op that a word means, where it may stand."""
-    words = {keywords()[kind]: kind for kind in OPS if kind in may}
-    return words.get(suggest(word, words) or "")
-
-
 def bare(stopped: Stopped) -> Iterator[Rewrite]:
     """`pool 7x7`; `conv 3x3 relu stride`; `dwconv kernel=kernel`."""
     index, token, before = stopped.index, stopped.token, stopped.at(-1)
@@ -156,7 +107,7 @@ def strides(stopped: Stopped) -> Iterator[Rewrite]:
     index, token = stopped.index, stopped.token
     first = index
     named = stopped.at(-1).text in ("s", "strides")
-    if named and (token.text == "=" or token.type in ("INT", "COMMA")):
+    if named and (token.text in ("=", "(", "[") or token.type in ("INT", "COMMA")):
         first -= 1
     elif token.type not in ("STRIDE", "SLASH") and token.text != "@":
         return
@@ -176,11 +127,12 @@ def _stride(stopped: Stopped, first: int) -> Iterator[Rewrite]:
     after = first + 1
     while stopped.tokens[after].text in ("=", ":"):
         after += 1
-    number = stopped.tokens[after]
-    size = re.fullmatch(r"([1-8])(x\1)?", number.text)
+    bracket = {"(": ")", "[": "]"}.get(stopped.tokens[after].text)
+    end = stopped.close(after, stopped.tokens[after].text, bracket) if bracket else after
+    size = re.fullmatch(SQUARE, stopped.shown(after, (end or after) + 1))
     if not size or not stopped.may_at(first - index) >= {"NAME", "CONV"}:
         return
-    stride, after = size[1], after + 1
+    stride, after = size[1], (end or after) + 1
     here = stopped.span(first, after)
     said = " ".join(stopped.shown(first, after).split())
     own = f"s{stride}"
@@ -258,6 +210,8 @@ def lets(stopped: Stopped) -> Iterator[Rewrite]:
         yield Rewrite("let", message, word.span, (change,), help, "leave it out")
     if stopped.token.text != "=" or word.type != "NAME" or not stopped.is_first(-1):
         return
+    if "CONV" not in stopped.may_at(-1):
+        return
     opened = _body_start(stopped)
     after = stopped.line_end(index)
     if opened is None or stopped.at(1).type in ("LBRACE", "RBRACE"):
@@ -324,5 +278,5 @@ def repeats(stopped: Stopped) -> Iterator[Rewrite]:
     )
 
 
-HABITS = (early_words, kernels, calls, bare, strides, widths, lets, repeats)
+HABITS = (early_words, kernels, bare, strides, widths, lets, repeats)
 LATE = (late_strides,)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from spacedsl.diagnostics import suggest
 from spacedsl.syntax.machine import reach
-from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
+from spacedsl.syntax.messages import misspelt
+from spacedsl.syntax.rewrite import FOREIGN, Change, Put, Rewrite, Stopped
 from spacedsl.syntax.words import keywords
 from spacedsl.text import Span
 from spacedsl.vocabulary import bare, has_meaning, synonyms
@@ -30,6 +31,17 @@ def keyless(stopped: Stopped) -> Iterator[Rewrite]:
     message = f"`{token.text}` stands without its key"
     change, help = Change(index, index, "width"), f"a width is said as `width {token.text}`"
     yield Rewrite("keyless", message, token.span, (change,), help, "put in `width`")
+
+
+def renamed(stopped: Stopped) -> Iterator[Rewrite]:
+    """`strides (2, 2)`: a key spelt otherwise, with another mistake right behind it."""
+    found = misspelt(stopped)
+    if found is None or stopped.tokens[found[0] + 1].type not in FOREIGN:
+        return
+    at, meant = found[0], keywords()[found[1]]
+    word, title, change = stopped.tokens[at], f"write `{meant}`", Change(at, at + 1, meant)
+    message = f"unknown key `{word.text}`"
+    yield Rewrite("renamed", message, word.span, (change,), title, title, code="unknown-key")
 
 
 def swapped(stopped: Stopped) -> Iterator[Rewrite]:
@@ -201,4 +213,4 @@ def elastic(stopped: Stopped) -> Iterator[Rewrite]:
             yield Rewrite("elastic", message, at, (change,), help, help)
 
 
-HABITS = (keyless, swapped, late_width, extra_signs, names, braces, elastic)
+HABITS = (renamed, keyless, swapped, late_width, extra_signs, names, braces, elastic)

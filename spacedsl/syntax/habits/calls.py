@@ -1,0 +1,138 @@
+"""Ops as calls of other libraries: `nn.Linear(64, 10)`, `Conv2d(3, 16, kernel_size=3)`,
+`conv(3, relu)`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from spacedsl.diagnostics import suggest
+from spacedsl.syntax.rewrite import Change, Rewrite, Stopped
+from spacedsl.syntax.words import OPS as EVERY_OP
+from spacedsl.syntax.words import WINDOWED, keywords
+from spacedsl.vocabulary import bare
+
+OPS = tuple(kind for kind in EVERY_OP if kind != "SHORTCUT")
+NAMED = {
+    "kernel": "kernel_size kernel k ks size window pool_size",
+    "out": "out_channels out_features filters features units classes num_classes out width c",
+    "rate": "p rate prob",
+    "stride": "stride strides s",
+    "groups": "groups",
+    "act": "act activation act_layer",
+    "": "in_channels in_features padding pad padding_mode bias use_bias inplace name device dtype",
+}
+"""What a named argument says -> its names; the last ones say nothing that is said here."""
+MEANING = {bare(name): what for what, names in NAMED.items() for name in names.split()}
+SQUARE = re.compile(r"[(\[]?\s*([0-9]+)\s*[,x]\s*\1\s*[)\]]?")
+MOST_PARTS = 8
+
+Argument = tuple[str | None, str]
+"""A name, where it has one, and a value."""
+
+
+def calls(stopped: Stopped) -> Iterator[Rewrite]:
+    """An op with brackets, and a library's name before it: what it says, as it is written here."""
+    tokens = stopped.tokens
+    for by in (-1, 0):
+        first = at = stopped.index + by
+        if first not in stopped.runs:
+            continue
+        while at < min(first + MOST_PARTS, len(tokens) - 2) and tokens[at + 1].text == ".":
+            at += 2
+        word, opening = tokens[at], min(at + 1, len(tokens) - 1)
+        if tokens[opening].text != "(":
+            continue
+        kind = word.type if word.type in OPS else _meant(word.text, stopped.may_at(by))
+        end = stopped.close(opening, "(", ")")
+        said = None if kind is None or end is None else _said(_arguments(stopped, opening, end))
+        if kind is None or end is None or said is None:
+            continue
+        op = keywords()[kind]
+        meant = f"{op} {_behind(kind, *said)}".strip()
+        message = f"what `{op}` takes stands behind it, without brackets and commas"
+        change, title = Change(first, end + 1, meant), f"write `{meant}`"
+        yield Rewrite("call", message, tokens[opening].span, (change,), title, title)
+
+
+def _meant(word: str, may: set[str]) -> str | None:
+    """The kind of the op that a word means, where it may stand."""
+    words = {keywords()[kind]: kind for kind in OPS if kind in may}
+    return words.get(suggest(word, words) or "")
+
+
+def _arguments(stopped: Stopped, opening: int, end: int) -> list[Argument]:
+    """What stands between brackets, by its commas."""
+    found: list[Argument] = []
+    first, depth = opening + 1, 0
+    for number in range(opening + 1, end + 1):
+        text = stopped.tokens[number].text
+        if number == end or (text == "," and not depth):
+            named = number > first + 2 and stopped.tokens[first + 1].text in ("=", ":")
+            if number > first:
+                name = stopped.tokens[first].text if named else None
+                value = stopped.shown(first + 2 * named, number).strip("\"'")
+                square = SQUARE.fullmatch(value)
+                found.append((name, square[1] if square else value))
+            first = number + 1
+        depth += (text in ("(", "[")) - (text in (")", "]"))
+    return found
+
+
+def _said(arguments: Sequence[Argument]) -> tuple[dict[str, str], list[str]] | None:
+    """What the named arguments say, and the others; None where a name says something else."""
+    named: dict[str, str] = {}
+    for name, value in arguments:
+        what = "" if name is None else MEANING.get(bare(name))
+        if what is None:
+            return None
+        named |= {what: value} if what else {}
+    return named, [value for name, value in arguments if name is None]
+
+
+def _behind(kind: str, named: Mapping[str, str], plain: Sequence[str]) -> str:
+    """What stands behind an op that is called with this."""
+    numbers = [value for value in plain if value.isdecimal()]
+    words = [value for value in plain if not value.isdecimal()]
+    if kind == "POOL":
+        return ""
+    if kind == "DROPOUT":
+        return named.get("rate") or " ".join(plain)
+    if kind == "LINEAR":
+        classes = named.get("out") or " ".join(numbers[-1:])
+        return f"-> {classes}" if classes else " ".join(words)
+    if kind not in WINDOWED:
+        return " ".join(plain)
+    order = (role for role in _order(kind, named, numbers) if role not in named)
+    said = {**dict(zip(order, numbers, strict=False)), **named}
+    kernel = said.get("kernel") or " ".join(words[:1])
+    rest = words if "kernel" in said else words[1:]
+    grouped = said.get("groups", "1") != "1"
+    return " ".join(
+        (
+            *([f"{kernel}x{kernel}" if kernel.isdecimal() else kernel] if kernel else []),
+            *(["->", said["out"]] if kind == "CONV" and "out" in said else []),
+            *rest,
+            *([said["act"]] if "act" in said else []),
+            *(["groups", said["groups"]] if grouped else []),
+            *(["strided"] if said.get("stride", "1") != "1" else []),
+        )
+    )
+
+
+def _order(kind: str, named: Mapping[str, str], numbers: Sequence[str]) -> tuple[str, ...]:
+    """What the numbers of a call say: channels stand first in PyTorch, filters in Keras."""
+    count = len(numbers)
+    small = [int(n[-2:]) % 2 == 1 and len(n) < 3 for n in numbers]  # as a kernel is
+    if kind not in ("CONV", "DWCONV"):
+        return "kernel", "stride"
+    if "kernel" in named:
+        return ("out",) if count == 1 else ("in", "out", "stride")
+    if count == 1 or (count == 2 and (kind == "DWCONV" or not small[1])):
+        return "kernel", "stride" if kind == "DWCONV" else "out"
+    if count == 2 or (count == 3 and small[1] and not small[2]):
+        return "out", "kernel", "stride"
+    return "in", "out", "kernel", "stride"
+
+
+HABITS = (calls,)
