@@ -207,11 +207,11 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _channels_first(model: Supernet) -> Callable[..., Tensor]:
-    from spacedsl_runtime.elastic.interpreter import add, run
+    from spacedsl_runtime.elastic.interpreter import join_paths, run
 
     def run_program(program: Any, x: Tensor, dropout: bool = True) -> Tensor:
         x = x.contiguous()
-        return run(program, x, lambda layer, y: model.apply_layer(layer, y, dropout), add)
+        return run(program, x, lambda layer, y: model.apply_layer(layer, y, dropout), join_paths)
 
     return run_program
 

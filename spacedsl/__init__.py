@@ -11,7 +11,15 @@ if TYPE_CHECKING:
     from spacedsl.api import check, load_target, write
     from spacedsl.diagnostics import Diagnostic, SpaceError
     from spacedsl.notebook.devices import Device, target
-    from spacedsl.notebook.nets import bench, deploy, export, open_file, quantise, supernet
+    from spacedsl.notebook.nets import (
+        bench,
+        deploy,
+        export,
+        open_file,
+        quantise,
+        register_timm,
+        supernet,
+    )
     from spacedsl.notebook.sampled import OfModels, Sampled, score_by
     from spacedsl.notebook.searches import BestModel, Result, best, evolve, optimum, score
     from spacedsl.notebook.training import distill, evaluate, search_models, train
@@ -32,7 +40,9 @@ _HOMES = {
     "api": ("check", "load_target", "write"),
     "diagnostics": ("Diagnostic", "SpaceError"),
     "notebook.devices": ("Device", "target"),
-    "notebook.nets": ("bench", "deploy", "export", "open_file", "quantise", "supernet"),
+    "notebook.nets": (
+        "bench", "deploy", "export", "open_file", "quantise", "register_timm", "supernet",
+    ),
     "notebook.sampled": ("OfModels", "Sampled", "score_by"),
     "notebook.searches": ("BestModel", "Result", "best", "evolve", "optimum", "score"),
     "notebook.values": (
@@ -75,6 +85,7 @@ __all__ = [
     "optimum",
     "parse",
     "quantise",
+    "register_timm",
     "sample",
     "score",
     "score_by",

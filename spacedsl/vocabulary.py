@@ -53,9 +53,10 @@ _NO_ACTIVATION = """elu selu celu tanh softmax softplus glu quickgelu geluapprox
 logsoftmax hardmish swiglu geglu relu2 squaredrelu"""
 _SLOPES = "prelu parametricrelu"
 _GROUPED = "gconv groupconv groupedconv groupconv2d groupedconvolution"
-_NO_OP = """concat cat concatenate upsample interpolate deconv transposeconv convtranspose
+_SPLITS = "split chunk slice tsplit unbind"
+_NO_OP = """upsample interpolate deconv transposeconv convtranspose
 convtranspose2d
-shuffle channelshuffle reshape permute split slice lstm gru rnn embedding mlp
+reshape permute lstm gru rnn embedding mlp
 droppath stochasticdepth shift sepconv separableconv separableconv2d xception conv1d
 conv3d convtranspose3d eca ecalayer cbam coordattention coordatt deformconv deformableconv
 pixelshuffle ghostmodule upsampling upsampling2d"""
@@ -138,6 +139,8 @@ def advice(word: str) -> str | None:
         return "runtimes have no integer kernel for slopes that are learned: write `leaky`"
     if key in _GROUPED.split():
         return "say how many groups: `conv 3x3 groups 8`"
+    if key in _SPLITS.split():
+        return "say it where the parts are joined again: `concat split { } { conv 3x3 }`"
     if key in _NO_ACTIVATION.split():
         return "the language does not have this activation"
     if key in _NO_OP.split():

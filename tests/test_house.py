@@ -115,7 +115,7 @@ ALLOWED = {
     },
     "notebook": {
         *BASE, "api", "compiler", "flows", "ir", "lang", "passes", "runtimes", "search", "targets",
-        "runtime/elastic", "runtime/quant",
+        "runtime/elastic", "runtime/foreign", "runtime/quant",
     },
     "__init__": {*BASE, "api", "notebook", "search"},
     "cli": {

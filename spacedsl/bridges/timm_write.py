@@ -14,7 +14,8 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.values import shown
 from spacedsl.operators.layer import Layer
 from spacedsl.operators.size import Pair, as_number
-from spacedsl.passes.bind import Bound, Residual, Site, subnet_sites
+from spacedsl.passes.bind import Site, subnet_sites
+from spacedsl.passes.bound import Bound, Residual
 
 LETTERS = {act: letters for letters, act in ACTS.items()}
 TWIN = re.compile(r"(.+)-[0-9]+")
@@ -88,8 +89,10 @@ def _stem(sites: tuple[Site, ...]) -> tuple[int, str]:
 
 def _layers(bound: tuple[Bound, ...]) -> list[Layer]:
     """The layers of a main path without residuals inside it."""
-    if any(isinstance(item, Residual) for item in bound):
-        raise _CannotSay("a shortcut within the block")
+    for item in bound:
+        if not isinstance(item, Layer):
+            what = "a shortcut" if isinstance(item, Residual) else "branches"
+            raise _CannotSay(f"{what} within the block")
     return [item for item in bound if isinstance(item, Layer)]
 
 

@@ -8,6 +8,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.summary import command, say_next
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_folder, write_atomic
 from spacedsl.ir.space import Space
@@ -45,6 +46,21 @@ def compile_page(
         emit({"plans": written})
     else:
         print("\n".join(written))
+        say_next(_then(page, item, target, device))
+
+
+def _then(page: str, item: Space | Subnet, target: str | None, device: Target | None) -> str:
+    """What makes of a page what its plans are for. `target`: how the device was named."""
+    from spacedsl.runtimes.table import runtime_of
+
+    named = ("--target", target) if target else ()
+    if isinstance(item, Subnet):
+        format = runtime_of(device).format if device else "onnx"
+        return command("export", page, *named, "--out", f"{item.name}.{format}")
+    if item.kind == "space":
+        return command("train", page, "--data", "imagefolder:PHOTOS", "--out", "run")
+    data = ("--data", "photos:PHOTOS", "--teacher", "lite0")
+    return command("distill", "--hyper", page, *data, *named, "--out", "run")
 
 
 def model_plans(model: Subnet, target: Target | None) -> dict[str, str]:

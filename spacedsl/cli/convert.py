@@ -9,6 +9,7 @@ import typer
 
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.summary import command, say_next
 from spacedsl.diagnostics import fault
 from spacedsl.files import write_atomic
 from spacedsl.ir.subnet import Subnet
@@ -55,3 +56,7 @@ def convert(
         emit({"text": text, **facts})
     elif out is None:
         print(text, end="")
+    else:
+        print(f"{out}: {subnet.name} as {to}")
+        page = f"{subnet.name}.space"
+        say_next(command("import", out, "--name", subnet.name, "--out", page))

@@ -13,6 +13,7 @@ import typer
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.import_timm import TIMM, Network, import_network
+from spacedsl.cli.summary import command, say_next
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import write_atomic
 from spacedsl.ir.space import Space
@@ -110,7 +111,7 @@ def import_code(
         item = read(found, kind, space, frame, name, at=at)
     folder = out.parent if out is not None else Path()
     page = _page(item, folder, of, _origin(code))
-    _check(Source(_origin(code), page), folder)
+    names = _checked(Source(_origin(code), page), folder)
     if kind == "timm" and se is None and "_se" in found.source.text:
         print(f"note: {SE_NOTE}", file=sys.stderr)
     if out is not None:
@@ -119,6 +120,13 @@ def import_code(
         emit({"text": page})
     elif out is None:
         print(page, end="")
+    else:
+        print(f"{out}: {item.name}")
+        where = out if len(names) == 1 else f"{out}#{item.name}"
+        file = ("--out", f"{item.name}.onnx")
+        say_next(
+            command(*(("show", where) if isinstance(item, Space) else ("export", where, *file)))
+        )
 
 
 def _refuse(options: Mapping[str, object], why: str, help: str) -> None:
@@ -133,11 +141,13 @@ def _origin(code: str) -> str:
     return f"Imported from {shown if len(shown) <= 80 else shown[:77] + '...'}"
 
 
-def _check(source: Source, folder: Path) -> None:
-    """Raises `SpaceError` with every error of the page: what is said may be no network."""
+def _checked(source: Source, folder: Path) -> tuple[str, ...]:
+    """The names of the page's items. Raises `SpaceError` with every error of the page: what is
+    said may be no network."""
     page = Loader().parse(source, folder)
     for name in page.names:
         page.get(name)
+    return page.names
 
 
 def _page(item: Space | Subnet, folder: Path, of: str | None, comment: str) -> str:

@@ -11,6 +11,7 @@ import typer
 from spacedsl import api
 from spacedsl.cli.accelerator import DEVICE, Device
 from spacedsl.cli.boundary import FORMAT, Format, emit
+from spacedsl.cli.summary import command, say_next
 from spacedsl.cli.watch import Terminal
 from spacedsl.flows.distill_jobs import SAMPLES, Settings
 from spacedsl.flows.execution import Execution
@@ -58,6 +59,17 @@ def plan(
         emit({"space": found.name, "steps": [asdict(step) for step in costs]})
     else:
         print("\n".join(_lines(costs)))
+        say_next(_then(space, found.kind, data, teacher, target))
+
+
+def _then(page: str, kind: str, data: str, teacher: str | None, target: str) -> str:
+    """The first of the steps."""
+    if kind == "space":
+        return command("train", page, "--data", data, "--out", "run")
+    if teacher is None:
+        return command("evolve", "--hyper", page, "--target", target, "--out", "found.space")
+    imitated = ("--data", data, "--teacher", teacher, "--target", target)
+    return command("distill", "--hyper", page, *imitated, "--out", "run")
 
 
 def _lines(costs: Iterable[Step]) -> Iterator[str]:

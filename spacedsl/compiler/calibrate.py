@@ -55,6 +55,9 @@ def calibrated_model(
     wanted = [node.value for node in plan.graph.nodes if node.value and node.fixed is None]
     names = [name for name in wanted if name != source]
     ranges = observed_ranges(source, names, images, watch(names))
+    for node in plan.graph.nodes:
+        if node.like:
+            ranges[node.like] = _both(ranges[node.like], ranges[node.value])
 
     def choose(node: Int8Node, readers: Sequence[Quantiser]) -> Quantiser:
         if node.op == "input":
@@ -66,3 +69,7 @@ def calibrated_model(
         return quantise_weights(weight, bias, np.float32(reader.read), node.offset)
 
     return fill(plan, preprocess, weights_from, choose, weigh, labels)
+
+
+def _both(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    return min(one[0], other[0]), max(one[1], other[1])

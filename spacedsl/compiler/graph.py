@@ -18,9 +18,10 @@ from spacedsl.operators.operators import OPERATORS, words_where
 from spacedsl.operators.size import Size, pair
 from spacedsl.operators.window import Pads
 from spacedsl.passes.program import (
+    Concat,
+    Joined,
     Layer,
     Program,
-    Residual,
     at_inference,
     program_of,
     se_layers,
@@ -42,6 +43,9 @@ NodeOp = Literal[
     "maxpool",
     "avgpool",
     "space-to-depth",
+    "concat",
+    "slice",
+    "shuffle",
     "dropout",
 ]
 """`dropout` is in graphs that are trained only."""
@@ -57,7 +61,11 @@ Shape = tuple[int, int, int]
 
 
 Groups = Annotated[int, Field(exclude_if=lambda groups: groups == 1)]
-"""Groups of a convolution that is not depthwise; files say them where there are several."""
+"""Groups of a convolution that is not depthwise, or of a shuffle; files say them where there are
+several."""
+
+Start = Annotated[int, Field(exclude_if=lambda start: start == 0)]
+"""The first channel that a slice takes; files say it where it is not the first of all."""
 
 Dilation = Annotated[Size, Field(exclude_if=lambda dilation: dilation == 1)]
 """Files say it where it is not 1."""
@@ -82,6 +90,7 @@ class Node:
     bias: bool = False
     groups: Groups = 1
     dilation: Dilation = 1
+    start: Start = 0
 
 
 class Output(NamedTuple):
@@ -229,10 +238,9 @@ def image_node(shape: Shape) -> Node:
 def lowered(program: Program, tensor: str = INPUT) -> Lowering:
     """The nodes of a program that reads `tensor`."""
     for step in program:
-        if isinstance(step, Residual):
-            main = yield from lowered(step.main, tensor)
-            shortcut = yield from lowered(step.shortcut, tensor)
-            tensor = yield from _op(step.add, step.add, main, shortcut)
+        if not isinstance(step, Layer):
+            ends = yield from _ends(step, tensor)
+            tensor = yield from _op(step.join, step.join, *ends)
         elif step.kind == "se":
             tensor = yield from _squeeze(step, tensor)
         elif step.kind == "act":
@@ -240,6 +248,20 @@ def lowered(program: Program, tensor: str = INPUT) -> Lowering:
         else:
             tensor = yield from _op(step, step, tensor)
     return tensor
+
+
+def _ends(step: Joined, tensor: str) -> Generator[Lowered, None, tuple[str, ...]]:
+    """The nodes of the paths of a step, then what they end in; a concat that is made with this one
+    ends in several."""
+    found: list[str] = []
+    for branch in step.branches:
+        last = branch[-1] if branch else None
+        if isinstance(last, Concat) and last.join.part:
+            before = yield from lowered(branch[:-1], tensor)
+            found += yield from _ends(last, before)
+        else:
+            found.append((yield from lowered(branch, tensor)))
+    return tuple(found)
 
 
 def _op(step: Layer, layer: Layer, *inputs: str) -> Lowering:
@@ -261,6 +283,7 @@ def _op(step: Layer, layer: Layer, *inputs: str) -> Lowering:
         bias=layer.bias,
         groups=layer.groups,
         dilation=layer.dilation,
+        start=layer.start,
     )
     yield Lowered(node, step, layer)
     return (yield from _act(step, layer, node.name, f"{node.name}.{layer.act}"))

@@ -5,11 +5,11 @@ fake quantisers of training, the artifact's quantisers and the reference sit in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from spacedsl.compiler.graph import (
     NO_OTHER_FIELD,
@@ -19,6 +19,7 @@ from spacedsl.compiler.graph import (
     Groups,
     Node,
     Shape,
+    Start,
     check_order,
     readers,
 )
@@ -35,7 +36,7 @@ QMAX = 255
 
 OPS = (
     "input", "conv", "dwconv", "linear", "add", "shift", "mul", "pool", "maxpool", "avgpool",
-    "space-to-depth", *ACTIVATIONS, "dropout",
+    "concat", "slice", "shuffle", "space-to-depth", *ACTIVATIONS, "dropout",
 )  # fmt: skip
 """What a node does; an activation's word where it is an op of its own."""
 
@@ -81,6 +82,8 @@ decides; an eighth of a step settles it and costs no more than that."""
 
 SIGMOID = FIXED["sigmoid"]
 
+Like = Annotated[str, Field(exclude_if=lambda name: not name)]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Int8Node:
@@ -90,7 +93,8 @@ class Int8Node:
     rewrite). `source`: the network node whose weights it has. `clip`: with zero point 0 (and, for
     relu6, 255 times the scale at most 6) the quantiser itself is the activation. `offset` is added
     to the result: by the bias, or by the op `shift`, which does nothing else. `shared`: the
-    quantiser is its input's (max-pool, space-to-depth, dropout)."""
+    quantiser is that of its inputs (max-pool, space-to-depth, dropout). `like` names the concat
+    whose quantiser it has, "" where it has one of its own."""
 
     __pydantic_config__: ClassVar = NO_OTHER_FIELD
 
@@ -107,8 +111,10 @@ class Int8Node:
     offset: float = 0.0
     fixed: Fixed | None = None
     shared: bool = False
+    like: Like = ""
     groups: Groups = 1
     dilation: Dilation = 1
+    start: Start = 0
 
 
 class Int8Graph(Frozen):
@@ -143,7 +149,7 @@ def quantised(
     build = _Builder(rewrite, readers(nodes))
     for node in nodes:
         build.lower(node)
-    return ((node, build.origins[name]) for name, node in build.nodes.items())
+    return ((node, build.origins[node.name]) for node in alike(build.nodes.values()))
 
 
 @dataclass(slots=True)
@@ -182,6 +188,7 @@ class _Builder:
                 shared=node.op in SHARED,
                 groups=node.groups,
                 dilation=node.dilation,
+                start=node.start,
             )
         )
 
@@ -258,3 +265,36 @@ class _Builder:
             name=node.name, op="mul", inputs=(tensor, gate), shape=node.shape, value=node.name
         )
         return self.put(made)
+
+
+def alike(nodes: Iterable[Int8Node]) -> list[Int8Node]:
+    """The nodes, of which those that a concat reads have its quantiser where they can: then it only
+    copies, and TFLite knows no other. A tensor that is read by several concats makes their
+    quantisers one. A fixed quantiser, the image's, and one that clips otherwise than the others
+    stay as they are: where they are not all the same, the concat takes such a tensor in its own
+    steps."""
+    found: dict[str, Int8Node] = {}
+    owner: dict[str, str] = {}
+    for each in nodes:
+        makers = [found[name] for name in dict.fromkeys(owner[i] for i in each.inputs)]
+        copies = each.op == "concat" and (len(makers) == 1 or _one_fixed(makers))
+        node = replace(each, shared=True) if copies else each
+        own = owner[node.inputs[0]] if node.shared else node.name
+        owner[node.name], found[node.name] = own, node
+        if node.op == "concat" and not node.shared:
+            free = [m for m in makers if m.fixed is None and m.op != "input"]
+            clips = {m.clip for m in free}
+            clip: Clip = clips.pop() if len(clips) == 1 else "none"
+            same = {m.name: m.like for m in free if m.clip == clip}
+            merged = [like for like in same.values() if like]
+            like = merged[0] if merged else node.name
+            found[node.name] = replace(node, clip=clip, like=like if same else "")
+            for name, maker in found.items():
+                if name in same or maker.like in merged:
+                    found[name] = replace(maker, like=like)
+    return list(found.values())
+
+
+def _one_fixed(nodes: Iterable[Int8Node]) -> bool:
+    fixed = {node.fixed for node in nodes}
+    return len(fixed) == 1 and None not in fixed

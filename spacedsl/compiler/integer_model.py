@@ -130,13 +130,19 @@ def fill(
     labels: Sequence[str] = (),
 ) -> IntegerModel:
     """The integer model of a plan. `choose` gives the quantiser of a tensor that data decide, from
-    those of the node's inputs; `weigh` gives the weights of a node, from its input's quantiser."""
+    those of the node's inputs, or that of a concat and of all that have its quantiser. `weigh`
+    gives the weights of a node, from its input's quantiser."""
     quantisers: dict[str, Quantiser] = {}
     weights: dict[str, IntWeights] = {}
+    nodes, alike = plan.graph.by_name(), dict[str, Quantiser]()
     for node in plan.graph.nodes:
         readers = [quantisers[name] for name in node.inputs]
         if node.shared:
             quantisers[node.name] = readers[0]
+        elif node.like in alike:
+            quantisers[node.name] = alike[node.like]
+        elif node.like:
+            quantisers[node.name] = alike[node.like] = choose(nodes[node.like], ())
         elif node.fixed is not None:
             quantisers[node.name] = fixed_quantiser(node.fixed)
         else:
@@ -188,6 +194,8 @@ def _check_quantiser(node: Int8Node, quantisers: Mapping[str, Quantiser]) -> Non
         raise _bad(f"{node.name}: relu6 needs a scale of at most 6/255, not {found.write}")
     if node.shared and found != quantisers[node.inputs[0]]:
         raise _bad(f"{node.name}: its quantiser must be its input's")
+    if node.like and found != quantisers[node.like]:
+        raise _bad(f"{node.name}: its quantiser must be that of {node.like}")
 
 
 def _bad(message: str) -> Exception:

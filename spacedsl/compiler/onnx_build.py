@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spacedsl.compiler.channels import onnx_attributes, onnx_constants
 from spacedsl.compiler.graph import Node
 from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.stamp import BATCH, IMAGE, described, without_prefix
@@ -69,10 +70,10 @@ class Builder:
     def plain(self, node: Node | Int8Node, inputs: Iterable[str], output: str) -> str:
         """Add an op without weights; returns its output's name."""
         record = OPERATORS[node.op]
-        attrs = window_attributes(node, node.shape[0]) if record.window else {}
-        if node.op == "space-to-depth":
-            attrs = {"blocksize": node.kernel}
-        return self.op(record.onnx, node.name, inputs, output, **attrs)
+        attrs = window_attributes(node, node.shape[0]) if record.window else onnx_attributes(node)
+        found = onnx_constants(node).items()
+        more = [self.constant(f"{node.name}.{name}", value) for name, value in found]
+        return self.op(record.onnx, node.name, [*inputs, *more], output, **attrs)
 
     def constant(self, name: str, value: np.ndarray | np.generic) -> str:
         """Add an initialiser; returns its name."""

@@ -99,7 +99,8 @@ class _Emitter(Builder):
                 self.plain(node, inputs, f"{name}.f")
             case act:
                 self.act(act, name, inputs[0], f"{name}.f")
-        self.requantise(name, f"{name}.f", self.quantiser(name))
+        own = self.as_read(name) if node.shared else self.quantiser(name)
+        self.requantise(name, f"{name}.f", own)
 
     def gated(self, node: Int8Node) -> None:
         """A product with its gate, which stays float."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from spacedsl.compiler.channels import CHANNELS
 from spacedsl.compiler.fold import IntWeights
 from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.integer_model import IntegerModel
@@ -43,8 +44,8 @@ def padded_channels(plan: Int8Plan, rules: Rules) -> dict[str, int]:
     ends = [graph.nodes[0], *(node for _, node in plan.outputs())]
     given = {find(node.name) for node in ends}
     for node in graph.nodes:
-        if node.groups > 1 or node.op == "space-to-depth":  # whose channels are counted
-            given |= {find(node.name), find(node.inputs[0])}
+        if node.groups > 1 or node.op in (*CHANNELS, "space-to-depth"):  # which count them
+            given |= {find(name) for name in (node.name, *node.inputs)}
     least: dict[str, int] = {}
     multiple: dict[str, int] = {}
     for node in graph.nodes:

@@ -53,7 +53,8 @@ def qat_graph(program: Program, image: Shape, rewrite: Callable[[str], Rewrite])
             graph.append(QatNode(node, edge=INPUT))
             continue
         found = network[origin]
-        edge = None if node.fixed or node.shared else _edge(node, found.node, found.layer)
+        own = network[node.like] if node.like else found
+        edge = None if node.fixed or node.shared else _edge(node, own.node, own.layer)
         weights = _weights(found.layer) if node.op in WEIGHTED else None
         graph.append(QatNode(node, found.layer, edge, weights))
     return tuple(graph)
@@ -61,7 +62,7 @@ def qat_graph(program: Program, image: Shape, rewrite: Callable[[str], Rewrite])
 
 def _edge(node: Int8Node, origin: Node, layer: Layer) -> str:
     key = place_of(layer)
-    if layer.inner:
+    if layer.inner or (layer.kind == "add" and layer.part):
         key += f"_{layer.part}"
     if origin.op == "pool" and layer.kind == "se":
         key += "_pool"

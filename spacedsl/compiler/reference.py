@@ -71,6 +71,12 @@ def run_node(model: IntegerModel, node: Int8Node, inputs: Sequence[Steps]) -> St
     """One op on uint8 inputs (N, C, H, W)."""
     known = model.header.quantisers
     readers = [known[i] for i in node.inputs]
+    if node.op == "slice":
+        return inputs[0][:, node.start : node.start + node.shape[0]]
+    if node.op == "shuffle":
+        return shuffled(inputs[0], node.groups)
+    if node.op == "concat" and node.shared:
+        return np.concatenate(inputs, axis=1)
     if node.op == "maxpool":
         return np.asarray(_windows(node, inputs[0], 0).max(axis=(4, 5)), dtype=np.uint8)
     if node.op == "space-to-depth":
@@ -101,6 +107,8 @@ def real_values(
             real = x[0].mean(axis=(2, 3), keepdims=True)
         case "add":
             real = x[0] + x[1]
+        case "concat":
+            real = np.concatenate(x, axis=1)
         case "mul":
             real = x[0] * x[1]
         case "shift":
@@ -110,6 +118,12 @@ def real_values(
         case op:
             raise ValueError(f"{op} makes no real values")
     return np.asarray(real)
+
+
+def shuffled(x: Steps, groups: int) -> Steps:
+    """x (N, C, H, W) with the first channel of every group first, then the second of every one."""
+    n, c, h, w = x.shape
+    return x.reshape(n, groups, c // groups, h, w).swapaxes(1, 2).reshape(x.shape)
 
 
 def values(act: str, reader: Quantiser) -> Reals:

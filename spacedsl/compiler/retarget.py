@@ -125,7 +125,7 @@ class _Kept:
             return readers[0]
         if node.fixed is not None:
             return fixed_quantiser(node.fixed)
-        old = self.learned.get(node.value)
+        old = self.learned.get(node.like or node.value)
         if old is None or old.clip != node.clip:
             return None
         return self.model.header.quantisers[old.name]

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -28,7 +28,7 @@ from spacedsl.compiler.supernet import (
 from spacedsl.compiler.supernet_sizes import Body
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import check_stamp, read_json
-from spacedsl.ir.block import ACTS, ONE, SIZES, Op, Optional, Shortcut, Value, walk
+from spacedsl.ir.block import ACTS, ONE, SIZES, Op, Value, bodies, count
 from spacedsl.ir.expr import Expr, Frozen, evaluate_window, known, names_in
 from spacedsl.ir.identity import block_identity, space_identity
 from spacedsl.ir.inline import inlined
@@ -118,14 +118,14 @@ def _body(stage: Stage, body: Body, stride: Size) -> dict[str, Any]:
 
     def listed(ops: tuple[Op, ...], at: int) -> Iterator[dict[str, Any]]:
         for op in ops:
-            if at in sizes or isinstance(op, Shortcut | Optional):
+            if at in sizes or bodies(op):
                 keys = OPERATORS[op.op].listed.split()
                 said = {k for k, usual in USUAL.items() if getattr(op, k, usual) != usual}
                 if "groups" not in said:
                     keys = [key for key in keys if key != "max_fan"]
                 keys = [key for key in keys if key in said or key not in USUAL]
                 yield {"op": op.op} | {key: value(op, key, at) for key in keys}
-            at += len(tuple(walk((op,))))
+            at += count(op)
 
     def value(op: Op, key: str, at: int) -> Any:
         match key:
@@ -141,6 +141,9 @@ def _body(stage: Stage, body: Body, stride: Size) -> dict[str, Any]:
                 return acts.get(said, said)
             case "body":
                 return list(listed(getattr(op, key), at + 1))
+            case "branches":
+                starts = accumulate((sum(map(count, ops)) for ops in bodies(op)), initial=at + 1)
+                return [list(listed(*branch)) for branch in zip(bodies(op), starts, strict=False)]
             case "max_cin":
                 return "channels" if sizes[at].image else sizes[at].cin
             case "max_fan":

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from spacedsl.ir.block import Conv, Optional, Value, op_sizes, walk
+from spacedsl.ir.block import Conv, Optional, Shuffle, Value, op_sizes, walk
 from spacedsl.ir.expr import names_in
 from spacedsl.ir.inline import inlined
 from spacedsl.ir.space import BlockChoice, Stage
 from spacedsl.operators.layer import Layer
 from spacedsl.operators.size import Size, pair, size_of
-from spacedsl.passes.bind import BindError, Site, layers
+from spacedsl.passes.bind import BindError, Site
+from spacedsl.passes.bound import layers
 from spacedsl.passes.costs import bound_together
 from spacedsl.passes.lot import greatest
 
@@ -127,6 +128,7 @@ def width_names(choice: BlockChoice) -> frozenset[str]:
     found = {op.param for op in ops if isinstance(op, Optional)} | {"cin", "cout"}
     convs = [op for op in ops if isinstance(op, Conv)]
     found.update(*(names_in(size) for op in convs for size in (op.width, op.groups)))
+    found.update(*(names_in(op.groups) for op in ops if isinstance(op, Shuffle)))
     others = [set(names_in(size)) for size in op_sizes(ops)]
     while mixed := [names for names in others if names & found and not names <= found]:
         found.update(*mixed)

@@ -39,6 +39,9 @@ VERSIONS = {
     "PAD": (1, 2),
     "PADV2": (1, 2),
     "SPACE_TO_DEPTH": (1, 2),
+    "CONCATENATION": (1, 2),
+    "STRIDED_SLICE": (1, 2),
+    "TRANSPOSE": (1, 2),
     "DEQUANTIZE": (1, 2),
 }
 """Operator -> its version for float32 tensors and the one for int8; the others have version 1."""
@@ -112,12 +115,16 @@ class Builder:
 
     def like(self, name: str, source: str, rows: int, columns: int) -> str:
         """Add a tensor like `source`, of so many rows and columns; returns its name."""
+        return self.alike(name, source, (1, rows, columns, self.tensors[source].shape[3]))
+
+    def alike(self, name: str, source: str, shape: Sequence[int]) -> str:
+        """Add a tensor of the type and scale of `source`; returns its name."""
         from ai_edge_litert import schema_py_generated as schema
 
         old = self.tensors[source]
         found = schema.TensorT()
         found.name, found.hasRank, found.type = name, True, old.type
-        found.shape = [1, rows, columns, old.shape[3]]
+        found.shape = list(shape)
         found.shapeSignature = [-1, *found.shape[1:]]
         found.quantization = old.quantization
         self.tensors[name] = found

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from spacedsl.compiler.channels import CHANNELS, tflite_channels
 from spacedsl.compiler.fold import fold_floats
 from spacedsl.compiler.graph import WEIGHTED, Node
 from spacedsl.compiler.integer_model import Preprocess
@@ -91,6 +92,8 @@ class _Emitter(Builder):
             self.op("ADD", inputs, name, "AddOptions")
         elif node.op == "mul":
             self.op("MUL", inputs, name, "MulOptions")
+        elif node.op in CHANNELS:
+            tflite_channels(self, node, inputs, name)
 
     def weighted(self, node: Node, source: str) -> None:
         weight, bias = fold_floats(self.parameters[node.name])

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from spacedsl.compiler.channels import CHANNELS, tflite_channels
 from spacedsl.compiler.fold import WEIGHT_MAX, bias_scale
 from spacedsl.compiler.graph import Output
 from spacedsl.compiler.int8 import Int8Node
@@ -113,8 +114,24 @@ class _Emitter(Builder):
                 self.average(node)
             case "space-to-depth":
                 space_to_depth(self, node, inputs[0])
+            case "concat":
+                tflite_channels(self, node, [self.in_steps_of(name, i) for i in inputs], name)
+            case op if op in CHANNELS:
+                tflite_channels(self, node, list(inputs), name)
             case act:
                 self.function(act, inputs[0], name)
+
+    def in_steps_of(self, name: str, source: str) -> str:
+        """A tensor in the steps of another, which TFLite wants of all that it puts together: times
+        one, since XNNPACK's QUANTIZE rescales with eight bits only."""
+        if self.quantiser(source) == self.quantiser(name):
+            return source
+        made = f"{name}.{source}"
+        if made not in self.tensors:
+            self.tensor(made, self.tensors[source].shape, np.int8, self.read(name))
+            one = self.constant(f"{made}.one", np.ones((1, 1, 1, 1), np.int8), one_scale(1.0))
+            self.op("MUL", [source, one], made, "MulOptions")
+        return made
 
     def function(self, act: str, source: str, name: str) -> None:
         """An activation as an op of its own, on 8 bits or in float."""

@@ -74,6 +74,9 @@ def estimate(
 
         if execution.threads is not None:
             torch.set_num_threads(execution.threads)
+        whole = open_data(data)
+        asked = steps, qat_steps, batch
+        recipes = _recipes(whole, asked, execution.device) if whole.classes else None
         found: list[Step] = []
         if teacher is not None and space.elastic:
             opened = open_sources(Sources(data, teacher, 0), watch.warn, execution.device)
@@ -81,11 +84,21 @@ def estimate(
         if space.kind == "hyperspace":
             note = "table look-ups: seconds to minutes once the target is profiled"
             found.append(Step("evolve", CYCLES, 0, None, 0, _memory(), note))
-        whole = open_data(data)
-        if whole.classes:
-            asked = steps, qat_steps, batch
-            found += _training(space, target, whole, asked, execution.device, watch)
+        if recipes is not None:
+            found += _training(space, target, whole, recipes, execution.device, watch)
     return tuple(found)
+
+
+def _recipes(
+    data: Data, asked: tuple[int | None, int | None, int | None], device: str
+) -> tuple[Recipe, Recipe]:
+    """Those of `train` and `train --qat`. `asked`: steps, steps of QAT, and batch."""
+    from spacedsl_runtime.train.recipe import qat_recipe_for, recipe_for
+
+    steps, qat_steps, batch = asked
+    precision = usual_precision(device, quantised=False)
+    recipe = recipe_for(data, steps=steps, batch=batch, precision=precision)
+    return recipe, qat_recipe_for(data, vars(recipe), steps=qat_steps)
 
 
 def _distilling(
@@ -117,19 +130,15 @@ def _training(
     space: Space,
     target: Target,
     data: Data,
-    asked: tuple[int | None, int | None, int | None],
+    recipes: tuple[Recipe, Recipe],
     device: str,
     watch: Watch,
 ) -> Iterator[Step]:
     from spacedsl_runtime.measure.supernets import time_supernet
     from spacedsl_runtime.train.batches import Normalise
     from spacedsl_runtime.train.device import device_of
-    from spacedsl_runtime.train.recipe import qat_recipe_for, recipe_for
 
-    steps, qat_steps, batch = asked
-    precision = usual_precision(device, quantised=False)
-    recipe = recipe_for(data, steps=steps, batch=batch, precision=precision)
-    qat = qat_recipe_for(data, vars(recipe), steps=qat_steps)
+    recipe, qat = recipes
     usual, here = preprocess_for(data.channels), device_of(device)
     timed = []
     spaces = _spaces(space)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -60,7 +60,8 @@ class Conv(Frozen):
 
 class DwConv(Frozen):
     """Depthwise convolution. `stacked`: k x k as (k - 1) / 2 convolutions 3 x 3, the first with
-    the stride, norm and activation after the last only."""
+    the stride, norm and activation after the last only. `elide`: left out where it keeps the
+    size."""
 
     op: Literal["dwconv"] = "dwconv"
     kernel: Expr
@@ -69,6 +70,7 @@ class DwConv(Frozen):
     norm: bool = True
     bias: bool = False
     stacked: bool = False
+    elide: Seldom = False
     dilation: Once = ONE
     valid: Seldom = False
 
@@ -144,8 +146,39 @@ class Optional(Frozen):
         return (value != 0) == (self.when == 1)
 
 
+class Join(Frozen):
+    """Bodies side by side. Each reads what the op reads, or with `split` its part of it: the
+    channels in as many equal parts as there are bodies. An empty one is the identity. What they
+    make is joined: `concat` puts their channels one behind the other, `sum` adds them. `act`
+    follows."""
+
+    op: Literal["concat", "sum"]
+    branches: tuple[tuple[Op, ...], ...]
+    split: bool = False
+    act: str | None = None
+
+
+class Shuffle(Frozen):
+    """The channels in another order: of the `groups` groups that they are in, the first of each,
+    then the second of each, and so on."""
+
+    op: Literal["shuffle"] = "shuffle"
+    groups: Expr
+
+
 Op = Annotated[
-    Conv | DwConv | Se | Pool | SpaceToDepth | GlobalPool | Linear | Dropout | Shortcut | Optional,
+    Conv
+    | DwConv
+    | Se
+    | Pool
+    | SpaceToDepth
+    | GlobalPool
+    | Linear
+    | Dropout
+    | Shortcut
+    | Optional
+    | Join
+    | Shuffle,
     Field(discriminator="op"),
 ]
 
@@ -159,6 +192,7 @@ WINDOWED: dict[str, type[Conv | DwConv | Pool]] = {
 
 Shortcut.model_rebuild()
 Optional.model_rebuild()
+Join.model_rebuild()
 
 PROJECTION = (Conv(kernel=ONE, stride="stage", elide=True),)
 """The body of `shortcut projected`: conv1x1 with the stage's stride where width or size change."""
@@ -185,12 +219,39 @@ class Block(Frozen):
     ops: tuple[Op, ...] = ()
 
 
+def bodies(op: Op) -> tuple[tuple[Op, ...], ...]:
+    """The bodies inside an op, in order."""
+    match op:
+        case Shortcut() | Optional():
+            return (op.body,)
+        case Join():
+            return op.branches
+        case _:
+            return ()
+
+
+def with_bodies(op: Op, change: Callable[[tuple[Op, ...]], tuple[Op, ...]]) -> Op:
+    """An op with each of the bodies inside it changed."""
+    match op:
+        case Shortcut() | Optional():
+            return op.model_copy(update={"body": change(op.body)})
+        case Join():
+            return op.model_copy(update={"branches": tuple(map(change, op.branches))})
+        case _:
+            return op
+
+
 def walk(ops: tuple[Op, ...]) -> Iterator[Op]:
-    """Every op, those inside shortcuts and optional groups included, in order."""
+    """Every op, those inside other ops included, in order."""
     for op in ops:
         yield op
-        if isinstance(op, Shortcut | Optional):
-            yield from walk(op.body)
+        for body in bodies(op):
+            yield from walk(body)
+
+
+def count(op: Op) -> int:
+    """How many ops an op is, those inside it included."""
+    return sum(1 for _ in walk((op,)))
 
 
 def sizes_of(op: Op, fields: Iterable[str] = SIZES) -> Iterator[tuple[str, Expr]]:

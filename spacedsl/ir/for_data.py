@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spacedsl.ir.block import Linear, Op, Optional, Shortcut, walk
+from spacedsl.ir.block import Linear, Op, walk, with_bodies
 from spacedsl.ir.space import Space
 
 
@@ -36,12 +36,9 @@ def for_data(space: Space, channels: int, classes: int) -> Space:
 
 
 def _classifying(ops: tuple[Op, ...], classes: int) -> tuple[Op, ...]:
-    found: list[Op] = []
-    for op in ops:
-        if isinstance(op, Linear):
-            found.append(op.model_copy(update={"classes": classes}))
-        elif isinstance(op, Shortcut | Optional):
-            found.append(op.model_copy(update={"body": _classifying(op.body, classes)}))
-        else:
-            found.append(op)
-    return tuple(found)
+    return tuple(
+        op.model_copy(update={"classes": classes})
+        if isinstance(op, Linear)
+        else with_bodies(op, lambda inner: _classifying(inner, classes))
+        for op in ops
+    )

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from spacedsl.ir.block import ACTS, Block, DwConv, Linear, Op, Optional, Shortcut, sizes_of
+from spacedsl.ir.block import (
+    ACTS,
+    Block,
+    DwConv,
+    Join,
+    Linear,
+    Op,
+    Optional,
+    Shortcut,
+    sizes_of,
+    with_bodies,
+)
 from spacedsl.ir.expr import Expr, Num, Ref, substitute
 
 
@@ -24,22 +35,22 @@ def substitute_ops(ops: tuple[Op, ...], env: Mapping[str, Expr]) -> tuple[Op, ..
 
 def _substitute_op(op: Op, env: Mapping[str, Expr]) -> Op:
     update: dict[str, object] = {field: substitute(size, env) for field, size in sizes_of(op)}
-    if isinstance(op, Shortcut | Optional):
-        update["body"] = substitute_ops(op.body, env)
     if isinstance(op, Optional):
         named = env.get(op.param)
         update["param"] = named.name if isinstance(named, Ref) else op.param
-    return op.model_copy(update=update)
+    return with_bodies(op.model_copy(update=update), lambda ops: substitute_ops(ops, env))
 
 
 def op_form(op: Op, acts: Mapping[str, str]) -> dict[str, Any]:
     """The normal form of an op, activations substituted."""
-    form = op.model_dump(mode="json", exclude={"body"})
+    form = op.model_dump(mode="json", exclude={"body", "branches"})
     for field in ACTS:
         if form.get(field) is not None:
             form[field] = acts.get(form[field], form[field])
     if isinstance(op, Shortcut | Optional):
         form["body"] = [op_form(inner, acts) for inner in op.body]
+    if isinstance(op, Join):
+        form["branches"] = [[op_form(inner, acts) for inner in ops] for ops in op.branches]
     if isinstance(op, Linear):
         del form["classes"]
     if isinstance(op, DwConv) and op.kernel == Num(value=3):

@@ -10,7 +10,16 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import product
 
-from spacedsl.ir.block import Block, Op, Optional, Shortcut, Value, op_sizes, walk
+from spacedsl.ir.block import (
+    Block,
+    Op,
+    Optional,
+    Value,
+    bodies,
+    sizes_of,
+    walk,
+    with_bodies,
+)
 from spacedsl.ir.expr import Num, names_in
 from spacedsl.ir.inline import inlined, op_form, substitute_ops
 from spacedsl.ir.space import BlockChoice, Stage
@@ -40,10 +49,8 @@ def _there(ops: Iterable[Op], chosen: Mapping[str, Value]) -> tuple[Op, ...]:
     for op in ops:
         if isinstance(op, Optional):
             found += _there(op.body, chosen) if op.is_there(chosen[op.param]) else ()
-        elif isinstance(op, Shortcut):
-            found.append(op.model_copy(update={"body": _there(op.body, chosen)}))
         else:
-            found.append(op)
+            found.append(with_bodies(op, lambda ops: _there(ops, chosen)))
     return tuple(found)
 
 
@@ -122,10 +129,10 @@ def _mentioned(ops: tuple[Op, ...], chosen: Mapping[str, Value]) -> set[str]:
         if isinstance(op, Optional):
             found.add(op.param)
             found |= _mentioned(op.body, chosen) if op.is_there(chosen[op.param]) else set()
-        elif isinstance(op, Shortcut):
-            found |= _mentioned(op.body, chosen)
-        else:
-            found.update(name for expr in op_sizes((op,)) for name in names_in(expr))
+            continue
+        found.update(name for _, expr in sizes_of(op) for name in names_in(expr))
+        for body in bodies(op):
+            found |= _mentioned(body, chosen)
     return found
 
 

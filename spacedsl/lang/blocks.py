@@ -20,6 +20,7 @@ from spacedsl.ir.block import (
     Param,
     Se,
     Shortcut,
+    Shuffle,
     SpaceToDepth,
     Stride,
     Value,
@@ -30,7 +31,8 @@ from spacedsl.ir.block import (
 from spacedsl.ir.expr import Expr, Num, names_in
 from spacedsl.ir.inline import inlined
 from spacedsl.lang.bodytext import check_body, check_squeeze
-from spacedsl.lang.exprs import lower_expr
+from spacedsl.lang.expressions import lower_expr
+from spacedsl.lang.joins import lower_join
 from spacedsl.lang.kernels import (
     check_kernel,
     check_kernel_word,
@@ -295,6 +297,12 @@ def _op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -
             return Dropout(rate=float(rate))
         case "shortcut":
             return _shortcut(node, known, params, report)
+        case "shuffle":
+            return Shuffle(groups=_count("shuffle", node, known, report))
+        case "concat" | "sum":
+            words = Modifiers(node, params, report)
+            said = {"op": node.rule, "split": "split" in words.flags, "act": words.act}
+            return lower_join(node, said, lambda body: _ops(body, known, params, report), report)
         case _:
             return _sized_op(node, known, params, report)
 
@@ -338,16 +346,18 @@ def _counts(node: Node, known: list[str], report: Report) -> dict[str, Expr]:
             fixes = [("leave it out", report.with_blank(more[0].span), "")]
             message, help = f"one `{node.rule}` cannot take `{word}` twice", "leave one of them out"
             raise report.fail("duplicate-modifier", message, more[0], help, fixes)
-        value, at = lower_expr(first.children[1], known, report), first.children[1]
-        if isinstance(value, Num) and not _counts_something(value.value):
-            message = f"{value.value} is no number of {word}"
-            raise report.fail("bad-value", message, at, f"write `{word} 2`")
-        found[flag.field] = value
+        found[flag.field] = _count(word, first, known, report)
     return found
 
 
-def _counts_something(value: float | Pair) -> bool:
-    return isinstance(value, Pair) or (value >= 1 and float(value).is_integer())
+def _count(word: str, node: Node, known: list[str], report: Report) -> Expr:
+    """The number of groups, or of pixels, behind a word."""
+    value, at = lower_expr(node.children[1], known, report), node.children[1]
+    said = value.value if isinstance(value, Num) else 1
+    if not isinstance(said, Pair) and (said < 1 or not float(said).is_integer()):
+        message = f"{said} is no number of {word}"
+        raise report.fail("bad-value", message, at, f"write `{word} 2`")
+    return value
 
 
 SHORTCUTS = ("none", "identity", "projected")

@@ -12,6 +12,7 @@ from spacedsl.ir.block import (
     CHANNELS,
     ONE,
     GlobalPool,
+    Join,
     Linear,
     Op,
     Optional,
@@ -142,7 +143,7 @@ def _ways(choice: BlockChoice) -> _Ways:
         choice,
         names,
         all(_expr_is_whole(size, fractions) for size in op_sizes(ops))
-        and not any(getattr(op, "groups", ONE) != ONE for op in walk(ops)),
+        and not any(map(_divides, walk(ops))),
         frozenset(names) - decide,
         all(_is_plain(op) for op in walk(ops)),
         any(_is_picky(op) for op in walk(ops)),
@@ -151,6 +152,11 @@ def _ways(choice: BlockChoice) -> _Ways:
 
 def _is_whole(value: Value) -> bool:
     return isinstance(value, Pair) or (int(value) == value and value >= 1)
+
+
+def _divides(op: Op) -> bool:
+    """Whether an op takes only widths that it can divide."""
+    return getattr(op, "groups", ONE) != ONE or (isinstance(op, Join) and op.split)
 
 
 def _is_plain(op: Op) -> bool:

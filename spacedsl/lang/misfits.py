@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from spacedsl.ir.space import Stage
 from spacedsl.lang.bodytext import last_width, modifier, own_stride
+from spacedsl.lang.joins import unjoined
 from spacedsl.lang.report import Mend, Report
 from spacedsl.lang.scope import Scope
 from spacedsl.operators.operators import IN_BODIES, STRIDED
-from spacedsl.passes.bind import BindError, GroupsError, ShortcutError, WidthError
+from spacedsl.passes.bind import (
+    BindError,
+    BranchError,
+    GroupsError,
+    ShortcutError,
+    WidthError,
+)
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
 
@@ -75,6 +82,8 @@ def _in_body(
             return last, help, [("leave it out", last.span, "")] if arrow else []
     if isinstance(error, ShortcutError):
         return _shortcut(body)
+    if isinstance(error, BranchError):
+        return unjoined(body)
     grouped = [found for op in body.all("conv") for found in op.all("groups")]
     if isinstance(error, GroupsError) and grouped:
         help = "choose widths that the groups divide, or say them by the width: `groups cin / 8`"

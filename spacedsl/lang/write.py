@@ -13,12 +13,14 @@ from spacedsl.ir.block import (
     Dropout,
     DwConv,
     GlobalPool,
+    Join,
     Linear,
     Op,
     Optional,
     Pool,
     Se,
     Shortcut,
+    Shuffle,
     SpaceToDepth,
     Stride,
     op_acts,
@@ -186,6 +188,11 @@ def _op(op: Op) -> str:
             return f"dropout {shown((op.rate,))}"
         case Optional():
             return f"optional {op.param} {{ {_ops(op.body)} }}"
+        case Shuffle():
+            return f"shuffle {_expr(op.groups)}"
+        case Join():
+            branches = [f"{{ {_ops(ops)} }}" for ops in op.branches]
+            return _words(op.op, "split" if op.split else None, *branches, op.act)
         case Shortcut():
             if op.kind == "identity":
                 return _words("shortcut", "identity", op.act)

@@ -20,6 +20,8 @@ HEADS = {
     "blocks": "blocks",
     "shortcut": "shortcut",
     "optional": "optional",
+    "concat": "concat",
+    "sum": "sum",
     "else": "optional",
 }
 """The word that begins a statement with a body -> its rule."""

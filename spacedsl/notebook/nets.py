@@ -103,6 +103,29 @@ def deploy(
     return path
 
 
+def register_timm(
+    model: Subnet | str | Path, *, checkpoint: str | Path | None = None, name: str | None = None
+) -> str:
+    """Give a model a name in timm's registry and return it, so that `timm.create_model(NAME)` makes
+    the network, with `num_classes`, `in_chans`, `features_only` and the rest. The name is
+    `spacedsl_` and the model's own, if no other is said. `checkpoint`: FP32 weights of the model's
+    space, which `pretrained=True` loads. What timm trained, the network's `save_checkpoint` writes
+    as such a file. Needs the extra `timm`. Raises `SpaceError`."""
+    subnet = model_of(model)
+    with runtime_faults():
+        from spacedsl_runtime.foreign.register import register
+
+        return register(subnet, None if checkpoint is None else Path(checkpoint), name)
+
+
+def model_of(model: Subnet | str | Path) -> Subnet:
+    """A model, as it is or from its page. Raises `SpaceError`."""
+    subnet = api.load(model) if isinstance(model, str | Path) else model
+    if not isinstance(subnet, Subnet):
+        raise fault("wrong-kind", f"{model} is not a model", "a space's `sample` draws models")
+    return subnet
+
+
 def _scratch() -> AbstractContextManager[str]:
     return tempfile.TemporaryDirectory(prefix="spacedsl-")
 
@@ -123,9 +146,7 @@ def export(
     format = _format(path)
     FILES[format].need()
     check_writable(path)
-    subnet = api.load(model) if isinstance(model, str | Path) else model
-    if not isinstance(subnet, Subnet):
-        raise fault("wrong-kind", f"{model} is not a model", "a space's `sample` draws models")
+    subnet = model_of(model)
     device = target_of(target)
     if weights is not None and fp32:
         raise fault("bad-option", f"{weights} holds integers: FP32 cannot be made of it")

@@ -20,16 +20,20 @@ LayerKind = Literal[
     "dropout",
     "act",
     "add",
+    "concat",
+    "slice",
+    "shuffle",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One operator with all sizes known. `size` and `out_size` are those of maps in pixels;
-    `squeeze` and `gate` belong to se, `rate` to dropout, `groups` to conv; `kernel` is also the
-    block of space-to-depth. `op` is the position of the operator in its block's body as the block
-    declares it (`walk`), `part` that in a stack of depthwise convolutions: they say where the layer
-    comes from, and two layers that differ in nothing else are equal."""
+    `squeeze` and `gate` belong to se, `rate` to dropout, `groups` to conv and shuffle, `start`, the
+    first channel that is taken, to slice; `kernel` is also the block of space-to-depth. `op` is the
+    position of the operator in its block's body as the block declares it (`walk`), `part` that in a
+    stack of depthwise convolutions: they say where the layer comes from, and two layers that differ
+    in nothing else are equal."""
 
     kind: LayerKind
     cin: int
@@ -45,6 +49,7 @@ class Layer:
     gate: str | None = None
     rate: float = 0.0
     groups: int = 1
+    start: int = 0
     dilation: Size = 1
     valid: bool = False
     op: int = field(default=0, compare=False)

@@ -87,6 +87,13 @@ FLAGS: dict[str, Flag] = {
         "`conv 4x4 valid s4`.",
         synonyms=("nopad", "nopadding", "unpadded", "validpadding"),
     ),
+    "split": Flag(
+        field="split",
+        meaning="each body reads its part of the channels, which are split in as many equal parts "
+        "as there are bodies",
+        hover="Each body reads its own equal part of the channels.",
+        synonyms=("splitted",),
+    ),
 }
 """Word -> modifier. Activations and an op's own stride (`s2`) are modifiers too, and not here."""
 
@@ -120,14 +127,14 @@ OPERATORS: dict[str, Operator] = {
         lacks="say the kernel first: `dwconv 3x3 relu`",
         window=True,
         acts=1,
-        flags=("strided", "nonorm", "bias", "stacked", "dilation", "valid"),
+        flags=("strided", "nonorm", "bias", "elide", "stacked", "dilation", "valid"),
         synonyms=(
             *("depthwise", "depthwiseconv", "dwconv2d", "depthwiseconv2d", "dw", "dwise"),
             *("depthwiseconvolution", "convdw"),
         ),
         weights=_convolution,
         latency="dwconv-bn-relu",
-        listed="slot kernel stride dilation valid act norm bias stacked max_cin max_kernel",
+        listed="slot kernel stride dilation valid act norm bias elide stacked max_cin max_kernel",
         own_scale=True,
     ),
     "se": Operator(
@@ -244,7 +251,53 @@ OPERATORS: dict[str, Operator] = {
         "`else` are there where it is 0.",
         listed="param when body",
     ),
+    "concat": Operator(
+        form="concat [split] { ops } { ops } ... [ACT]",
+        meaning="Bodies side by side on one input, their channels put one behind the other; `{ }` "
+        "is the input itself.",
+        hover="Bodies side by side, their channels put one behind the other: "
+        "`concat { } { conv 3x3 -> 32 relu }`. `{ }` is the input itself; with `split` each body "
+        "reads its part of the channels.",
+        example="concat { } { conv 3x3 -> 32 relu }",
+        lacks="say the bodies: `concat { } { conv 3x3 -> 32 relu }`",
+        acts=1,
+        flags=("split",),
+        synonyms=(
+            *("cat", "concatenate", "concatenation", "branch", "branches", "parallel", "route"),
+            *("concatlayer", "filterconcat"),
+        ),
+        latency="concat",
+        listed="slot split branches act",
+        mixes=True,
+        onnx="Concat",
+    ),
+    "sum": Operator(
+        form="sum { ops } { ops } ... [ACT]",
+        meaning="Bodies side by side on one input, added; `{ }` is the input itself. Unlike a "
+        "shortcut it need not end its body.",
+        hover="Bodies side by side, added: `sum { } { conv 3x3 relu }`. `{ }` is the input itself.",
+        example="sum { } { conv 3x3 relu }",
+        lacks="say the bodies: `sum { } { conv 3x3 relu }`",
+        acts=1,
+        synonyms=("addn", "plus", "elementwisesum", "eltwise"),
+        listed="slot branches act",
+    ),
+    "shuffle": Operator(
+        form="shuffle GROUPS",
+        meaning="The channels in another order: the first of each of so many groups, then the "
+        "second of each, and so on.",
+        hover="Channel shuffle: the first channel of each group, then the second of each: "
+        "`shuffle 2`.",
+        example="shuffle 2",
+        lacks="say in how many groups the channels are: `shuffle 2`",
+        synonyms=("channelshuffle", "shufflechannels", "shufflechannel"),
+        latency="channel-shuffle",
+        listed="slot groups",
+        shares=True,
+        onnx="Gather",
+    ),
     "input": Operator(mixes=True),
+    "slice": Operator(latency="split", shares=True, mixes=True, onnx="Slice"),
     "add": Operator(in_place=True, own_scale=True, onnx="Add"),
     "mul": Operator(own_scale=True, onnx="Mul"),
     "shift": Operator(own_scale=True),

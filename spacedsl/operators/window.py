@@ -38,6 +38,11 @@ class Window(NamedTuple):
                 raise ValueError(f"a window of {reach} pixels without padding on a map of {pixels}")
         return by_side(lambda n, r, step: (n - r) // step + 1, size, self.reach, self.stride)
 
+    def keeps(self, size: Size) -> bool:
+        """Whether it keeps the size of every map, and of one of this size too, which without
+        padding it may not."""
+        return self.stride == 1 and (not self.valid or self.output(size) == size)
+
     def pads(self, size: Size) -> Pads:
         """Rows and columns that are padded before and after a map."""
         if self.valid:

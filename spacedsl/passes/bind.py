@@ -5,7 +5,7 @@ latency kernels and lowerings read what comes out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,14 +16,17 @@ from spacedsl.ir.block import (
     Dropout,
     DwConv,
     GlobalPool,
+    Join,
     Linear,
     Op,
     Optional,
     Pool,
     Se,
     Shortcut,
+    Shuffle,
     SpaceToDepth,
     Value,
+    count,
     walk,
 )
 from spacedsl.ir.expr import (
@@ -41,19 +44,8 @@ from spacedsl.ir.subnet import Subnet, SubnetBlock
 from spacedsl.operators.layer import Layer
 from spacedsl.operators.size import Pair, Size, as_map, by_side, pair
 from spacedsl.operators.window import Window
-
-
-@dataclass(frozen=True, slots=True)
-class Residual:
-    """`main` plus `shortcut` (empty: the input itself), then the `add` layer, whose `act` is the
-    activation after the addition."""
-
-    main: tuple[Bound, ...]
-    shortcut: tuple[Bound, ...]
-    add: Layer
-
-
-Bound = Layer | Residual
+from spacedsl.passes import joins
+from spacedsl.passes.bound import Bound, Residual, last_layer
 
 
 class BindError(ValueError):
@@ -65,7 +57,11 @@ class WidthError(BindError):
 
 
 class GroupsError(BindError):
-    """Groups of a convolution do not divide a width."""
+    """Groups of a convolution, or of a shuffle, do not divide a width."""
+
+
+class BranchError(BindError):
+    """The paths of a `concat` or a `sum` do not meet, or a split has no equal parts."""
 
 
 class ShortcutError(BindError):
@@ -74,17 +70,6 @@ class ShortcutError(BindError):
     def __init__(self, message: str, *, width: bool) -> None:
         super().__init__(message)
         self.width = width
-
-
-def layers(bound: tuple[Bound, ...]) -> Iterator[Layer]:
-    """All layers in execution order, residuals flattened: main path, shortcut, add."""
-    for item in bound:
-        if isinstance(item, Residual):
-            yield from layers(item.main)
-            yield from layers(item.shortcut)
-            yield item.add
-        else:
-            yield item
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +168,13 @@ def _bind_ops(
                 bound += more
                 if _takes_stride(op):
                     main = replace(main, stride=1)
+        elif isinstance(op, Join):
+            more, width, height = _bind_join(op, main, width, height, at)
+            bound += more
         else:
             more, width, height = _bind_op(op, main, width, height, at)
             bound += more
-        at += sum(1 for _ in walk(op.body)) + 1 if isinstance(op, Shortcut | Optional) else 1
+        at += count(op)
     return bound, width, height
 
 
@@ -196,7 +184,7 @@ def _takes_stride(optional: Optional) -> bool:
 
 
 def _bind_op(
-    op: Conv | DwConv | Se | Pool | SpaceToDepth | GlobalPool | Linear | Dropout,
+    op: Conv | DwConv | Se | Pool | SpaceToDepth | GlobalPool | Linear | Dropout | Shuffle,
     scope: _Scope,
     cin: int,
     size: Size,
@@ -206,7 +194,7 @@ def _bind_op(
         case Conv():
             cout, window = evaluate_size(op.width, scope.env), scope.window(op)
             out = _output(window, size)
-            if op.elide and cout == cin and _keeps(window, size, out):
+            if op.elide and cout == cin and window.keeps(size):
                 return (), cin, size
             groups = _groups(op, scope, cin, cout)
             kind: Literal["conv", "dwconv"] = "conv"
@@ -216,9 +204,11 @@ def _bind_op(
             return (conv,), cout, out
         case DwConv():
             window = scope.window(op)
+            out = _output(window, size)
+            if op.elide and window.keeps(size):
+                return (), cin, size
             if op.stacked:
                 return _bind_stack(op, scope, cin, size, window, at)
-            out = _output(window, size)
             conv = _conv_layer("dwconv", op, scope, (cin, cin), (size, out), window, at)
             return (conv,), cin, out
         case Se():
@@ -229,7 +219,7 @@ def _bind_op(
         case Pool():
             window = scope.window(op)
             out = _output(window, size)
-            if op.elide and _keeps(window, size, out):
+            if op.elide and window.keeps(size):
                 return (), cin, size
             kernel, stride = window.kernel, window.stride
             pool = Layer(op.op, cin, cin, size, out, kernel, stride, valid=op.valid, op=at)
@@ -251,11 +241,11 @@ def _bind_op(
             return (layer,), op.classes, 1
         case Dropout():
             return (Layer("dropout", cin, cin, size, size, rate=op.rate, op=at),), cin, size
-
-
-def _keeps(window: Window, size: Size, out: Size) -> bool:
-    """Whether a window keeps the size of every map, which one without padding may not."""
-    return window.stride == 1 and (not window.valid or out == size)
+        case Shuffle():
+            groups = evaluate_size(op.groups, scope.env)
+            _check_groups("a shuffle", groups, cin, "come in")
+            moved = Layer("shuffle", cin, cin, size, size, groups=groups, op=at)
+            return () if groups in (1, cin) else (moved,), cin, size
 
 
 def _output(window: Window, size: Size) -> Size:
@@ -271,10 +261,15 @@ def _groups(op: Conv, scope: _Scope, cin: int, cout: int) -> int:
         return 1
     groups = evaluate_size(op.groups, scope.env)
     for width, end in ((cin, "come in"), (cout, "go out")):
-        if width // groups * groups != width:
-            message = f"a convolution of {groups} groups, which do not divide the {width} channels"
-            raise GroupsError(f"{message} that {end}")
+        _check_groups("a convolution", groups, width, end)
     return groups
+
+
+def _check_groups(what: str, groups: int, width: int, end: str) -> None:
+    """Raise `GroupsError` unless groups divide a width."""
+    if width // groups * groups != width:
+        message = f"{what} of {groups} groups, which do not divide the {width} channels"
+        raise GroupsError(f"{message} that {end}")
 
 
 def _conv_layer(
@@ -350,12 +345,27 @@ def _bind_shortcut(
     return (Residual(main, shortcut, add),)
 
 
+def _bind_join(
+    op: Join, scope: _Scope, cin: int, size: Size, at: int
+) -> tuple[tuple[Bound, ...], int, Size]:
+    found: list[tuple[tuple[Bound, ...], int, Size]] = []
+    parts, inside = len(op.branches) if op.split else 1, at + 1
+    if (part := cin // parts) * parts != cin:
+        raise BranchError(f"a split in {parts} parts, which do not divide the {cin} channels")
+    for ops in op.branches:
+        found.append(_bind_ops(ops, scope, part, size, inside))
+        inside += sum(map(count, ops))
+    paths, ends = [path for path, *_ in found], [(width, out) for _, width, out in found]
+    if wrong := joins.mismatch(op.op, ends):
+        raise BranchError(wrong)
+    paths = joins.split(paths, cin, part, size, at) if op.split else paths
+    width, out = joins.width(op.op, ends), ends[0][1]
+    return joins.joined(op.op, paths, width, out, scope.act(op.act), at), width, out
+
+
 def output_size(site: Site) -> Size:
     """The size of the block's output in pixels. Raises `BindError`."""
-    size = site.size
-    for item in site.bind():
-        size = item.add.out_size if isinstance(item, Residual) else item.out_size
-    return size
+    return last_layer(bound[-1]).out_size if (bound := site.bind()) else site.size
 
 
 def site_of(choice: BlockChoice, block: SubnetBlock, cin: int, size: Size, stride: Size) -> Site:

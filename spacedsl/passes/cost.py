@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.layer import Layer
 from spacedsl.operators.operators import OPERATORS
-from spacedsl.passes.bind import Bound, Site, layers, subnet_sites
+from spacedsl.passes.bind import Site, subnet_sites
+from spacedsl.passes.bound import Bound, layers
 
 SCALES_PER_CONV = 3
 """LSQ+ learns a weight scale, an activation scale and an activation offset per convolution; the

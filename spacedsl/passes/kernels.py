@@ -57,6 +57,8 @@ def layer_kernels(layer: Layer) -> Iterator[Kernel]:
     match layer.kind:
         case "dropout":
             return
+        case "concat" if layer.part:
+            return
         case "se":
             plain = layer.act == "relu" and layer.gate == "hsigmoid"
             kind = "se" if plain else f"se-{layer.act}-{layer.gate}"
@@ -71,7 +73,8 @@ def layer_kernels(layer: Layer) -> Iterator[Kernel]:
         case _:
             record = OPERATORS[layer.kind]
             window = layer.kernel if record.window else 1
-            groups = "" if layer.groups == 1 else f"{GROUPS}{layer.groups}"
+            grouped = layer.groups != 1 and layer.kind == "conv"
+            groups = f"{GROUPS}{layer.groups}" if grouped else ""
             yield Kernel(
                 f"{record.latency}{groups}",
                 layer.cin,

@@ -1,6 +1,6 @@
 """Peak memory of activations in 8 bits: a byte an element, of one image.
 
-Alive at a time are what a layer reads, what it writes, and what a shortcut still needs. Sums,
+Alive at a time are what a layer reads, what it writes, and what another path still needs. Sums,
 activations, dropout and the scaling of SE are done in place. Weights are not counted, and neither
 are maps that were handed out (`taps`): they are their reader's."""
 
@@ -10,7 +10,8 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.layer import Layer
 from spacedsl.operators.operators import words_where
 from spacedsl.operators.size import area
-from spacedsl.passes.bind import Bound, Site, subnet_sites
+from spacedsl.passes.bind import Site, subnet_sites
+from spacedsl.passes.bound import Bound, Concat, Residual
 
 IN_PLACE = words_where(in_place=True)
 
@@ -45,9 +46,27 @@ def _moments(
                 found.append(alive + read + written)
             if item.kind == "se":
                 found.append(alive + read + item.cin + item.squeeze)
-        else:
+        elif isinstance(item, Residual):
             inside, written = _moments(item.main, read, alive, held=True)
             aside, _ = _moments(item.shortcut, read, alive + written, held=shared)
             found += [*inside, *aside]
+        else:
+            inside, written = _side_by_side(item, read, alive, shared)
+            found += inside
         read = written
     return found, read
+
+
+def _side_by_side(item: Concat, read: int, kept: int, held: bool) -> tuple[list[int], int]:
+    """As `_moments`, of paths whose channels are put one behind the other: what each made is kept
+    until then, and what they read as long as one of them needs it."""
+    found: list[int] = []
+    paths = [path for path in item.branches if path]
+    held = held or len(paths) < len(item.branches)
+    made = 0
+    for i, path in enumerate(paths, start=1):
+        inside, written = _moments(path, read, kept + made, held=held or i < len(paths))
+        found += inside
+        made += written
+    written = item.join.cout * area(item.join.out_size)
+    return [*found, kept + made + (read if held else 0) + written], written

@@ -7,7 +7,8 @@ from dataclasses import fields, replace
 from spacedsl.ir.identity import HASH_VERSION, digest
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.layer import Layer
-from spacedsl.passes.bind import Bound, Residual, subnet_sites
+from spacedsl.passes.bind import subnet_sites
+from spacedsl.passes.bound import Bound
 
 NEUTRAL_CHANNELS = 3
 
@@ -27,8 +28,8 @@ def subnet_identity(subnet: Subnet) -> str:
 def _form(bound: tuple[Bound, ...]) -> list[object]:
     forms: list[object] = []
     for item in bound:
-        if isinstance(item, Residual):
-            forms.append([_form(item.main), _form(item.shortcut), _layer_form(item.add)])
+        if not isinstance(item, Layer):
+            forms.append([*map(_form, item.branches), _layer_form(item.join)])
         else:
             forms.append(_layer_form(replace(item, cout=0) if item.kind == "linear" else item))
     return forms
@@ -47,4 +48,6 @@ def _layer_form(layer: Layer) -> dict[str, object]:
     for name, usual in LATER.items():
         if form[name] == usual:
             del form[name]
+    if layer.kind != "slice":
+        del form["start"]
     return form

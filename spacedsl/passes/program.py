@@ -5,17 +5,17 @@ extraction builds plain modules from it, and QAT puts quantisers between its ste
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 
-from spacedsl.ir.block import Block, Dropout, Op, Optional, Shortcut
+from spacedsl.ir.block import Block, Dropout, Op, Optional, bodies
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.layer import Layer as BoundLayer
 from spacedsl.operators.size import Size
-from spacedsl.passes import bind
+from spacedsl.passes import bind, bound
 
 Address = tuple[int, int, str]
 """Where an op stands: stage, block, slot. It does not change with what else runs."""
@@ -42,48 +42,63 @@ class Residual:
     add: Layer
 
     @property
-    def name(self) -> str:
-        """The name of the sum."""
-        return self.add.name
+    def branches(self) -> tuple[Program, ...]:
+        """The paths, which read the same tensor."""
+        return self.main, self.shortcut
 
     @property
-    def at(self) -> Address:
-        """The address of the shortcut."""
-        return self.add.at
-
-    @property
-    def act(self) -> str | None:
-        """The activation after the addition."""
-        return self.add.act
+    def join(self) -> Layer:
+        """What makes one tensor of what the paths make."""
+        return self.add
 
 
-Step = Layer | Residual
+@dataclass(frozen=True, slots=True)
+class Concat:
+    """Paths that read the same tensor (an empty one gives it as it is), then the layer that puts
+    their channels one behind the other."""
+
+    branches: tuple[Program, ...]
+    join: Layer
+
+
+Joined = Residual | Concat
+Step = Layer | Joined
 Program = tuple[Step, ...]
 
 
+def last_layer(step: Step) -> Layer:
+    """The layer that makes a step's tensor: the step itself, or what joins its paths."""
+    return step if isinstance(step, Layer) else step.join
+
+
 def flat(program: Program) -> Iterator[Step]:
-    """Every step in execution order; a residual after what it adds."""
+    """Every step in execution order; paths before what joins them."""
     for step in program:
-        if isinstance(step, Residual):
-            yield from flat(step.main)
-            yield from flat(step.shortcut)
+        if not isinstance(step, Layer):
+            for branch in step.branches:
+                yield from flat(branch)
         yield step
+
+
+def with_branches(step: Joined, change: Callable[[Program], Program]) -> Joined:
+    """The same with each of its paths changed."""
+    if isinstance(step, Residual):
+        return replace(step, main=change(step.main), shortcut=change(step.shortcut))
+    return replace(step, branches=tuple(map(change, step.branches)))
 
 
 def at_inference(program: Program) -> Program:
     """A program without dropout, which does nothing then."""
     return tuple(
-        replace(step, main=at_inference(step.main), shortcut=at_inference(step.shortcut))
-        if isinstance(step, Residual)
-        else step
+        step if isinstance(step, Layer) else with_branches(step, at_inference)
         for step in program
-        if isinstance(step, Residual) or step.kind != "dropout"
+        if not isinstance(step, Layer) or step.kind != "dropout"
     )
 
 
 def blocks_of(program: Program) -> Iterator[Program]:
     """The steps of each block, in order."""
-    for _, steps in groupby(program, lambda step: step.at[:2]):
+    for _, steps in groupby(program, lambda step: last_layer(step).at[:2]):
         yield tuple(steps)
 
 
@@ -118,7 +133,7 @@ def slots(block: Block) -> tuple[str, ...]:
     def listed(ops: tuple[Op, ...]) -> list[str]:
         found: list[str] = []
         for op in ops:
-            inner = listed(op.body) if isinstance(op, Shortcut | Optional) else []
+            inner = [name for body in bodies(op) for name in listed(body)]
             found += [slot(op), *inner]
         return found
 
@@ -140,8 +155,7 @@ def program_of(subnet: Subnet, size: Size | None = None) -> Program:
             program += steps
             cin = block.width or cin
             if steps:
-                last = steps[-1]
-                size = (last.add if isinstance(last, Residual) else last).out_size
+                size = last_layer(steps[-1]).out_size
     return program
 
 
@@ -158,17 +172,20 @@ class _Block:
     slots: tuple[str, ...]
     counts: dict[str, int] = field(default_factory=dict)
 
-    def put(self, bound: tuple[bind.Bound, ...]) -> Program:
+    def put(self, items: tuple[bound.Bound, ...]) -> Program:
         steps: list[Step] = []
-        for item, after in zip(bound, (*bound[1:], None), strict=False):
-            if isinstance(item, bind.Residual):
+        for item, after in zip(items, (*items[1:], None), strict=False):
+            if isinstance(item, bound.Residual):
                 main, shortcut = self.put(item.main), self.put(item.shortcut)
                 steps.append(Residual(main, shortcut, self.layer(item.add, None)))
+            elif isinstance(item, bound.Concat):
+                branches = tuple(map(self.put, item.branches))
+                steps.append(Concat(branches, self.layer(item.join, None)))
             else:
                 steps.append(self.layer(item, after))
         return tuple(steps)
 
-    def layer(self, layer: BoundLayer, after: bind.Bound | None) -> Layer:
+    def layer(self, layer: BoundLayer, after: bound.Bound | None) -> Layer:
         index = self.counts.get(layer.kind, 0)
         self.counts[layer.kind] = index + 1
         inner = isinstance(after, BoundLayer) and after.op == layer.op

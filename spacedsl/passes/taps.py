@@ -11,8 +11,10 @@ from operator import mul
 from spacedsl.ir.sampling import smallest
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.layer import Layer
 from spacedsl.operators.size import Size, as_map, by_side, pair
-from spacedsl.passes.bind import Bound, Residual, output_size, subnet_sites
+from spacedsl.passes.bind import output_size, subnet_sites
+from spacedsl.passes.bound import Bound, last_layer
 
 
 def output_strides(space: Space) -> tuple[Size | None, ...]:
@@ -33,8 +35,8 @@ def _stride(bound: tuple[Bound, ...]) -> Size | None:
 
 
 def _stride_of(item: Bound) -> Size | None:
-    if isinstance(item, Residual):
-        return _stride(item.main)
+    if not isinstance(item, Layer):
+        return _stride(item.branches[0])
     return None if item.kind in ("pool", "linear") else item.stride
 
 
@@ -78,8 +80,7 @@ def map_output(subnet: Subnet) -> tuple[int, Size] | None:
     """Channels and size of what a network ends in where that is a map, None where it is logits,
     1 x 1. Raises `BindError`."""
     sites = [site for stage in subnet_sites(subnet) for site in stage]
-    last = next(bound[-1] for site in reversed(sites) if (bound := site.bind()))
-    layer = last.add if isinstance(last, Residual) else last
+    layer = next(last_layer(bound[-1]) for site in reversed(sites) if (bound := site.bind()))
     return (layer.cout, layer.out_size) if layer.out_size != 1 else None
 
 

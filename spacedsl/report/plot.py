@@ -176,7 +176,7 @@ class _Drawing:
         match series.look:
             case "cloud":
                 yield element("circle", cx=px, cy=py, r=2.5, class_=f"m c{c} faint")
-            case "line":
+            case "line" if len(series.points) > 1:
                 yield element("circle", cx=px, cy=py, r=5, class_="touch")
             case look:
                 if p.said:

@@ -5,6 +5,7 @@ holds no comment; pages' items and block definitions always open up. Comments ke
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,6 +19,8 @@ MAX_COLUMNS = 100
 INDENT = "  "
 ITEMS = ("block", "space", "model", "target")
 OPEN_BODIES = (*ITEMS, "blocks")
+BRANCH = "branch"
+"""A body of several that stand behind each other: `{ ... } { ... }`."""
 STATEMENTS = frozenset(
     (
         "language",
@@ -25,6 +28,7 @@ STATEMENTS = frozenset(
         "block",
         "let",
         *IN_BODIES,
+        BRANCH,
         "space",
         "input",
         "quality",
@@ -126,7 +130,7 @@ def _take_apart(node: Node) -> _Statement:
             body = [] if body is None else body
             body.append(_take_apart(child))
         else:
-            target = tail if tail else head
+            target = tail if tail or (body and body[-1].rule == BRANCH) else head
             target += _words(child)
     statements = None if body is None else tuple(body)
     flat = _flat(head, statements, tail)
@@ -164,10 +168,15 @@ def _is_block_name(tokens: list[Token] | tuple[Token, ...], token: Token) -> boo
 def _flat(head: list[Token], body: tuple[_Statement, ...] | None, tail: list[Token]) -> str:
     parts = [_join(head)]
     if body:
-        parts.append("  ".join(s.flat for s in body))
+        parts.append(_between(body).join(s.flat for s in body))
     if tail:
         parts.append(_join(tail))
     return " ".join(p for p in parts if p)
+
+
+def _between(body: tuple[_Statement, ...]) -> str:
+    """What stands between statements on one line."""
+    return " " if body[0].rule == BRANCH else "  "
 
 
 def _inner_comments(tokens: tuple[Token, ...]) -> list[str]:
@@ -178,9 +187,11 @@ def _inner_comments(tokens: tuple[Token, ...]) -> list[str]:
     return inner
 
 
-def _has_comments(statement: _Statement) -> bool:
-    own = any(_comments(t.leading) or t.trailing for t in (*statement.head, *statement.tail))
-    return own or any(_has_comments(s) for s in statement.body or ())
+def _tokens(statement: _Statement) -> Iterator[Token]:
+    yield from statement.head
+    for inner in statement.body or ():
+        yield from _tokens(inner)
+    yield from statement.tail
 
 
 def _blank_before(statement: _Statement) -> bool:
@@ -231,13 +242,16 @@ def _stays_flat(statement: _Statement, indent: int) -> bool:
         return True
     if statement.body and statement.rule in OPEN_BODIES:
         return False
-    inside = any(_has_comments(s) for s in statement.body)
-    braces = bool(_inner_comments((statement.head[-1], *statement.tail)))
-    return not inside and not braces and indent + len(statement.flat) <= MAX_COLUMNS
+    inside = (token for inner in statement.body for token in _tokens(inner))
+    comments = _inner_comments((statement.head[-1], *inside, *statement.tail))
+    return not comments and indent + len(statement.flat) <= MAX_COLUMNS
 
 
 def _print_open(statement: _Statement, pad: str, depth: int, lines: list[str]) -> None:
     head, tail = statement.head, statement.tail
+    if statement.body and statement.body[0].rule == BRANCH:
+        _print_branches(statement, pad, depth, lines)
+        return
     lines += [f"{pad}{c}" for c in _inner_comments(head)]
     lines.append("  ".join([f"{pad}{_join(head)}", *head[-1].trailing]))
     for i, inner in enumerate(statement.body or ()):
@@ -249,3 +263,28 @@ def _print_open(statement: _Statement, pad: str, depth: int, lines: list[str]) -
     closing = [*_comments(tail[0].leading), *_inner_comments(tail)]
     lines += [f"{pad}{INDENT}{c}" for c in closing]
     lines.append("  ".join([f"{pad}{_join(tail)}", *tail[-1].trailing]))
+
+
+def _print_branches(statement: _Statement, pad: str, depth: int, lines: list[str]) -> None:
+    """`op {`, what is in it, `} {`, and so on: a body that is empty stays on its line."""
+    words = [*statement.head]
+    for branch in statement.body or ():
+        (brace, *_), (end, *_) = branch.head, branch.tail
+        words.append(brace)
+        if branch.body or brace.trailing or _comments(end.leading):
+            _print_line(words, pad, lines)
+            for i, inner in enumerate(branch.body or ()):
+                if i > 0 and _blank_before(inner):
+                    lines.append("")
+                _print(inner, depth + 1, lines)
+            lines += [f"{pad}{INDENT}{c}" for c in _comments(end.leading)]
+            words = []
+        words.append(end)
+    words += statement.tail
+    _print_line(words, pad, lines)
+
+
+def _print_line(words: list[Token], pad: str, lines: list[str]) -> None:
+    """Words on one line; what was said of all but the last stands above it."""
+    lines += [f"{pad}{INDENT}{c}" for c in _inner_comments(tuple(words))]
+    lines.append("  ".join([f"{pad}{_join(words)}", *words[-1].trailing]))

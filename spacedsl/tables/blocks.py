@@ -14,7 +14,8 @@ from spacedsl.ir.settings import Settings
 from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.operators.size import Pair, Size, as_number, by_side
 from spacedsl.operators.window import strided
-from spacedsl.passes.bind import BindError, Site, layers, stage_sizes
+from spacedsl.passes.bind import BindError, Site, stage_sizes
+from spacedsl.passes.bound import layers
 from spacedsl.passes.kernels import Kernel, kernels
 from spacedsl.tables.rows import SubstageRows, elastic_stage, resolutions_of, settings_of
 from spacedsl.tables.solve import Floats, Ints, sum_at

@@ -9,7 +9,7 @@ from math import isnan, nan
 
 import numpy as np
 
-from spacedsl.ir.block import Block, Op, Optional, Se, Shortcut, walk
+from spacedsl.ir.block import Block, Op, Se, walk, with_bodies
 from spacedsl.ir.identity import digest
 from spacedsl.ir.space import BlockChoice
 from spacedsl.operators.size import Size, pair, size_of
@@ -67,13 +67,7 @@ def without_se(choice: BlockChoice) -> BlockChoice | None:
 
 
 def _drop_se(ops: tuple[Op, ...]) -> tuple[Op, ...]:
-    kept: list[Op] = []
-    for op in ops:
-        if isinstance(op, Shortcut | Optional):
-            kept.append(op.model_copy(update={"body": _drop_se(op.body)}))
-        elif not isinstance(op, Se):
-            kept.append(op)
-    return tuple(kept)
+    return tuple(with_bodies(op, _drop_se) for op in ops if not isinstance(op, Se))
 
 
 class FittedLatency:

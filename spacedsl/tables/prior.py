@@ -5,7 +5,8 @@ weights, each times a non-negative coefficient in milliseconds. Convolutions sha
 throughput over kernel sizes above 1; so do depthwise convolutions. Fitted to whole rows, robustly,
 because the published x86 table holds gross outliers. What no row contains borrows: fc is a
 convolution 1x1 on one pixel, a global pool reads like an add, a window pool works like a depthwise
-convolution, and an activation never measured costs like the swish that was."""
+convolution, an activation never measured costs like the swish that was, what only moves channels
+reads like an add."""
 
 from __future__ import annotations
 
@@ -24,6 +25,9 @@ FAR_OUTSIDE = 4.0
 
 ACTS = ACTIVATIONS.keys() - ABSORBED
 
+MOVES = ("concat", "split", "channel-shuffle")
+"""Kernels that only move channels."""
+
 BORROWS = {
     "fc": "conv-bn-relu",
     "global-avgpool": "add",
@@ -32,6 +36,7 @@ BORROWS = {
     **{act: "hswish" if act == "swish" else "swish" for act in ACTS},
     "add": "add-relu",
     "add-relu": "add",
+    **dict.fromkeys(MOVES, "add"),
 }
 
 ELEMENTWISE = frozenset({*ACTS, "add", "add-relu"})

@@ -18,7 +18,8 @@ from spacedsl.analysis.measured import Pair, measure_part, opener
 from spacedsl.hosts.host import HERE
 from spacedsl.hosts.measure import CLOCKS, Run, by
 from spacedsl.ir.subnet import Subnet
-from spacedsl.passes.bind import layers, subnet_sites
+from spacedsl.passes.bind import subnet_sites
+from spacedsl.passes.bound import layers
 from spacedsl.passes.kernels import Kernel, kernels
 from spacedsl.targets.features import work_of
 from tests.cli.test_commands import run, run_json

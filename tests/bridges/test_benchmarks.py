@@ -13,7 +13,8 @@ from spacedsl import api
 from spacedsl.bridges.benchmarks import benchmark_code, benchmark_of, benchmark_subnet
 from spacedsl.cli.app import app
 from spacedsl.diagnostics import SpaceError
-from spacedsl.passes.bind import layers, subnet_sites
+from spacedsl.passes.bind import subnet_sites
+from spacedsl.passes.bound import layers
 from spacedsl.passes.cost import subnet_cost
 from tests.support import SHARED, library_model, library_space, needs_shared
 from tests.tables.accuracy_rows import random_codes

@@ -210,7 +210,8 @@ print(json.dumps({"types": names, "params": sum(p.numel() for p in net.parameter
 )
 def test_timm_itself_builds_the_same_blocks() -> None:
     """Our strings through timm's decoder and builder: as many parameters as our blocks have."""
-    from spacedsl.passes.bind import layers, subnet_sites
+    from spacedsl.passes.bind import subnet_sites
+    from spacedsl.passes.bound import layers
     from spacedsl.passes.cost import SCALES_PER_CONV, layer_cost
 
     subnet = read(MOBILENET_V3_LARGE)

@@ -38,6 +38,7 @@ from tests.runtime.test_data import write_fashion, write_folders
 from tests.runtime.test_teachers import some_digits
 from tests.runtime.training import digits, job, no_file_above
 from tests.runtime.training import run as train
+from tests.shown import words_of
 from tests.support import item_of
 
 PAGE = """language 1
@@ -167,16 +168,24 @@ def test_the_table_is_fitted_to_the_rows(whole: Path) -> None:
             assert np.abs(found - cell.loss).mean() <= np.abs(cell.loss - cell.loss.mean()).mean()
 
 
-@pytest.mark.parametrize("more", [("--jobs", "2"), ("--executor", "ray", "--jobs", "2")], ids=str)
+@pytest.mark.parametrize(
+    ("line", "here"),
+    [("--jobs", {"4": "2"}), ("--executor", {"ADDRESS": "local"})],
+    ids=["processes", "ray"],
+)
 def test_every_executor_gives_the_same_bytes(
-    teacher: Path, whole: Path, tmp_path: Path, more: tuple[str, ...]
+    teacher: Path, whole: Path, tmp_path: Path, line: str, here: dict[str, str]
 ) -> None:
-    """Of the job that is missing and of one that failed."""
+    """Of the job that is missing and of one that failed, by the documented commands."""
     out = tmp_path / "bkd"
     shutil.copytree(whole, out)
     (out / "jobs/stage1.0.mbv2.json").unlink()
     save_failure(out, "stage2 0 mbv2", "memory")
-    run_json(*words(teacher, out, "--resume", *more))
+    _, _, page, _, data, _, spec, *_ = words(teacher, out)
+    mine = {"mine.space": page, "photos:PHOTOS": data, "lite0": spec, "runs/bkd": str(out)}
+    start = "spacedsl distill --hyper mine.space --data photos:PHOTOS --teacher lite0 "
+    documented = words_of("howto/cluster.md", start + line, mine | here)
+    run_json(*documented[1:], *OPTIONS, "--resume")
     assert contents(out) == contents(whole)
 
 

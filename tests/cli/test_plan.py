@@ -40,8 +40,10 @@ def test_a_space_is_planned_without_a_search_for_it(tmp_path: Path) -> None:
     page.write_text(PAGE)
     found = run("plan", f"{page}#big", "--data", "digits", "--threads", "1", "--steps", "20")
     assert found.exit_code == 0
-    names = [line.partition("  ")[0] for line in found.stdout.splitlines()]
-    assert names == ["train", "train --qat", "search"]
+    *table, then = found.stdout.splitlines()
+    steps = [step for line in table if (step := line.partition("  ")[0])]
+    assert steps == ["train", "train --qat", "search"]
+    assert then == f"next: spacedsl train '{page}#big' --data digits --out run"
 
 
 def test_no_more_subnets_are_valued_than_there_are(tmp_path: Path) -> None:

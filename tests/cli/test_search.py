@@ -26,6 +26,7 @@ from spacedsl_runtime.train.quantise import QAT_FOLDER, fp32_settings
 from spacedsl_runtime.train.recipe import qat_recipe_for
 from spacedsl_runtime.train.run import ABOUT, checksum_of
 from tests.cli.test_commands import run, run_json
+from tests.report.browser import browser, check_whole, needs_browser
 from tests.runtime.test_data import write_fashion
 from tests.runtime.training import PAGE, Stopped, job, mini_plan
 from tests.runtime.training import run as train
@@ -106,6 +107,17 @@ def test_a_search_is_looked_at_as_a_page(trained: Path, whole: Path, tmp_path: P
     for model in result["models"]:
         assert model["name"] in text
         assert f"{model['top1']:.2%}" in text
+    shutil.copy(page, trained)
+
+
+@needs_browser
+def test_its_page_is_whole_in_a_browser(trained: Path, tmp_path: Path) -> None:
+    with browser(tmp_path) as chromium:
+        for width in (1280, 390):
+            check_whole(chromium, trained / "search.html", width)
+        shown = chromium.value("document.body.textContent")
+        names = [m["name"] for m in json.loads((trained / "result.json").read_text())["models"]]
+        assert [n for n in (*names, "Accuracy and latency") if n not in shown] == []
 
 
 def contents(out: Path) -> dict[str, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from spacedsl_runtime.train.batches import Normalise
 from spacedsl_runtime.train.evaluate import Evaluation
 from spacedsl_runtime.train.state import load_weights
 from tests.cli.test_commands import run, run_json
+from tests.report.browser import browser, check_whole, needs_browser
 from tests.runtime.test_data import write_folders
 from tests.runtime.training import PAGE
 from tests.support import item_of
@@ -59,6 +61,26 @@ def test_a_training_is_looked_at_as_a_page(trained: Path) -> None:
         assert f"{name}: {score['top1']:.2%} in FP32" in text
         assert f"{name}, step 60: " in text
     assert "largest, step 10: " in text
+
+
+@needs_browser
+def test_the_page_is_whole_in_a_browser(trained: Path, tmp_path: Path) -> None:
+    """Of the FP32 training, and of a QAT of two steps, whose losses are one point."""
+    page, run_ = str(trained / "mini.space"), str(tmp_path / "run")
+    shutil.copytree(trained / "run", run_)
+    qat = ("--qat", "--target", "cpu", "--steps", "2", "--evaluate-every", "2", "--batch", "32")
+    out = ("--out", run_, "--html", str(tmp_path / "qat.html"))
+    run_json("train", page, "--data", "digits", *qat, *out)
+    with browser(tmp_path / "profile") as chromium:
+        for report, words in (
+            (trained / "report.html", ("The supernet of mini", "Curves by path", "in FP32.")),
+            (tmp_path / "qat.html", ("in INT8 for cpu", "points that quantisation took")),
+        ):
+            for width in (1280, 390):
+                check_whole(chromium, report, width)
+            text = chromium.value("document.body.textContent")
+            assert [each for each in words if each not in text] == []
+            assert chromium.value("document.querySelectorAll('svg .m').length") > 10
 
 
 def parameters_of(network: nn.Module, plan: NetworkPlan) -> Parameters:

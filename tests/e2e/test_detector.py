@@ -9,7 +9,7 @@ import pytest
 
 from spacedsl.compiler.export import FILES
 from spacedsl.compiler.stamp import PREFIX
-from tests.e2e.test_docs import blocks
+from tests.shown import blocks
 from tests.support import ROOT
 
 

@@ -12,7 +12,7 @@ from spacedsl import api
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.cost import subnet_cost
 from tests.cli.test_commands import run
-from tests.e2e.test_docs import blocks
+from tests.shown import blocks
 from tests.support import ROOT
 
 TEXT = (ROOT / "docs" / "devices.md").read_text(encoding="utf-8")

@@ -13,19 +13,9 @@ from spacedsl.cli.app import app
 from spacedsl.lang.check import check_page
 from spacedsl.lang.page import Loader
 from spacedsl.text import Source
+from tests.cli.test_help import LEAVES
+from tests.shown import FENCE, INDENTED, TEXTS, blocks, shown
 from tests.support import ROOT
-
-TEXTS = sorted(
-    [
-        *ROOT.glob("*.md"),
-        *ROOT.glob("docs/*.md"),
-        *ROOT.glob("docs/howto/*.md"),
-        *ROOT.glob("*/README.md"),
-        *ROOT.glob("examples/*/README.md"),
-    ]
-)
-FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-INDENTED = re.compile(r"^    (spacedsl .*)$", re.MULTILINE)
 
 NOT_RUN = {
     "spacedsl evolve --hyper spaces/onnxw.space": "tests/e2e/test_readme.py runs it to the letter",
@@ -57,12 +47,6 @@ KNOWN = {"space", "sh", "text", "python", "yaml", "json", "lua", "toml", "elisp"
 """Languages of blocks."""
 
 
-def blocks(text: str) -> list[tuple[str, str, str]]:
-    """Language, name of the file ("" for none) and text of every fenced block."""
-    found = [(info.split(), body) for info, body in FENCE.findall(text)]
-    return [(i[0] if i else "", i[1] if len(i) > 1 else "", body) for i, body in found]
-
-
 def pages(text: str) -> list[str]:
     return [
         body
@@ -75,7 +59,8 @@ def commands(text: str) -> list[str]:
     fenced = [body for language, _, body in blocks(text) if language == "sh"]
     lines = [line for body in fenced for line in body.splitlines()]
     parts = [part.strip() for line in lines for part in line.split("&&")]
-    return [p for p in (*parts, *INDENTED.findall(text)) if p.startswith("spacedsl ")]
+    indented = INDENTED.findall(FENCE.sub("", text))
+    return [p for p in (*parts, *indented) if p.startswith("spacedsl ")]
 
 
 def words(line: str) -> str:
@@ -105,6 +90,15 @@ def test_commands_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         result = CliRunner().invoke(app, shlex.split(re.sub(r"\s#.*", "", line))[1:])
         differs = words(line).startswith("spacedsl diff") and result.exit_code == 1
         assert result.exit_code == 0 or differs, f"{line}\n{result.output}"
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_every_command_is_a_command_line(path: Path) -> None:
+    """Also those of blocks that are not run here, and behind `torchrun`."""
+    for line in shown(path):
+        words = tuple(shlex.split(line)[1:])
+        command = max((p for p in LEAVES if words[: len(p)] == p), key=len)
+        LEAVES[command].make_context("spacedsl", list(words[len(command) :]))
 
 
 def test_what_is_not_run_is_shown_somewhere() -> None:

@@ -21,7 +21,7 @@ from spacedsl.ir.space import Space
 from spacedsl.lang.page import Loader
 from spacedsl.text import Source
 from tests.cli.test_commands import run
-from tests.e2e.test_docs import blocks
+from tests.shown import blocks
 from tests.support import ROOT
 from tests.targets.made_up_target import write_target
 

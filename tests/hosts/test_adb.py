@@ -4,11 +4,16 @@ this machine: what is asked of the program, what is read of its answer, and how 
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.cli.test_commands import run
+from tests.shown import blocks, words_of
+from tests.support import ROOT
 
 ADB = """#!/bin/sh
 folder={folder}
@@ -85,6 +90,31 @@ def test_what_fails_there_is_named(
     assert result.exit_code == 2
     assert f"error[{code}]" in result.stderr
     assert words in result.stderr
+
+
+def test_networks_are_timed_by_the_documented_script(
+    phone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one network instead of 200. Its row is one that a table is fitted to."""
+    monkeypatch.chdir(phone)
+    text = (ROOT / "docs" / "howto" / "android.md").read_text(encoding="utf-8")
+    listings = {name: body for _, name, body in blocks(text) if name}
+    Path("small.space").write_text(listings["small.space"])
+    script = listings["time.sh"]
+    for said, here in (("-n 200", "-n 1"), ("adb:SERIAL --seconds 5", "adb:A1 --seconds 0.2")):
+        assert said in script
+        script = script.replace(said, here)
+    commands = "".join(
+        f'{name}() {{ "{sys.executable}" {more} "$@"; }}\n'
+        for name, more in (("spacedsl", "-m spacedsl"), ("python3", ""))
+    )
+    subprocess.run(["bash", "-e", "-c", commands + script], check=True, capture_output=True)
+    assert Path("measured.csv").read_text() == "page,phone_ms\nnetworks/small-s1-0.space,2.0\n"
+    words = words_of("howto/android.md", "spacedsl tables fit", {})
+    fitted = run(*words[1:])
+    assert "error[few-rows]: 1 networks are too few" in fitted.stderr
+    (enough,) = re.findall(r"(\d+) networks would do", fitted.stderr)
+    assert int(enough) <= 200
 
 
 def test_other_runtimes_and_profiles_are_refused(phone: Path) -> None:

@@ -24,6 +24,7 @@ from spacedsl.runtimes.table import GROUP, OPENVINO
 from spacedsl.targets.profile_file import read_profile
 from tests.cli.test_commands import run
 from tests.hosts.loopback import MISSING, NEEDED, Loopback, start
+from tests.shown import words_of
 from tests.support import SPACES
 from tests.test_house import STDLIB, imports
 
@@ -116,21 +117,28 @@ def journal() -> Path:
     return found
 
 
+def documented(start: str, changes: dict[str, str]) -> list[str]:
+    """A command of the how-to without its `--on`."""
+    named = {"pi.space": "board.space", "--on": "", "$PI": ""}
+    return words_of("howto/raspberry-pi.md", f"spacedsl {start}", named | changes)[1:]
+
+
 @needs_ssh
 def test_a_board_is_profiled_and_verified(board: Loopback) -> None:
-    shown = found_json(board, *PROFILE, "--budget", "1s")
+    profile = (*documented("target profile", {"10m": "1s"}), "--space", TINY)
+    shown = found_json(board, *profile)
     assert shown["networks"] >= 3
     assert shown["runtime_version"]
     assert shown["machine"]["cpu"]
     header = read_profile(journal()).header
     assert header.version == shown["runtime_version"]
     before = journal().read_bytes()
-    assert found_json(board, *PROFILE, "--budget", "1s")["networks"] == shown["networks"]
+    assert found_json(board, *profile)["networks"] == shown["networks"]
     assert journal().read_bytes() == before, "what was measured is not measured again"
     options = ("--space", TINY, "--count", "3", "--seconds", "1")
-    assert found_json(board, "target", "verify", "board.space", *options)["networks"] == 3
-    assert ran(board, "target", "export", "board.space", "--out", "mine.space").returncode == 0
-    carried = run("show", "tiny-a0", "--target", "mine.space", "--format", "json")
+    assert found_json(board, *documented("target verify", {}), *options)["networks"] == 3
+    assert ran(board, *documented("target export", {})).returncode == 0
+    carried = run("show", "tiny-a0", "--target", "carried.space", "--format", "json")
     assert json.loads(carried.stdout)["latency"]["total_ms"] > 0
 
 
@@ -138,7 +146,9 @@ def test_a_board_is_profiled_and_verified(board: Loopback) -> None:
 @pytest.mark.parametrize("runtime", ["onnxruntime", "litert"])
 def test_a_model_is_timed_there(board: Loopback, runtime: str) -> None:
     options = ("--runtime", runtime, "--seconds", "0.5", "--allow-noise")
-    found = found_json(board, "bench", "tiny-a0", "--against", "fp32", *options)
+    words = words_of("howto/raspberry-pi.md", "spacedsl bench", {"net.onnx": "tiny-a0"})
+    assert words[-2:] == ["--on", "$PI"]
+    found = found_json(board, *words[1:-2], "--against", "fp32", *options)
     assert [s["name"] for s in found["subjects"]] == ["tiny-a0", "fp32"]
     assert found["on"] == board.where
     missing = ran(board, "bench", "tiny-a0", "--runtime", "openvino")

@@ -8,7 +8,8 @@ from spacedsl.ir.block import Conv, Shortcut, walk
 from spacedsl.ir.sampling import largest
 from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.passes.bind import layers, subnet_sites
+from spacedsl.passes.bind import subnet_sites
+from spacedsl.passes.bound import layers
 from spacedsl.passes.cost import SCALES_PER_CONV, subnet_cost
 from tests.support import library_model, library_space
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spacedsl.ir.block import SIZES, Block, Let, Op, Optional, Param, Shortcut
+from spacedsl.ir.block import SIZES, Block, Let, Op, Param, with_bodies
 from spacedsl.ir.expr import Expr, Ref, substitute
 from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
 
@@ -21,9 +21,8 @@ def renamed_block(block: Block) -> Block:
         for field in ("act", "gate", "param"):
             if hasattr(op, field):
                 update[field] = names.get(getattr(op, field), getattr(op, field))
-        if isinstance(op, Shortcut | Optional):
-            update["body"] = tuple(rename(inner) for inner in op.body)
-        return op.model_copy(update=update)
+        renamed = op.model_copy(update=update)
+        return with_bodies(renamed, lambda ops: tuple(map(rename, ops)))
 
     return Block(
         name=f"renamed-{block.name[::-1]}" if block.name else "",

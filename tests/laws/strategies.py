@@ -17,6 +17,7 @@ from spacedsl.ir.block import (
     Dropout,
     DwConv,
     GlobalPool,
+    Join,
     Let,
     Linear,
     Op,
@@ -25,6 +26,7 @@ from spacedsl.ir.block import (
     Pool,
     Se,
     Shortcut,
+    Shuffle,
 )
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8
 from spacedsl.ir.identity import block_identity
@@ -106,9 +108,28 @@ def blocks(draw: st.DrawFn, name: str) -> Block:
         inner: list[Op] = [DwConv(kernel=num(3), act=act)]
         inner += [Shortcut(kind="identity")] if draw(st.booleans()) else []
         ops.append(Optional(param="extra", body=tuple(inner)))
+    ops += draw(joins(act))
     ops.append(Conv(kernel=num(1), norm=draw(st.booleans())))
     ops += draw(shortcuts(act))
     return Block(name=name, params=tuple(params), lets=lets, ops=tuple(ops))
+
+
+def joins(act: str) -> st.SearchStrategy[list[Op]]:
+    """Bodies side by side, as often as not, whose channels are multiples of four."""
+    deep: tuple[Op, ...] = (DwConv(kernel=num(3), act=act),)
+    wide: tuple[Op, ...] = (Conv(kernel=num(1), width=ref("cout"), act=act),)
+    narrow: tuple[Op, ...] = (Conv(kernel=num(3), width=num(8)),)
+    nested: tuple[Op, ...] = (*narrow, Join(op="concat", branches=((), deep)))
+    half = Join(op="concat", branches=((), deep), split=True)
+    found: list[list[Op]] = [
+        [Join(op="concat", branches=((), deep))],
+        [Join(op="concat", branches=(wide, nested), act=act)],
+        [Join(op="sum", branches=((), deep)), Shuffle(groups=num(4))],
+        [Join(op="sum", branches=(narrow, deep + narrow, narrow), act=act)],
+        [half, Shuffle(groups=num(2))],
+        [half, half],
+    ]
+    return st.one_of(st.just([]), st.sampled_from(found))
 
 
 def shortcuts(act: str) -> st.SearchStrategy[list[Op]]:

@@ -125,7 +125,7 @@ def test_hover_in_a_body(editor: Editor) -> None:
         ("space t of h {\n  stage1 { gated { act ", ["relu", "hswish"], ["kernel"]),
         ("space t of h {\n  stage1 { gated  shared ", ["kernel", "expand", "width"], ["depth"]),
         ("block b(k) {\n  conv k ", ["strided", "elide", "relu", "k"], ["stacked", "cin"]),
-        ("block b(k) {\n  dwconv k st", ["stacked", "strided"], ["elide"]),
+        ("block b(k) {\n  dwconv k st", ["stacked", "strided"], ["split"]),
         ("block b(k) {\n  conv k -> ", ["cin", "cout", "k"], ["strided", "relu"]),
         ("block b(k) {\n  conv 1x1\n  shortcut ", ["identity", "projected", "none"], ["relu"]),
         ("block b(k, act = ", ["relu", "swish"], ["k"]),

@@ -13,7 +13,8 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.page import Loader
 from spacedsl.lang.write import write
-from spacedsl.passes.bind import layers, subnet_sites
+from spacedsl.passes.bind import subnet_sites
+from spacedsl.passes.bound import layers
 from spacedsl.passes.cost import subnet_cost
 from spacedsl.passes.kernels import layer_kernels
 from spacedsl.passes.memory import subnet_memory

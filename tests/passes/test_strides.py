@@ -11,7 +11,8 @@ from spacedsl.ir.sampling import largest, random_subnet, smallest
 from spacedsl.ir.space import Space
 from spacedsl.lang.write import write
 from spacedsl.operators.size import pair
-from spacedsl.passes.bind import layers, subnet_sites
+from spacedsl.passes.bind import subnet_sites
+from spacedsl.passes.bound import layers
 from spacedsl.passes.cost import subnet_cost
 from spacedsl.passes.extremes import cost_range
 from tests.support import item_of

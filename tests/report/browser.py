@@ -74,15 +74,22 @@ class Browser:
         return found
 
     def open(
-        self, page: Path, width: int = 1280, *, dark: bool = False, script: bool = True
+        self,
+        page: Path,
+        width: int = 1280,
+        *,
+        dark: bool = False,
+        script: bool = True,
+        paper: bool = False,
     ) -> None:
-        """Load a file in a window of a width, with or without scripts."""
+        """Load a file in a window of a width, with or without scripts, or as it is printed."""
         self.said.clear()
         self.asked.clear()
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        media = "print" if paper else "screen"
+        self.call("Emulation.setEmulatedMedia", media=media, features=[scheme])
         self.call("Emulation.setScriptExecutionDisabled", value=not script)
         self.loaded = False
         self.call("Page.navigate", url=page.absolute().as_uri())
@@ -138,3 +145,48 @@ def browser(folder: Path) -> Iterator[Browser]:
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
         os.close(ask)
+
+
+COVERED = """
+(() => {
+  const found = [];
+  const close = 1.5;
+  for (const svg of document.querySelectorAll("svg")) {
+    const whole = svg.getBoundingClientRect();
+    if (!whole.width) continue;
+    const texts = [...svg.querySelectorAll("text")];
+    const boxes = texts.map((text) => [text, text.getBoundingClientRect()]);
+    for (const [i, [text, a]] of boxes.entries()) {
+      if (a.left < whole.left - close || a.right > whole.right + close ||
+          a.top < whole.top - close || a.bottom > whole.bottom + close)
+        found.push("cut: " + text.textContent);
+      for (const [other, b] of boxes.slice(i + 1))
+        if (a.left < b.right - close && b.left < a.right - close &&
+            a.top < b.bottom - 2 * close && b.top < a.bottom - 2 * close)
+          found.push("over each other: " + text.textContent + " | " + other.textContent);
+    }
+  }
+  return found;
+})()
+"""
+"""Words in pictures that are cut by the border or stand over each other."""
+
+SMALL = """
+[...document.querySelectorAll("svg text")].filter((text) => {
+  const matrix = text.getScreenCTM();
+  return matrix && matrix.a * parseFloat(getComputedStyle(text).fontSize) < 9;
+}).map((text) => text.textContent)
+"""
+"""Words that are too small to read: of less than 9 pixels."""
+
+
+def check_whole(chromium: Browser, page: Path, width: int) -> None:
+    """In light and dark: nothing else is loaded, nothing complained of, cut, covered or tiny."""
+    for dark in (False, True):
+        chromium.open(page, width, dark=dark)
+        assert chromium.said == []
+        loaded = [url for url in chromium.asked if not url.startswith("data:")]
+        assert loaded == [page.as_uri()]
+        assert chromium.value("document.documentElement.scrollWidth") <= width
+        assert chromium.value(COVERED) == []
+        assert chromium.value(SMALL) == []

@@ -16,13 +16,16 @@ from spacedsl.lang.write import write
 from spacedsl.report.distill import distill_report
 from spacedsl.report.parts import Made, Report
 from spacedsl.report.render import html
-from tests.report.browser import Browser, browser, needs_browser
+from tests.report.browser import COVERED, SMALL, Browser, browser, check_whole, needs_browser
 from tests.support import ROOT
 
 pytestmark = [needs_browser, pytest.mark.slow]
 
 SEARCH = ("evolve", "--hyper", "onnxw", "--target", "vnni")
 OPTIMUM = ("--target", "vnni", "--limits", "10ms", "--top", "3", "--jobs", "1")
+A4 = 718
+"""Its width in pixels, less the margins that browsers leave."""
+
 NARROW = "narrow.space"
 PAGE = """language 1
 hyperspace narrow of onnxw {
@@ -42,6 +45,7 @@ COMMANDS = {
     "same": ("diff", "vnni", "vnni"),
     "analysis": ("analyze", "--target", "vnni"),
     "search": (*SEARCH, "--cycles", "40", "--population", "20", "--sample", "5"),
+    "search-two": (*SEARCH, "--target", "pixel4", "--cycles", "12", "--population", "6"),
     "search-qt": (*SEARCH, "--definition", "qt", "--samples", "200", "--cycles", "20"),
     "optimum": ("optimum", "--hyper", NARROW, *OPTIMUM),
 }
@@ -55,6 +59,7 @@ TEXTS = {
     "same": ("Both say the same",),
     "analysis": ("What vnni likes in 8 bits", "bottleneck", "Not known of a device"),
     "search": ("Published vnni", "78.26 ± 0.49", "40 spaces were scored", "seed", "too close"),
+    "search-two": ("for vnni and pixel4", "Best networks on pixel4", "In numbers on vnni"),
     "search-qt": ("Q-T scores", "20 spaces were scored"),
     "optimum": ("Certificate", "This is proven.", "79.26 ± 0.46", "Of 576 spaces"),
 }
@@ -107,51 +112,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
-COVERED = """
-(() => {
-  const found = [];
-  const close = 1.5;
-  for (const svg of document.querySelectorAll("svg")) {
-    const whole = svg.getBoundingClientRect();
-    if (!whole.width) continue;
-    const texts = [...svg.querySelectorAll("text")];
-    const boxes = texts.map((text) => [text, text.getBoundingClientRect()]);
-    for (const [i, [text, a]] of boxes.entries()) {
-      if (a.left < whole.left - close || a.right > whole.right + close ||
-          a.top < whole.top - close || a.bottom > whole.bottom + close)
-        found.push("cut: " + text.textContent);
-      for (const [other, b] of boxes.slice(i + 1))
-        if (a.left < b.right - close && b.left < a.right - close &&
-            a.top < b.bottom - 2 * close && b.top < a.bottom - 2 * close)
-          found.push("over each other: " + text.textContent + " | " + other.textContent);
-    }
-  }
-  return found;
-})()
-"""
-"""Words in pictures that are cut by the border or stand over each other."""
-
-SMALL = """
-[...document.querySelectorAll("svg text")].filter((text) => {
-  const matrix = text.getScreenCTM();
-  return matrix && matrix.a * parseFloat(getComputedStyle(text).fontSize) < 9;
-}).map((text) => text.textContent)
-"""
-"""Words that are too small to read: of less than 9 pixels."""
-
-
-def check_whole(chromium: Browser, page: Path, width: int) -> None:
-    """In light and dark: nothing else is loaded, nothing complained of, cut, covered or tiny."""
-    for dark in (False, True):
-        chromium.open(page, width, dark=dark)
-        assert chromium.said == []
-        loaded = [url for url in chromium.asked if not url.startswith("data:")]
-        assert loaded == [page.as_uri()]
-        assert chromium.value("document.documentElement.scrollWidth") <= width
-        assert chromium.value(COVERED) == []
-        assert chromium.value(SMALL) == []
-
-
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_report_is_whole(chromium: Browser, made: dict[str, Path], name: str, width: int) -> None:
@@ -163,6 +123,17 @@ def test_a_report_is_whole(chromium: Browser, made: dict[str, Path], name: str, 
     for words in TEXTS[name]:
         assert words in text
     assert f"--html {made[name]}" in text
+
+
+@pytest.mark.parametrize("name", ["search-two", "diff", "optimum"])
+def test_a_report_is_whole_on_paper(chromium: Browser, made: dict[str, Path], name: str) -> None:
+    """As wide as A4 within its margins, black on white for readers who see it dark."""
+    chromium.open(made[name], A4, dark=True, paper=True)
+    assert chromium.value("document.documentElement.scrollWidth") <= A4
+    assert chromium.value(COVERED) == []
+    assert chromium.value(SMALL) == []
+    assert chromium.value("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert chromium.value("getComputedStyle(document.querySelector('.wide')).display") == "block"
 
 
 def test_colours_follow_the_reader(chromium: Browser, made: dict[str, Path]) -> None:

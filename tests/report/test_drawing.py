@@ -58,6 +58,16 @@ def test_one_value_and_none_are_drawn(width: int) -> None:
     _finite(" ".join(drawn.shapes))
 
 
+def test_a_line_of_one_point_is_a_dot() -> None:
+    """A line of one point has no length, and nothing of it would be seen."""
+    axis = Axis("steps")
+    drawn = [
+        " ".join(Plot(axis, axis, (Series("loss", points, 0, "line"),))(WIDE).shapes)
+        for points in ((Point(8, 1.5),), (Point(8, 1.5), Point(9, 1.4)))
+    ]
+    assert ['class="m c0"' in svg for svg in drawn] == [True, False]
+
+
 def _finite(svg: str) -> None:
     assert not re.search(r'"[^"]*\b(nan|inf)\b', svg)
 

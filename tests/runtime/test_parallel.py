@@ -13,6 +13,7 @@ import pytest
 from tests.runtime.test_data import write_fashion
 from tests.runtime.test_single_values import SMALL
 from tests.runtime.training import PAGE
+from tests.shown import words_of
 from tests.support import ROOT
 
 TORCHRUN = (
@@ -119,12 +120,15 @@ def test_gradients_are_averaged_and_weights_stay_equal(kind: str, tmp_path: Path
     torchrun(str(script), kind)
 
 
-def test_the_command_trains_with_two_processes(tmp_path: Path) -> None:
-    page, out = tmp_path / "mini.space", tmp_path / "run"
+def test_the_documented_command_trains_with_two_processes(tmp_path: Path) -> None:
+    page, out, data = tmp_path / "mini.space", tmp_path / "run", f"fashion-mnist:{tmp_path}"
     page.write_text(PAGE)
     write_fashion(tmp_path, 64, 16)
-    words = ("-m", "spacedsl", "train", str(page), "--data", f"fashion-mnist:{tmp_path}")
-    options = ("--steps", "4", "--batch", "16", "--out", str(out), "--format", "json")
+    named = {"found.space": str(page), "imagefolder:PHOTOS": data, "run": str(out)}
+    here = {"--device": "", "cuda": ""}
+    launcher, count, processes, *words = words_of("howto/cluster.md", "torchrun ", named | here)
+    assert (launcher, count, processes) == ("torchrun", "--nproc-per-node", "8")
+    options = ("--steps", "4", "--batch", "16", "--format", "json")
     for folder, more in ((out, ()), (out / "qat", ("--qat", "--target", "cpu"))):
         found = json.loads(torchrun(*words, *options, *more))
         assert found["subnets"]["largest"]["images"] == 16

@@ -20,9 +20,9 @@ from spacedsl.ir.size import count_subnets
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.layer import Layer as BoundLayer
-from spacedsl.passes import bind
-from spacedsl.passes.bind import layers, output_size, site_of, subnet_sites
-from spacedsl.passes.program import Layer, Program, Residual, flat
+from spacedsl.passes.bind import output_size, site_of, subnet_sites
+from spacedsl.passes.bound import Bound, layers
+from spacedsl.passes.program import Layer, Program, flat, last_layer
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.plan import read_subnet
 from tests.laws.strategies import RANDOMS, members
@@ -34,11 +34,11 @@ SIZES = [field.name for field in fields(BoundLayer)]
 
 
 def facts(program: Program) -> list[list[Any]]:
-    steps = (step.add if isinstance(step, Residual) else step for step in flat(program))
+    steps = map(last_layer, flat(program))
     return [[getattr(step, name) for name in SIZES] for step in steps]
 
 
-def said(bound: tuple[bind.Bound, ...]) -> list[list[Any]]:
+def said(bound: tuple[Bound, ...]) -> list[list[Any]]:
     return [[getattr(layer, name) for name in SIZES] for layer in layers(bound)]
 
 
@@ -48,8 +48,9 @@ def check(plan: SupernetPlan, subnet: Subnet) -> None:
     sites = [site for stage in subnet_sites(subnet) for site in stage]
     assert facts(program) == [layer for site in sites for layer in said(site.bind())]
     named = {n.name for n in lower(subnet).nodes if n.op in ("conv", "dwconv", "linear", "add")}
-    mine = {s.name for s in flat(program) if isinstance(s, Residual) or s.kind in WEIGHTED}
-    ses = {s.name for s in flat(program) if isinstance(s, Layer) and s.kind == "se"}
+    steps = [last_layer(step) for step in flat(program)]
+    mine = {s.name for s in steps if s.kind == "add" or s.kind in WEIGHTED}
+    ses = {s.name for s in steps if s.kind == "se"}
     assert named == mine | {f"{s}.{part}" for s in ses for part in ("squeeze", "excite")}
 
 
@@ -104,11 +105,10 @@ def test_a_slot_stays_whatever_is_left_out() -> None:
     plan = supernet_plan(space)
     at = {len(p): p for p in (plan.program(plan.smallest(32)), plan.program(plan.largest(32)))}
     for program in at.values():
-        last = [s for s in program if s.at[:2] == (1, 0)][-1]
+        last = [s for s in map(last_layer, program) if s.at[:2] == (1, 0)][-1]
         assert last.at == (1, 0, "dwconv1")
-        assert isinstance(last, Layer)
         assert last.op == 3
-    assert {p[2].name for p in at.values()} == {"a.0.dwconv0", "a.0.conv0"}
+    assert {last_layer(p[2]).name for p in at.values()} == {"a.0.dwconv0", "a.0.conv0"}
 
 
 def test_either_of_two_bodies_runs() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from spacedsl.ir.space import Space
 from spacedsl.operators.size import Size, area, as_number, by_side
 from spacedsl.operators.window import strided
-from spacedsl.passes.bind import Site, layers, stage_sizes
+from spacedsl.passes.bind import Site, stage_sizes
+from spacedsl.passes.bound import layers
 from spacedsl.passes.cost import Cost, site_cost
 from spacedsl.passes.kernels import Kernel, kernels
 

@@ -6,7 +6,8 @@ import pytest
 
 from spacedsl.ir.space import BlockChoice
 from spacedsl.operators.layer import Layer
-from spacedsl.passes.bind import Site, layers
+from spacedsl.passes.bind import Site
+from spacedsl.passes.bound import layers
 from spacedsl.passes.kernels import Kernel, kernels, layer_kernels
 from spacedsl.tables.blocks import KernelCache, reachable_sites
 from tests.support import library_space

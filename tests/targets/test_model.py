@@ -11,7 +11,8 @@ import pytest
 from spacedsl import api
 from spacedsl.compiler.graph import lower
 from spacedsl.diagnostics import SpaceError
-from spacedsl.passes.bind import layers, subnet_sites
+from spacedsl.passes.bind import subnet_sites
+from spacedsl.passes.bound import layers
 from spacedsl.passes.kernels import Kernel, kernels
 from spacedsl.search.protocols import Coverage
 from spacedsl.targets.attribution import attribute, kernel_owners

@@ -8,6 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from spacedsl.passes.program import last_layer
 from spacedsl.passes.taps import output_strides
 from spacedsl_runtime.distill.teacher import Boundary, Calibration, Teacher, frozen
 from spacedsl_runtime.elastic.recalibrate import recalibrate
@@ -35,7 +36,7 @@ def open_checkpoint(
     subnet = supernet.largest()
     network = cast(nn.Sequential, supernet.extract(subnet))
     recalibrate(network, calibration(normalise, subnet.resolution))
-    owners = [step.name.partition(".")[0] for step in supernet.program(subnet)]
+    owners = [last_layer(step).name.partition(".")[0] for step in supernet.program(subnet)]
     boundaries, strides = list[Boundary](), output_strides(plan.space)
     cins: tuple[int, ...] = (channels,)
     for stage, stride in zip(plan.stages[:-1], strides, strict=False):  # the head has no map

@@ -134,6 +134,11 @@ def space_to_depth(x: Float[Tensor, "n c h w"], block: int) -> Float[Tensor, "n 
     return to_channels_last(parts.reshape(n, block * block * c, h // block, w // block))
 
 
+def shuffled(x: Float[Tensor, "n c h w"], groups: int) -> Float[Tensor, "n c h w"]:
+    """x (N, C, H, W) with the first channel of every group first, then the second of every one."""
+    return to_channels_last(F.channel_shuffle(x, groups))
+
+
 def global_pool(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c 1 1"]:
     """(N, C, H, W) -> (N, C, 1, 1)."""
     return F.adaptive_avg_pool2d(x, 1)

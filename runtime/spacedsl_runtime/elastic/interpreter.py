@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from jaxtyping import Float
+import torch
 from torch import Tensor
 
-from spacedsl.passes.program import Layer, Program, Residual
+from spacedsl.passes.program import Joined, Layer, Program, Residual
 from spacedsl_runtime.elastic.functional import activate
 
 T = TypeVar("T")
@@ -17,23 +17,22 @@ T = TypeVar("T")
 Apply = Callable[[Layer, T], T]
 """Runs one layer: (N, cin, H, W) -> (N, cout, H', W')."""
 
-Add = Callable[[Residual, T, T], T]
-"""Joins the two paths of a residual, both (N, C, H, W)."""
+Join = Callable[[Joined, Sequence[T]], T]
+"""Joins the paths of a step, (N, C, H, W) each."""
 
 
-def add(
-    step: Residual, main: Float[Tensor, "n c h w"], shortcut: Float[Tensor, "n c h w"]
-) -> Float[Tensor, "n c h w"]:
-    """main + shortcut (N, C, H, W), then the activation."""
-    return activate(main + shortcut, step.act)
+def join_paths(step: Joined, paths: Sequence[Tensor]) -> Tensor:
+    """The sum of two maps (N, C, H, W), or the channels of several one behind the other; then the
+    activation."""
+    joined = paths[0] + paths[1] if isinstance(step, Residual) else torch.cat([*paths], dim=1)
+    return activate(joined, step.join.act)
 
 
-def run(program: Program, x: T, apply: Apply[T], join: Add[T]) -> T:
+def run(program: Program, x: T, apply: Apply[T], join: Join[T]) -> T:
     """Run a program on x (N, C, H, W)."""
     for step in program:
-        if isinstance(step, Residual):
-            main = run(step.main, x, apply, join)
-            x = join(step, main, run(step.shortcut, x, apply, join))
-        else:
+        if isinstance(step, Layer):
             x = apply(step, x)
+        else:
+            x = join(step, [run(branch, x, apply, join) for branch in step.branches])
     return x

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -11,12 +11,20 @@ from torch import Tensor, nn
 
 from spacedsl.operators.size import pair
 from spacedsl.operators.window import Window
-from spacedsl.passes.program import Layer, Program, Residual, se_layers
+from spacedsl.passes.program import (
+    Concat,
+    Joined,
+    Layer,
+    Program,
+    last_layer,
+    se_layers,
+)
 from spacedsl_runtime.elastic.functional import (
     activate,
     gated,
     padded,
     pool2d,
+    shuffled,
     space_to_depth,
 )
 from spacedsl_runtime.elastic.modules import (
@@ -98,6 +106,42 @@ class Sum(nn.Module):
         return activate(self.main(x) + self.shortcut(x), self.act)
 
 
+class Concatenation(nn.Module):
+    """Paths that read the same map, their channels one behind the other."""
+
+    def __init__(self, paths: Sequence[nn.Module], act: str | None) -> None:
+        super().__init__()
+        self.paths, self.act = nn.ModuleList(paths), act
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C', H', W')."""
+        return activate(torch.cat([path(x) for path in self.paths], dim=1), self.act)
+
+
+class Slice(nn.Module):
+    """Some channels, from the one at `start` on."""
+
+    def __init__(self, start: int, channels: int) -> None:
+        super().__init__()
+        self.start, self.channels = start, channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, channels, H, W)."""
+        return x.narrow(1, self.start, self.channels)
+
+
+class Shuffle(nn.Module):
+    """The first channel of every group, then the second of every one, and so on."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        return shuffled(x, self.groups)
+
+
 class SqueezeExcite(nn.Module):
     """x times a gate computed from its global average."""
 
@@ -130,14 +174,18 @@ def build_static(program: Program, weights_at: WeightsAt) -> nn.Sequential:
     """Plain modules that do what the program does, with copies of its weights."""
     steps: list[tuple[str, nn.Module]] = []
     for i, step in enumerate(program):
-        name = step.name.replace(".", "_") if step.name else str(i)
-        if isinstance(step, Residual):
-            main = build_static(step.main, weights_at)
-            module: nn.Module = Sum(main, build_static(step.shortcut, weights_at), step.act)
-        else:
-            module = _layer(step, weights_at)
-        steps.append((name, module))
+        name = last_layer(step).name.replace(".", "_") or str(i)
+        made = _layer(step, weights_at) if isinstance(step, Layer) else _joined(step, weights_at)
+        steps.append((name, made))
     return nn.Sequential(OrderedDict(steps))
+
+
+def _joined(step: Joined, weights_at: WeightsAt) -> nn.Module:
+    paths = [build_static(branch, weights_at) for branch in step.branches]
+    if isinstance(step, Concat):
+        return Concatenation(paths, step.join.act)
+    main, shortcut = paths
+    return Sum(main, shortcut, step.join.act)
 
 
 def _layer(layer: Layer, weights_at: WeightsAt) -> nn.Module:
@@ -152,6 +200,10 @@ def _layer(layer: Layer, weights_at: WeightsAt) -> nn.Module:
             return nn.Dropout(layer.rate)
         case "act":
             return Activation(layer.act or "")
+        case "slice":
+            return Slice(layer.start, layer.cout)
+        case "shuffle":
+            return Shuffle(layer.groups)
     source = weights_at(layer)
     if isinstance(source, ElasticSe):
         squeeze, excite = se_layers(layer)

@@ -18,17 +18,18 @@ from spacedsl.ir.block import walk
 from spacedsl.ir.space import Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.size import Size, pair
-from spacedsl.passes.program import Layer, Program, blocks_of, slots
+from spacedsl.passes.program import Layer, Program, blocks_of, last_layer, slots
 from spacedsl.passes.taps import places
 from spacedsl_runtime.elastic.functional import (
     activate,
     channels_last,
     global_pool,
     pool2d,
+    shuffled,
     space_to_depth,
     to_channels_last,
 )
-from spacedsl_runtime.elastic.interpreter import add, run
+from spacedsl_runtime.elastic.interpreter import join_paths, run
 from spacedsl_runtime.elastic.modules import ElasticNorm, initialise, module_of
 from spacedsl_runtime.elastic.recompute import recomputed
 from spacedsl_runtime.elastic.static import Backbone, Maps, build_static
@@ -78,6 +79,10 @@ class ElasticStages(nn.Module):
                 return F.dropout(x, layer.rate, self.training and dropout)
             case "act":
                 return activate(x, layer.act)
+            case "slice":
+                return x.narrow(1, layer.start, layer.cout)
+            case "shuffle":
+                return shuffled(x, layer.groups)
             case _:
                 result: Tensor = self.weights_at(layer)(x, layer)
                 return result
@@ -109,14 +114,16 @@ class ElasticStages(nn.Module):
         x = to_channels_last(x)
         apply = partial(self.apply_layer, dropout=dropout)
         if not recompute:
-            return run(program, x, apply, add)
+            return run(program, x, apply, join_paths)
         for block in blocks_of(program):
-            x = recomputed(partial(run, block, apply=apply, join=add), x, self.norms_of(block))
+            x = recomputed(
+                partial(run, block, apply=apply, join=join_paths), x, self.norms_of(block)
+            )
         return x
 
     def norms_of(self, block: Program) -> list[ElasticNorm]:
         """The batch norms of one block, of all its subnets."""
-        stage, position, _ = block[0].at
+        stage, position, _ = last_layer(block[0]).at
         modules = cast(nn.ModuleList, self.stages[stage])[position].modules()
         return [module for module in modules if isinstance(module, ElasticNorm)]
 
@@ -160,7 +167,7 @@ class Supernet(ElasticStages):
         program = self.program(subnet)
         if not self.plan.taps:
             return {LOGITS: program}
-        ends = places((step.at[0] for step in program), self.plan.taps)
+        ends = places((last_layer(step).at[0] for step in program), self.plan.taps)
         starts = [0, *ends.values()]
         return {
             name: program[start:end]

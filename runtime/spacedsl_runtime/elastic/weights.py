@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from spacedsl.operators.operators import words_where
-from spacedsl.passes.program import Layer, Program, Residual, flat, se_layers
+from spacedsl.passes.program import Layer, Program, flat, se_layers
 from spacedsl_runtime.elastic.modules import ElasticConv, ElasticLinear, ElasticSe
 from spacedsl_runtime.elastic.supernet import ElasticStages
 
@@ -24,7 +24,7 @@ def layer_weights(net: ElasticStages, program: Program) -> Iterator[tuple[Layer,
     """Every convolution and classifier of a program with what it uses of the supernet's weights, as
     views: what is written into them is written into the supernet."""
     for step in flat(program):
-        if isinstance(step, Residual) or step.kind not in WITH_WEIGHTS:
+        if not isinstance(step, Layer) or step.kind not in WITH_WEIGHTS:
             continue
         source = net.weights_at(step)
         if isinstance(source, ElasticSe):

@@ -25,6 +25,7 @@ from spacedsl_runtime.elastic.functional import (
     conv2d,
     global_pool,
     pool2d,
+    shuffled,
     space_to_depth,
     to_channels_last,
 )
@@ -154,6 +155,14 @@ class Quantised(nn.Module):
                 return Edge(pool2d(x.steps, node.op, each.sizes.window), x.scale)
             case "space-to-depth":
                 return Edge(space_to_depth(x.steps, pair(node.kernel)[0]), x.scale)
+            case "slice":
+                return Edge(x.steps.narrow(1, node.start, node.shape[0]), x.scale)
+            case "shuffle":
+                return Edge(shuffled(x.steps, node.groups), x.scale)
+            case "concat" if node.shared:
+                return Edge(torch.cat([edge.steps for edge in inputs], dim=1), x.scale)
+            case "concat":
+                y = torch.cat([value_of(edge) for edge in inputs], dim=1)
             case "avgpool":
                 y = value_of(Edge(pool2d(x.steps, node.op, each.sizes.window), x.scale))
             case "pool":

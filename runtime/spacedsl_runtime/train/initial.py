@@ -10,7 +10,7 @@ from typing import Any
 
 from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.compiler.supernet_file import space_in
-from spacedsl.passes.program import Program, Residual, Step, at_inference, flat
+from spacedsl.passes.program import Layer, Program, Step, at_inference, flat, last_layer
 from spacedsl_runtime.checkpoint import load_weights, read_checkpoint
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from spacedsl_runtime.elastic.weights import Arrays, layer_weights, write_weights
@@ -29,6 +29,7 @@ COMPUTES = {
     "kernel": "kernel",
     "stride": "stride",
     "groups": "groups",
+    "start": "first channel",
     "squeeze": "squeezed channels",
     "act": "activation",
     "gate": "gate",
@@ -101,21 +102,24 @@ def first_difference(found: Program, wanted: Program) -> str | None:
     pairs = zip_longest(*(flat(at_inference(program)) for program in (found, wanted)))
     for theirs, mine in pairs:
         if theirs is None:
-            return f"{mine.name} is a layer more than the checkpoint has"
+            return f"{last_layer(mine).name} is a layer more than the checkpoint has"
         if mine is None:
-            return f"{theirs.name} of the checkpoint is missing"
+            return f"{last_layer(theirs).name} of the checkpoint is missing"
         have, want = _computed(theirs), _computed(mine)
         for key in want | have:
             if have.get(key) != want.get(key):
-                what = f"{mine.name} has {key} {want.get(key)}"
-                return f"{what}, {theirs.name} of the checkpoint {have.get(key)}"
+                what = f"{last_layer(mine).name} has {key} {want.get(key)}"
+                name = last_layer(theirs).name
+                return f"{what}, {name} of the checkpoint {have.get(key)}"
     return None
 
 
 def _computed(step: Step) -> dict[str, Any]:
-    if isinstance(step, Residual):
-        sides = {"main": step.main, "shortcut": step.shortcut}
+    if not isinstance(step, Layer):
+        sides = dict(zip(("main", "shortcut"), step.branches, strict=False))
+        if step.join.kind == "concat":
+            sides = {f"branch {i}": branch for i, branch in enumerate(step.branches, start=1)}
         layers = {f"layers of {name}": len(tuple(flat(side))) for name, side in sides.items()}
-        return {"kind": "add", COMPUTES["act"]: step.act, **layers}
+        return {"kind": step.join.kind, COMPUTES["act"]: step.join.act, **layers}
     left = {"pool": "kernel", "linear": "cout"}.get(step.kind)
     return {word: getattr(step, key) for key, word in COMPUTES.items() if key != left}

@@ -180,7 +180,8 @@ def steps_per_epoch(data: Data, batch: int) -> int:
     """Whole batches; the rest of an epoch's images is left out. Raises `DataError`."""
     count = len(data.train.labels)
     if not 1 <= batch <= count:
-        raise DataError(f"{data.spec} has {count:,} images for training, a batch is {batch:,}")
+        message = f"{data.spec} has {count:,} images for training, a batch is {batch:,}"
+        raise DataError(message, "take more images, or a smaller batch: --batch 32")
     return count // batch
 
 

@@ -15,7 +15,8 @@ from spacedsl.ir.settings import Settings
 from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.ir.subnet import Setting, SubnetBlock, smallest_block
 from spacedsl.operators.size import Size
-from spacedsl.passes.bind import Bound, output_size, site_of
+from spacedsl.passes.bind import output_size, site_of
+from spacedsl.passes.bound import Bound
 from spacedsl.search.best.line import Line
 from spacedsl.search.candidate import Genotype
 from spacedsl.search.stage_facts import StageFacts
