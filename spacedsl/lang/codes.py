@@ -180,5 +180,7 @@ def _literal(subnet: Subnet, position: int) -> int:
     """The kernel of a body without a kernel parameter: its first convolution's."""
     for op in walk(subnet.choice(position).block.ops):
         if isinstance(op, Conv | DwConv) and isinstance(op.kernel, Num):
-            return int(as_number(op.kernel.value))
+            if isinstance(op.kernel.value, int):
+                return op.kernel.value
+            break
     raise fault("no-code", f"{subnet.of.stages[position].name} has no kernel that codes can say")

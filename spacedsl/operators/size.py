@@ -18,6 +18,9 @@ class Pair(NamedTuple):
     def __str__(self) -> str:
         return f"{self.height}x{self.width}"
 
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
     def __lt__(self, other: Any) -> bool:
         return as_number(self) < as_number(other)
 
@@ -37,6 +40,11 @@ Size = int | Pair
 def size_of(height: int, width: int) -> Size:
     """The size of so many rows and columns."""
     return height if height == width else Pair(height, width)
+
+
+def from_json(said: Any) -> Any:
+    """A size or a setting as JSON has it, where a pair is a list of two."""
+    return Pair(*said) if isinstance(said, list | tuple) else said
 
 
 def pair(size: Size) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from spacedsl.files import read_bounded
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space, Stage
 from spacedsl.json_files import first_mistake
-from spacedsl.operators.size import Pair, as_number
+from spacedsl.operators.size import Pair, as_number, from_json
 from spacedsl.passes.bind import stage_sizes
 from spacedsl.tables.fit_quality import fit_quality
 from spacedsl.tables.rows import MAX_FILE_BYTES, SubstageRows, elastic_stage
@@ -92,8 +92,8 @@ def _window(
     for i, row in enumerate(rows):
         for d, (width, values) in enumerate(row["blocks"]):
             widths[i, d] = width
-            settings[i, d] = [as_number(_size(value)) for value in values]
-    resolutions = [_size(row["resolution"]) for row in rows]
+            settings[i, d] = [as_number(from_json(value)) for value in values]
+    resolutions = [from_json(row["resolution"]) for row in rows]
     position = space.elastic[number - 1]
     sizes = {r: as_number(stage_sizes(space, r)[position]) for r in set(resolutions)}
     unknown = np.full(count, np.nan)
@@ -113,11 +113,6 @@ def _window(
         latency_ms=unknown,
         part=np.arange(count, dtype=np.uint8) % 10,
     )
-
-
-def _size(said: Any) -> Any:
-    """A size, which JSON has as a list where it is a pair."""
-    return Pair(*said) if isinstance(said, list | tuple) else said
 
 
 def fit_run(folder: Path, space: Space) -> TableFile:
