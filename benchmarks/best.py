@@ -61,15 +61,13 @@ def speed(hyper: str, target: str, count: int, best: int) -> dict[str, Any]:
     stages = time.process_time() - began
     drawn = random_genotypes(genome, count, Stream(0))
     began = time.process_time()
-    for genotype in drawn:
-        engine.parts.of(genotype)
+    engine.parts.columns(drawn)
     pairs = time.process_time() - began
     stream = Stream(1)
     mutants = []
     for parent in drawn[: count // 2]:
         mutants += [mutate(genome, parent, what, stream) or parent for what in (0, 1)]
-    for genotype in mutants:
-        engine.parts.of(genotype)
+    engine.parts.columns(mutants)
     rates: dict[str, list[float]] = {}
     for _ in range(ROUNDS):  # interleaved, so that all meet the same machine
         for name, spaces, lot in (

@@ -2,10 +2,12 @@
 networks start, and what `optimum` comes to.
 
     python -m benchmarks.large [--stages 8] [--minutes 15] [--no-proof]
+    python -m benchmarks.large --write DIR     page, target and table for the commands
 
 Eight elastic stages of 16 widths with windows of 3, ten block types, depths 2 to 4, three
-resolutions. Latencies follow from a block's FLOPs and channels, losses from its width, settings and
-type, both with a made-up part that depends on everything."""
+resolutions. The table is of the form of a fitted one and holds every block: latencies follow from a
+block's FLOPs and channels, losses from its width, settings and type, both with a made-up part that
+depends on everything."""
 
 from __future__ import annotations
 
@@ -14,34 +16,54 @@ import json
 import resource
 import time
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from math import log
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from spacedsl.ir.identity import choice_identity
-from spacedsl.ir.space import BlockChoice, Space
+from spacedsl.ir.identity import space_identity
+from spacedsl.ir.sampling import largest
+from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.lang.page import Loader
-from spacedsl.operators.size import Pair, as_number
-from spacedsl.passes.bind import Site
+from spacedsl.lang.write import write
+from spacedsl.operators.size import Size
+from spacedsl.passes.bind import Site, subnet_sites
 from spacedsl.passes.costs import costs
 from spacedsl.passes.extremes import cost_range
 from spacedsl.search.best.optimum import best_optimum
 from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.compare import random_genotypes
 from spacedsl.search.exact.executors import Processes
-from spacedsl.search.protocols import Coverage, Floats, Ints, Prediction, StageLoss, Valuation
 from spacedsl.search.qt_scorers import ModelScorer
 from spacedsl.search.stream import Stream
-from spacedsl.search.valuation import InverseLoss
+from spacedsl.tables.blocks import KernelCache, family, reachable_sites
+from spacedsl.tables.files import fitted_models, save_table
+from spacedsl.tables.latency import block_unit
+from spacedsl.tables.prior import feature_matrix
+from spacedsl.tables.schema import (
+    MS_PER_UNIT,
+    LatencyData,
+    PanelData,
+    QualityData,
+    StageLossData,
+    TableFile,
+)
+from spacedsl.tables.schema import Source as Origin
 from spacedsl.text import Source
 
 RESOLUTIONS = (160, 192, 224)
 LIMITS_MS = (20.0, 30.0, 40.0, 60.0, 80.0)
-FIRST = 60.0
-"""Seconds within which a search should have its first scores."""
+MS_PER_FEATURE = 0.004
+"""What stem and head take per unit of a feature of the prior."""
+
+ANY_SIZE = 1e9
+"""The greatest value of a feature: stem and head are covered whatever their size."""
+
+LINK = ((-6.0, 0.0, 2.0), (0.05, 1.0, 2.7))
+"""Sums of terms, and the losses that they come to."""
+
+Group = tuple[str, tuple[float, ...], Size, Size]
+"""What a panel is of: block type, settings, stride and height in pixels."""
 
 BLOCKS = """
     mbv1-dual { kernel 3, 5 }
@@ -77,87 +99,173 @@ def noise(*of: object) -> float:
     return zlib.crc32(repr(of).encode()) / 2**32
 
 
-@dataclass
-class Latency:
-    """Made-up latencies of blocks."""
+def made_up(hyper: Space) -> TableFile:
+    """A table that holds every block of the hyperspace."""
+    return TableFile(
+        source=Origin(
+            hyperspace=hyper.name,
+            hyperspace_hash=space_identity(hyper),
+            teacher="made-up",
+            nsr="made-up",
+            provenance="benchmarks/large.py",
+            licence="MIT",
+            rows=0,
+        ),
+        latency=_latencies(hyper),
+        quality=QualityData(resolutions=RESOLUTIONS, stages=tuple(_losses(hyper))),
+    )
 
-    resolutions: tuple[int, ...] = RESOLUTIONS
-    identity: str = "made-up"
-    fastest_ms: float = 0.0
 
-    def predict(self, sites: Sequence[Site]) -> Prediction:
-        """As `LatencyModel.predict`."""
-        flops = costs(sites)[0] if sites else np.empty(0)
-        cin = np.array([site.cin for site in sites])
-        parts = np.array([noise(str(site)) for site in sites])
-        ms = (flops * 2e-8 + 1e-3 * cin) * (0.8 + 0.4 * parts)
-        return Prediction(ms, np.full(len(sites), Coverage.MEASURED, dtype=np.uint8))
-
-
-@dataclass
-class Loss:
-    """Made-up losses of a stage and block type."""
-
-    number: int
-    name: str
-    offset_uncertainty: float = 0.0
-
-    def base(self, resolution: float | Pair, depth: int, cin: Ints) -> Floats:
-        """As `StageLoss.base`."""
-        level = noise(self.name, self.number)
-        return np.asarray(
-            0.2 * level - 0.3 * depth - as_number(resolution) / 300 - cin / 800, dtype=float
+def _latencies(hyper: Space) -> LatencyData:
+    """Of every block that a stage can have; stem and head follow from their sizes."""
+    known: dict[Group, dict[tuple[int, int], Site]] = {}
+    for site in reachable_sites(hyper, RESOLUTIONS):
+        unit = block_unit(site)
+        group = (unit.family, unit.settings, unit.stride, unit.size)
+        known.setdefault(group, {})[unit.cin, unit.cout] = site
+    ms = iter(_made_up_ms([site for sites in known.values() for site in sites.values()]))
+    families = tuple(dict.fromkeys(family for family, *_ in known))
+    pairs = tuple(dict.fromkeys(tuple(zip(*sites, strict=True)) for sites in known.values()))
+    numbers = {pair: number for number, pair in enumerate(pairs)}
+    panels = tuple(
+        PanelData(
+            family=families.index(family),
+            settings=settings,
+            stride=stride,
+            size=size,
+            pairs=numbers[tuple(zip(*sites, strict=True))],
+            value=tuple(max(1, round(next(ms) / MS_PER_UNIT)) for _ in sites),
         )
-
-    def terms(
-        self,
-        resolution: float | Pair,
-        depth: int,
-        position: int,
-        cin: Ints,
-        width: Ints,
-        settings: Mapping[str, Floats],
-    ) -> Floats:
-        """As `StageLoss.terms`."""
-        total = -width / (200 + 20 * position) + 0.0005 * cin
-        for values in settings.values():
-            total = total - 0.03 * values
-        return np.asarray(total + 0.1 * noise(self.name, position, depth), dtype=float)
-
-    def link(self, total: Floats) -> Floats:
-        """As `StageLoss.link`."""
-        return np.asarray(np.exp(0.5 * total), dtype=float)
+        for (family, settings, stride, size), sites in known.items()
+    )
+    kernels = KernelCache()
+    some = [site for space in _by_choice(hyper) for s in subnet_sites(largest(space)) for site in s]
+    names, _ = feature_matrix([k for site in some for k in kernels.kernels(site)])
+    return LatencyData(
+        granularity="block",
+        resolutions=RESOLUTIONS,
+        coefficients=dict.fromkeys(names, MS_PER_FEATURE),
+        limits=dict.fromkeys(names, ANY_SIZE),
+        families=families,
+        pairs=pairs,
+        panels=panels,
+    )
 
 
-@dataclass(frozen=True)
-class Quality:
-    """Made-up losses of all block types."""
+def _by_choice(hyper: Space) -> Iterator[Space]:
+    """The hyperspace with each of its block types alone."""
+    for i in range(max(len(stage.choices) for stage in hyper.stages)):
+        stages = (
+            s.model_copy(update={"choices": s.choices[i:][:1] or s.choices}) for s in hyper.stages
+        )
+        yield hyper.model_copy(update={"stages": tuple(stages)})
 
-    resolutions: tuple[int, ...] = RESOLUTIONS
-    identity: str = "made-up"
-    valuation: Valuation = field(default_factory=InverseLoss)
 
-    def refits(self) -> tuple[Quality, ...]:
-        """As `QualityModel.refits`: none."""
-        return ()
+def _made_up_ms(sites: Sequence[Site]) -> Iterator[float]:
+    for site, flops in zip(sites, costs(sites)[0].tolist(), strict=True):
+        unit = block_unit(site)
+        yield (flops * 2e-8 + 1e-3 * site.cin) * (0.8 + 0.4 * noise(*unit))
 
-    def stage(self, number: int, choice: BlockChoice) -> StageLoss | None:
-        """As `QualityModel.stage`."""
-        return Loss(number, choice_identity(choice))
+
+def _losses(hyper: Space) -> Iterator[StageLossData]:
+    """Of every stage and block type: deeper, wider and larger ones lose less."""
+    cins = hyper.stages[hyper.elastic[0] - 1].widths
+    for number, at in enumerate(hyper.elastic, 1):
+        stage = hyper.stages[at]
+        for choice in stage.choices:
+            yield _stage_losses(number, stage, choice, cins)
+        cins = stage.widths
+
+
+def _stage_losses(
+    number: int, stage: Stage, choice: BlockChoice, cins: Sequence[int]
+) -> StageLossData:
+    found = family(choice)
+    values = {arg.name: tuple(float(str(v)) for v in arg.values) for arg in choice.numeric}
+    settings = tuple(values[name] for name in found.order)
+    hats = [-0.03 * value for some in settings for value in some if len(some) > 1]
+    counts = [len(some) for some in settings if len(some) > 1]
+    crossed = 4 + 2 * sum(counts) + (sum(counts) ** 2 - sum(n * n for n in counts)) // 2
+    at = (number, found.identity)
+    level = 0.2 * noise(*at)
+    return StageLossData(
+        stage=number,
+        block=found.identity,
+        name=choice.block.name or "body",
+        stride=stage.stride,
+        depths=stage.depths,
+        cin=(cins[0], cins[-1]),
+        width=(stage.widths[0], stage.widths[-1]),
+        settings=settings,
+        cin_scale=_scale(cins),
+        width_scale=_scale(stage.widths),
+        level_a=tuple(
+            tuple(level - 0.3 * depth - resolution / 300 for depth in stage.depths)
+            for resolution in RESOLUTIONS
+        ),
+        level_b=((-0.05,) * len(stage.depths),) * len(RESOLUTIONS),
+        shape=0.0,
+        position=tuple(
+            (
+                0.1 * noise(*at, depth, position),
+                *(hat + 0.02 * noise(*at, depth, position, i) for i, hat in enumerate(hats)),
+                -0.25 / (1 + 0.1 * position),
+                0.02,
+                0.0,
+                *(0.02 * noise(*at, depth, position, "x", i) - 0.01 for i in range(crossed)),
+            )
+            for depth in stage.depths
+            for position in range(depth)
+        ),
+        size=((0.0,) * (4 + sum(counts)),) * len(RESOLUTIONS),
+        knots=LINK,
+        rows=0,
+    )
+
+
+def _scale(widths: Sequence[int]) -> tuple[float, float]:
+    """Middle and half of the range of their logarithms, so that they go from -1 to 1."""
+    low, high = log(widths[0]), log(widths[-1])
+    return (low + high) / 2, (high - low) / 2 or 1.0
+
+
+def hyperspace(stages: int) -> Space:
+    """The page, read."""
+    found = Loader().parse(Source("large.space", page(stages)), Path()).get("large")
+    if not isinstance(found, Space):
+        raise TypeError("a hyperspace")
+    return found
+
+
+def scorer_of(hyper: Space) -> ModelScorer:
+    """Of the hyperspace, by its made-up table."""
+    return ModelScorer(hyper, *fitted_models(made_up(hyper)), LIMITS_MS, definition="best")
+
+
+def written(stages: int, folder: Path) -> None:
+    """What the commands take: a page, a target and a table."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "large.space").write_text(page(stages))
+    limits = ", ".join(f"{ms:g}ms" for ms in LIMITS_MS)
+    target = (
+        'target handset {\n  device "made up, ONNX Runtime"\n  latency "table.json"\n'
+        f"  limits {limits}\n}}\n"
+    )
+    (folder / "handset.space").write_text(f"language 1\n\n{target}")
+    save_table(made_up(hyperspace(stages)), folder / "table.json")
 
 
 def measured(stages: int, minutes: float, proof: bool) -> dict[str, Any]:
     """Seconds of processor time (of the proof: of wall time), and memory in MB."""
     began = time.process_time()
-    loaded = Loader().parse(Source("large.space", page(stages)), Path()).get("large")
-    if not isinstance(loaded, Space):
-        raise TypeError("a hyperspace")
+    loaded = hyperspace(stages)
     result: dict[str, Any] = {"page read, s": time.process_time() - began}
     began = time.process_time()
     cost_range(loaded)
     result["costs of the page (show), s"] = time.process_time() - began
-    scorer = BestScorer(ModelScorer(loaded, Latency(), Quality(), LIMITS_MS, definition="best"))
+    inner = scorer_of(loaded)
     began = time.process_time()
+    scorer = BestScorer(inner)
     scorer.require(loaded)
     result["coverage looked at, s"] = time.process_time() - began
     genome = scorer.engine.line.genome
@@ -174,6 +282,7 @@ def measured(stages: int, minutes: float, proof: bool) -> dict[str, Any]:
         result["optimum, s"] = time.perf_counter() - began
         result["score"], result["bound"] = found.result.score, found.bound
         result["complete"], result["scored"] = found.complete, found.enumerated
+        result["space"] = write(found.space)
     result["peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return result
 
@@ -184,10 +293,10 @@ def main() -> None:
     parser.add_argument("--stages", type=int, default=8)
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--no-proof", action="store_true")
-    parser.add_argument("--page", action="store_true", help="Only print the page.")
+    parser.add_argument("--write", type=Path, help="Only write page, target and table there.")
     args = parser.parse_args()
-    if args.page:
-        print(page(args.stages), end="")
+    if args.write:
+        written(args.stages, args.write)
         return
     print(json.dumps(measured(args.stages, args.minutes, not args.no_proof), indent=2))
 

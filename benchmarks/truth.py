@@ -1,7 +1,7 @@
 """Which score finds the spaces whose networks are really the best?
 
     python benchmarks/truth.py CSV --hyper mnasnet --column zcu102_ms [--spaces 200] [--seed 0]
-    python benchmarks/truth.py CSV --hyper macro --target cpu
+    python benchmarks/truth.py CSV --hyper macro --target cpu [--networks 300] [--scores best-1]
 
 CSV lists trained networks, as `spacedsl tables fit --accuracies` reads it. One half of the rows is
 what scores may see: a quality table is fitted to it, or to 100, 300 and 1,000 of its rows. The
@@ -21,6 +21,7 @@ import argparse
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from math import fsum, prod
 from pathlib import Path
@@ -222,6 +223,33 @@ def report(name: str, scores: Floats, truth: Floats, rng: np.random.Generator) -
     print(f"  {name:<18} tau {tau:.3f} ({low:.3f} to {high:.3f})  regret {regret:.2f}  [{best}]")
 
 
+def qt(tables: ModelScorer, spaces: Sequence[Space]) -> Floats:
+    """The Q-T score of each space, sampled."""
+    return np.array([tables.score(space).score for space in spaces])
+
+
+def exact(tables: ModelScorer, spaces: Sequence[Space]) -> Floats:
+    """The expectation of the Q-T score."""
+    scorer = ExactScorer(tables)
+    return np.array([scorer.score(space).score for space in spaces])
+
+
+def best(tables: ModelScorer, spaces: Sequence[Space], count: int) -> Floats:
+    """The score by the `count` best networks."""
+    models = (tables.latency, tables.quality)
+    inner = ModelScorer(tables.hyper, *models, tables.limits_ms, best=count, definition="best")
+    scorer = BestScorer(inner)
+    return np.array([scorer.score(space).score for space in spaces])
+
+
+SCORES: dict[str, Callable[[ModelScorer, Sequence[Space]], Floats]] = {
+    "qt": qt,
+    "exact": exact,
+    "best-1": partial(best, count=1),
+    "best-20": partial(best, count=20),
+}
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -231,7 +259,10 @@ def main() -> None:
     parser.add_argument("--target")
     parser.add_argument("--spaces", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--no-exact", action="store_true", help="leave the exact Q-T score out")
+    parser.add_argument(
+        "--networks", type=int, nargs="+", default=TABLES, help="tables of so many networks"
+    )
+    parser.add_argument("--scores", nargs="+", default=list(SCORES), choices=SCORES)
     asked = parser.parse_args()
     hyper = api.load_space(asked.hyper)
     latency: LatencyModel
@@ -260,32 +291,14 @@ def main() -> None:
     )
     print(f"{int(there.sum())} spaces have networks under every limit")
 
-    for count in sorted({min(t, len(seen)) for t in TABLES}):
+    for count in sorted({min(count, len(seen)) for count in asked.networks}):
         quality = FittedAccuracy(fit_accuracy(seen[:count], hyper))
         print(f"table of {count} networks")
-        for name, scores in scored(spaces, hyper, (latency, quality), limits, not asked.no_exact):
+        for name in asked.scores:
+            scores = SCORES[name](ModelScorer(hyper, latency, quality, limits), spaces)
             report(name, scores, truth, np.random.default_rng(0))
             if 10 <= there.sum() < len(spaces):
                 report("  all limits kept", scores[there], truth[there], np.random.default_rng(0))
-
-
-def scored(
-    spaces: Sequence[Space],
-    hyper: Space,
-    models: tuple[LatencyModel, FittedAccuracy],
-    limits: Sequence[float],
-    exact: bool,
-) -> Iterator[tuple[str, Floats]]:
-    """Each score's name and values, (spaces,)."""
-    sampled = ModelScorer(hyper, *models, limits)
-    yield "qt, sampled", np.array([sampled.score(space).score for space in spaces])
-    if exact:
-        whole = ExactScorer(sampled)
-        yield "qt, exact", np.array([whole.score(space).score for space in spaces])
-    for best in (1, 20):
-        inner = ModelScorer(hyper, *models, limits, best=best, definition="best")
-        scorer = BestScorer(inner)
-        yield f"best, K = {best}", np.array([scorer.score(space).score for space in spaces])
 
 
 if __name__ == "__main__":

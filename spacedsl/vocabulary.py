@@ -53,6 +53,7 @@ _NO_ACTIVATION = """elu selu celu tanh softmax softplus glu quickgelu geluapprox
 logsoftmax hardmish swiglu geglu relu2 squaredrelu"""
 _SLOPES = "prelu parametricrelu"
 _GROUPED = "gconv groupconv groupedconv groupconv2d groupedconvolution"
+_SUMS = "repconv repblock repvggblock mobileoneblock"
 _SPLITS = "split chunk slice tsplit unbind"
 _NO_OP = """upsample interpolate deconv transposeconv convtranspose
 convtranspose2d
@@ -139,6 +140,8 @@ def advice(word: str) -> str | None:
         return "runtimes have no integer kernel for slopes that are learned: write `leaky`"
     if key in _GROUPED.split():
         return "say how many groups: `conv 3x3 groups 8`"
+    if key in _SUMS.split():
+        return "say it of the convolution that is deployed: `conv 3x3 relu reparam 1`"
     if key in _SPLITS.split():
         return "say it where the parts are joined again: `concat split { } { conv 3x3 }`"
     if key in _NO_ACTIVATION.split():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from torch import Tensor
 
 from spacedsl.checksum import KEY, checksum, damaged
 from spacedsl.compiler.supernet import PlanRules
+from spacedsl.ir.reparam import Counts, counts_of
+from spacedsl.operators.operators import MAX_REPARAM
 from spacedsl_runtime.elastic.supernet import ElasticStages
 from spacedsl_runtime.errors import CheckpointError, shown
 from spacedsl_runtime.files import write_atomic
@@ -29,6 +32,9 @@ HEADER = "spacedsl"
 """The key of the JSON in the file's metadata."""
 
 QAT = "qat"
+REPARAM = "reparam"
+"""As how many convolutions each was trained, where the page says it (`spacedsl.ir.reparam`)."""
+
 INTACT = "the file that was there before, if any, is intact"
 
 Model = ElasticStages | QatSupernet
@@ -129,6 +135,8 @@ def identity_of(model: Model) -> dict[str, Any]:
         "channels": stages.channels,
         "classes": stages.classes,
     }
+    counts = counts_of(plan.space)
+    found |= {REPARAM: list(counts)} if counts else {}
     return found | ({"rules": said(model.rules)} if isinstance(model, QatSupernet) else {})
 
 
@@ -144,8 +152,28 @@ def check_identity(path: Path | str, header: Mapping[str, Any], model: Model) ->
         renamed = key == "name" and mine["kind"] != "bkd"  # a space may be renamed
         if header.get(key) != mine[key] and not renamed:
             raise CheckpointError(_differs(path, header, mine, key))
+    for have, want in zip_longest(trained_as(header), mine.get(REPARAM, ()), fillvalue=0):
+        if have != want:
+            raise CheckpointError(
+                f"{path} has a convolution that was trained {_as(have)}; {mine['name']} trains it "
+                f"{_as(want)}",
+                "name the page that it was trained by: it is in the folder of the training",
+            )
     if isinstance(model, QatSupernet):
         check_rules(path, header.get("rules"), mine["rules"])
+
+
+def trained_as(header: Mapping[str, Any]) -> Counts:
+    """As how many convolutions each was trained, by a checkpoint's header. Raises
+    `CheckpointError`."""
+    found = header.get(REPARAM, [])
+    if not (isinstance(found, list) and all(n in range(MAX_REPARAM + 1) for n in found)):
+        raise CheckpointError(f"the checkpoint says {REPARAM} {found}, which are no numbers of it")
+    return tuple(found)
+
+
+def _as(count: object) -> str:
+    return f"with `reparam {count}`" if count else "without `reparam`"
 
 
 def _differs(path: Path | str, theirs: Mapping[str, Any], mine: Mapping[str, Any], key: str) -> str:

@@ -145,9 +145,4 @@ def print_calls(found: Sequence[Call]) -> None:
     if asked:
         print("how sure the choice of each stage is, the others as found:")
     for call in asked:
-        share = f"{call.share:.2%}"
-        if call.clear:
-            said = f"{call.block} is clearly better than {call.rival}, the next best ({share})"
-        else:
-            said = f"{call.block} or {call.rival}: too close to call ({share} apart)"
-        print(wrapped(f"  {call.stage}: {said}", "    "))
+        print(wrapped(f"  {call.said}", "    "))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +10,12 @@ import typer
 from spacedsl import api
 from spacedsl.cli.boundary import DIFFERS, ERROR, FINDINGS, Findings, emit, report
 from spacedsl.cli.gate import Checked, Of, checked, open_gate
-from spacedsl.cli.pages import STDIN, read_stdin
+from spacedsl.cli.pages import STDIN, named, read_stdin
 from spacedsl.cli.words import wrapped
 from spacedsl.diagnostics import Diagnostic, SpaceError, fault
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.library import SUFFIX
 from spacedsl.lang.page import Loader, Page
 from spacedsl.passes.network import subnet_identity
 
@@ -38,7 +35,7 @@ def check(
 ) -> None:
     """Check pages: syntax, names, membership, that every block body fits its sizes, and latencies.
     Nothing is measured for that: a target of this machine has to be profiled before."""
-    examined = [(name, *_examined(name)) for file in files for name in _named(file)]
+    examined = [(name, *_examined(name)) for file in files for name in named(file)]
     found = list(dict.fromkeys(d for _, _, errors in examined for d in errors))
     pages = {str(file): page for file, page, _ in examined if page is not None}
     timed = {} if found else _timed(pages, target, max_latency, of)
@@ -75,34 +72,6 @@ def _blocks(page: Page) -> str:
     """How many blocks a page without items has; other pages can use them."""
     count = sum(node.rule == "block" for node in page.items.values())
     return f"{count} block{'s' * (count != 1)}" if count else "nothing in it yet"
-
-
-MOST_FILES = 50_000
-"""Of a folder that is looked through for pages."""
-
-
-def _named(file: str) -> Iterator[str]:
-    """The pages that a word of the command line names. Raises `SpaceError` where a folder has
-    none, or so many files that another one is meant; folders whose name begins with a dot, and
-    links to folders, are not looked into."""
-    folder = Path(file)
-    if file == STDIN or not folder.is_dir():
-        yield file
-        return
-    found: list[Path] = []
-    seen = 0
-    for here, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        seen += len(folders) + len(files)
-        if seen > MOST_FILES:
-            message = f"{folder} has more than {MOST_FILES:,} files and folders"
-            raise fault("too-large", message, "name the folder that has the pages")
-        named = (name for name in files if name.endswith(SUFFIX) and name[0] != ".")
-        found += [Path(here, name) for name in named]
-    found = sorted(path for path in found if path.is_file())
-    if not found:
-        raise fault("empty-folder", f"there is no page (*{SUFFIX}) in {folder}")
-    yield from map(str, found)
 
 
 def _examined(name: str) -> tuple[Page | None, tuple[Diagnostic, ...]]:

@@ -38,7 +38,7 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         "fmt": Command(
             "fmt:fmt",
             "Lay pages out in the one canonical way.",
-            ("spacedsl fmt mine.space", "spacedsl fmt --check mine.space"),
+            ("spacedsl fmt mine.space", "spacedsl fmt --check spaces/"),
         ),
         "explain": Command(
             "explain:explain",

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from spacedsl.cli.boundary import DIFFERS, FINDINGS, Findings, emit, report
-from spacedsl.cli.pages import STDIN, read_stdin
+from spacedsl.cli.pages import STDIN, named, read_stdin
 from spacedsl.diagnostics import Diagnostic, SpaceError, place
 from spacedsl.files import write_atomic
 from spacedsl.lang.library import read_source
@@ -17,13 +17,16 @@ from spacedsl.text import Source, Span
 
 
 def fmt(
-    files: list[str] = typer.Argument(..., help="Pages to format; - for standard input."),
+    files: list[str] = typer.Argument(
+        ..., help="Pages to format; a folder for those in it, - for standard input."
+    ),
     check: bool = typer.Option(False, "--check", help="Write nothing; exit 1 if not formatted."),
     diff: bool = typer.Option(False, "--diff", help="Write nothing; print what would change."),
     format: Findings = FINDINGS,
 ) -> None:
     """Format pages in place. Comments are kept; there are no options of style."""
-    sources = [_read(name) for name in files]
+    names = [name for file in files for name in named(file)]
+    sources = [_read(name) for name in names]
     texts = _format_all(sources)
     changed = [s for s, text in zip(sources, texts, strict=True) if s.text != text]
     for source, text in zip(sources, texts, strict=True):
@@ -36,7 +39,7 @@ def fmt(
         elif source.text != text:
             write_atomic(Path(source.name), text)
     if STDIN not in files or check:
-        _report(changed, files, format, silent=not check or diff)
+        _report(changed, names, format, silent=not check or diff)
     if changed and (check or diff):
         raise typer.Exit(DIFFERS)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from spacedsl.checksum import damaged
 from spacedsl.cli.boundary import DIFFERS, FORMAT, Format, emit
 from spacedsl.cli.words import wrapped
 from spacedsl.diagnostics import SpaceError, fault
@@ -93,6 +94,10 @@ def _in_onnx(data: bytes, file: Path) -> Iterator[tuple[str, str]]:
     except Exception as error:  # protobuf's own errors have no common base
         message = f"{file} is not an ONNX file: {error}"
         raise fault("bad-artifact", message) from None
+    from spacedsl.compiler.stamp import is_whole
+
+    if not is_whole(data):
+        raise fault("bad-artifact", damaged(file))
     for entry in model.metadata_props:
         yield from _in_json(entry.value, entry.key, 0)
 

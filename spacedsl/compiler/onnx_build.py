@@ -12,7 +12,7 @@ import numpy as np
 from spacedsl.compiler.channels import onnx_attributes, onnx_constants
 from spacedsl.compiler.graph import Node
 from spacedsl.compiler.int8 import Int8Node
-from spacedsl.compiler.stamp import BATCH, IMAGE, described, without_prefix
+from spacedsl.compiler.stamp import BATCH, IMAGE, described, seal, without_prefix
 from spacedsl.diagnostics import fault
 from spacedsl.operators.activation import LAST, X
 from spacedsl.operators.activations import ACTIVATIONS
@@ -134,8 +134,8 @@ def window_attributes(node: Node | Int8Node, cin: int) -> dict[str, Any]:
 
 
 def check(model: ModelProto) -> bytes:
-    """The model's bytes, after `onnx.checker` has passed it."""
+    """The finished file, after `onnx.checker` has passed it."""
     from onnx import checker
 
     checker.check_model(model, full_check=False)
-    return bytes(model.SerializeToString(deterministic=True))
+    return seal(model.SerializeToString(deterministic=True))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
+from spacedsl.checksum import KEY, checksum
 from spacedsl.compiler.graph import Graph
 from spacedsl.compiler.integer_model import Preprocess
 from spacedsl.compiler.plans import Origin
@@ -14,6 +16,38 @@ IMAGE, BATCH = "image", "N"
 """Names of an artifact's input and of the dimension that may have any size."""
 
 PREFIX = "spacedsl."
+
+UNSEALED = "spacedsl-crc32:00000000"
+"""The checksum of a file that is not finished, which has as many characters as any."""
+
+SEAL = re.compile(rb"spacedsl-crc32:([0-9a-f]{8})")
+
+
+def seal(data: bytes) -> bytes:
+    """A finished file with the checksum of all else in it, in the place that its metadata keep."""
+    place = _place(data)
+    if place is None:
+        return data
+    return data[:place] + checksum([data]).encode() + data[place + DIGITS :]
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether a file is as `seal` made it. One without a checksum is nobody's to judge."""
+    place = _place(data)
+    if place is None:
+        return True
+    end = place + DIGITS
+    blank = [data[:place], b"0" * DIGITS, data[end:]]
+    return checksum(blank).encode() == data[place:end]
+
+
+DIGITS = 8
+
+
+def _place(data: bytes) -> int | None:
+    """Where the checksum's digits stand, if in one place."""
+    found = [match.start(1) for match in SEAL.finditer(data)]
+    return found[0] if len(found) == 1 else None
 
 
 def metadata(
@@ -44,6 +78,7 @@ def metadata(
             exclude_none=True
         ),
         "labels": json.dumps(list(labels)),
+        KEY: UNSEALED,
         **more,
     }
     return {f"{PREFIX}{key}": value for key, value in found.items()}

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from spacedsl.checksum import damaged
 from spacedsl.compiler.onnx_build import need_onnx
-from spacedsl.compiler.stamp import PREFIX, without_prefix
+from spacedsl.compiler.stamp import PREFIX, is_whole, without_prefix
 from spacedsl.compiler.tflite_build import IDENTIFIER, need_litert
 from spacedsl.diagnostics import fault
 
+AGAIN = "export it again; a file that another program has changed is another file"
 MAX_METADATA = 256
 """Entries of a TFLite file's metadata that are looked at."""
 
@@ -20,6 +22,9 @@ def onnx_stamp(data: bytes, name: str) -> dict[str, str]:
     `SpaceError` for what is no ONNX file."""
     need_onnx()
     import onnx
+
+    if not is_whole(data):
+        raise fault("bad-onnx", damaged(name), AGAIN)
 
     try:
         model = onnx.load_model_from_string(data)
@@ -34,6 +39,8 @@ def tflite_stamp(data: bytes, name: str) -> dict[str, str]:
     need_litert()
     if data[4:8] != IDENTIFIER:
         raise fault("bad-tflite", f"{name} is not a TFLite file")
+    if not is_whole(data):
+        raise fault("bad-tflite", damaged(name), AGAIN)
     try:
         return without_prefix(dict(_entries(data)))
     except Exception as error:  # the schema's reader checks nothing: any offset may be wrong

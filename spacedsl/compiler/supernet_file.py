@@ -43,6 +43,9 @@ from spacedsl.text import Source
 
 FORMAT: Final = "spacedsl-plan"
 VERSION: Final = 2
+USUAL: dict[str, object] = {"when": 1, "reparam": 0, "dilation": ONE, "valid": False}
+"""Fields of ops that are listed where they are not this."""
+
 AGAIN = "make it again with `spacedsl compile`"
 
 
@@ -106,10 +109,6 @@ def _stage(stage: Stage, bodies: tuple[Body, Body | None]) -> dict[str, Any]:
     }
 
 
-USUAL: dict[str, object] = {"groups": ONE, "dilation": ONE, "valid": False, "when": 1}
-"""What ops mostly are: files say it only where it is otherwise."""
-
-
 def _body(stage: Stage, body: Body, stride: Size) -> dict[str, Any]:
     (choice,), sizes = stage.choices, body.sizes
     ops, names = inlined(choice.block), slots(choice.block)
@@ -120,10 +119,10 @@ def _body(stage: Stage, body: Body, stride: Size) -> dict[str, Any]:
         for op in ops:
             if at in sizes or bodies(op):
                 keys = OPERATORS[op.op].listed.split()
-                said = {k for k, usual in USUAL.items() if getattr(op, k, usual) != usual}
-                if "groups" not in said:
-                    keys = [key for key in keys if key != "max_fan"]
-                keys = [key for key in keys if key in said or key not in USUAL]
+                left = {"groups", "max_fan"} if getattr(op, "groups", ONE) == ONE else set[str]()
+                left |= {"elide"} if op.op == "dwconv" and not op.elide else set()
+                left |= {key for key, usual in USUAL.items() if getattr(op, key, usual) == usual}
+                keys = [key for key in keys if key not in left]
                 yield {"op": op.op} | {key: value(op, key, at) for key in keys}
             at += count(op)
 

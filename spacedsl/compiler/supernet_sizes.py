@@ -16,7 +16,7 @@ from spacedsl.operators.size import Size, pair, size_of
 from spacedsl.passes.bind import BindError, Site
 from spacedsl.passes.bound import layers
 from spacedsl.passes.costs import bound_together
-from spacedsl.passes.lot import greatest
+from spacedsl.passes.lot import greatest, greatest_same
 
 
 class Image(int):
@@ -55,7 +55,8 @@ def _sites(
 @dataclass(frozen=True, slots=True)
 class Largest:
     """The greatest sizes that the layers of one op have; `parts` of them in a stack. `image`: all
-    of them read the image. `fan_in`: the channels that a filter reads."""
+    of them read the image. `fan_in`: the channels that a filter reads. `kept`: the greatest width
+    of a layer that adds its input to what it is trained as."""
 
     image: bool
     cin: int
@@ -64,6 +65,7 @@ class Largest:
     squeeze: int
     parts: int
     kernel: Size
+    kept: int
 
 
 def largest_sizes(stage: Stage, sites: Sequence[Site]) -> dict[int, Largest]:
@@ -86,8 +88,8 @@ def largest_sizes(stage: Stage, sites: Sequence[Site]) -> dict[int, Largest]:
         before = len(found)
         for layer in layers:
             own = layer.cin, layer.fan_in, layer.cout, layer.squeeze, layer.part + 1
-            sizes = (*own, *pair(layer.kernel))
-            found[layer.op] = list(map(max, found.get(layer.op, [0] * 7), map(greatest, sizes)))
+            most = *map(greatest, (*own, *pair(layer.kernel))), _kept(layer)
+            found[layer.op] = list(map(max, found.get(layer.op, most), most))
             if not isinstance(layer.cin, Image):
                 elastic.add(layer.op)
         return len(found) > before
@@ -98,9 +100,14 @@ def largest_sizes(stage: Stage, sites: Sequence[Site]) -> dict[int, Largest]:
                 for site in places[some[0].cin, some[0].cout][1:]:
                     see(_layers(stage, site))
     return {
-        op: Largest(op not in elastic, cin, fan, cout, squeeze, parts, size_of(rows, columns))
-        for op, (cin, fan, cout, squeeze, parts, rows, columns) in sorted(found.items())
+        op: Largest(op not in elastic, cin, fan, cout, squeeze, parts, size_of(rows, columns), kept)
+        for op, (cin, fan, cout, squeeze, parts, rows, columns, kept) in sorted(found.items())
     }
+
+
+def _kept(layer: Layer) -> int:
+    """The greatest width at which a layer adds its input to what it is trained as."""
+    return greatest_same(layer.cin, layer.cout) if layer.reparam and layer.stride == 1 else 0
 
 
 def _together(stage: Stage, sites: Sequence[Site]) -> Iterator[tuple[Sequence[Site], list[Layer]]]:

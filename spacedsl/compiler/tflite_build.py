@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacedsl.compiler.graph import Output
-from spacedsl.compiler.stamp import IMAGE, without_prefix
+from spacedsl.compiler.stamp import IMAGE, seal, without_prefix
 from spacedsl.compiler.tflite_task import ENTRY, task_metadata, with_files
 from spacedsl.diagnostics import fault
 from spacedsl.operators.activation import LAST, X
@@ -193,7 +193,7 @@ class Builder:
             entries[ENTRY] = task_metadata(known)
         model.metadata = [_metadata(key, self.buffer(data)) for key, data in entries.items()]
         model.buffers = [_buffer(data) for data in self.buffers]
-        return with_files(_packed(model), known) if known else _packed(model)
+        return seal(with_files(_packed(model), known)) if known else _packed(model)
 
 
 def _operator(op: Operator, index: Mapping[str, int], codes: list[tuple[str, int]]) -> OperatorT:

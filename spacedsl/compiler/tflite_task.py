@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from spacedsl.checksum import KEY
 from spacedsl.compiler.graph import LOGITS
 from spacedsl.compiler.stamp import IMAGE, described
 
@@ -67,7 +68,8 @@ def with_files(model: bytes, known: Mapping[str, str]) -> bytes:
     with zipfile.ZipFile(archive, "a", zipfile.ZIP_STORED) as files:
         if labels:
             files.writestr(zipfile.ZipInfo(LABELS, ZIP_TIME), "\n".join(labels))
-        files.writestr(zipfile.ZipInfo(STAMP, ZIP_TIME), json.dumps(known, indent=1))
+        said = {key: text for key, text in known.items() if key != KEY}  # it stands in one place
+        files.writestr(zipfile.ZipInfo(STAMP, ZIP_TIME), json.dumps(said, indent=1))
     return archive.getvalue()
 
 

@@ -19,6 +19,7 @@ from spacedsl.compiler.plans import network_plan
 from spacedsl.diagnostics import fault
 from spacedsl.flows.faults import runtime_faults
 from spacedsl.ir.for_data import for_data
+from spacedsl.ir.reparam import with_counts
 from spacedsl.ir.size import count_subnets
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.size import Size
@@ -79,12 +80,13 @@ class Calibrated:
 
 def with_checkpoint(subnet: Subnet, checkpoint: Path, data: str | None) -> Calibrated:
     """A model with the FP32 weights of a checkpoint of its space, and with images of `data` (None:
-    none) for the ranges of its tensors. Batch norms of a space of several networks, which share
+    none) for the ranges of its tensors. What was trained as a sum is folded, whatever the model's
+    page says of `reparam`. Batch norms of a space of several networks, which share
     them, are re-calibrated on these images. Raises `SpaceError`."""
     with runtime_faults():
         import torch
 
-        from spacedsl_runtime.checkpoint import load_weights, read_checkpoint
+        from spacedsl_runtime.checkpoint import load_weights, read_checkpoint, trained_as
         from spacedsl_runtime.data.sources import open_data
         from spacedsl_runtime.elastic.recalibrate import recalibrate
         from spacedsl_runtime.elastic.supernet import Member, load_supernet
@@ -92,7 +94,8 @@ def with_checkpoint(subnet: Subnet, checkpoint: Path, data: str | None) -> Calib
 
         header, tensors = read_checkpoint(checkpoint)
         channels, classes = _count(header, "channels"), _count(header, "classes")
-        supernet = load_supernet(subnet.of, channels, classes)
+        trained = with_counts(subnet.of, trained_as(header))
+        supernet = load_supernet(trained, channels, classes)
         load_weights(checkpoint, header, tensors, supernet)
         subnet = subnet.model_copy(update={"of": for_data(subnet.of, channels, classes)})
         network = Member(supernet, subnet).eval()

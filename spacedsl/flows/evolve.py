@@ -137,7 +137,10 @@ def evolve(
     targets = tuple(device.target for device in devices)
     comments = _comments(found, scorer, targets, population, sample, seed)
     on_found(found.space, comments)
-    comparison = compare(scorer, found.space, reference, seed=seed)
+    with watch.working("comparing with other spaces") as tell:
+        comparison = compare(scorer, found.space, reference, seed=seed)
+        tell("trying other block types in every stage")
+        sure = calls(scorer, found.space) if scorers.by_best else ()
     refitted = refitted_search(
         scorer,
         found.space,
@@ -151,7 +154,7 @@ def evolve(
         targets=targets,
         scorer=scorer,
         comparison=comparison,
-        calls=calls(scorer, found.space) if scorers.by_best else (),
+        calls=sure,
         doubts=_doubts(scorer, scorers.tables, found.space),
         front=_front(found, scorer),
         finer=_finer(scorers.tables, found.space) if exact else {},

@@ -23,6 +23,11 @@ Stride = Size | Literal["stage"]
 COUT = Ref(name="cout")
 ONE = Num(value=1)
 
+Reparam = Annotated[int, Field(exclude_if=lambda count: count == 0)]
+"""As how many convolutions of its own kernel a convolution is trained, each with batch norm, beside
+one of 1x1 and the input itself; 0 where it is trained as the one that it is. Where it is not 0 the
+one has a bias and no norm, whatever `norm` and `bias` say."""
+
 CHANNELS = ("width", "squeeze", "groups")
 """The fields of ops that say by an expression how many channels there are, or groups of them."""
 
@@ -56,6 +61,7 @@ class Conv(Frozen):
     groups: Once = ONE
     dilation: Once = ONE
     valid: Seldom = False
+    reparam: Reparam = 0
 
 
 class DwConv(Frozen):
@@ -73,6 +79,7 @@ class DwConv(Frozen):
     elide: Seldom = False
     dilation: Once = ONE
     valid: Seldom = False
+    reparam: Reparam = 0
 
 
 class Se(Frozen):

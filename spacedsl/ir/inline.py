@@ -55,4 +55,6 @@ def op_form(op: Op, acts: Mapping[str, str]) -> dict[str, Any]:
         del form["classes"]
     if isinstance(op, DwConv) and op.kernel == Num(value=3):
         form["stacked"] = False
+    if form.pop("reparam", 0):  # the network that is deployed has one convolution with a bias
+        form |= {"norm": False, "bias": True}
     return form

@@ -30,7 +30,7 @@ from spacedsl.ir.block import (
 )
 from spacedsl.ir.expr import Expr, Num, names_in
 from spacedsl.ir.inline import inlined
-from spacedsl.lang.bodytext import check_body, check_squeeze
+from spacedsl.lang.bodytext import check_body, check_reparam, check_squeeze
 from spacedsl.lang.expressions import lower_expr
 from spacedsl.lang.joins import lower_join
 from spacedsl.lang.kernels import (
@@ -329,9 +329,9 @@ def _sized_op(node: Node, known: list[str], params: tuple[str, ...], report: Rep
     return WINDOWED[node.rule](**fields)
 
 
-def _counts(node: Node, known: list[str], report: Report) -> dict[str, Expr]:
-    """What modifiers with an expression behind them set."""
-    found: dict[str, Expr] = {}
+def _counts(node: Node, known: list[str], report: Report) -> dict[str, Expr | int]:
+    """What modifiers with a number or an expression behind them set."""
+    found: dict[str, Expr | int] = {}
     for word, flag in FLAGS.items():
         said = node.all(word) if flag.takes else ()
         if not said:
@@ -346,7 +346,11 @@ def _counts(node: Node, known: list[str], report: Report) -> dict[str, Expr]:
             fixes = [("leave it out", report.with_blank(more[0].span), "")]
             message, help = f"one `{node.rule}` cannot take `{word}` twice", "leave one of them out"
             raise report.fail("duplicate-modifier", message, more[0], help, fixes)
-        found[flag.field] = _count(word, first, known, report)
+        if flag.most:
+            found[flag.field] = whole(first.token("INT"), report, word, 1, flag.most)
+            check_reparam(node, report)
+        else:
+            found[flag.field] = _count(word, first, known, report)
     return found
 
 

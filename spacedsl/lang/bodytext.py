@@ -11,6 +11,15 @@ from spacedsl.operators.size import as_number
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
 
+_DEPLOYED = "it is trained with batch norms, and deployed with a bias"
+
+REPARAM_SAYS = {
+    "nonorm": _DEPLOYED,
+    "bias": _DEPLOYED,
+    "stacked": "a stack is several convolutions, which do not fold into one",
+}
+"""What does not go with `reparam`, and why."""
+
 
 def check_body(block: Block, node: Node, report: Report) -> None:
     """Report sizes that are never used, and two ops that both take the stage's stride."""
@@ -39,6 +48,16 @@ def check_squeeze(squeeze: Expr, at: Node | Token, report: Report) -> None:
         fixes = [(f"write `{meant}`", at.span, meant)]
         message = f"`se` squeezes to a width, not to a ratio as {squeeze.value:g}"
         raise report.fail("bad-value", message, at, f"write `se {meant}`", fixes)
+
+
+def check_reparam(op: Node, report: Report) -> None:
+    """Report what a convolution that is trained as a sum cannot say besides. Raises `Abandon`."""
+    for word, why in REPARAM_SAYS.items():
+        token = modifier(op, word)
+        if token is not None:
+            fixes = [("leave it out", report.with_blank(token.span), "")]
+            message = f"one `{op.rule}` cannot take `reparam` and `{word}`: {why}"
+            raise report.fail("duplicate-modifier", message, token, "leave one of them out", fixes)
 
 
 def _line_end(text: str, at: int) -> int:

@@ -210,13 +210,15 @@ def _modified(op: Conv | DwConv | Pool) -> Iterator[str | None]:
     if isinstance(op, Conv) and op.width != COUT:
         yield from ("->", _expr(op.width))
     for word, flag in flags.items():
-        if flag.takes and getattr(op, flag.field) != ONE:
+        if flag.takes and not flag.most and getattr(op, flag.field) != ONE:
             yield from (word, _expr(getattr(op, flag.field)))
     yield from op_acts(op)
     yield _stride(op.stride)
     for word, flag in flags.items():
-        if word != "strided" and getattr(op, flag.field) == flag.value:
+        if word != "strided" and not flag.takes and getattr(op, flag.field) == flag.value:
             yield word
+        if flag.most and getattr(op, flag.field):
+            yield from (word, str(getattr(op, flag.field)))
 
 
 def _stride(stride: Stride) -> str | None:

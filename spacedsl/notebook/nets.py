@@ -60,8 +60,10 @@ def quantise(net: Supernet, images: Callable[[Size], Tensor], *, seed: int = 0) 
     to train on. `images(resolution)` gives a batch (N, C, R, R), by which the quantisers start.
     Raises `SpaceError`."""
     with runtime_faults():
+        from spacedsl_runtime.elastic.sums import calibrate_sums
         from spacedsl_runtime.quant.qat import QatSupernet
 
+        calibrate_sums(net, lambda resolution: [images(resolution)])
         qat = QatSupernet(net)
         subnets = qat.covering(random.Random(seed))  # noqa: S311  not for secrets
         qat.start(subnets, [images(subnet.resolution) for subnet in subnets])

@@ -32,8 +32,9 @@ class Layer:
     `squeeze` and `gate` belong to se, `rate` to dropout, `groups` to conv and shuffle, `start`, the
     first channel that is taken, to slice; `kernel` is also the block of space-to-depth. `op` is the
     position of the operator in its block's body as the block declares it (`walk`), `part` that in a
-    stack of depthwise convolutions: they say where the layer comes from, and two layers that differ
-    in nothing else are equal."""
+    stack of depthwise convolutions: they say where the layer comes from. `reparam` says as how many
+    convolutions it is trained, 0 where it is trained as what it is. Two layers that differ in
+    nothing else than these are equal."""
 
     kind: LayerKind
     cin: int
@@ -54,6 +55,7 @@ class Layer:
     valid: bool = False
     op: int = field(default=0, compare=False)
     part: int = field(default=0, compare=False)
+    reparam: int = field(default=0, compare=False)
 
     @property
     def fan_in(self) -> int:
@@ -64,3 +66,8 @@ class Layer:
     def window(self) -> Window:
         """Its window."""
         return Window(self.kernel, self.stride, self.dilation, self.valid)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it keeps width and size."""
+        return self.cin == self.cout and self.stride == 1

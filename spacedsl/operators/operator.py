@@ -23,7 +23,8 @@ class Weights(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Flag:
     """A modifier of an op. It sets `field` of the op to `value`. Where it `takes` an expression,
-    which stands behind its word, it sets the field to that. `meaning` is its explanation in the
+    which stands behind its word, it sets the field to that; where it has a `most`, it takes a whole
+    number from 1 to that in place of an expression. `meaning` is its explanation in the
     reference, `hover` the one in editors. `synonyms` are its names elsewhere."""
 
     field: str
@@ -31,6 +32,7 @@ class Flag:
     hover: str
     value: bool | str = True
     takes: str = ""
+    most: int = 0
     synonyms: tuple[str, ...] = ()
 
 

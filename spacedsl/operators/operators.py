@@ -15,6 +15,9 @@ MAX_CLASSES = 1_000_000
 MAX_BLOCK = 8
 """Of space-to-depth: so many pixels in a row become one."""
 
+MAX_REPARAM = 16
+"""As how many convolutions of its own kernel one can be trained."""
+
 
 def _convolution(layer: Layer) -> Weights:
     others = (2 * layer.norm + layer.bias) * layer.cout
@@ -87,6 +90,21 @@ FLAGS: dict[str, Flag] = {
         "`conv 4x4 valid s4`.",
         synonyms=("nopad", "nopadding", "unpadded", "validpadding"),
     ),
+    "reparam": Flag(
+        field="reparam",
+        takes="COUNT",
+        most=MAX_REPARAM,
+        meaning="trained as the sum of so many convolutions of this kernel, one of 1x1 where it is "
+        "larger, and the input itself where width and size are kept, each with a batch norm; "
+        "deployed as one convolution with a bias (RepVGG: `reparam 1`)",
+        hover="Trained as a sum of so many convolutions, each with a batch norm, and deployed as "
+        "one with a bias: `reparam 1` is RepVGG's block, `reparam 4` MobileOne-S0's. Costs are "
+        "those of the one.",
+        synonyms=(
+            *("rep", "repvgg", "reparameterize", "reparameterized", "reparametrized"),
+            *("numconvbranches", "convbranches", "overparam", "mobileone"),
+        ),
+    ),
     "split": Flag(
         field="split",
         meaning="each body reads its part of the channels, which are split in as many equal parts "
@@ -99,7 +117,7 @@ FLAGS: dict[str, Flag] = {
 
 OPERATORS: dict[str, Operator] = {
     "conv": Operator(
-        form="conv KERNEL [-> WIDTH] [groups COUNT] [dilation STEP]",
+        form="conv KERNEL [-> WIDTH] [groups COUNT] [dilation STEP] [reparam COUNT]",
         meaning='Convolution, "same" padding, batch norm; to the stage\'s width (`cout`) where '
         "none is said.",
         hover="Convolution, with batch norm and same padding: `conv 3x3 -> width act`. Without "
@@ -108,33 +126,34 @@ OPERATORS: dict[str, Operator] = {
         lacks="say the kernel first: `conv 1x1 -> 32 relu`",
         window=True,
         acts=1,
-        flags=("strided", "nonorm", "bias", "elide", "groups", "dilation", "valid"),
+        flags=("strided", "nonorm", "bias", "elide", "groups", "dilation", "valid", "reparam"),
         synonyms=(
             *("conv2d", "convolution", "convolution2d", "convbn", "convbnrelu", "convbnact"),
         ),
         weights=_convolution,
         latency="conv-bn-relu",
-        listed="slot kernel width groups stride dilation valid act norm bias elide max_cin "
-        "max_fan max_cout max_kernel",
+        listed="slot kernel width groups stride dilation valid act norm bias elide reparam "
+        "max_cin max_fan max_cout max_kernel",
         own_scale=True,
         mixes=True,
     ),
     "dwconv": Operator(
-        form="dwconv KERNEL [dilation STEP]",
+        form="dwconv KERNEL [dilation STEP] [reparam COUNT]",
         meaning="Depthwise convolution.",
         hover="Depthwise convolution: `dwconv kernel act`.",
         example="dwconv 3x3 relu",
         lacks="say the kernel first: `dwconv 3x3 relu`",
         window=True,
         acts=1,
-        flags=("strided", "nonorm", "bias", "elide", "stacked", "dilation", "valid"),
+        flags=("strided", "nonorm", "bias", "elide", "stacked", "dilation", "valid", "reparam"),
         synonyms=(
             *("depthwise", "depthwiseconv", "dwconv2d", "depthwiseconv2d", "dw", "dwise"),
             *("depthwiseconvolution", "convdw"),
         ),
         weights=_convolution,
         latency="dwconv-bn-relu",
-        listed="slot kernel stride dilation valid act norm bias elide stacked max_cin max_kernel",
+        listed="slot kernel stride dilation valid act norm bias elide stacked reparam max_cin "
+        "max_kernel",
         own_scale=True,
     ),
     "se": Operator(
@@ -227,7 +246,7 @@ OPERATORS: dict[str, Operator] = {
         hover="Dropout with this rate, in training.",
         example="dropout 0.2",
         lacks="say the rate: `dropout 0.2`",
-        synonyms=("dropout2d", "drop"),
+        synonyms=("dropout2d", "drop", "droprate", "dropoutrate"),
         in_place=True,
         listed="rate",
         shares=True,

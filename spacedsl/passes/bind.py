@@ -107,10 +107,13 @@ class _Scope:
     def window(self, op: Conv | DwConv | Pool) -> Window:
         """Raises `BindError` where its kernel is too large."""
         kernel = evaluate_window(op.kernel, self.env)
+        step = self.stride if op.stride == "stage" else op.stride
         if max(pair(kernel)) > MAX_KERNEL:
             raise BindError(f"a kernel of {kernel} is larger than {MAX_KERNEL}")
-        step = self.stride if op.stride == "stage" else op.stride
         dilation = 1 if isinstance(op, Pool) else evaluate_window(op.dilation, self.env)
+        plain = isinstance(kernel, int) and kernel % 2 and dilation == 1 and not op.valid
+        if getattr(op, "reparam", 0) and not plain:
+            raise BindError("`reparam` is of an odd square kernel, padded and without dilation")
         return Window(kernel, step, dilation, op.valid)
 
 
@@ -289,12 +292,13 @@ def _conv_layer(
         kernel=window.kernel,
         stride=window.stride,
         act=scope.act(op.act),
-        norm=op.norm,
-        bias=op.bias,
+        norm=op.norm and not op.reparam,
+        bias=op.bias or op.reparam > 0,
         groups=groups,
         dilation=window.dilation,
         valid=op.valid,
         op=at,
+        reparam=op.reparam,
     )
 
 

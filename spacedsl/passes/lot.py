@@ -145,6 +145,12 @@ def greatest(number: Any) -> int:
     return int(number.values.max()) if isinstance(number, Lot) else int(number)
 
 
+def greatest_same(a: Any, b: Any) -> int:
+    """The greatest number that stands at one place of two lots, or is both numbers; 0 without."""
+    mine, other = (n.values if isinstance(n, Lot) else int(n) for n in (a, b))
+    return int(np.max(np.where(np.equal(mine, other), mine, 0)))
+
+
 def _times(values: Any, most: int, by: int) -> tuple[Any, int]:
     if by == 1:
         return values, most

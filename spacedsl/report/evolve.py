@@ -134,7 +134,7 @@ def _calls(calls: Sequence[Call]) -> list[Element]:
     rows = tuple(
         Row(
             f"{call.stage}: {call.block} or {call.rival}",
-            (Mark(100 * call.share, 2 if call.clear else GREY, _call(call)),),
+            (Mark(100 * call.share, 2 if call.clear else GREY, call.said),),
             f"{call.share:.2%}",
         )
         for call in asked
@@ -143,13 +143,7 @@ def _calls(calls: Sequence[Call]) -> list[Element]:
     axis = Axis("% of the score that the next best type lacks", from_zero=True)
     picture = Rows(axis, rows, entries, look="bars")
     caption = "The other stages are as found. Too close is what the tables cannot tell apart."
-    return [Figure("Block types", "; ".join(map(_call, asked)), picture, caption)]
-
-
-def _call(call: Call) -> str:
-    if call.clear:
-        return f"{call.stage}: {call.block} is clearly better than {call.rival} ({call.share:.2%})"
-    return f"{call.stage}: {call.block} or {call.rival}: too close to call ({call.share:.2%} apart)"
+    return [Figure("Block types", "; ".join(call.said for call in asked), picture, caption)]
 
 
 def _doubts(doubts: Sequence[StageSensitivity]) -> list[Element]:

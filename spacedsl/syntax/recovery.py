@@ -15,7 +15,16 @@ from spacedsl.diagnostics import Diagnostic, order
 from spacedsl.syntax.habits import meant
 from spacedsl.syntax.machine import END, Machine, advance, fits, reach
 from spacedsl.syntax.messages import Edit, explain, misspelt
-from spacedsl.syntax.rewrite import FOREIGN, LOOK, Change, Put, Rewrite, Stopped, folded, read_as
+from spacedsl.syntax.rewrite import (
+    LOOK,
+    Change,
+    Put,
+    Rewrite,
+    Stopped,
+    folded,
+    is_foreign,
+    read_as,
+)
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.syntax.words import fixed
 from spacedsl.text import Source, Span
@@ -116,7 +125,7 @@ class Recovery:
         """Whether a rewrite that lets the page be read up to token `got` is likelier than an edit
         that lets it be read up to `reached`."""
         far = min(self.index + LOOK, len(self.kinds)) - ENOUGH
-        return got >= min(reached, far) or self.kinds[got] in FOREIGN
+        return got >= min(reached, far) or is_foreign(self.kinds[got : got + 2])
 
     def _stopped(self) -> Stopped:
         runs = {at: run.states for at, run in self.runs.items()}

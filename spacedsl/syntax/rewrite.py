@@ -16,6 +16,8 @@ from spacedsl.text import Source, Span
 
 LOOK = 40
 """How many tokens a change is judged by."""
+BRACES = ("INT", "FLOAT")
+"""What stands behind a `{` that encloses a list of values, as elsewhere."""
 FOREIGN = ("UNKNOWN", "EQUAL", "COMMA", "LPAR", "RPAR", "STRING")
 """What another mistake may begin with: a change right before it is judged by no more."""
 
@@ -169,8 +171,14 @@ def gets_to(stopped: Stopped, rewrite: Rewrite) -> int:
     got = numbers[fit] if fit < len(numbers) else len(stopped.tokens)
     passed = max(changes[0].after, stopped.index)
     if got == passed and got < len(stopped.tokens):
-        return got if stopped.tokens[got].type in FOREIGN else least
+        return got if is_foreign([t.type for t in stopped.tokens[got : got + 2]]) else least
     return got if got > passed else least
+
+
+def is_foreign(kinds: Sequence[str]) -> bool:
+    """Whether another mistake may begin with tokens of these kinds."""
+    listed = len(kinds) > 1 and kinds[0] == "LBRACE" and kinds[1] in BRACES
+    return listed or (bool(kinds) and kinds[0] in FOREIGN)
 
 
 def folded(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from spacedsl.ir.space import Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
 from spacedsl.lang.codes import is_model_code, subnet_from_code
 from spacedsl.lang.load import load
+from spacedsl.search.lines import unsealed_line
 
 MAX_BYTES = 64 << 20
 SHOWN = 8
@@ -102,12 +102,9 @@ def _rows(
     *,
     empty: bool = False,
 ) -> Iterator[Row]:
-    reader = csv.reader(io.StringIO(text))
-    heads = [head.strip() for head in next(reader, [])]
-    kind = heads[0] if heads else ""
-    if kind not in ("code", "page"):
-        help = "the first line names the columns, the first of which is `code` or `page`"
-        raise fault("table-row", f"{path}: line 1: the first column is `{kind[:40]}`", help)
+    reader = csv.reader(io.StringIO(text, newline=None))
+    heads = _heads(path, reader)
+    kind = heads[0]
     at, weight_at = (_column(path, heads, name) for name in columns)
     known: Known = set()
     try:
@@ -132,9 +129,27 @@ def _rows(
         yield reader.line_num, str(error)
 
 
+def _heads(path: Path, reader: Iterator[list[str]]) -> list[str]:
+    try:
+        heads = [head.strip() for head in next(reader, [])]
+    except csv.Error as error:
+        raise fault("table-row", f"{path}: line 1: {error}") from None
+    kind = heads[0] if heads else ""
+    if kind not in ("code", "page"):
+        help = (
+            "the first line names the columns, the first of which is `code` or `page`; commas "
+            "separate them"
+        )
+        raise fault("table-row", f"{path}: line 1: the first column is `{kind[:40]}`", help)
+    return heads
+
+
 def _column(path: Path, heads: list[str], name: str | None) -> int:
     if name is None:
         return 0
+    if heads[1:].count(name) > 1:
+        message = f"{path}: line 1: there are several columns `{name[:40]}`"
+        raise fault("table-row", message, "leave out all but one")
     if name in heads[1:]:
         return heads.index(name, 1)
     close = suggest(name, heads[1:])
@@ -154,7 +169,7 @@ def _number(cell: str) -> float:
 
 def _percent(cell: str) -> float:
     value = _number(cell)
-    if 0 <= value <= 1:
+    if 0 < value <= 1:
         percent = f"{100 * value:g}"
         raise ValueError(f"{cell.strip()[:20]} is no accuracy in percent; write {percent}?")
     if not 0 < value < 100:
@@ -242,22 +257,22 @@ def _as_in(stage: Stage, subnet: Subnet, position: int) -> SubnetStage:
 
 def _journal_rows(path: Path, text: str, space: Space) -> Iterator[Row]:
     """A search's journal: a header, then lines of a subnet in few words and its accuracy, a share
-    (see `spacedsl.cli.search`)."""
-    lines = text.splitlines()
+    (see `spacedsl.flows.search`). As where a search is resumed, a torn last line is not one."""
+    lines = text.encode().split(b"\n")[:-1]
     try:
-        head = json.loads(lines[0])
-    except (ValueError, RecursionError):
+        head = unsealed_line(lines[0] + b"\n")
+    except (ValueError, IndexError):
         head = None
     if not isinstance(head, dict) or "subnets" not in head:
         help = "a CSV whose first line names the columns, or the search.jsonl of `spacedsl search`"
         raise fault("table-row", f"{path}: line 1: this is no journal of valued subnets", help)
     for number, line in enumerate(lines[1:], 2):
         try:
-            key, value = json.loads(line)[:2]
+            key, value = unsealed_line(line + b"\n")
             if type(value) is not float or not 0 <= value <= 1:
                 raise ValueError(f"{value!r} is no accuracy")
             subnet = _of_key(str(key), space)
-        except (ValueError, TypeError, RecursionError, SpaceError) as error:
+        except (ValueError, TypeError, SpaceError) as error:
             why = error.diagnostics[0].message if isinstance(error, SpaceError) else error
             yield number, str(why)
         else:

@@ -30,7 +30,8 @@ def not_covered(name: str, blocks: Sequence[str], help: str) -> SpaceError:
     """The error of an item with blocks whose latency is not known."""
     kinds = list(dict.fromkeys(blocks))
     listed = "; ".join(kinds[:NAMED]) + (f"; {len(kinds) - NAMED} others" * (len(kinds) > NAMED))
-    message = f"{len(blocks):,} blocks of {name} are not covered: {listed}"
+    are = "block of {} is" if len(blocks) == 1 else "blocks of {} are"
+    message = f"{len(blocks):,} {are.format(name)} not covered: {listed}"
     return fault("uncovered", message, help)
 
 

@@ -102,6 +102,8 @@ def test_resnet50_d() -> None:
         ("efficientnetv2-s", 21_458_488, 2850),
         # torchvision has a bias in the convolution before the classifier, 1,280 more
         ("mobilenetv3-large-w1", 5_483_032 - 1_280, 216.6),
+        ("shufflenetv2-x1", 2_278_604, 144.9),  # torchvision's; 146M in its paper
+        ("c2f-n", 1_272_656, 1577.8),  # layers 0 to 9 of YOLOv8n in Ultralytics' table
     ],
 )
 def test_published_networks(name: str, parameters: int, mflops: float) -> None:
@@ -123,6 +125,8 @@ def test_published_networks(name: str, parameters: int, mflops: float) -> None:
         ("mobileone-s0", 2_078_504, 275.1),  # 275M in its paper
         ("mobileone-s1", 4_764_840, 825.1),  # 825M in its paper
         ("regnety-400mf", 4_344_144, 401.8),
+        ("ghostnet-w1", 5_182_508, 141.2),  # 142M in its paper
+        ("cspdarknet53", 27_642_184, 6533.7),
     ],
 )
 def test_networks_of_timm(name: str, parameters: int, mflops: float) -> None:

@@ -39,6 +39,7 @@ T = TypeVar("T")
 ACTS = st.sampled_from(list(ACTIVATIONS))
 WIDTHS = st.sampled_from([4, 8, 16, 20, 24, 32])
 KERNELS = (1, 3, 5, 7)
+REPARAMS = st.sampled_from([0, 0, 1, 3])
 EXPANDS = (0.25, 0.5, 1, 1.5, 2, 3)
 
 
@@ -48,6 +49,10 @@ def num(value: float) -> Num:
 
 def ref(name: str) -> Ref:
     return Ref(name=name)
+
+
+LAST = (Conv(kernel=num(1)), Conv(kernel=num(1), norm=False), Conv(kernel=num(1), reparam=2))
+"""The convolution that goes back to the width of the stage."""
 
 
 @st.composite
@@ -86,20 +91,22 @@ def blocks(draw: st.DrawFn, name: str) -> Block:
     if full:
         quarter = Binary(op="/", left=middle, right=num(4))  # widths are multiples of 4
         groups = draw(st.sampled_from([num(1), num(1), num(2), num(4), *([quarter] * len(ops))]))
-        norm = draw(st.booleans())
+        norm, reparam = draw(st.booleans()), draw(REPARAMS)
         ops.append(
             Conv(
                 kernel=ref("kernel"),
                 width=middle,
                 act=act,
                 stride="stage",
-                norm=norm,
-                bias=not norm,
+                norm=norm or reparam > 0,
+                bias=not norm and not reparam,
                 groups=groups,
+                reparam=reparam,
             )
         )
     else:
-        ops.append(DwConv(kernel=ref("kernel"), act=act, stride="stage"))
+        reparam = draw(REPARAMS)
+        ops.append(DwConv(kernel=ref("kernel"), act=act, stride="stage", reparam=reparam))
     if draw(st.booleans()):
         squeeze = Round8(arg=Binary(op="/", left=ref("cin"), right=num(4)))
         ops.append(Se(squeeze=squeeze, act=draw(ACTS), gate=draw(ACTS)))
@@ -109,7 +116,7 @@ def blocks(draw: st.DrawFn, name: str) -> Block:
         inner += [Shortcut(kind="identity")] if draw(st.booleans()) else []
         ops.append(Optional(param="extra", body=tuple(inner)))
     ops += draw(joins(act))
-    ops.append(Conv(kernel=num(1), norm=draw(st.booleans())))
+    ops.append(draw(st.sampled_from(LAST)))
     ops += draw(shortcuts(act))
     return Block(name=name, params=tuple(params), lets=lets, ops=tuple(ops))
 

@@ -73,16 +73,20 @@ class Browser:
                 self.loaded = True
         return found
 
-    def open(
+    def open(self, page: Path, width: int = 1280, **how: bool) -> None:
+        """Load a file, as `go` does an address."""
+        self.go(page.absolute().as_uri(), width, **how)
+
+    def go(
         self,
-        page: Path,
+        address: str,
         width: int = 1280,
         *,
         dark: bool = False,
         script: bool = True,
         paper: bool = False,
     ) -> None:
-        """Load a file in a window of a width, with or without scripts, or as it is printed."""
+        """Load a page in a window of a width, with or without scripts, or as it is printed."""
         self.said.clear()
         self.asked.clear()
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
@@ -92,7 +96,7 @@ class Browser:
         self.call("Emulation.setEmulatedMedia", media=media, features=[scheme])
         self.call("Emulation.setScriptExecutionDisabled", value=not script)
         self.loaded = False
-        self.call("Page.navigate", url=page.absolute().as_uri())
+        self.call("Page.navigate", url=address)
         until = time.monotonic() + LONGEST
         while not self.loaded:
             assert time.monotonic() < until
@@ -100,7 +104,9 @@ class Browser:
 
     def value(self, script: str) -> Any:
         """What an expression is on the page."""
-        found = self.call("Runtime.evaluate", expression=script, returnByValue=True)
+        found = self.call(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 

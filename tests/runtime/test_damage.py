@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from spacedsl.api import sample
-from spacedsl.compiler.export import integer_model, seeded
+from spacedsl.compiler.export import FILES, integer_model, seeded
 from spacedsl.compiler.integer_model import load_model, save_model
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.space import Space
+from spacedsl.targets.deployed import stamp_of
 from spacedsl_runtime.checkpoint import load_checkpoint, save_checkpoint
 from spacedsl_runtime.distill.features import FeatureCache
 from spacedsl_runtime.distill.results import finished, held, save_rows
@@ -144,6 +145,25 @@ def test_integer_models(tmp_path: Path) -> None:
             assert np.array_equal(other.scale, weights.scale)
             assert np.array_equal(other.bias, weights.bias)
     assert refused > 2 * FLIPS
+
+
+@pytest.mark.parametrize("format", ["onnx", "tflite"])
+def test_exported_files(format: str, tmp_path: Path) -> None:
+    """Their checksum is of every byte; only where it says what it is nothing can be known."""
+    space = item_of(PAGE_OF_ONE, "one")
+    assert isinstance(space, Space)
+    path = tmp_path / f"net.{format}"
+    path.write_bytes(FILES[format].int8(seeded(sample(space)[0], 0), None))
+    said = stamp_of(path)
+    name = path.read_bytes().index(b"spacedsl-crc32:")
+    for place in flipped(path, FLIPS // 4, first=40):
+        if not name <= place < name + len("spacedsl-crc32:"):
+            with pytest.raises(SpaceError):
+                pytest.fail(f"{place}: {stamp_of(path)}")
+    assert stamp_of(path) == said
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(SpaceError, match="damaged"):
+        stamp_of(path)
 
 
 def test_new_files_have_the_usual_permissions(tmp_path: Path) -> None:

@@ -94,6 +94,8 @@ def test_half_of_a_split_is_refused(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "Testing")
     shutil.rmtree(tmp_path / "Training")
     refused(tmp_path, "has `train`, but none of val, ", "name train itself")
+    fill(tmp_path / "dev")
+    refused(tmp_path, "has `train`, but none of val, ", "call the folder for tests val, or name")
 
 
 def test_splits_by_names_that_say_more_are_no_classes(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def plan_of(trained: Read, *changes: tuple[str, str]) -> SupernetPlan:
 
 def begun(initial: Initial, plan: SupernetPlan) -> Supernet:
     found = load_supernet(plan, seed=1).eval()
-    initial.write(found)
+    initial.write(found, lambda _: ())
     return found
 
 

@@ -48,8 +48,9 @@ def check_tensors(subnet: Subnet, plan: SupernetPlan) -> None:
     mine = list(deployed(graph_of(subnet, plan)))
     theirs = quantise_graph(network_plan(subnet).graph, ONNXRUNTIME.rules)
     assert tuple(each.node for each in mine) == theirs.nodes
-    learned = [each.edge for each in mine if each.edge is not None]
-    assert len(learned) == len(set(learned))
+    learned = {(each.edge, each.node.like or each.node.name) for each in mine if each.edge}
+    keys, tensors = zip(*learned, strict=True)
+    assert len(learned) == len(set(keys)) == len(set(tensors))
 
 
 @settings(max_examples=60)

@@ -27,13 +27,15 @@ pytestmark = needs_timm
 TINY = "spacedsl_tiny_a0"
 EYES = """language 1
 use "std/blocks.space"
+use "std/branches.space"
 
 space eyes {
   input 1 x 48
   taps stride 4, 8
   stem { conv 3x3 relu strided  width 8  stride 2 }
   stage1 { mbv2 { kernel 3  expand 2 }  width 16  depth 1  stride 2 }
-  stage2 { mbv2 { kernel 3  expand 2 }  width 32  depth 1  stride 2 }
+  stage2 { shuffle-down { kernel 3 }  width 32  depth 1  stride 2 }
+  stage3 { shuffle-unit { kernel 3 }  width 32  depth 1..2 }
 }
 """
 
@@ -157,11 +159,20 @@ def test_what_timm_trained_becomes_a_checkpoint(checkpoint: Path, tmp_path: Path
         network.save_checkpoint(out)
 
 
-def test_a_backbone_gets_a_classifier_where_timm_asks_for_one() -> None:
+def test_a_backbone_gets_a_classifier_where_timm_asks_for_one(tmp_path: Path) -> None:
+    """A page with taps and with paths that are put together."""
     name = spacedsl.register_timm(eyes().sample(1)[0], name="eyes")
     image = torch.randn(2, 1, 48, 48)
     assert made(name)(image).shape == (2, 32)
-    assert made(name, num_classes=3)(image).shape == (2, 3)
+    network = made(name, num_classes=3)
+    assert network(image).shape == (2, 3)
+    scattered(network)
+    network.save_checkpoint(tmp_path / "eyes.safetensors")
+    supernet = load_supernet(eyes())
+    load_checkpoint(tmp_path / "eyes.safetensors", supernet)
+    with torch.no_grad():
+        last = supernet.eval()(image, eyes().sample(1)[0])["stride8"]
+        assert torch.allclose(last, network.forward_features(image), atol=1e-5)
     assert [m.shape[1] for m in made(name, features_only=True)(image)] == [8, 16, 32]
 
 

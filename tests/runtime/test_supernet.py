@@ -17,6 +17,7 @@ from spacedsl.passes.cost import subnet_cost
 from spacedsl.passes.program import Layer, flat
 from spacedsl_runtime.elastic.modules import ElasticConv
 from spacedsl_runtime.elastic.recalibrate import recalibrate
+from spacedsl_runtime.elastic.static import folded
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from spacedsl_runtime.errors import PlanError, SubnetError
 from tests.laws.strategies import RANDOMS, members
@@ -83,7 +84,7 @@ def test_flops_and_parameters_are_the_compilers(name: str) -> None:
     for resolution in (32, 40):
         drawn = random_subnet(space, rng)
         subnet = drawn.model_copy(update={"resolution": resolution})
-        static = supernet.extract_unchecked(subnet).eval()
+        static = folded(supernet.extract_unchecked(subnet).eval())
         cost = subnet_cost(subnet)
         assert multiply_accumulates(static, images(1, subnet)) == cost.flops
         convolutions = sum(isinstance(m, nn.Conv2d | nn.Linear) for m in static.modules())

@@ -15,6 +15,7 @@ from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.covers import mismatch
 from spacedsl.operators.size import Pair, as_number
 from spacedsl.passes.network import subnet_identity
+from spacedsl.search.best.calls import Call
 from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.candidate import Genome
 from spacedsl.search.combine import Combine
@@ -226,3 +227,17 @@ def test_networks_of_the_same_layers_count_once() -> None:
     assert found[0].missing == 200 - different
     (listed,) = scorer.top(networks.space, 200)
     assert len({subnet_identity(n.subnet) for n in listed}) == len(listed) == different
+
+
+@pytest.mark.parametrize(
+    ("rival_score", "clear", "said"),
+    [
+        (390.0, True, "mbv2 is clearly better than fused, the next best (2.50%)"),
+        (399.6, False, "mbv2 or fused: too close to call (0.10% apart)"),
+        (404.0, False, "fused scores 1.00% more than mbv2, which a longer search may find"),
+    ],
+)
+def test_what_is_said_of_a_stage_is_true(rival_score: float, clear: bool, said: str) -> None:
+    """A search that ended early may have left something better."""
+    call = Call("stage1", "mbv2", "fused", 400.0, rival_score, clear)
+    assert call.said == f"stage1: {said}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from spacedsl import api
 from spacedsl.cli.app import app
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.space import Space
+from spacedsl.passes.bind import Site
 from spacedsl.search.candidate import Genome
 from spacedsl.search.compare import compare, random_genotypes
 from spacedsl.search.evolve import evolve
@@ -25,11 +27,12 @@ from spacedsl.search.exact.grid import COARSE, FINE, Detail, Extent, Grid
 from spacedsl.search.exact.operators import model_operator, rows_operator
 from spacedsl.search.exact.order import exact_share, share_table
 from spacedsl.search.exact.scorer import ExactScorer
+from spacedsl.search.protocols import Prediction
 from spacedsl.search.qt_scorers import ModelScorer
 from spacedsl.search.stage_facts import stage_facts
 from spacedsl.search.stream import Stream
 from spacedsl.tables.files import load_latency, load_quality
-from tests.search.fakes import load, model_scorer, page, rows_scorer, toy
+from tests.search.fakes import FakeLatency, FakeQuality, load, model_scorer, page, rows_scorer, toy
 
 SMALL = page(
     blocks="\n    mbv2 { kernel 3, 5  expand 4 }\n    mbv1-dual { kernel 3 }",
@@ -284,6 +287,38 @@ def test_shifts_floor_losses_as_the_sampler_does(make: object) -> None:
     grid = Grid(exact.limits_ms, exact._extent(stages, chain), FINE)
     transformed = sum(x.score for x in exact._transformed(stages, chain, grid, shifts))
     assert transformed == pytest.approx(found, rel=0.05)  # few atoms, so transforms are rough
+
+
+@dataclass
+class SlowHead(FakeLatency):
+    """Every network takes so much longer."""
+
+    more: float = 0.0
+
+    def predict(self, sites: Sequence[Site]) -> Prediction:
+        found = super().predict(sites)
+        later = np.array([0.0 if site.cout else self.more for site in sites])
+        return Prediction(found.ms + later, found.coverage)
+
+
+@pytest.mark.filterwarnings("error")
+def test_latencies_that_spread_little_are_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were beyond what a double holds, and the score was 0 with an error of 0."""
+    monkeypatch.setattr("spacedsl.search.exact.scorer.ATOMS", 0)
+    hyper = load(page())
+    space = Genome(hyper).to_space(Genome(hyper).at(0), "narrow")
+
+    def score(more: float) -> ExactScore:
+        limits = (more + 2.0, more + 3.0)
+        return ExactScorer(ModelScorer(hyper, SlowHead(more=more), FakeQuality(), limits)).score(
+            space
+        )
+
+    wanted = score(0.0).score
+    for more in (30.0, 100.0, 1000.0):
+        found = score(more)
+        assert abs(found.score - wanted) <= found.error + 1e-4
+        assert found.error < 0.02 * wanted
 
 
 def test_too_many_atoms_are_refused() -> None:

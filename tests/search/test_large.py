@@ -9,27 +9,20 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.large import LIMITS_MS, Latency, Quality, page
+from benchmarks.large import LIMITS_MS, hyperspace, made_up, page, scorer_of
 from spacedsl.cli.app import app
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.space import Space
-from spacedsl.lang.page import Loader
 from spacedsl.search.best.optimum import best_optimum
 from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.exact.optimum import optimum
 from spacedsl.search.exact.scorer import ExactScorer
 from spacedsl.search.exact.size import MOST_BYTES, needs, require_room
 from spacedsl.search.qt_scorers import ModelScorer
-from spacedsl.text import Source
+from spacedsl.tables.files import fitted_models
 from tests.support import library_page
 
 RUNNER = CliRunner()
-
-
-def large(stages: int) -> Space:
-    found = Loader().parse(Source("large.space", page(stages)), Path()).get("large")
-    assert isinstance(found, Space)
-    return found
 
 
 def test_show_and_diff_take_seconds_of_processor_time(tmp_path: Path) -> None:
@@ -54,7 +47,7 @@ def test_library_hyperspaces_have_room() -> None:
 
 
 def test_what_is_too_large_is_said_beforehand(tmp_path: Path) -> None:
-    hyper = large(8)
+    hyper = hyperspace(8)
     require_room(hyper, paired=False)
     assert needs(hyper).prepared < MOST_BYTES < needs(hyper).paired
     path = tmp_path / "large.space"
@@ -65,15 +58,15 @@ def test_what_is_too_large_is_said_beforehand(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "would take about" in result.output
     assert time.process_time() - began < 10
-    scorer = ModelScorer(hyper, Latency(), Quality(), LIMITS_MS)
+    scorer = ModelScorer(hyper, *fitted_models(made_up(hyperspace(1))), LIMITS_MS)
     with pytest.raises(SpaceError, match="would take about"):
         optimum(ExactScorer(scorer, searching=True))
 
 
 def test_time_limits_hold_while_a_search_prepares() -> None:
     """One space is scored; the rest stays open, and the gap is a bound."""
-    hyper = large(2)
-    scorer = BestScorer(ModelScorer(hyper, Latency(), Quality(), LIMITS_MS, definition="best"))
+    hyper = hyperspace(2)
+    scorer = BestScorer(scorer_of(hyper))
     found = best_optimum(scorer, seconds=0.0)
     assert not found.complete
     assert (found.enumerated, found.open) == (1, found.size - 1)

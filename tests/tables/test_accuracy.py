@@ -16,6 +16,7 @@ from spacedsl.diagnostics import SpaceError
 from spacedsl.files import write_atomic
 from spacedsl.ir.identity import space_identity
 from spacedsl.lang.write import write
+from spacedsl.search.exact.task_log import TaskLog
 from spacedsl.search.protocols import QualityModel
 from spacedsl.tables.accuracy import FittedAccuracy, interpolated
 from spacedsl.tables.files import load_quality, load_table
@@ -156,6 +157,10 @@ WRONG = [
     ("page,top1\nmnasnet,74.7\n", "line 2: mnasnet is no model"),
     ("code,top1\n{0},120\n", "line 2: 120 is no accuracy in percent"),
     ("code,top1\n", "has no rows"),
+    ("code,top1,top1\n{0},61,62\n", "line 1: there are several columns `top1`"),
+    ("code;top1\n{0};61\n", "line 1: the first column is `code;top1`(.|\n)*commas separate"),
+    ("code,top1\r{0},61\r{1},x\r", "line 3: 'x' is not a number"),
+    ("code,top1\n{0},0\n", "line 2: 0 is no accuracy in percent$"),
     ("{{}}\n", "no journal of valued subnets"),
 ]
 
@@ -251,13 +256,20 @@ def test_valued_subnets_of_a_search_are_a_source(tmp_path: Path) -> None:
 
     space = library_space("tiny-a")
     models = api.sample(space, 40)
-    lines = [json.dumps({"subnets": 3})]
-    lines += [json.dumps([key_of(model), 0.5 + i / 100]) for i, model in enumerate(models)]
     path = tmp_path / "search.jsonl"
-    path.write_text("\n".join(lines) + "\n")
+    with TaskLog(path, {}, False, "subnets") as log:
+        for i, model in enumerate(models):
+            log.append(key_of(model), 0.5 + i / 100)
     found = read_accuracies(path, space)
     assert [n.subnet.stages for n in found] == [m.stages for m in models]
     assert [n.value for n in found] == pytest.approx([50.0 + i for i in range(40)])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-5])  # torn
+    assert read_accuracies(path, space) == found[:-1]
+    path.write_bytes(whole.replace(b",0.53,", b",0.63,"))
+    with pytest.raises(SpaceError, match="line 5: its checksum is wrong"):
+        read_accuracies(path, space)
+    path.write_bytes(whole)
     with pytest.raises(SpaceError, match=r"line 2: .*name the space that was trained"):
         read_accuracies(path, library_space("tiny"))
 

@@ -119,7 +119,10 @@ def _parts(root: Path, names: list[str]) -> Parts | None:
     if not test:
         known = ", ".join(TEST)
         message = f"{shown(str(root))} has `{train[0]}`, but none of {known}"
-        raise DataError(message, f"name {train[0]} itself to hold every tenth image out for tests")
+        help = f"name {shown(train[0])} itself to hold every tenth image out for tests"
+        if len(names) > 1:
+            help = f"call the folder for tests {TEST[0]}, or {help}"
+        raise DataError(message, help)
     return Parts(train[0], test[0])
 
 

@@ -30,6 +30,7 @@ from spacedsl_runtime.distill.stage import BkdStage, load_bkd_stage
 from spacedsl_runtime.distill.table import EVALUATED, Maps, Row, evaluate, substages
 from spacedsl_runtime.distill.teacher import Teacher, check_data
 from spacedsl_runtime.elastic.functional import to_channels_last
+from spacedsl_runtime.elastic.sums import calibrate_sums
 from spacedsl_runtime.errors import DivergedError
 from spacedsl_runtime.train.batches import batches
 from spacedsl_runtime.train.device import CPU, UNDER_WAY, Arriving, arriving, autocast, kernels
@@ -114,18 +115,23 @@ def _distill(
     training(stage, [{"params": list(stage.parameters()), "rate": job.recipe.lr}], job.recipe, 0)
     evaluation = Evaluation(data, teacher.normalise, job.recipe.seed, device, unreadables)
     drawn = {r: list(substages(job.plan, job.samples, job.recipe.seed, r)) for r in job.resolutions}
+
+    def plain(resolution: Size) -> Iterator[Maps]:
+        images = islice(evaluation.calibration(job.view_size(resolution)), EVALUATED)
+        for i, x in enumerate(images):
+            yield training.maps(f"plain{resolution}-{i}", x, resolution)
+
     trained: BkdStage | QatBkdStage = stage
     if job.lsq is not None:
+        greatest = max(job.resolutions)
+        calibrate_sums(stage, lambda size: (given for given, _ in plain(size)), greatest)
         trained = QatBkdStage(stage).train()
         _start(trained, training, evaluation, [s for found in drawn.values() for _, s in found])
         training(trained, _quantised_groups(trained, job.lsq.lr), job.lsq, job.recipe.steps)
     trained.eval()
     rows: list[Row] = []
     for resolution, found in drawn.items():
-        images = islice(evaluation.calibration(job.view_size(resolution)), EVALUATED)
-        named = ((f"plain{resolution}-{i}", x) for i, x in enumerate(images))
-        maps = [training.maps(name, x, resolution) for name, x in named]
-        rows += evaluate(trained, found, maps, job.definition)
+        rows += evaluate(trained, found, list(plain(resolution)), job.definition)
     return tuple(rows)
 
 

@@ -5,7 +5,7 @@ teacher's widths belong to no network and stay in FP32."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -23,10 +23,10 @@ from spacedsl_runtime.quant.stages import QatStages
 class QatBkdStage(QatStages[BkdStage]):
     """`qat(x, subnet)` as `stage(x, subnet)`, in 8 bits between the projections."""
 
-    def start(self, subnets: Sequence[Subnet], images: Iterable[Tensor]) -> None:
+    def start(self, subnets: Sequence[Subnet], images: Sequence[Tensor]) -> None:
         """As for a supernet; the batches are the teacher's maps (N, teacher_in, H, W)."""
         pairs = zip(subnets, images, strict=True)
-        super().start(subnets, (F.conv2d(x, self.supernet.projections(s)[0]) for s, x in pairs))
+        super().start(subnets, [F.conv2d(x, self.supernet.projections(s)[0]) for s, x in pairs])
 
     def forward(
         self, x: Float[Tensor, "n teacher_in h w"], subnet: Subnet

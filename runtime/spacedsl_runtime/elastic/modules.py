@@ -6,14 +6,13 @@ Slices are views, and none is taken where all of a weight is in use."""
 from __future__ import annotations
 
 from math import sqrt
+from typing import cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spacedsl.compiler.supernet_sizes import Largest
-from spacedsl.ir import block
 from spacedsl.operators.size import Size, pair
 from spacedsl.passes.program import Layer, se_layers
 from spacedsl_runtime.elastic.functional import (
@@ -72,8 +71,9 @@ class ElasticConv(nn.Module):
 
     bias: nn.Parameter | None
 
-    def __init__(self, cout: int, fan: int, kernel: Size = 1, parts: int = 1) -> None:
+    def __init__(self, shape: tuple[int, int, Size], parts: int = 1) -> None:
         super().__init__()
+        cout, fan, kernel = shape
         self.weights = nn.ParameterList(
             nn.Parameter(torch.empty(cout, fan, *pair(kernel))) for _ in range(parts)
         )
@@ -87,6 +87,10 @@ class ElasticConv(nn.Module):
         self.register_parameter("bias", nn.Parameter(torch.zeros(cout)) if bias else None)
         return self
 
+    def whole(self, part: int) -> Tensor:
+        """The weight of the largest layer."""
+        return cast(Tensor, self.weights[part])
+
     def weight_of(self, layer: Layer) -> Tensor:
         """The active weight (cout, cin per group, kh, kw), a view."""
         return active(self.weights[layer.part], layer.cout, layer.fan_in, layer.kernel)
@@ -97,14 +101,17 @@ class ElasticConv(nn.Module):
             return None
         return leading(self.bias, layer.cout)
 
+    def norm_of(self, layer: Layer) -> ElasticNorm | None:
+        """The norm after a layer, or None."""
+        return self.norm if layer.norm else None
+
     def forward(
         self, x: Float[Tensor, "n {layer.cin} h w"], layer: Layer
     ) -> Float[Tensor, "n {layer.cout} h2 w2"]:
         """Norm and activation included."""
         x = conv2d(x, self.weight_of(layer), self.bias_of(layer), layer.window)
-        if layer.norm and self.norm is not None:
-            x = self.norm(x)
-        return activate(x, layer.act)
+        norm = self.norm_of(layer)
+        return activate(x if norm is None else norm(x), layer.act)
 
 
 class ElasticSe(nn.Module):
@@ -112,8 +119,8 @@ class ElasticSe(nn.Module):
 
     def __init__(self, channels: int, squeeze: int) -> None:
         super().__init__()
-        self.squeeze = ElasticConv(squeeze, channels).with_norm(False, True)
-        self.excite = ElasticConv(channels, squeeze).with_norm(False, True)
+        self.squeeze = ElasticConv((squeeze, channels, 1)).with_norm(False, True)
+        self.excite = ElasticConv((channels, squeeze, 1)).with_norm(False, True)
 
     def forward(self, x: Float[Tensor, "n c h w"], layer: Layer) -> Float[Tensor, "n c h w"]:
         """x times the gate of each channel."""
@@ -138,23 +145,6 @@ class ElasticLinear(nn.Module):
     ) -> Float[Tensor, "n {layer.cout}"]:
         """Logits."""
         return F.linear(x.flatten(1), self.weight_of(layer), self.bias)
-
-
-Weighted = ElasticConv | ElasticSe | ElasticLinear
-
-
-def module_of(op: block.Op, size: Largest) -> Weighted | None:
-    """The module of an op at its largest, None for an op without weights."""
-    match op:
-        case block.Conv() | block.DwConv():
-            conv = ElasticConv(size.cout, size.fan_in, size.kernel, size.parts)
-            return conv.with_norm(op.norm, op.bias)
-        case block.Se():
-            return ElasticSe(size.cin, size.squeeze)
-        case block.Linear():
-            return ElasticLinear(size.cin, size.cout)
-        case _:
-            return None
 
 
 def initialise(module: nn.Module, seed: int) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from spacedsl.operators.size import pair
+from spacedsl.operators.size import pair, size_of
 from spacedsl.operators.window import Window
 from spacedsl.passes.program import (
     Concat,
@@ -35,6 +35,9 @@ from spacedsl_runtime.elastic.modules import (
     ElasticNorm,
     ElasticSe,
 )
+from spacedsl_runtime.elastic.reparam import ReparamConv, fold
+
+M = TypeVar("M", bound=nn.Module)
 
 Maps = dict[str, Tensor]
 """The taps of a network without a head by name, (N, C, H, W) each."""
@@ -92,6 +95,51 @@ class SpaceToDepth(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, b b C, H / b, W / b)."""
         return space_to_depth(x, self.block)
+
+
+class Reparam(nn.Module):
+    """A convolution as the sum that it is trained as: convolutions, the largest kernel first, with
+    a norm each, and where there is an `identity` the norm of the input."""
+
+    def __init__(
+        self, summands: list[tuple[nn.Conv2d, nn.BatchNorm2d]], identity: nn.BatchNorm2d | None
+    ) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(conv for conv, _ in summands)
+        self.norms = nn.ModuleList(norm for _, norm in summands)
+        self.identity = identity
+
+    @property
+    def summands(self) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+        """The convolutions, each with its norm."""
+        return list(zip(self.convs, self.norms, strict=True))  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, cin, H, W) -> (N, cout, H', W')."""
+        made: list[Tensor] = [] if self.identity is None else [self.identity(x)]
+        made += [norm(conv(x)) for conv, norm in self.summands]
+        return sum(made[1:], made[0])
+
+    def folded(self) -> nn.Conv2d:
+        """The one convolution that computes the same in evaluation."""
+        pairs = self.summands
+        found = fold([(conv.weight.detach(), norm) for conv, norm in pairs], self.identity)
+        like, _ = pairs[0]
+        size = like.in_channels, like.out_channels, like.kernel_size, like.stride, like.padding
+        conv = nn.Conv2d(*size, groups=like.groups).to(like.weight)  # type: ignore[arg-type]
+        _copy(conv.weight, found.weight)
+        _copy(cast(Tensor, conv.bias), found.bias)
+        return conv
+
+
+def folded(network: M) -> M:
+    """An extracted FP32 network with one convolution for every sum that is trained as such, in
+    place; the same outputs in evaluation. It is what is deployed."""
+    for name, module in list(network.named_modules()):
+        if isinstance(module, Reparam):
+            parent, _, own = name.rpartition(".")
+            setattr(network.get_submodule(parent), own, module.folded())
+    return network
 
 
 class Sum(nn.Module):
@@ -210,20 +258,52 @@ def _layer(layer: Layer, weights_at: WeightsAt) -> nn.Module:
         return SqueezeExcite(_conv(source.squeeze, squeeze), _conv(source.excite, excite))
     if isinstance(source, ElasticLinear):
         return _linear(source, layer)
+    if isinstance(source, ReparamConv):
+        return _activated([("conv", _reparam(source, layer))], layer)
     return _conv(cast(ElasticConv, source), layer)
 
 
 def _conv(source: ElasticConv, layer: Layer) -> nn.Sequential:
-    weight, bias = source.weight_of(layer), source.bias_of(layer)
-    odd = all(reach % 2 for reach in pair(layer.window.reach))
-    before, _ = layer.window.pads(layer.size)
+    parts: list[tuple[str, nn.Module]] = [
+        ("conv", _conv2d(source.weight_of(layer), source.bias_of(layer), layer))
+    ]
+    if not (layer.valid or _is_odd(layer.window)):
+        parts.insert(0, ("pad", Pad(layer.window)))
+    norm = source.norm_of(layer)
+    if norm is not None:
+        parts.append(("norm", _norm(norm, layer.cout)))
+    return _activated(parts, layer)
+
+
+def _is_odd(window: Window) -> bool:
+    """Whether it is padded alike on both sides."""
+    return all(reach % 2 for reach in pair(window.reach))
+
+
+def _activated(parts: list[tuple[str, nn.Module]], layer: Layer) -> nn.Sequential:
+    act = [("act", Activation(layer.act))] if layer.act is not None else []
+    return nn.Sequential(OrderedDict([*parts, *act]))
+
+
+def _reparam(source: ReparamConv, layer: Layer) -> Reparam:
+    summands = [
+        (_conv2d(weight, None, layer), _norm(norm, layer.cout))
+        for weight, norm in source.summands(layer)
+    ]
+    identity = source.identity_of(layer)
+    return Reparam(summands, None if identity is None else _norm(identity, layer.cout))
+
+
+def _conv2d(weight: Tensor, bias: Tensor | None, layer: Layer) -> nn.Conv2d:
+    window = layer.window._replace(kernel=size_of(*weight.shape[2:]))
+    before, _ = window.pads(layer.size)
     conv = nn.Conv2d(
         layer.cin,
         layer.cout,
-        pair(layer.kernel),
-        pair(layer.stride),
-        pair(before) if odd else 0,
-        pair(layer.dilation),
+        pair(window.kernel),
+        pair(window.stride),
+        pair(before) if _is_odd(window) else 0,
+        pair(window.dilation),
         groups=layer.cin // layer.fan_in,
         bias=bias is not None,
         device=weight.device,
@@ -231,14 +311,7 @@ def _conv(source: ElasticConv, layer: Layer) -> nn.Sequential:
     _copy(conv.weight, weight)
     if bias is not None and conv.bias is not None:
         _copy(conv.bias, bias)
-    parts: list[tuple[str, nn.Module]] = [("conv", conv)]
-    if not (odd or layer.valid):
-        parts.insert(0, ("pad", Pad(layer.window)))
-    if layer.norm and source.norm is not None:
-        parts.append(("norm", _norm(source.norm, layer.cout)))
-    if layer.act is not None:
-        parts.append(("act", Activation(layer.act)))
-    return nn.Sequential(OrderedDict(parts))
+    return conv
 
 
 def _norm(source: ElasticNorm, channels: int) -> nn.BatchNorm2d:

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from spacedsl.compiler.graph import LOGITS
 from spacedsl.compiler.supernet import SupernetPlan
-from spacedsl.compiler.supernet_sizes import Body
-from spacedsl.ir.block import walk
+from spacedsl.compiler.supernet_sizes import Body, Largest
+from spacedsl.ir.block import Conv, DwConv, Linear, Op, Se, walk
 from spacedsl.ir.space import Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.size import Size, pair
@@ -30,8 +30,15 @@ from spacedsl_runtime.elastic.functional import (
     to_channels_last,
 )
 from spacedsl_runtime.elastic.interpreter import join_paths, run
-from spacedsl_runtime.elastic.modules import ElasticNorm, initialise, module_of
+from spacedsl_runtime.elastic.modules import (
+    ElasticConv,
+    ElasticLinear,
+    ElasticNorm,
+    ElasticSe,
+    initialise,
+)
 from spacedsl_runtime.elastic.recompute import recomputed
+from spacedsl_runtime.elastic.reparam import ReparamConv
 from spacedsl_runtime.elastic.static import Backbone, Maps, build_static
 from spacedsl_runtime.errors import PlanError, SubnetError
 from spacedsl_runtime.plan import Choices, Source, check_subnet, choices_of, read_plan, subnet_of
@@ -142,6 +149,22 @@ def _stage(stage: Stage, bodies: tuple[Body, Body | None]) -> nn.ModuleList:
     return nn.ModuleList(blocks)
 
 
+def module_of(op: Op, size: Largest) -> nn.Module | None:
+    """The module of an op at its largest, None for an op without weights."""
+    match op:
+        case Conv() | DwConv() if op.reparam:
+            return ReparamConv((size.cout, size.fan_in, size.kernel), op.reparam, size.kept)
+        case Conv() | DwConv():
+            conv = ElasticConv((size.cout, size.fan_in, size.kernel), size.parts)
+            return conv.with_norm(op.norm, op.bias)
+        case Se():
+            return ElasticSe(size.cin, size.squeeze)
+        case Linear():
+            return ElasticLinear(size.cin, size.cout)
+        case _:
+            return None
+
+
 class Supernet(ElasticStages):
     """`supernet(x, subnet)` runs one subnet; nothing about it is kept in the module."""
 
@@ -190,12 +213,12 @@ class Supernet(ElasticStages):
 class Member(nn.Module):
     """One subnet of a supernet, with its weights, as a module of images alone."""
 
-    def __init__(self, supernet: Supernet, subnet: Subnet) -> None:
+    def __init__(self, supernet: ElasticStages, subnet: Subnet) -> None:
         super().__init__()
         self.supernet, self.subnet = supernet, subnet
 
-    def forward(self, x: Float[Tensor, "n c r r"]) -> Float[Tensor, "n classes"]:
-        """(N, channels, R, R) -> (N, classes)."""
+    def forward(self, x: Float[Tensor, "n c r r"]) -> Float[Tensor, "n ..."]:
+        """(N, channels, R, R) -> (N, classes), or of a stage its map."""
         logits: Tensor = self.supernet(x, self.subnet)
         return logits
 

@@ -179,7 +179,8 @@ def _width(program: Sequence[Step]) -> int:
 def _stride(program: Program) -> int:
     """By what a program divides the side of its input."""
     return prod(
-        pair(s.stride)[0] if isinstance(s, Layer) else _stride(s.branches[0]) for s in program
+        pair(step.stride)[0] if isinstance(step, Layer) else max(map(_stride, step.branches))
+        for step in program
     )
 
 

@@ -15,6 +15,7 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.program import Layer
 from spacedsl_runtime.elastic.functional import channels_last
 from spacedsl_runtime.elastic.modules import ElasticConv, ElasticLinear
+from spacedsl_runtime.elastic.reparam import FoldedConv
 from spacedsl_runtime.elastic.static import Maps
 from spacedsl_runtime.elastic.supernet import ElasticStages, check_images
 from spacedsl_runtime.quant.modules import Quantised, Watch, Weighted, outputs_of
@@ -65,9 +66,12 @@ def cropped(source: Weighted, layer: Layer) -> Weighted:
         _assign(linear.weight, source.weight_of(layer))
         _assign(linear.bias, source.bias)
         return linear
-    conv = ElasticConv(layer.cout, layer.fan_in, layer.kernel, layer.part + 1)
-    norm, bias = (source.norm if layer.norm else None), source.bias_of(layer)
-    conv.with_norm(norm is not None, bias is not None)
+    shape = layer.cout, layer.fan_in, layer.kernel
+    norm, bias = source.norm_of(layer), source.bias_of(layer)
+    if isinstance(source, FoldedConv):
+        conv: ElasticConv = FoldedConv(shape)
+    else:
+        conv = ElasticConv(shape, layer.part + 1).with_norm(norm is not None, bias is not None)
     for part, weight in enumerate(conv.weights):
         _assign(weight, source.weight_of(replace(layer, part=part)))
     if conv.bias is not None and bias is not None:

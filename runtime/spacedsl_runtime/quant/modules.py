@@ -269,7 +269,7 @@ def _started(quantisers: nn.ModuleDict, key: str | None, node: QatNode) -> nn.Mo
 def _norm_and_bias(source: Weighted, layer: Layer) -> tuple[ElasticNorm | None, Tensor | None]:
     if isinstance(source, ElasticLinear):
         return None, source.bias
-    return (source.norm if layer.norm else None), source.bias_of(layer)
+    return source.norm_of(layer), source.bias_of(layer)
 
 
 def _convolve(layer: Layer, x: Tensor, weight: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from spacedsl.compiler.supernet import PlanRules, SupernetPlan
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.program import Layer
 from spacedsl_runtime.elastic.modules import ElasticConv
+from spacedsl_runtime.elastic.sums import fold_sums, folded_norms, settle_all
 from spacedsl_runtime.elastic.supernet import MAX_PROGRAMS, ElasticStages
 from spacedsl_runtime.errors import PlanError
 from spacedsl_runtime.plan import Choices, choices_of, mistakes, subnet_of
@@ -29,11 +30,13 @@ S_co = TypeVar("S_co", bound=ElasticStages, covariant=True)
 
 class QatStages(Quantised, Generic[S_co]):
     """`supernet`, a whole one or a stage, quantised as its plan's target does it. It is not copied:
-    its weights train in either mode. Call `start` once, before the optimiser is made, or load a
-    checkpoint. Raises `PlanError` for a plan without target."""
+    its weights train in either mode. Convolutions that it trains as sums are folded, and the
+    largest subnet computes the same (`calibrate_sums` comes before). Call `start` once, before the
+    optimiser is made, or load a checkpoint. Raises `PlanError` for a plan without target."""
 
     def __init__(self, supernet: S_co) -> None:
         super().__init__()
+        fold_sums(supernet)
         self.supernet = supernet
         self.rules = rules_of(supernet.plan)
         self._graphs: dict[Choices, QatGraph] = {}
@@ -82,9 +85,10 @@ class QatStages(Quantised, Generic[S_co]):
                 found.append(subnet)
         return found
 
-    def start(self, subnets: Sequence[Subnet], images: Iterable[Tensor]) -> None:
+    def start(self, subnets: Sequence[Subnet], images: Sequence[Tensor]) -> None:
         """Make the quantisers of every tensor that `subnets` have, from the ranges on `images`
         (one batch (N, C, H, W) per subnet) in FP32 with the batch's own statistics."""
+        settle_all(self.supernet, folded_norms(self.supernet), subnets, images)
         ranges: Ranges = {}
         with torch.no_grad():
             for subnet, batch in zip(subnets, images, strict=True):
@@ -96,7 +100,7 @@ class QatStages(Quantised, Generic[S_co]):
         for node in (node for subnet in subnets for node in self.graph(subnet)):
             if node.weights and node.weights not in self.scales:
                 source, part = self.weights_at(node.sizes), node.sizes.part
-                whole = source.weights[part] if isinstance(source, ElasticConv) else source.weight
+                whole = source.whole(part) if isinstance(source, ElasticConv) else source.weight
                 self.scales[node.weights] = WeightQuantiser(whole)
         self.to(next(self.supernet.parameters()).device)
 

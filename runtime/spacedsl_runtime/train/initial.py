@@ -3,17 +3,32 @@ largest network in another checkpoint."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from torch import Tensor
 
 from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.compiler.supernet_file import space_in
+from spacedsl.operators.size import Size
 from spacedsl.passes.program import Layer, Program, Step, at_inference, flat, last_layer
 from spacedsl_runtime.checkpoint import load_weights, read_checkpoint
+from spacedsl_runtime.elastic.modules import ElasticNorm
+from spacedsl_runtime.elastic.reparam import ReparamConv
+from spacedsl_runtime.elastic.sums import settle_all
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
-from spacedsl_runtime.elastic.weights import Arrays, layer_weights, write_weights
+from spacedsl_runtime.elastic.weights import (
+    Arrays,
+    begin_sum,
+    layer_weights,
+    one_convolution,
+    trained_weights,
+    weighted,
+    write_weights,
+)
 from spacedsl_runtime.errors import CheckpointError
 from spacedsl_runtime.plan import mistakes
 from spacedsl_runtime.train.batches import Normalise
@@ -49,13 +64,21 @@ class Initial:
     arrays: tuple[Arrays | None, ...]
     notes: tuple[str, ...]
 
-    def write(self, supernet: Supernet) -> None:
+    def write(self, supernet: Supernet, images: Callable[[Size], Iterable[Tensor]]) -> None:
         """Let the largest network of a supernet begin with these weights. Smaller ones have their
-        leading channels and centre kernels."""
-        layers = layer_weights(supernet, supernet.program(supernet.largest()))
-        for (_, target), source in zip(layers, self.arrays, strict=True):
-            if source is not None:
+        leading channels and centre kernels. A convolution that is trained as a sum, and was not in
+        the checkpoint, begins as the first summand, with the statistics of a batch of `images` (of
+        a resolution)."""
+        largest, begun = supernet.largest(), list[ElasticNorm]()
+        layers = trained_weights(supernet, supernet.program(largest))
+        for (layer, target), source in zip(layers, self.arrays, strict=True):
+            if source is not None and source.keys() == target.keys():
                 write_weights(target, source)
+            elif source is not None:
+                begin_sum(target, source)
+                begun.append(cast(ReparamConv, supernet.weights_at(layer)).all_summands()[0][1])
+        if begun:
+            settle_all(supernet, begun, [largest], [next(iter(images(largest.resolution)))])
 
 
 def read_initial(path: Path, plan: SupernetPlan, normalise: Normalise) -> Initial:
@@ -81,10 +104,7 @@ def read_initial(path: Path, plan: SupernetPlan, normalise: Normalise) -> Initia
             f"network ({space.name})",
         )
     same = source.classes == plan.classes
-    arrays = tuple(
-        found if same or layer.kind != "linear" else None
-        for layer, found in layer_weights(source, program)
-    )
+    arrays = tuple(_arrays(source, program, wanted, same_classes=same))
     notes = []
     if not same:
         classes = f"{source.classes:,} classes, the data {plan.classes:,}"
@@ -94,6 +114,21 @@ def read_initial(path: Path, plan: SupernetPlan, normalise: Normalise) -> Initia
             seen = f"normalised with {name} {tuple(header[name])}, here it is {tuple(mine)}"
             notes.append(f"the network of {path} saw images {seen}: the first steps make up for it")
     return Initial(stamp_of(path), arrays, tuple(notes))
+
+
+def _arrays(
+    source: Supernet, found: Program, wanted: Program, *, same_classes: bool
+) -> Iterator[Arrays | None]:
+    """For each layer of the wanted program: all that the checkpoint trained of it, where that is of
+    the same form, else the one convolution that it is."""
+    layers = zip(trained_weights(source, found), layer_weights(source, found), strict=True)
+    for ((theirs, trained), (_, one)), mine in zip(layers, weighted(wanted), strict=True):
+        if mine.kind == "linear" and not same_classes:
+            yield None
+        elif mine.reparam in (0, theirs.reparam):
+            yield trained if mine.reparam else one
+        else:
+            yield one_convolution(one)
 
 
 def first_difference(found: Program, wanted: Program) -> str | None:
@@ -106,8 +141,9 @@ def first_difference(found: Program, wanted: Program) -> str | None:
         if mine is None:
             return f"{last_layer(theirs).name} of the checkpoint is missing"
         have, want = _computed(theirs), _computed(mine)
+        folds = (COMPUTES["norm"], COMPUTES["bias"]) if getattr(mine, "reparam", 0) else ()
         for key in want | have:
-            if have.get(key) != want.get(key):
+            if key not in folds and have.get(key) != want.get(key):
                 what = f"{last_layer(mine).name} has {key} {want.get(key)}"
                 name = last_layer(theirs).name
                 return f"{what}, {name} of the checkpoint {have.get(key)}"

@@ -288,7 +288,7 @@ def _model(job: Job, plan: SupernetPlan, evaluation: Evaluation, world: World) -
     supernet = load_supernet(plan, data.channels, data.classes, seed).to(evaluation.device).train()
     if job.fp32 is None:
         if job.init is not None and not path.exists():
-            job.init.write(supernet)
+            job.init.write(supernet, evaluation.calibration)
         return supernet
     qat = quantised(supernet, job.fp32 / CHECKPOINT, path, evaluation.calibration, seed)
     share(qat, world)

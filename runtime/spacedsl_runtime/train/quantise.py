@@ -12,6 +12,7 @@ from torch import Tensor
 from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.operators.size import Size
 from spacedsl_runtime.checkpoint import check_rules, part, quantisers_of, said
+from spacedsl_runtime.elastic.sums import calibrate_sums
 from spacedsl_runtime.elastic.supernet import Supernet
 from spacedsl_runtime.errors import RunError, shown
 from spacedsl_runtime.plan import read_plan
@@ -120,12 +121,14 @@ def quantised(
     """A QAT supernet with the quantisers that a begun training's checkpoint has (weights and values
     not loaded), or with the weights of `fp32` and quantisers started on the first batch (N, C, H,
     W) of `images` for each of the subnets that cover all. Raises `CheckpointError`."""
-    qat = QatSupernet(supernet)
     if begun.exists():
+        qat = QatSupernet(supernet)
         names = part(read_training(begun)[1], "model")
         qat.adopt(quantisers_of(begun, names, qat))
         return qat
     load_weights(fp32, supernet)
+    calibrate_sums(supernet, images)
+    qat = QatSupernet(supernet)
     subnets = qat.covering(choices(seed, Use.quantisers))
     qat.start(subnets, [next(iter(images(s.resolution))) for s in subnets])
     return qat

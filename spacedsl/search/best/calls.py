@@ -34,6 +34,18 @@ class Call:
         """By what share of the score the rival is worse."""
         return (self.score - self.rival_score) / abs(self.score) if self.score else 0.0
 
+    @property
+    def said(self) -> str:
+        """The same in words."""
+        if self.clear:
+            next_best = f"{self.rival}, the next best ({self.share:.2%})"
+            return f"{self.stage}: {self.block} is clearly better than {next_best}"
+        if self.share < 0:
+            more = f"{self.rival} scores {-self.share:.2%} more than {self.block}"
+            return f"{self.stage}: {more}, which a longer search may find"
+        apart = f"too close to call ({self.share:.2%} apart)"
+        return f"{self.stage}: {self.block} or {self.rival}: {apart}"
+
 
 def calls(scorer: Scorer | CombinedScorer, space: Space) -> tuple[Call, ...]:
     """One per elastic stage of a space of the scorer's hyperspace. Raises `SpaceError`."""

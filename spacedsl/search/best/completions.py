@@ -14,7 +14,6 @@ import numpy as np
 from spacedsl.diagnostics import fault
 from spacedsl.search.best.line import Line
 from spacedsl.search.best.steps import Singles, lower, rounded_down, steps_within
-from spacedsl.search.best.unprepared import TimeUp
 from spacedsl.search.candidate import Gene
 from spacedsl.search.protocols import Floats, Ints
 
@@ -23,6 +22,10 @@ STEPS, FEWEST = 4_096, 256
 
 BYTES = 512 << 20
 """Memory for what can follow."""
+
+
+class TimeUp(Exception):
+    """The preparation of a search took longer than the whole search may."""
 
 
 class Completions:

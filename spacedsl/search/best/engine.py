@@ -15,6 +15,7 @@ from spacedsl.ir.space import Space
 from spacedsl.search.best.distinct import Networks, Way
 from spacedsl.search.best.line import Line
 from spacedsl.search.best.parts import MULTIPLIERS, Parts
+from spacedsl.search.best.prefixes import Prefixes
 from spacedsl.search.best.query import Items, Paths, Query
 from spacedsl.search.best.remaining import Remaining
 from spacedsl.search.candidate import Genotype
@@ -25,8 +26,14 @@ from spacedsl.search.scorer import Shifts
 AT_ONCE = 64
 """Spaces that are looked at together."""
 
-WINDOW, WIDER = 2e-3, 3.0
+WINDOW, WIDER = 1e-3, 3.0
 """The first window, of the spread of losses, and what a window grows by."""
+
+ENOUGH = 1 + 1e-6
+"""Of a window that what was found lies in: no more is needed, but for rounding."""
+
+NEAR = WINDOW * (1 + 1e-6)
+"""What is kept apart of parts, of the spread of losses: for the first window."""
 
 
 class Engine:
@@ -38,8 +45,10 @@ class Engine:
         self.limits_ms: Floats = np.array(scorer.limits_ms)
         self.valuation = scorer.quality.valuation
         self.spread = self._stage_spread()
-        self.parts = Parts(self.line, MULTIPLIERS * (self.spread / self.limits_ms.max()))
+        multipliers = MULTIPLIERS * (self.spread / self.limits_ms.max())
+        self.parts = Parts(self.line, multipliers, NEAR * self.spread if count == 1 else 0.0)
         self.remaining = Remaining(self.line, float(self.limits_ms.max()))
+        self.prefixes = Prefixes(self.line, self.limits_ms)
         self._networks = Networks(self.line)
         self._wider: Engine | None = None
 
@@ -47,8 +56,9 @@ class Engine:
         """The same with losses of some stages raised, but not below 0."""
         other = copy(self)
         other.line = self.line.shifted(shifts)
-        other.parts = Parts(other.line, self.parts.multipliers)
+        other.parts = Parts(other.line, self.parts.multipliers, self.parts.near)
         other.remaining = Remaining(other.line, float(self.limits_ms.max()))
+        other.prefixes = Prefixes(other.line, self.limits_ms)
         other._wider = None
         return other
 
@@ -93,6 +103,15 @@ class Engine:
                     values[: len(ways)] = [way.value for way in ways]
         return found
 
+    def bounds(self, genes: Genotype) -> Floats:
+        """(genes, T): what the best network can be worth under each limit, at most, of spaces that
+        begin with `genes` and go on with each gene of the next stage; -inf where nothing is that
+        fast. `prefixes` must be prepared."""
+        least = self.prefixes.least(genes)
+        every = np.arange(len(least))[:, None, None]
+        found: Floats = self.value(least, np.broadcast_to(every, least.shape)).max(axis=0)
+        return found
+
     def best(self, genotype: Genotype) -> list[list[Way]]:
         """Under each limit the best different networks of a space, best first."""
         return self._different([genotype])[0]
@@ -133,9 +152,9 @@ class _Best:
     def __init__(self, engine: Engine, genotypes: Sequence[Genotype]) -> None:
         self._engine, self._genotypes = engine, genotypes
         parts, limits_ms = engine.parts, engine.limits_ms
-        spaces = [parts.of(genotype) for genotype in genotypes]
         self._query = Query(
-            spaces,
+            parts.columns(genotypes),
+            parts.near,
             engine.line.first_ms,
             limits_ms,
             parts.multipliers,
@@ -179,8 +198,10 @@ class _Best:
         done |= self._engine.value(most, items.r) <= known
         self._merge(items[done], self._engine.value(loss, r)[done], best[done])
         self._lots.append(paths)
-        again = items[~done]
-        return again.space, again.limit, again.r, again.window * WIDER
+        again, found = items[~done], loss[~done, -1]
+        known = found - self._query.bounds.lower[again.space, again.limit, again.r]
+        window = np.minimum(again.window * WIDER, known * ENOUGH)
+        return again.space, again.limit, again.r, window
 
     def _merge(self, items: Items, values: Floats, best: Ints) -> None:
         """Of each item its best networks, (I, K): worth, and place in this lot of paths."""

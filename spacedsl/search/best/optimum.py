@@ -3,7 +3,10 @@
 A node is a choice of genes for the first elastic stages. What its spaces can score at most follows
 from the ways through these stages and the least loss that can follow (see `completions`). The node
 with the greatest bound is always looked at next; a node of all stages is a space, and is scored. As
-soon as no bound exceeds the best score, no other space is better."""
+soon as no bound exceeds the best score, no other space is better.
+
+The nodes that are open are kept by families, those that differ in their last gene: only the best of
+a family is in the queue, and the others are numbers of a few bytes."""
 
 from __future__ import annotations
 
@@ -19,20 +22,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spacedsl.diagnostics import fault
 from spacedsl.ir.identity import digest, space_identity
-from spacedsl.search.best.completions import grid_steps
+from spacedsl.search.best.completions import TimeUp, grid_steps
 from spacedsl.search.best.line import Line, StageFront
-from spacedsl.search.best.prefixes import Prefixes
 from spacedsl.search.best.scorer import BestScorer
-from spacedsl.search.best.unprepared import TimeUp, unprepared
+from spacedsl.search.best.unprepared import unprepared
 from spacedsl.search.candidate import Gene, Genotype
 from spacedsl.search.combine import Combine
 from spacedsl.search.combined import CombinedScorer, combined
 from spacedsl.search.exact.executors import Executor, serial
 from spacedsl.search.exact.found import RIVALS, Optimum, Progress, Ranked, named
 from spacedsl.search.exact.task_log import TaskLog
+from spacedsl.search.protocols import Floats
 from spacedsl.search.scorer import Scorer
 
 PRECISION = 1e-9
@@ -73,11 +77,11 @@ def best_optimum(
         try:
             for target in targets:
                 _prepare(target.engine.line, executor, end)
-            prefixes = [Prefixes(target.engine, end) for target in targets]
+                target.engine.prefixes.prepare(end)
         except TimeUp:
             return unprepared(scorer, targets, name, PRECISION)
         combine = scorer.combine if isinstance(scorer, CombinedScorer) else Combine.sum
-        search = _Search(prefixes, targets, combine, top, log)
+        search = _Search(targets, combine, top, log)
         search.run(end, progress)
         return search.certified(scorer, name)
 
@@ -95,31 +99,46 @@ def _front(line: Line, item: tuple[int, Gene]) -> StageFront:
     return line.front(*item)
 
 
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """Nodes that begin with `genes`, by falling bounds: what they bound (N,), and the numbers of
+    their last genes (N,)."""
+
+    genes: Genotype
+    bounds: Floats
+    last: NDArray[np.int16]
+
+
 @dataclass
 class _Search:
-    """What is known so far. In the `heap`: the bound, negated, and the genes. `best`: the scores of
-    the best spaces, the least first. `over`, `below`: spaces that were left out, by the rule.
-    `known`: bounds that were asked for before their turn. `ahead`: by the genes that spaces begin
-    with, how many of them were scored before their turn."""
+    """What is known so far. In the `heap`, of every family the best that is open: its bound,
+    negated, its genes, the family, and its place there. `best`: the scores of the best spaces, the
+    least first. `over`, `below`: spaces that were left out, by the rule. `nodes` were branched and
+    `waiting` are open. `known`: bounds that were asked for before their turn. `ahead`: by the genes
+    that spaces begin with, how many of them were scored before their turn."""
 
-    prefixes: Sequence[Prefixes]
     targets: Sequence[BestScorer]
     combine: Combine
     top: int
     log: TaskLog | None
-    heap: list[tuple[float, Genotype]] = field(default_factory=lambda: [(-math.inf, ())])
+    heap: list[tuple[float, Genotype, _Family, int]] = field(default_factory=list)
     scores: dict[Genotype, float] = field(default_factory=dict)
     best: list[float] = field(default_factory=list)
     over: int = 0
     below: int = 0
     nodes: int = 0
+    waiting: int = 0
     finished: bool = False
     known: dict[Genotype, list[float]] = field(default_factory=dict)
     ahead: Counter[Genotype] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.line = self.prefixes[0].line
+        self.line = self.targets[0].engine.line
         self.genome = self.line.genome
+        self.genes = [self.line.genes(stage) for stage in range(self.line.stages)]
+        root = _Family((), np.array([math.inf]), np.array([0]))
+        self.heap = [(-math.inf, (), root, 0)]
+        self.waiting = 1
 
     @property
     def least(self) -> float:
@@ -144,7 +163,7 @@ class _Search:
                 dive_at += DIVES
                 self._dive()
                 continue
-            _, genes = heapq.heappop(self.heap)
+            genes = self._next()
             if len(genes) < self.line.stages:
                 self._branch(genes)
             else:
@@ -152,9 +171,22 @@ class _Search:
             if progress is not None:
                 most = max(self.best, default=0.0)
                 decided = len(self.scores) + self.over + self.below
-                of, bound = self.nodes + len(self.heap), max(self.bound, most)
+                of, bound = self.nodes + self.waiting, max(self.bound, most)
                 progress(Progress("nodes", self.nodes, of, decided, most, bound))
         self.finished = True
+
+    def _next(self) -> Genotype:
+        """Take the node with the greatest bound out of the queue."""
+        _, genes, family, place = heapq.heappop(self.heap)
+        self.waiting -= 1
+        self._queue(family, place + 1)
+        return genes
+
+    def _queue(self, family: _Family, place: int) -> None:
+        """Those of a family from a place on are open."""
+        if place < len(family.last):
+            genes = (*family.genes, self.genes[len(family.genes)][family.last[place]])
+            heapq.heappush(self.heap, (-float(family.bounds[place]), genes, family, place))
 
     def _dive(self) -> None:
         """Score the space that the greatest bound, and from there that of each stage in turn, leads
@@ -175,19 +207,24 @@ class _Search:
             self.ahead.update(genes[:stages] for stages in range(len(genes) + 1))
 
     def _children(self, genes: Genotype) -> list[Genotype]:
-        return [(*genes, gene) for gene in self.line.genes(len(genes))]
+        return [(*genes, gene) for gene in self.genes[len(genes)]]
 
     def _branch(self, genes: Genotype) -> None:
         """Bound the spaces that begin with `genes`, by the next gene."""
         self.nodes += 1
         bounds = self.known.pop(genes, None) or self._bounds(genes)
-        for child, bound in zip(self._children(genes), bounds, strict=True):
+        some = []
+        for i, (child, bound) in enumerate(zip(self._children(genes), bounds, strict=True)):
             if self._exceeds(child):
                 self.over += self._left(child)
             elif bound <= self.least:
                 self.below += self._left(child)
             elif child not in self.scores:
-                heapq.heappush(self.heap, (-bound, child))
+                some.append(i)
+        values = np.array([bounds[i] for i in some])
+        order = np.argsort(-values, kind="stable")
+        self.waiting += len(some)
+        self._queue(_Family(genes, values[order], np.array(some, dtype=np.int16)[order]), 0)
 
     def _exceeds(self, genes: Genotype) -> bool:
         """Whether it is known that all spaces that begin so exceed the hyperspace's limit."""
@@ -199,13 +236,13 @@ class _Search:
 
     def _bounds(self, genes: Genotype) -> list[float]:
         """Of the spaces that begin with `genes`, by the next gene."""
-        count = len(self.line.genes(len(genes)))
+        count = len(self.genes[len(genes)])
         return self._logged(f"bounds {_spelled(genes)}", lambda: self._bounded(genes), count)
 
     def _bounded(self, genes: Genotype) -> list[float]:
         each = []
-        for prefixes, target in zip(self.prefixes, self.targets, strict=True):
-            values = prefixes.bounds(genes)
+        for target in self.targets:
+            values = target.engine.bounds(genes)
             weights = np.array(target.settings.weights)
             each.append((np.where(np.isfinite(values), values, 0.0) * weights).sum(axis=1).tolist())
         return [combined(scores, self.combine) for scores in zip(*each, strict=True)]
@@ -216,7 +253,7 @@ class _Search:
         while len(lot) < AT_ONCE and self.heap and self.bound > self.least:
             if len(self.heap[0][1]) < self.line.stages:
                 break
-            lot.append(heapq.heappop(self.heap)[1])
+            lot.append(self._next())
         self._take(lot)
 
     def _take(self, lot: list[Genotype]) -> None:
@@ -259,6 +296,15 @@ class _Search:
         size = prod(blocks * windows for blocks, windows in self.genome.shape[len(genes) :])
         return size - self.ahead[genes]
 
+    def _open_in(self, family: _Family, place: int) -> int:
+        """Spaces that begin with those of a family from a place on, but for those that were
+        scored."""
+        last, rest = self.genes[len(family.genes)], self.genome.shape[len(family.genes) + 1 :]
+        found = (len(family.last) - place) * prod(blocks * windows for blocks, windows in rest)
+        if self.ahead[family.genes]:
+            found -= sum(self.ahead[*family.genes, last[i]] for i in family.last[place:].tolist())
+        return found
+
     def certified(self, scorer: Scorer | CombinedScorer, name: str) -> Optimum:
         """The best spaces, scored once more, and how every space was decided."""
         if not self.scores:
@@ -267,7 +313,7 @@ class _Search:
         ranked = [self._ranked(genotype, scorer, name) for genotype in order]
         ranked.sort(key=lambda r: (-r.result.score, space_identity(r.space)))
         best = ranked[0].result.score
-        left = sum(self._left(genes) for _, genes in self.heap)
+        left = sum(self._open_in(family, place) for _, _, family, place in self.heap)
         below, open_ = (self.below + left, 0) if self.finished else (self.below, left)
         pruned = {BELOW: below} if self.genome.within is None else {OVER: self.over, BELOW: below}
         if len(self.scores) + sum(pruned.values()) + open_ != self.genome.size:

@@ -6,13 +6,12 @@ under a limit loses (Lagrange's relaxation): a bound for the price of a few addi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 
 import numpy as np
 
 from spacedsl.search.best.line import Line
-from spacedsl.search.cache import ByteCache
+from spacedsl.search.best.shelf import Column, Part, Shelf
 from spacedsl.search.candidate import Gene, Genotype
 from spacedsl.search.exact.front import Front, unbeaten
 from spacedsl.search.protocols import Floats, Ints
@@ -28,47 +27,40 @@ MULTIPLIERS = np.concatenate([[0.0], np.geomspace(1e-2, 1e2, 64)])
 """In units of the spread of losses over the greatest limit; the optimum's is about 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """For one width in, R resolutions and W widths out (1 where they do not matter any more), N
-    configurations in all: `ms`, `loss` and `way` (see `Parts.blocks`), (N,) each; where those of
-    (r, w) begin, (R W + 1,); and the least sums (R, W, M) by multiplier and the least latencies
-    (R, W), inf where there is no configuration."""
-
-    ms: Floats
-    loss: Floats
-    way: Ints
-    begin: Ints
-    least: Floats
-    least_ms: Floats
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the arrays."""
-        arrays = (self.ms, self.loss, self.way, self.begin, self.least, self.least_ms)
-        return sum(a.nbytes for a in arrays)
-
-
 class Parts:
     """The parts of spaces of a line, kept by the genes and the width in that they depend on: spaces
-    share them although the windows before them differ. `multipliers` (M,) in loss per ms."""
+    share them although the windows before them differ. `multipliers` (M,) in loss per ms; `near`:
+    what is known apart of configurations whose sum is at most so much above the least one."""
 
-    def __init__(self, line: Line, multipliers: Floats) -> None:
-        self.line, self.multipliers = line, multipliers
+    def __init__(self, line: Line, multipliers: Floats, near: float) -> None:
+        self.line, self.multipliers, self.near = line, multipliers, near
         self.span = PAIR if line.layers == 1 else 1
         self.count = -(-line.stages // self.span)
-        self._kept: ByteCache[Part] = ByteCache(PART_BYTES, lambda p: p.nbytes)
+        self._shelves = [Shelf() for _ in range(self.count)]
 
-    def of(self, genotype: Genotype) -> list[list[Part]]:
-        """The parts of a space, from the input on, one for each width that may come in there."""
-        return [self._part(i, genotype) for i in range(self.count)]
-
-    def _part(self, i: int, genotype: Genotype) -> list[Part]:
-        genes, window = self._genes(i, genotype)
+    def columns(self, genotypes: Sequence[Genotype]) -> list[Column]:
+        """The parts of some spaces, from the input on, by the widths that may come in there."""
+        numbers = self._numbers(genotypes)
+        if sum(shelf.nbytes for shelf in self._shelves) > PART_BYTES:
+            self._shelves = [Shelf() for _ in range(self.count)]
+            numbers = self._numbers(genotypes)
         return [
-            self._kept.get((i, cin, genes), partial(self._made, i, genes, cin))
-            for cin in range(*window)
+            shelf.column(np.array(rows)) for shelf, rows in zip(self._shelves, numbers, strict=True)
         ]
+
+    def _numbers(self, genotypes: Sequence[Genotype]) -> list[list[list[int]]]:
+        return [[self._kept(i, genotype) for genotype in genotypes] for i in range(self.count)]
+
+    def _kept(self, i: int, genotype: Genotype) -> list[int]:
+        """The numbers of a part of a space, by width in; they are made where they are not kept."""
+        genes, window = self._genes(i, genotype)
+        shelf, found = self._shelves[i], []
+        for cin in range(*window):
+            number = shelf.number((cin, genes))
+            if number is None:
+                number = shelf.put((cin, genes), self._made(i, genes, cin))
+            found.append(number)
+        return found
 
     def _genes(self, i: int, genotype: Genotype) -> tuple[tuple[Gene, ...], tuple[int, int]]:
         """The genes of a part, and which of the widths come in: from, to."""
@@ -94,25 +86,25 @@ class Parts:
             rows += found
         sizes = np.array(outs)
         ms, loss, way = (np.concatenate(a) for a in zip(*rows, strict=True))
-        least, least_ms = self._least(ms, loss, sizes)
+        begin = np.concatenate([[0], np.cumsum(sizes)])
+        sums = loss + self.multipliers[:, None] * ms
+        some = np.flatnonzero(sizes)
+        least = np.full((len(sums), sizes.size), np.inf)
+        least[:, some] = np.minimum.reduceat(sums, begin[some], axis=1)
+        least_ms = np.full(sizes.size, np.inf)
+        least_ms[some] = np.minimum.reduceat(ms, begin[some])
+        near = np.flatnonzero(sums <= np.repeat(least, sizes.ravel(), axis=1) + self.near)
+        first = np.arange(len(sums))[:, None] * len(ms)
         return Part(
             ms=ms,
             loss=loss,
             way=way,
-            begin=np.concatenate([[0], np.cumsum(sizes)]),
-            least=least.reshape(*sizes.shape, len(self.multipliers)),
+            begin=begin,
+            near=near % len(ms),
+            near_begin=np.searchsorted(near, first + begin),
+            least=least.T.reshape(*sizes.shape, len(sums)),
             least_ms=least_ms.reshape(sizes.shape),
         )
-
-    def _least(self, ms: Floats, loss: Floats, sizes: Ints) -> tuple[Floats, Floats]:
-        starts = np.concatenate([[0], np.cumsum(sizes.ravel())[:-1]])
-        some = sizes.ravel() > 0
-        least = np.full((sizes.size, len(self.multipliers)), np.inf)
-        least_ms = np.full(sizes.size, np.inf)
-        sums = loss[:, None] + ms[:, None] * self.multipliers
-        least[some] = np.minimum.reduceat(sums, starts[some], axis=0)
-        least_ms[some] = np.minimum.reduceat(ms, starts[some])
-        return least, least_ms
 
     def _ways(
         self, i: int, genes: tuple[Gene, ...], at: tuple[int, int]

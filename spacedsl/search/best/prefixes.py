@@ -1,5 +1,5 @@
-"""The first stages of spaces: what no other way through them beats, and how good the spaces that
-begin with them can be at most."""
+"""The first stages of spaces: what no other way through them beats, and how little the networks of
+spaces that begin with them can lose."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spacedsl.search.best.completions import Completions, windows
-from spacedsl.search.best.engine import Engine
+from spacedsl.search.best.line import Line
 from spacedsl.search.cache import ByteCache
 from spacedsl.search.candidate import Genotype
 from spacedsl.search.exact.front import unbeaten
@@ -31,13 +31,18 @@ class Prefix:
 
 
 class Prefixes:
-    """Of the spaces of an engine's hyperspace, on one target. Raises `TimeUp` at the time `end`."""
+    """Of the spaces of a line's hyperspace. What losses are worth does not come into it."""
 
-    def __init__(self, engine: Engine, end: float) -> None:
-        self.engine, self.line = engine, engine.line
-        self.most_ms = float(engine.limits_ms.max())
-        self.completions = Completions(engine.line, self.most_ms, end)
+    def __init__(self, line: Line, limits_ms: Floats) -> None:
+        self.line, self.limits_ms = line, limits_ms
+        self.most_ms = float(limits_ms.max())
+        self._completions: Completions | None = None
         self._kept: ByteCache[Prefix] = ByteCache(PREFIX_BYTES, lambda p: p.nbytes)
+
+    def prepare(self, end: float) -> None:
+        """Work out what can follow, once. Raises `TimeUp` at the time `end`."""
+        if self._completions is None:
+            self._completions = Completions(self.line, self.most_ms, end)
 
     def prefix(self, genes: Genotype) -> Prefix:
         """The first stages with these genes."""
@@ -62,25 +67,26 @@ class Prefixes:
             found.append(tuple(_best(ways) for ways in outs))
         return Prefix(tuple(found))
 
-    def bounds(self, genes: Genotype) -> Floats:
-        """(genes, T): what the best network can be worth under each limit, at most, of spaces that
-        begin with `genes` and go on with each gene of the next stage; -inf where nothing is that
-        fast."""
+    def least(self, genes: Genotype) -> Floats:
+        """(R, genes, T): the least loss that a network can have under each limit, at each
+        resolution, of spaces that begin with `genes` and go on with each gene of the next stage;
+        inf where nothing is that fast. It must be prepared."""
+        completions = self._completions
+        if completions is None:
+            raise AssertionError("it is prepared")
         prefix, stage = self.prefix(genes), len(genes)
         start = windows(self.line, genes).start
-        limits = self.engine.limits_ms.tolist()
-        best = np.full((len(self.line.genes(stage)), len(limits)), -np.inf)
-        for r, row in enumerate(prefix.ways):
-            least = np.full(best.shape, np.inf)
+        limits = self.limits_ms.tolist()
+        found = np.full((len(prefix.ways), len(self.line.genes(stage)), len(limits)), np.inf)
+        for r, (least, row) in enumerate(zip(found, prefix.ways, strict=True)):
             for c, (ms, loss) in enumerate(row):
                 for t, limit in enumerate(limits):
-                    left = self.completions.left(limit - ms)
+                    left = completions.left(limit - ms)
                     fast = left >= 0
                     if fast.any():
-                        follow = self.completions.follow(stage, r, start + c, left[fast])
+                        follow = completions.follow(stage, r, start + c, left[fast])
                         least[:, t] = np.minimum(least[:, t], (loss[fast] + follow).min(axis=1))
-            best = np.maximum(best, self.engine.value(least, np.full(least.shape, r)))
-        return best
+        return found
 
 
 def _best(ways: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:

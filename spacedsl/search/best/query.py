@@ -15,53 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spacedsl.search.best.parts import Part
 from spacedsl.search.best.remaining import Ends
+from spacedsl.search.best.shelf import Column
 from spacedsl.search.best.steps import ROUNDING
 from spacedsl.search.protocols import Floats, Ints
 
 PATHS = 1 << 22
 """Paths that are followed at a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """Part i of the N spaces of a query, different ones once: their configurations one after the
-    other, where those of (space, resolution, width in, width out) are, (N, R, C, W) each, and the
-    least sums (N, R, C, W, M) and latencies (N, R, C, W)."""
-
-    ms: Floats
-    loss: Floats
-    way: Ints
-    start: Ints
-    stop: Ints
-    least: Floats
-    least_ms: Floats
-
-
-def column(spaces: Sequence[Sequence[Part]]) -> Column:
-    """The same part of several spaces, of each one for every width in."""
-    place: dict[int, int] = {}
-    different: list[Part] = []
-    for parts in spaces:
-        for part in parts:
-            if place.setdefault(id(part), len(place)) == len(different):
-                different.append(part)
-    resolutions, outs = different[0].least_ms.shape
-    # of each (space, resolution, width in), where it stands among the different ones
-    standing = np.array([[place[id(part)] for part in parts] for parts in spaces])[:, None]
-    at = standing, np.arange(resolutions)[:, None]
-    offsets = np.cumsum([0, *(len(part.ms) for part in different)])[:-1]
-    begin = np.stack([part.begin + o for part, o in zip(different, offsets, strict=True)])
-    return Column(
-        ms=np.concatenate([part.ms for part in different]),
-        loss=np.concatenate([part.loss for part in different]),
-        way=np.concatenate([part.way for part in different]),
-        start=begin[:, :-1].reshape(-1, resolutions, outs)[at],
-        stop=begin[:, 1:].reshape(-1, resolutions, outs)[at],
-        least=np.stack([part.least for part in different])[at],
-        least_ms=np.stack([part.least_ms for part in different])[at],
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,24 +42,26 @@ def bounds(
     columns: Sequence[Column], first_ms: Floats, limits_ms: Floats, multipliers: Floats
 ) -> Bounds:
     """By Lagrange's relaxation; `first_ms` (R,): the latency before the first part."""
-    n, r = columns[0].start.shape[:2]
+    n, r = len(columns[0].number), columns[0].least.shape[1]
     after = [np.zeros((n, r, 1, len(multipliers)))]
     after_ms = [np.zeros((n, r, 1))]
-    for part in reversed(columns):
-        after.append((part.least + after[-1][:, :, None]).min(axis=3))
-        after_ms.append((part.least_ms + after_ms[-1][:, :, None]).min(axis=3))
+    least = [np.moveaxis(part.least[part.number], 1, 2) for part in columns]  # (N, R, C, W, M)
+    for part, own in zip(reversed(columns), reversed(least), strict=True):
+        after.append((own + after[-1][:, :, None]).min(axis=3))
+        own_ms = np.moveaxis(part.least_ms[part.number], 1, 2)
+        after_ms.append((own_ms + after_ms[-1][:, :, None]).min(axis=3))
     after.reverse()
     after_ms.reverse()
     start = first_ms[:, None] * multipliers
     before = [np.broadcast_to(start[:, None], (n, r, 1, len(multipliers)))]
-    for part in columns[:-1]:
-        before.append((before[-1][:, :, :, None] + part.least).min(axis=2))
+    for own in least[:-1]:
+        before.append((before[-1][:, :, :, None] + own).min(axis=2))
     total = after[0][:, :, 0] + start  # (N, R, M)
     sums = total[:, None] - (limits_ms[:, None] * multipliers)[:, None]  # (N, T, R, M)
     chosen = sums.argmax(axis=3)
     lower = np.take_along_axis(sums, chosen[..., None], axis=3)[..., 0]
-    least = (after_ms[0][:, None, :, 0] + first_ms) * (1 - ROUNDING)
-    lower = np.where(least <= limits_ms[:, None], lower, np.inf)
+    fastest = (after_ms[0][:, None, :, 0] + first_ms) * (1 - ROUNDING)
+    lower = np.where(fastest <= limits_ms[:, None], lower, np.inf)
     return Bounds(lower, chosen, before, after, after_ms)
 
 
@@ -135,19 +97,21 @@ class Paths:
 
 
 class Query:
-    """Paths of some spaces. `ends`: how they can end, where several best networks are asked for
-    and parts are single stages; else the last part of a path is the best that still keeps the
-    limit."""
+    """Paths of some spaces. `near`: within which window what the columns have of configurations
+    near the least sum is all that is needed. `ends`: how paths can end, where several best networks
+    are asked for and parts are single stages; else the last part of a path is the best that still
+    keeps the limit."""
 
     def __init__(
         self,
-        spaces: Sequence[Sequence[Sequence[Part]]],
+        columns: Sequence[Column],
+        near: float,
         first_ms: Floats,
         limits_ms: Floats,
         multipliers: Floats,
         ends: Ends | None,
     ) -> None:
-        self.columns = [column(parts) for parts in zip(*spaces, strict=True)]
+        self.columns, self.near = columns, near
         self.first_ms, self.limits_ms, self.multipliers = first_ms, limits_ms, multipliers
         self.ends = ends
         self.bounds = bounds(self.columns, first_ms, limits_ms, multipliers)
@@ -183,7 +147,8 @@ class Query:
             loss=np.zeros(len(items)),
             trail=np.empty((len(items), 0, 2), dtype=np.int64),
         )
-        search = _Search(items, limit_ms, m, price, most, np.ones(len(items), dtype=bool))
+        near = bool((items.window <= self.near).all())
+        search = _Search(items, limit_ms, m, price, most, near, np.ones(len(items), dtype=bool))
         last = len(self.columns) - 1
         for i, part in enumerate(self.columns):
             if self.ends is None and i == last:
@@ -197,7 +162,7 @@ class Query:
     def _extended(self, i: int, search: _Search, state: _State) -> _State:
         """Paths that go on by a configuration of part i; marks items that are not whole."""
         known, part, items, most = self.bounds, self.columns[i], search.items, search.most
-        wide, outs = part.start.shape[2:]
+        wide, outs = part.number.shape[1], part.least.shape[2]
         # of each item, width in and width out: configurations that a good path may go through
         cells, where = np.unique(state.at * wide + state.width, return_inverse=True)
         item, cin = np.divmod(np.repeat(cells, outs), wide)
@@ -205,10 +170,17 @@ class Query:
         space, r, m = items.space[item], items.r[item], search.multiplier[item]
         best = known.before[i][space, r, cin, m]
         rest = known.after[i + 1][space, r, out, m]
-        good = best + part.least[space, r, cin, out, m] + rest <= most[item]
-        search.whole[item[~good]] = False
-        stop = np.where(good, part.stop[space, r, cin, out], 0)
-        group, point = _ranges(part.start[space, r, cin, out], stop)
+        number, cell = part.number[space, cin], r * outs + out
+        good = best + part.least[number, r, out, m] + rest <= most[item]
+        start, stop = part.begin[number, cell], part.begin[number, cell + 1]
+        if search.near:
+            first, last = part.near_begin[number, m, cell], part.near_begin[number, m, cell + 1]
+            search.whole[item[~good | (last - first < stop - start)]] = False
+            group, at = _ranges(first, np.where(good, last, first))
+            point = part.near[at]
+        else:
+            search.whole[item[~good]] = False
+            group, point = _ranges(start, np.where(good, stop, start))
         reduced = part.loss[point] + search.price[item][group] * part.ms[point] + rest[group]
         good = reduced <= (most[item] - best)[group]
         search.whole[item[group[~good]]] = False
@@ -257,14 +229,16 @@ class _State:
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """Of each item: limit in ms, multiplier and its price, how much `loss + price ms` may be, and
-    whether no path was left out because of that."""
+    """Of each item: limit in ms, multiplier and its price, how much `loss + price ms` may be;
+    `near`: whether configurations near the least sums are all that is needed for that; and `whole`:
+    of which items no path was left out because of that."""
 
     items: Items
     limit_ms: Floats
     multiplier: Ints
     price: Floats
     most: Floats
+    near: bool
     whole: NDArray[np.bool_]
 
     def ending(
@@ -284,8 +258,9 @@ class _Search:
         """Every path with the slowest configuration of the last part that keeps the limit, which is
         the best one."""
         none = np.zeros_like(state.at)
-        cells = self.items.space[state.at], self.items.r[state.at], state.width, none
-        low, high = part.start[cells] - 1, part.stop[cells] - 1
+        number = part.number[self.items.space[state.at], state.width]
+        cell = self.items.r[state.at]
+        low, high = part.begin[number, cell] - 1, part.begin[number, cell + 1] - 1
         first, limit_ms = low.copy(), self.limit_ms[state.at]
         while (low < high).any():
             middle = (low + high + 1) // 2

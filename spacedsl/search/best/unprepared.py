@@ -16,10 +16,6 @@ from spacedsl.search.scorer import Scorer
 from spacedsl.search.stream import Stream
 
 
-class TimeUp(Exception):
-    """The preparation of a search took longer than the whole search may."""
-
-
 def unprepared(
     scorer: Scorer | CombinedScorer, targets: Sequence[BestScorer], name: str, precision: float
 ) -> Optimum:

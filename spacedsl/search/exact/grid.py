@@ -50,6 +50,11 @@ SEARCH = Detail(17, 20, 48, 64, (14.0, 10.0))
 """For many spaces."""
 
 
+MOST_EXPONENT = 700.0
+"""What a double holds the exponential of: where latencies spread little, the period is longer than
+they need."""
+
+
 @dataclass(frozen=True, slots=True)
 class Extent:
     """Where sums lie: least and greatest latency in ms, and the greatest less the least loss."""
@@ -72,7 +77,8 @@ class Grid:
         """P_t."""
         least = self.extent.least_ms
         top = min(max(self.limits_ms), self.extent.most_ms)
-        return max(top - least, 1e-3 * max(least, 1e-6)) / USED
+        spread = max(top - least, 1e-3 * max(least, 1e-6)) / USED
+        return max(spread, self.detail.damping[0] * top / MOST_EXPONENT)
 
     @cached_property
     def period_loss(self) -> float:

@@ -24,17 +24,18 @@ def one_line(stopped: Stopped) -> Iterator[Rewrite]:
     texts = [t.text for t in tokens[first:after]]
     if set(texts) & {"{", "}"} or after - first < 1 + sign or stopped.is_first(by):
         return
-    inner = stopped.shown(first + sign, after)
+    said = stopped.shown(first + sign, after)
     start, end = tokens[first].span.start, tokens[after - 1].span.end
-    yield Rewrite(
-        "one-line",
-        f"the body of `{name.text}` stands in `{{` and `}}`",
-        Span(name.span.start, end),
-        (Change(first, after, f"{{ {inner} }}"),),
-        f"write `{name.text} {{ {inner} }}`" if len(inner) < 60 else "put it in braces",
-        "put it in braces",
-        (Put(Span(start, end), f"{{ {inner} }}"),),
-    )
+    for inner in dict.fromkeys((said, said.replace(",", ""))):
+        yield Rewrite(
+            "one-line",
+            f"the body of `{name.text}` stands in `{{` and `}}`",
+            Span(name.span.start, end),
+            (Change(first, after, f"{{ {inner} }}"),),
+            f"write `{name.text} {{ {inner} }}`" if len(inner) < 60 else "put it in braces",
+            "put it in braces",
+            (Put(Span(start, end), f"{{ {inner} }}"),),
+        )
 
 
 def openings(stopped: Stopped) -> Iterator[Rewrite]:

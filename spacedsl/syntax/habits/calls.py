@@ -10,7 +10,7 @@ from spacedsl.diagnostics import suggest
 from spacedsl.syntax.rewrite import Change, Rewrite, Stopped
 from spacedsl.syntax.words import OPS as EVERY_OP
 from spacedsl.syntax.words import WINDOWED, keywords
-from spacedsl.vocabulary import bare
+from spacedsl.vocabulary import bare, has_meaning
 
 OPS = tuple(kind for kind in EVERY_OP if kind != "SHORTCUT")
 NAMED = {
@@ -20,6 +20,7 @@ NAMED = {
     "stride": "stride strides s",
     "groups": "groups",
     "act": "act activation act_layer",
+    "ratio": "rd_ratio se_ratio ratio reduction reduction_ratio r",
     "": "in_channels in_features padding pad padding_mode bias use_bias inplace name device dtype",
 }
 """What a named argument says -> its names; the last ones say nothing that is said here."""
@@ -92,8 +93,8 @@ def _said(arguments: Sequence[Argument]) -> tuple[dict[str, str], list[str]] | N
 
 def _behind(kind: str, named: Mapping[str, str], plain: Sequence[str]) -> str:
     """What stands behind an op that is called with this."""
-    numbers = [value for value in plain if value.isdecimal()]
-    words = [value for value in plain if not value.isdecimal()]
+    numbers = [value for value in plain if _is_size(value)]
+    words = [value for value in plain if not _is_size(value)]
     if kind == "POOL":
         return ""
     if kind == "DROPOUT":
@@ -101,6 +102,9 @@ def _behind(kind: str, named: Mapping[str, str], plain: Sequence[str]) -> str:
     if kind == "LINEAR":
         classes = named.get("out") or " ".join(numbers[-1:])
         return f"-> {classes}" if classes else " ".join(words)
+    if kind == "SE" and "ratio" in named:
+        part = "/" if named["ratio"].isdecimal() else "*"
+        return f"round8({' '.join(plain[:1]) or 'cin'} {part} {named['ratio']})"
     if kind not in WINDOWED:
         return " ".join(plain)
     order = (role for role in _order(kind, named, numbers) if role not in named)
@@ -120,10 +124,15 @@ def _behind(kind: str, named: Mapping[str, str], plain: Sequence[str]) -> str:
     )
 
 
+def _is_size(value: str) -> bool:
+    """Whether a value is a number, or a name of which nothing else is known."""
+    return value.isdecimal() or value in ("cin", "cout") or not has_meaning(value)
+
+
 def _order(kind: str, named: Mapping[str, str], numbers: Sequence[str]) -> tuple[str, ...]:
     """What the numbers of a call say: channels stand first in PyTorch, filters in Keras."""
     count = len(numbers)
-    small = [int(n[-2:]) % 2 == 1 and len(n) < 3 for n in numbers]  # as a kernel is
+    small = [n.isdecimal() and len(n) < 3 and int(n) % 2 == 1 for n in numbers]  # as a kernel is
     if kind not in ("CONV", "DWCONV"):
         return "kernel", "stride"
     if "kernel" in named:

@@ -98,6 +98,11 @@ def _is_stride_of_op(stopped: Stopped, by: int) -> bool:
     op stands before it in its body."""
     if stopped.at(by).type != "STRIDE" or not stopped.may_at(by) >= {"NAME", "CONV"}:
         return False
+    return _in_op(stopped)
+
+
+def _in_op(stopped: Stopped) -> bool:
+    """Whether an op stands before here in its body, which a word may belong to."""
     opened = _body_start(stopped)
     return opened is not None and any(t.type in OPS for t in stopped.tokens[opened : stopped.index])
 
@@ -130,7 +135,8 @@ def _stride(stopped: Stopped, first: int) -> Iterator[Rewrite]:
     bracket = {"(": ")", "[": "]"}.get(stopped.tokens[after].text)
     end = stopped.close(after, stopped.tokens[after].text, bracket) if bracket else after
     size = re.fullmatch(SQUARE, stopped.shown(after, (end or after) + 1))
-    if not size or not stopped.may_at(first - index) >= {"NAME", "CONV"}:
+    may = stopped.may_at(first - index)
+    if not size or not may >= {"NAME", "CONV"} or ("STRIDE" in may and not _in_op(stopped)):
         return
     stride, after = size[1], (end or after) + 1
     here = stopped.span(first, after)

@@ -22,6 +22,7 @@ _BY = rf"(?:\s*,?\s*(?:step|by)\s*[=:]?\s*{N})?"
 LIMITED = [
     re.compile(rf"{_LOW}{N}\s*,?\s*{_HIGH}{N}{_BY}(?![\w.])"),
     re.compile(rf"[{{(\[]\s*{_LOW}{N}\s*,?\s*{_HIGH}{N}{_BY}\s*[)\]}}]"),
+    re.compile(rf"[\[({{]\s*{N}\s*,\s*{N}\s*[\])}}]\s*,?\s*(?:step|by)\s*[=:]?\s*{N}(?![\w.])"),
     re.compile(rf"between\s+{N}\s+and\s+{N}{_BY}(?![\w.])"),
     re.compile(rf"{N}\s*<=?\s*\w+\s*<=?\s*{N}()(?![\w.])"),
     re.compile(rf"\w*(?:uniform|randint|interval)\s*\(\s*{N}\s*,\s*{N}(?:\s*,\s*{N})?\s*\)"),
@@ -32,6 +33,8 @@ SLASHED = re.compile(rf"{N}(?:\s*/\s*{N})+(?![\w.])")
 CALL = re.compile(
     r"(?:list\s*\(\s*)?(?:np\.|numpy\.)?a?range\s*\(\s*([0-9]+)(?:\s*,\s*([0-9]+))?(?:\s*,\s*([0-9]+))?\s*\)\s*\)?"
 )
+EVENLY = re.compile(r"(?:np\.|numpy\.)?linspace\s*\(\s*([0-9]+)\s*,\s*([0-9]+)\s*,\s*([0-9]+)\s*\)")
+MOST_EVENLY = 32
 DASHES = dict.fromkeys(map(ord, SIGNS["-"]), "-")
 CHOICE = ("choice", "choices", "one_of", "oneof", "any_of", "values", "list", "set", "tuple")
 
@@ -68,6 +71,8 @@ def _meant(line: str) -> tuple[re.Match[str] | None, str | None]:
     """What a line begins with, and how it is written here."""
     if found := CALL.match(line):
         return found, _call(found)
+    if found := EVENLY.match(line):
+        return found, _evenly(found)
     if found := DOTTED.match(line):
         first, second, last = found.groups()
         apart = Fraction(second) - Fraction(first) if second else Fraction(1)
@@ -80,6 +85,14 @@ def _meant(line: str) -> tuple[re.Match[str] | None, str | None]:
         return found, _span(found)
     found = SLASHED.match(line)
     return found, re.sub(r"\s*/\s*", ", ", found[0]) if found else None
+
+
+def _evenly(found: re.Match[str]) -> str | None:
+    """NumPy's linspace: so many numbers between two ends, both included."""
+    first, last, count = (int(n[:9]) for n in found.groups())
+    if not 1 < count <= MOST_EVENLY or (last - first) % (count - 1):
+        return None
+    return ", ".join(str(first + n * (last - first) // (count - 1)) for n in range(count))
 
 
 def _span(found: re.Match[str]) -> str | None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from spacedsl.syntax.rewrite import Change, Rewrite, Stopped
 
 ROUNDING = (
+    "round8",
+    "round_8",
     "round",
     "make_divisible",
     "_make_divisible",
@@ -43,6 +45,11 @@ def functions(stopped: Stopped) -> Iterator[Rewrite]:
         at, change = stopped.span(first - 1, index + 2), Change(first - 1, index + 2, meant)
         message = f"`{stopped.shown(first, index + 1)}` is no sign here"
         yield Rewrite("power", message, at, (change,), f"write `{meant}`", f"write `{meant}`")
+    if stopped.token.text == "," and stopped.at(2).text == ")" and "RPAR" in stopped.may:
+        said = stopped.shown(index, index + 2)
+        at, change = stopped.span(index, index + 2), Change(index, index + 2, "")
+        message, help = f"`{said}` does not stand in brackets", "round8(...) takes one size"
+        yield Rewrite("function", message, at, (change,), help, "leave it out")
     if stopped.token.text != "(" or name.type != "NAME":
         return
     end = stopped.close(index, "(", ")")
