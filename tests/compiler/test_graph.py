@@ -46,8 +46,8 @@ def macs(graph: Graph) -> int:
     nodes, total = graph.by_name(), 0
     for name, shapes in expected_shapes(graph).items():
         _, height, width = nodes[name].shape
-        cout, fan, kernel, _ = shapes["weight"]
-        total += cout * fan * kernel**2 * height * width
+        cout, fan, rows, columns = shapes["weight"]
+        total += cout * fan * rows * columns * height * width
     return total
 
 
@@ -55,9 +55,9 @@ def parameters(graph: Graph) -> int:
     """Weights, biases, gamma and beta, and the LSQ+ scalars, as the cost pass counts them."""
     total = 0
     for shapes in expected_shapes(graph).values():
-        cout, fan, kernel, _ = shapes["weight"]
+        cout, fan, rows, columns = shapes["weight"]
         counted = sum(cout for k in ("bias", "gamma", "beta") if k in shapes)
-        total += cout * fan * kernel**2 + counted + SCALES_PER_CONV
+        total += cout * fan * rows * columns + counted + SCALES_PER_CONV
     return total
 
 
