@@ -31,6 +31,7 @@ from benchmarks.runtime import copied_slices
 from spacedsl import api
 from spacedsl.compiler.supernet import SupernetPlan as Plan
 from spacedsl.compiler.supernet import supernet_plan
+from spacedsl.operators.size import Size, pair
 from spacedsl_runtime.elastic.functional import to_channels_last
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from spacedsl_runtime.quant.qat import QatSupernet
@@ -77,9 +78,9 @@ def plan_of(space: str, resolution: int, target: str | None = None) -> Plan:
     return supernet_plan(one, device)
 
 
-def batch_of(size: int, resolution: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Random images (N, 3, R, R), channels last, and labels (N,)."""
-    images = torch.randn(size, 3, resolution, resolution, device=device)
+def batch_of(size: int, resolution: Size, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Random images (N, 3, H, W), channels last, and labels (N,)."""
+    images = torch.randn(size, 3, *pair(resolution), device=device)
     return to_channels_last(images), torch.arange(size, device=device) % CLASSES
 
 

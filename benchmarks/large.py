@@ -26,6 +26,7 @@ from spacedsl.ir.sampling import largest
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.lang.page import Loader
 from spacedsl.lang.write import write
+from spacedsl.operators.size import Size
 from spacedsl.passes.bind import Site, subnet_sites
 from spacedsl.passes.costs import costs
 from spacedsl.passes.extremes import cost_range
@@ -61,7 +62,7 @@ ANY_SIZE = 1e9
 LINK = ((-6.0, 0.0, 2.0), (0.05, 1.0, 2.7))
 """Sums of terms, and the losses that they come to."""
 
-Group = tuple[str, tuple[float, ...], int, int]
+Group = tuple[str, tuple[float, ...], Size, Size]
 """What a panel is of: block type, settings, stride and height in pixels."""
 
 BLOCKS = """

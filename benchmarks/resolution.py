@@ -25,6 +25,7 @@ import torch
 
 from benchmarks.subnets import supernet_of
 from spacedsl import api
+from spacedsl.operators.size import Size
 from spacedsl.search.subnets import random_member
 from spacedsl.tables.files import load_quality
 from spacedsl.tables.network_sums import network_losses
@@ -91,7 +92,7 @@ def main() -> None:
         print(json.dumps(found), flush=True)
 
 
-def _by(sizes: tuple[int, ...], values: np.ndarray) -> dict[int, float]:
+def _by(sizes: tuple[Size, ...], values: np.ndarray) -> dict[Size, float]:
     return {size: round(float(value), 3) for size, value in zip(sizes, values, strict=True)}
 
 

@@ -34,6 +34,7 @@ from spacedsl.compiler.subnets import describe
 from spacedsl.ir.for_data import for_data
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.size import Size
 from spacedsl.search.predicted import RANDOM, Predicting, opened, search_by_prediction
 from spacedsl.search.protocols import LatencyModel
 from spacedsl.search.subnets import Best, EvolutionSettings, Value, search_subnets
@@ -78,9 +79,9 @@ class Trained:
     images: int
     file: Path
     known: dict[str, float]
-    views: dict[tuple[str, int], tuple[Tensor, Tensor]] = field(default_factory=dict)
+    views: dict[tuple[str, Size], tuple[Tensor, Tensor]] = field(default_factory=dict)
 
-    def part(self, name: str, resolution: int) -> tuple[Tensor, Tensor]:
+    def part(self, name: str, resolution: Size) -> tuple[Tensor, Tensor]:
         """Images and labels, as a network of a resolution sees them."""
         if (name, resolution) not in self.views:
             split, count = {

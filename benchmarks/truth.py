@@ -34,6 +34,7 @@ from spacedsl.ir.block import Value
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
+from spacedsl.operators.size import as_number
 from spacedsl.passes.bind import subnet_sites
 from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.exact.scorer import ExactScorer
@@ -129,7 +130,8 @@ class Judge:
                     which,
                     tuple(
                         same(
-                            which, (float(b.width), *(float(x.value) for x in _ordered(b, choice)))
+                            which,
+                            (float(b.width), *(as_number(x.value) for x in _ordered(b, choice))),
                         )
                         for b in one.blocks
                     ),

@@ -56,8 +56,8 @@ _GROUPED = "gconv groupconv groupedconv groupconv2d groupedconvolution"
 _SUMS = "repconv repblock repvggblock mobileoneblock"
 _SPLITS = "split chunk slice tsplit unbind"
 _NO_OP = """upsample interpolate deconv transposeconv convtranspose
-convtranspose2d dilated
-dilation reshape permute lstm gru rnn embedding mlp
+convtranspose2d
+reshape permute lstm gru rnn embedding mlp
 droppath stochasticdepth shift sepconv separableconv separableconv2d xception conv1d
 conv3d convtranspose3d eca ecalayer cbam coordattention coordatt deformconv deformableconv
 pixelshuffle ghostmodule upsampling upsampling2d"""

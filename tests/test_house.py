@@ -73,7 +73,7 @@ ALLOWED = {
     "runtime/files": {"files", "runtime/errors"},
     "runtime/plan": {*MEANING, "api", "runtime/errors"},
     "runtime/board": set(),
-    "runtime/data": {"registered", "runtime/errors"},
+    "runtime/data": {"operators", "compiler", "diagnostics", "registered", "runtime/errors"},
     "runtime/elastic": {*MEANING, "runtime/errors", "runtime/plan"},
     "runtime/quant": {
         *MEANING, "runtime/errors", "runtime/files", "runtime/plan",

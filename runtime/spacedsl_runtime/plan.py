@@ -16,6 +16,7 @@ from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.block import Value
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
+from spacedsl.operators.size import Size
 from spacedsl_runtime.errors import PlanError, SpacedslError, SubnetError
 
 Source = SupernetPlan | Space | Path | str | Mapping[str, Any]
@@ -59,7 +60,7 @@ def check_subnet(plan: SupernetPlan, subnet: Subnet) -> None:
         check_member(plan, subnet)
 
 
-Choices = tuple[int, int, tuple[tuple[tuple[int, tuple[Value, ...]], ...], ...]]
+Choices = tuple[int, Size, tuple[tuple[tuple[int, tuple[Value, ...]], ...], ...]]
 """What a subnet of a known supernet chooses: input width, resolution and, block by block, its width
 and settings. Plain numbers: torch.compile takes them for constants."""
 

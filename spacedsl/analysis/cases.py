@@ -14,6 +14,7 @@ from spacedsl.ir.settings import combinations
 from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
 from spacedsl.lang.library import library
+from spacedsl.operators.size import Pair, Size
 from spacedsl.passes.bind import Site, stage_sizes, subnet_sites
 from spacedsl.passes.cost import subnet_cost
 
@@ -42,7 +43,7 @@ class Case:
     part: AnalysisPart
     name: str
     channels: int
-    size: int
+    size: Size
     count: int
     subnet: Subnet
     base: Subnet | None = None
@@ -130,7 +131,7 @@ def _model(page: Path) -> Subnet | None:
     return found if isinstance(found, Subnet) else None
 
 
-def _places(space: Space) -> Iterator[tuple[int, int]]:
+def _places(space: Space) -> Iterator[tuple[int, Size]]:
     """Widths and resolutions, the narrowest at the largest."""
     return zip(space.stages[BODY].widths, reversed(space.resolutions), strict=True)
 
@@ -146,18 +147,19 @@ def _name(choice: BlockChoice, settings: tuple[Setting, ...]) -> str:
     """`op-conv 3x3`: of an operator the page varies the window alone."""
     name = choice.block.name
     if name.startswith(OPERATOR) and settings:
-        return f"{name} {settings[0].value}x{settings[0].value}"
+        value = settings[0].value
+        return f"{name} {value if isinstance(value, Pair) else f'{value}x{value}'}"
     return name
 
 
-def _size(space: Space, resolution: int) -> int:
-    """Height of what the study's blocks read, in pixels."""
+def _size(space: Space, resolution: Size) -> Size:
+    """The size of what the study's blocks read, in pixels."""
     return stage_sizes(space, resolution)[BODY]
 
 
 def _network(
     space: Space,
-    resolution: int,
+    resolution: Size,
     width: int,
     depth: int,
     choice: int = 0,

@@ -10,6 +10,7 @@ from spacedsl.ir.block import Value
 from spacedsl.ir.covers import subnet_mismatch
 from spacedsl.ir.space import Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
+from spacedsl.operators.size import Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class StageSettings:
     settings: tuple[Mapping[str, Value], ...] = ()
 
 
-def member(space: Space, resolution: int, parts: tuple[StageSettings, ...], name: str) -> Subnet:
+def member(space: Space, resolution: Size, parts: tuple[StageSettings, ...], name: str) -> Subnet:
     """The member of `space`, of one block type per stage. What no setting says takes the space's
     least value. Raises `SpaceError` where it is none."""
     for declared, part in zip(space.stages, parts, strict=True):

@@ -13,6 +13,7 @@ from spacedsl.ir.expr import exact, round8
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.values import shown
 from spacedsl.operators.layer import Layer
+from spacedsl.operators.size import Pair, as_number
 from spacedsl.passes.bind import Site, subnet_sites
 from spacedsl.passes.bound import Bound, Residual
 
@@ -62,11 +63,13 @@ def read_network(subnet: Subnet) -> Strings:
             stacks.append(found)
     if "linear" not in [layer.kind for site in sites[-1] for layer in _layers(site.bind())]:
         problems.append(f"{names[-1]}: it does not end in a classifier")
+    if isinstance(subnet.resolution, Pair):
+        problems.append(f"an image of {subnet.resolution} pixels, which is not square")
     if problems:
         raise SpaceError(
             Diagnostic("cannot-convert", f"timm's strings cannot say {why}") for why in problems
         )
-    return Strings(tuple(map(_merged, stacks)), stem, act, subnet.resolution)
+    return Strings(tuple(map(_merged, stacks)), stem, act, int(as_number(subnet.resolution)))
 
 
 def _called(site: Site) -> str:
@@ -112,9 +115,12 @@ def _said(site: Site) -> Said:
             raise _CannotSay("a convolution with a bias or without norm")
         if layer.groups > 1:
             raise _CannotSay("a convolution with groups")
+        plain = (layer.dilation, layer.valid) == (1, False)
+        if not plain or not isinstance(layer.kernel, int) or layer.kernel % 2 == 0:
+            raise _CannotSay("a window that is not square and odd, is dilated or has no padding")
     kind = _kind(main, skip)
     spatial = main[1] if kind == "ir" else main[0]
-    if any(layer.stride > 1 for layer in main if layer is not spatial) or spatial.stride > 2:
+    if any(n.stride != 1 for n in main if n is not spatial) or spatial.stride not in (1, 2):
         raise _CannotSay("strides other than 1 or 2, or on another convolution")
     if round8(site.cout) != site.cout:
         raise _CannotSay(f"{site.cout} channels: timm rounds them to a multiple of 8")
@@ -122,8 +128,8 @@ def _said(site: Site) -> Said:
     said = Said(
         kind=kind,
         repeat=1,
-        kernel=spatial.kernel,
-        stride=spatial.stride,
+        kernel=int(as_number(spatial.kernel)),
+        stride=int(as_number(spatial.stride)),
         width=main[-1].cout,
         act=spatial.act,
         skip=skip if keeps or kind in ("cn", "dsa") else True,

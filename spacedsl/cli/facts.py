@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from spacedsl.ir.expr import Frozen
+from spacedsl.operators.size import Size
 
 
 class Bounds(Frozen):
@@ -73,7 +74,7 @@ class ModelFacts(_Facts):
     norms included; `params` has three LSQ+ scalars per convolution too."""
 
     kind: Literal["model"]
-    resolution: int
+    resolution: Size
     flops: int
     params: int
     weights: int
@@ -87,7 +88,7 @@ class SpaceFacts(_Facts):
     """A space or hyperspace; `subnets` and `spaces` are exact, however large."""
 
     kind: Literal["space", "hyperspace"]
-    resolutions: list[int]
+    resolutions: list[Size]
     flops: Bounds
     params: Bounds
     weights: Bounds

@@ -26,6 +26,7 @@ from spacedsl.lang.origin import origins
 from spacedsl.lang.page import main_item
 from spacedsl.lang.resolve import resolved_text
 from spacedsl.lang.values import shown
+from spacedsl.operators.size import from_json
 from spacedsl.passes.cost import stage_costs, subnet_cost
 from spacedsl.passes.memory import subnet_memory
 from spacedsl.passes.network import subnet_identity
@@ -253,7 +254,8 @@ def _said(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Every figure's name, and what is said of it."""
     model = facts["kind"] == "model"
     yield "hash", facts["hash"]
-    yield "input", f"{facts['resolution'] if model else shown(tuple(facts['resolutions']))} px"
+    sizes = [facts["resolution"]] if model else facts["resolutions"]
+    yield "input", f"{shown(tuple(map(from_json, sizes)))} px"
     for name, key, note in NOTES:
         yield name, f"{_amounts(facts[key])} ({note})"
     if not model:

@@ -34,7 +34,9 @@ def onnx_constants(node: Node | Int8Node) -> dict[str, NDArray[np.int64]]:
 
 
 def onnx_attributes(node: Node | Int8Node) -> dict[str, Any]:
-    """Attributes of a node's operator of ONNX: the channels' dimension."""
+    """Attributes of a node's operator of ONNX: the channels' dimension, or a block."""
+    if node.op == "space-to-depth":
+        return {"blocksize": node.kernel}
     return {"axis": 1} if node.op in ("concat", "shuffle") else {}
 
 

@@ -14,8 +14,9 @@ from pydantic import ConfigDict, Field, model_validator
 
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.subnet import Subnet
-from spacedsl.operators.operators import words_where
-from spacedsl.passes.bind import same_pads
+from spacedsl.operators.operators import OPERATORS, words_where
+from spacedsl.operators.size import Size, pair
+from spacedsl.operators.window import Pads
 from spacedsl.passes.program import (
     Concat,
     Joined,
@@ -41,6 +42,7 @@ NodeOp = Literal[
     "pool",
     "maxpool",
     "avgpool",
+    "space-to-depth",
     "concat",
     "slice",
     "shuffle",
@@ -65,10 +67,13 @@ several."""
 Start = Annotated[int, Field(exclude_if=lambda start: start == 0)]
 """The first channel that a slice takes; files say it where it is not the first of all."""
 
+Dilation = Annotated[Size, Field(exclude_if=lambda dilation: dilation == 1)]
+"""Files say it where it is not 1."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One op and the tensor it makes. `pads` are the rows (and columns) added before and after;
+    """One op and the tensor it makes. `kernel` is its window, or the block of space-to-depth;
     batch norm (`norm`) is part of a convolution, an activation is a node of its own."""
 
     __pydantic_config__: ClassVar = NO_OTHER_FIELD
@@ -77,13 +82,14 @@ class Node:
     op: NodeOp
     inputs: tuple[str, ...] = ()
     shape: Shape
-    kernel: int = 1
-    stride: int = 1
-    pads: tuple[int, int] = (0, 0)
+    kernel: Size = 1
+    stride: Size = 1
+    pads: Pads = (0, 0)
     act: str | None = None
     norm: bool = False
     bias: bool = False
     groups: Groups = 1
+    dilation: Dilation = 1
     start: Start = 0
 
 
@@ -186,9 +192,9 @@ def check_order(nodes: Iterable[tuple[str, str, tuple[str, ...]]]) -> None:
 
 
 def weight_shape(node: Node, cin: int) -> tuple[int, int, int, int]:
-    """(cout, cin per group, kernel, kernel) of a weighted node that reads `cin` channels."""
+    """(cout, cin per group, rows, columns) of a weighted node that reads `cin` channels."""
     fan = 1 if node.op == "dwconv" else cin // node.groups
-    return node.shape[0], fan, node.kernel, node.kernel
+    return node.shape[0], fan, *pair(node.kernel)
 
 
 class Lowered(NamedTuple):
@@ -207,8 +213,7 @@ Lowering = Generator[Lowered, None, str]
 def lower(subnet: Subnet) -> Graph:
     """The graph of a model. Dropout is left out: it does nothing at inference. Raises
     `BindError`."""
-    size = subnet.resolution
-    image = image_node((subnet.of.channels, size, size))
+    image = image_node((subnet.of.channels, *pair(subnet.resolution)))
     found = tuple(lowered(at_inference(program_of(subnet))))
     nodes = (image, *(each.node for each in found))
     ends = places((each.step.at[0] for each in found), tapped(subnet.of))
@@ -266,9 +271,6 @@ def _op(step: Layer, layer: Layer, *inputs: str) -> Lowering:
             raise TypeError(f"{layer.name}: {several} is no op")
         case op:
             pass
-    pads = (0, 0)
-    if op != "pool":
-        pads = same_pads(layer.size, layer.out_size, layer.kernel, layer.stride)
     node = Node(
         name=layer.name,
         op=op,
@@ -276,10 +278,11 @@ def _op(step: Layer, layer: Layer, *inputs: str) -> Lowering:
         shape=_shape(layer),
         kernel=layer.kernel,
         stride=layer.stride,
-        pads=pads,
+        pads=layer.window.pads(layer.size) if OPERATORS[op].window else (0, 0),
         norm=layer.norm,
         bias=layer.bias,
         groups=layer.groups,
+        dilation=layer.dilation,
         start=layer.start,
     )
     yield Lowered(node, step, layer)
@@ -309,4 +312,4 @@ def _act(step: Layer, layer: Layer, tensor: str, name: str) -> Lowering:
 
 
 def _shape(layer: Layer) -> Shape:
-    return layer.cout, layer.out_size, layer.out_size
+    return layer.cout, *pair(layer.out_size)

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from spacedsl.compiler.graph import (
     NO_OTHER_FIELD,
     WEIGHTED,
+    Dilation,
     Graph,
     Groups,
     Node,
@@ -27,13 +28,15 @@ from spacedsl.ir.expr import Frozen
 from spacedsl.operators.activation import Rewrite
 from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.operators.operators import words_where
+from spacedsl.operators.size import Size
+from spacedsl.operators.window import Pads
 from spacedsl.runtimes.rules import Rules
 
 QMAX = 255
 
 OPS = (
     "input", "conv", "dwconv", "linear", "add", "shift", "mul", "pool", "maxpool", "avgpool",
-    "concat", "slice", "shuffle", *ACTIVATIONS, "dropout",
+    "concat", "slice", "shuffle", "space-to-depth", *ACTIVATIONS, "dropout",
 )  # fmt: skip
 """What a node does; an activation's word where it is an op of its own."""
 
@@ -90,8 +93,8 @@ class Int8Node:
     rewrite). `source`: the network node whose weights it has. `clip`: with zero point 0 (and, for
     relu6, 255 times the scale at most 6) the quantiser itself is the activation. `offset` is added
     to the result: by the bias, or by the op `shift`, which does nothing else. `shared`: the
-    quantiser is that of its inputs (max-pool, dropout). `like` names the concat whose quantiser it
-    has, "" where it has one of its own."""
+    quantiser is that of its inputs (max-pool, space-to-depth, dropout). `like` names the concat
+    whose quantiser it has, "" where it has one of its own."""
 
     __pydantic_config__: ClassVar = NO_OTHER_FIELD
 
@@ -99,9 +102,9 @@ class Int8Node:
     op: Int8Op
     inputs: tuple[str, ...] = ()
     shape: Shape
-    kernel: int = 1
-    stride: int = 1
-    pads: tuple[int, int] = (0, 0)
+    kernel: Size = 1
+    stride: Size = 1
+    pads: Pads = (0, 0)
     value: str = ""
     source: str = ""
     clip: Clip = "none"
@@ -110,6 +113,7 @@ class Int8Node:
     shared: bool = False
     like: Like = ""
     groups: Groups = 1
+    dilation: Dilation = 1
     start: Start = 0
 
 
@@ -183,6 +187,7 @@ class _Builder:
                 source=node.name if node.op in WEIGHTED else "",
                 shared=node.op in SHARED,
                 groups=node.groups,
+                dilation=node.dilation,
                 start=node.start,
             )
         )

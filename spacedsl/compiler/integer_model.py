@@ -29,7 +29,7 @@ from spacedsl.json_files import first_mistake
 
 FORMAT: Final = 1
 MAX_BYTES = 2 << 30
-SIMPLE = ("|u1", "|i1", "<i4", "<f4", "<f8")
+SIMPLE = ("|u1", "|i1", "<i4", "<i8", "<f4", "<f8")
 CEILING_SLACK = 1 + 1e-6
 
 

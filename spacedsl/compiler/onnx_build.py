@@ -17,6 +17,7 @@ from spacedsl.diagnostics import fault
 from spacedsl.operators.activation import LAST, X
 from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.operators.operators import OPERATORS, words_where
+from spacedsl.operators.size import pair
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
@@ -119,12 +120,14 @@ class Builder:
 
 def window_attributes(node: Node | Int8Node, cin: int) -> dict[str, Any]:
     """Attributes of a convolution or of a pool with a window."""
-    before, after = node.pads
+    before, after = map(pair, node.pads)
     attrs: dict[str, Any] = {
-        "kernel_shape": [node.kernel] * 2,
-        "strides": [node.stride] * 2,
-        "pads": [before, before, after, after],
+        "kernel_shape": list(pair(node.kernel)),
+        "strides": list(pair(node.stride)),
+        "pads": [*before, *after],
     }
+    if node.dilation != 1:
+        attrs["dilations"] = list(pair(node.dilation))
     if node.op in ("conv", "dwconv"):
         attrs["group"] = cin if node.op == "dwconv" else node.groups
     return attrs

@@ -6,7 +6,6 @@ ONNX Runtime turns `DequantizeLinear -> op -> QuantizeLinear` into its integer k
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +17,7 @@ from spacedsl.compiler.integer_model import IntegerModel, Quantiser, check_model
 from spacedsl.compiler.onnx_build import PLAIN, QUANTISED, Builder, window_attributes
 from spacedsl.compiler.pad import pad_channels
 from spacedsl.compiler.stamp import IMAGE, metadata
-from spacedsl.compiler.stem import BLOCK, fold_weight, foldable, folded_window
+from spacedsl.compiler.stem import BLOCK, foldable, folded_node
 from spacedsl.diagnostics import fault
 
 if TYPE_CHECKING:
@@ -88,6 +87,9 @@ class _Emitter(Builder):
                 return
             case "conv" | "dwconv" | "linear":
                 self.weighted(node)
+            case "space-to-depth":
+                self.moved(node)
+                return
             case "shift":
                 inputs.append(self.shifted_by(name, node.offset))
                 self.op("Add", name, inputs, f"{name}.f")
@@ -127,11 +129,25 @@ class _Emitter(Builder):
 
     def requantise(self, name: str, tensor: str, quantiser: Quantiser) -> None:
         """Quantise `tensor` to `name.q`, and dequantise that for its readers if it has any."""
+        write, zero = self.numbers(name, quantiser)
+        self.op("QuantizeLinear", f"{name}.quantize", [tensor, write, zero], f"{name}.q")
+        if name not in self.unread:
+            self.dequantise(name, quantiser, f"{name}.dequantize", f"{name}.dq")
+
+    def numbers(self, name: str, quantiser: Quantiser) -> tuple[str, str]:
+        """A quantiser's numbers; the names of the scale that is written in and of the zero."""
         zero = self.constant(f"{name}.zero", np.uint8(quantiser.zero_point))
         write = self.constant(f"{name}.write", np.float32(quantiser.write))
         if quantiser.read != quantiser.write:
             self.constant(f"{name}.read", np.float32(quantiser.read))
-        self.op("QuantizeLinear", f"{name}.quantize", [tensor, write, zero], f"{name}.q")
+        return write, zero
+
+    def moved(self, node: Int8Node) -> None:
+        """Space to depth of bytes as they are: between a dequantiser and a quantiser ONNX Runtime
+        would move floats."""
+        name, quantiser = node.name, self.quantiser(node.name)
+        self.numbers(name, quantiser)
+        self.plain(node, [f"{node.inputs[0]}.q"], f"{name}.q")
         if name not in self.unread:
             self.dequantise(name, quantiser, f"{name}.dequantize", f"{name}.dq")
 
@@ -163,9 +179,7 @@ class _Emitter(Builder):
         if node.op == "linear":
             weight = weight.reshape(weight.shape[:2])
         elif node == self.stem:
-            weight = fold_weight(weight)
-            window, pads = folded_window(node.kernel)
-            folded = replace(node, kernel=window, stride=1, pads=pads)
+            folded, weight = folded_node(node, weight)
             attrs = window_attributes(folded, weight.shape[1])
         grid = bias_scale(np.float32(read), found.scale)
         parts = [

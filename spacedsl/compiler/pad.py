@@ -44,7 +44,7 @@ def padded_channels(plan: Int8Plan, rules: Rules) -> dict[str, int]:
     ends = [graph.nodes[0], *(node for _, node in plan.outputs())]
     given = {find(node.name) for node in ends}
     for node in graph.nodes:
-        if node.groups > 1 or node.op in CHANNELS:  # which count their channels
+        if node.groups > 1 or node.op in (*CHANNELS, "space-to-depth"):  # which count them
             given |= {find(name) for name in (node.name, *node.inputs)}
     least: dict[str, int] = {}
     multiple: dict[str, int] = {}
@@ -52,7 +52,7 @@ def padded_channels(plan: Int8Plan, rules: Rules) -> dict[str, int]:
         if find(node.name) not in given:
             if node.op == "dwconv":
                 multiple[find(node.name)] = rules.depthwise_multiple
-            elif node.op == "conv" and node.kernel > 1:
+            elif node.op == "conv" and node.kernel != 1:
                 least[find(node.name)] = rules.dense_outputs
     channels: dict[str, int] = {}
     for node in graph.nodes:

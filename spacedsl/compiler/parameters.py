@@ -86,10 +86,9 @@ def images(node: Node, count: int, seed: int) -> Floats:
     """Random images (count, C, H, W) for `node` (the input): noise at several scales, so that
     neighbouring pixels agree as they do in photographs."""
     rng = np.random.default_rng([seed, 1 << 20])
-    channels, size, _ = node.shape
-    total = np.zeros((count, channels, size, size), np.float32)
+    channels, height, width = node.shape
+    total = np.zeros((count, channels, height, width), np.float32)
     for cell in (1, 4, 16):
-        side = -(-size // cell)
-        noise = _normal(rng, (count, channels, side, side), 0.7)
-        total += noise.repeat(cell, 2).repeat(cell, 3)[:, :, :size, :size]
+        noise = _normal(rng, (count, channels, -(-height // cell), -(-width // cell)), 0.7)
+        total += noise.repeat(cell, 2).repeat(cell, 3)[:, :, :height, :width]
     return total

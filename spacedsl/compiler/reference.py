@@ -16,6 +16,8 @@ from spacedsl.compiler.graph import LOGITS
 from spacedsl.compiler.int8 import QMAX, Int8Node
 from spacedsl.compiler.integer_model import IntegerModel, Quantiser
 from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.operators.size import pair
+from spacedsl.operators.window import Window
 
 Steps = NDArray[np.uint8]
 Reals = NDArray[np.float64]
@@ -77,6 +79,8 @@ def run_node(model: IntegerModel, node: Int8Node, inputs: Sequence[Steps]) -> St
         return np.concatenate(inputs, axis=1)
     if node.op == "maxpool":
         return np.asarray(_windows(node, inputs[0], 0).max(axis=(4, 5)), dtype=np.uint8)
+    if node.op == "space-to-depth":
+        return _blocks(node, inputs[0])
     real = real_values(node, inputs, readers, model.weights.get(node.name))
     return quantise(real, known[node.name])
 
@@ -129,12 +133,24 @@ def values(act: str, reader: Quantiser) -> Reals:
 
 
 def _windows(node: Int8Node, x: NDArray[Number], fill: float) -> NDArray[Number]:
-    """(N, C, H', W', k, k) windows of a padded x (N, C, H, W)."""
-    edge = node.pads
-    padded = np.pad(x, ((0, 0), (0, 0), edge, edge), constant_values=fill)
-    windows = sliding_window_view(padded, (node.kernel, node.kernel), axis=(2, 3))
+    """(N, C, H', W', rows, columns) windows of a padded x (N, C, H, W)."""
+    (top, left), (bottom, right) = map(pair, node.pads)
+    edges = ((0, 0), (0, 0), (top, bottom), (left, right))
+    padded = np.pad(x, edges, constant_values=fill)
+    reach = Window(node.kernel, node.stride, node.dilation).reach
+    windows = sliding_window_view(padded, pair(reach), axis=(2, 3))
+    (down, across), (rows, columns) = pair(node.stride), pair(node.dilation)
     _, height, width = node.shape
-    return windows[:, :, :: node.stride, :: node.stride][:, :, :height, :width]
+    windows = windows[:, :, ::down, ::across, ::rows, ::columns]
+    return windows[:, :, :height, :width]
+
+
+def _blocks(node: Int8Node, x: Steps) -> Steps:
+    """(N, C, H, W) -> (N, b b C, H / b, W / b): row in the block, column, channel."""
+    channels, height, width = node.shape
+    block, _ = pair(node.kernel)
+    parts = x.reshape(len(x), -1, height, block, width, block)
+    return parts.transpose(0, 3, 5, 1, 2, 4).reshape(len(x), channels, height, width)
 
 
 def _accumulate(node: Int8Node, x: Reals, weights: IntWeights) -> Reals:

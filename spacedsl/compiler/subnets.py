@@ -18,6 +18,7 @@ from spacedsl.ir.identity import space_identity
 from spacedsl.ir.settings import pairs
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
 from spacedsl.json_files import first_mistake
+from spacedsl.operators.size import Size
 
 FORMAT: Final = "spacedsl-subnet"
 VERSION: Final = 1
@@ -41,7 +42,7 @@ class SubnetData(Frozen):
     version: Literal[1] = VERSION
     name: str
     space: str
-    resolution: int
+    resolution: Size
     cin: int | None = None
     stages: tuple[SubnetStageData, ...]
 

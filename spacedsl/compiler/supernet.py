@@ -9,13 +9,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import prod
 from typing import Literal
 
 from spacedsl.compiler.graph import Shape
 from spacedsl.compiler.int8 import GATE, GATE_OFFSET, SHIFT, SIGMOID, Fixed
 from spacedsl.compiler.plans import need_head
-from spacedsl.compiler.supernet_sizes import Body, Image, bodies
+from spacedsl.compiler.supernet_sizes import Body, Image, bodies, first_sites
 from spacedsl.diagnostics import fault
 from spacedsl.ir.block import Op, op_acts, sizes_of, walk
 from spacedsl.ir.expr import Frozen, names_in
@@ -28,8 +27,10 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.lang.write import write
 from spacedsl.operators.activation import Rewrite
+from spacedsl.operators.size import Size, pair, size_of
+from spacedsl.passes.bind import output_size, stage_sizes
 from spacedsl.passes.program import Program, program_of
-from spacedsl.passes.taps import tapped
+from spacedsl.passes.taps import output_strides, tapped
 from spacedsl.runtimes.table import rules_of
 
 
@@ -65,7 +66,8 @@ class SupernetPlan:
     a hyperspace with one block type ("bkd"; `name` is then hyperspace, stage and block, and `space`
     has that one stage). `page` is text that needs no other page, `hash` its hash. `channels` are
     the image's, `cins` the widths that the first stage may read. `input_stride`: image pixels per
-    pixel of the input, which for a BKD stage is a feature map. `rules`: the 8-bit tensors of the
+    pixel of the input, which for a BKD stage is a feature map; `before`: what makes that map, the
+    stages up to this one. `rules`: the 8-bit tensors of the
     target it was compiled for, if any."""
 
     kind: Kind
@@ -75,11 +77,12 @@ class SupernetPlan:
     space: Space = field(repr=False)
     channels: int
     cins: tuple[int, ...]
-    input_stride: int = 1
+    input_stride: Size = 1
+    before: Space | None = field(default=None, repr=False)
     rules: PlanRules | None = field(default=None, repr=False)
 
     @property
-    def resolutions(self) -> tuple[int, ...]:
+    def resolutions(self) -> tuple[Size, ...]:
         """Of the image, in pixels, ascending."""
         return self.space.resolutions
 
@@ -119,40 +122,56 @@ class SupernetPlan:
     def _by_width(self) -> dict[int, Space]:
         return {cin: self.space.model_copy(update={"channels": cin}) for cin in self.cins}
 
-    def largest(self, resolution: int | None = None) -> Subnet:
+    def largest(self, resolution: Size | None = None) -> Subnet:
         """The subnet with everything at its greatest, the resolution too unless it is given."""
         return largest(self.reading(self.cins[-1]), resolution)
 
-    def smallest(self, resolution: int | None = None) -> Subnet:
+    def smallest(self, resolution: Size | None = None) -> Subnet:
         """The counterpart of `largest`."""
         return smallest(self.reading(self.cins[0]), resolution)
 
-    def sample(self, rng: random.Random, resolution: int | None = None) -> Subnet:
+    def sample(self, rng: random.Random, resolution: Size | None = None) -> Subnet:
         """A random subnet: of uniform resolution, unless it is given, and input width; then as
         `random_member`."""
         chosen = resolution or rng.choice(self.resolutions)
         cin = rng.choice(self.cins) if self.kind == "bkd" else self.cins[0]
         return random_member(self.reading(cin), rng, chosen)
 
+    def input_size(self, resolution: Size) -> Size:
+        """Of what subnets of a resolution read: any, not only the plan's. Raises `BindError`."""
+        if self.before is None:
+            return resolution
+        known = self._input_sizes
+        if resolution not in known:
+            known[resolution] = stage_sizes(self.before, resolution)[-1]
+        return known[resolution]
+
+    @cached_property
+    def _input_sizes(self) -> dict[Size, Size]:
+        return {}
+
     def input_shape(self, subnet: Subnet) -> Shape:
         """Of what a subnet reads: the image, or the map before a stage."""
-        size = -(-subnet.resolution // self.input_stride)
         cin = subnet.of.channels if self.kind == "bkd" else self.channels
-        return cin, size, size
+        return cin, *pair(self.input_size(subnet.resolution))
 
     def program(self, subnet: Subnet) -> Program:
         """The layers of a subnet. Raises `BindError`."""
         cin, _, _ = self.input_shape(subnet)
-        return program_of(subnet.model_copy(update={"of": self.reading(cin)}), self.input_stride)
+        read = subnet.model_copy(update={"of": self.reading(cin)})
+        return program_of(read, self.input_size(subnet.resolution))
 
     @cached_property
     def bodies(self) -> tuple[tuple[Body, Body | None], ...]:
         """Of every stage, the first block and the others. Raises `BindError`."""
         cins = self.cins if self.kind == "bkd" else (Image(self.channels),)
+        rows, columns = zip(*map(pair, map(self.input_size, self.resolutions)), strict=True)
+        size = size_of(max(rows), max(columns))
         found: list[tuple[Body, Body | None]] = []
         for stage in self.stages:
-            found.append(bodies(stage, cins))
-            cins = stage.widths or cins
+            out = output_size(first_sites(stage, cins[:1], size)[0])
+            found.append(bodies(stage, cins, size, out))
+            cins, size = stage.widths or cins, out
         return tuple(found)
 
 
@@ -183,7 +202,7 @@ def bkd_plans(space: Space, target: Target | None = None) -> Iterator[SupernetPl
     input widths are all those of the stage before. Raises `SpaceError` for an activation that the
     target lacks in 8 bits."""
     own, identity = alone(space), space_identity(space)
-    page = write(own)
+    page, strides = write(own), output_strides(own)
     for position in own.elastic:
         stage = own.stages[position]
         cins = own.widths_after(position - 1) if position else (own.channels,)
@@ -199,7 +218,8 @@ def bkd_plans(space: Space, target: Target | None = None) -> Iterator[SupernetPl
                 space=own.model_copy(update=update | {"limit": None, "taps": ()}),
                 channels=own.channels,
                 cins=cins,
-                input_stride=prod(s.stride for s in own.stages[:position]),
+                input_stride=(strides[position - 1] if position else None) or 1,
+                before=own.model_copy(update={"stages": own.stages[: position + 1]}),
                 rules=None if target is None else plan_rules(target, stages),
             )
 

@@ -29,20 +29,21 @@ from spacedsl.compiler.supernet_sizes import Body
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import check_stamp, read_json
 from spacedsl.ir.block import ACTS, ONE, SIZES, Op, Value, bodies, count
-from spacedsl.ir.expr import Expr, Frozen, evaluate_size, exact, names_in
+from spacedsl.ir.expr import Expr, Frozen, evaluate_window, known, names_in
 from spacedsl.ir.identity import block_identity, space_identity
 from spacedsl.ir.inline import inlined
 from spacedsl.ir.space import Space, Stage
 from spacedsl.json_files import first_mistake
 from spacedsl.lang.page import Loader, main_item
 from spacedsl.operators.operators import OPERATORS
+from spacedsl.operators.size import Size
 from spacedsl.passes.bind import Site
 from spacedsl.passes.program import slots
 from spacedsl.text import Source
 
 FORMAT: Final = "spacedsl-plan"
 VERSION: Final = 2
-USUAL = {"when": 1, "reparam": 0}
+USUAL: dict[str, object] = {"when": 1, "reparam": 0, "dilation": ONE, "valid": False}
 """Fields of ops that are listed where they are not this."""
 
 AGAIN = "make it again with `spacedsl compile`"
@@ -61,8 +62,8 @@ class PlanFile(Frozen):
     name: str
     hash: str
     page: str
-    resolutions: tuple[int, ...]
-    input_stride: int
+    resolutions: tuple[Size, ...]
+    input_stride: Size
     channels: int
     any_channels: bool
     classes: int | None
@@ -108,7 +109,7 @@ def _stage(stage: Stage, bodies: tuple[Body, Body | None]) -> dict[str, Any]:
     }
 
 
-def _body(stage: Stage, body: Body, stride: int) -> dict[str, Any]:
+def _body(stage: Stage, body: Body, stride: Size) -> dict[str, Any]:
     (choice,), sizes = stage.choices, body.sizes
     ops, names = inlined(choice.block), slots(choice.block)
     acts = {a.name: a.values[0] for a in choice.args if isinstance(a.values[0], str)}
@@ -169,19 +170,19 @@ class _Rows:
         self.columns = dict(zip(names, zip(*values, strict=True), strict=True))
         self._known: dict[tuple[str, ...], list[tuple[Value, ...]]] = {}
 
-    def table(self, size: Expr) -> int | dict[str, Any]:
+    def table(self, size: Expr) -> Size | dict[str, Any]:
         """A size: a number, or one by all the values that decide it."""
         names = tuple(dict.fromkeys(names_in(size)))
         if not names:
-            return evaluate_size(size, {})
+            return evaluate_window(size, {})
         if names not in self._known:
             columns = (self.columns[name] for name in names)
             self._known[names] = sorted(set(zip(*columns, strict=True)))
         table = []
         for key in self._known[names]:
             pairs = zip(names, key, strict=True)
-            numbers = {n: exact(v) for n, v in pairs if not isinstance(v, str)}
-            table.append([list(key), evaluate_size(size, numbers)])
+            env = {n: known(v) for n, v in pairs if not isinstance(v, str)}
+            table.append([list(key), evaluate_window(size, env)])
         return {"by": list(names), "table": table}
 
 

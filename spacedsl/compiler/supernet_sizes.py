@@ -12,34 +12,35 @@ from spacedsl.ir.expr import names_in
 from spacedsl.ir.inline import inlined
 from spacedsl.ir.space import BlockChoice, Stage
 from spacedsl.operators.layer import Layer
+from spacedsl.operators.size import Size, pair, size_of
 from spacedsl.passes.bind import BindError, Site
 from spacedsl.passes.bound import layers
 from spacedsl.passes.costs import bound_together
 from spacedsl.passes.lot import greatest, greatest_same
-
-HEIGHT = 1 << 10
-"""Pixels of the map that blocks are bound to: so many that every stride changes the size."""
 
 
 class Image(int):
     """The number of channels of the image, as a width: binding passes it on as it is."""
 
 
-def first_sites(stage: Stage, cins: Sequence[int]) -> list[Site]:
-    """Every way to choose the first block of a stage that has one block type."""
-    return list(_sites(stage, product(cins, stage.widths or (0,)), stage.stride))
+def first_sites(stage: Stage, cins: Sequence[int], size: Size) -> list[Site]:
+    """Every way to choose the first block of a stage that has one block type, on a map of
+    `size`."""
+    return list(_sites(stage, product(cins, stage.widths or (0,)), size, stage.stride))
 
 
-def rest_sites(stage: Stage, cins: Sequence[int]) -> list[Site]:
+def rest_sites(stage: Stage, cins: Sequence[int], size: Size) -> list[Site]:
     """Every way to choose a later block: its input and output width are of one window, and equal
     where they are shared."""
     reach = 1 if "width" in stage.shared else stage.window
     places = list(enumerate(stage.widths))
     pairs = [(a, b) for i, a in places for j, b in places if abs(i - j) < reach]
-    return list(_sites(stage, pairs or product(cins, (0,)), 1))
+    return list(_sites(stage, pairs or product(cins, (0,)), size, 1))
 
 
-def _sites(stage: Stage, widths: Iterable[tuple[int, int]], stride: int) -> Iterator[Site]:
+def _sites(
+    stage: Stage, widths: Iterable[tuple[int, int]], size: Size, stride: Size
+) -> Iterator[Site]:
     (choice,) = stage.choices
     names = [arg.name for arg in choice.numeric]
     settings = [
@@ -48,7 +49,7 @@ def _sites(stage: Stage, widths: Iterable[tuple[int, int]], stride: int) -> Iter
     ]
     for cin, cout in widths:
         for chosen in settings:
-            yield Site(choice, cin, cout, HEIGHT, stride, chosen)
+            yield Site(choice, cin, cout, size, stride, chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,9 @@ class Largest:
     cin: int
     fan_in: int
     cout: int
-    kernel: int
     squeeze: int
     parts: int
+    kernel: Size
     kept: int
 
 
@@ -86,8 +87,8 @@ def largest_sizes(stage: Stage, sites: Sequence[Site]) -> dict[int, Largest]:
         """Is there an op that was not seen before?"""
         before = len(found)
         for layer in layers:
-            sizes = layer.cin, layer.fan_in, layer.cout, layer.kernel, layer.squeeze, layer.part + 1
-            most = *map(greatest, sizes), _kept(layer)
+            own = layer.cin, layer.fan_in, layer.cout, layer.squeeze, layer.part + 1
+            most = *map(greatest, (*own, *pair(layer.kernel))), _kept(layer)
             found[layer.op] = list(map(max, found.get(layer.op, most), most))
             if not isinstance(layer.cin, Image):
                 elastic.add(layer.op)
@@ -98,7 +99,10 @@ def largest_sizes(stage: Stage, sites: Sequence[Site]) -> dict[int, Largest]:
             if see(bound):
                 for site in places[some[0].cin, some[0].cout][1:]:
                     see(_layers(stage, site))
-    return {op: Largest(op not in elastic, *sizes) for op, sizes in sorted(found.items())}
+    return {
+        op: Largest(op not in elastic, cin, fan, cout, squeeze, parts, size_of(rows, columns), kept)
+        for op, (cin, fan, cout, squeeze, parts, rows, columns, kept) in sorted(found.items())
+    }
 
 
 def _kept(layer: Layer) -> int:
@@ -147,9 +151,10 @@ class Body:
     sizes: dict[int, Largest]
 
 
-def bodies(stage: Stage, cins: Sequence[int]) -> tuple[Body, Body | None]:
+def bodies(stage: Stage, cins: Sequence[int], size: Size, out: Size) -> tuple[Body, Body | None]:
     """The first block of a stage whose input has one of `cins`, and the others; None where there is
-    always one block. Raises `BindError`."""
-    first, rest = first_sites(stage, cins), rest_sites(stage, cins)
+    always one block. `size` and `out` are the largest maps before and after the stage: there the
+    fewest sizes are equal by being 1. Raises `BindError`."""
+    first, rest = first_sites(stage, cins, size), rest_sites(stage, cins, out)
     others = Body(rest, largest_sizes(stage, rest)) if stage.depths[-1] > 1 else None
     return Body(first, largest_sizes(stage, first)), others

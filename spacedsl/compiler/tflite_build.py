@@ -113,9 +113,9 @@ class Builder:
         self.tensors[name].buffer = self.buffer(np.ascontiguousarray(data).tobytes())
         return name
 
-    def like(self, name: str, source: str, size: int) -> str:
-        """Add a tensor like `source`, of `size` rows and columns; returns its name."""
-        return self.alike(name, source, (1, size, size, self.tensors[source].shape[3]))
+    def like(self, name: str, source: str, rows: int, columns: int) -> str:
+        """Add a tensor like `source`, of so many rows and columns; returns its name."""
+        return self.alike(name, source, (1, rows, columns, self.tensors[source].shape[3]))
 
     def alike(self, name: str, source: str, shape: Sequence[int]) -> str:
         """Add a tensor of the type and scale of `source`; returns its name."""
@@ -153,9 +153,9 @@ class Builder:
 
     def act(self, act: str, x: str, output: str) -> str:
         """Add the calls of an activation of `x`; returns its output's name."""
-        calls, last, size = ACTIVATIONS[act].tflite, x, self.tensors[x].shape[1]
+        calls, last, sides = ACTIVATIONS[act].tflite, x, self.tensors[x].shape[1:3]
         for i, call in enumerate(calls, start=1):
-            made = output if i == len(calls) else self.like(f"{output}.{i}", x, size)
+            made = output if i == len(calls) else self.like(f"{output}.{i}", x, *sides)
             inputs = []
             for j, said in enumerate(call.inputs):
                 known = {X: x, LAST: last}.get(said) if isinstance(said, str) else None

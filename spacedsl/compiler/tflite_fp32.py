@@ -15,7 +15,13 @@ from spacedsl.compiler.parameters import Parameters, check_parameters
 from spacedsl.compiler.plans import NetworkPlan
 from spacedsl.compiler.stamp import IMAGE, metadata
 from spacedsl.compiler.tflite_build import Builder
-from spacedsl.compiler.tflite_window import average_pool, convolution, kernel_layout, max_pool
+from spacedsl.compiler.tflite_window import (
+    average_pool,
+    convolution,
+    kernel_layout,
+    max_pool,
+    space_to_depth,
+)
 from spacedsl.operators.activations import ACTIVATIONS
 
 NOT_NEGATIVE = frozenset(word for word, act in ACTIVATIONS.items() if act.low >= 0)
@@ -80,6 +86,8 @@ class _Emitter(Builder):
             max_pool(self, node, inputs[0], None if before[0].act in NOT_NEGATIVE else least)
         elif node.op == "avgpool":
             average_pool(self, node, inputs[0], name)
+        elif node.op == "space-to-depth":
+            space_to_depth(self, node, inputs[0])
         elif node.op == "add":
             self.op("ADD", inputs, name, "AddOptions")
         elif node.op == "mul":

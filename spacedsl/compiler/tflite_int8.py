@@ -17,7 +17,7 @@ from spacedsl.compiler.graph import Output
 from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.integer_model import IntegerModel, Quantiser, check_model
 from spacedsl.compiler.stamp import IMAGE, metadata
-from spacedsl.compiler.stem import BLOCK, fold_weight, foldable, folded_window
+from spacedsl.compiler.stem import BLOCK, foldable, folded_node
 from spacedsl.compiler.tflite_build import Builder, Scale, one_scale
 from spacedsl.compiler.tflite_window import (
     average_pool,
@@ -25,9 +25,11 @@ from spacedsl.compiler.tflite_window import (
     grouped,
     kernel_layout,
     max_pool,
+    space_to_depth,
 )
 from spacedsl.diagnostics import fault
 from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.operators.size import area, pair
 
 INT8_MIN = -128
 
@@ -110,6 +112,8 @@ class _Emitter(Builder):
                 max_pool(self, node, inputs[0], least)
             case "avgpool":
                 self.average(node)
+            case "space-to-depth":
+                space_to_depth(self, node, inputs[0])
             case "concat":
                 tflite_channels(self, node, [self.in_steps_of(name, i) for i in inputs], name)
             case op if op in CHANNELS:
@@ -155,10 +159,9 @@ class _Emitter(Builder):
         op, weight = node.op, found.weight
         taps = self.rules.depthwise_taps
         if node == self.stem:
-            source, weight = self.blocks(source), fold_weight(weight)
-            window, pads = folded_window(node.kernel)
-            node = replace(node, kernel=window, stride=1, pads=pads)
-        if op == "dwconv" and taps is not None and node.kernel**2 > taps:
+            source = self.blocks(source)
+            node, weight = folded_node(node, weight)
+        if op == "dwconv" and taps is not None and area(node.kernel) > taps:
             op, weight = "conv", grouped(weight)
         axis = 3 if op == "dwconv" else 0
         kernel = self.constant(f"{name}.weight", kernel_layout(weight, op), Scale(scale, axis=axis))
@@ -197,12 +200,12 @@ class _Emitter(Builder):
     def average(self, node: Int8Node) -> None:
         """An average pool: a depthwise convolution where every window counts all its pixels, else
         in float (the integer kernel is not XNNPACK's, and cannot rescale)."""
-        name, source, count = node.name, node.inputs[0], node.kernel**2
+        name, source, count = node.name, node.inputs[0], area(node.kernel)
         channels, height, width = node.shape
         taps = self.rules.depthwise_taps
         if node.pads == (0, 0) and (taps is None or count <= taps):
             scale = np.full(channels, 1 / (count * WEIGHT_MAX), np.float32)
-            steps = np.full((1, node.kernel, node.kernel, channels), WEIGHT_MAX, np.int8)
+            steps = np.full((1, *pair(node.kernel), channels), WEIGHT_MAX, np.int8)
             kernel = self.constant(f"{name}.weight", steps, Scale(scale, axis=3))
             grid = Scale(bias_scale(np.float32(self.quantiser(source).read), scale))
             bias = self.constant(f"{name}.bias", np.zeros(channels, np.int32), grid)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from spacedsl.compiler.graph import Node
 from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.tflite_build import Builder, Scale
+from spacedsl.operators.size import Size, pair
+from spacedsl.operators.window import Window, strided
 
 SAME, VALID = 0, 1
 """The schema's `Padding`."""
@@ -24,7 +26,10 @@ GROUP = 64
 def convolution(build: Builder, node: Node | Int8Node, source: str, kernel: str, bias: str) -> None:
     """The convolution that makes `node` of `source`; whether it is depthwise, `node.op` says."""
     tensor, padding = padded(build, node, source)
-    options: dict[str, Any] = {"padding": padding, "strideW": node.stride, "strideH": node.stride}
+    (down, across), (rows, columns) = pair(node.stride), pair(node.dilation)
+    options: dict[str, Any] = {"padding": padding, "strideW": across, "strideH": down}
+    if node.dilation != 1:
+        options |= {"dilationWFactor": columns, "dilationHFactor": rows}
     kind, table = "CONV_2D", "Conv2DOptions"
     if node.op == "dwconv" and build.tensors[kernel].shape[0] == 1:
         kind, table = "DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions"
@@ -44,14 +49,14 @@ def max_pool(
 def average_pool(build: Builder, node: Node | Int8Node, source: str, output: str) -> None:
     """An average pool of float tensors. Padding is not counted, so it cannot be made first: where
     SAME does not fit, the windows are taken at every pixel, and every `stride`-th of them kept."""
-    if _same(node, build.tensors[source].shape[1]):
-        _pool(build, "AVERAGE_POOL_2D", node, source, output, SAME, node.stride)
+    padding, _ = _padding(build, node, source)
+    if padding is not None:
+        _pool(build, "AVERAGE_POOL_2D", node, source, output, padding, node.stride)
         return
-    size = build.tensors[source].shape[1]
-    every = build.like(f"{output}.every", source, size)
+    sides = build.tensors[source].shape[1:3]
+    every = build.like(f"{output}.every", source, *sides)
     _pool(build, "AVERAGE_POOL_2D", node, source, every, SAME, 1)
-    channels = node.shape[0]
-    corners = ((0, 0, 0, 0), (1, size, size, channels), (1, node.stride, node.stride, 1))
+    corners = ((0, 0, 0, 0), (1, *sides, node.shape[0]), (1, *pair(node.stride), 1))
     parts = [
         build.constant(f"{output}.{name}", np.array(corner, np.int32))
         for name, corner in zip(("begin", "end", "stride"), corners, strict=True)
@@ -69,51 +74,68 @@ def _pool(
     source: str,
     output: str,
     padding: int,
-    stride: int,
+    stride: Size,
 ) -> None:
+    (down, across), (rows, columns) = pair(stride), pair(node.kernel)
     build.op(
         kind,
         [source],
         output,
         "Pool2DOptions",
         padding=padding,
-        strideW=stride,
-        strideH=stride,
-        filterWidth=node.kernel,
-        filterHeight=node.kernel,
+        strideW=across,
+        strideH=down,
+        filterWidth=columns,
+        filterHeight=rows,
     )
 
 
 def padded(
     build: Builder, node: Node | Int8Node, source: str, value: NDArray[Any] | None = None
 ) -> tuple[str, int]:
-    """What `node` reads, and with which padding: `source` as it is where SAME pads as `node` does,
-    else padded with `value` (1,) or zeros."""
-    size = build.tensors[source].shape[1]
-    if _same(node, size):
-        return source, SAME
-    before, after = node.pads[0], _needed(node, size)
+    """What `node` reads, and with which padding: `source` as it is where SAME or VALID pads as
+    `node` does, else padded with `value` (1,) or zeros."""
+    padding, needed = _padding(build, node, source)
+    if padding is not None:
+        return source, padding
     name = f"{node.name}.padded"
-    edges = np.array([[0, 0], [before, after], [before, after], [0, 0]], np.int32)
+    edges = np.array([[0, 0], *needed, [0, 0]], np.int32)
     inputs = [source, build.constant(f"{name}.edges", edges)]
     if value is not None:
         old = build.tensors[source].quantization
         scale = None if old is None else Scale(old.scale, int(old.zeroPoint[0]))
         inputs.append(build.constant(f"{name}.value", value, scale))
     kind, options = ("PAD", "PadOptions") if value is None else ("PADV2", "PadV2Options")
-    build.op(kind, inputs, build.like(name, source, size + before + after), options)
+    sides = (
+        n + sum(pads) for n, pads in zip(build.tensors[source].shape[1:3], needed, strict=True)
+    )
+    build.op(kind, inputs, build.like(name, source, *sides), options)
     return name, VALID
 
 
-def _needed(node: Node | Int8Node, size: int) -> int:
-    """Rows after the image that the last window reads."""
-    return max(0, (node.shape[1] - 1) * node.stride + node.kernel - size - node.pads[0])
+def _padding(
+    build: Builder, node: Node | Int8Node, source: str
+) -> tuple[int | None, list[tuple[int, int]]]:
+    """Which of TFLite's paddings pads as `node` does, if one does; and the rows, then the columns,
+    that its windows read before and after the map. SAME shares out evenly what is missing."""
+    reach = Window(node.kernel, node.stride, node.dilation).reach
+    sides = map(pair, (reach, node.stride, node.pads[0]))
+    needed: list[tuple[int, int]] = []
+    same = True
+    read = build.tensors[source].shape[1:3]
+    for size, out, window, stride, before in zip(read, node.shape[1:], *sides, strict=True):
+        missing = max(0, (out - 1) * stride + window - size)
+        needed.append((before, max(0, missing - before)))
+        even = (missing // 2, missing - missing // 2)
+        same = same and out == strided(size, stride) and needed[-1] == even
+    if same:
+        return SAME, needed
+    return (None if any(map(any, needed)) else VALID), needed
 
 
-def _same(node: Node | Int8Node, size: int) -> bool:
-    """Does SAME, which shares the missing rows out evenly, pad as `node` does?"""
-    missing = max(0, (node.shape[1] - 1) * node.stride + node.kernel - size)
-    return (node.pads[0], _needed(node, size)) == (missing // 2, missing - missing // 2)
+def space_to_depth(build: Builder, node: Node | Int8Node, source: str) -> None:
+    """Blocks of pixels as channels."""
+    build.op("SPACE_TO_DEPTH", [source], node.name, "SpaceToDepthOptions", blockSize=node.kernel)
 
 
 def kernel_layout(weight: NDArray[Any], op: str) -> NDArray[Any]:

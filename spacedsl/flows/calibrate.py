@@ -22,6 +22,7 @@ from spacedsl.ir.for_data import for_data
 from spacedsl.ir.reparam import with_counts
 from spacedsl.ir.size import count_subnets
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.size import Size
 from spacedsl.targets.deployed import open_deployed
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def _some(data: Data, count: int, *, tested: bool) -> Split:
 
 
 def _views(
-    data: Data, split: Split, size: int, how: Preprocess
+    data: Data, split: Split, size: Size, how: Preprocess
 ) -> Iterator[tuple[Floats, NDArray[np.int64]]]:
     """Normalised images (N, C, R, R) and labels (N,), batch by batch."""
     from spacedsl_runtime.data.split import Unreadables, unreadable_limit

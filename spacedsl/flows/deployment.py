@@ -14,6 +14,7 @@ from spacedsl.files import write_atomic
 from spacedsl.flows.watch import Watch, announced
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
+from spacedsl.operators.size import Size
 
 FRONT, MEASURED = "front.json", "measured.json"
 FORMAT = 1
@@ -38,7 +39,7 @@ class Deployment:
     name: str
     limit_ms: float
     predicted_ms: float
-    resolution: int
+    resolution: Size
     flops: int
     hash: str
     held_out_top1: float

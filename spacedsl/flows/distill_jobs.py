@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from spacedsl.flows.execution import usual_precision
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
+from spacedsl.operators.size import Size
+from spacedsl.passes.taps import output_strides
 
 if TYPE_CHECKING:
     from spacedsl.compiler.supernet import SupernetPlan
@@ -138,7 +140,7 @@ def _jobs(
     reading: Reading,
     places: Mapping[str, tuple[int, int]],
     recipes: tuple[Callable[[float], Recipe], Callable[[float], Recipe] | None],
-    resolutions: tuple[int, ...],
+    resolutions: tuple[Size, ...],
 ) -> Iterator[Job]:
     from spacedsl_runtime.distill.features import FeatureCache
     from spacedsl_runtime.distill.loop import BkdJob
@@ -181,14 +183,12 @@ def _parts(space: Space) -> list[StageStride]:
     """The stages up to the last elastic one, with their strides on the image."""
     from spacedsl_runtime.distill.teacher import StageStride
 
-    found, stride = [], 1
-    for stage in space.stages[: space.elastic[-1] + 1]:
-        stride *= stage.stride
-        found.append(StageStride(stage.name, stride, stage.elastic))
-    return found
+    stages = space.stages[: space.elastic[-1] + 1]
+    strides = output_strides(space)
+    return [StageStride(s.name, n or 1, s.elastic) for s, n in zip(stages, strides, strict=False)]
 
 
-def _spread(resolutions: tuple[int, ...]) -> tuple[int, ...]:
+def _spread(resolutions: tuple[Size, ...]) -> tuple[Size, ...]:
     """Least, middle, greatest."""
     last = len(resolutions) - 1
     return tuple(dict.fromkeys(resolutions[i] for i in (0, (last + 1) // 2, last)))

@@ -11,6 +11,7 @@ from spacedsl.diagnostics import fault
 from spacedsl.figures import listed
 from spacedsl.flows.faults import IMAGES, runtime_faults
 from spacedsl.flows.watch import SILENT, Watch
+from spacedsl.operators.size import Size
 
 if TYPE_CHECKING:
     from spacedsl.targets.deployed import Deployed
@@ -32,7 +33,7 @@ class Evaluated:
     data: str
     data_hash: str
     classes: int
-    resolution: int
+    resolution: Size
     images: int
     unreadable: tuple[str, ...]
     top1: float

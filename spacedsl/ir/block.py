@@ -8,14 +8,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from spacedsl.ir.expr import Expr, Frozen, Num, Ref
+from spacedsl.operators.size import Pair, Size
 
 MAX_KERNEL = 31
 """The largest window of a convolution or a pool."""
 
-Value = int | float | str
-"""A choice: a number (kernel, expand, ...) or the name of an activation."""
+Value = int | float | str | Pair
+"""A choice: a number (kernel, expand, ...), a pair of them (a kernel `10x4`) or the name of an
+activation."""
 
-Stride = int | Literal["stage"]
+Stride = Size | Literal["stage"]
 """A fixed stride, or `"stage"`: the stride of the stage, on its first block only."""
 
 COUT = Ref(name="cout")
@@ -29,17 +31,24 @@ one has a bias and no norm, whatever `norm` and `bias` say."""
 CHANNELS = ("width", "squeeze", "groups")
 """The fields of ops that say by an expression how many channels there are, or groups of them."""
 
-SIZES = ("kernel", *CHANNELS)
+SIZES = ("kernel", "dilation", *CHANNELS)
 """The fields of ops that are expressions."""
 
 ACTS = ("act", "gate")
 """The fields of ops that are activations."""
 
+Once = Annotated[Expr, Field(exclude_if=lambda size: size == ONE)]
+"""A size that identities know only where it is not 1, since pages had none before."""
+
+Seldom = Annotated[bool, Field(exclude_if=lambda said: not said)]
+"""A flag that identities know only where it is set."""
+
 
 class Conv(Frozen):
-    """Convolution, "same" padding, batch norm unless `norm` is false. `act` is an activation or
-    a block parameter that holds one. `elide`: left out where it keeps both width and size.
-    `groups`: how many groups the channels are in. Each filter reads those of its own group only."""
+    """Convolution, "same" padding unless `valid`, batch norm unless `norm` is false. `act` is an
+    activation or a block parameter that holds one. `elide`: left out where it keeps both width and
+    size. `groups`: how many groups the channels are in. Each filter reads those of its own group
+    only. `dilation`: how many pixels apart the taps of its window are."""
 
     op: Literal["conv"] = "conv"
     kernel: Expr
@@ -49,7 +58,9 @@ class Conv(Frozen):
     norm: bool = True
     bias: bool = False
     elide: bool = False
-    groups: Annotated[Expr, Field(exclude_if=lambda groups: groups == ONE)] = ONE
+    groups: Once = ONE
+    dilation: Once = ONE
+    valid: Seldom = False
     reparam: Reparam = 0
 
 
@@ -65,7 +76,9 @@ class DwConv(Frozen):
     norm: bool = True
     bias: bool = False
     stacked: bool = False
-    elide: Annotated[bool, Field(exclude_if=lambda elide: not elide)] = False
+    elide: Seldom = False
+    dilation: Once = ONE
+    valid: Seldom = False
     reparam: Reparam = 0
 
 
@@ -80,12 +93,22 @@ class Se(Frozen):
 
 
 class Pool(Frozen):
-    """Max or average pooling with "same" padding. `elide`: left out where it keeps the size."""
+    """Max or average pooling, "same" padding unless `valid`. `elide`: left out where it has no
+    stride."""
 
     op: Literal["maxpool", "avgpool"]
     kernel: Expr
     stride: Stride = 1
     elide: bool = False
+    valid: Seldom = False
+
+
+class SpaceToDepth(Frozen):
+    """Every `block` x `block` pixels become one, with the channels of all of them: row in the
+    block, column, channel."""
+
+    op: Literal["space-to-depth"] = "space-to-depth"
+    block: int
 
 
 class GlobalPool(Frozen):
@@ -155,6 +178,7 @@ Op = Annotated[
     | DwConv
     | Se
     | Pool
+    | SpaceToDepth
     | GlobalPool
     | Linear
     | Dropout

@@ -341,5 +341,5 @@ def _outputs(space: Space) -> str:
     return f"maps of stride {_listed(space.taps)}" if space.taps else "those of a head"
 
 
-def _listed(values: tuple[int | float | str, ...]) -> str:
+def _listed(values: tuple[Value, ...]) -> str:
     return ", ".join(str(v) for v in values)

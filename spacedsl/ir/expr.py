@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from spacedsl.operators.size import Pair, Size
+
 
 class Frozen(BaseModel):
     """Base of every IR value: immutable, hashable, strict about its fields."""
@@ -18,8 +20,10 @@ class Frozen(BaseModel):
 
 
 class Num(Frozen):
+    """A number, or the pair of numbers of a window: `10x4`."""
+
     kind: Literal["num"] = "num"
-    value: int | float
+    value: int | float | Pair
 
 
 class Ref(Frozen):
@@ -72,15 +76,15 @@ def round8(value: Exact) -> int:
     return rounded + 8 if 10 * rounded < 9 * value else rounded
 
 
-def evaluate(expr: Expr, env: Mapping[str, Exact]) -> Exact:
+Env = Mapping[str, Exact | Pair]
+"""What names stand for; only windows are pairs."""
+
+
+def evaluate(expr: Expr, env: Env) -> Exact:
     """The exact value of `expr`. Raises `EvaluationError`."""
     match expr:
-        case Num():
-            return exact(expr.value)
-        case Ref():
-            if expr.name not in env:
-                raise EvaluationError(f"`{expr.name}` has no value here")
-            return env[expr.name]
+        case Num() | Ref():
+            return _number(_said(expr, env))
         case Round8():
             return round8(evaluate(expr.arg, env))
         case Binary():
@@ -96,11 +100,36 @@ def evaluate(expr: Expr, env: Mapping[str, Exact]) -> Exact:
             return _plain((Fraction(a) if isinstance(a, int) else a) / b)
 
 
+def known(value: float | Pair) -> Exact | Pair:
+    """What a number or a pair is for names to stand for."""
+    return value if isinstance(value, Pair) else exact(value)
+
+
+def _said(expr: Num | Ref, env: Env) -> Exact | Pair:
+    if isinstance(expr, Num):
+        return known(expr.value)
+    if expr.name not in env:
+        raise EvaluationError(f"`{expr.name}` has no value here")
+    return env[expr.name]
+
+
+def _number(value: Exact | Pair) -> Exact:
+    if isinstance(value, Pair):
+        raise EvaluationError(f"{value} is a pair, and no number to calculate with")
+    return value
+
+
 MAX_SIZE = 1 << 24
 
 
-def evaluate_size(expr: Expr, env: Mapping[str, Exact]) -> int:
-    """A width or kernel: a positive integer. Raises `EvaluationError`."""
+def evaluate_window(expr: Expr, env: Env) -> Size:
+    """A kernel or a dilation: one positive integer or two. Raises `EvaluationError`."""
+    value = _said(expr, env) if isinstance(expr, Num | Ref) else None
+    return value if isinstance(value, Pair) else evaluate_size(expr, env)
+
+
+def evaluate_size(expr: Expr, env: Env) -> int:
+    """A width: a positive integer. Raises `EvaluationError`."""
     value = evaluate(expr, env)
     if not -MAX_SIZE <= value <= MAX_SIZE:
         raise EvaluationError(f"a size beyond {MAX_SIZE:,}")

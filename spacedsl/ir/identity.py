@@ -19,6 +19,7 @@ from spacedsl.ir.inline import inlined, op_form, substitute_ops
 from spacedsl.ir.settings import used_values
 from spacedsl.ir.space import BlockChoice, Limit, Space, Stage
 from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.operators.size import Size
 
 HASH_VERSION = 1
 """Part of every hash; changes only if the meaning of the language changes."""
@@ -136,9 +137,9 @@ def space_identity(space: Space) -> str:
 
 
 def identity_of(
-    resolutions: Sequence[int],
+    resolutions: Sequence[Size],
     stages: Sequence[str],
-    taps: Sequence[int],
+    taps: Sequence[Size],
     limit: Limit | None = None,
 ) -> str:
     """The content hash of a space from those of its stages."""

@@ -16,9 +16,10 @@ from spacedsl.ir.subnet import (
     largest_block,
     smallest_block,
 )
+from spacedsl.operators.size import Size
 
 
-def smallest(space: Space, resolution: int | None = None) -> Subnet:
+def smallest(space: Space, resolution: Size | None = None) -> Subnet:
     """Narrowest widths, least settings, smallest depth; first block type where there are several.
     `resolution` in pixels, the smallest by default."""
     stages = tuple(
@@ -29,7 +30,7 @@ def smallest(space: Space, resolution: int | None = None) -> Subnet:
     )
 
 
-def largest(space: Space, resolution: int | None = None) -> Subnet:
+def largest(space: Space, resolution: Size | None = None) -> Subnet:
     """The counterpart of `smallest`."""
     stages = tuple(
         SubnetStage(blocks=(largest_block(s, s.choices[0]),) * s.depths[-1]) for s in space.stages
@@ -53,7 +54,7 @@ def random_subnet(space: Space, rng: random.Random, name: str = "random") -> Sub
 
 
 def random_member(
-    space: Space, rng: random.Random, resolution: int, name: str = "random"
+    space: Space, rng: random.Random, resolution: Size, name: str = "random"
 ) -> Subnet:
     """As `random_subnet`, of a space: it has one block type a stage, so none is drawn."""
     stages = tuple(_random_stage(stage, 0, rng) for stage in space.stages)

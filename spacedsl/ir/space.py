@@ -6,6 +6,7 @@ from typing import Literal
 
 from spacedsl.ir.block import Block, Value
 from spacedsl.ir.expr import Frozen
+from spacedsl.operators.size import Size
 
 MAX_DEPTH = 64
 """Blocks of a stage."""
@@ -48,7 +49,7 @@ class Stage(Frozen):
     widths: tuple[int, ...] = ()
     window: int = 0
     depths: tuple[int, ...] = (1,)
-    stride: int = 1
+    stride: Size = 1
     shared: tuple[str, ...] = ()
 
     @property
@@ -80,10 +81,10 @@ class Space(Frozen):
     name: str
     of: Space | None = None
     channels: int = 3
-    resolutions: tuple[int, ...]
+    resolutions: tuple[Size, ...]
     quality: str | None = None
     limit: Limit | None = None
-    taps: tuple[int, ...] = ()
+    taps: tuple[Size, ...] = ()
     stages: tuple[Stage, ...]
 
     def stage(self, name: str) -> Stage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from spacedsl.ir.block import Value
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.operators.size import Size
 
 
 class Setting(Frozen):
@@ -39,7 +40,7 @@ class Subnet(Frozen):
 
     name: str
     of: Space
-    resolution: int
+    resolution: Size
     stages: tuple[SubnetStage, ...]
 
     def choice(self, position: int) -> BlockChoice:

@@ -21,6 +21,7 @@ from spacedsl.ir.block import (
     Se,
     Shortcut,
     Shuffle,
+    SpaceToDepth,
     Stride,
     Value,
     op_acts,
@@ -30,13 +31,20 @@ from spacedsl.ir.block import (
 from spacedsl.ir.expr import Expr, Num, names_in
 from spacedsl.ir.inline import inlined
 from spacedsl.lang.bodytext import check_body, check_reparam, check_squeeze
-from spacedsl.lang.expressions import lower_expr, lower_ref
+from spacedsl.lang.expressions import lower_expr
 from spacedsl.lang.joins import lower_join
-from spacedsl.lang.kernels import check_kernel, check_kernel_word, kernel_parameters
+from spacedsl.lang.kernels import (
+    check_kernel,
+    check_kernel_word,
+    holds_window,
+    is_stride,
+    kernel_parameters,
+)
 from spacedsl.lang.report import Abandon, Report
-from spacedsl.lang.values import number, whole
+from spacedsl.lang.values import number, size_said, whole
 from spacedsl.operators.activations import ACTIVATIONS
-from spacedsl.operators.operators import FLAGS, IN_BODIES, MAX_CLASSES, OPERATORS
+from spacedsl.operators.operators import FLAGS, IN_BODIES, MAX_BLOCK, MAX_CLASSES, OPERATORS
+from spacedsl.operators.size import Pair
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.vocabulary import advice
 
@@ -69,7 +77,8 @@ class Modifiers:
         if word == "strided" and word in OPERATORS[op].flags:
             self.stride = "stage"
         elif self._is_stride(op, word):
-            self.stride = whole(Token("INT", word[1:], token.span), report, "stride", 1, 8)
+            said = Token("PAIR" if "x" in word else "INT", word[1:], token.span)
+            self.stride = size_said(said, report, "stride", 8)
             self.own_stride = token
         elif word in OPERATORS[op].flags:
             self.flags.add(word)
@@ -91,9 +100,7 @@ class Modifiers:
 
     @staticmethod
     def _is_stride(op: str, word: str) -> bool:
-        return "strided" in OPERATORS[op].flags and (
-            word == "strided" or (word[0] == "s" and word[1:].isdecimal())
-        )
+        return "strided" in OPERATORS[op].flags and (word == "strided" or is_stride(word))
 
     @staticmethod
     def _is_act(word: str, params: Sequence[str]) -> bool:
@@ -130,7 +137,7 @@ def lower_block(node: Node, source: str, report: Report) -> Block:
 
 def has_meaning(name: str) -> bool:
     """Whether an op would take `name` for something else than a parameter."""
-    return name in ACTIVATIONS or name in FLAGS or (name[0] == "s" and name[1:].isdecimal())
+    return name in ACTIVATIONS or name in FLAGS or is_stride(name)
 
 
 def _check_uses(block: Block, nodes: tuple[Node, ...], report: Report) -> None:
@@ -144,7 +151,7 @@ def _check_uses(block: Block, nodes: tuple[Node, ...], report: Report) -> None:
             report.error("unused-parameter", f"parameter `{name}` is never used", node)
         elif name in acts & numbers:
             report.error("bad-value", f"`{name}` is used as an activation and as a number", node)
-        elif param.default is not None and not is_of_kind(param.default, kind):
+        elif param.default is not None and not is_of_kind(param.default, kind, node):
             message = f"`{name}` takes {KINDS[kind]}, not {param.default}"
             report.error("bad-value", message, node)
         elif param.default is not None and name in kernels:
@@ -173,11 +180,12 @@ def lower_inline(node: Node, report: Report) -> Block:
     return _body(node, (), report)
 
 
-Kind = Literal["activation", "switch", "number"]
+Kind = Literal["activation", "switch", "window", "number"]
 
 KINDS: dict[Kind, str] = {
     "activation": "an activation",
     "switch": "0 or 1",
+    "window": "numbers, or pairs such as 10x4",
     "number": "numbers",
 }
 """What a parameter of each kind takes."""
@@ -188,20 +196,27 @@ def parameter_kind(block: Block, name: str) -> Kind:
     if name in _activations(block):
         return "activation"
     switches = {op.param for op in walk(block.ops) if isinstance(op, Optional)}
-    return "switch" if name in switches else "number"
+    if name in switches:
+        return "switch"
+    return "window" if holds_window(block, name) else "number"
 
 
-def is_of_kind(value: Value, kind: Kind) -> bool:
-    """Whether a parameter of this kind can be `value`."""
+def is_of_kind(value: Value, kind: Kind, said: Node | Token) -> bool:
+    """Whether a parameter of this kind can be `value`, as it is `said`."""
+    last = said if isinstance(said, Token) else said.tokens()[-1]
     if isinstance(value, str):
         return kind == "activation"
-    return kind == "number" or (kind == "switch" and value in (0, 1))
+    if last.type == "PAIR":
+        return kind == "window"
+    return kind in ("number", "window") or (kind == "switch" and value in (0, 1))
 
 
 def _param(node: Node, report: Report) -> Param:
-    tokens = node.tokens("NAME", "INT", "FLOAT")
+    tokens = node.tokens("NAME", "INT", "FLOAT", "PAIR")
     default: Value | None = None
-    if len(tokens) == 2:
+    if len(tokens) == 2 and tokens[1].type == "PAIR":
+        default = size_said(tokens[1], report, tokens[0].text, MAX_KERNEL)
+    elif len(tokens) == 2:
         default = tokens[1].text if tokens[1].type == "NAME" else number(tokens[1], report)
         if isinstance(default, str) and default not in ACTIVATIONS:
             raise report.unknown("activation", tokens[1], ACTIVATIONS)
@@ -267,6 +282,8 @@ def _optional(
 
 def _op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -> Op | None:
     match node.rule:
+        case "space-to-depth":
+            return SpaceToDepth(block=whole(node.token("INT"), report, "block", 2, MAX_BLOCK))
         case "pool":
             return GlobalPool()
         case "linear":
@@ -299,10 +316,9 @@ def _sized_op(node: Node, known: list[str], params: tuple[str, ...], report: Rep
         return Se(squeeze=squeeze, act=acts[0], gate=acts[1])
     fields: dict[str, Any] = {FLAGS[word].field: FLAGS[word].value for word in words.flags}
     fields |= _counts(node, known, report)
-    odd = node.rule in ("conv", "dwconv")
     fields |= {
         "op": node.rule,
-        "kernel": _kernel(node.get("kernel"), known, report, odd=odd),
+        "kernel": _kernel(node.get("kernel"), known, report, 3 if "stacked" in words.flags else 1),
         "stride": words.stride,
     }
     if OPERATORS[node.rule].acts:
@@ -339,11 +355,12 @@ def _counts(node: Node, known: list[str], report: Report) -> dict[str, Expr | in
 
 
 def _count(word: str, node: Node, known: list[str], report: Report) -> Expr:
-    """The number of groups behind a word."""
-    value = lower_expr(node.children[1], known, report)
-    if isinstance(value, Num) and (value.value < 1 or not float(value.value).is_integer()):
-        message = f"{value.value} is no number of groups"
-        raise report.fail("bad-value", message, node.children[1], f"write `{word} 2`")
+    """The number of groups, or of pixels, behind a word."""
+    value, at = lower_expr(node.children[1], known, report), node.children[1]
+    said = value.value if isinstance(value, Num) else 1
+    if not isinstance(said, Pair) and (said < 1 or not float(said).is_integer()):
+        message = f"{said} is no number of {word}"
+        raise report.fail("bad-value", message, at, f"write `{word} 2`")
     return value
 
 
@@ -364,19 +381,11 @@ def _shortcut(node: Node, known: list[str], params: tuple[str, ...], report: Rep
     return Shortcut(kind="body", body=PROJECTION, act=words.act)
 
 
-def _kernel(node: Node, known: list[str], report: Report, *, odd: bool) -> Expr:
-    token = node.token("KERNEL", "NAME")
-    if token.type == "NAME":
-        if token.text not in known:
-            check_kernel_word(token, known, report)
-        return lower_ref(token, known, report)
-    height, _, width = token.text.partition("x")
-    if height != width:
-        square = f"{max(int(height[:4]), int(width[:4]))}"
-        meant = f"{square}x{square}"
-        message, help = f"only square kernels, not {token.text}", f"write `{meant}`"
-        raise report.fail("bad-value", message, token, help, [(help, token.span, meant)])
-    size = whole(Token("INT", height, token.span), report, "kernel", 1, MAX_KERNEL)
-    if odd:
-        check_kernel(size, token, "kernel", 1, report)
-    return Num(value=size)
+def _kernel(node: Node, known: list[str], report: Report, least: int) -> Expr:
+    token = node.token("PAIR", "NAME")
+    if token.type == "NAME" and token.text not in known:
+        check_kernel_word(token, known, report)
+    elif token.type == "PAIR":
+        size = size_said(token, report, "kernel", MAX_KERNEL)
+        check_kernel(size, token, "kernel", least, report)
+    return lower_expr(token, known, report)

@@ -16,6 +16,8 @@ from spacedsl.ir.block import (
     Linear,
     Op,
     Optional,
+    SpaceToDepth,
+    Value,
     op_sizes,
     sizes_of,
     walk,
@@ -26,6 +28,7 @@ from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.lang.misfits import NotStrided, Shrinking, report_misfit
 from spacedsl.lang.report import Report
 from spacedsl.lang.scope import Scope
+from spacedsl.operators.size import Pair, Size, as_map, pair
 from spacedsl.passes.bind import BindError, Site, output_size
 from spacedsl.syntax.tree import Node
 
@@ -38,19 +41,41 @@ MAX_CHECKS = 12_000
 
 
 def check_bodies(space: Space, node: Node, report: Report, scope: Scope) -> None:
-    """Bind every block at the extremes of what may come in and go out of its stage. What fits at
-    the largest resolution fits at every other: there, fewer sizes are equal by being 1."""
-    nodes = {n.token("NAME").text: n for n in node.all("stage")}
-    before: tuple[int, ...] = (space.channels,)
-    size, budget = space.resolutions[-1], scope.budget
+    """Bind every block at the extremes of what may come in and go out of its stage."""
+    budget = scope.budget
     found: list[tuple[_Ways, ...]] = []
+    sizes: tuple[Size, ...] = ()
     if budget.checks <= MAX_CHECKS:  # else it is known already, and counting takes time too
         found = [tuple(map(_ways, stage.choices)) for stage in space.stages]
-        budget.checks += _count_checks(space, found)
+        sizes = _checked(space.resolutions, found)
+        budget.checks += _count_checks(space, found) * len(sizes)
     if budget.checks > MAX_CHECKS:
         message = f"{budget.checks:,} blocks to check, more than {MAX_CHECKS:,}"
         help = "a width that may be a fraction is checked at every value: use round8(...)"
         raise report.fail("too-large", message, node.token("NAME"), help)
+    for size in sizes:
+        _check_at(size, space, found, (node, report, scope))
+
+
+def _checked(resolutions: tuple[Size, ...], found: list[tuple[_Ways, ...]]) -> tuple[Size, ...]:
+    """The resolutions at which blocks are bound. What fits at the largest one fits at every other:
+    there, fewer sizes are equal by being 1. That is not so of pairs, and of ops that do not fit
+    every map."""
+    picky = any(way.picky for ways in found for way in ways)
+    if picky or any(isinstance(size, Pair) for size in resolutions):
+        return resolutions
+    return resolutions[-1:]
+
+
+def _check_at(
+    size: Size,
+    space: Space,
+    found: list[tuple[_Ways, ...]],
+    place: tuple[Node, Report, Scope],
+) -> None:
+    node, report, scope = place
+    nodes = {n.token("NAME").text: n for n in node.all("stage")}
+    before: tuple[int, ...] = (space.channels,)
     for stage, ways in zip(space.stages, found, strict=True):
         sites = _count_sites(stage, before)
         if sites > MAX_SITES:
@@ -74,13 +99,14 @@ def _count_sites(stage: Stage, before: tuple[int, ...]) -> int:
 class _Ways:
     """The ways to choose a block. `samples`: do the ends of its values tell for all? `free`: the
     settings that no width depends on, so that each of their values is looked at once. `plain`: does
-    no stride but the stage's change the size?"""
+    no stride but the stage's change the size? `picky`: has it ops that do not fit every map?"""
 
     choice: BlockChoice
     names: tuple[str, ...]
     samples: bool
     free: frozenset[str]
     plain: bool
+    picky: bool
 
     def lists(self, cins: tuple[int, ...], widths: tuple[int, ...]) -> list[_Values]:
         """What may come in and go out, and what every setting may be."""
@@ -112,7 +138,7 @@ def _ways(choice: BlockChoice) -> _Ways:
             decide.update(names_in(size))
         if isinstance(op, Optional):
             decide.add(op.param)
-    fractions = {a.name for a in choice.numeric if any(v != int(v) or v < 1 for v in a.values)}
+    fractions = {a.name for a in choice.numeric if not all(map(_is_whole, a.values))}
     return _Ways(
         choice,
         names,
@@ -120,7 +146,12 @@ def _ways(choice: BlockChoice) -> _Ways:
         and not any(map(_divides, walk(ops))),
         frozenset(names) - decide,
         all(_is_plain(op) for op in walk(ops)),
+        any(_is_picky(op) for op in walk(ops)),
     )
+
+
+def _is_whole(value: Value) -> bool:
+    return isinstance(value, Pair) or (int(value) == value and value >= 1)
 
 
 def _divides(op: Op) -> bool:
@@ -129,7 +160,12 @@ def _divides(op: Op) -> bool:
 
 
 def _is_plain(op: Op) -> bool:
-    return getattr(op, "stride", 1) in ("stage", 1) and not isinstance(op, GlobalPool | Linear)
+    shrinks = isinstance(op, GlobalPool | Linear) or _is_picky(op)
+    return getattr(op, "stride", 1) in ("stage", 1) and not shrinks
+
+
+def _is_picky(op: Op) -> bool:
+    return isinstance(op, SpaceToDepth) or getattr(op, "valid", False)
 
 
 def _count_checks(space: Space, found: list[tuple[_Ways, ...]]) -> int:
@@ -146,8 +182,10 @@ def _count_checks(space: Space, found: list[tuple[_Ways, ...]]) -> int:
     return count
 
 
-def _check_stage(stage: Stage, ways: tuple[_Ways, ...], before: tuple[int, ...], size: int) -> int:
-    """Output height in pixels. Raises `BindError`."""
+def _check_stage(
+    stage: Stage, ways: tuple[_Ways, ...], before: tuple[int, ...], size: Size
+) -> Size:
+    """The size of what comes out. Raises `BindError`."""
     out = _check_blocks(stage, ways, before, size, stage.stride)
     if stage.depths[-1] > 1:
         after = _check_blocks(stage, ways, stage.widths or before, out, 1)
@@ -157,16 +195,18 @@ def _check_stage(stage: Stage, ways: tuple[_Ways, ...], before: tuple[int, ...],
 
 
 def _check_blocks(
-    stage: Stage, ways: tuple[_Ways, ...], cins: tuple[int, ...], size: int, stride: int
-) -> int:
+    stage: Stage, ways: tuple[_Ways, ...], cins: tuple[int, ...], size: Size, stride: Size
+) -> Size:
     """Bind one block in every sampled way; they must all come out at the same size."""
-    sizes: set[int] = set()
+    sizes: set[Size] = set()
+    sides = zip(pair(stride), pair(size), strict=True)
+    shrinks = any(step > 1 and pixels > 1 for step, pixels in sides)
     for way in ways:
         for cin, width, *values in _samples(way.lists(cins, stage.widths)):
             settings = tuple(zip(way.names, values, strict=True))
             site = Site(way.choice, cin, width, size, stride, settings)
             out = output_size(site)
-            if stride > 1 and size > 1 and out == _unstrided(way, site):
+            if shrinks and out == _unstrided(way, site):
                 name = way.choice.block.name or "the body"
                 raise NotStrided(f"no op of {name} is `strided`, but the stride is {stride}")
             sizes.add(out)
@@ -175,15 +215,15 @@ def _check_blocks(
     return sizes.pop()
 
 
-def _unstrided(way: _Ways, site: Site) -> int:
-    """The height in pixels of the block's output if the stage had no stride."""
+def _unstrided(way: _Ways, site: Site) -> Size:
+    """The size of the block's output if the stage had no stride."""
     return site.size if way.plain else output_size(replace(site, stride=1))
 
 
 def _expr_is_whole(expr: Expr, fractions: set[str]) -> bool:
     match expr:
         case Num():
-            return float(expr.value).is_integer()
+            return isinstance(expr.value, Pair) or float(expr.value).is_integer()
         case Ref():
             return expr.name not in fractions
         case Binary():
@@ -193,8 +233,8 @@ def _expr_is_whole(expr: Expr, fractions: set[str]) -> bool:
             return True
 
 
-def _sizes(sizes: set[int]) -> str:
-    return " and ".join(f"{s} x {s}" for s in sorted(sizes))
+def _sizes(sizes: set[Size]) -> str:
+    return " and ".join(map(as_map, sorted(sizes)))
 
 
 def _samples(lists: list[_Values]) -> Iterator[tuple[Any, ...]]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from spacedsl.ir.block import Block, op_sizes
 from spacedsl.ir.expr import Expr, Num, names_in
+from spacedsl.lang.kernels import is_stride
 from spacedsl.lang.report import Report
 from spacedsl.operators.operators import STRIDED
+from spacedsl.operators.size import as_number
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
 
@@ -41,7 +43,7 @@ def check_body(block: Block, node: Node, report: Report) -> None:
 
 def check_squeeze(squeeze: Expr, at: Node | Token, report: Report) -> None:
     """Report a ratio where `se` takes a width. Raises `Abandon`."""
-    if isinstance(squeeze, Num) and not float(squeeze.value).is_integer():
+    if isinstance(squeeze, Num) and squeeze.value != int(as_number(squeeze.value)):
         meant = f"round8(cin * {squeeze.value:g})"
         fixes = [(f"write `{meant}`", at.span, meant)]
         message = f"`se` squeezes to a width, not to a ratio as {squeeze.value:g}"
@@ -75,7 +77,7 @@ def own_stride(body: Node) -> Token | None:
     for op in body.all(*STRIDED):
         for found in op.all("modifier"):
             token = found.token("NAME")
-            if token.text[0] == "s" and token.text[1:].isdecimal() and token.text != "s1":
+            if is_stride(token.text) and token.text != "s1":
                 return token
     return None
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from math import prod
 
-from spacedsl.ir.block import Block, Value
+from spacedsl.ir.block import MAX_KERNEL, Block, Value
 from spacedsl.ir.identity import block_identity
 from spacedsl.ir.space import Arg, BlockChoice, Stage
 from spacedsl.lang.blocks import KINDS, Kind, is_of_kind, parameter_kind
@@ -138,7 +138,7 @@ def _arg_values(
     node: Node, kind: Kind, key: Token, least: int | None, report: Report
 ) -> tuple[Value, ...]:
     """The values of one parameter; `least`: of a kernel, how small it may be."""
-    said = values_said(node, report)
+    said = values_said(node, report, (key.text, MAX_KERNEL) if kind == "window" else None)
     if kind == "activation":
         if len(said) > 1:
             help = "list the block once per activation, under two names"
@@ -148,10 +148,14 @@ def _arg_values(
             raise report.unknown("activation", token, ACTIVATIONS)
     else:
         for value, at in said:
-            if not is_of_kind(value, kind):
+            if not is_of_kind(value, kind, at):
                 shown = at if isinstance(at, Token) else at.tokens()[0]
                 message = f"`{key.text}` takes {KINDS[kind]}, not {value}"
-                digits = re.fullmatch(r"[a-z]([0-9]+)", str(value)) if kind == "number" else None
+                digits = (
+                    re.fullmatch(r"[a-z]([0-9]+)", str(value))
+                    if kind in ("number", "window")
+                    else None
+                )
                 fixes = [(f"write {digits[1]}", shown.span, digits[1])] if digits else []
                 raise report.fail("bad-value", message, shown, None, fixes)
             if least is not None:

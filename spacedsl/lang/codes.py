@@ -13,6 +13,7 @@ from spacedsl.ir.expr import Num
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
 from spacedsl.lang.values import MAX_DIGITS
+from spacedsl.operators.size import as_number
 
 SPACE_CODE = re.compile(r"([A-Za-z][\w-]*)-([0-9]+)-([0-9]+)")
 MODEL_CODE = re.compile(
@@ -170,7 +171,7 @@ def subnet_code(subnet: Subnet) -> str:
                 raise fault("no-code", f"{subnet.name} has settings that codes do not know")
             kernels.append(str(said["kernel"] if "kernel" in said else _literal(subnet, position)))
             widths.append(str(block.width))
-            expands.append(str(float(said["expand"])) if "expand" in said else "0")
+            expands.append(str(as_number(said["expand"])) if "expand" in said else "0")
     columns = ["#".join(c) for c in (depths, kernels, widths, expands)]
     return "d{}_k{}_w{}_e{}".format(*columns) + f"_r{subnet.resolution}"
 
@@ -179,5 +180,7 @@ def _literal(subnet: Subnet, position: int) -> int:
     """The kernel of a body without a kernel parameter: its first convolution's."""
     for op in walk(subnet.choice(position).block.ops):
         if isinstance(op, Conv | DwConv) and isinstance(op.kernel, Num):
-            return int(op.kernel.value)
+            if isinstance(op.kernel.value, int):
+                return op.kernel.value
+            break
     raise fault("no-code", f"{subnet.of.stages[position].name} has no kernel that codes can say")

@@ -6,13 +6,14 @@ import re
 from collections.abc import Sequence
 
 from spacedsl.diagnostics import suggest
-from spacedsl.ir.block import Value
+from spacedsl.ir.block import MAX_KERNEL, Value
 from spacedsl.lang.report import Abandon, Mend, Report
-from spacedsl.lang.values import number, shown
+from spacedsl.lang.values import number, shown, size_said
 from spacedsl.syntax.tree import Node, Token
 
 SHORT = {"k": "kernel", "e": "expand"}
 """Settings written short: `k3` is kernel 3, `e0.5` is expand 0.5; others are `name=value`."""
+SAID = ("NAME", "SETTING", "INT", "FLOAT", "PAIR")
 LETTERS = {name: letter for letter, name in SHORT.items()}
 
 
@@ -23,7 +24,7 @@ def setting_text(name: str, value: Value) -> str:
 
 def short_said(node: Node) -> tuple[str, str]:
     """What a setting names, and its value as it is written."""
-    tokens = node.tokens("NAME", "SETTING", "INT", "FLOAT")
+    tokens = node.tokens(*SAID)
     if len(tokens) == 2:
         return tokens[0].text, tokens[1].text
     return SHORT.get(tokens[0].text[0], ""), tokens[0].text[1:]
@@ -31,19 +32,27 @@ def short_said(node: Node) -> tuple[str, str]:
 
 def setting_said(node: Node, known: Sequence[str], report: Report) -> tuple[str, Value]:
     """Name and value of a setting. Raises `Abandon`."""
-    tokens = node.tokens("NAME", "SETTING", "INT", "FLOAT")
+    tokens = node.tokens(*SAID)
     word = tokens[0]
     if len(tokens) == 2:
         name = word.text
-        value: Value = tokens[1].text if tokens[1].type == "NAME" else number(tokens[1], report)
+        value = tokens[1].text if tokens[1].type == "NAME" else _number(tokens[1], name, report)
     else:
         name, digits = short_said(node)
-        if not name or not digits.replace(".", "", 1).isdecimal():
+        pair = re.fullmatch("[0-9]+x[0-9]+", digits) is not None
+        if not name or not (pair or digits.replace(".", "", 1).isdecimal()):
             raise _no_setting(word, known, report)
-        value = number(Token("FLOAT", digits, word.span), report)
+        value = _number(Token("PAIR" if pair else "FLOAT", digits, word.span), name, report)
     if name not in known:
         raise _unknown(name, node, known, report)
     return name, value
+
+
+def _number(token: Token, name: str, report: Report) -> Value:
+    """A number or a pair of them."""
+    if token.type == "PAIR":
+        return size_said(token, report, name, MAX_KERNEL)
+    return number(token, report)
 
 
 def _unknown(name: str, node: Node, known: Sequence[str], report: Report) -> Abandon:
@@ -65,7 +74,6 @@ def _no_setting(word: Token, known: Sequence[str], report: Report) -> Abandon:
     joined = re.fullmatch(r"([A-Za-z_]+?)[_-]?([0-9]+(?:\.[0-9]+)?)", word.text)
     name = suggest(SHORT.get(word.text.lower(), word.text), known)
     several = re.fullmatch(r"[_-]?((?:[ke][0-9]+(?:\.[0-9]+)?[_-]?){2,})", word.text.lower())
-    square = re.fullmatch(r"(k[0-9]+)x[0-9]+", word.text.lower())
     if apart and name is not None:
         meant = f"{name}={apart[1]}"
         span = word.span._replace(end=word.span.end + apart.end())
@@ -75,9 +83,6 @@ def _no_setting(word: Token, known: Sequence[str], report: Report) -> Abandon:
         meant = " ".join(re.findall(r"[ke][0-9.]+", several[1]))
         fixes = [(f"write `{meant}`", word.span, f" {meant}")]
         help = f"settings stand apart: write `{meant}`"
-    elif square is not None:
-        fixes = [(f"write `{square[1]}`", word.span, square[1])]
-        help = f"kernels are square: write `{square[1]}`"
     elif re.fullmatch("[sn][0-9]", word.text):
         fixes = [("leave it out", report.with_blank(word.span), "")]
         help = "a stage says its stride and how many blocks it has: leave it out"

@@ -14,7 +14,7 @@ from spacedsl.lang.members import not_a_member
 from spacedsl.lang.model_settings import setting_said, setting_text, short_said
 from spacedsl.lang.report import Report
 from spacedsl.lang.scope import Scope
-from spacedsl.lang.values import shown, whole
+from spacedsl.lang.values import shown, size_said, whole
 from spacedsl.syntax.tree import Node, Token
 
 MAX_WIDTH = 65_536
@@ -34,7 +34,7 @@ def lower_model(node: Node, scope: Scope, report: Report) -> Subnet:
         else _only_stage(stage, node, report)
         for stage in space.stages
     )
-    resolution = whole(node.token("INT"), report, "resolution", 1, MAX_RESOLUTION)
+    resolution = size_said(node.token("INT", "PAIR"), report, "resolution", MAX_RESOLUTION)
     subnet = Subnet(name=node.token("NAME").text, of=space, resolution=resolution, stages=stages)
     _check_member(subnet, nodes, node, scope, report)
     return subnet if report.found else canonical(subnet)
@@ -48,7 +48,7 @@ def _check_member(
         return
     where: Node | Token = nodes.get(found.stage, node)
     if found.key == "input":
-        where = node.token("INT")
+        where = node.token("INT", "PAIR")
     elif found.stage not in nodes:
         where = node.token("NAME")
     elif found.stage in nodes:

@@ -75,7 +75,7 @@ KEYS = (
     Word("window", "stage of a hyperspace", "a count", "the whole list",
          "How many neighbouring widths a space takes."),
     Word("depth", "stage", f"VALUES of 1..{MAX_DEPTH}", "1", "How many blocks."),
-    Word("stride", "stage", f"1..{MAX_STRIDE}", "1",
+    Word("stride", "stage", f"1..{MAX_STRIDE}, a pair", "1",
          "Taken by the first block, at its op marked `strided`."),
     Word("shared", "stage", "`width`, parameters", "none",
          "What all blocks of a network's stage have in common."),
@@ -84,7 +84,9 @@ KEYS = (
 VALUES = (
     Word("..", "values", "1..4", "", "A range; it must hit its end."),
     Word("step", "values", "32..64 step 16", "step 1", "The step of a range."),
-    Word("x", "input, kernels", "3 x 224, 3x3", "", "Channels by resolution; height by width."),
+    Word("x", "input, windows", "3 x 224, 49x10", "",
+         "Channels by resolution; height by width, which without blanks are a pair. A pair may "
+         "stand wherever a resolution, a kernel, a stride or a dilation does; one number is both."),
     Word("round8", "expressions", "round8(cin * expand)", "",
          "To a multiple of 8, at least 8, never below 90 %."),
 )  # fmt: skip
@@ -154,7 +156,9 @@ def all_words() -> set[str]:
     """Every word that the reference explains."""
     tables = (*STATEMENTS, *KEYS, *VALUES, *TARGET_KEYS)
     forms = " ".join(op.form for op in IN_BODIES.values())
-    return {word.word for word in tables} | set(re.findall("[a-z]+", forms)) | set(FLAGS)
+    return (
+        {word.word for word in tables} | set(re.findall("[a-z]+(?:-[a-z]+)*", forms)) | set(FLAGS)
+    )
 
 
 def reference_text() -> str:
@@ -223,7 +227,8 @@ def _ops() -> Iterator[str]:
         rows.append((f"`{op.form}`", str(op.acts), flags, op.meaning))
     yield from _table(("op", "activations", "modifiers", ""), rows)
     yield f"A body has at most {MAX_OPS} ops, a block at most {MAX_PARAMS} parameters. A kernel is"
-    yield f"`3x3` (odd for convolutions, at most {MAX_KERNEL}) or a parameter.\n"
+    yield f"`3x3` or `10x4` (rows by columns, at most {MAX_KERNEL}) or a parameter. A stack of 3x3"
+    yield "has an odd square kernel. `s2x1` is a stride of its own, of rows by columns.\n"
     yield from _table(
         ("modifier", ""),
         (

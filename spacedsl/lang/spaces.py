@@ -20,8 +20,9 @@ from spacedsl.lang.report import Abandon, Mend, Report
 from spacedsl.lang.scope import Scope
 from spacedsl.lang.tables import table_said
 from spacedsl.lang.taps import check_taps, lower_taps
-from spacedsl.lang.values import whole, whole_list
+from spacedsl.lang.values import size_list, size_said, whole, whole_list
 from spacedsl.operators.operators import IN_BODIES
+from spacedsl.operators.size import Size
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
 
@@ -96,7 +97,7 @@ def _parent(node: Node, scope: Scope, report: Report) -> Space | None:
     return found
 
 
-def _input(node: Node, parent: Space | None, report: Report) -> tuple[int, tuple[int, ...]]:
+def _input(node: Node, parent: Space | None, report: Report) -> tuple[int, tuple[Size, ...]]:
     said = node.first("input")
     if said is None:
         if parent is None:
@@ -112,10 +113,18 @@ def _input(node: Node, parent: Space | None, report: Report) -> tuple[int, tuple
         sides = {t.text for t in said.get("values").tokens("INT")[1:]}
         if len(sides) == 1 and len(said.get("values").children) > 3:
             text = f"{first.text} x {sides.pop()}"
-            help = f"images are square here: write `{text}`"
+            help = f"one number says both sides: write `{text}`"
             fixes = [(f"write `{text}`", said.get("values").span, text)]
         raise report.fail("bad-value", message, first, help, fixes)
-    resolutions = whole_list(said.get("values"), report, "resolution", 1, MAX_RESOLUTION)
+    if not tokens and isinstance(first, Token) and first.type == "PAIR":
+        channels_said, _, side = first.text.partition("x")
+        if channels_said in map(str, CHANNELS):
+            text = f"{channels_said} x {side}"
+            message = f"`{first.text}` is a map of {channels_said} rows here"
+            fixes = [(f"write `{text}`", first.span, text)]
+            help = f"channels stand apart from the resolution: write `{text}`"
+            raise report.fail("notation", message, first, help, fixes)
+    resolutions = size_list(said.get("values"), report, "resolution", MAX_RESOLUTION)
     default = parent.channels if parent else 3
     channels = whole(tokens[0], report, "channels", 1, 1024) if tokens else default
     if parent is not None and channels != default:
@@ -316,10 +325,10 @@ def _depths(keys: dict[str, Node], report: Report) -> tuple[int, ...]:
     return whole_list(keys["depth"].get("values"), report, "depth", 1, MAX_DEPTH)
 
 
-def _stride(keys: dict[str, Node], report: Report) -> int | None:
+def _stride(keys: dict[str, Node], report: Report) -> Size | None:
     if "stride" not in keys:
         return None
-    return whole(keys["stride"].token("INT"), report, "stride", 1, MAX_STRIDE)
+    return size_said(keys["stride"].token("INT", "PAIR"), report, "stride", MAX_STRIDE)
 
 
 def _shared(

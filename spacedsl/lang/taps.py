@@ -8,7 +8,8 @@ from spacedsl.ir.sampling import smallest
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.report import Report
-from spacedsl.lang.values import shown, values_said, whole_list
+from spacedsl.lang.values import shown, size_list, values_said
+from spacedsl.operators.size import Size
 from spacedsl.passes.taps import lacks_head, output_strides
 from spacedsl.syntax.tree import Node
 from spacedsl.text import Source, Span
@@ -16,11 +17,11 @@ from spacedsl.text import Source, Span
 MAX_TAP = 4_096
 
 
-def lower_taps(node: Node | None, parent: Space | None, report: Report) -> tuple[int, ...]:
+def lower_taps(node: Node | None, parent: Space | None, report: Report) -> tuple[Size, ...]:
     """The strides that a page says, else its parent's."""
     if node is None:
         return parent.taps if parent else ()
-    return whole_list(node.get("values"), report, "stride", 1, MAX_TAP)
+    return size_list(node.get("values"), report, "stride", MAX_TAP)
 
 
 def check_taps(space: Space, node: Node, report: Report) -> None:
@@ -31,7 +32,7 @@ def check_taps(space: Space, node: Node, report: Report) -> None:
         return
     strides = output_strides(space)
     known = sorted({s for s in strides if s is not None})
-    for value, at in values_said(said.get("values"), report):
+    for value, at in values_said(said.get("values"), report, ("stride", MAX_TAP)):
         if value not in known:
             message = f"no stage ends at stride {value}"
             report.error("bad-taps", message, at, f"stages end at {shown(tuple(known))}")

@@ -9,6 +9,7 @@ from fractions import Fraction
 from spacedsl.ir.block import Value
 from spacedsl.ir.expr import exact
 from spacedsl.lang.report import Abandon, Mend, Report
+from spacedsl.operators.size import Pair, Size, size_of
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
 
@@ -36,6 +37,16 @@ def whole(token: Token, report: Report, what: str, least: int, most: int) -> int
     return value
 
 
+def size_said(token: Token, report: Report, what: str, most: int) -> Size:
+    """A number, or the pair of numbers that a token says, each from 1 to `most`; or a reported
+    error."""
+    if token.type != "PAIR":
+        return whole(token, report, what, 1, most)
+    parts = [Token("INT", part, token.span) for part in token.text.split("x")]
+    height, width = (whole(part, report, what, 1, most) for part in parts)
+    return size_of(height, width)
+
+
 def _not_whole(
     value: Value, at: Node | Token, report: Report, wanted: tuple[str, int, int]
 ) -> Abandon:
@@ -53,9 +64,12 @@ def _not_whole(
     return report.fail("bad-value", message, token, help if isinstance(value, str) else None, fixes)
 
 
-def values_said(node: Node, report: Report) -> list[tuple[Value, Node | Token]]:
+def values_said(
+    node: Node, report: Report, pairs: tuple[str, int] | None = None
+) -> list[tuple[Value, Node | Token]]:
     """Every value of a `values` node with what says it, in the text's order. Reports empty ranges,
-    step 0, huge ranges, duplicates and mixtures of numbers and names."""
+    step 0, huge ranges, duplicates and mixtures of numbers and names. `pairs`: what sizes such as
+    49x10 are called, which may stand here, and the greatest side of one."""
     found: list[tuple[Value, Node | Token]] = []
     seen: set[Value] = set()
     for i, child in enumerate(node.children):
@@ -64,6 +78,8 @@ def values_said(node: Node, report: Report) -> list[tuple[Value, Node | Token]]:
             said += _range(child, report)
         elif child.type == "NAME":
             said.append(child.text)
+        elif child.type == "PAIR":
+            said.append(_pair(child, report, pairs))
         elif child.type in ("INT", "FLOAT"):
             said.append(number(child, report))
         if len(found) + len(said) > MAX_VALUES:
@@ -92,6 +108,24 @@ def ordered(said: list[tuple[Value, Node | Token]]) -> tuple[Value, ...]:
     values = [value for value, _ in said]
     names = [v for v in values if isinstance(v, str)]
     return tuple(names) if names else tuple(sorted(v for v in values if not isinstance(v, str)))
+
+
+def _pair(token: Token, report: Report, pairs: tuple[str, int] | None) -> Size:
+    if pairs is not None:
+        return size_said(token, report, *pairs)
+    height, _, width = token.text.partition("x")
+    message = f"{token.text} is a pair, where one number belongs"
+    fixes = [(f"write {height}", token.span, height)] if height == width else []
+    raise report.fail("bad-value", message, token, f"write a number, as {height}", fixes)
+
+
+def size_list(node: Node, report: Report, what: str, most: int) -> tuple[Size, ...]:
+    """A list of sizes, each a whole number or two: `160, 224`, `49x10`."""
+    said = values_said(node, report, (what, most))
+    for value, at in said:
+        if not isinstance(value, Pair) and (not isinstance(value, int) or not 1 <= value <= most):
+            raise _not_whole(value, at, report, (what, 1, most))
+    return tuple(v for v in ordered(said) if isinstance(v, int | Pair))
 
 
 def whole_list(node: Node, report: Report, what: str, least: int, most: int) -> tuple[int, ...]:
@@ -141,7 +175,7 @@ def shown(values: tuple[Value, ...]) -> str:
     rest = list(values)
     while rest:
         run = _run_length(rest)
-        step = exact_step(rest[0], rest[1]) if run > 1 else 0
+        step = _step(rest[0], rest[1]) if run > 1 else 0
         if run >= (3 if step == 1 else 4):
             tail = "" if step == 1 else f" step {_plain(step)}"
             parts.append(f"{_plain(rest[0])}..{_plain(rest[run - 1])}{tail}")
@@ -152,20 +186,24 @@ def shown(values: tuple[Value, ...]) -> str:
     return ", ".join(parts)
 
 
-def exact_step(first: Value, second: Value) -> Value:
+def _step(first: Value, second: Value) -> int | float | None:
+    """From one value to the next; None where one of them is no number."""
+    if isinstance(first, str | Pair) or isinstance(second, str | Pair):
+        return None
     step = exact(second) - exact(first)
     return int(step) if step.denominator == 1 else float(step)
 
 
-def _plain(value: Value) -> str:
+def _plain(value: Value | None) -> str:
     """A number in digits, never in powers of ten; every digit of it."""
-    return value if isinstance(value, str) else f"{Decimal(str(value)):f}"
+    return str(value) if isinstance(value, str | Pair) else f"{Decimal(str(value)):f}"
 
 
 def _run_length(values: list[Value]) -> int:
-    if len(values) < 2 or isinstance(values[0], str):
+    step = _step(values[0], values[1]) if len(values) > 1 else None
+    if step is None:
         return 1
-    step, run = exact_step(values[0], values[1]), 2
-    while run < len(values) and exact_step(values[run - 1], values[run]) == step:
+    run = 2
+    while run < len(values) and _step(values[run - 1], values[run]) == step:
         run += 1
     return run

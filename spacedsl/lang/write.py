@@ -21,6 +21,7 @@ from spacedsl.ir.block import (
     Se,
     Shortcut,
     Shuffle,
+    SpaceToDepth,
     Stride,
     op_acts,
 )
@@ -32,6 +33,7 @@ from spacedsl.lang.limits import written
 from spacedsl.lang.model_settings import setting_text
 from spacedsl.lang.values import shown
 from spacedsl.operators.operators import FLAGS, OPERATORS
+from spacedsl.operators.size import Pair
 from spacedsl.syntax.printer import format_text
 from spacedsl.text import Source
 
@@ -176,6 +178,8 @@ def _op(op: Op) -> str:
         case Se():
             acts = [] if (op.act, op.gate) == ("relu", "hsigmoid") else [op.act, op.gate]
             return _words("se", _expr(op.squeeze), *acts)
+        case SpaceToDepth():
+            return f"space-to-depth {op.block}"
         case GlobalPool():
             return "pool"
         case Linear():
@@ -222,6 +226,8 @@ def _stride(stride: Stride) -> str | None:
 
 
 def _kernel(kernel: Expr) -> str:
+    if isinstance(kernel, Num) and isinstance(kernel.value, Pair):
+        return str(kernel.value)
     return kernel.name if isinstance(kernel, Ref) else f"{_expr(kernel)}x{_expr(kernel)}"
 
 

@@ -15,6 +15,7 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.lang.page import Page
 from spacedsl.lang.values import shown
+from spacedsl.operators.size import as_map
 from spacedsl.passes.bind import BindError
 
 MAX_WINDOWS = 6
@@ -86,7 +87,7 @@ def _model_facts(subnet: Subnet) -> list[str]:
         return []
     blocks = sum(len(stage.blocks) for stage in subnet.stages)
     return [
-        f"{subnet.resolution} x {subnet.resolution}, {blocks} blocks",
+        f"{as_map(subnet.resolution)}, {blocks} blocks",
         f"{amount(cost.flops)} FLOPs, {amount(cost.params)} parameters, "
         f"{amount(memory)} bytes of activations",
     ]

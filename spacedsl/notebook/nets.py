@@ -26,6 +26,7 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.notebook.devices import AnyDevice, device_of, target_of
 from spacedsl.notebook.values import space_of
 from spacedsl.notebook.watching import Callback, watching
+from spacedsl.operators.size import Size
 from spacedsl.runtimes.table import rules_of
 from spacedsl.targets.deployed import Deployed, open_deployed
 
@@ -54,7 +55,7 @@ def supernet(
         return load_supernet(plan, channels, classes, seed)
 
 
-def quantise(net: Supernet, images: Callable[[int], Tensor], *, seed: int = 0) -> QatSupernet:
+def quantise(net: Supernet, images: Callable[[Size], Tensor], *, seed: int = 0) -> QatSupernet:
     """The same weights with learned fake quantisers (LSQ+) wherever the target has 8-bit tensors,
     to train on. `images(resolution)` gives a batch (N, C, R, R), by which the quantisers start.
     Raises `SpaceError`."""

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from spacedsl.operators.layer import Layer
 from spacedsl.operators.operator import Flag, Operator, Weights
+from spacedsl.operators.size import area
 
 MAX_CLASSES = 1_000_000
+
+MAX_BLOCK = 8
+"""Of space-to-depth: so many pixels in a row become one."""
 
 MAX_REPARAM = 16
 """As how many convolutions of its own kernel one can be trained."""
@@ -17,7 +21,8 @@ MAX_REPARAM = 16
 
 def _convolution(layer: Layer) -> Weights:
     others = (2 * layer.norm + layer.bias) * layer.cout
-    return Weights(layer.fan_in * layer.cout * layer.kernel**2, others, layer.out_size**2)
+    products = layer.fan_in * layer.cout * area(layer.kernel)
+    return Weights(products, others, area(layer.out_size))
 
 
 def _squeeze(layer: Layer) -> Weights:
@@ -70,6 +75,21 @@ FLAGS: dict[str, Flag] = {
         "`groups cin / 16`.",
         synonyms=("group", "ngroups", "numgroups", "grouped", "cardinality"),
     ),
+    "dilation": Flag(
+        field="dilation",
+        takes="STEP",
+        meaning="how many pixels apart the taps of the window are: a number, a pair such as `4x1` "
+        "or a parameter that holds one",
+        hover="How many pixels apart the taps of the window are: `dilation 2`, `dilation 4x1`.",
+        synonyms=("dilate", "dilated", "dilationrate", "atrous"),
+    ),
+    "valid": Flag(
+        field="valid",
+        meaning="without padding: the window never leaves the map, which gets smaller",
+        hover="Without padding: the window never leaves the map. A patch of 4 x 4 is "
+        "`conv 4x4 valid s4`.",
+        synonyms=("nopad", "nopadding", "unpadded", "validpadding"),
+    ),
     "reparam": Flag(
         field="reparam",
         takes="COUNT",
@@ -97,7 +117,7 @@ FLAGS: dict[str, Flag] = {
 
 OPERATORS: dict[str, Operator] = {
     "conv": Operator(
-        form="conv KERNEL [-> WIDTH] [groups COUNT] [reparam COUNT]",
+        form="conv KERNEL [-> WIDTH] [groups COUNT] [dilation STEP] [reparam COUNT]",
         meaning='Convolution, "same" padding, batch norm; to the stage\'s width (`cout`) where '
         "none is said.",
         hover="Convolution, with batch norm and same padding: `conv 3x3 -> width act`. Without "
@@ -106,33 +126,34 @@ OPERATORS: dict[str, Operator] = {
         lacks="say the kernel first: `conv 1x1 -> 32 relu`",
         window=True,
         acts=1,
-        flags=("strided", "nonorm", "bias", "elide", "groups", "reparam"),
+        flags=("strided", "nonorm", "bias", "elide", "groups", "dilation", "valid", "reparam"),
         synonyms=(
             *("conv2d", "convolution", "convolution2d", "convbn", "convbnrelu", "convbnact"),
         ),
         weights=_convolution,
         latency="conv-bn-relu",
-        listed="slot kernel width groups stride act norm bias elide reparam max_cin max_fan "
-        "max_cout max_kernel",
+        listed="slot kernel width groups stride dilation valid act norm bias elide reparam "
+        "max_cin max_fan max_cout max_kernel",
         own_scale=True,
         mixes=True,
     ),
     "dwconv": Operator(
-        form="dwconv KERNEL [reparam COUNT]",
+        form="dwconv KERNEL [dilation STEP] [reparam COUNT]",
         meaning="Depthwise convolution.",
         hover="Depthwise convolution: `dwconv kernel act`.",
         example="dwconv 3x3 relu",
         lacks="say the kernel first: `dwconv 3x3 relu`",
         window=True,
         acts=1,
-        flags=("strided", "nonorm", "bias", "elide", "stacked", "reparam"),
+        flags=("strided", "nonorm", "bias", "elide", "stacked", "dilation", "valid", "reparam"),
         synonyms=(
             *("depthwise", "depthwiseconv", "dwconv2d", "depthwiseconv2d", "dw", "dwise"),
             *("depthwiseconvolution", "convdw"),
         ),
         weights=_convolution,
         latency="dwconv-bn-relu",
-        listed="slot kernel stride act norm bias elide stacked reparam max_cin max_kernel",
+        listed="slot kernel stride dilation valid act norm bias elide stacked reparam max_cin "
+        "max_kernel",
         own_scale=True,
     ),
     "se": Operator(
@@ -157,10 +178,10 @@ OPERATORS: dict[str, Operator] = {
         example="maxpool 3x3",
         lacks="say the window: `maxpool 3x3`",
         window=True,
-        flags=("strided", "elide"),
+        flags=("strided", "elide", "valid"),
         synonyms=("maxpool2d", "maxpooling", "maxpooling2d"),
         latency="maxpool",
-        listed="slot kernel stride elide",
+        listed="slot kernel stride valid elide",
         shares=True,
         onnx="MaxPool",
     ),
@@ -171,12 +192,26 @@ OPERATORS: dict[str, Operator] = {
         example="avgpool 2x2",
         lacks="say the window: `avgpool 2x2`; a `pool` goes over the whole map",
         window=True,
-        flags=("strided", "elide"),
+        flags=("strided", "elide", "valid"),
         synonyms=("avgpool2d", "averagepool", "averagepooling", "averagepooling2d"),
         latency="avgpool",
-        listed="slot kernel stride elide",
+        listed="slot kernel stride valid elide",
         own_scale=True,
         onnx="AveragePool",
+    ),
+    "space-to-depth": Operator(
+        form="space-to-depth BLOCK",
+        meaning="Every BLOCK x BLOCK pixels become one, with the channels of all of them.",
+        hover="Every 2 x 2 pixels (or more) become one, with the channels of all of them: "
+        "`space-to-depth 2`.",
+        example="space-to-depth 2",
+        lacks="say the block: `space-to-depth 2`",
+        synonyms=("spacetodepth", "s2d", "pixelunshuffle", "focus", "patchmerging"),
+        latency="space-to-depth",
+        listed="slot block",
+        shares=True,
+        mixes=True,
+        onnx="SpaceToDepth",
     ),
     "pool": Operator(
         form="pool",

@@ -24,28 +24,28 @@ from spacedsl.ir.block import (
     Se,
     Shortcut,
     Shuffle,
-    Stride,
+    SpaceToDepth,
     Value,
     count,
     walk,
 )
-from spacedsl.ir.expr import EvaluationError, Exact, Expr, evaluate, evaluate_size, exact
+from spacedsl.ir.expr import (
+    EvaluationError,
+    Exact,
+    evaluate,
+    evaluate_size,
+    evaluate_window,
+    known,
+)
 from spacedsl.ir.sampling import smallest
 from spacedsl.ir.settings import canonical_settings
 from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.ir.subnet import Subnet, SubnetBlock
 from spacedsl.operators.layer import Layer
+from spacedsl.operators.size import Pair, Size, as_map, by_side, pair
+from spacedsl.operators.window import Window
 from spacedsl.passes import joins
 from spacedsl.passes.bound import Bound, Residual, last_layer
-
-
-def same_pads(size: int, out: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Padding of a window op. An odd kernel k pads k // 2 on both sides (as PyTorch writes it); an
-    even one (k - 1) // 2 before and after as much as the last window needs."""
-    if kernel % 2:
-        return kernel // 2, kernel // 2
-    before = (kernel - 1) // 2
-    return before, max(0, (out - 1) * stride + kernel - size - before)
 
 
 class BindError(ValueError):
@@ -74,13 +74,13 @@ class ShortcutError(BindError):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A block in its place: what a latency or cost depends on. `size`: input height in pixels."""
+    """A block in its place: what a latency or cost depends on. `size`: of the input in pixels."""
 
     choice: BlockChoice
     cin: int
     cout: int
-    size: int
-    stride: int
+    size: Size
+    stride: Size
     settings: tuple[tuple[str, Value], ...]
 
     def bind(self) -> tuple[Bound, ...]:
@@ -97,15 +97,24 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    env: Mapping[str, Exact]
+    env: Mapping[str, Exact | Pair]
     acts: Mapping[str, str]
-    stride: int
+    stride: Size
 
     def act(self, name: str | None) -> str | None:
         return None if name is None else self.acts.get(name, name)
 
-    def step(self, stride: Stride) -> int:
-        return self.stride if stride == "stage" else int(stride)
+    def window(self, op: Conv | DwConv | Pool) -> Window:
+        """Raises `BindError` where its kernel is too large."""
+        kernel = evaluate_window(op.kernel, self.env)
+        step = self.stride if op.stride == "stage" else op.stride
+        if max(pair(kernel)) > MAX_KERNEL:
+            raise BindError(f"a kernel of {kernel} is larger than {MAX_KERNEL}")
+        dilation = 1 if isinstance(op, Pool) else evaluate_window(op.dilation, self.env)
+        plain = isinstance(kernel, int) and kernel % 2 and dilation == 1 and not op.valid
+        if getattr(op, "reparam", 0) and not plain:
+            raise BindError("`reparam` is of an odd square kernel, padded and without dilation")
+        return Window(kernel, step, dilation, op.valid)
 
 
 def bind_block(site: Site) -> tuple[Bound, ...]:
@@ -128,7 +137,7 @@ def _ends_in_classifier(site: Site) -> bool:
 
 
 def _scope(site: Site) -> _Scope:
-    env: dict[str, Exact] = {"cin": site.cin}
+    env: dict[str, Exact | Pair] = {"cin": site.cin}
     if site.cout:
         env["cout"] = site.cout
     acts: dict[str, str] = {}
@@ -137,7 +146,7 @@ def _scope(site: Site) -> _Scope:
             acts[arg.name] = arg.values[0]
     for name, value in site.settings:
         if not isinstance(value, str):
-            env[name] = exact(value)
+            env[name] = known(value)
     try:
         for let in site.choice.block.lets:
             env[let.name] = evaluate(let.value, env)
@@ -147,8 +156,8 @@ def _scope(site: Site) -> _Scope:
 
 
 def _bind_ops(
-    ops: tuple[Op, ...], scope: _Scope, cin: int, size: int, at: int = 0
-) -> tuple[tuple[Bound, ...], int, int]:
+    ops: tuple[Op, ...], scope: _Scope, cin: int, size: Size, at: int = 0
+) -> tuple[tuple[Bound, ...], int, Size]:
     """`at`: the position of the first op in the block's body. The stage's stride is taken by the
     first op marked so; where that op is optional and absent, by the next one."""
     bound: tuple[Bound, ...] = ()
@@ -178,53 +187,59 @@ def _takes_stride(optional: Optional) -> bool:
 
 
 def _bind_op(
-    op: Conv | DwConv | Se | Pool | GlobalPool | Linear | Dropout | Shuffle,
+    op: Conv | DwConv | Se | Pool | SpaceToDepth | GlobalPool | Linear | Dropout | Shuffle,
     scope: _Scope,
     cin: int,
-    size: int,
+    size: Size,
     at: int,
-) -> tuple[tuple[Bound, ...], int, int]:
+) -> tuple[tuple[Bound, ...], int, Size]:
     match op:
         case Conv():
-            cout = evaluate_size(op.width, scope.env)
-            stride = scope.step(op.stride)
-            if op.elide and cout == cin and stride == 1:
+            cout, window = evaluate_size(op.width, scope.env), scope.window(op)
+            out = _output(window, size)
+            if op.elide and cout == cin and window.keeps(size):
                 return (), cin, size
             groups = _groups(op, scope, cin, cout)
             kind: Literal["conv", "dwconv"] = "conv"
             if groups != 1 and groups == cin == cout:
                 kind, groups = "dwconv", 1
-            layer = _conv_layer(kind, op, scope, (cin, cout), size, stride, at, groups)
-            return (layer,), cout, layer.out_size
+            conv = _conv_layer(kind, op, scope, (cin, cout), (size, out), window, at, groups)
+            return (conv,), cout, out
         case DwConv():
-            kernel = _kernel(op.kernel, scope)
-            stride = scope.step(op.stride)
-            if op.elide and stride == 1:
+            window = scope.window(op)
+            out = _output(window, size)
+            if op.elide and window.keeps(size):
                 return (), cin, size
-            if not op.stacked:
-                layer = _conv_layer("dwconv", op, scope, (cin, cin), size, stride, at)
-                return (layer,), cin, layer.out_size
-            if kernel < 3:
-                raise BindError(f"a stack of 3x3 needs a kernel of at least 3, not {kernel}")
-            return _bind_stack(op, scope, cin, size, stride, (kernel - 1) // 2, at)
+            if op.stacked:
+                return _bind_stack(op, scope, cin, size, window, at)
+            conv = _conv_layer("dwconv", op, scope, (cin, cin), (size, out), window, at)
+            return (conv,), cin, out
         case Se():
             squeeze = evaluate_size(op.squeeze, scope.env)
             act, gate = scope.act(op.act), scope.act(op.gate)
             se = Layer("se", cin, cin, size, size, act=act, squeeze=squeeze, gate=gate, op=at)
             return (se,), cin, size
         case Pool():
-            stride = scope.step(op.stride)
-            if op.elide and stride == 1:
+            window = scope.window(op)
+            out = _output(window, size)
+            if op.elide and window.keeps(size):
                 return (), cin, size
-            kernel = _kernel(op.kernel, scope)
-            out = _strided(size, stride)
-            pool = Layer(op.op, cin, cin, size, out, kernel=kernel, stride=stride, op=at)
+            kernel, stride = window.kernel, window.stride
+            pool = Layer(op.op, cin, cin, size, out, kernel, stride, valid=op.valid, op=at)
             return (pool,), cin, out
+        case SpaceToDepth():
+            cout, out = cin * op.block**2, by_side(lambda n: n // op.block, size)
+            if by_side(lambda n: n * op.block, out) != size:
+                message = f"a map of {as_map(size)} is not made of {as_map(op.block)} pixels each"
+                raise BindError(f"space-to-depth {op.block}: {message}")
+            layer = Layer(op.op, cin, cout, size, out, op.block, op.block, op=at)
+            return (layer,), cout, out
         case GlobalPool():
             return (Layer("pool", cin, cin, size, 1, kernel=size, op=at),), cin, 1
         case Linear():
             if size != 1:
-                raise BindError(f"linear needs a pooled 1 x 1 input, here it is {size} x {size}")
+                message = f"linear needs a pooled 1 x 1 input, here it is {as_map(size)}"
+                raise BindError(message)
             layer = Layer("linear", cin, op.classes, 1, 1, bias=True, op=at)
             return (layer,), op.classes, 1
         case Dropout():
@@ -234,6 +249,13 @@ def _bind_op(
             _check_groups("a shuffle", groups, cin, "come in")
             moved = Layer("shuffle", cin, cin, size, size, groups=groups, op=at)
             return () if groups in (1, cin) else (moved,), cin, size
+
+
+def _output(window: Window, size: Size) -> Size:
+    try:
+        return window.output(size)
+    except ValueError as error:
+        raise BindError(str(error)) from None
 
 
 def _groups(op: Conv, scope: _Scope, cin: int, cout: int) -> int:
@@ -253,81 +275,59 @@ def _check_groups(what: str, groups: int, width: int, end: str) -> None:
         raise GroupsError(f"{message} that {end}")
 
 
-def _kernel(kernel: Expr, scope: _Scope) -> int:
-    size = evaluate_size(kernel, scope.env)
-    if size > MAX_KERNEL:
-        raise BindError(f"a kernel of {size} is larger than {MAX_KERNEL}")
-    return size
-
-
 def _conv_layer(
     kind: Literal["conv", "dwconv"],
     op: Conv | DwConv,
     scope: _Scope,
     channels: tuple[int, int],
-    size: int,
-    stride: int,
+    sizes: tuple[Size, Size],
+    window: Window,
     at: int,
     groups: int = 1,
 ) -> Layer:
-    kernel = _kernel(op.kernel, scope)
-    if kernel % 2 == 0:
-        raise BindError(f'a {kernel}x{kernel} convolution has no "same" padding; use an odd kernel')
     return Layer(
         kind,
         *channels,
-        size,
-        _strided(size, stride),
-        kernel=kernel,
-        stride=stride,
+        *sizes,
+        kernel=window.kernel,
+        stride=window.stride,
         act=scope.act(op.act),
         norm=op.norm and not op.reparam,
         bias=op.bias or op.reparam > 0,
         groups=groups,
+        dilation=window.dilation,
+        valid=op.valid,
         op=at,
         reparam=op.reparam,
     )
 
 
 def _bind_stack(
-    op: DwConv, scope: _Scope, cin: int, size: int, stride: int, count: int, at: int
-) -> tuple[tuple[Bound, ...], int, int]:
+    op: DwConv, scope: _Scope, cin: int, size: Size, window: Window, at: int
+) -> tuple[tuple[Bound, ...], int, Size]:
+    """Its norm, bias and activation are those of the last layer, its stride that of the first."""
+    kernel = window.kernel
+    if isinstance(kernel, Pair) or kernel < 3:
+        raise BindError(f"a stack of 3x3 needs a square kernel of at least 3, not {kernel}")
     stack: list[Layer] = []
+    plain = op.model_copy(update={"act": None, "norm": False, "bias": False})
+    count = (kernel - 1) // 2
     for i in range(count):
-        step, last = (stride if i == 0 else 1), i == count - 1
-        out = _strided(size, step)
-        act = scope.act(op.act) if last else None
-        norm, bias = op.norm and last, op.bias and last
-        stack.append(
-            Layer(
-                "dwconv",
-                cin,
-                cin,
-                size,
-                out,
-                kernel=3,
-                stride=step,
-                act=act,
-                norm=norm,
-                bias=bias,
-                op=at,
-                part=i,
-            )
-        )
+        part = window._replace(kernel=3, stride=window.stride if i == 0 else 1)
+        out = _output(part, size)
+        said = op if i == count - 1 else plain
+        layer = _conv_layer("dwconv", said, scope, (cin, cin), (size, out), part, at)
+        stack.append(replace(layer, part=i))
         size = out
     return tuple(stack), cin, size
-
-
-def _strided(size: int, stride: int) -> int:
-    return -(-size // stride)
 
 
 def _bind_shortcut(
     op: Shortcut,
     scope: _Scope,
     main: tuple[Bound, ...],
-    start: tuple[int, int],
-    end: tuple[int, int],
+    start: tuple[int, Size],
+    end: tuple[int, Size],
     at: int,
 ) -> tuple[Bound, ...]:
     shortcut: tuple[Bound, ...] = ()
@@ -341,8 +341,8 @@ def _bind_shortcut(
         shortcut, width, height = _bind_ops(op.body, scope, cin, size, at + 1)
         if (width, height) != end:
             raise ShortcutError(
-                f"the shortcut ends at {width} channels of {height} x {height}, "
-                f"the main path at {cout} of {out_size} x {out_size}",
+                f"the shortcut ends at {width} channels of {as_map(height)}, "
+                f"the main path at {cout} of {as_map(out_size)}",
                 width=width != cout,
             )
     add = Layer("add", cout, cout, out_size, out_size, act=act, op=at)
@@ -350,29 +350,29 @@ def _bind_shortcut(
 
 
 def _bind_join(
-    op: Join, scope: _Scope, cin: int, size: int, at: int
-) -> tuple[tuple[Bound, ...], int, int]:
-    found: list[tuple[tuple[Bound, ...], int, int]] = []
+    op: Join, scope: _Scope, cin: int, size: Size, at: int
+) -> tuple[tuple[Bound, ...], int, Size]:
+    found: list[tuple[tuple[Bound, ...], int, Size]] = []
     parts, inside = len(op.branches) if op.split else 1, at + 1
     if (part := cin // parts) * parts != cin:
         raise BranchError(f"a split in {parts} parts, which do not divide the {cin} channels")
     for ops in op.branches:
         found.append(_bind_ops(ops, scope, part, size, inside))
         inside += sum(map(count, ops))
-    paths, ends = [path for path, *_ in found], [(width, height) for _, width, height in found]
+    paths, ends = [path for path, *_ in found], [(width, out) for _, width, out in found]
     if wrong := joins.mismatch(op.op, ends):
         raise BranchError(wrong)
     paths = joins.split(paths, cin, part, size, at) if op.split else paths
-    width, height = joins.width(op.op, ends), ends[0][1]
-    return joins.joined(op.op, paths, width, height, scope.act(op.act), at), width, height
+    width, out = joins.width(op.op, ends), ends[0][1]
+    return joins.joined(op.op, paths, width, out, scope.act(op.act), at), width, out
 
 
-def output_size(site: Site) -> int:
-    """Height of the block's output in pixels. Raises `BindError`."""
+def output_size(site: Site) -> Size:
+    """The size of the block's output in pixels. Raises `BindError`."""
     return last_layer(bound[-1]).out_size if (bound := site.bind()) else site.size
 
 
-def site_of(choice: BlockChoice, block: SubnetBlock, cin: int, size: int, stride: int) -> Site:
+def site_of(choice: BlockChoice, block: SubnetBlock, cin: int, size: Size, stride: Size) -> Site:
     """The site of one subnet block; settings that mean nothing there are at their least."""
     return Site(choice, cin, block.width, size, stride, canonical_settings(choice, block))
 
@@ -394,7 +394,7 @@ def subnet_sites(subnet: Subnet) -> tuple[tuple[Site, ...], ...]:
     return tuple(stages)
 
 
-def stage_sizes(space: Space, resolution: int) -> tuple[int, ...]:
-    """Input height of every stage at `resolution` pixels, from the smallest subnet's sites."""
+def stage_sizes(space: Space, resolution: Size) -> tuple[Size, ...]:
+    """The size of every stage's input at `resolution` pixels, from the smallest subnet's sites."""
     sites = subnet_sites(smallest(space, resolution))
     return tuple(stage[0].size for stage in sites)

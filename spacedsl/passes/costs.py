@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from spacedsl.operators.size import Pair, Size, pair, size_of
 from spacedsl.passes.bind import BindError, Site
 from spacedsl.passes.cost import bound_cost
 from spacedsl.passes.lot import Lot, Mixed, Single, lot
@@ -35,14 +36,18 @@ def costs(sites: Sequence[Site]) -> Floats:
     found = np.empty((2 * QUANTITIES, len(sites)))
     for places in alike.values():
         some = [sites[i] for i in places]
-        sizes = np.array([(s.cin, s.cout, s.size) for s in some], dtype=np.int64)
-        found[::2, places] = _costs(some[0], sizes)
+        found[::2, places] = _costs(some[0], _sizes(some))
     found[1::2] = -found[::2]
     return found
 
 
+def _sizes(sites: Sequence[Site]) -> Ints:
+    """Widths in and out, rows and columns of sites, (N, 4)."""
+    return np.array([(s.cin, s.cout, *pair(s.size)) for s in sites], dtype=np.int64)
+
+
 def _costs(site: Site, sizes: Ints) -> Floats:
-    """(quantities, N) of a block whose widths in and out and heights are rows of (N, 3)."""
+    """(quantities, N) of a block with each of these sizes, (N, 4)."""
     found = np.empty((QUANTITIES, len(sizes)))
     if len(sizes) > FEW:
         try:
@@ -56,18 +61,17 @@ def _costs(site: Site, sizes: Ints) -> Floats:
             pass
         else:
             return found
-    for i, (cin, cout, size) in enumerate(sizes.tolist()):
-        found[:, i] = _amounts(replace(site, cin=cin, cout=cout, size=size))
+    for i, (cin, cout, *sides) in enumerate(sizes.tolist()):
+        found[:, i] = _amounts(replace(site, cin=cin, cout=cout, size=size_of(*sides)))
     return found
 
 
 def bound_together(sites: Sequence[Site]) -> Iterator[tuple[Sequence[Site], Site]]:
-    """Sites that differ in their widths and heights only, in groups whose bodies bind alike, each
+    """Sites that differ in their widths and sizes only, in groups whose bodies bind alike, each
     with one site that stands for it: it has lots in place of sizes, or is the only one. What
     cannot be bound is left alone, so that binding it again raises its `BindError`."""
     if len(sites) > FEW:
-        sizes = np.array([(s.cin, s.cout, s.size) for s in sites], dtype=np.int64)
-        one = _together(sites[0], sizes)
+        one = _together(sites[0], _sizes(sites))
         try:
             one.bind()
         except Mixed as mixed:
@@ -85,10 +89,12 @@ def bound_together(sites: Sequence[Site]) -> Iterator[tuple[Sequence[Site], Site
 
 def _together(site: Site, sizes: Ints) -> Site:
     """Blocks as one: binding asks no more of a size than a lot has."""
-    lots = [lot(column) for column in sizes.T]
-    cout = lots[1] if site.cout else 0
-    size = lots[2] if (sizes[:, 2] != site.size).any() else site.size
-    return replace(site, cin=cast(int, lots[0]), cout=cast(int, cout), size=cast(int, size))
+    cin, cout, height, width = (cast(int, lot(column)) for column in sizes.T)
+    size: Size = site.size
+    if (sizes[:, 2:] != pair(size)).any():
+        square = (sizes[:, 2] == sizes[:, 3]).all()
+        size = height if square else Pair(height, width)
+    return replace(site, cin=cin, cout=cout if site.cout else 0, size=size)
 
 
 def _amounts(site: Site) -> list[Any]:

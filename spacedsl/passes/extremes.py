@@ -16,6 +16,7 @@ import numpy as np
 
 from spacedsl.ir.block import Value
 from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.operators.size import Size
 from spacedsl.passes.bind import Site, output_size
 from spacedsl.passes.costs import Floats, costs
 
@@ -103,7 +104,7 @@ def joined(first: Floats, then: Floats) -> Floats:
 
 
 def minima(
-    space: Space, resolutions: Sequence[int], measure: Measure, join: Join = np.add
+    space: Space, resolutions: Sequence[Size], measure: Measure, join: Join = np.add
 ) -> Floats:
     """The least sum of each quantity over all subnets at each resolution in pixels, (quantities,
     resolutions); NaN where a block that a subnet can have is not known."""
@@ -119,9 +120,9 @@ def minima(
 
 
 def walk(
-    space: Space, resolutions: Sequence[int]
-) -> Iterator[tuple[Stage, tuple[int, ...], tuple[int, ...]]]:
-    """Every stage, the widths that may come into it and the heights in pixels of its input."""
+    space: Space, resolutions: Sequence[Size]
+) -> Iterator[tuple[Stage, tuple[int, ...], tuple[Size, ...]]]:
+    """Every stage, the widths that may come into it and the sizes in pixels of its input."""
     cins: tuple[int, ...] = (space.channels,)
     sizes = tuple(resolutions)
     for stage in space.stages:
@@ -133,14 +134,14 @@ def walk(
 def transitions(
     stage: Stage,
     cins: tuple[int, ...],
-    sizes: tuple[int, ...],
+    sizes: tuple[Size, ...],
     measure: Measure,
     join: Join = np.add,
 ) -> Floats:
     """The least sums over a stage, (quantities, sizes, widths in, widths out), whatever it chooses:
-    block type, window, depth, settings. `sizes`: input heights."""
+    block type, window, depth, settings. `sizes`: of the input."""
     outs = stage.widths or cins
-    inner = tuple(-(-size // stage.stride) for size in sizes)
+    inner = tuple(_stage_output(stage, cins[0], size) for size in sizes)
     best: Floats | None = None
     table = _cost_table if measure is costs else partial(_table, measure=measure)
     for choice in stage.choices:
@@ -193,15 +194,15 @@ def _members(stage: Stage, choice: BlockChoice, count: int) -> Iterator[tuple[in
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A block between `pairs` (places) of widths in and out at each input height; no `outs`: it
-    keeps the width."""
+    """A block between `pairs` (places) of widths in and out at each size of the input; no `outs`:
+    it keeps the width."""
 
     choice: BlockChoice
     cins: tuple[int, ...]
     outs: tuple[int, ...]
     pairs: tuple[tuple[int, int], ...]
-    sizes: tuple[int, ...]
-    stride: int
+    sizes: tuple[Size, ...]
+    stride: Size
 
 
 def _table(step: _Step, settings: _Settings, measure: Measure) -> Floats:
@@ -227,8 +228,8 @@ _cost_table = lru_cache(maxsize=1024)(partial(_table, measure=costs))
 """Pages that are compared share most of their blocks."""
 
 
-def _stage_output(stage: Stage, cin: int, size: int) -> int:
-    """Output height in pixels: the same whatever the block type, width and setting."""
+def _stage_output(stage: Stage, cin: int, size: Size) -> Size:
+    """The size of what comes out: the same whatever the block type, width and setting."""
     choice = stage.choices[0]
     settings = tuple((a.name, a.values[0]) for a in choice.numeric)
     width = stage.widths[0] if stage.widths else 0

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Literal
 
 from spacedsl.operators.layer import Layer
+from spacedsl.operators.size import Size, as_map
 from spacedsl.passes.bound import Bound, Concat, Residual
 
 How = Literal["concat", "sum"]
 """Channels one behind the other, or added."""
 
-Ends = Sequence[tuple[int, int]]
-"""Channels and height in pixels at the end of every path."""
+Ends = Sequence[tuple[int, Size]]
+"""Channels and size in pixels at the end of every path."""
 
 
 def mismatch(how: How, ends: Ends) -> str | None:
@@ -22,8 +23,8 @@ def mismatch(how: How, ends: Ends) -> str | None:
     for other, height in others:
         if height != size or (how == "sum" and other != width):
             return (
-                f"the branches of the {how} end at {width} channels of {size} x {size} and at "
-                f"{other} of {height} x {height}"
+                f"the branches of the {how} end at {width} channels of {as_map(size)} and at "
+                f"{other} of {as_map(height)}"
             )
     return None
 
@@ -34,7 +35,7 @@ def width(how: How, ends: Ends) -> int:
 
 
 def split(
-    paths: Sequence[tuple[Bound, ...]], cin: int, part: int, size: int, at: int
+    paths: Sequence[tuple[Bound, ...]], cin: int, part: int, size: Size, at: int
 ) -> list[tuple[Bound, ...]]:
     """Paths that each begin with a slice of `part` of the `cin` channels."""
     return [
@@ -44,7 +45,7 @@ def split(
 
 
 def joined(
-    how: How, paths: Sequence[tuple[Bound, ...]], width: int, size: int, act: str | None, at: int
+    how: How, paths: Sequence[tuple[Bound, ...]], width: int, size: Size, act: str | None, at: int
 ) -> tuple[Bound, ...]:
     """Paths as one item. A sum is added up in pairs; the activation follows the last. A concat at
     the end of a path of another one is made with that one: it is no part of its own (`part` 1)."""

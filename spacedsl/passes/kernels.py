@@ -12,6 +12,8 @@ from typing import NamedTuple
 from spacedsl.operators.activations import with_rewrite
 from spacedsl.operators.layer import Layer
 from spacedsl.operators.operators import OPERATORS
+from spacedsl.operators.size import Size
+from spacedsl.operators.window import Window
 
 ABSORBED = with_rewrite("saturate")
 
@@ -21,14 +23,17 @@ GROUPS = "/"
 
 class Kernel(NamedTuple):
     """One latency kernel. `cin`, `cout` in channels (`cout` is the squeeze width of an `se`),
-    `size` the input height in pixels, `kernel` the window, batch 1."""
+    `size` that of the input in pixels, `kernel`, `stride`, `dilation` and `valid` the window, batch
+    1."""
 
     kind: str
     cin: int
     cout: int
-    size: int
-    kernel: int = 1
-    stride: int = 1
+    size: Size
+    kernel: Size = 1
+    stride: Size = 1
+    dilation: Size = 1
+    valid: bool = False
 
     @property
     def groups(self) -> int:
@@ -36,9 +41,14 @@ class Kernel(NamedTuple):
         return int(self.kind.partition(GROUPS)[2] or 1)
 
     @property
-    def out_size(self) -> int:
-        """Output height in pixels."""
-        return 1 if self.kind == "global-avgpool" else -(-self.size // self.stride)
+    def window(self) -> Window:
+        """Its window."""
+        return Window(self.kernel, self.stride, self.dilation, self.valid)
+
+    @property
+    def out_size(self) -> Size:
+        """The size of the output in pixels."""
+        return 1 if self.kind == "global-avgpool" else self.window.output(self.size)
 
 
 def layer_kernels(layer: Layer) -> Iterator[Kernel]:
@@ -66,7 +76,14 @@ def layer_kernels(layer: Layer) -> Iterator[Kernel]:
             grouped = layer.groups != 1 and layer.kind == "conv"
             groups = f"{GROUPS}{layer.groups}" if grouped else ""
             yield Kernel(
-                f"{record.latency}{groups}", layer.cin, channels, layer.size, window, layer.stride
+                f"{record.latency}{groups}",
+                layer.cin,
+                channels,
+                layer.size,
+                window,
+                layer.stride,
+                layer.dilation,
+                layer.valid,
             )
     if layer.act is not None and layer.act not in ABSORBED:
         yield Kernel(layer.act, channels, channels, size)

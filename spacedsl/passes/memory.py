@@ -9,6 +9,7 @@ from __future__ import annotations
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.layer import Layer
 from spacedsl.operators.operators import words_where
+from spacedsl.operators.size import area
 from spacedsl.passes.bind import Site, subnet_sites
 from spacedsl.passes.bound import Bound, Concat, Residual
 
@@ -22,7 +23,7 @@ def bound_memory(site: Site, bound: tuple[Bound, ...]) -> int:
 
 def moments(site: Site, bound: tuple[Bound, ...]) -> list[int]:
     """Bytes alive at each moment of a block, bound in its place."""
-    return _moments(bound, site.cin * site.size**2, 0)[0]
+    return _moments(bound, site.cin * area(site.size), 0)[0]
 
 
 def subnet_memory(subnet: Subnet) -> int:
@@ -40,7 +41,7 @@ def _moments(
         shared = held and i == 0
         alive = kept + (start if held and i else 0)
         if isinstance(item, Layer):
-            written = item.cout * item.out_size**2
+            written = item.cout * area(item.out_size)
             if shared or item.kind not in IN_PLACE:
                 found.append(alive + read + written)
             if item.kind == "se":
@@ -67,5 +68,5 @@ def _side_by_side(item: Concat, read: int, kept: int, held: bool) -> tuple[list[
         inside, written = _moments(path, read, kept + made, held=held or i < len(paths))
         found += inside
         made += written
-    written = item.join.cout * item.join.out_size**2
+    written = item.join.cout * area(item.join.out_size)
     return [*found, kept + made + (read if held else 0) + written], written

@@ -39,10 +39,15 @@ FIELDS = tuple(field.name for field in fields(Layer) if field.compare)
 """What makes a layer what it is; where it comes from does not."""
 
 
+LATER: dict[str, object] = {"groups": 1, "dilation": 1, "valid": False}
+"""Fields that there were none of when hashes began: they say them where they are not as usual."""
+
+
 def _layer_form(layer: Layer) -> dict[str, object]:
     form = {name: getattr(layer, name) for name in FIELDS}
-    if layer.groups == 1:  # as hashes had it before there were groups
-        del form["groups"]
+    for name, usual in LATER.items():
+        if form[name] == usual:
+            del form[name]
     if layer.kind != "slice":
         del form["start"]
     return form

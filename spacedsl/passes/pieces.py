@@ -17,6 +17,7 @@ from spacedsl.ir.block import SIZES, Conv, DwConv, Linear, Op, Pool, Shortcut, w
 from spacedsl.ir.expr import Num
 from spacedsl.ir.space import MAX_DEPTH, BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
+from spacedsl.operators.size import Size, as_number
 from spacedsl.passes.said_sizes import Row, said_blocks
 
 
@@ -54,7 +55,7 @@ class Piece:
 
 
 def _stride(op: Op) -> int:
-    return int(getattr(op, "stride", 1))
+    return int(as_number(getattr(op, "stride", 1)))
 
 
 Marks = tuple[int, ...]
@@ -86,7 +87,7 @@ class Kind(NamedTuple):
     act: str | None
 
 
-def subnet_of_pieces(pieces: Sequence[Piece], name: str, channels: int, resolution: int) -> Subnet:
+def subnet_of_pieces(pieces: Sequence[Piece], name: str, channels: int, resolution: Size) -> Subnet:
     """The network of these blocks; its space, `NAME-space`, has no other network."""
     types = block_types(pieces, (name, f"{name}-space"))
     stages: list[Stage] = []

@@ -14,6 +14,7 @@ from operator import attrgetter
 from spacedsl.ir.block import Block, Dropout, Op, Optional, bodies
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.layer import Layer as BoundLayer
+from spacedsl.operators.size import Size
 from spacedsl.passes import bind, bound
 
 Address = tuple[int, int, str]
@@ -139,10 +140,10 @@ def slots(block: Block) -> tuple[str, ...]:
     return tuple(listed(block.ops))
 
 
-def program_of(subnet: Subnet, input_stride: int = 1) -> Program:
-    """The program of a network whose input has `of.channels` channels and one pixel per
-    `input_stride` of its resolution. Raises `BindError`."""
-    cin, size = subnet.of.channels, -(-subnet.resolution // input_stride)
+def program_of(subnet: Subnet, size: Size | None = None) -> Program:
+    """The program of a network whose input has `of.channels` channels and so many pixels, those of
+    its resolution where nothing is said. Raises `BindError`."""
+    cin, size = subnet.of.channels, size or subnet.resolution
     program: Program = ()
     for i, (declared, stage) in enumerate(zip(subnet.of.stages, subnet.stages, strict=True)):
         choice = subnet.choice(i)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from spacedsl.ir.block import COUT, Block, Conv, Let, Linear, Op, Param, Shortcut, Value
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, evaluate, exact, round8
 from spacedsl.ir.space import Arg, BlockChoice
+from spacedsl.operators.size import Pair
 
 CIN = Ref(name="cin")
 RATIOS = (0.25, 0.5, 1, 2, 3, 4, 6)
@@ -194,7 +195,7 @@ def _rank(param: str) -> int:
 
 
 def _number(expr: Expr) -> int:
-    if not isinstance(expr, Num):
+    if not isinstance(expr, Num) or isinstance(expr.value, Pair):
         raise TypeError(f"{expr} is no number")
     return int(expr.value)
 

@@ -6,37 +6,46 @@ is meant: what the last stage that ends at it hands on."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import prod
+from operator import mul
 
 from spacedsl.ir.sampling import smallest
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.layer import Layer
+from spacedsl.operators.size import Size, as_map, by_side, pair
 from spacedsl.passes.bind import output_size, subnet_sites
 from spacedsl.passes.bound import Bound, last_layer
 
 
-def output_strides(space: Space) -> tuple[int | None, ...]:
+def output_strides(space: Space) -> tuple[Size | None, ...]:
     """The stride that every stage ends at, the same for all networks of a space; None from a
     global pool on. Raises `BindError`."""
-    found: list[int | None] = []
-    stride: int | None = 1
+    found: list[Size | None] = []
+    stride: Size | None = 1
     for sites in subnet_sites(smallest(space, space.resolutions[-1])):
         own = [_stride(site.bind()) for site in sites]
-        stride = None if stride is None or None in own else stride * prod(s or 1 for s in own)
+        stride = _product(stride, *own)
         found.append(stride)
     return tuple(found)
 
 
-def _stride(bound: tuple[Bound, ...]) -> int | None:
+def _stride(bound: tuple[Bound, ...]) -> Size | None:
     """By what layers in a row divide the size; None where one of them pools all of it."""
-    total = 1
-    for item in bound:
-        step = item.stride if isinstance(item, Layer) else _stride(item.branches[0])
-        pooled = isinstance(item, Layer) and item.kind in ("pool", "linear")
-        if step is None or pooled:
+    return _product(*(_stride_of(item) for item in bound))
+
+
+def _stride_of(item: Bound) -> Size | None:
+    if not isinstance(item, Layer):
+        return _stride(item.branches[0])
+    return None if item.kind in ("pool", "linear") else item.stride
+
+
+def _product(*strides: Size | None) -> Size | None:
+    total: Size = 1
+    for stride in strides:
+        if stride is None:
             return None
-        total *= step
+        total = by_side(mul, total, stride)
     return total
 
 
@@ -63,16 +72,16 @@ def tap_shapes(subnet: Subnet) -> dict[str, tuple[int, int, int]]:
     for name, position in tapped(subnet.of).items():
         last = sites[position][-1]
         size = output_size(last)
-        found[name] = (last.cout or last.cin, size, size)
+        found[name] = (last.cout or last.cin, *pair(size))
     return found
 
 
-def map_output(subnet: Subnet) -> tuple[int, int] | None:
-    """Channels and height of what a network ends in where that is a map, None where it is logits,
+def map_output(subnet: Subnet) -> tuple[int, Size] | None:
+    """Channels and size of what a network ends in where that is a map, None where it is logits,
     1 x 1. Raises `BindError`."""
     sites = [site for stage in subnet_sites(subnet) for site in stage]
     layer = next(last_layer(bound[-1]) for site in reversed(sites) if (bound := site.bind()))
-    return (layer.cout, layer.out_size) if layer.out_size > 1 else None
+    return (layer.cout, layer.out_size) if layer.out_size != 1 else None
 
 
 def lacks_head(subnet: Subnet) -> tuple[str, str] | None:
@@ -82,7 +91,7 @@ def lacks_head(subnet: Subnet) -> tuple[str, str] | None:
     if ends is None:
         return None
     width, size = ends
-    message = f"`{subnet.name}` ends in a map of {width} x {size} x {size}, not in logits"
+    message = f"`{subnet.name}` ends in a map of {width} x {as_map(size)}, not in logits"
     stride = output_strides(subnet.of)[-1]
     help = (
         "end it in a head, e.g. `head { pool  linear -> 1000 }`, or name the maps that are its "

@@ -12,6 +12,7 @@ from spacedsl.analysis.measured import Row as Measured
 from spacedsl.analysis.report import SAID, TITLES, VERDICTS
 from spacedsl.analysis.tastes import MARGIN, Taste
 from spacedsl.colours import GREY
+from spacedsl.operators.size import Size
 from spacedsl.report.legend import Entry
 from spacedsl.report.parts import Element, Facts, Figure, Made, Report, Section, Table, Words
 from spacedsl.report.plot import Plot, Point, Series
@@ -120,14 +121,14 @@ def _figures(analysis: Analysis, rows: Sequence[Measured]) -> Figure:
 
 
 def _marks(
-    rows: Sequence[Measured], shapes: list[tuple[int, int]], table: bool
+    rows: Sequence[Measured], shapes: list[tuple[int, Size]], table: bool
 ) -> tuple[Mark, ...]:
     """A mark per shape; only one where the same words hold for all."""
     marks = tuple(_mark(row, shapes, table) for row in rows)
     return marks[:1] if len({m.note for m in marks}) == 1 and marks[0].value is None else marks
 
 
-def _mark(row: Measured, shapes: list[tuple[int, int]], table: bool) -> Mark:
+def _mark(row: Measured, shapes: list[tuple[int, Size]], table: bool) -> Mark:
     colour = shapes.index((row.case.channels, row.case.size)) % GREY
     where = f"{row.case.name}, {row.case.channels} channels at {row.case.size} px"
     if table:

@@ -12,6 +12,7 @@ from spacedsl.colours import GREY
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet, SubnetBlock
 from spacedsl.lang.values import shown
+from spacedsl.operators.size import Size
 from spacedsl.passes.bind import stage_sizes
 from spacedsl.report.legend import Entry, legend
 from spacedsl.report.scale import Axis, Scale, figure, scale
@@ -43,7 +44,7 @@ class Run:
     name: str
     blocks: tuple[str, ...]
     cells: tuple[Cell, ...]
-    size: int
+    size: Size
     widths: tuple[int, ...]
 
 
@@ -84,7 +85,7 @@ def runs(item: Space | Subnet) -> tuple[Run, ...]:
     )
 
 
-def _space_run(stage: Stage, size: int) -> Run:
+def _space_run(stage: Stage, size: Size) -> Run:
     options = "; ".join(_choice(choice) for choice in stage.choices)
     said = f"{stage.name}: {options}; width {shown(stage.widths)}"
     if 0 < stage.window < len(stage.widths):
@@ -106,7 +107,7 @@ def _names(choices: Sequence[BlockChoice]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(block_name, choices)))
 
 
-def _model_run(model: Subnet, position: int, size: int) -> Run:
+def _model_run(model: Subnet, position: int, size: Size) -> Run:
     stage, choice = model.of.stages[position], model.choice(position)
     blocks = model.stages[position].blocks
     cells = tuple(_block(stage, choice, block, i) for i, block in enumerate(blocks, 1))

@@ -10,6 +10,7 @@ from spacedsl.figures import count
 from spacedsl.ir.size import count_subnets
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.size import as_map
 from spacedsl.passes.cost import Cost
 from spacedsl.report.legend import Entry
 from spacedsl.report.parts import Code, Element, Facts, Figure, Made, Report, Section, Table
@@ -55,7 +56,7 @@ def _lead(item: Space | Subnet) -> str:
         blocks = sum(len(stage.blocks) for stage in item.stages)
         return (
             f"A network of {item.of.name} with {blocks} blocks, for images of "
-            f"{item.resolution} x {item.resolution} pixels."
+            f"{as_map(item.resolution)} pixels."
         )
     of = f" of {item.of.name}" if item.of else ""
     number = count(count_subnets(item))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spacedsl.ir.settings import Settings
+from spacedsl.operators.size import Size
 from spacedsl.passes.bind import Site
 from spacedsl.search.protocols import (
     Coverage,
@@ -32,9 +33,9 @@ class StagePlace:
 
     number: int
     upstream: Upstream
-    resolutions: tuple[int, ...]
-    sizes: tuple[int, ...]
-    out_sizes: tuple[int, ...]
+    resolutions: tuple[Size, ...]
+    sizes: tuple[Size, ...]
+    out_sizes: tuple[Size, ...]
 
 
 class PairTable:
@@ -128,7 +129,7 @@ class BlockTables:
             other_loss=other_loss,
         )
 
-    def _latencies(self, facts: StageFacts, sizes: tuple[int, ...], stride: int) -> PairTable:
+    def _latencies(self, facts: StageFacts, sizes: tuple[Size, ...], stride: Size) -> PairTable:
         key = ("latency", facts.choice_id, sizes, stride)
         if key not in self._tables:
 
@@ -172,8 +173,8 @@ def _coverage(latencies: Floats) -> Ints:
 def _predict(
     model: LatencyModel,
     facts: StageFacts,
-    sizes: Sequence[int],
-    stride: int,
+    sizes: Sequence[Size],
+    stride: Size,
     pairs: Sequence[Pair],
 ) -> Floats:
     """(M, R, K, 2): latency in ms and coverage of each pair, resolution and setting."""
@@ -192,7 +193,7 @@ def _predict(
 def _loss_terms(
     losses: StageLoss,
     facts: StageFacts,
-    resolutions: Sequence[int],
+    resolutions: Sequence[Size],
     positions: Sequence[int],
     pairs: Sequence[Pair],
 ) -> Floats:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from spacedsl.operators.size import Size
 from spacedsl.search.cache import ByteCache
 from spacedsl.search.protocols import Ints
 from spacedsl.search.stream import uniforms
@@ -43,7 +44,7 @@ class Draws:
 
         return self._kept.get((key, values), make)
 
-    def resolution(self, resolutions: Sequence[int]) -> Ints:
+    def resolution(self, resolutions: Sequence[Size]) -> Ints:
         """(count,) positions in `resolutions`."""
         return self.index(RESOLUTION, len(resolutions))
 

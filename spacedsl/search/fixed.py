@@ -12,6 +12,7 @@ import numpy as np
 from spacedsl.ir.identity import stage_identity
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import smallest_block
+from spacedsl.operators.size import Size
 from spacedsl.passes.bind import Site, output_size, site_of
 from spacedsl.search.block_tables import StagePlace
 from spacedsl.search.protocols import Coverage, Floats, LatencyModel
@@ -33,7 +34,7 @@ class FixedPart:
 class Chain:
     """A space from input to head: places of its elastic stages, and its fixed parts."""
 
-    resolutions: tuple[int, ...]
+    resolutions: tuple[Size, ...]
     places: tuple[StagePlace, ...]
     fixed: tuple[FixedPart, ...]
 
@@ -61,9 +62,9 @@ class Chains:
 
     latency: LatencyModel
     _fixed: dict[Hashable, FixedPart] = field(default_factory=dict)
-    _heights: dict[Hashable, tuple[int, ...]] = field(default_factory=dict)
+    _heights: dict[Hashable, tuple[Size, ...]] = field(default_factory=dict)
 
-    def walk(self, space: Space, resolutions: tuple[int, ...]) -> Chain:
+    def walk(self, space: Space, resolutions: tuple[Size, ...]) -> Chain:
         """The chain of a space (of a hyperspace: with each elastic stage's whole width list)."""
         sizes, cin = resolutions, space.channels
         upstream = Upstream((cin,))
@@ -83,7 +84,7 @@ class Chains:
             cin = stage.widths[0] if stage.widths else cin
         return Chain(resolutions, tuple(places), tuple(fixed))
 
-    def gaps(self, space: Space, resolutions: tuple[int, ...]) -> tuple[Gap, ...]:
+    def gaps(self, space: Space, resolutions: tuple[Size, ...]) -> tuple[Gap, ...]:
         """What stands before, between and after the elastic stages: one more than there are of
         them, each by the width that comes in, of an elastic stage's whole width list."""
         sizes = resolutions
@@ -105,14 +106,14 @@ class Chains:
             for parts, width in zip(found, widths, strict=True)
         )
 
-    def _out_sizes(self, stage: Stage, cin: int, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    def _out_sizes(self, stage: Stage, cin: int, sizes: tuple[Size, ...]) -> tuple[Size, ...]:
         key = (stage_identity(stage), cin, sizes)
         if key not in self._heights:
             runs = [smallest_sites(stage, stage.choices[0], cin, size) for size in sizes]
             self._heights[key] = tuple(output_size(run[-1]) for run in runs)
         return self._heights[key]
 
-    def _part(self, stage: Stage, cin: int, sizes: tuple[int, ...]) -> FixedPart:
+    def _part(self, stage: Stage, cin: int, sizes: tuple[Size, ...]) -> FixedPart:
         key = (stage.name, stage_identity(stage), cin, sizes)
         if key not in self._fixed:
             runs = [smallest_sites(stage, stage.choices[0], cin, size) for size in sizes]
@@ -137,7 +138,7 @@ def _gap(parts: Sequence[tuple[FixedPart, ...]], shape: tuple[int, int]) -> Gap:
     return Gap(ms, tuple(dict.fromkeys(missing)))
 
 
-def smallest_sites(stage: Stage, choice: BlockChoice, cin: int, size: int) -> tuple[Site, ...]:
+def smallest_sites(stage: Stage, choice: BlockChoice, cin: int, size: Size) -> tuple[Site, ...]:
     """The blocks of a stage as small as they can be, for `cin` channels of `size` pixels in."""
     block = smallest_block(stage, choice)
     sites: list[Site] = []

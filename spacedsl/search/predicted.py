@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from spacedsl.diagnostics import fault
+from spacedsl.ir.block import Value as Choice
 from spacedsl.ir.space import Space, Stage
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.size import Size
 from spacedsl.passes.bind import Site
 from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.protocols import LatencyModel, Prediction, QualityModel
@@ -94,7 +96,7 @@ class _Everywhere:
     """A latency model at the resolutions of a space."""
 
     model: LatencyModel
-    resolutions: tuple[int, ...]
+    resolutions: tuple[Size, ...]
 
     @property
     def identity(self) -> str:
@@ -191,7 +193,7 @@ def _random(space: Space, plan: Predicting) -> list[Subnet]:
     return list(found)
 
 
-Shown = tuple[int, str, int | float | str]
+Shown = tuple[int, str, Choice]
 """Stage (-1: the input), what is set, and how."""
 
 

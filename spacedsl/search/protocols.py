@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacedsl.ir.space import BlockChoice
+from spacedsl.operators.size import Pair, Size
 from spacedsl.passes.bind import Site
 
 Floats = NDArray[np.float64]
@@ -39,7 +40,7 @@ class LatencyModel(Protocol):
     """Latency of blocks on one device, batch 1, INT8."""
 
     @property
-    def resolutions(self) -> tuple[int, ...]:
+    def resolutions(self) -> tuple[Size, ...]:
         """Network resolutions in pixels at which blocks were measured, ascending."""
 
     @property
@@ -57,13 +58,13 @@ class LatencyModel(Protocol):
 class StageLoss(Protocol):
     """NSR loss of one (elastic stage, block type): `link(base + sum of terms over blocks)`."""
 
-    def base(self, resolution: int, depth: int, cin: Ints) -> Floats:
+    def base(self, resolution: float | Pair, depth: int, cin: Ints) -> Floats:
         """(N,) constants for stages of `depth` blocks whose input has `cin` (N,) channels. NaN
         where not covered."""
 
     def terms(
         self,
-        resolution: int,
+        resolution: float | Pair,
         depth: int,
         position: int,
         cin: Ints,
@@ -93,11 +94,11 @@ class Valuation(Protocol):
     def unit(self) -> Unit:
         """What `value` is in: "1/loss", or "top-1" in percent."""
 
-    def value(self, loss: Floats, resolution: int) -> Floats:
+    def value(self, loss: Floats, resolution: float | Pair) -> Floats:
         """Worth of networks with these sums of losses, same shape, at `resolution` in pixels;
         strictly decreasing in the loss."""
 
-    def sd(self, loss: Floats, resolution: int) -> Floats | None:
+    def sd(self, loss: Floats, resolution: float | Pair) -> Floats | None:
         """Standard deviation of `value` in points, same shape; None where it is not known."""
 
     @property
@@ -110,7 +111,7 @@ class QualityModel(Protocol):
     """NSR losses of sub-stages, from one block-wise distillation."""
 
     @property
-    def resolutions(self) -> tuple[int, ...]:
+    def resolutions(self) -> tuple[Size, ...]:
         """Resolutions in pixels at which losses were measured, ascending."""
 
     @property
@@ -132,7 +133,7 @@ class StageRows(Protocol):
     """Sub-stages as a table lists them: configurations with a latency and a loss each."""
 
     @property
-    def resolutions(self) -> tuple[int, ...]:
+    def resolutions(self) -> tuple[Size, ...]:
         """Network resolutions in pixels of the rows, ascending."""
 
     @property
@@ -140,7 +141,7 @@ class StageRows(Protocol):
         """Content hash of the rows."""
 
     def rows(
-        self, number: int, choice: BlockChoice, widths: tuple[int, ...], resolution: int
+        self, number: int, choice: BlockChoice, widths: tuple[int, ...], resolution: float | Pair
     ) -> tuple[Floats, Floats] | None:
         """Latencies in ms and NSR losses, (R,) each, of the rows of elastic stage `number` (from
         1) with this block type and width window at `resolution`, in an order that does not depend

@@ -16,6 +16,7 @@ import numpy as np
 from spacedsl.diagnostics import fault
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
+from spacedsl.operators.size import Size
 from spacedsl.search.block_tables import StagePlace
 from spacedsl.search.cache import ByteCache
 from spacedsl.search.candidate import Genome, Genotype, canonical_choices, narrowed
@@ -49,7 +50,7 @@ class Scorer(ABC):
     name: str
 
     def __init__(
-        self, hyper: Space, latency: LatencyModel, known: tuple[int, ...], chosen: ScoreSettings
+        self, hyper: Space, latency: LatencyModel, known: tuple[Size, ...], chosen: ScoreSettings
     ) -> None:
         self.hyper, self.latency, self.settings = hyper, latency, chosen
         self.resolutions = tuple(r for r in latency.resolutions if r in known)

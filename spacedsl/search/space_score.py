@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from spacedsl.diagnostics import fault
+from spacedsl.operators.size import Size
 from spacedsl.search.fixed import Chain
 from spacedsl.search.protocols import Coverage, Floats
 
@@ -118,9 +119,9 @@ class SpaceScore:
     scorer: str
 
     @property
-    def fixed_latency_ms(self) -> dict[int, dict[str, float]]:
+    def fixed_latency_ms(self) -> dict[Size, dict[str, float]]:
         """Per resolution in pixels: latency of each fixed part, and `total`, in ms."""
-        table: dict[int, dict[str, float]] = {}
+        table: dict[Size, dict[str, float]] = {}
         for i, resolution in enumerate(self.chain.resolutions):
             parts = {part.name: part.ms[i] for part in self.chain.fixed}
             table[resolution] = {**parts, "total": self.chain.total_ms[i]}

@@ -13,6 +13,7 @@ from spacedsl.ir.block import Value
 from spacedsl.ir.identity import choice_identity, normal_ops, stage_identity
 from spacedsl.ir.settings import Settings, are_free, shared_groups
 from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.operators.size import Size, as_number
 from spacedsl.search.draws import WIDTH, Draws
 from spacedsl.search.protocols import Floats, Ints
 
@@ -39,7 +40,7 @@ class StageFacts:
     choice_id: str
     widths: tuple[int, ...]
     depths: tuple[int, ...]
-    stride: int
+    stride: Size
     shared_width: bool
     slots: tuple[Slot, ...]
     combos: tuple[Settings, ...]
@@ -58,7 +59,7 @@ class StageFacts:
     def columns(self) -> dict[str, Floats]:
         """Numeric settings by name, (K,) each."""
         return {
-            name: np.array([float(combo[i][1]) for combo in self.combos])
+            name: np.array([as_number(combo[i][1]) for combo in self.combos])
             for i, (name, _) in enumerate(self.combos[0])
         }
 

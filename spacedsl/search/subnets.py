@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from spacedsl.diagnostics import fault
+from spacedsl.ir.block import Value as Choice
 from spacedsl.ir.settings import canonical_stage
 from spacedsl.ir.space import Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
+from spacedsl.operators.size import as_number
 
 POPULATION, ROUNDS = 512, 20
 MUTATED, MUTATED_RESOLUTION = 0.3, 0.5
@@ -241,7 +243,7 @@ def mutate(subnet: Subnet, genes: float, resolution: float, rng: random.Random) 
         if rng.random() < genes:
             depth = rng.choice(stage.depths)
 
-        def gene(at: Gene, pool: Pool, before: SubnetStage = before) -> int | float | str:
+        def gene(at: Gene, pool: Pool, before: SubnetStage = before) -> Choice:
             position, name = at
             if position >= len(before.blocks) or rng.random() < genes:
                 return rng.choice(pool)
@@ -261,7 +263,7 @@ def cross(one: Subnet, other: Subnet, rng: random.Random) -> Subnet:
     for stage, *parents in zip(one.of.stages, one.stages, other.stages, strict=True):
         depth = len(rng.choice(parents).blocks)
 
-        def gene(at: Gene, pool: Pool, parents: list[SubnetStage] = parents) -> int | float | str:
+        def gene(at: Gene, pool: Pool, parents: list[SubnetStage] = parents) -> Choice:
             position, name = at
             having = [p for p in parents if position < len(p.blocks)]
             return _value(rng.choice(having).blocks[position], name)
@@ -274,12 +276,10 @@ def cross(one: Subnet, other: Subnet, rng: random.Random) -> Subnet:
 Gene = tuple[int, str]
 """A block's position in its stage, and a setting's name ("" for the width)."""
 
-Pool = Sequence[int | float | str]
+Pool = Sequence[Choice]
 
 
-def _stage(
-    stage: Stage, depth: int, gene: Callable[[Gene, Pool], int | float | str]
-) -> SubnetStage:
+def _stage(stage: Stage, depth: int, gene: Callable[[Gene, Pool], Choice]) -> SubnetStage:
     """A stage of `depth` blocks of which `gene` says every value, shared ones once; in canonical
     form, so that one network is one subnet."""
     pools: dict[str, Pool] = {"": stage.windows[0]} if stage.widths else {}
@@ -291,9 +291,9 @@ def _stage(
         found = {n: once[n] if n in once else gene((position, n), p) for n, p in pools.items()}
         width = found.pop("", 0)
         settings = tuple(Setting(name=name, value=value) for name, value in found.items())
-        blocks.append(SubnetBlock(width=int(width), settings=settings))
+        blocks.append(SubnetBlock(width=int(as_number(width)), settings=settings))
     return canonical_stage(stage, SubnetStage(blocks=tuple(blocks)))
 
 
-def _value(block: SubnetBlock, name: str) -> int | float | str:
+def _value(block: SubnetBlock, name: str) -> Choice:
     return block.setting(name) if name else block.width

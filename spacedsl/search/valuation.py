@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from spacedsl.operators.size import Pair
 from spacedsl.search.protocols import Floats, Unit
 
 
@@ -17,11 +18,11 @@ class InverseLoss:
         """No percentage."""
         return "1/loss"
 
-    def value(self, loss: Floats, resolution: int) -> Floats:
+    def value(self, loss: Floats, resolution: float | Pair) -> Floats:
         """As `Valuation.value`; the same at every resolution."""
         return 1.0 / loss
 
-    def sd(self, loss: Floats, resolution: int) -> Floats | None:
+    def sd(self, loss: Floats, resolution: float | Pair) -> Floats | None:
         """Not known."""
         return None
 

@@ -13,6 +13,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spacedsl.operators.operators import IN_BODIES
+
 if TYPE_CHECKING:
     from lark import Lark
 
@@ -74,18 +76,18 @@ def build(text: str) -> dict[str, Any]:
     )
     table: Any = lark.parse_interactive("").parser_state.parse_conf.parse_table
     numbers = _numbers(table)
-    found = {(str(r.origin.name), len(r.expansion)) for r in _reductions(table)}
+    found = {_rule(r) for r in _reductions(table)}
     rules = sorted(found)
     states: list[dict[str, int]] = [{} for _ in numbers]
     gotos: list[dict[str, int]] = [{} for _ in numbers]
     for state, number in numbers.items():
         for symbol, (action, to) in sorted(table.states[state].items()):
             if action is not Shift:
-                rule = str(to.origin.name), len(to.expansion)
-                states[number][symbol] = -1 - rules.index(rule)
+                states[number][symbol] = -1 - rules.index(_rule(to))
+            elif symbol.isupper():
+                states[number][symbol] = numbers[to]
             else:
-                row = states if symbol.isupper() else gotos
-                row[number][symbol] = numbers[to]
+                gotos[number][_name(symbol)] = numbers[to]
     return {
         "stamp": _stamp(text),
         "terminals": [[t.name, _expression(t.pattern), t.pattern.type == "str"] for t in ordered],
@@ -109,6 +111,16 @@ def _numbers(table: Any) -> dict[int, int]:
             row = sorted(table.states[state].items())
             todo += [to for _, (action, to) in row if action is Shift]
     return numbers
+
+
+def _rule(reduction: Any) -> tuple[str, int]:
+    return _name(str(reduction.origin.name)), len(reduction.expansion)
+
+
+def _name(rule: str) -> str:
+    """What a rule of the grammar is called: that of an op as the op, hyphens and all."""
+    word = rule.replace("_", "-")
+    return word if word in IN_BODIES else rule
 
 
 def _reductions(table: Any) -> list[Any]:

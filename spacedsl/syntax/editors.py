@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from spacedsl.operators.operators import IN_BODIES
-from spacedsl.syntax.words import fixed, keywords
+from spacedsl.syntax.words import fixed, is_word, keywords
 
 DECLARATIONS = ("block", "hyperspace", "space", "model", "target", "elastic", "language", "use")
 OPS = (*IN_BODIES, "round8")
@@ -28,7 +28,7 @@ def groups() -> dict[str, tuple[str, ...]]:
 
 def operators() -> tuple[str, ...]:
     """Signs between values; the longest first."""
-    signs = {t for t in fixed().values() if not t.isidentifier()} - set("{}(),")
+    signs = {t for t in fixed().values() if not is_word(t)} - set("{}(),")
     return tuple(sorted(signs, key=lambda sign: (-len(sign), sign)))
 
 

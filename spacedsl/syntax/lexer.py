@@ -27,9 +27,9 @@ class _Scanner:
 
 @cache
 def _scanner() -> _Scanner:
-    """A word is a NAME until it is looked up, as in Lark."""
+    """A word is a NAME until it is looked up, as in Lark; one with hyphens too."""
     terminals = compiled()["terminals"]
-    words = {text: name for name, text, fixed in terminals if fixed and text.isidentifier()}
+    words = {text: name for name, text, fixed in terminals if fixed and text[0].isalpha()}
     parts = (
         f"(?P<{name}>{re.escape(text) if fixed else text})"
         for name, text, fixed in terminals

@@ -14,7 +14,7 @@ from spacedsl.syntax.words import expected, fixed, keywords, units
 from spacedsl.text import Source, Span
 from spacedsl.vocabulary import advice, leaves_out, synonyms
 
-VALUES = ("INT", "FLOAT", "STRING", "KERNEL", "QUANTITY")
+VALUES = ("INT", "FLOAT", "STRING", "PAIR", "QUANTITY")
 DECLARING = ("BLOCK", "HYPERSPACE", "__ANON_1", "MODEL", "TARGET", "OF", "ELASTIC")
 """Words that a name follows."""
 MISSING = ("COMMA", "LPAR", "RPAR", "EQUAL", "__ANON_0", "X", "AT", "OF", "LBRACE")

@@ -14,17 +14,27 @@ READABLE = {
     "INT": "a number",
     "FLOAT": "a number",
     "STRING": "a text in quotes",
-    "KERNEL": "a kernel such as 3x3",
+    "PAIR": "a pair such as 3x3",
     "QUANTITY": "a quantity such as 15ms",
     "SETTING": "a setting such as e0.5",
     "$END": "the end of the page",
 }
 
 
+def is_word(text: str) -> bool:
+    """Whether a fixed text of the grammar is a word, and no sign."""
+    return text[0].isalpha()
+
+
+def terminal(word: str) -> str:
+    """The name of a word's terminal."""
+    return word.upper().replace("-", "_")
+
+
 @cache
 def keywords() -> dict[str, str]:
     """Terminal name -> word, for the words the grammar reserves."""
-    return {name: text for name, text in sorted(fixed().items()) if text.isidentifier()}
+    return {name: text for name, text in sorted(fixed().items()) if is_word(text)}
 
 
 @cache
@@ -42,7 +52,7 @@ def units() -> tuple[str, ...]:
 
 
 OPERATORS = ("PLUS", "MINUS", "STAR", "SLASH")
-OPS = tuple(word.upper() for word in IN_BODIES if word != "optional")
+OPS = tuple(terminal(word) for word in IN_BODIES if word != "optional")
 WINDOWED = tuple(word.upper() for word, op in IN_BODIES.items() if op.window)
 """Terminals of ops, and of those that a kernel follows."""
 GLUED = rf"({'|'.join(WINDOWED)})-?_?([0-9]+)(?:x([0-9]+))?"
@@ -52,6 +62,8 @@ GLUED = rf"({'|'.join(WINDOWED)})-?_?([0-9]+)(?:x([0-9]+))?"
 def expected(kinds: Iterable[str]) -> str:
     """What could stand there, as a list: ops and operators by an example."""
     known = set(kinds)
+    if "INT" in known:  # a pair is two of them
+        known.discard("PAIR")
     found: list[str] = []
     for group, said in ((OPERATORS, "an operator such as `*`"), (OPS, "an op such as `conv`")):
         if known >= set(group):

@@ -20,9 +20,10 @@ import numpy as np
 
 from spacedsl.ir.identity import digest
 from spacedsl.ir.space import BlockChoice
+from spacedsl.operators.size import Pair, Size, as_number
 from spacedsl.search.protocols import Floats, Ints, Valuation
 from spacedsl.tables.blocks import family
-from spacedsl.tables.quality import hats, outside, positions
+from spacedsl.tables.quality import hats, numbers, outside, positions
 from spacedsl.tables.schema import AccuracyData, AccuracyRefit, StageAccuracyData
 from spacedsl.tables.valuations import LinkedAccuracy
 
@@ -32,7 +33,7 @@ class StageAccuracy:
     """`StageLoss` of one entry. `order`: the caller's names of the settings, canonical order."""
 
     data: StageAccuracyData
-    resolutions: tuple[int, ...]
+    resolutions: tuple[Size, ...]
     order: tuple[str, ...]
 
     @cached_property
@@ -44,21 +45,21 @@ class StageAccuracy:
         shape = [len(values) for values in self.data.axes]
         return np.array(self.data.grid).reshape(-1, *shape)
 
-    def _covers(self, resolution: int, depth: int) -> bool:
+    def _covers(self, resolution: float | Pair, depth: int) -> bool:
         inside = self.resolutions[0] <= resolution <= self.resolutions[-1]
         return inside and depth in self.data.depths
 
-    def base(self, resolution: int, depth: int, cin: Ints) -> Floats:
+    def base(self, resolution: float | Pair, depth: int, cin: Ints) -> Floats:
         """As `StageLoss.base`."""
         if not self._covers(resolution, depth):
             return np.full(len(cin), np.nan)
-        weights = hats(np.array([float(resolution)]), self.resolutions)[0]
+        weights = hats(np.array([as_number(resolution)]), numbers(self.resolutions))[0]
         column = np.array(self.data.base)[:, self.data.depths.index(depth)]
         return np.full(len(cin), float(weights @ column))
 
     def terms(
         self,
-        resolution: int,
+        resolution: float | Pair,
         depth: int,
         position: int,
         cin: Ints,
@@ -110,7 +111,7 @@ class FittedAccuracy:
         self._entries = {(entry.stage, entry.block): entry for entry in data.stages}
 
     @property
-    def resolutions(self) -> tuple[int, ...]:
+    def resolutions(self) -> tuple[Size, ...]:
         """Resolutions in pixels of the fitted networks."""
         return self.data.resolutions
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 
 from spacedsl.ir.identity import block_identity, normal_ops
+from spacedsl.ir.settings import Settings
 from spacedsl.ir.space import BlockChoice, Space
+from spacedsl.operators.size import Pair, Size, as_number, by_side
+from spacedsl.operators.window import strided
 from spacedsl.passes.bind import BindError, Site, stage_sizes
 from spacedsl.passes.bound import layers
 from spacedsl.passes.kernels import Kernel, kernels
-from spacedsl.tables.rows import SubstageRows, elastic_stage, settings_of
+from spacedsl.tables.rows import SubstageRows, elastic_stage, resolutions_of, settings_of
 from spacedsl.tables.solve import Floats, Ints, sum_at
 
 REFERENCE_SIZE = 4096
@@ -39,7 +43,7 @@ def family(choice: BlockChoice) -> Family:
 def canonical_settings(order: Sequence[str], site: Site) -> tuple[float, ...]:
     """The site's numeric settings in canonical order."""
     given = dict(site.settings)
-    return tuple(float(given[name]) for name in order)
+    return tuple(as_number(given[name]) for name in order)
 
 
 class KernelCache:
@@ -50,7 +54,7 @@ class KernelCache:
 
     def kernels(self, site: Site) -> tuple[Kernel, ...]:
         """The latency kernels of one block in its place. Raises `BindError`."""
-        if site.stride not in (1, 2):
+        if site.stride not in (1, 2) or isinstance(site.size, Pair):
             return kernels(layers(site.bind()))
         key = (id(site.choice), site.cin, site.cout, site.stride, site.settings)
         known = self._bodies.get(key)
@@ -60,13 +64,13 @@ class KernelCache:
             )
             # the choice is kept, so its id stays taken
             known = self._bodies[key] = (site.choice, kernels(layers(reference.bind())))
-        if any(REFERENCE_SIZE % kernel.size for kernel in known[1]):
-            return kernels(layers(site.bind()))  # strides other than 2 do not scale
-        size = site.size
-        return tuple(
-            Kernel(kind, cin, cout, -(-size * height // REFERENCE_SIZE), window, stride)
-            for kind, cin, cout, height, window, stride in known[1]
-        )
+        scaled: list[Kernel] = []
+        for kernel in known[1]:
+            height = kernel.size
+            if isinstance(height, Pair) or kernel.valid or REFERENCE_SIZE % height:
+                return kernels(layers(site.bind()))  # it does not scale
+            scaled.append(kernel._replace(size=-(-site.size * height // REFERENCE_SIZE)))
+        return tuple(scaled)
 
     def find(self, site: Site) -> tuple[Kernel, ...] | None:
         """The same, None for a block that cannot be built there."""
@@ -101,14 +105,19 @@ def index_blocks(
     """Number the distinct blocks of all rows (files in order, rows in order); with `reachable`
     also those of `space` that no row contains, at the rows' resolutions."""
     files = tuple(files)
-    known: dict[tuple[int, int, int, int, int, tuple[float, ...]], int] = {}
+    known: dict[tuple[int, int, int, Size, Size, tuple[float, ...]], int] = {}
     sites: list[Site] = []
     row: list[int] = []
     block: list[int] = []
     families = _choice_numbers(space)
 
     def number(
-        choice: BlockChoice, cin: int, cout: int, size: int, stride: int, values: tuple[float, ...]
+        choice: BlockChoice,
+        cin: int,
+        cout: int,
+        size: Size,
+        stride: Size,
+        values: tuple[float, ...],
     ) -> int:
         key = (families[id(choice)], cin, cout, size, stride, values)
         found = known.get(key)
@@ -124,23 +133,22 @@ def index_blocks(
         for i, widths, settings in zip(
             range(len(rows)), rows.widths.tolist(), rows.settings.tolist(), strict=True
         ):
-            cin, size, stride = int(rows.cin[i]), int(rows.size[i]), stage.stride
+            cin, size, stride = int(rows.cin[i]), cast(Size, int(rows.size[i])), stage.stride
             for d in range(int(rows.depth[i])):
                 values = tuple(settings[d])
                 row.append(start + i)
                 block.append(number(choice, cin, widths[d], size, stride, values))
-                cin, size, stride = widths[d], -(-size // stride), 1
+                cin, size, stride = widths[d], by_side(strided, size, stride), 1
         start += len(rows)
     if reachable:
-        resolutions = sorted({int(r) for rows in files for r in np.unique(rows.resolution)})
-        for site in reachable_sites(space, resolutions):
+        for site in reachable_sites(space, resolutions_of(files, space)):
             number(
                 site.choice,
                 site.cin,
                 site.cout,
                 site.size,
                 site.stride,
-                tuple(float(v) for _, v in site.settings),
+                tuple(as_number(v) for _, v in site.settings),
             )
     return BlockIndex(tuple(sites), np.array(row, np.int64), np.array(block, np.int64), start)
 
@@ -152,13 +160,13 @@ def _choice_numbers(space: Space) -> Mapping[int, int]:
     return {id(c): numbers.setdefault(family(c).identity, len(numbers)) for c in choices}
 
 
-def reachable_sites(space: Space, resolutions: Sequence[int]) -> Iterator[Site]:
+def reachable_sites(space: Space, resolutions: Sequence[Size]) -> Iterator[Site]:
     """Every block that a member of `space` can have in an elastic stage at these resolutions."""
     for resolution in resolutions:
         sizes = stage_sizes(space, resolution)
         for position in space.elastic:
             stage, before = space.stages[position], space.stages[position - 1].widths
-            inner = -(-sizes[position] // stage.stride)
+            inner = sizes[position + 1] if position + 1 < len(sizes) else sizes[position]
             for choice in stage.choices:
                 for values in _combinations(choice):
                     for cout in stage.widths:
@@ -168,8 +176,8 @@ def reachable_sites(space: Space, resolutions: Sequence[int]) -> Iterator[Site]:
                             yield Site(choice, cin, cout, inner, 1, values)
 
 
-def _combinations(choice: BlockChoice) -> list[tuple[tuple[str, float | int | str], ...]]:
-    found: list[tuple[tuple[str, float | int | str], ...]] = [()]
+def _combinations(choice: BlockChoice) -> list[Settings]:
+    found: list[Settings] = [()]
     for arg in choice.numeric:
         found = [(*values, (arg.name, value)) for values in found for value in arg.values]
     return found

@@ -17,6 +17,7 @@ from itertools import pairwise
 import numpy as np
 
 from spacedsl.diagnostics import fault
+from spacedsl.operators.size import as_number
 from spacedsl.tables.network_sums import network_losses
 from spacedsl.tables.networks import Network
 from spacedsl.tables.quality import FittedQuality
@@ -91,7 +92,7 @@ def points_of(table: TableFile, networks: Sequence[Network]) -> Points:
     return Points(
         names=tuple(n.subnet.name for n in networks),
         loss=loss,
-        resolution=np.array([float(n.subnet.resolution) for n in networks]),
+        resolution=np.array([as_number(n.subnet.resolution) for n in networks]),
         top1=np.array([n.value for n in networks]),
         weight=np.array([n.weight for n in networks]),
     )

@@ -15,11 +15,14 @@ from typing import Literal
 
 import numpy as np
 
+from spacedsl.ir.block import Value
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.size import Size, as_number
 from spacedsl.passes.bind import BindError, Site, bind_block
 from spacedsl.tables.blocks import family
 from spacedsl.tables.networks import Network
+from spacedsl.tables.quality import numbers
 from spacedsl.tables.solve import Floats
 
 Form = Literal["stages", "blocks"]
@@ -99,8 +102,8 @@ class Canonical:
         return width, bind_block(Site(choice, cin, width, 64, 1, settings))
 
 
-def _value(values: Sequence[float | int | str], value: float) -> float | int | str:
-    return next((v for v in values if float(v) == value), value)
+def _value(values: Sequence[Value], value: float) -> Value:
+    return next((v for v in values if as_number(v) == value), value)
 
 
 @dataclass(frozen=True)
@@ -114,10 +117,11 @@ class States:
     resolution: Floats
 
     @property
-    def keys(self) -> list[tuple[int, ...]]:
+    def keys(self) -> list[tuple[float, tuple[int, ...]]]:
         """What tells networks apart."""
-        columns = [self.resolution.astype(np.int64), *self.index.T]
-        return list(zip(*(column.tolist() for column in columns), strict=True))
+        whole = self.resolution.astype(np.int64)
+        sizes = whole if (whole == self.resolution).all() else self.resolution
+        return list(zip(sizes.tolist(), map(tuple, self.index.tolist()), strict=True))
 
 
 def network_states(networks: Sequence[Network], space: Space) -> States:
@@ -128,7 +132,7 @@ def network_states(networks: Sequence[Network], space: Space) -> States:
     for i, network in enumerate(networks):
         for s, state in enumerate(_states(network.subnet, canonical)):
             index[i, s] = known[s].setdefault(state, len(known[s]))
-    resolution = np.array([float(network.subnet.resolution) for network in networks])
+    resolution = np.array([as_number(network.subnet.resolution) for network in networks])
     return States(space, tuple(tuple(found) for found in known), index, resolution)
 
 
@@ -136,7 +140,7 @@ def _states(subnet: Subnet, canonical: Sequence[Canonical]) -> Iterator[State]:
     for at, same in zip(subnet.of.elastic, canonical, strict=True):
         number, order = subnet.stages[at].choice, family(subnet.choice(at)).order
         blocks = (
-            (float(b.width), *(float(b.setting(name)) for name in order))
+            (float(b.width), *(as_number(b.setting(name)) for name in order))
             for b in subnet.stages[at].blocks
         )
         yield number, tuple(same(number, block) for block in blocks)
@@ -170,7 +174,7 @@ class Design:
 
     form: Form
     columns: tuple[dict[Key, int], ...]
-    resolutions: tuple[int, ...]
+    resolutions: tuple[Size, ...]
     matrix: Floats
 
 
@@ -188,7 +192,8 @@ def design(form: Form, states: States) -> Design:
         keys = {key: None for features in known for key in features if _traits(key) <= most}
         columns.append({key: count + i for i, key in enumerate(keys)})
         count += len(keys)
-    resolutions = tuple(sorted({int(r) for r in states.resolution}))
+    seen = set(states.resolution.tolist())
+    resolutions = tuple(r for r in states.space.resolutions if as_number(r) in seen)
     matrix = np.zeros((len(states.index), count + len(resolutions)))
     for s, (known, numbered) in enumerate(zip(found, columns, strict=True)):
         values = np.zeros((len(known), count))
@@ -197,7 +202,7 @@ def design(form: Form, states: States) -> Design:
                 if key in numbered:
                     values[i, numbered[key]] = value
         matrix[:, :count] += values[states.index[:, s]]
-    matrix[:, count:] = states.resolution[:, None] == np.array(resolutions)
+    matrix[:, count:] = states.resolution[:, None] == np.array(numbers(resolutions))
     return Design(form, tuple(columns), resolutions, matrix)
 
 
@@ -224,7 +229,7 @@ def freedom(space: Space) -> int:
         names: dict[str, set[float]] = {}
         for choice in stage.choices:
             for name in family(choice).order:
-                names.setdefault(name, set()).update(float(v) for v in choice.values(name))
+                names.setdefault(name, set()).update(map(as_number, choice.values(name)))
         total += len(stage.choices) - 1 + len(stage.depths) - 1 + max(len(stage.widths) - 1, 0)
         total += sum(len(values) - 1 for values in names.values())
     return total

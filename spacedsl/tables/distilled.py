@@ -18,6 +18,7 @@ from spacedsl.files import read_bounded
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space, Stage
 from spacedsl.json_files import first_mistake
+from spacedsl.operators.size import Pair, as_number, from_json
 from spacedsl.passes.bind import stage_sizes
 from spacedsl.tables.fit_quality import fit_quality
 from spacedsl.tables.rows import MAX_FILE_BYTES, SubstageRows, elastic_stage
@@ -37,9 +38,9 @@ class _Row(BaseModel):
     model_config = ConfigDict(allow_inf_nan=False)
 
     window: Count
-    resolution: Annotated[int, Field(ge=1, le=1 << 14)]
+    resolution: Annotated[int, Field(ge=1, le=1 << 14)] | Pair
     cin: Annotated[int, Field(ge=1, le=1 << 20)]
-    blocks: list[tuple[Count, list[float]]]
+    blocks: list[tuple[Count, list[float | Pair]]]
     loss: Annotated[float, Field(ge=0)]
 
 
@@ -91,17 +92,17 @@ def _window(
     for i, row in enumerate(rows):
         for d, (width, values) in enumerate(row["blocks"]):
             widths[i, d] = width
-            settings[i, d] = values
-    resolutions = np.array([row["resolution"] for row in rows])
+            settings[i, d] = [as_number(from_json(value)) for value in values]
+    resolutions = [from_json(row["resolution"]) for row in rows]
     position = space.elastic[number - 1]
-    heights = {int(r): stage_sizes(space, int(r))[position] for r in np.unique(resolutions)}
+    sizes = {r: as_number(stage_sizes(space, r)[position]) for r in set(resolutions)}
     unknown = np.full(count, np.nan)
     return SubstageRows(
         number,
         choice,
         window,
-        size=np.array([heights[int(r)] for r in resolutions]),
-        resolution=resolutions,
+        size=np.array([sizes[r] for r in resolutions]),
+        resolution=np.array([as_number(r) for r in resolutions]),
         cin=np.array([row["cin"] for row in rows]),
         depth=np.array([len(row["blocks"]) for row in rows]),
         widths=widths,

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from spacedsl.operators.size import Size
 from spacedsl.tables.solve import Floats, Ints, conjugate_gradients, sum_at
 
 
@@ -24,8 +25,8 @@ class Unit(NamedTuple):
 
     family: str
     settings: tuple[float, ...]
-    stride: int
-    size: int
+    stride: Size
+    size: Size
     cin: int
     cout: int
 

@@ -73,7 +73,7 @@ class Chosen:
 def merged(networks: Sequence[Network], states: States) -> tuple[list[Network], int]:
     """One row per network, in an order that is not the file's: the mean of its trainings; and how
     many had several. Raises `SpaceError` where they differ by more than `APART`."""
-    groups: dict[tuple[int, ...], list[Network]] = {}
+    groups: dict[tuple[float, tuple[int, ...]], list[Network]] = {}
     for key, network in zip(states.keys, networks, strict=True):
         groups.setdefault(key, []).append(network)
     found: list[tuple[object, Network]] = []
@@ -85,7 +85,7 @@ def merged(networks: Sequence[Network], states: States) -> tuple[list[Network], 
             wrong.append(f"lines {lines}: {min(values):g} to {max(values):g}")
         weights = [n.weight for n in same]
         mean = float(np.average(values, weights=weights))
-        text = [states.states[s][i] for s, i in enumerate(key[1:])]
+        text = [states.states[s][i] for s, i in enumerate(key[1])]
         found.append(((key[0], text), replace(same[0], value=mean, weight=sum(weights))))
     if wrong:
         listed = "".join(f"\n    {one}" for one in wrong[:8])

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space
+from spacedsl.operators.size import Size
 from spacedsl.passes.kernels import Kernel
 from spacedsl.tables.blocks import BlockIndex, KernelCache, index_blocks
 from spacedsl.tables.effects import Unit, exact, exact_positive, smooth
 from spacedsl.tables.latency import block_unit, kernel_unit
 from spacedsl.tables.prior import Prior, feature_matrix, fit_prior
-from spacedsl.tables.rows import SubstageRows
+from spacedsl.tables.rows import SubstageRows, resolutions_of
 from spacedsl.tables.schema import MS_PER_UNIT, LatencyData, PanelData
 from spacedsl.tables.solve import Floats, Ints, sum_at
 
@@ -68,11 +69,11 @@ class KernelSystem:
 def fit_latency(files: Sequence[SubstageRows], space: Space) -> LatencyData:
     """Fit the latency column of `files`, rows of `space`'s tables."""
     target = np.concatenate([rows.latency_ms for rows in files])
-    resolutions = tuple(sorted({int(r) for rows in files for r in np.unique(rows.resolution)}))
+    resolutions = resolutions_of(files, space)
     return fit_sums(index_blocks(files, space, reachable=True), target, resolutions)
 
 
-def fit_sums(index: BlockIndex, target: Floats, resolutions: tuple[int, ...]) -> LatencyData:
+def fit_sums(index: BlockIndex, target: Floats, resolutions: tuple[Size, ...]) -> LatencyData:
     """Fit latencies of rows (N,) in ms, which are sums over blocks."""
     kernels, system = _kernel_system(index)
     prior, kernel_ms = _fit_prior(kernels, system, target)
@@ -147,7 +148,7 @@ def _panels(
 ) -> tuple[tuple[str, ...], tuple[Pairs, ...], tuple[PanelData, ...]]:
     """Families, channel pairs and panels of a table."""
     families = sorted({unit.family for unit in units})
-    grouped: dict[tuple[int, tuple[float, ...], int, int], list[tuple[int, int, int]]] = {}
+    grouped: dict[tuple[int, tuple[float, ...], Size, Size], list[tuple[int, int, int]]] = {}
     for i, unit in enumerate(units):
         key = (families.index(unit.family), unit.settings, unit.stride, unit.size)
         grouped.setdefault(key, []).append((unit.cin, unit.cout, i))

@@ -11,6 +11,7 @@ from spacedsl.diagnostics import fault
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.size import Size
 from spacedsl.passes.bind import Site, output_size, site_of
 from spacedsl.search.protocols import QualityModel
 from spacedsl.tables.blocks import BlockIndex, reachable_sites
@@ -89,16 +90,16 @@ def _fit_latency(networks: Sequence[Network], space: Space) -> LatencyData:
     return fit_sums(_index(networks, list(sites)), target, resolutions)
 
 
-SiteKey = tuple[int, int, int, int, int, tuple[tuple[str, object], ...]]
+SiteKey = tuple[int, int, int, Size, Size, tuple[tuple[str, object], ...]]
 
 
 def _index(networks: Sequence[Network], reachable: Sequence[Site] = ()) -> BlockIndex:
     """Networks as sums over their blocks, stem and head included, and blocks that there may be."""
-    known: dict[SiteKey, tuple[int, int]] = {}
+    known: dict[SiteKey, tuple[int, Size]] = {}
     sites: list[Site] = []
 
-    def number(site: Site) -> tuple[int, int]:
-        """Which one it is, and its output's height."""
+    def number(site: Site) -> tuple[int, Size]:
+        """Which one it is, and its output's size."""
         choice = id(site.choice)
         key = (choice, site.cin, site.cout, site.size, site.stride, site.settings)
         if key not in known:
@@ -117,7 +118,7 @@ def _index(networks: Sequence[Network], reachable: Sequence[Site] = ()) -> Block
     return BlockIndex(tuple(sites), np.array(row), np.array(block), len(networks))
 
 
-def _blocks(subnet: Subnet, number: Callable[[Site], tuple[int, int]]) -> list[int]:
+def _blocks(subnet: Subnet, number: Callable[[Site], tuple[int, Size]]) -> list[int]:
     found: list[int] = []
     cin, size = subnet.of.channels, subnet.resolution
     for position, stage in enumerate(subnet.stages):

@@ -13,9 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacedsl.ir.space import BlockChoice, Space
+from spacedsl.operators.size import Size, as_number
 from spacedsl.tables.blocks import family
-from spacedsl.tables.quality import FittedStageLoss, block_features, hats, positions, scaled
-from spacedsl.tables.rows import SubstageRows, elastic_stage
+from spacedsl.tables.quality import (
+    FittedStageLoss,
+    block_features,
+    hats,
+    numbers,
+    positions,
+    scaled,
+)
+from spacedsl.tables.rows import SubstageRows, elastic_stage, resolutions_of
 from spacedsl.tables.schema import QualityData, StageLossData
 from spacedsl.tables.solve import Floats, Ints, monotone, ridge
 
@@ -31,8 +39,8 @@ class Substages:
 
     number: int
     choice: BlockChoice
-    stride: int
-    resolution: Ints
+    stride: Size
+    resolution: Ints | Floats
     cin: Ints
     depth: Ints
     widths: Ints  # (N, D)
@@ -43,7 +51,7 @@ class Substages:
     def values(self) -> tuple[tuple[float, ...], ...]:
         """Offered values of each setting, canonical order."""
         order = family(self.choice).order
-        return tuple(tuple(float(v) for v in self.choice.values(n)) for n in order)
+        return tuple(tuple(as_number(v) for v in self.choice.values(n)) for n in order)
 
 
 def substages(files: Sequence[SubstageRows], space: Space) -> list[Substages]:
@@ -67,7 +75,7 @@ def _join(files: Sequence[SubstageRows], space: Space) -> Substages:
         files[0].number,
         choice,
         stage.stride,
-        resolution=joined("resolution").astype(np.int64),
+        resolution=joined("resolution"),
         cin=joined("cin").astype(np.int64),
         depth=joined("depth").astype(np.int64),
         widths=joined("widths").astype(np.int64),
@@ -78,7 +86,7 @@ def _join(files: Sequence[SubstageRows], space: Space) -> Substages:
 
 def fit_quality(files: Sequence[SubstageRows], space: Space) -> QualityData:
     """Fit the loss column of `files`, rows of `space`'s tables."""
-    resolutions = tuple(sorted({int(r) for rows in files for r in np.unique(rows.resolution)}))
+    resolutions = resolutions_of(files, space)
     return QualityData(
         resolutions=resolutions,
         stages=tuple(fit_stage(cell, resolutions) for cell in substages(files, space)),
@@ -112,7 +120,7 @@ class _Design:
         return scaled_back.reshape(shape)
 
 
-def fit_stage(cell: Substages, resolutions: tuple[int, ...]) -> StageLossData:
+def fit_stage(cell: Substages, resolutions: tuple[Size, ...]) -> StageLossData:
     """Fit one (stage, block type). The result's rows are rounded to `DIGITS` digits."""
     depths = tuple(int(d) for d in np.unique(cell.depth))
     used = np.arange(cell.widths.shape[1]) < cell.depth[:, None]
@@ -161,7 +169,7 @@ def _scale(widths: Ints) -> tuple[float, float]:
 def _design(
     cell: Substages,
     depths: tuple[int, ...],
-    resolutions: tuple[int, ...],
+    resolutions: tuple[Size, ...],
     scales: tuple[tuple[float, float], tuple[float, float]],
 ) -> tuple[_Design, int]:
     """The design, and the number of plain features."""
@@ -185,7 +193,7 @@ def _design(
         crossed.append(two * used)
     small = np.stack(plain, axis=1)  # (N, D, F1)
     whole = np.concatenate([small, np.stack(crossed, axis=1)], axis=2)  # (N, D, F)
-    resolution = hats(cell.resolution.astype(float), resolutions)
+    resolution = hats(cell.resolution.astype(float), numbers(resolutions))
     depth = (cell.depth[:, None] == np.array(depths)).astype(float)
     x = scaled(cell.cin, cin_scale)[:, None]
     rows = positions(depths)
@@ -216,7 +224,7 @@ def _design(
 
 
 def _link(
-    data: StageLossData, cell: Substages, resolutions: tuple[int, ...]
+    data: StageLossData, cell: Substages, resolutions: tuple[Size, ...]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Knots of the link, from the rounded coefficients."""
     order = tuple(str(i) for i in range(len(data.settings)))

@@ -12,6 +12,7 @@ import numpy as np
 from spacedsl.ir.block import Block, Op, Se, walk, with_bodies
 from spacedsl.ir.identity import digest
 from spacedsl.ir.space import BlockChoice
+from spacedsl.operators.size import Size, pair, size_of
 from spacedsl.passes.bind import BindError, Site
 from spacedsl.passes.kernels import Kernel
 from spacedsl.search.protocols import Coverage, Prediction
@@ -26,14 +27,23 @@ UNCOVERED: Answer = (nan, Coverage.UNCOVERED)
 
 
 def kernel_unit(kernel: Kernel) -> Unit:
-    """A kernel as a unit of a table."""
-    kind, cin, cout, size, window, stride = kernel
-    return Unit(kind, (float(window),), stride, size, cin, cout)
+    """A kernel as a unit of a table. Its setting is the side of its window; of one that is not
+    square, is dilated or has no padding all of that."""
+    kind, cin, cout, size, window, stride, dilation, valid = kernel
+    settings: tuple[float, ...] = (*pair(window), *pair(dilation), float(valid))
+    if isinstance(window, int) and dilation == 1 and not valid:
+        settings = (float(window),)
+    return Unit(kind, settings, stride, size, cin, cout)
 
 
 def unit_kernel(unit: Unit) -> Kernel:
     """The inverse of `kernel_unit`."""
-    return Kernel(unit.family, unit.cin, unit.cout, unit.size, int(unit.settings[0]), unit.stride)
+    kernel = Kernel(unit.family, unit.cin, unit.cout, unit.size, stride=unit.stride)
+    if len(unit.settings) == 1:
+        return kernel._replace(kernel=int(unit.settings[0]))
+    rows, columns, down, across, valid = map(int, unit.settings)
+    window, dilation = size_of(rows, columns), size_of(down, across)
+    return kernel._replace(kernel=window, dilation=dilation, valid=bool(valid))
 
 
 def block_unit(site: Site) -> Unit:
@@ -73,7 +83,7 @@ class FittedLatency:
         self._kernels: dict[Kernel, Answer] = {}
 
     @property
-    def resolutions(self) -> tuple[int, ...]:
+    def resolutions(self) -> tuple[Size, ...]:
         """Resolutions in pixels of the fitted rows."""
         return self.data.resolutions
 

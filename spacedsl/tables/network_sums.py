@@ -8,9 +8,10 @@ import numpy as np
 
 from spacedsl.diagnostics import fault
 from spacedsl.ir.subnet import Subnet, SubnetStage
+from spacedsl.operators.size import Size, as_number
 from spacedsl.search.protocols import Floats, QualityModel, StageLoss
 
-Key = tuple[int, int, int, int, SubnetStage]
+Key = tuple[int, int, Size, int, SubnetStage]
 """Elastic stage from 1, block type, resolution, channels in, and the stage's blocks."""
 
 
@@ -33,12 +34,12 @@ def network_losses(subnets: Sequence[Subnet], model: QualityModel) -> Floats:
     return sums
 
 
-def _stage_loss(loss: StageLoss, resolution: int, cin: int, stage: SubnetStage) -> float:
+def _stage_loss(loss: StageLoss, resolution: Size, cin: int, stage: SubnetStage) -> float:
     depth, before = len(stage.blocks), np.array([cin])
     total = loss.base(resolution, depth, before)
     for position, block in enumerate(stage.blocks):
         width = np.array([block.width])
-        settings = {s.name: np.array([float(s.value)]) for s in block.settings}
+        settings = {s.name: np.array([as_number(s.value)]) for s in block.settings}
         total = total + loss.terms(resolution, depth, position, before, width, settings)
         before = width
     return float(loss.link(total)[0])
@@ -55,8 +56,8 @@ def network_values(subnets: Sequence[Subnet], model: QualityModel) -> Floats:
         message = f"the quality table does not cover {count} networks, first {named.name}"
         raise fault("uncovered", message, "it knows only what its rows contained")
     values = np.zeros(len(subnets))
-    resolutions = np.array([subnet.resolution for subnet in subnets])
+    resolutions = np.array([as_number(subnet.resolution) for subnet in subnets])
     for resolution in np.unique(resolutions):
         at = resolutions == resolution
-        values[at] = model.valuation.value(losses[at], int(resolution))
+        values[at] = model.valuation.value(losses[at], float(resolution))
     return values

@@ -5,15 +5,18 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from math import log
+from typing import TypeVar
 
+from spacedsl.operators.size import Size, area
 from spacedsl.search.protocols import Coverage
 from spacedsl.tables.effects import Unit
 
-Group = tuple[str, tuple[float, ...], int]
+Group = tuple[str, tuple[float, ...], Size]
+S = TypeVar("S", int, Size)
 PriorOf = Callable[[Unit], float]
 
 
-def bracket(values: Sequence[int], value: int) -> tuple[int, int] | None:
+def bracket(values: Sequence[S], value: S) -> tuple[S, S] | None:
     """The neighbours of `value` in ascending `values`, itself twice where it is one of them."""
     at = bisect_left(values, value)
     if at < len(values) and values[at] == value:
@@ -33,8 +36,8 @@ class Panels:
     def __init__(self, entries: Iterable[tuple[Unit, float, Coverage]]) -> None:
         self.known: dict[Unit, tuple[float, Coverage]] = {}
         self.families: set[str] = set()
-        axes: dict[tuple[Group, int], tuple[set[int], set[int]]] = {}
-        sizes: dict[Group, set[int]] = {}
+        axes: dict[tuple[Group, Size], tuple[set[int], set[int]]] = {}
+        sizes: dict[Group, set[Size]] = {}
         for unit, ms, coverage in entries:
             group: Group = (unit.family, unit.settings, unit.stride)
             self.known[unit] = (ms, coverage)
@@ -55,7 +58,7 @@ class Panels:
         ratios = [self._ratio(group, unit._replace(size=size), prior) for size in around]
         if ratios[0] is None or ratios[1] is None:
             return None
-        far = share(around[0] ** 2, around[1] ** 2, unit.size**2)
+        far = share(area(around[0]), area(around[1]), area(unit.size))
         return (ratios[0] + far * (ratios[1] - ratios[0])) * prior(unit)
 
     def _ratio(self, group: Group, unit: Unit, prior: PriorOf) -> float | None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.operators.size import area
 from spacedsl.passes.kernels import ABSORBED, Kernel
 from spacedsl.tables.solve import Floats, robust_non_negative
 
@@ -45,25 +46,25 @@ Features = tuple[tuple[str, float], ...]
 
 def features(kernel: Kernel, kind: str) -> Features:
     """Feature names and values of `kernel`, taken as if it were of `kind`. Empty if unknown."""
-    _, cin, cout, size, window, stride = kernel
-    pixels, out = size * size, kernel.out_size**2
+    cin, cout, window, stride = kernel.cin, kernel.cout, kernel.kernel, kernel.stride
+    pixels, out, taps = area(kernel.size), area(kernel.out_size), area(window)
     if kind == "conv-bn-relu":
         form = "conv1" if window == 1 else "convk"
-        macs = out * cin * cout * window**2
+        macs = out * cin * cout * taps
         return (
             (f"{form} fixed", 1.0),
             (f"conv{window} stride{stride} 1e6 macs", macs / 1e6),
             (f"{form} 1e4 in", pixels * cin / 1e4),
             (f"{form} 1e4 out", out * cout / 1e4),
-            (f"{form} 1e5 weights", cin * cout * window**2 / 1e5),
+            (f"{form} 1e5 weights", cin * cout * taps / 1e5),
         )
     if kind == "dwconv-bn-relu":
         return (
             ("dwconv fixed", 1.0),
-            (f"dwconv{window} stride{stride} 1e5 macs", out * cin * window**2 / 1e5),
+            (f"dwconv{window} stride{stride} 1e5 macs", out * cin * taps / 1e5),
             ("dwconv 1e4 in", pixels * cin / 1e4),
             ("dwconv 1e4 out", out * cin / 1e4),
-            ("dwconv 1e3 weights", cin * window**2 / 1e3),
+            ("dwconv 1e3 weights", cin * taps / 1e3),
         )
     if kind == "se" or kind.startswith("se-"):
         return (

@@ -22,12 +22,18 @@ from numpy.typing import NDArray
 
 from spacedsl.ir.identity import digest
 from spacedsl.ir.space import BlockChoice
+from spacedsl.operators.size import Pair, Size, as_number
 from spacedsl.search.protocols import StageLoss, Valuation
 from spacedsl.search.valuation import InverseLoss
 from spacedsl.tables.blocks import family
 from spacedsl.tables.schema import CalibrationData, QualityData, StageLossData
 from spacedsl.tables.solve import Floats, Ints
 from spacedsl.tables.valuations import CalibratedLoss
+
+
+def numbers(sizes: Sequence[Size]) -> list[float]:
+    """Sizes as numbers to fit by."""
+    return [as_number(size) for size in sizes]
 
 
 def hats(values: Floats, knots: Sequence[float]) -> Floats:
@@ -75,7 +81,7 @@ class FittedStageLoss:
     """`StageLoss` of one entry. `order`: the caller's names of the settings, canonical order."""
 
     data: StageLossData
-    resolutions: tuple[int, ...]
+    resolutions: tuple[Size, ...]
     order: tuple[str, ...]
 
     @cached_property
@@ -90,15 +96,15 @@ class FittedStageLoss:
     def _rows(self) -> dict[tuple[int, int], int]:
         return positions(self.data.depths)
 
-    def _covers(self, resolution: int, depth: int) -> bool:
+    def _covers(self, resolution: float | Pair, depth: int) -> bool:
         inside = self.resolutions[0] <= resolution <= self.resolutions[-1]
         return inside and depth in self.data.depths
 
-    def _resolution(self, resolution: int) -> Floats:
-        weights: Floats = hats(np.array([float(resolution)]), self.resolutions)[0]
+    def _resolution(self, resolution: float | Pair) -> Floats:
+        weights: Floats = hats(np.array([as_number(resolution)]), numbers(self.resolutions))[0]
         return weights
 
-    def base(self, resolution: int, depth: int, cin: Ints) -> Floats:
+    def base(self, resolution: float | Pair, depth: int, cin: Ints) -> Floats:
         """(N,) constants of stages with `cin` (N,) channels in; NaN where not covered."""
         if not self._covers(resolution, depth):
             return np.full(len(cin), np.nan)
@@ -111,7 +117,7 @@ class FittedStageLoss:
 
     def terms(
         self,
-        resolution: int,
+        resolution: float | Pair,
         depth: int,
         position: int,
         cin: Ints,
@@ -157,21 +163,22 @@ class FittedStageLoss:
         return self.data.offset_uncertainty
 
     def losses(
-        self, resolution: Ints, cin: Ints, depth: Ints, widths: Ints, settings: Floats
+        self, resolution: Ints | Floats, cin: Ints, depth: Ints, widths: Ints, settings: Floats
     ) -> Floats:
         """NSR losses of N sub-stages, (N,); arguments as in `totals`."""
         return self.link(self.totals(resolution, cin, depth, widths, settings))
 
     def totals(
-        self, resolution: Ints, cin: Ints, depth: Ints, widths: Ints, settings: Floats
+        self, resolution: Ints | Floats, cin: Ints, depth: Ints, widths: Ints, settings: Floats
     ) -> Floats:
         """Sums before the link of N sub-stages: (N,), (N,), (N,), widths (N, D), settings
         (N, D, P) in canonical order. NaN where not covered."""
         return stage_totals(self, self.order, (resolution, cin, depth, widths, settings))
 
 
-Arrays = tuple[Ints, Ints, Ints, Ints, Floats]
-"""Resolution (N,), input channels (N,), depth (N,), widths (N, D), settings (N, D, P)."""
+Arrays = tuple[Ints | Floats, Ints, Ints, Ints, Floats]
+"""Resolution as a number (N,), input channels (N,), depth (N,), widths (N, D), settings
+(N, D, P)."""
 
 
 def stage_totals(loss: StageLoss, names: Sequence[str], arrays: Arrays) -> Floats:
@@ -185,11 +192,11 @@ def stage_totals(loss: StageLoss, names: Sequence[str], arrays: Arrays) -> Float
             if not len(at):
                 continue
             before = cin[at]
-            total[at] = loss.base(int(r), int(d), before)
+            total[at] = loss.base(float(r), int(d), before)
             for p in range(int(d)):
                 named = {name: settings[at, p, j] for j, name in enumerate(names)}
                 width = widths[at, p]
-                total[at] += loss.terms(int(r), int(d), p, before, width, named)
+                total[at] += loss.terms(float(r), int(d), p, before, width, named)
                 before = width
     return total
 
@@ -202,7 +209,7 @@ class FittedQuality:
         self._entries = {(entry.stage, entry.block): entry for entry in data.stages}
 
     @property
-    def resolutions(self) -> tuple[int, ...]:
+    def resolutions(self) -> tuple[Size, ...]:
         """Resolutions in pixels of the fitted rows."""
         return self.data.resolutions
 

@@ -20,6 +20,7 @@ from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import read_bounded
 from spacedsl.ir.block import Value
 from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.operators.size import Pair, Size, as_number
 from spacedsl.passes.bind import stage_sizes
 from spacedsl.tables.solve import Floats, Ints
 
@@ -35,14 +36,14 @@ Block = tuple[int, tuple[float, ...]]
 
 @dataclass(frozen=True, slots=True)
 class SubstageRows:
-    """The N rows of one file, at most D blocks of P settings each. `size`: input height of the
-    stage in pixels; `resolution`: of the network; blocks past `depth` are 0."""
+    """The N rows of one file, at most D blocks of P settings each. `size`: of the stage's
+    input in pixels, as a number; `resolution`: of the network; blocks past `depth` are 0."""
 
     number: int
     choice: int
     window: int
-    size: Ints
-    resolution: Ints
+    size: Ints | Floats
+    resolution: Ints | Floats
     cin: Ints
     depth: Ints
     widths: Ints  # (N, D)
@@ -208,12 +209,23 @@ def _size_map(
 ) -> Mapping[int, Mapping[int, int]]:
     """Per elastic stage: input height -> resolution. Strides make some resolutions meet in deep
     stages (208 and 224 both end at 7), so the first elastic stage read decides which are used."""
-    heights = {r: stage_sizes(space, r) for r in space.resolutions}
+    if any(isinstance(size, Pair) for size in space.resolutions):
+        raise fault("table-row", f"{space.name}: tables of this format are of square images")
+    heights = {int(as_number(r)): stage_sizes(space, r) for r in space.resolutions}
     first = min(key[0] for _, key, _ in raw)
     position = space.elastic[first - 1]
     seen = {line.size for _, key, lines in raw if key[0] == first for line in lines}
-    used = [r for r in space.resolutions if heights[r][position] in seen]
-    return {number: {heights[r][at]: r for r in used} for number, at in enumerate(space.elastic, 1)}
+    used = [r for r in heights if heights[r][position] in seen]
+    return {
+        number: {int(as_number(heights[r][at])): r for r in used}
+        for number, at in enumerate(space.elastic, 1)
+    }
+
+
+def resolutions_of(files: Iterable[SubstageRows], space: Space) -> tuple[Size, ...]:
+    """The resolutions of a space that rows have."""
+    seen = {float(r) for rows in files for r in np.unique(rows.resolution)}
+    return tuple(r for r in space.resolutions if as_number(r) in seen)
 
 
 def _assemble(
@@ -256,7 +268,7 @@ def _assemble(
 def settings_of(choice: BlockChoice, values: Sequence[float]) -> tuple[tuple[str, Value], ...]:
     """Named settings of one block, as a `Site` carries them."""
     return tuple(
-        (arg.name, arg.values[[float(v) for v in arg.values].index(value)])
+        (arg.name, arg.values[[as_number(v) for v in arg.values].index(value)])
         for arg, value in zip(choice.numeric, values, strict=True)
     )
 

@@ -8,6 +8,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from spacedsl.operators.size import Pair, Size
+
 MS_PER_UNIT = 1e-5
 """Latencies are stored as integers of 10 nanoseconds."""
 
@@ -49,8 +51,8 @@ class PanelData(_Table):
 
     family: int
     settings: tuple[float, ...]
-    stride: int
-    size: int
+    stride: Size
+    size: Size
     pairs: int
     value: tuple[int, ...]
     interpolated: tuple[int, ...] = ()
@@ -61,7 +63,7 @@ class LatencyData(_Table):
     `coefficients` (ms per unit of a feature) and `limits` make the prior."""
 
     granularity: Literal["block", "kernel"]
-    resolutions: tuple[int, ...]
+    resolutions: tuple[Size, ...]
     coefficients: dict[str, float]
     limits: dict[str, float]
     families: tuple[str, ...]
@@ -94,7 +96,7 @@ class StageLossData(_Table):
     stage: int
     block: str
     name: str
-    stride: int
+    stride: Size
     depths: tuple[int, ...]
     cin: tuple[int, int]
     width: tuple[int, int]
@@ -134,7 +136,7 @@ class StageLossData(_Table):
         return self
 
 
-def _ascending(values: tuple[float, ...]) -> bool:
+def _ascending(values: tuple[float | Pair, ...]) -> bool:
     return all(a < b for a, b in pairwise(values))
 
 
@@ -147,7 +149,7 @@ def _shape(table: tuple[tuple[float, ...], ...]) -> list[int]:
 
 
 class QualityData(_Table):
-    resolutions: tuple[int, ...]
+    resolutions: tuple[Size, ...]
     stages: tuple[StageLossData, ...]
 
     @model_validator(mode="after")
@@ -238,7 +240,7 @@ class AccuracyData(_Table):
     by how many points those of them that were predicted best were predicted too good. `refits`:
     fits to rows that were drawn with replacement, of the same form."""
 
-    resolutions: tuple[int, ...]
+    resolutions: tuple[Size, ...]
     stages: tuple[StageAccuracyData, ...]
     form: Literal["stages", "blocks"]
     ceiling: float

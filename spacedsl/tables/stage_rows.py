@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacedsl.ir.space import BlockChoice, Space
+from spacedsl.operators.size import Pair, Size, as_number
 from spacedsl.tables.blocks import family
-from spacedsl.tables.rows import SubstageRows, elastic_stage, read_directory
+from spacedsl.tables.rows import SubstageRows, elastic_stage, read_directory, resolutions_of
 from spacedsl.tables.solve import Floats
 
 Key = tuple[int, str, tuple[int, ...]]
@@ -23,6 +24,7 @@ class TableRows:
     """`StageRows` of a table directory, read against its hyperspace."""
 
     def __init__(self, files: Iterable[SubstageRows], space: Space) -> None:
+        self._space = space
         self._files: dict[Key, tuple[SubstageRows, BlockChoice]] = {}
         for rows in files:
             stage = elastic_stage(space, rows.number)
@@ -36,10 +38,9 @@ class TableRows:
         return cls(read_directory(directory, space), space)
 
     @cached_property
-    def resolutions(self) -> tuple[int, ...]:
+    def resolutions(self) -> tuple[Size, ...]:
         """Network resolutions in pixels of the rows, ascending."""
-        found = (np.unique(rows.resolution) for rows, _ in self._files.values())
-        return tuple(sorted({int(r) for some in found for r in some}))
+        return resolutions_of((rows for rows, _ in self._files.values()), self._space)
 
     @cached_property
     def identity(self) -> str:
@@ -62,7 +63,7 @@ class TableRows:
         return total.hexdigest()
 
     def rows(
-        self, number: int, choice: BlockChoice, widths: tuple[int, ...], resolution: int
+        self, number: int, choice: BlockChoice, widths: tuple[int, ...], resolution: float | Pair
     ) -> tuple[Floats, Floats] | None:
         """Latencies in ms and NSR losses, (R,) each, ascending; those whose settings `choice`
         offers. None where there are none."""
@@ -70,7 +71,7 @@ class TableRows:
         if found is None:
             return None
         rows, table_choice = found
-        mask = (rows.resolution == resolution) & _offered(rows, table_choice, choice)
+        mask = (rows.resolution == as_number(resolution)) & _offered(rows, table_choice, choice)
         if not mask.any():
             return None
         latency, loss = rows.latency_ms[mask], rows.loss[mask]
@@ -86,7 +87,7 @@ def _offered(
     used = np.arange(rows.widths.shape[1]) < rows.depth[:, None]
     kept = np.ones(len(rows), dtype=bool)
     for mine, theirs in zip(family(table_choice).order, family(choice).order, strict=True):
-        offered = np.array([float(v) for v in choice.values(theirs)])
+        offered = np.array([as_number(v) for v in choice.values(theirs)])
         inside = np.isin(rows.settings[:, :, columns.index(mine)], offered)
         kept &= (inside | ~used).all(axis=1)
     return kept

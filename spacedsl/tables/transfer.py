@@ -15,9 +15,10 @@ import numpy as np
 
 from spacedsl.diagnostics import fault
 from spacedsl.ir.space import BlockChoice, Space
+from spacedsl.operators.size import Size, as_number
 from spacedsl.tables.fit_quality import Substages, fit_stage
 from spacedsl.tables.latency import without_se
-from spacedsl.tables.quality import Arrays, FittedQuality, FittedStageLoss, stage_totals
+from spacedsl.tables.quality import Arrays, FittedQuality, FittedStageLoss, numbers, stage_totals
 from spacedsl.tables.rows import elastic_stage
 from spacedsl.tables.schema import UNKNOWN, QualityData, StageLossData, TableFile
 from spacedsl.tables.solve import Floats, Ints
@@ -71,7 +72,7 @@ def estimate_offset(
     return Offset(number, tuple(differences))
 
 
-def _overlap(a: StageLossData, b: StageLossData, resolutions: tuple[int, ...]) -> Arrays:
+def _overlap(a: StageLossData, b: StageLossData, resolutions: tuple[Size, ...]) -> Arrays:
     """Random sub-stages that both entries cover."""
     widths = _common(a.width, b.width)
     cins = _common(a.cin, b.cin)
@@ -86,7 +87,7 @@ def _common(a: tuple[int, int], b: tuple[int, int]) -> list[int]:
 
 
 def _draw(
-    resolutions: Sequence[int],
+    resolutions: Sequence[Size],
     cins: Sequence[int],
     depths: Sequence[int],
     widths: Sequence[int],
@@ -95,7 +96,7 @@ def _draw(
     rng = np.random.default_rng(SEED)
     shape = (SAMPLES, depths[-1])
     return (
-        rng.choice(resolutions, SAMPLES),
+        rng.choice(numbers(resolutions), SAMPLES),
         rng.choice(cins, SAMPLES),
         rng.choice(depths, SAMPLES),
         rng.choice(widths, shape),
@@ -137,7 +138,9 @@ def _transferred(
         )
     stage = elastic_stage(space, number)
     before = space.stages[space.elastic[number - 1] - 1].widths
-    values = [[float(v) for v in choice.values(n) if not isinstance(v, str)] for n in given.order]
+    values = [
+        [as_number(v) for v in choice.values(n) if not isinstance(v, str)] for n in given.order
+    ]
     arrays = _draw(here.resolutions, before, stage.depths, stage.widths, values)
     loss = _guided(given, guide, arrays) + offset.median
     cell = Substages(number, choice, stage.stride, *arrays, loss=loss)

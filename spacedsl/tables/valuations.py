@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spacedsl.operators.size import Pair, as_number
 from spacedsl.search.protocols import Floats, Unit
 from spacedsl.tables.schema import AccuracyData, CalibrationData
 
@@ -21,11 +22,11 @@ class CalibratedLoss:
         """Top-1 in percent."""
         return "top-1"
 
-    def value(self, loss: Floats, resolution: int) -> Floats:
+    def value(self, loss: Floats, resolution: float | Pair) -> Floats:
         """As `Valuation.value`."""
         return 100.0 - self._error(loss, resolution)
 
-    def sd(self, loss: Floats, resolution: int) -> Floats | None:
+    def sd(self, loss: Floats, resolution: float | Pair) -> Floats | None:
         """As `Valuation.sd`: that of models that the calibration had not seen."""
         return self._error(loss, resolution) * self.data.left_out_sd
 
@@ -34,10 +35,10 @@ class CalibratedLoss:
         """As `Valuation.optimism`."""
         return self.data.optimism
 
-    def _error(self, loss: Floats, resolution: int) -> Floats:
+    def _error(self, loss: Floats, resolution: float | Pair) -> Floats:
         """100 - top-1."""
         data = self.data
-        smaller = data.c * np.log(data.r_max / resolution)
+        smaller = data.c * np.log(data.r_max / as_number(resolution))
         error: Floats = np.exp(data.a + data.b * np.log(loss) + smaller)
         return error
 
@@ -53,12 +54,12 @@ class LinkedAccuracy:
         """Top-1 in percent."""
         return "top-1"
 
-    def value(self, loss: Floats, resolution: int) -> Floats:
+    def value(self, loss: Floats, resolution: float | Pair) -> Floats:
         """As `Valuation.value`; the resolution is in the losses already."""
         value: Floats = self.data.ceiling - np.exp(loss - self.data.shift)
         return value
 
-    def sd(self, loss: Floats, resolution: int) -> Floats | None:
+    def sd(self, loss: Floats, resolution: float | Pair) -> Floats | None:
         """As `Valuation.sd`: the error of held-out networks of about this accuracy."""
         return np.interp(loss - self.data.shift, *self.data.errors)
 

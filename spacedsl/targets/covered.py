@@ -11,6 +11,7 @@ import numpy as np
 
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
+from spacedsl.operators.size import Size, as_number
 from spacedsl.passes.kernels import Kernel
 from spacedsl.search.protocols import Coverage, Floats
 from spacedsl.targets.attribution import kernel_owners
@@ -57,14 +58,14 @@ class _Range:
     greatest log channels and sizes, (3,) each."""
 
     known: frozenset[Kernel]
-    windows: frozenset[tuple[int, int]]
+    windows: frozenset[_Window]
     low: Floats
     high: Floats
 
     @classmethod
     def of(cls, kernels: Sequence[Kernel]) -> _Range:
         logs = _logs(kernels)
-        windows = frozenset((k.kernel, k.stride) for k in kernels)
+        windows = frozenset(map(_window, kernels))
         return cls(frozenset(kernels), windows, logs.min(axis=0), logs.max(axis=0))
 
     def coverage(self, kernels: Sequence[Kernel]) -> Floats:
@@ -77,19 +78,28 @@ class _Range:
         for i, kernel in enumerate(kernels):
             if kernel in self.known:
                 found[i] = Coverage.MEASURED
-            elif (kernel.kernel, kernel.stride) not in self.windows:
+            elif _window(kernel) not in self.windows:
                 found[i] = max(found[i], self._unseen(kernel))
         return found
 
     def _unseen(self, kernel: Kernel) -> Coverage:
         """Window and stride that were seen apart but never together are estimated."""
         windows, strides = zip(*self.windows, strict=True)
-        apart = kernel.kernel in windows and kernel.stride in strides
+        window, stride = _window(kernel)
+        apart = window in windows and stride in strides
         return Coverage.ESTIMATED if apart else Coverage.UNCOVERED
 
 
+_Window = tuple[tuple[Size, Size, bool], Size]
+"""A window (its kernel, its dilation, whether it has no padding), and its stride."""
+
+
+def _window(kernel: Kernel) -> _Window:
+    return (kernel.kernel, kernel.dilation, kernel.valid), kernel.stride
+
+
 def _logs(kernels: Sequence[Kernel]) -> Floats:
-    return np.log(np.array([(k.cin, k.cout, k.size) for k in kernels], np.float64))
+    return np.log(np.array([(k.cin, k.cout, as_number(k.size)) for k in kernels], np.float64))
 
 
 class Wanted:

@@ -19,6 +19,7 @@ from spacedsl.diagnostics import fault
 from spacedsl.figures import listed
 from spacedsl.files import read_bounded
 from spacedsl.hosts.host import options_here
+from spacedsl.operators.size import Size, size_of
 from spacedsl.runtimes.table import need, reader
 
 Floats = NDArray[np.float32]
@@ -35,13 +36,13 @@ Run = Callable[[Floats], Floats]
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """`model` and `hash` as stamped; images of `channels` x `size` x `size` pixels become its
+    """`model` and `hash` as stamped; images of `channels` and `size` in pixels become its
     input by `preprocess`; `labels` may be empty; `runtime` is what runs it."""
 
     model: str
     hash: str
     channels: int
-    size: int
+    size: Size
     preprocess: Preprocess
     labels: tuple[str, ...]
     runtime: str
@@ -62,9 +63,9 @@ def open_deployed(path: Path, threads: int = 1, runtime: str | None = None) -> D
         shape = [int(n) for n in json.loads(stamp["input"])["shape"][1:]]
         preprocess = Preprocess.model_validate_json(stamp["preprocess"])
         labels = tuple(map(str, json.loads(stamp["labels"])))
-        channels, size = min(shape[0], shape[-1]), shape[1]
-        square = sorted(shape) == sorted((channels, size, size)) and 0 < size <= MAX_SIZE
-        if not square or channels != len(preprocess.mean):
+        channels, height, width = shape if used.format == "onnx" else (shape[2], *shape[:2])
+        fits = all(0 < side <= MAX_SIZE for side in (height, width))
+        if not fits or channels != len(preprocess.mean):
             raise ValueError(f"an input of {shape}")
     except (KeyError, ValueError, TypeError, IndexError, ValidationError) as error:
         raise fault(
@@ -76,7 +77,7 @@ def open_deployed(path: Path, threads: int = 1, runtime: str | None = None) -> D
         stamp.get("model", path.stem),
         stamp.get("hash", ""),
         channels,
-        size,
+        size_of(height, width),
         preprocess,
         labels,
         used.name,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from spacedsl.operators.size import area, as_number
 from spacedsl.passes.kernels import Kernel
 from spacedsl.search.protocols import Floats
 
@@ -36,13 +37,13 @@ def group_of(kernel: Kernel) -> str:
 def work_of(kernel: Kernel) -> tuple[float, float, float, float]:
     """Multiply-accumulates (element operations where there are none), elements read, elements
     written, weights."""
-    kind, cin, cout, size, window, _ = kernel
-    pixels, out = size * size, kernel.out_size**2
+    kind, cin, cout, taps = kernel.kind, kernel.cin, kernel.cout, area(kernel.kernel)
+    pixels, out = area(kernel.size), area(kernel.out_size)
     if kind in DENSE or kernel.groups > 1:
-        weights = cin // kernel.groups * cout * window**2
+        weights = cin // kernel.groups * cout * taps
         return out * weights, pixels * cin, out * cout, weights
     if kind in WINDOWED:
-        return out * cin * window**2, pixels * cin, out * cin, cin * window**2
+        return out * cin * taps, pixels * cin, out * cin, cin * taps
     if kind.startswith("se"):
         return 2 * cin * cout + 2 * pixels * cin, 2 * pixels * cin, pixels * cin, 2 * cin * cout
     return pixels * cin, pixels * cin, out * cout, 1.0
@@ -51,14 +52,17 @@ def work_of(kernel: Kernel) -> tuple[float, float, float, float]:
 def features(kernels: Sequence[Kernel]) -> tuple[Floats, Floats]:
     """Scaled places (N, 5 + 2 R) of kernels of one group, and the features (N, 12) of the mean of
     their log times."""
-    table = np.array([(k.cin, k.cout, k.size, k.kernel, k.stride) for k in kernels], np.float64)
+    table = np.array(
+        [(k.cin, k.cout, *map(as_number, (k.size, k.kernel, k.stride))) for k in kernels],
+        np.float64,
+    )
     cin, cout = table[:, 0], table[:, 1]
     part = [scale * (c % step > 0) for c in (cin, cout) for step, scale in REMAINDERS]
     logs = np.log(table)
     points = np.column_stack([logs[:, :3], 2 * logs[:, 3:], *part])
     work = np.log(np.array([work_of(k) for k in kernels], np.float64))
     padded = -(-cin // 4) * 4 * (-(-cout // 16) * 16)
-    pixels = np.array([k.out_size**2 for k in kernels], np.float64)
+    pixels = np.array([area(k.out_size) for k in kernels], np.float64)
     rows = [np.log(-(-pixels // step) * step / pixels) for step in ROWS]
     fill = np.log(padded / (cin * cout))
     basis = np.column_stack([np.ones(len(table)), work, fill, logs[:, 3:], *rows])

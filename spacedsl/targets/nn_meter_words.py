@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from spacedsl.operators.size import as_number, pair
 from spacedsl.passes.kernels import Kernel
 
 PREDICTORS = {
@@ -26,11 +27,13 @@ PREDICTORS = {
 
 def unit(kernel: Kernel) -> dict[str, Any]:
     """A kernel as a unit of nn-Meter's kernel detector. It knows no squeeze width."""
-    kind, cin, cout, size, window, stride = kernel
-    image = [1, size, size, cin]
-    found: dict[str, Any] = {"op": kind, "cin": cin, "inputh": size, "inputw": size}
+    kind, cin, cout = kernel.kind, kernel.cin, kernel.cout
+    height, width = pair(kernel.size)
+    image = [1, height, width, cin]
+    found: dict[str, Any] = {"op": kind, "cin": cin, "inputh": height, "inputw": width}
     if "conv" in kind or "pool" in kind:
-        return found | {"cout": cout, "ks": [window] * 2, "strides": [stride] * 2}
+        window, stride = list(pair(kernel.kernel)), list(pair(kernel.stride))
+        return found | {"cout": cout, "ks": window, "strides": stride}
     if kind == "fc":
         return found | {"cout": cout}
     count = 2 if kind.startswith("add") else 1
@@ -41,7 +44,8 @@ def features(kernel: Kernel) -> tuple[float, ...]:
     """What nn-Meter makes of `unit(kernel)`. Raises `KeyError` for a kind that it makes nothing of.
 
     Its height of a global pool's input is always 1 (it looks for an attribute of a dict)."""
-    kind, cin, cout, size, window, stride = kernel
+    kind, cin, cout = kernel.kind, kernel.cin, kernel.cout
+    size, window, stride = map(as_number, (kernel.size, kernel.kernel, kernel.stride))
     match PREDICTORS[kind]:
         case "conv-bn-relu" | "dwconv-bn-relu" as name:
             fan = cin if name == "conv-bn-relu" else 1

@@ -12,17 +12,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from spacedsl.diagnostics import fault
 from spacedsl.files import read_bounded
 from spacedsl.json_files import first_mistake
+from spacedsl.operators.size import Size, pair
+from spacedsl.passes.kernels import Kernel
 
 MAX_BYTES, MAX_HEADER = 256 << 20, 1 << 20
 AGAIN = "`spacedsl target profile {name} --again` measures afresh"
 
 Positive = Annotated[float, Field(gt=0)]
-Size = Annotated[int, Field(gt=0, le=1 << 20)]
+MOST = 1 << 20
+
+
+def _bounded(size: Size) -> Size:
+    if not all(0 < side <= MOST for side in pair(size)):
+        raise ValueError(f"a size is from 1 to {MOST}")
+    return size
+
+
+Bounded = Annotated[Size, AfterValidator(_bounded)]
+Count = Annotated[int, Field(gt=0, le=MOST)]
 
 
 class _Record(BaseModel):
@@ -52,17 +64,25 @@ class SpaceNote(_Record):
 
     name: str
     hash: str
-    resolutions: tuple[Size, ...]
+    resolutions: tuple[Bounded, ...]
 
 
-KernelWords = tuple[str, Size, Size, Size, Size, Size]
+Plain = tuple[str, Count, Count, Bounded, Bounded, Bounded]
+KernelWords = Plain | tuple[str, Count, Count, Bounded, Bounded, Bounded, Bounded, bool]
+"""Kind, cin, cout, size, window and stride; dilation, and whether it has no padding, of a kernel
+that says more than that."""
+
+
+def kernel_words(kernel: Kernel) -> KernelWords:
+    """A kernel as profiles have it."""
+    return kernel[:6] if kernel.dilation == 1 and not kernel.valid else (*kernel,)
 
 
 class NetRecord(_Record):
-    """A measured network; `space` is "" for a reference. `kernels`: kind, cin, cout, size, window,
-    stride of each; `kernel_ms`: their times by the runtime's profiler; `kernel_nodes`: how many
-    nodes that is; `net_ms`: its own without it; `split_half`: relative difference of the two halves
-    of its rounds, which are of different sessions."""
+    """A measured network; `space` is "" for a reference. `kernel_ms`: times of its kernels by the
+    runtime's profiler; `kernel_nodes`: how many nodes that is; `net_ms`: its own without it;
+    `split_half`: relative difference of the two halves of its rounds, which are of different
+    sessions."""
 
     space: str
     hash: str

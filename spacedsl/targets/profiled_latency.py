@@ -22,6 +22,7 @@ from spacedsl.files import write_atomic
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.identity import digest
 from spacedsl.json_files import first_mistake
+from spacedsl.operators.size import Size
 from spacedsl.passes.bind import Site
 from spacedsl.passes.kernels import Kernel
 from spacedsl.search.protocols import Coverage, Prediction
@@ -72,7 +73,7 @@ class ProfiledLatency:
         self._known: dict[Kernel, tuple[float, float]] = {}
 
     @property
-    def resolutions(self) -> tuple[int, ...]:
+    def resolutions(self) -> tuple[Size, ...]:
         """Resolutions in pixels of the spaces that were profiled."""
         return tuple(sorted({r for space in self.note.spaces for r in space.resolutions}))
 

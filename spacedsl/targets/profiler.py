@@ -40,6 +40,7 @@ from spacedsl.targets.profile_file import (
     Profile,
     SpaceNote,
     append,
+    kernel_words,
     locked,
     read_profile,
 )
@@ -287,7 +288,7 @@ def _kernel_runs(net: _Net, names: tuple[str, ...], node_ms: Floats) -> _Kernels
     ms = np.zeros((*node_ms.shape[:2], len(kernels)))
     np.add.at(np.moveaxis(ms, 2, 0), owners, np.moveaxis(node_ms, 2, 0))
     nodes = np.bincount(owners, minlength=len(kernels))
-    return _Kernels(tuple((*kernel,) for kernel in kernels), nodes, ms)
+    return _Kernels(tuple(map(kernel_words, kernels)), nodes, ms)
 
 
 def _fastest(ms: Floats) -> Floats:

@@ -13,7 +13,9 @@ def reachable_kernels(space: Space) -> frozenset[Kernel]:
     resolution: those between differ in size only. Other stages are in every member anyway."""
     cache = KernelCache()
     found: set[Kernel] = set()
-    for site in reachable_sites(space, sorted({space.resolutions[0], space.resolutions[-1]})):
+    for site in reachable_sites(
+        space, list(dict.fromkeys((space.resolutions[0], space.resolutions[-1])))
+    ):
         try:
             found.update(cache.kernels(site))
         except BindError:  # no member has this block

@@ -8,10 +8,11 @@ from math import fsum, isnan
 from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet, SubnetBlock
+from spacedsl.operators.size import Size
 from spacedsl.passes.bind import Site, output_size, site_of
 from spacedsl.search.protocols import LatencyModel
 
-_Place = tuple[int, int, bool, int, int, SubnetBlock]
+_Place = tuple[int, int, bool, int, Size, SubnetBlock]
 """Stage, block type, is it the stage's first block, channels and pixels in, block."""
 
 
@@ -21,7 +22,7 @@ class SubnetLatency:
 
     space: Space
     table: LatencyModel
-    _known: dict[_Place, tuple[float, int]] = field(default_factory=dict)
+    _known: dict[_Place, tuple[float, Size]] = field(default_factory=dict)
 
     def __call__(self, subnet: Subnet) -> float:
         """Raises `SpaceError` where a block is not covered."""
@@ -38,7 +39,7 @@ class SubnetLatency:
                 found.append(ms)
         return fsum(found)
 
-    def _ask(self, place: _Place) -> tuple[float, int]:
+    def _ask(self, place: _Place) -> tuple[float, Size]:
         """Milliseconds of a block in its place, and pixels out."""
         position, choice, first, cin, size, block = place
         stage = self.space.stages[position]

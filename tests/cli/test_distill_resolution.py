@@ -15,6 +15,7 @@ from torch.nn.functional import avg_pool2d, max_pool2d
 
 from spacedsl.compiler.supernet import bkd_plans
 from spacedsl.diagnostics import SpaceError
+from spacedsl.operators.size import Size
 from spacedsl.search.candidate import Genome
 from spacedsl.search.subnets import random_member
 from spacedsl.tables.calibrate import PRIOR, PRIOR_OF_REST, calibrated, points_of
@@ -55,15 +56,15 @@ def test_what_is_imitated_is_the_large_map_averaged() -> None:
 def test_a_mean_over_areas_moves_nothing() -> None:
     """Of 8 pixels on 6: a ramp stays one, with the same mean; 4 on 2 are means of pairs."""
     ramp = torch.arange(8.0).expand(1, 2, 8, 8)
-    found = averaged(ramp, 6)[0, 0, 0]
+    found = averaged(ramp, (6, 6))[0, 0, 0]
     torch.testing.assert_close(found, (torch.arange(6) + 0.5) * 8 / 6 - 0.5, atol=0.09, rtol=0)
     torch.testing.assert_close(found.mean(), ramp.mean())
     maps = torch.rand(2, 3, 4, 4)
-    torch.testing.assert_close(averaged(maps, 2), avg_pool2d(maps, 2))
-    torch.testing.assert_close(averaged(maps, 4), maps)
+    torch.testing.assert_close(averaged(maps, (2, 2)), avg_pool2d(maps, 2))
+    torch.testing.assert_close(averaged(maps, (4, 4)), maps)
 
 
-def distilled(teacher: Path, way: TeacherResolution) -> dict[int, float]:
+def distilled(teacher: Path, way: TeacherResolution) -> dict[Size, float]:
     """Mean loss by resolution, of the second stage."""
     master = open_teacher(f"checkpoint:{teacher}", some_digits)
     plan = list(bkd_plans(hyper()))[2]
@@ -71,7 +72,7 @@ def distilled(teacher: Path, way: TeacherResolution) -> dict[int, float]:
     task = BkdJob(plan, (1, 2), (8, 12), 8, recipe, teacher_resolution=way)
     unreadables = Unreadables(0, pytest.fail)
     rows: tuple[Row, ...] = loop.distill(task, master, digits(), unreadables, lambda *_: None)
-    losses: dict[int, list[float]] = {}
+    losses: dict[Size, list[float]] = {}
     for row in rows:
         losses.setdefault(row.subnet.resolution, []).append(row.loss)
     return {r: float(np.mean(found)) for r, found in losses.items()}

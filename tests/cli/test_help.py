@@ -19,6 +19,7 @@ from spacedsl import api
 from spacedsl.cli.app import app
 from spacedsl.cli.commands import COMMANDS, FIRST_STEPS, WITHIN, every_example, examples
 from spacedsl.ir.space import Space
+from spacedsl.operators.size import pair
 from tests.cli.test_commands import run
 
 
@@ -85,7 +86,7 @@ def test_init_writes_a_hyperspace(tmp_path: Path, image: int) -> None:
     assert run("fmt", "--check", str(out)).exit_code == 0
     searched = "next: spacedsl evolve" in found.stdout
     assert searched == (page.quality is not None) == (image in (224,))
-    assert image // prod(s.stride for s in page.stages) >= 4
+    assert image // prod(pair(s.stride)[0] for s in page.stages) >= 4
 
 
 def test_init_overwrites_nothing_and_asks_nobody(tmp_path: Path) -> None:

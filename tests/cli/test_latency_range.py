@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from spacedsl.cli.app import app
 from spacedsl.ir.space import Space
+from spacedsl.operators.size import pair
 from spacedsl.passes.bind import Site, subnet_sites
 from spacedsl.passes.cost import site_cost
 from spacedsl.search.protocols import Coverage, Prediction
@@ -33,7 +34,7 @@ class Table:
         self.unknown = unknown
 
     def predict(self, sites: Sequence[Site]) -> Prediction:
-        ms = [1 + (site_cost(site).params * 7 + site.size) % 101 for site in sites]
+        ms = [1 + (site_cost(site).params * 7 + pair(site.size)[0]) % 101 for site in sites]
         lacking = [s.cin == self.unknown for s in sites]
         coverage = np.where(lacking, Coverage.UNCOVERED, Coverage.INTERPOLATED).astype(np.uint8)
         return Prediction(np.where(lacking, np.nan, ms), coverage)

@@ -10,11 +10,12 @@ import numpy as np
 from spacedsl.ir.settings import canonical_stage
 from spacedsl.ir.space import Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
+from spacedsl.operators.size import Size, as_number
 from spacedsl.passes.bind import Site, output_size, site_of
 from spacedsl.search.protocols import Floats, Ints, LatencyModel, QualityModel
 
 Blocks = tuple[SubnetBlock, ...]
-Sums = tuple[float, float, int, int, int]
+Sums = tuple[float, float, int, Size, int]
 
 
 @cache
@@ -50,13 +51,13 @@ class Everything:
         self.stages = [members(stage) for stage in space.stages]
         known = set(latency.resolutions) & set(quality.resolutions)
         self.resolutions = [r for r in space.resolutions if r in known]
-        found: list[tuple[float, float, int, int]] = []
+        found: list[tuple[float, float, float, int]] = []
         for r in self.resolutions:
-            state = [(0.0, 0.0, space.channels, r, 0)]
+            state: list[Sums] = [(0.0, 0.0, space.channels, r, 0)]
             for position, alternatives in enumerate(self.stages):
                 pairs = product(state, alternatives)
                 state = [self._after(position, r, sums, blocks) for sums, blocks in pairs]
-            found += [(ms, loss, r, network) for ms, loss, _, _, network in state]
+            found += [(ms, loss, as_number(r), network) for ms, loss, _, _, network in state]
         table = np.array(found)
         self.ms, self.loss = table[:, 0], table[:, 1]
         self.resolution = table[:, 2].astype(int)
@@ -72,7 +73,7 @@ class Everything:
         resolution = self.resolutions[at[0]]
         return Subnet(name="one", of=self.space, resolution=resolution, stages=stages)
 
-    def _after(self, position: int, r: int, sums: Sums, blocks: Blocks) -> Sums:
+    def _after(self, position: int, r: Size, sums: Sums, blocks: Blocks) -> Sums:
         """Latency, loss, channels, pixels and layers after one more stage."""
         ms, loss, cin, size, network = sums
         stage = self.space.stages[position]
@@ -88,7 +89,7 @@ class Everything:
                 network = self._layers.setdefault((network, layers), len(self._layers) + 1)
         return ms, loss, cin, size, network
 
-    def _loss(self, position: int, r: int, cin: int, blocks: Blocks) -> float:
+    def _loss(self, position: int, r: Size, cin: int, blocks: Blocks) -> float:
         key = position, r, cin, blocks
         if key not in self._losses:
             number = self.space.elastic.index(position) + 1
@@ -97,7 +98,7 @@ class Everything:
                 raise LookupError(number)
             total = model.base(r, len(blocks), np.array([cin]))
             for i, block in enumerate(blocks):
-                named = {s.name: np.array([float(s.value)]) for s in block.settings}
+                named = {s.name: np.array([as_number(s.value)]) for s in block.settings}
                 at = np.array([cin]), np.array([block.width])
                 total = total + model.terms(r, len(blocks), i, *at, named)
                 cin = block.width

@@ -25,7 +25,7 @@ from spacedsl.compiler.plans import (
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.subnet import Subnet
 from spacedsl.json_files import sealed_text
-from spacedsl.passes.bind import same_pads
+from spacedsl.operators.window import Window
 from spacedsl.passes.cost import SCALES_PER_CONV, subnet_cost
 from spacedsl.runtimes.table import BUILT_IN, LITERT, ONNXRUNTIME, rules_of
 from tests.laws.strategies import subnets
@@ -46,8 +46,8 @@ def macs(graph: Graph) -> int:
     nodes, total = graph.by_name(), 0
     for name, shapes in expected_shapes(graph).items():
         _, height, width = nodes[name].shape
-        cout, fan, kernel, _ = shapes["weight"]
-        total += cout * fan * kernel**2 * height * width
+        cout, fan, rows, columns = shapes["weight"]
+        total += cout * fan * rows * columns * height * width
     return total
 
 
@@ -55,9 +55,9 @@ def parameters(graph: Graph) -> int:
     """Weights, biases, gamma and beta, and the LSQ+ scalars, as the cost pass counts them."""
     total = 0
     for shapes in expected_shapes(graph).values():
-        cout, fan, kernel, _ = shapes["weight"]
+        cout, fan, rows, columns = shapes["weight"]
         counted = sum(cout for k in ("bias", "gamma", "beta") if k in shapes)
-        total += cout * fan * kernel**2 + counted + SCALES_PER_CONV
+        total += cout * fan * rows * columns + counted + SCALES_PER_CONV
     return total
 
 
@@ -174,7 +174,8 @@ def test_unfriendly_ops_become_integer_ones() -> None:
     ],
 )
 def test_padding(size: int, out: int, kernel: int, stride: int, pads: tuple[int, int]) -> None:
-    assert same_pads(size, out, kernel, stride) == pads
+    window = Window(kernel, stride)
+    assert (window.output(size), window.pads(size)) == (out, pads)
     assert (size + sum(pads) - kernel) // stride + 1 == out
 
 

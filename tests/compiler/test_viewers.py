@@ -24,6 +24,7 @@ from spacedsl.compiler.export import FILES, Seeded, fp32_onnx, int8_onnx, intege
 from spacedsl.compiler.retarget import restamped
 from spacedsl.compiler.tflite_int8 import emit_int8
 from spacedsl.compiler.tflite_task import ENTRY, IDENTIFIER
+from spacedsl.operators.size import pair
 from spacedsl.runtimes.table import LITERT, ONNXRUNTIME
 from spacedsl.targets.deployed import open_deployed
 from spacedsl_runtime.data.views import normalised
@@ -148,7 +149,7 @@ def test_the_app_on_the_card_classifies_a_photo(tmp_path: Path, format: str) -> 
     call = [sys.executable, "-c", app]
     found = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=True)
     deployed = open_deployed(file)
-    source = decoded(Image.open(tmp_path / "photo.jpg"), deployed.size)
+    source = decoded(Image.open(tmp_path / "photo.jpg"), pair(deployed.size)[0])
     views = normalised(source[None], deployed.preprocess.mean, deployed.preprocess.std)
     assert found.stdout.strip() == labels[int(deployed.run(views)[0].argmax())]
 

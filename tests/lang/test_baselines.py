@@ -53,6 +53,20 @@ def test_attentivenas_a0_without_its_projections() -> None:
     assert subnet_cost(without).flops / 1e6 == pytest.approx(198.5, abs=0.05)
 
 
+def test_ds_cnn() -> None:
+    """MLPerf Tiny's keyword spotter: Keras counts 24,908 parameters, a bias of every convolution
+    and four numbers of every batch norm among them; folded they are 22,604."""
+    model = library_model("baselines/ds-cnn-s")
+    convolutions, words = 9, 64 * 12 + 12
+    folded = 10 * 4 * 64 + 4 * (9 * 64 + 64 * 64) + 64 * convolutions + words
+    assert folded == 22_604
+    assert folded + 4 * 64 * convolutions == 24_908
+    assert weights(model) == folded + 64 * convolutions  # of a norm two numbers, not one
+    places = 25 * 5
+    macs = places * (10 * 4 * 64 + 4 * (9 * 64 + 64 * 64)) + 64 * 12
+    assert subnet_cost(model).flops == macs == 2_656_768
+
+
 def test_regnetx_400mf() -> None:
     """timm's regnetx_004, to the last parameter; MACs to the last one by its definition."""
     model = library_model("models/regnetx-400mf")

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from operator import mul
+from typing import TypeVar
 
 from hypothesis import strategies as st
 
@@ -34,6 +35,7 @@ from spacedsl.ir.space import Arg, BlockChoice, Limit, Space, Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.activations import ACTIVATIONS
 
+T = TypeVar("T")
 ACTS = st.sampled_from(list(ACTIVATIONS))
 WIDTHS = st.sampled_from([4, 8, 16, 20, 24, 32])
 KERNELS = (1, 3, 5, 7)
@@ -249,14 +251,14 @@ def taps_of(strides: Sequence[int]) -> st.SearchStrategy[tuple[int, ...]]:
 def narrowed(space: Space, rng: random.Random) -> Space:
     """A random space of a hyperspace: one block type and window per stage, and often less."""
 
-    def some(values: Iterable[float]) -> tuple[float, ...]:
+    def some(values: Iterable[T]) -> tuple[T, ...]:
         kept = [v for v in values if rng.random() < 0.8]
         return tuple(kept or [rng.choice(list(values))])
 
     def narrow(stage: Stage) -> Stage:
         choice = rng.choice(stage.choices)
         args = tuple(
-            a if isinstance(a.values[0], str) else Arg(name=a.name, values=some(a.values))  # type: ignore[arg-type]
+            a if isinstance(a.values[0], str) else Arg(name=a.name, values=some(a.values))
             for a in choice.args
         )
         widths = tuple(int(w) for w in some(rng.choice(stage.windows))) if stage.widths else ()
@@ -274,7 +276,7 @@ def narrowed(space: Space, rng: random.Random) -> Space:
         name="member",
         of=space,
         channels=space.channels,
-        resolutions=tuple(int(r) for r in some(space.resolutions)),
+        resolutions=some(space.resolutions),
         taps=space.taps,
         quality=space.quality,
         limit=space.limit,

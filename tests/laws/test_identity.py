@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from spacedsl.ir.block import Conv, DwConv, Op, Se, Shortcut
+from spacedsl.ir.block import Conv, DwConv, Op, Se, Shortcut, Value
 from spacedsl.ir.covers import mismatch
 from spacedsl.ir.expr import Num
 from spacedsl.ir.identity import block_identity, space_identity
@@ -17,6 +17,7 @@ from spacedsl.ir.space import Arg, Space, Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.write import write
 from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.operators.size import Pair, by_side
 from spacedsl.passes.network import subnet_identity
 from spacedsl.syntax.parser import parse
 from spacedsl.syntax.tree import Node
@@ -151,9 +152,11 @@ def changed_values(stage: Stage, name: str) -> Stage:
     return changed_choice(stage, {"args": args})
 
 
-def _other(value: float | str) -> float | str:
+def _other(value: Value) -> Value:
     if isinstance(value, str):
         return next(a for a in ACTIVATIONS if a != value)
+    if isinstance(value, Pair):
+        return value._replace(height=value.height + 2)
     return value + 2
 
 
@@ -191,7 +194,7 @@ def test_any_change_shows(space: Space, data: st.DataObject) -> None:
     changed = [
         stage.model_copy(update={"widths": (*stage.widths[:-1], stage.widths[-1] + 8)}),
         stage.model_copy(update={"depths": (*stage.depths, stage.depths[-1] + 1)}),
-        stage.model_copy(update={"stride": 3 - stage.stride}),
+        stage.model_copy(update={"stride": 2 if stage.stride == 1 else 1}),
         stage.model_copy(update={"elastic": False}),
         stage.model_copy(update={"choices": stage.choices * 2}),
         *(changed_values(stage, arg.name) for arg in stage.choices[0].args),
@@ -245,5 +248,7 @@ def test_a_changed_model_has_another_hash(subnet: Subnet, rng: random.Random) ->
     other = subnet.model_copy(update={"stages": tuple(stages)})
     assume(other != subnet)
     assert subnet_identity(other) != subnet_identity(subnet)
-    bigger = subnet.model_copy(update={"resolution": subnet.resolution + 16})
+    bigger = subnet.model_copy(
+        update={"resolution": by_side(lambda side: side + 16, subnet.resolution)}
+    )
     assert subnet_identity(bigger) != subnet_identity(subnet)

@@ -56,7 +56,7 @@ def test_tflite_computes_the_function(word: str) -> None:
     side = int(len(X) ** 0.5)
     x = X[: side * side]
     build.tensor(IMAGE, (1, side, side, 1), np.float32)
-    build.like("y", IMAGE, side)
+    build.like("y", IMAGE, side, side)
     build.act(word, IMAGE, "y")
     found = Session(build.model(["y"], "act", {})).run(x.reshape(1, side, side, 1))["y"]
     assert np.abs(found.ravel() - values(word)[: side * side]).max() < 2e-6

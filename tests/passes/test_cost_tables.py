@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from spacedsl.ir.space import BlockChoice
+from spacedsl.operators.size import as_number
 from spacedsl.passes.bind import Site
 from spacedsl.passes.cost import Cost, site_cost, subnet_cost
 from tests.support import LUT, library_model, library_space, needs_shared
@@ -29,7 +30,7 @@ def cost_of(
     """Cost of one block; `values` are kernel and expand as a table writes them."""
     said = dict(zip(("kernel", "expand"), values, strict=True))
     settings = tuple(
-        (arg.name, next(v for v in arg.values if float(v) == float(said[arg.name])))
+        (arg.name, next(v for v in arg.values if as_number(v) == float(said[arg.name])))
         for arg in choice.numeric
     )
     return site_cost(Site(choice, cin, cout, size, stride, settings))
@@ -60,7 +61,7 @@ def test_published_rows(name: str) -> None:
                 stride = stage.stride if i == 0 else 1
                 values = (kernel, expand)
                 total += cost_of(stage.choices[block], channels, int(width), size, stride, values)
-                channels, size = int(width), -(-size // stride)
+                channels, size = int(width), -(-size // int(as_number(stride)))
             assert total.flops / 1e6 == pytest.approx(flops, rel=2e-5), path.name
             assert total.params / 1e6 == pytest.approx(params, abs=1e-4), path.name
             seen += 1

@@ -10,6 +10,7 @@ from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.sampling import largest, random_subnet, smallest
 from spacedsl.ir.space import Space
 from spacedsl.lang.write import write
+from spacedsl.operators.size import pair
 from spacedsl.passes.bind import subnet_sites
 from spacedsl.passes.bound import layers
 from spacedsl.passes.cost import subnet_cost
@@ -49,7 +50,10 @@ def strides(found: Space, first: int, middle: int) -> list[list[int]]:
         if (chosen["first"], chosen["middle"]) == (first, middle):
             sites = subnet_sites(subnet)[1]
             bound = [layers(site.bind()) for site in sites]
-            return [[layer.stride for layer in each if layer.kind == "dwconv"] for each in bound]
+            return [
+                [pair(layer.stride)[0] for layer in each if layer.kind == "dwconv"]
+                for each in bound
+            ]
     raise AssertionError("no such network was drawn")
 
 

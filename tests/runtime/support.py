@@ -19,6 +19,7 @@ from spacedsl.compiler.supernet_file import plan_json as json_of
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
+from spacedsl.operators.size import pair
 from spacedsl_runtime.elastic.modules import ElasticNorm
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from spacedsl_runtime.quant.qat import QatSupernet
@@ -97,9 +98,9 @@ def bkd_plans_of(hyperspace: str, target: str | None = None) -> list[Plan]:
 
 
 def images(count: int, subnet: Subnet, channels: int = 3) -> Tensor:
-    """(N, C, R, R), channels last."""
+    """(N, C, H, W), channels last."""
     generator = torch.Generator().manual_seed(count)
-    shape = (count, channels, subnet.resolution, subnet.resolution)
+    shape = (count, channels, *pair(subnet.resolution))
     noise = torch.randn(shape, generator=generator)
     return noise.contiguous(memory_format=torch.channels_last)
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from spacedsl.api import load_target
 from spacedsl.compiler.supernet import SupernetPlan, bkd_plans
 from spacedsl.ir.space import Space
+from spacedsl.operators.size import Size, pair
 from spacedsl_runtime.data.split import Unreadables
 from spacedsl_runtime.distill.loop import BkdJob, distill
 from spacedsl_runtime.distill.teacher import Calibration
@@ -51,7 +52,7 @@ def device(request: pytest.FixtureRequest) -> torch.device:
 def batch(plan: SupernetPlan, count: int = 32, channels: int = 1) -> tuple[Tensor, Tensor]:
     size = max(plan.resolutions)
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn(count, channels, size, size, generator=generator)
+    images = torch.randn(count, channels, *pair(size), generator=generator)
     return images, torch.arange(count) % 10
 
 
@@ -241,7 +242,7 @@ def test_a_distillation_runs_there(device: torch.device, tmp_path: Path) -> None
 
 
 def _calibration(device: torch.device) -> Calibration:
-    def found(normalise: Normalise, resolution: int) -> Iterable[Tensor]:
+    def found(normalise: Normalise, resolution: Size) -> Iterable[Tensor]:
         evaluation = Evaluation(digits(), normalise, 0, device, Unreadables(0, print))
         return evaluation.calibration(resolution)
 

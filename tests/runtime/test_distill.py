@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from spacedsl.compiler.supernet import SupernetPlan
+from spacedsl.operators.size import pair
 from spacedsl_runtime.distill.loss import nsr_loss
 from spacedsl_runtime.distill.quantised import QatBkdStage
 from spacedsl_runtime.distill.stage import load_bkd_stage
@@ -30,7 +31,7 @@ def test_a_stage_maps_teacher_maps_to_teacher_maps(plan: SupernetPlan) -> None:
     for drawn in (stage.largest(), stage.smallest(), stage.sample(rng), stage.sample(rng)):
         check_subnet(stage.plan, drawn)
         x = torch.randn(2, 20, 8, 8)
-        size = 8 // stage.plan.stages[0].stride
+        size = 8 // pair(stage.plan.stages[0].stride)[0]
         with torch.no_grad():
             found = stage(x, drawn)
             static = stage.extract(drawn)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from spacedsl.ir.reparam import with_counts
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.size import pair
 from spacedsl.passes.cost import subnet_cost
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from spacedsl_runtime.elastic.weights import (
@@ -51,7 +52,7 @@ def test_outputs_are_those_of_timm(name: str, theirs: str) -> None:
     model = library_model(name)
     model = model.model_copy(update={"resolution": model.of.resolutions[0]})
     network = scattered(make(Wanted(theirs)))
-    image = torch.randn(1, 3, model.resolution, model.resolution)
+    image = torch.randn(1, 3, *pair(model.resolution))
     assert subnet_cost(model).flops == multiply_accumulates(network, image)
     supernet = load_supernet(with_counts(model.of, ())).eval()
     write_steps(supernet, model, steps_of_network(network, image, *operations()))
@@ -107,7 +108,7 @@ def test_what_is_trained_is_what_timm_trains(name: str, theirs: str) -> None:
             head: Any = network.get_submodule("head.fc")
             write_weights(target, {"weight": head.weight[:, :, None, None], "bias": head.bias})
     assert next(arrays, None) is None
-    image = torch.randn(1, 3, model.resolution, model.resolution).double()
+    image = torch.randn(1, 3, *pair(model.resolution)).double()
     with torch.no_grad():
         expected = network.double()(image)
         found = deepcopy(supernet).double()(image, model)
@@ -132,7 +133,7 @@ def test_outputs_with_branches_are_those_of_timm(name: str, theirs: str) -> None
     model = library_model(name)
     model = model.model_copy(update={"resolution": model.of.resolutions[0]})
     network = scattered(make(Wanted(theirs))).eval()
-    image = torch.randn(1, 3, model.resolution, model.resolution)
+    image = torch.randn(1, 3, *pair(model.resolution))
     assert subnet_cost(model).flops == multiply_accumulates(network, image)
     supernet = load_supernet(model.of).eval()
     expected = copied_in_order(network, image, supernet, model)

@@ -20,7 +20,7 @@ from spacedsl.ir.size import count_subnets
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.layer import Layer as BoundLayer
-from spacedsl.passes.bind import site_of, subnet_sites
+from spacedsl.passes.bind import output_size, site_of, subnet_sites
 from spacedsl.passes.bound import Bound, layers
 from spacedsl.passes.program import Layer, Program, flat, last_layer
 from spacedsl_runtime.elastic.supernet import load_supernet
@@ -82,13 +82,13 @@ def test_programs_of_every_bkd_stage(name: str) -> None:
         stage = space.stages[position]
         for drawn in (plan.smallest(), plan.largest(), plan.sample(rng)):
             check_member(plan, drawn)
-            cin, size = drawn.of.channels, -(-drawn.resolution // plan.input_stride)
+            cin, size = drawn.of.channels, plan.input_size(drawn.resolution)
             bound: list[list[Any]] = []
             for i, block in enumerate(drawn.stages[0].blocks):
                 stride = stage.stride if i == 0 else 1
                 site = site_of(stage.choices[choice], block, cin, size, stride)
                 bound += said(site.bind())
-                cin, size = block.width, -(-size // stride)
+                cin, size = block.width, output_size(site)
             assert facts(plan.program(drawn)) == bound
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from spacedsl.operators.size import pair
 from spacedsl_runtime.distill.loss import Definition, nsr_loss
 from spacedsl_runtime.elastic.modules import ElasticNorm
 from spacedsl_runtime.elastic.recalibrate import recalibrate
@@ -53,7 +54,7 @@ def test_training_with_one_image_a_step(tmp_path: Path) -> None:
 def test_quantisers_start_on_one_image() -> None:
     qat = QatSupernet(load_supernet(mini_plan(SMALL, "cpu"), 1, 10))
     shapes = qat.covering(random.Random(0))
-    qat.start(shapes, [torch.randn(1, 1, s.resolution, s.resolution) for s in shapes])
+    qat.start(shapes, [torch.randn(1, 1, *pair(s.resolution)) for s in shapes])
     assert all(torch.isfinite(p).all() for p in qat.quantiser_parameters())
 
 

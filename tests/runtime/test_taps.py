@@ -17,6 +17,7 @@ from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.diagnostics import SpaceError
 from spacedsl.flows.train import train
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.size import pair
 from spacedsl_runtime.elastic.recalibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from spacedsl_runtime.quant.qat import QatSupernet
@@ -56,7 +57,7 @@ def test_a_supernet_gives_the_maps_of_a_subnet(supernet: Supernet) -> None:
         x = images(2, subnet)
         maps = supernet(x, subnet)
         widths = {n: subnet.stages[i].blocks[-1].width for n, i in supernet.plan.taps.items()}
-        sizes = [-(-subnet.resolution // stride) for stride in (4, 8, 16)]
+        sizes = [-(-pair(subnet.resolution)[0] // stride) for stride in (4, 8, 16)]
         shapes = [(2, widths[n], s, s) for n, s in zip(NAMES, sizes, strict=True)]
         assert [tuple(value.shape) for value in maps.values()] == shapes
         same(supernet.extract(subnet)(x), maps)

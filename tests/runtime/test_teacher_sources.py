@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from spacedsl.operators.size import Size
 from spacedsl_runtime.distill.teachers import BUILT_IN, GROUP, open_teacher, teachers, usages
 from spacedsl_runtime.errors import TeacherError
 from spacedsl_runtime.train.batches import Normalise
@@ -55,7 +56,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     teachers.cache_clear()
 
 
-def no_images(normalise: Normalise, resolution: int) -> Iterator[Tensor]:
+def no_images(normalise: Normalise, resolution: Size) -> Iterator[Tensor]:
     yield from ()
 
 

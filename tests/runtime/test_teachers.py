@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from spacedsl.ir.space import Space
+from spacedsl.operators.size import Size, pair
 from spacedsl_runtime.data.decode import whole
 from spacedsl_runtime.data.views import plain_view, to_array
 from spacedsl_runtime.distill.efficientnet_lite import SCALES, EfficientNetLite, load_lite
@@ -23,13 +24,13 @@ from tests.runtime.training import PAGE, digits, job, run
 from tests.support import item_of, library_space
 
 
-def no_images(normalise: Normalise, resolution: int) -> Iterator[Tensor]:
+def no_images(normalise: Normalise, resolution: Size) -> Iterator[Tensor]:
     raise AssertionError("a network of its own needs no calibration")
 
 
-def some_digits(normalise: Normalise, resolution: int) -> Iterator[Tensor]:
+def some_digits(normalise: Normalise, resolution: Size) -> Iterator[Tensor]:
     for _ in range(2):
-        views = [digits().train.image(i).resize((resolution, resolution)) for i in range(16)]
+        views = [digits().train.image(i).resize(pair(resolution)[::-1]) for i in range(16)]
         yield normalise(torch.stack([torch.tensor(to_array(view)) for view in views]))
 
 
@@ -39,11 +40,11 @@ def lite0() -> Teacher:
 
 
 def parts_of(name: str) -> list[StageStride]:
-    found, stride = [], 1
+    found, stride = list[StageStride](), 1
     space = library_space(name) if name != "mini" else item_of(PAGE, "mini")
     assert isinstance(space, Space)
     for stage in space.stages[:-1]:
-        stride *= stage.stride
+        stride *= pair(stage.stride)[0]
         found.append(StageStride(stage.name, stride, stage.elastic))
     return found
 
@@ -62,7 +63,7 @@ def test_maps_have_the_sizes_that_boundaries_say(lite0: Teacher) -> None:
     for resolution in (128, 96):
         maps = lite0.features(torch.randn(2, 3, resolution, resolution))
         for found, boundary in zip(maps, lite0.boundaries, strict=True):
-            size = resolution // boundary.stride
+            size = resolution // pair(boundary.stride)[0]
             assert found.shape == (2, boundary.width, size, size), boundary
             assert not found.requires_grad
 

@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from spacedsl.json_files import sealed_text
+from spacedsl.operators.size import pair
 from spacedsl_runtime import load_checkpoint, load_supernet
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.elastic.supernet import Supernet
@@ -126,7 +127,7 @@ def test_metrics_say_how_far_scales_moved(fp32: Path, whole: Path, tmp_path: Pat
 def started_mini() -> QatSupernet:
     qat = QatSupernet(load_supernet(mini_plan(PAGE, "cpu"), 1, 10))
     shapes = qat.covering(random.Random(0))
-    qat.start(shapes, [torch.randn(4, 1, s.resolution, s.resolution) for s in shapes])
+    qat.start(shapes, [torch.randn(4, 1, *pair(s.resolution)) for s in shapes])
     return qat
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from spacedsl.ir.identity import block_identity, digest, normal_ops, space_identity
 from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.lang.page import Loader
+from spacedsl.operators.size import Pair, as_number
 from spacedsl.passes.bind import Site
 from spacedsl.passes.cost import site_cost
 from spacedsl.search.candidate import Genome, Genotype
@@ -123,14 +124,16 @@ class FakeLoss:
     offset_uncertainty: float = 0.0
     hole: int = -1
 
-    def base(self, resolution: int, depth: int, cin: Ints) -> Floats:
+    def base(self, resolution: float | Pair, depth: int, cin: Ints) -> Floats:
         """As `StageLoss.base`."""
         level = int(block_identity(self.choice)[:4], 16) / 65536
-        return np.asarray(0.2 * level - 0.1 * depth - resolution / 500 - cin / 400, dtype=float)
+        return np.asarray(
+            0.2 * level - 0.1 * depth - as_number(resolution) / 500 - cin / 400, dtype=float
+        )
 
     def terms(
         self,
-        resolution: int,
+        resolution: float | Pair,
         depth: int,
         position: int,
         cin: Ints,
@@ -141,7 +144,7 @@ class FakeLoss:
         total = -width / (100 + 10 * position) + 0.001 * cin + 0.01 * depth * self.number
         for name, values in settings.items():
             total = total - 0.02 * (1 + role(self.choice, name)) * values
-        return np.where(width == self.hole, np.nan, total + resolution / 1000)
+        return np.where(width == self.hole, np.nan, total + as_number(resolution) / 1000)
 
     def link(self, total: Floats) -> Floats:
         """As `StageLoss.link`."""
@@ -180,7 +183,7 @@ class FakeRows:
     lacks: int = 0
 
     def rows(
-        self, number: int, choice: BlockChoice, widths: tuple[int, ...], resolution: int
+        self, number: int, choice: BlockChoice, widths: tuple[int, ...], resolution: float | Pair
     ) -> tuple[Floats, Floats] | None:
         """As `StageRows.rows`."""
         if number == self.lacks:

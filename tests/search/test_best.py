@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.covers import mismatch
+from spacedsl.operators.size import Pair, as_number
 from spacedsl.passes.network import subnet_identity
 from spacedsl.search.best.calls import Call
 from spacedsl.search.best.scorer import BestScorer
@@ -64,11 +65,11 @@ class Percent:
         """As `Valuation.unit`."""
         return "top-1"
 
-    def value(self, loss: Floats, resolution: int) -> Floats:
+    def value(self, loss: Floats, resolution: float | Pair) -> Floats:
         """As `Valuation.value`."""
-        return 80.0 - 20.0 * np.exp(0.3 * (loss - 2.0)) - 300.0 / resolution
+        return 80.0 - 20.0 * np.exp(0.3 * (loss - 2.0)) - 300.0 / as_number(resolution)
 
-    def sd(self, loss: Floats, resolution: int) -> Floats:
+    def sd(self, loss: Floats, resolution: float | Pair) -> Floats:
         """As `Valuation.sd`."""
         return np.full(loss.shape, 0.5)
 
@@ -208,7 +209,7 @@ def test_wrong_settings_are_refused(options: dict[str, object], why: str) -> Non
 def test_a_loss_that_is_no_number_is_an_error() -> None:
     @dataclass(frozen=True)
     class Nothing(Percent):
-        def value(self, loss: Floats, resolution: int) -> Floats:
+        def value(self, loss: Floats, resolution: float | Pair) -> Floats:
             return np.full(loss.shape, np.nan)
 
     scorer = scorer_of(SMALL, FakeQuality(valuation=Nothing()), limits_ms=(3.0,))

@@ -12,6 +12,7 @@ import pytest
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet, SubnetStage
+from spacedsl.operators.size import as_number
 from spacedsl.search.predicted import Predicting, opened, search_by_prediction
 from spacedsl.search.protocols import LatencyModel, QualityModel
 from spacedsl.search.subnets import Best
@@ -73,7 +74,7 @@ def worth(subnet: Subnet) -> float:
         for position, block in enumerate(stage.blocks):
             total -= 0.01 * block.width * (2 - position)
             for setting in block.settings:
-                total -= 0.03 * float(setting.value)
+                total -= 0.03 * as_number(setting.value)
             total -= 0.001 * block.width * len(stage.blocks)
     return (95 - exp(total)) / 100
 

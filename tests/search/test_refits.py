@@ -15,6 +15,7 @@ from spacedsl import api
 from spacedsl.cli.app import app
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.identity import space_identity
+from spacedsl.operators.size import Pair, as_number
 from spacedsl.search.best.optimum import best_optimum
 from spacedsl.search.best.refits import refits
 from spacedsl.search.best.scorer import BestScorer
@@ -41,9 +42,9 @@ class Favour(Percent):
 
     more: float = 0.0
 
-    def value(self, loss: Floats, resolution: int) -> Floats:
+    def value(self, loss: Floats, resolution: float | Pair) -> Floats:
         """As `Valuation.value`."""
-        return super().value(loss, resolution) - self.more / resolution
+        return super().value(loss, resolution) - self.more / as_number(resolution)
 
 
 def best_of(scorer: object) -> tuple[float, set[str]]:

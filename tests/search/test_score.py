@@ -18,6 +18,7 @@ from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.identity import normal_ops, space_identity
 from spacedsl.ir.sampling import smallest
 from spacedsl.ir.space import Space
+from spacedsl.operators.size import as_number
 from spacedsl.passes.bind import Site, stage_sizes, subnet_sites
 from spacedsl.search.candidate import Genome
 from spacedsl.search.protocols import Floats
@@ -90,7 +91,7 @@ class Subnets:
                     a.name: self.draw(
                         i,
                         (number, at[a.name], 1 + int(roles[a.name][1:])),
-                        [v for v in a.values if not isinstance(v, str)],
+                        [as_number(v) for v in a.values if not isinstance(v, str)],
                     )
                     for a in choice.numeric
                 }

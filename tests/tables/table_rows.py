@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from spacedsl.ir.space import Space
+from spacedsl.operators.size import Size, area, as_number, by_side
+from spacedsl.operators.window import strided
 from spacedsl.passes.bind import Site, stage_sizes
 from spacedsl.passes.bound import layers
 from spacedsl.passes.cost import Cost, site_cost
@@ -17,7 +19,7 @@ Milliseconds = Callable[[Site], float]
 
 def kernel_ms(kernel: Kernel) -> float:
     """A made-up device on which kernels add up."""
-    macs = kernel.out_size**2 * kernel.cin * kernel.cout * kernel.kernel**2
+    macs = area(kernel.out_size) * kernel.cin * kernel.cout * area(kernel.kernel)
     return 0.01 + macs * 1e-6 * (1.0 + 0.05 * (hash_of(kernel) % 7)) + kernel.cin * 1e-4
 
 
@@ -38,7 +40,7 @@ def hash_of(value: object) -> int:
 
 def loss_of(sites: list[Site]) -> float:
     """A loss that falls with width and kernel, saturating."""
-    total = sum(site.cout * (1 + 0.1 * float(dict(site.settings)["kernel"])) for site in sites)
+    total = sum(site.cout * (1 + 0.1 * as_number(dict(site.settings)["kernel"])) for site in sites)
     return 0.1 + 0.8 / (1 + total / 100)
 
 
@@ -58,13 +60,13 @@ def write_tables(folder: Path, space: Space, block_ms: Milliseconds, rows: int) 
                         settings = tuple((a.name, rng.choice(a.values)) for a in choice.numeric)
                         site = Site(choice, cin, rng.choice(widths), size, stride, settings)
                         sites.append(site)
-                        cin, size, stride = site.cout, -(-size // stride), 1
+                        cin, size, stride = site.cout, by_side(strided, size, stride), 1
                     lines.append(_line(start, sites, block_ms))
                 path = folder / f"stage{number}_{block}_{window}.csv"
                 path.write_text("\n".join(lines) + "\n", encoding="ascii")
 
 
-def _line(start: tuple[int, int], sites: list[Site], block_ms: Milliseconds) -> str:
+def _line(start: tuple[int, Size], sites: list[Site], block_ms: Milliseconds) -> str:
     blocks = "_".join(
         f"{dict(s.settings)['kernel']}#{s.cout}#{dict(s.settings)['expand']}" for s in sites
     )

@@ -11,6 +11,7 @@ import pytest
 
 from spacedsl.ir.identity import space_identity
 from spacedsl.lang.tables import shipped
+from spacedsl.operators.size import as_number
 from spacedsl.passes.bind import Site, subnet_sites
 from spacedsl.search.protocols import Coverage
 from spacedsl.tables.blocks import reachable_sites
@@ -127,7 +128,7 @@ def test_losses_cover_their_hyperspace(name: str) -> None:
             depth = stage.depths[-1]
             base = loss.base(176, depth, np.array(before))
             grid = np.array(list(itertools.product(before, stage.widths)))
-            settings = {a.name: np.full(len(grid), float(a.values[-1])) for a in choice.numeric}
+            settings = {a.name: np.full(len(grid), as_number(a.values[-1])) for a in choice.numeric}
             terms = loss.terms(176, depth, 0, grid[:, 0], grid[:, 1], settings)
             assert np.isfinite(base).all()
             assert np.isfinite(terms).all()

@@ -9,6 +9,7 @@ import importlib.util
 from functools import cache
 
 from spacedsl.registered import registered
+from spacedsl_runtime.data.arrays import ARRAYS
 from spacedsl_runtime.data.digits import DIGITS
 from spacedsl_runtime.data.fashion_mnist import FASHION_MNIST
 from spacedsl_runtime.data.folders import shown
@@ -20,7 +21,7 @@ from spacedsl_runtime.errors import DataError
 
 GROUP = "spacedsl.data"
 
-BUILT_IN = {s.name: s for s in (DIGITS, FASHION_MNIST, IMAGEFOLDER, PHOTOS, WEBDATASET)}
+BUILT_IN = {s.name: s for s in (DIGITS, FASHION_MNIST, ARRAYS, IMAGEFOLDER, PHOTOS, WEBDATASET)}
 
 
 def sources() -> dict[str, DataSource]:

@@ -50,17 +50,17 @@ class Split(Protocol):
 
 @dataclass(frozen=True)
 class Pixels:
-    """Images in memory: `pixels` (N, H, W), grey."""
+    """Images in memory: `pixels` (N, H, W), grey, or (N, H, W, 3), RGB."""
 
     pixels: Bytes = field(repr=False)
     labels: Labels = field(repr=False)
 
     def source(self, index: int) -> Source:
-        """A grey image."""
+        """An image of them."""
         return whole(self.image(index))
 
     def image(self, index: int) -> Image:
-        """A grey image."""
+        """The same, as a picture."""
         from PIL import Image
 
         return Image.fromarray(self.pixels[index])

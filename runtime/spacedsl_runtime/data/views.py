@@ -1,4 +1,4 @@
-"""Views: an image as one square that a network sees. Imports no torch.
+"""Views: an image as what a network sees, all of one size. Imports no torch.
 
 Plain views are what a deployed network gets; training views are random, from a generator
 of their own, so that they depend on no other image and on no worker."""
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from spacedsl.operators.size import Size, pair
 from spacedsl_runtime.data.decode import SMALLER, Source, UnreadableError
 from spacedsl_runtime.data.split import Augment, Bytes, Labels, Pixels, Split, Unreadables
 
@@ -44,61 +45,73 @@ def seen_share(augment: Augment) -> float:
     return CROP_SHARE if augment == "photo" else 1.0
 
 
-def plain_view(source: Source, size: int, augment: Augment) -> Image:
-    """size x size: a photo's centre, any other image whole."""
+def plain_view(source: Source, size: Size, augment: Augment) -> Image:
+    """Of this size: a photo's centre, any other image whole."""
     share = seen_share(augment)
     if share == 1:
         return _resized(source, size)
-    width, height = source.extent
-    side = min(width, height) * share
-    left, top = (width - side) / 2, (height - side) / 2
-    return _resized(source, size, (left, top, left + side, top + side))
+    return _resized(source, size, _centre(source.extent, _ratio(size), share))
 
 
-def training_view(source: Source, size: int, augment: Augment, rng: np.random.Generator) -> Image:
-    """size x size: of a photo a random crop, mirrored or not; of any other image a random shift,
+def training_view(source: Source, size: Size, augment: Augment, rng: np.random.Generator) -> Image:
+    """Of this size: of a photo a random crop, mirrored or not; of any other image a random shift,
     mirrored or not where mirroring keeps its class."""
     from PIL.Image import Transpose
 
+    height, width = pair(size)
     if augment == "photo":
-        view = _resized(source, size, _crop(source.extent, rng))
+        view = _resized(source, size, _crop(source.extent, _ratio(size), rng))
     else:
-        reach = round(size * SHIFT_SHARE)
-        dx, dy = (int(d) for d in rng.integers(-reach, reach + 1, 2))
-        view = _resized(source, size).crop((dx, dy, dx + size, dy + size))
+        across, down = (round(side * SHIFT_SHARE) for side in (width, height))
+        dx, dy = (int(rng.integers(-reach, reach + 1)) for reach in (across, down))
+        view = _resized(source, size).crop((dx, dy, dx + width, dy + height))
     if augment != "shift" and rng.random() < 0.5:
         view = view.transpose(Transpose.FLIP_LEFT_RIGHT)
     return view
 
 
-def _crop(extent: tuple[int, int], rng: np.random.Generator) -> Box:
-    """A random part of an image: its area and ratio uniform in their ranges where that fits."""
+def _ratio(size: Size) -> float:
+    """Width by height."""
+    height, width = pair(size)
+    return width / height
+
+
+def _centre(extent: tuple[int, int], ratio: float, share: float = 1.0) -> Box:
+    """The middle of an image, of a ratio: this share of what fits into it."""
+    width, height = extent
+    w, h = min(width, height * ratio) * share, min(height, width / ratio) * share
+    left, top = (width - w) / 2, (height - h) / 2
+    return left, top, left + w, top + h
+
+
+def _crop(extent: tuple[int, int], wanted: float, rng: np.random.Generator) -> Box:
+    """A random part of an image: its area uniform in its range, its ratio around the wanted one,
+    where that fits."""
     width, height = extent
     for _ in range(10):
         area = width * height * rng.uniform(*AREA)
-        ratio = exp(rng.uniform(log(RATIO[0]), log(RATIO[1])))
+        ratio = exp(rng.uniform(log(RATIO[0]), log(RATIO[1]))) * wanted
         w, h = sqrt(area * ratio), sqrt(area / ratio)
         if w <= width and h <= height:
             left, top = rng.uniform(0, width - w), rng.uniform(0, height - h)
             return left, top, left + w, top + h
-    side = min(width, height)
-    left, top = (width - side) / 2, (height - side) / 2
-    return left, top, left + side, top + side
+    return _centre(extent, wanted)
 
 
-def _resized(source: Source, size: int, box: Box | None = None) -> Image:
+def _resized(source: Source, size: Size, box: Box | None = None) -> Image:
     """A part of an image, decoded as small as it may be."""
     from PIL.Image import Resampling
 
     width, height = source.extent
-    if box is None and (width, height) == (size, size):
+    rows, columns = pair(size)
+    if box is None and (height, width) == (rows, columns):
         return source.decode(1)
     left, top, right, bottom = box or (0.0, 0.0, float(width), float(height))
-    spare = min(right - left, bottom - top) / (size * SHARP)
+    spare = min((right - left) / (columns * SHARP), (bottom - top) / (rows * SHARP))
     image = source.decode(next((by for by in SMALLER if by <= spare), 1))
     x, y = image.width / width, image.height / height
     part = (left * x, top * y, min(right * x, image.width), min(bottom * y, image.height))
-    return image.resize((size, size), Resampling.BILINEAR, part)
+    return image.resize((columns, rows), Resampling.BILINEAR, part)
 
 
 def to_array(image: Image) -> Bytes:
@@ -116,9 +129,9 @@ def normalised(pixels: Bytes, mean: Sequence[float], std: Sequence[float]) -> ND
 
 
 def plain_batches(
-    split: Split, size: int, augment: Augment, batch: int, unreadables: Unreadables
+    split: Split, size: Size, augment: Augment, batch: int, unreadables: Unreadables
 ) -> Iterator[tuple[Bytes, Labels]]:
-    """All plain views in order: (N, C, size, size) and labels (N,). Unreadable images are left
+    """All plain views in order: (N, C, rows, columns) and labels (N,). Unreadable images are left
     out. Files are read by threads, a batch ahead. Raises `DataError` for too many of them."""
 
     def view(index: int) -> Bytes | UnreadableError:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from spacedsl.passes.program import last_layer
+from spacedsl.passes.taps import output_strides
 from spacedsl_runtime.distill.teacher import Boundary, Calibration, Teacher, frozen
 from spacedsl_runtime.elastic.recalibrate import recalibrate
 from spacedsl_runtime.elastic.supernet import load_supernet
@@ -36,12 +37,11 @@ def open_checkpoint(
     network = cast(nn.Sequential, supernet.extract(subnet))
     recalibrate(network, calibration(normalise, subnet.resolution))
     owners = [last_layer(step).name.partition(".")[0] for step in supernet.program(subnet)]
-    boundaries, stride = list[Boundary](), 1
+    boundaries, strides = list[Boundary](), output_strides(plan.space)
     cins: tuple[int, ...] = (channels,)
-    for stage in plan.stages[:-1]:  # the head has no map
-        stride *= stage.stride
+    for stage, stride in zip(plan.stages[:-1], strides, strict=False):  # the head has no map
         cins = stage.widths or cins
-        boundaries.append(Boundary(stage.name, stride, max(cins)))
+        boundaries.append(Boundary(stage.name, stride or 1, max(cins)))
     names = [b.name for b in boundaries]
 
     def features(x: Tensor) -> list[Tensor]:

@@ -203,9 +203,10 @@ def _renamed(key: str) -> str:
 def open_lite(spec: str, where: str, calibration: Calibration, device: torch.device) -> Teacher:
     """The variant `spec`, cut where its stages end. Raises `TeacherError`."""
     network = load_lite(spec)
-    boundaries = [Boundary("stem", 2, network.stem.conv.out_channels)]
+    stride = 2
+    boundaries = [Boundary("stem", stride, network.stem.conv.out_channels)]
     for i, stage in enumerate(network.shape):
-        stride = boundaries[-1].stride * stage.stride
+        stride *= stage.stride
         boundaries.append(Boundary(f"stage{i}", stride, stage.width))
     normalise = Normalise(MEAN, STD)
     return frozen(spec, 3, normalise, tuple(boundaries), network, network.features)

@@ -18,6 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from spacedsl.checksum import checksum
+from spacedsl.operators.size import Size
 from spacedsl_runtime.checkpoint import tensor_bytes
 from spacedsl_runtime.errors import RunError
 from spacedsl_runtime.files import write_atomic
@@ -40,7 +41,7 @@ def map_names(boundaries: Boundaries, *, pooled: bool) -> tuple[str, str]:
 def teacher_maps(
     features: Callable[[Tensor], list[Tensor]],
     images: Tensor,
-    resolution: int,
+    resolution: Size,
     stages: Iterable[Boundaries],
 ) -> Maps:
     """What stages are given at a resolution, and what they imitate: the teacher's maps of `images`
@@ -53,7 +54,7 @@ def teacher_maps(
     wanted = given
     if pooled:
         pairs = zip(features(images), given, strict=True)
-        wanted = [averaged(whole, own.shape[-1]) for whole, own in pairs]
+        wanted = [averaged(whole, own.shape[2:]) for whole, own in pairs]
     found: Maps = {}
     for before, after in stages:
         names = map_names((before, after), pooled=pooled)
@@ -61,15 +62,21 @@ def teacher_maps(
     return found
 
 
-def averaged(maps: Tensor, size: int) -> Tensor:
-    """(N, C, S, S) -> (N, C, size, size): means over the areas of fewer pixels. Where S is no
-    multiple of the size, a pixel counts with the share of it that lies within."""
-    whole = maps.shape[-1]
+def averaged(maps: Tensor, sides: Sequence[int]) -> Tensor:
+    """Maps (N, C, H, W) with these `sides`: means over the areas of fewer pixels. Where a side is
+    no multiple of its new one, a pixel counts with the share of it that lies within."""
+    rows, columns = (
+        _shares(whole, size).to(maps) for whole, size in zip(maps.shape[2:], sides, strict=True)
+    )
+    return torch.einsum("ih,nchw,jw->ncij", rows, maps, columns)
+
+
+def _shares(whole: int, size: int) -> Tensor:
+    """Of how many pixels in a row each of fewer is the mean, (size, whole)."""
     edges = torch.arange(size + 1, dtype=torch.float64) * whole / size
     pixels = torch.arange(whole, dtype=torch.float64)
     ends = torch.minimum(edges[1:, None], pixels + 1) - torch.maximum(edges[:-1, None], pixels)
-    shares = (ends.clamp_min(0) * size / whole).to(maps)  # (size, S)
-    return torch.einsum("ih,nchw,jw->ncij", shares, maps, shares)
+    return ends.clamp_min(0) * size / whole
 
 
 @dataclass(frozen=True)

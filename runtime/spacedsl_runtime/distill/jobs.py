@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spacedsl.operators.size import Size
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.data.split import Data, Unreadables, unreadable_limit
 from spacedsl_runtime.distill import loop
@@ -54,7 +55,7 @@ def open_sources(sources: Sources, warn: Warn, device: str = "cpu") -> Opened:
     data, here = open_data(sources.data, sources.decoder), device_of(device)
     unreadables = Unreadables(unreadable_limit(len(data.train.labels)), warn)
 
-    def calibration(normalise: Normalise, resolution: int) -> Iterable[Tensor]:
+    def calibration(normalise: Normalise, resolution: Size) -> Iterable[Tensor]:
         return Evaluation(data, normalise, sources.seed, here, unreadables).calibration(resolution)
 
     teacher = open_teacher(sources.teacher, calibration, here)

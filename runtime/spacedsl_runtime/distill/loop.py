@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from spacedsl.compiler.subnets import describe
 from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.size import Size
 from spacedsl_runtime.data.split import Data, Unreadables
 from spacedsl_runtime.distill.features import Boundaries, FeatureCache, map_names, teacher_maps
 from spacedsl_runtime.distill.loss import Definition, nsr_loss
@@ -61,7 +62,7 @@ class BkdJob:
 
     plan: SupernetPlan
     boundaries: Boundaries
-    resolutions: tuple[int, ...]
+    resolutions: tuple[Size, ...]
     samples: int
     recipe: Recipe
     lsq: Recipe | None = None
@@ -75,7 +76,7 @@ class BkdJob:
         """Of both trainings."""
         return self.recipe.steps + (self.lsq.steps if self.lsq else 0)
 
-    def view_size(self, resolution: int) -> int:
+    def view_size(self, resolution: Size) -> Size:
         """Pixels of the images that the teacher sees where sub-stages see `resolution`."""
         return max(self.resolutions) if self.teacher_resolution == "greatest" else resolution
 
@@ -115,7 +116,7 @@ def _distill(
     evaluation = Evaluation(data, teacher.normalise, job.recipe.seed, device, unreadables)
     drawn = {r: list(substages(job.plan, job.samples, job.recipe.seed, r)) for r in job.resolutions}
 
-    def plain(resolution: int) -> Iterator[Maps]:
+    def plain(resolution: Size) -> Iterator[Maps]:
         images = islice(evaluation.calibration(job.view_size(resolution)), EVALUATED)
         for i, x in enumerate(images):
             yield training.maps(f"plain{resolution}-{i}", x, resolution)
@@ -209,7 +210,7 @@ class _Training:
         whole = replace(recipe, steps=first + recipe.steps)
         step = first
 
-        def size(step: int) -> int:
+        def size(step: int) -> Size:
             return self.job.view_size(resolution_at(self.job, step))
 
         while step < whole.steps:
@@ -230,11 +231,11 @@ class _Training:
         found = cache.load(f"step{step}", names) if cache else None
         return self._pair(found, names) if found else None
 
-    def _names(self, resolution: int) -> tuple[str, str]:
+    def _names(self, resolution: Size) -> tuple[str, str]:
         pooled = self.job.view_size(resolution) != resolution
         return map_names(self.job.boundaries, pooled=pooled)
 
-    def maps(self, name: str, images: Tensor, resolution: int) -> Maps:
+    def maps(self, name: str, images: Tensor, resolution: Size) -> Maps:
         """The maps before and after the stage where it sees `resolution`, for images (N, C, S, S)
         of the size that the teacher sees; they may be kept under `name`."""
         cache, features, names = self.job.cache, self.teacher.features, self._names(resolution)
@@ -269,12 +270,12 @@ class _Training:
         return DivergedError(f"{message} `{name}` ({words})", "a lower --lr may help")
 
 
-def resolution_at(job: BkdJob, step: int) -> int:
+def resolution_at(job: BkdJob, step: int) -> Size:
     """Of a step's images, in pixels: the first that its generator draws."""
     return choices(job.recipe.seed, Use.subnets, step).choice(job.resolutions)
 
 
-def paths(job: BkdJob, stage: BkdStage | QatBkdStage, step: int) -> tuple[int, dict[str, Subnet]]:
+def paths(job: BkdJob, stage: BkdStage | QatBkdStage, step: int) -> tuple[Size, dict[str, Subnet]]:
     """The resolution of a step and its sub-stages by name, equal ones once."""
     elastic = stage.supernet if isinstance(stage, QatBkdStage) else stage
     rng = choices(job.recipe.seed, Use.subnets, step)

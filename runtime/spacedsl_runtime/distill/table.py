@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.ir.subnet import Subnet, SubnetStage
+from spacedsl.operators.size import Pair, Size
 from spacedsl_runtime.distill.loss import Definition, nsr_loss
 from spacedsl_runtime.distill.quantised import QatBkdStage
 from spacedsl_runtime.distill.stage import BkdStage
@@ -44,10 +45,10 @@ class Row:
 
 
 def substages(
-    plan: SupernetPlan, samples: int, seed: int, resolution: int
+    plan: SupernetPlan, samples: int, seed: int, resolution: Size
 ) -> Iterator[tuple[int, Subnet]]:
     """Distinct random sub-stages of every window, which their widths are of."""
-    stage, rng = plan.stages[0], choices(seed, Use.evaluation, resolution)
+    stage, rng = plan.stages[0], choices(seed, Use.evaluation, *_sides(resolution))
     for window, widths in enumerate(stage.windows or ((),)):
         narrow = stage.model_copy(update={"widths": widths, "window": len(widths)})
         part = replace(plan, space=plan.space.model_copy(update={"stages": (narrow,)}))
@@ -58,6 +59,10 @@ def substages(
             if len(drawn) == samples:
                 break
         yield from ((window, subnet) for subnet in drawn.values())
+
+
+def _sides(resolution: Size) -> tuple[int, ...]:
+    return resolution if isinstance(resolution, Pair) else (resolution,)
 
 
 Maps = tuple[Tensor, Tensor]

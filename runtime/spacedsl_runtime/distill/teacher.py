@@ -12,19 +12,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from spacedsl.operators.size import Size
 from spacedsl_runtime.data.split import Data
 from spacedsl_runtime.errors import TeacherError
 from spacedsl_runtime.train.batches import Normalise
 
-Calibration = Callable[[Normalise, int], Iterable[Tensor]]
-"""Batches of training images (N, C, R, R), normalised, for a resolution R."""
+Calibration = Callable[[Normalise, Size], Iterable[Tensor]]
+"""Batches of training images (N, C, H, W), normalised, for a resolution."""
 
 
 class Boundary(NamedTuple):
     """A map between two stages: image pixels per pixel, and channels."""
 
     name: str
-    stride: int
+    stride: Size
     width: int
 
 
@@ -79,7 +80,7 @@ class StageStride(NamedTuple):
     """A stage of a space: image pixels per pixel of its result, and whether it is elastic."""
 
     name: str
-    stride: int
+    stride: Size
     elastic: bool
 
 
@@ -111,7 +112,7 @@ def cut(parts: Sequence[StageStride], teacher: Teacher) -> Mapping[str, tuple[in
 
 
 def _misfit(
-    stride: int, parts: Sequence[StageStride], teacher: Teacher, wanted: int, found: int
+    stride: Size, parts: Sequence[StageStride], teacher: Teacher, wanted: int, found: int
 ) -> str:
     mine = ", ".join(f"{p.name} {p.stride}" for p in parts)
     theirs = ", ".join(f"{b.name} {b.stride}" for b in teacher.boundaries)

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spacedsl.passes.bind import same_pads
+from spacedsl.operators.size import Size, pair, size_of
+from spacedsl.operators.window import Window
 from spacedsl_runtime.errors import PlanError
 
 ACTS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -67,38 +68,70 @@ def leading(x: Tensor, *sizes: int) -> Tensor:
 
 
 def active(
-    weight: Float[Tensor, "O I K K"], cout: int, cin: int, kernel: int
-) -> Float[Tensor, "{cout} {cin} {kernel} {kernel}"]:
+    weight: Float[Tensor, "O I KH KW"], cout: int, cin: int, kernel: Size
+) -> Float[Tensor, "{cout} {cin} kh kw"]:
     """The leading filters and channels and the centre kernel (elastic kernels of OFA) of a weight
-    (O, I, K, K) as one view; the weight itself where all of it is used.
+    (O, I, KH, KW) as one view; the weight itself where all of it is used. Where one of the two
+    kernels is even, its centre is the tap that stands on the pixel: the one before the middle.
 
     One view, not one per dimension: the gradient of each is filled with zeros."""
-    if weight.shape[:3] == (cout, cin, kernel):
+    rows, columns = pair(kernel)
+    if weight.shape == (cout, cin, rows, columns):
         return weight
-    edge = (weight.shape[-1] - kernel) // 2
+    top, left = (
+        (whole - 1) // 2 - (part - 1) // 2
+        for whole, part in zip(weight.shape[2:], (rows, columns), strict=True)
+    )
     if torch.compiler.is_compiling():  # which cannot trace offsets, and fuses the views
-        return leading(weight, cout, cin).narrow(2, edge, kernel).narrow(3, edge, kernel)
+        return leading(weight, cout, cin).narrow(2, top, rows).narrow(3, left, columns)
     o, i, h, w = weight.stride()
-    start = weight.storage_offset() + edge * (h + w)
-    return weight.as_strided((cout, cin, kernel, kernel), (o, i, h, w), start)
+    start = weight.storage_offset() + top * h + left * w
+    return weight.as_strided((cout, cin, rows, columns), (o, i, h, w), start)
 
 
-def pool2d(
-    x: Float[Tensor, "n c h h"], kind: str, kernel: int, stride: int
-) -> Float[Tensor, "n c -(-h//{stride}) -(-h//{stride})"]:
-    """ "Same" pooling of x (N, C, H, W); averages count no padding."""
-    size = x.shape[-1]
-    before, after = same_pads(size, -(-size // stride), kernel, stride)
-    if kind == "maxpool":
-        if before == after:
-            return F.max_pool2d(x, kernel, stride, before)
-        padded = F.pad(x, (before, after, before, after), value=float("-inf"))
-        return F.max_pool2d(padded, kernel, stride)
+def conv2d(
+    x: Float[Tensor, "n c h w"],
+    weight: Float[Tensor, "o i kh kw"],
+    bias: Tensor | None,
+    window: Window,
+) -> Float[Tensor, "n o h2 w2"]:
+    """The convolution of x (N, C, H, W) with a window; its groups follow from the channels."""
+    x, padding = padded(x, window)
+    stride, dilation = pair(window.stride), pair(window.dilation)
+    groups = x.shape[1] // weight.shape[1]
+    return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
+
+
+def padded(
+    x: Float[Tensor, "n c h w"], window: Window, value: float = 0.0
+) -> tuple[Float[Tensor, "n c h2 w2"], tuple[int, int]]:
+    """x (N, C, H, W) padded for a window with `value`, where both sides are not padded alike; and
+    the rows and columns that are still to be padded on both sides."""
+    before, after = window.pads(size_of(*x.shape[2:]))
     if before == after:
-        return F.avg_pool2d(x, kernel, stride, before, count_include_pad=False)
-    pads = (before, after, before, after)
-    share = F.avg_pool2d(F.pad(torch.ones_like(x[:1, :1]), pads), kernel, stride)
-    return F.avg_pool2d(F.pad(x, pads), kernel, stride) / share
+        return x, pair(before)
+    (top, left), (bottom, right) = pair(before), pair(after)
+    return F.pad(x, (left, right, top, bottom), value=value), (0, 0)
+
+
+def pool2d(x: Float[Tensor, "n c h w"], kind: str, window: Window) -> Float[Tensor, "n c h2 w2"]:
+    """Pooling of x (N, C, H, W) with a window; averages count no padding."""
+    kernel, stride = pair(window.kernel), pair(window.stride)
+    if kind == "maxpool":
+        x, padding = padded(x, window, float("-inf"))
+        return F.max_pool2d(x, kernel, stride, padding)
+    wider, padding = padded(x, window)
+    if wider is x:
+        return F.avg_pool2d(x, kernel, stride, padding, count_include_pad=False)
+    counted, _ = padded(torch.ones_like(x[:1, :1]), window)
+    return F.avg_pool2d(wider, kernel, stride) / F.avg_pool2d(counted, kernel, stride)
+
+
+def space_to_depth(x: Float[Tensor, "n c h w"], block: int) -> Float[Tensor, "n c2 h2 w2"]:
+    """(N, C, H, W) -> (N, b b C, H / b, W / b): row in the block, column, channel."""
+    n, c, h, w = x.shape
+    parts = x.reshape(n, c, h // block, block, w // block, block).permute(0, 3, 5, 1, 2, 4)
+    return to_channels_last(parts.reshape(n, block * block * c, h // block, w // block))
 
 
 def shuffled(x: Float[Tensor, "n c h w"], groups: int) -> Float[Tensor, "n c h w"]:

@@ -13,8 +13,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spacedsl.operators.size import Size, pair
 from spacedsl.passes.program import Layer, se_layers
-from spacedsl_runtime.elastic.functional import activate, active, gated, global_pool, leading
+from spacedsl_runtime.elastic.functional import (
+    activate,
+    active,
+    conv2d,
+    gated,
+    global_pool,
+    leading,
+)
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
@@ -57,17 +65,17 @@ def several_values(x: Tensor) -> bool:
 
 
 class ElasticConv(nn.Module):
-    """A convolution with norm or bias. A weight is (max_cout, max_fan, K, K). A filter reads `fan`
-    channels: all of them, or those of its group, or in a depthwise convolution one. A stack of
-    convolutions has `parts` weights."""
+    """A convolution with norm or bias. A weight is (max_cout, max_fan, KH, KW). A filter reads
+    `fan` channels: all of them, or those of its group, or in a depthwise convolution one. A stack
+    of convolutions has `parts` weights."""
 
     bias: nn.Parameter | None
 
-    def __init__(self, shape: tuple[int, int, int], parts: int = 1) -> None:
+    def __init__(self, shape: tuple[int, int, Size], parts: int = 1) -> None:
         super().__init__()
         cout, fan, kernel = shape
         self.weights = nn.ParameterList(
-            nn.Parameter(torch.empty(cout, fan, kernel, kernel)) for _ in range(parts)
+            nn.Parameter(torch.empty(cout, fan, *pair(kernel))) for _ in range(parts)
         )
         self.norm: ElasticNorm | None = None
         self.register_parameter("bias", None)
@@ -84,7 +92,7 @@ class ElasticConv(nn.Module):
         return cast(Tensor, self.weights[part])
 
     def weight_of(self, layer: Layer) -> Tensor:
-        """The active weight (cout, cin per group, k, k), a view."""
+        """The active weight (cout, cin per group, kh, kw), a view."""
         return active(self.weights[layer.part], layer.cout, layer.fan_in, layer.kernel)
 
     def bias_of(self, layer: Layer) -> Tensor | None:
@@ -99,16 +107,9 @@ class ElasticConv(nn.Module):
 
     def forward(
         self, x: Float[Tensor, "n {layer.cin} h w"], layer: Layer
-    ) -> Float[Tensor, "n {layer.cout} -(-h//{layer.stride}) -(-w//{layer.stride})"]:
+    ) -> Float[Tensor, "n {layer.cout} h2 w2"]:
         """Norm and activation included."""
-        x = F.conv2d(
-            x,
-            self.weight_of(layer),
-            self.bias_of(layer),
-            layer.stride,
-            layer.kernel // 2,
-            groups=layer.cin // layer.fan_in,
-        )
+        x = conv2d(x, self.weight_of(layer), self.bias_of(layer), layer.window)
         norm = self.norm_of(layer)
         return activate(x if norm is None else norm(x), layer.act)
 

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spacedsl.compiler.fold import affine
+from spacedsl.operators.size import Size, pair
 from spacedsl.passes.program import Layer
-from spacedsl_runtime.elastic.functional import activate, active, leading
+from spacedsl_runtime.elastic.functional import activate, active, conv2d, leading
 from spacedsl_runtime.elastic.modules import EPSILON, ElasticConv, ElasticNorm
 
 Norm = ElasticNorm | nn.BatchNorm2d
@@ -36,9 +37,9 @@ class ReparamConv(nn.Module):
     (max_cout, max_fan, 1, 1), each with its norm. `identity` is the norm of the input, of as many
     channels as the widest layer has that keeps width and size."""
 
-    def __init__(self, shape: tuple[int, int, int], count: int, kept: int) -> None:
+    def __init__(self, shape: tuple[int, int, Size], count: int, kept: int) -> None:
         super().__init__()
-        cout, fan, kernel = shape
+        cout, fan, (kernel, _) = *shape[:2], pair(shape[2])
         kernels = [kernel] * count + [1] * (kernel > 1)
         self.count = count
         self.weights = nn.ParameterList(nn.Parameter(torch.empty(cout, fan, k, k)) for k in kernels)
@@ -53,7 +54,7 @@ class ReparamConv(nn.Module):
         """The active weights, each with its norm."""
         for i, (weight, norm) in enumerate(self.all_summands()):
             kernel = layer.kernel if i < self.count else 1
-            if i < self.count or layer.kernel > 1:
+            if i < self.count or layer.kernel != 1:
                 yield active(weight, layer.cout, layer.fan_in, kernel), norm
 
     def identity_of(self, layer: Layer) -> ElasticNorm | None:
@@ -67,13 +68,13 @@ class ReparamConv(nn.Module):
 
     def forward(
         self, x: Float[Tensor, "n {layer.cin} h w"], layer: Layer
-    ) -> Float[Tensor, "n {layer.cout} -(-h//{layer.stride}) -(-w//{layer.stride})"]:
+    ) -> Float[Tensor, "n {layer.cout} h2 w2"]:
         """The sum, and the activation."""
-        identity, groups = self.identity_of(layer), layer.cin // layer.fan_in
+        identity = self.identity_of(layer)
         made: list[Tensor] = [] if identity is None else [identity(x)]
         for weight, norm in self.summands(layer):
-            pads = weight.shape[-1] // 2
-            made.append(norm(F.conv2d(x, weight, None, layer.stride, pads, groups=groups)))
+            window = layer.window._replace(kernel=weight.shape[-1])
+            made.append(norm(conv2d(x, weight, None, window)))
         return activate(sum(made[1:], made[0]), layer.act)
 
 
@@ -120,7 +121,7 @@ class FoldedConv(ElasticConv):
 
     kept: Tensor | None
 
-    def __init__(self, shape: tuple[int, int, int], kept: Tensor | None = None) -> None:
+    def __init__(self, shape: tuple[int, int, Size], kept: Tensor | None = None) -> None:
         super().__init__(shape)
         self.with_norm(norm=True, bias=False)
         self.register_buffer("kept", kept)

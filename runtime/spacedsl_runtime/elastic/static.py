@@ -9,6 +9,8 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from spacedsl.operators.size import pair, size_of
+from spacedsl.operators.window import Window
 from spacedsl.passes.program import (
     Concat,
     Joined,
@@ -17,7 +19,14 @@ from spacedsl.passes.program import (
     last_layer,
     se_layers,
 )
-from spacedsl_runtime.elastic.functional import activate, gated, pool2d, shuffled
+from spacedsl_runtime.elastic.functional import (
+    activate,
+    gated,
+    padded,
+    pool2d,
+    shuffled,
+    space_to_depth,
+)
 from spacedsl_runtime.elastic.modules import (
     EPSILON,
     MOMENTUM,
@@ -52,16 +61,40 @@ class Activation(nn.Module):
         return self.act
 
 
-class SamePool(nn.Module):
-    """Max or average pooling with "same" padding."""
+class Pool(nn.Module):
+    """Max or average pooling."""
 
-    def __init__(self, kind: str, kernel: int, stride: int) -> None:
+    def __init__(self, kind: str, window: Window) -> None:
         super().__init__()
-        self.kind, self.kernel, self.stride = kind, kernel, stride
+        self.kind, self.window = kind, window
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, ceil(H / stride), ceil(W / stride))."""
-        return pool2d(x, self.kind, self.kernel, self.stride)
+        """(N, C, H, W) -> (N, C, H', W')."""
+        return pool2d(x, self.kind, self.window)
+
+
+class Pad(nn.Module):
+    """Zeros around a map, for a window that is not padded on both sides alike."""
+
+    def __init__(self, window: Window) -> None:
+        super().__init__()
+        self.window = window
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H', W')."""
+        return padded(x, self.window)[0]
+
+
+class SpaceToDepth(nn.Module):
+    """Blocks of pixels as channels."""
+
+    def __init__(self, block: int) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, b b C, H / b, W / b)."""
+        return space_to_depth(x, self.block)
 
 
 class Reparam(nn.Module):
@@ -215,7 +248,9 @@ def _layer(layer: Layer, weights_at: WeightsAt) -> nn.Module:
         case "pool":
             return nn.AdaptiveAvgPool2d(1)
         case "maxpool" | "avgpool":
-            return SamePool(layer.kind, layer.kernel, layer.stride)
+            return Pool(layer.kind, layer.window)
+        case "space-to-depth":
+            return SpaceToDepth(pair(layer.kernel)[0])
         case "dropout":
             return nn.Dropout(layer.rate)
         case "act":
@@ -239,10 +274,17 @@ def _conv(source: ElasticConv, layer: Layer) -> nn.Sequential:
     parts: list[tuple[str, nn.Module]] = [
         ("conv", _conv2d(source.weight_of(layer), source.bias_of(layer), layer))
     ]
+    if not (layer.valid or _is_odd(layer.window)):
+        parts.insert(0, ("pad", Pad(layer.window)))
     norm = source.norm_of(layer)
     if norm is not None:
         parts.append(("norm", _norm(norm, layer.cout)))
     return _activated(parts, layer)
+
+
+def _is_odd(window: Window) -> bool:
+    """Whether it is padded alike on both sides."""
+    return all(reach % 2 for reach in pair(window.reach))
 
 
 def _activated(parts: list[tuple[str, nn.Module]], layer: Layer) -> nn.Sequential:
@@ -260,13 +302,15 @@ def _reparam(source: ReparamConv, layer: Layer) -> Reparam:
 
 
 def _conv2d(weight: Tensor, bias: Tensor | None, layer: Layer) -> nn.Conv2d:
-    kernel = weight.shape[-1]
+    window = layer.window._replace(kernel=size_of(*weight.shape[2:]))
+    before, _ = window.pads(layer.size)
     conv = nn.Conv2d(
         layer.cin,
         layer.cout,
-        kernel,
-        layer.stride,
-        kernel // 2,
+        pair(window.kernel),
+        pair(window.stride),
+        pair(before) if _is_odd(window) else 0,
+        pair(window.dilation),
         groups=layer.cin // layer.fan_in,
         bias=bias is not None,
         device=weight.device,

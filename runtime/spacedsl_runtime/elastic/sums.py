@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.size import Size
 from spacedsl.passes.program import Layer, flat
 from spacedsl_runtime.elastic.modules import ElasticNorm
 from spacedsl_runtime.elastic.recalibrate import recalibrate
@@ -19,8 +20,8 @@ from spacedsl_runtime.elastic.supernet import ElasticStages, Member
 
 def calibrate_sums(
     stages: ElasticStages,
-    images: Callable[[int], Iterable[Tensor]],
-    resolution: int | None = None,
+    images: Callable[[Size], Iterable[Tensor]],
+    resolution: Size | None = None,
 ) -> None:
     """Give the batch norms the statistics of the largest subnet on `images` of its resolution, if
     there are sums: folding takes them from there."""

@@ -17,6 +17,7 @@ from spacedsl.compiler.supernet_sizes import Body, Largest
 from spacedsl.ir.block import Conv, DwConv, Linear, Op, Se, walk
 from spacedsl.ir.space import Stage
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.size import Size, pair
 from spacedsl.passes.program import Layer, Program, blocks_of, last_layer, slots
 from spacedsl.passes.taps import places
 from spacedsl_runtime.elastic.functional import (
@@ -25,6 +26,7 @@ from spacedsl_runtime.elastic.functional import (
     global_pool,
     pool2d,
     shuffled,
+    space_to_depth,
     to_channels_last,
 )
 from spacedsl_runtime.elastic.interpreter import join_paths, run
@@ -77,7 +79,9 @@ class ElasticStages(nn.Module):
             case "pool":
                 return global_pool(x)
             case "maxpool" | "avgpool":
-                return pool2d(x, layer.kind, layer.kernel, layer.stride)
+                return pool2d(x, layer.kind, layer.window)
+            case "space-to-depth":
+                return space_to_depth(x, pair(layer.kernel)[0])
             case "dropout":
                 return F.dropout(x, layer.rate, self.training and dropout)
             case "act":
@@ -96,15 +100,15 @@ class ElasticStages(nn.Module):
         blocks = cast(nn.ModuleList, self.stages[stage])
         return blocks[block].get_submodule(slot)
 
-    def largest(self, resolution: int | None = None) -> Subnet:
+    def largest(self, resolution: Size | None = None) -> Subnet:
         """The subnet with everything at its greatest; `resolution` is the image's."""
         return self.plan.largest(resolution)
 
-    def smallest(self, resolution: int | None = None) -> Subnet:
+    def smallest(self, resolution: Size | None = None) -> Subnet:
         """The subnet with everything at its least."""
         return self.plan.smallest(resolution)
 
-    def sample(self, rng: random.Random, resolution: int | None = None) -> Subnet:
+    def sample(self, rng: random.Random, resolution: Size | None = None) -> Subnet:
         """A uniformly random subnet over all declared choices, of a stage input width and window
         too."""
         return self.plan.sample(rng, resolution)
@@ -220,8 +224,8 @@ class Member(nn.Module):
 
 
 def check_images(x: Tensor, channels: int, subnet: Subnet) -> None:
-    """Raise `SubnetError` unless x is (N, channels, R, R) at the subnet's resolution."""
-    expected = (channels, subnet.resolution, subnet.resolution)
+    """Raise `SubnetError` unless x is (N, channels, H, W) at the subnet's resolution."""
+    expected = (channels, *pair(subnet.resolution))
     if tuple(x.shape[1:]) != expected:
         raise SubnetError(f"images of {tuple(x.shape[1:])}, {subnet.name} takes {expected}")
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.size import pair
 from spacedsl.passes.program import Layer, Program, Step, last_layer
 from spacedsl_runtime.checkpoint import write_checkpoint
 from spacedsl_runtime.elastic.static import Reparam, build_static
@@ -180,7 +181,7 @@ def _width(program: Sequence[Step]) -> int:
 def _stride(program: Program) -> int:
     """By what a program divides the side of its input."""
     return prod(
-        step.stride if isinstance(step, Layer) else max(map(_stride, step.branches))
+        pair(step.stride)[0] if isinstance(step, Layer) else max(map(_stride, step.branches))
         for step in program
     )
 

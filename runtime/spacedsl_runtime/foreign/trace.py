@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from spacedsl.ir.block import Conv, Dropout, DwConv, GlobalPool, Linear, Pool, Se
 from spacedsl.ir.expr import Num
-from spacedsl.passes.bind import same_pads
+from spacedsl.operators.window import Window
 from spacedsl_runtime.errors import ForeignError
 from spacedsl_runtime.foreign.graph import followed
 from spacedsl_runtime.foreign.modules import (
@@ -277,8 +277,9 @@ class _Walk:
         if kernel is None or stride is None or padding is None or dilation != 1:
             self._no(node, "pools that are not square or dilated are not in the language")
             return None
-        before, after = same_pads(size, out, kernel, stride)
-        fits = out == -(-size // stride) and before == padding
+        window = Window(kernel, stride)
+        before, after = window.pads(size)
+        fits = out == window.output(size) and before == padding
         counted = isinstance(pool, nn.AvgPool2d) and pool.count_include_pad and padding
         if not fits or counted or (after != padding and not pool.ceil_mode):
             self._no(node, f"a {kind} {kernel}x{kernel} of the language pads {before} and {after}")

@@ -17,13 +17,16 @@ from spacedsl.compiler.int8 import QMAX, Int8Node
 from spacedsl.compiler.integer_model import clipped_range
 from spacedsl.compiler.qat import QatGraph, QatNode, node_blocks
 from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.operators.size import pair
 from spacedsl.passes.program import Layer
 from spacedsl.passes.taps import places
 from spacedsl_runtime.elastic.functional import (
     activate,
+    conv2d,
     global_pool,
     pool2d,
     shuffled,
+    space_to_depth,
     to_channels_last,
 )
 from spacedsl_runtime.elastic.modules import (
@@ -149,7 +152,9 @@ class Quantised(nn.Module):
                 active = dropout and self.training and ranges is None
                 return Edge(F.dropout(x.steps, each.sizes.rate, active), x.scale)
             case "maxpool":
-                return Edge(_window(node, x.steps), x.scale)
+                return Edge(pool2d(x.steps, node.op, each.sizes.window), x.scale)
+            case "space-to-depth":
+                return Edge(space_to_depth(x.steps, pair(node.kernel)[0]), x.scale)
             case "slice":
                 return Edge(x.steps.narrow(1, node.start, node.shape[0]), x.scale)
             case "shuffle":
@@ -159,7 +164,7 @@ class Quantised(nn.Module):
             case "concat":
                 y = torch.cat([value_of(edge) for edge in inputs], dim=1)
             case "avgpool":
-                y = value_of(Edge(_window(node, x.steps), x.scale))
+                y = value_of(Edge(pool2d(x.steps, node.op, each.sizes.window), x.scale))
             case "pool":
                 y = value_of(Edge(global_pool(x.steps), x.scale))
             case "add":
@@ -216,12 +221,12 @@ class Quantised(nn.Module):
         if x.scale is not None and (norm is None or not norm.training):
             folded = self.folded(node, x.scale)
             with torch.autocast(x.steps.device.type, enabled=False):
-                y = _convolve(node.node, x.steps, folded.weight) + _channels(folded.bias)
+                y = _convolve(node.sizes, x.steps, folded.weight) + _channels(folded.bias)
                 return y * _channels(folded.step)
         weight = source.weight_of(node.sizes)
         if ranges is None:
             weight = self.scale(node)(weight)
-        y = _convolve(node.node, value_of(x), weight)
+        y = _convolve(node.sizes, value_of(x), weight)
         y = y if bias is None else y + _channels(bias)
         if norm is not None and ranges is not None:
             y = _by_batch(norm, y)
@@ -267,16 +272,11 @@ def _norm_and_bias(source: Weighted, layer: Layer) -> tuple[ElasticNorm | None, 
     return source.norm_of(layer), source.bias_of(layer)
 
 
-def _convolve(node: Int8Node, x: Tensor, weight: Tensor) -> Tensor:
+def _convolve(layer: Layer, x: Tensor, weight: Tensor) -> Tensor:
     """(N, cin, H, W) -> (N, cout, H', W') without bias; a linear layer as a 1 x 1 convolution."""
-    if node.op == "linear":
+    if layer.kind == "linear":
         return F.linear(x.flatten(1), weight)[:, :, None, None]
-    groups = x.shape[1] // weight.shape[1]
-    return F.conv2d(x, weight, None, node.stride, node.pads[0], groups=groups)
-
-
-def _window(node: Int8Node, x: Tensor) -> Tensor:
-    return pool2d(x, node.op, node.kernel, node.stride)
+    return conv2d(x, weight, None, layer.window)
 
 
 def _product(a: Edge, b: Edge) -> Edge:

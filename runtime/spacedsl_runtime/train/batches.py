@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from spacedsl.operators.size import Size, pair
 from spacedsl_runtime.data.decode import UnreadableError
 from spacedsl_runtime.data.split import Bytes, Data, Pixels, Unreadables
 from spacedsl_runtime.data.views import cores, to_array, training_view
@@ -28,7 +29,7 @@ EpochImage = tuple[int, int]
 """Epoch and image."""
 
 
-Size = int | Callable[[int], int]
+Sizes = Size | Callable[[int], Size]
 """Of views in pixels, of all steps or by the step."""
 
 
@@ -44,7 +45,7 @@ class Batch(NamedTuple):
 class Wanted(NamedTuple):
     """Of one step: how large views are, and of what."""
 
-    size: int
+    size: Size
     places: list[EpochImage]
 
 
@@ -70,7 +71,7 @@ class Views(Dataset[Batch]):
         views = np.stack(found) if found else np.empty((0, 0, 0, 0), np.uint8)
         return Batch(torch.from_numpy(views), torch.tensor(labels), tuple(unreadable))
 
-    def _view(self, place: EpochImage, size: int) -> Bytes:
+    def _view(self, place: EpochImage, size: Size) -> Bytes:
         source = self.data.train.source(place[1])
         rng = numbers(self.seed, Use.views, *place)
         return to_array(training_view(source, size, self.data.augment, rng))
@@ -79,7 +80,7 @@ class Views(Dataset[Batch]):
 class Order(Sampler[Wanted]):
     """What every step wants from `start` to the recipe's last, of one process."""
 
-    def __init__(self, data: Data, recipe: Recipe, size: Size, start: int, world: World) -> None:
+    def __init__(self, data: Data, recipe: Recipe, size: Sizes, start: int, world: World) -> None:
         self.count, self.recipe, self.size = len(data.train.labels), recipe, size
         self.start, self.world = start, world
         self.per_epoch = steps_per_epoch(data, recipe.batch)
@@ -94,7 +95,7 @@ class Order(Sampler[Wanted]):
             first = position * self.recipe.batch
             everyone = self._shuffled(epoch)[first : first + self.recipe.batch]
             mine = everyone[self.world.rank :: self.world.size]
-            size = self.size if isinstance(self.size, int) else self.size(step)
+            size = self.size(step) if callable(self.size) else self.size
             yield Wanted(size, [(epoch, int(i)) for i in mine])
 
 
@@ -114,7 +115,7 @@ def usual_workers(data: Data, device: str, processes: int = 1) -> int:
 def batches(
     data: Data,
     recipe: Recipe,
-    size: Size,
+    size: Sizes,
     start: int,
     world: World,
     unreadables: Unreadables,
@@ -204,10 +205,10 @@ def _channels(values: tuple[float, ...], device: torch.device) -> Tensor:
     return torch.tensor(values, device=device).view(1, -1, 1, 1)
 
 
-def resized(images: Tensor, resolution: int) -> Tensor:
-    """(N, C, R, R) from (N, C, S, S), as large or smaller: elastic resolution. Bicubic, since views
-    are resized twice so: at 160 from 224 pixels they keep 99.7 % of the gradient energy of those
-    that are made at 160, by a bilinear filter 79 % (docs/training.md)."""
-    if images.shape[-1] == resolution:
+def resized(images: Tensor, resolution: Size) -> Tensor:
+    """Images (N, C, H, W) at a resolution, as large or smaller: elastic resolution. Bicubic, since
+    views are resized twice so: at 160 from 224 pixels they keep 99.7 % of the gradient energy of
+    those that are made at 160, by a bilinear filter 79 % (docs/training.md)."""
+    if images.shape[2:] == pair(resolution):
         return images
-    return F.interpolate(images, (resolution, resolution), mode="bicubic", antialias=True)
+    return F.interpolate(images, pair(resolution), mode="bicubic", antialias=True)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from spacedsl.compiler.subnets import describe
 from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.size import Size, area
 from spacedsl_runtime.data.kept import Kept
 from spacedsl_runtime.data.split import Bytes, Data, Labels, Split, Unreadables
 from spacedsl_runtime.data.views import plain_batches
@@ -118,7 +119,7 @@ class Evaluation:
         words = describe(subnet)
         return Score(name, subnet, right / max(1, images), loss / max(1, images), images, words)
 
-    def calibration(self, resolution: int) -> Iterator[Tensor]:
+    def calibration(self, resolution: Size) -> Iterator[Tensor]:
         """Batches (N, C, R, R) of plain views of training images, the same every time."""
         count = CALIBRATION_BATCHES * CALIBRATION_BATCH
         whole = self.data.train
@@ -127,14 +128,14 @@ class Evaluation:
             yield self.normalise(self._here(views))
 
     def _views(
-        self, name: str, split: Split, resolution: int, batch: int
+        self, name: str, split: Split, resolution: Size, batch: int
     ) -> Iterable[tuple[Bytes, Labels]]:
         """Plain views and labels in batches, decoded once where there is room."""
         made = plain_batches(split, resolution, self.data.augment, batch, self.unreadables)
-        size = len(split.labels) * self.data.channels * resolution**2
+        size = len(split.labels) * self.data.channels * area(resolution)
         return self.kept.get((name, resolution), size, made)
 
-    def test(self, network: nn.Module, resolution: int) -> tuple[int, float, int]:
+    def test(self, network: nn.Module, resolution: Size) -> tuple[int, float, int]:
         """Right answers, sum of cross entropies and number of images of the test split."""
         sums, images = torch.zeros(2, dtype=torch.float64, device=self.device), 0
         with torch.no_grad():

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.compiler.supernet_file import space_in
+from spacedsl.operators.size import Size
 from spacedsl.passes.program import Layer, Program, Step, at_inference, flat, last_layer
 from spacedsl_runtime.checkpoint import load_weights, read_checkpoint
 from spacedsl_runtime.elastic.modules import ElasticNorm
@@ -63,7 +64,7 @@ class Initial:
     arrays: tuple[Arrays | None, ...]
     notes: tuple[str, ...]
 
-    def write(self, supernet: Supernet, images: Callable[[int], Iterable[Tensor]]) -> None:
+    def write(self, supernet: Supernet, images: Callable[[Size], Iterable[Tensor]]) -> None:
         """Let the largest network of a supernet begin with these weights. Smaller ones have their
         leading channels and centre kernels. A convolution that is trained as a sum, and was not in
         the checkpoint, begins as the first summand, with the statistics of a batch of `images` (of

@@ -19,6 +19,7 @@ from spacedsl.compiler.subnets import describe, subnet_json
 from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.ir.settings import are_free
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.size import Size
 from spacedsl_runtime.board import Boards
 from spacedsl_runtime.data.kept import LIMIT, Kept
 from spacedsl_runtime.data.split import Data, Unreadables, unreadable_limit
@@ -203,13 +204,13 @@ def _train(
 def _loader(
     job: Job,
     data: Data,
-    size: int,
+    size: Size,
     start: int,
     world: World,
     unreadables: Unreadables,
     device: torch.device,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Views (N, C, size, size) and labels (N,) of the steps from `start`, on the device."""
+    """Views (N, C, H, W) and labels (N,) of the steps from `start`, on the device."""
     workers = usual_workers(data, device.type, world.local) if job.workers is None else job.workers
     return batches(data, job.recipe, size, start, world, unreadables, workers, device)
 

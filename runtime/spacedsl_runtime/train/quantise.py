@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from spacedsl.compiler.supernet import SupernetPlan
+from spacedsl.operators.size import Size
 from spacedsl_runtime.checkpoint import check_rules, part, quantisers_of, said
 from spacedsl_runtime.elastic.sums import calibrate_sums
 from spacedsl_runtime.elastic.supernet import Supernet
@@ -114,12 +115,12 @@ def quantised(
     supernet: Supernet,
     fp32: Path,
     begun: Path,
-    images: Callable[[int], Iterable[Tensor]],
+    images: Callable[[Size], Iterable[Tensor]],
     seed: int,
 ) -> QatSupernet:
     """A QAT supernet with the quantisers that a begun training's checkpoint has (weights and values
-    not loaded), or with the weights of `fp32` and quantisers started on the first batch (N, C, R,
-    R) of `images` for each of the subnets that cover all. Raises `CheckpointError`."""
+    not loaded), or with the weights of `fp32` and quantisers started on the first batch (N, C, H,
+    W) of `images` for each of the subnets that cover all. Raises `CheckpointError`."""
     if begun.exists():
         qat = QatSupernet(supernet)
         names = part(read_training(begun)[1], "model")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from spacedsl.ir.settings import Settings
 from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.ir.subnet import Setting, SubnetBlock, smallest_block
+from spacedsl.operators.size import Size
 from spacedsl.passes.bind import output_size, site_of
 from spacedsl.passes.bound import Bound
 from spacedsl.search.best.line import Line
@@ -26,7 +27,7 @@ Layers = tuple[tuple[Bound, ...], ...]
 Chosen = tuple[int, Settings]
 """Width and settings of a block."""
 
-BlockAt = tuple[int, int, Chosen, int, int, int]
+BlockAt = tuple[int, int, Chosen, int, Size, Size]
 """Position of a stage and number of its block type; what is chosen; channels in, pixels in and
 stride."""
 
@@ -54,7 +55,7 @@ class Networks:
 
     def __init__(self, line: Line) -> None:
         self._line = line
-        self._known: dict[BlockAt, tuple[tuple[Bound, ...], int]] = {}
+        self._known: dict[BlockAt, tuple[tuple[Bound, ...], Size]] = {}
 
     def different(self, genotype: Genotype, ways: Sequence[Way]) -> list[Way]:
         """The first of each network, of a space's."""
@@ -91,8 +92,8 @@ def _smallest(space: Space, position: int) -> Chosen:
     return block.width, tuple((s.name, s.value) for s in block.settings)
 
 
-def _bound(choice: BlockChoice, at: BlockAt) -> tuple[tuple[Bound, ...], int]:
-    """The layers of a block, and the height of what comes out."""
+def _bound(choice: BlockChoice, at: BlockAt) -> tuple[tuple[Bound, ...], Size]:
+    """The layers of a block, and the size of what comes out."""
     _, _, (width, settings), cin, size, stride = at
     block = SubnetBlock(width=width, settings=tuple(Setting(name=n, value=v) for n, v in settings))
     site = site_of(choice, block, cin, size, stride)

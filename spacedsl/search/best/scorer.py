@@ -15,6 +15,7 @@ import numpy as np
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
+from spacedsl.operators.size import Size
 from spacedsl.passes.bind import subnet_sites
 from spacedsl.search.best.distinct import Way, chosen
 from spacedsl.search.best.engine import Engine
@@ -183,7 +184,7 @@ def _name(space: Space, limit: float, place: int) -> str:
     return said if place == 1 else f"{said}-{place}"
 
 
-def _subnet(space: Space, resolution: int, way: Way, name: str) -> Subnet:
+def _subnet(space: Space, resolution: Size, way: Way, name: str) -> Subnet:
     elastic = iter(way.blocks)
     found = []
     for stage in space.stages:

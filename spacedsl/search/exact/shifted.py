@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spacedsl.operators.size import Pair
 from spacedsl.search.protocols import Floats, Ints, StageLoss
 
 
@@ -17,13 +18,13 @@ class ShiftedLoss:
     inner: StageLoss
     shift: float
 
-    def base(self, resolution: int, depth: int, cin: Ints) -> Floats:
+    def base(self, resolution: float | Pair, depth: int, cin: Ints) -> Floats:
         """As `StageLoss.base`."""
         return self.inner.base(resolution, depth, cin)
 
     def terms(
         self,
-        resolution: int,
+        resolution: float | Pair,
         depth: int,
         position: int,
         cin: Ints,

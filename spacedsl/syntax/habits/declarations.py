@@ -54,7 +54,7 @@ def names(stopped: Stopped) -> Iterator[Rewrite]:
     """`hyperspace 4pixel`, `hyperspace "mine"`: names that are none."""
     index, token = stopped.index, stopped.token
     declares = stopped.at(-1).type in (*ITEMS, "OF", "ELASTIC")
-    if not declares or token.type not in ("INT", "FLOAT", "KERNEL", "QUANTITY", "SETTING"):
+    if not declares or token.type not in ("INT", "FLOAT", "PAIR", "QUANTITY", "SETTING"):
         return
     after = index + 1
     while (
@@ -222,7 +222,7 @@ def models(stopped: Stopped) -> Iterator[Rewrite]:
     times = re.fullmatch(r"([0-9]+)x([1-9])", token.text)
     if (
         times
-        and token.type == "KERNEL"
+        and token.type == "PAIR"
         and "INT" in stopped.may
         and "SETTING" not in stopped.may_at(-2)
     ):

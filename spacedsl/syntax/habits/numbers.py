@@ -230,7 +230,7 @@ def inputs(stopped: Stopped) -> Iterator[Rewrite]:
 
 
 def squares(stopped: Stopped) -> Iterator[Rewrite]:
-    """`kernel 3x3`, `stride 2x2`, `input 3x224`, `3x224x224`, `3 x 224 x 224`, `at 224x224`."""
+    """`input 3x224x224`, `3 x 224 x 224`, `3 x 49 x 10`, `window 3x3`."""
     if stopped.at(-1).type == "INPUT" and stopped.token.text in ("(", "["):
         first, closing = stopped.index, {"(": ")", "[": "]"}[stopped.token.text]
         end = stopped.close(first, stopped.token.text, closing)
@@ -247,7 +247,7 @@ def squares(stopped: Stopped) -> Iterator[Rewrite]:
             yield Rewrite("times", message, sign.span, (change,), "write `x`", "write `x`")
     for by in (-5, -4, -3, -2, -1, 0):
         first = stopped.index + by
-        if first not in stopped.runs or stopped.at(by).type not in ("INT", "KERNEL"):
+        if first not in stopped.runs or stopped.at(by).type not in ("INT", "PAIR"):
             continue
         after = first + 1
         part = PARTS if stopped.at(by - 1).type != "INPUT" else f"{PARTS}|,"
@@ -258,7 +258,8 @@ def squares(stopped: Stopped) -> Iterator[Rewrite]:
             after += 1
         said = stopped.shown(first, after)
         sizes = re.fullmatch(r"[0-9]+(\s*[x*,]\s*[0-9]+)+", said)
-        if not sizes or after <= stopped.index:
+        reach = after + (stopped.at(by - 1).type == "INPUT")  # a pair could end there
+        if not sizes or reach <= stopped.index:
             continue
         found = [int(n[:9]) for n in re.findall("[0-9]+", said)]
         yield from _square(stopped, first, after, said, found)
@@ -273,32 +274,22 @@ def _square(
         sizes = sizes[1:]  # one image
     if is_input and len(sizes) in (2, 3):
         channels, *rest = sizes if sizes[0] <= 4 or sizes[-1] > 4 else sizes[::-1]
-        text, square = f"{channels} x {rest[0]}", len(set(rest)) == 1
-        if not square:
-            yield Rewrite(
-                "square",
-                f"an image of {rest[0]} x {rest[1]} is not square",
-                at,
-                (Change(first, after, text),),
-                "images are square here: write `channels x resolution`",
-                puts=(),
-            )
-            return
+        text = f"{channels} x {'x'.join(map(str, dict.fromkeys(rest)))}"
         help = f"write channels x resolution, with blanks: `{text}`"
         message = f"`{said}` is no input"
         yield Rewrite("square", message, at, (Change(first, after, text),), help, f"write `{text}`")
     elif len(sizes) == 2 and len(set(sizes)) == 1 and "," not in said:
         text = str(sizes[0])
-        message = f"`{said}` is one number here: kernels, strides and images are square"
+        message = f"`{said}` is one number here"
         change = Change(first, after, text)
         yield Rewrite("square", message, at, (change,), f"write `{text}`", f"write `{text}`")
     elif len(sizes) == 2 and "*" not in said and "," not in said:
         yield Rewrite(
             "square",
-            f"`{said}` is not square",
+            f"`{said}` is two numbers, where one belongs",
             at,
             (Change(first, after, str(sizes[0])),),
-            "kernels, strides and images are square here: write one number",
+            "write one number",
             puts=(),
         )
 

@@ -75,7 +75,7 @@ def _pointwise(stopped: Stopped) -> Iterator[Rewrite]:
 def bare(stopped: Stopped) -> Iterator[Rewrite]:
     """`pool 7x7`; `conv 3x3 relu stride`; `dwconv kernel=kernel`."""
     index, token, before = stopped.index, stopped.token, stopped.at(-1)
-    if before.type == "POOL" and token.type in ("KERNEL", "INT"):
+    if before.type == "POOL" and token.type in ("PAIR", "INT"):
         message = "a `pool` goes over the whole map and takes no window"
         help = "leave it out; `avgpool 2x2` has a window"
         yield Rewrite(
@@ -191,7 +191,7 @@ def early_words(stopped: Stopped) -> Iterator[Rewrite]:
     ):
         return
     after = index + (op == index)
-    if tokens[after].type == "KERNEL":
+    if tokens[after].type == "PAIR":
         after += 1
     if tokens[after].type == "__ANON_0":
         after += 2

@@ -13,7 +13,7 @@ from spacedsl.syntax.words import keywords
 from spacedsl.text import Span
 from spacedsl.vocabulary import bare, has_meaning, synonyms
 
-VALUES = ("INT", "FLOAT", "QUANTITY", "KERNEL", "STRING")
+VALUES = ("INT", "FLOAT", "QUANTITY", "PAIR", "STRING")
 ARROW = "__ANON_0"
 WIDTHS = ("out", "width", "channels", "filters", "out_channels", "cout", "outputs")
 MODULES = ("nn", "tf", "F", "torch", "keras", "layers", "K", "functional", "optional")

@@ -13,7 +13,7 @@ from spacedsl.syntax.words import fixed, keywords, units
 from spacedsl.text import Span
 from spacedsl.vocabulary import leaves_out
 
-LISTED = ("INT", "FLOAT", "NAME", "KERNEL", "QUANTITY", "STRING", "COMMA", "__ANON_2", "STEP", "X")
+LISTED = ("INT", "FLOAT", "NAME", "PAIR", "QUANTITY", "STRING", "COMMA", "__ANON_2", "STEP", "X")
 """What a list of values is made of."""
 HOLDERS = ("WIDTH", "DEPTH", "WINDOW", "STRIDE", "INPUT", "LIMIT", "LIMITS", "X", "NAME", "UNKNOWN")
 """What a list of values follows."""
