@@ -66,7 +66,8 @@ def test_a_merge_keeps_what_either_side_says_of_training() -> None:
     def no_merge(base: str, ours: str, theirs: str) -> tuple[str, bool]:
         raise AssertionError("the sides changed different parts")
 
-    found = merge_pages(*(Source("page", text) for text in (base, ours, theirs)), no_merge)
+    old, mine, other = (Source("page", text) for text in (base, ours, theirs))
+    found = merge_pages(old, mine, other, no_merge)
     assert found.text.count("reparam 4") == 2
     assert "width 16, 24, 32" in found.text
     assert not found.conflict
