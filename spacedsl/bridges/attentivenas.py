@@ -100,7 +100,7 @@ def _with_widths(stage: Stage, entry: Entry) -> Stage:
 def _stage(name: str, entry: Entry, block: Block) -> Stage:
     entry.table(STAGE)
     args = (
-        Arg(name="kernel", values=entry.need("k").wholes()),
+        Arg(name="kernel", values=entry.need("k").kernels()),
         Arg(name="expand", values=entry.need("t").numbers()),
     )
     widths = entry.need("c").wholes()

@@ -86,6 +86,14 @@ class Entry:
         """A list of whole numbers, ascending, each once."""
         return tuple(sorted({entry.whole() for entry in self.items()}))
 
+    def kernels(self) -> tuple[int, ...]:
+        """A list of kernels, which are odd in networks of elsewhere."""
+        found = self.wholes()
+        even = next((value for value in found if value % 2 == 0), None)
+        if even is not None:
+            raise self.fail(f"kernel {even} is even")
+        return found
+
     def flag(self) -> bool:
         """The value as true or false."""
         if not isinstance(self.value, bool):

@@ -75,6 +75,9 @@ def space_of_id(text: str, name: str) -> Space:
     _check_numbers("depth", depths, 1, whole=True)
     _check_numbers("width", (factor,), LEAST, whole=False)
     _check_numbers("expansion", expands, LEAST, whole=False)
+    even = next((kernel for kernel in kernels if kernel % 2 == 0), None)
+    if even is not None:
+        raise fault("bad-code", f"kernel {even:g} is even")
     stages = tuple(_scaled(s, depths, expands, kernels, factor) for s in space.stages)
     return space.model_copy(update={"name": name, "stages": stages})
 

@@ -122,6 +122,9 @@ def _read(source: Source, span: Span, *, first: bool) -> Said:
         extra = min({"e", "se"} & set(keys))
         raise string.fail(f"`cn` is one convolution: it has no `{extra}`", string.spans[extra])
     whole = {key: string.whole(key) for key in "rksc"}
+    if whole["k"] % 2 == 0:
+        message = f"kernel {whole['k']} is even: timm pads it otherwise than pages do"
+        raise string.fail(message, string.spans["k"])
     if whole["s"] > 1 and not first:
         help = "timm would take it for 1; begin a new stack"
         raise string.fail("only the first block of a stack has a stride", string.spans["s"], help)

@@ -23,6 +23,7 @@ MODULES = (
     "operators/layer",
     "operators/operator",
     "operators/operators",
+    "operators/size",
     "runtimes/__init__",
     "runtimes/litert",
     "runtimes/litert_c",

@@ -175,7 +175,7 @@ def test_folders_standard_input_and_odd_paths(
     assert [file["file"] for file in json.loads(result.stdout)["files"]] == [page]
     written(folder, "nonsense", "g.space")
     assert run("check", str(folder)).exit_code == 2
-    monkeypatch.setattr("spacedsl.cli.check.MOST_FILES", 2)
+    monkeypatch.setattr("spacedsl.cli.pages.MOST_FILES", 2)
     result = run("check", str(folder))
     assert result.exit_code == 2
     assert "error[too-large]" in result.stderr
