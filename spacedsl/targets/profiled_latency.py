@@ -1,7 +1,7 @@
 """The latency model of a profile: fitted, saved as plain arrays, asked for blocks.
 
 On disk an uncompressed `.npz` (no pickle): `header`, JSON as bytes, and for each group its distinct
-kernels (N, 5) int32, their weights (N,) and the mean's coefficients, float64."""
+kernels (N, 6 or 12) int32, their weights (N,) and the mean's coefficients, float64."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from spacedsl.tables.blocks import KernelCache
 from spacedsl.targets.features import features
 from spacedsl.targets.gaussian import Gaussian
 from spacedsl.targets.kernel_model import GroupModel, KernelModel, fit_kernels
+from spacedsl.targets.kernel_table import COLUMNS, kernel_of, kernel_table
 from spacedsl.targets.profile_file import Profile, ProfileHeader, SpaceNote, read_profile
 from spacedsl.targets.profile_fit import samples_of
 
@@ -158,8 +159,7 @@ def save_fit(fit: ProfiledLatency, path: Path) -> None:
     }
     for name, group in fit.model.groups.items():
         kinds = fit.note.groups[name].kinds
-        table = [(kinds.index(k.kind), *k[1:]) for k in group.kernels]
-        arrays[f"{name}/kernels"] = np.array(table, np.int32)
+        arrays[f"{name}/kernels"] = kernel_table(group.kernels, kinds)
         arrays[f"{name}/weights"] = group.gaussian.weights
         arrays[f"{name}/linear"] = group.gaussian.linear
     buffer = io.BytesIO()
@@ -189,11 +189,11 @@ def load_fit(path: Path) -> ProfiledLatency:
 def _group(arrays: dict[str, np.ndarray], name: str, note: GroupNote) -> GroupModel:
     table = arrays[f"{name}/kernels"]
     weights, linear = arrays[f"{name}/weights"], arrays[f"{name}/linear"]
-    if table.ndim != 2 or table.shape != (len(weights), 6) or not len(table):
+    if table.ndim != 2 or len(table) != len(weights) or table.shape[1] not in COLUMNS:
         raise ValueError(f"{name} has kernels of shape {table.shape}")
-    if table[:, 0].min() < 0 or table[:, 1:].min() < 1:
-        raise ValueError(f"{name} has a size below 1")
-    kernels = tuple(Kernel(note.kinds[kind], *sizes) for kind, *sizes in table.tolist())
+    if not len(table) or table[:, 0].min() < 0 or table[:, 1:11].min() < 1:
+        raise ValueError(f"{name} has no kernels, or a size below 1")
+    kernels = tuple(kernel_of(note.kinds[kind], sizes) for kind, *sizes in table.tolist())
     points, basis = features(kernels)
     if linear.shape != (basis.shape[1],) or not np.isfinite([*weights, *linear]).all():
         raise ValueError(f"{name} has coefficients of another kind")
