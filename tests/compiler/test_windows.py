@@ -17,7 +17,7 @@ from spacedsl.ir.identity import space_identity
 from spacedsl.ir.sampling import largest, random_subnet
 from spacedsl.ir.space import Space
 from spacedsl.lang.write import write
-from spacedsl.operators.size import Pair, as_number, pair
+from spacedsl.operators.size import Pair, Size, as_number, pair
 from spacedsl.operators.window import Window
 from spacedsl.passes.bind import stage_sizes
 from spacedsl_runtime.elastic.supernet import load_supernet
@@ -76,7 +76,7 @@ def test_a_square_is_said_by_one_number_or_two(said: str, same: str) -> None:
 
 
 def test_sizes_have_one_form_and_an_order() -> None:
-    sizes = [Pair(10, 4), 3, Pair(4, 10), 7, Pair(1, 3)]
+    sizes: list[Size] = [Pair(10, 4), 3, Pair(4, 10), 7, Pair(1, 3)]
     assert [str(size) for size in sorted(sizes)] == ["1x3", "3", "4x10", "10x4", "7"]
     assert len({as_number(Pair(a, b)) for a in range(1, 32) for b in range(1, 32) if a != b}) == 930
     assert Num(value=Pair(10, 4)) == Num.model_validate_json('{"value": [10, 4]}')
