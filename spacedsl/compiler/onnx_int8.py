@@ -67,7 +67,8 @@ class _Emitter(Builder):
         self.integer = model
         self.by_name = model.header.plan.graph.by_name()
         self.channels = {node.name: node.shape[0] for node in model.nodes}
-        self.unread = self.channels.keys() - {i for node in model.nodes for i in node.inputs}
+        readers = (node for node in model.nodes if node.op != "space-to-depth")
+        self.unread = self.channels.keys() - {i for node in readers for i in node.inputs}
         plan = model.header.plan
         inner = {node.name for node in model.nodes if not node.value} - outputs
         self.float_gates = inner if plan.rules.gates == "float" else set()

@@ -13,6 +13,7 @@ from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
+from spacedsl.operators.size import Pair
 from spacedsl.passes.cost import subnet_cost
 from spacedsl.passes.program import Layer, flat
 from spacedsl_runtime.elastic.modules import ElasticConv
@@ -81,12 +82,12 @@ def test_extraction_is_bit_equal_where_any_of_two_ops_takes_the_stride() -> None
 def test_flops_and_parameters_are_the_compilers(name: str) -> None:
     space, rng = library_space(name), random.Random(2)
     supernet = supernet_of(name)
-    for resolution in (32, 40):
+    for resolution in (32, 40, Pair(40, 32)):
         drawn = random_subnet(space, rng)
         subnet = drawn.model_copy(update={"resolution": resolution})
         static = folded(supernet.extract_unchecked(subnet).eval())
         cost = subnet_cost(subnet)
-        assert multiply_accumulates(static, images(1, subnet)) == cost.flops
+        assert multiply_accumulates(static, images(1, subnet, space.channels)) == cost.flops
         convolutions = sum(isinstance(m, nn.Conv2d | nn.Linear) for m in static.modules())
         parameters = sum(p.numel() for p in static.parameters())
         assert parameters + 3 * convolutions == cost.params

@@ -110,8 +110,15 @@ def padded(
     before, after = window.pads(size_of(*x.shape[2:]))
     if before == after:
         return x, pair(before)
-    (top, left), (bottom, right) = pair(before), pair(after)
-    return F.pad(x, (left, right, top, bottom), value=value), (0, 0)
+    return wholly_padded(x, window, value), (0, 0)
+
+
+def wholly_padded(
+    x: Float[Tensor, "n c h w"], window: Window, value: float = 0.0
+) -> Float[Tensor, "n c h2 w2"]:
+    """x (N, C, H, W) with all that a window reads beside it, so that nothing is left to pad."""
+    (top, left), (bottom, right) = map(pair, window.pads(size_of(*x.shape[2:])))
+    return F.pad(x, (left, right, top, bottom), value=value)
 
 
 def pool2d(x: Float[Tensor, "n c h w"], kind: str, window: Window) -> Float[Tensor, "n c h2 w2"]:

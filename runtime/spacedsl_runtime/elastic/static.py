@@ -22,10 +22,10 @@ from spacedsl.passes.program import (
 from spacedsl_runtime.elastic.functional import (
     activate,
     gated,
-    padded,
     pool2d,
     shuffled,
     space_to_depth,
+    wholly_padded,
 )
 from spacedsl_runtime.elastic.modules import (
     EPSILON,
@@ -82,7 +82,7 @@ class Pad(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H', W')."""
-        return padded(x, self.window)[0]
+        return wholly_padded(x, self.window)
 
 
 class SpaceToDepth(nn.Module):
