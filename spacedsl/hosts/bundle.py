@@ -24,6 +24,7 @@ MODULES = (
     "operators/operator",
     "operators/operators",
     "operators/size",
+    "operators/window",
     "runtimes/__init__",
     "runtimes/litert",
     "runtimes/litert_c",
