@@ -235,7 +235,7 @@ def supernet_plan_of_json(data: Mapping[str, Any], where: str = "the plan") -> S
     difference = f"it has no {file.name}"
     for made in (plan for plan in plans if plan.name == file.name):
         plan = replace(made, rules=_rules(file.rules, activations(made.stages), refuse))
-        found = first_difference(data, plan_json(plan))
+        found = first_difference(data, json.loads(json.dumps(plan_json(plan))))  # pairs are lists
         if found is None:
             return plan
         difference = found

@@ -7,19 +7,26 @@ import random
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from spacedsl.compiler.supernet import supernet_plan
+from spacedsl.compiler.supernet_file import json_text, load_supernet_plan, plan_json
 from spacedsl.compiler.tflite_int8 import emit_int8
 from spacedsl.ir.expr import Num
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.sampling import largest, random_subnet
 from spacedsl.ir.space import Space
+from spacedsl.json_files import sealed_text
 from spacedsl.lang.write import write
 from spacedsl.operators.size import Pair, Size, as_number, pair
 from spacedsl.operators.window import Window
-from spacedsl.passes.bind import stage_sizes
+from spacedsl.passes.bind import Site, stage_sizes, subnet_sites
+from spacedsl.passes.bound import layers
+from spacedsl.passes.kernels import Kernel, kernels
+from spacedsl.targets.features import features
+from spacedsl.targets.profile_file import NetRecord, kernel_words
 from spacedsl_runtime.elastic.supernet import load_supernet
 from tests.compiler import tflite_support
 from tests.compiler.onnx_support import optimised_ops, seeded_model, step_differences
@@ -45,6 +52,10 @@ space windows {
   head { pool  linear -> 12 }
 }
 """
+
+
+def kernels_of(site: Site) -> tuple[Kernel, ...]:
+    return kernels(layers(site.bind()))
 
 
 def windows() -> Space:
@@ -124,3 +135,32 @@ def test_a_supernet_runs_every_window_as_the_extracted_network_does() -> None:
 def test_maps_get_smaller_as_their_strides_say() -> None:
     sizes = stage_sizes(windows(), Pair(48, 10))
     assert list(map(str, sizes)) == ["48x10", "24x10", "12x5", "6x5", "6x3", "3x2", "1x2"]
+
+
+def test_latency_kernels_of_windows_are_kept_in_profiles() -> None:
+    found = [k for stage in subnet_sites(largest(windows())) for s in stage for k in kernels_of(s)]
+    assert {str(k.size) for k in found} >= {"48x20", "24x20", "12x10"}
+    assert any(k.dilation == Pair(2, 1) for k in found)
+    assert any(k.valid for k in found)
+    record = NetRecord(
+        space="",
+        hash="",
+        kernels=tuple(map(kernel_words, found)),
+        kernel_ms=(1.0,) * len(found),
+        kernel_nodes=(1,) * len(found),
+        net_ms=1.0,
+        split_half=0.0,
+        steady=True,
+    )
+    again = NetRecord.model_validate_json(record.model_dump_json())
+    assert [Kernel(*words) for words in again.kernels] == found
+    points, basis = features([k for k in found if k.kind == "conv-bn-relu"])
+    assert np.isfinite(points).all()
+    assert np.isfinite(basis).all()
+
+
+def test_a_plan_of_pairs_comes_back(tmp_path: Path) -> None:
+    plan = supernet_plan(windows())
+    path = tmp_path / "plan.json"
+    path.write_text(sealed_text(json_text(plan_json(plan))), encoding="utf-8")
+    assert load_supernet_plan(path) == plan

@@ -28,7 +28,7 @@ Norm = ElasticNorm | nn.BatchNorm2d
 class Folded(NamedTuple):
     """A convolution of a bias, in double precision: (O, I, K, K) and (O,)."""
 
-    weight: Float[Tensor, "o i k k"]
+    weight: Float[Tensor, "o i kh kw"]
     bias: Float[Tensor, " o"]
 
 
@@ -95,7 +95,7 @@ def fold(summands: Sequence[tuple[Tensor, Norm]], identity: Norm | None) -> Fold
     return Folded(weight, bias)
 
 
-def diagonal(factor: Float[Tensor, " o"], like: Float[Tensor, "o i k k"]) -> Tensor:
+def diagonal(factor: Float[Tensor, " o"], like: Float[Tensor, "o i kh kw"]) -> Tensor:
     """The weight of a convolution, of as many groups as there are, that gives its input times a
     factor for each channel."""
     found, at = torch.zeros_like(like), torch.arange(len(factor), device=like.device)

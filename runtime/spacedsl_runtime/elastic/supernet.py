@@ -170,7 +170,7 @@ class Supernet(ElasticStages):
 
     def forward(
         self,
-        x: Float[Tensor, "n c r r"],
+        x: Float[Tensor, "n c h w"],
         subnet: Subnet,
         dropout: bool = True,
         recompute: bool = False,
@@ -217,7 +217,7 @@ class Member(nn.Module):
         super().__init__()
         self.supernet, self.subnet = supernet, subnet
 
-    def forward(self, x: Float[Tensor, "n c r r"]) -> Float[Tensor, "n ..."]:
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n ..."]:
         """(N, channels, R, R) -> (N, classes), or of a stage its map."""
         logits: Tensor = self.supernet(x, self.subnet)
         return logits

@@ -50,7 +50,7 @@ class QatSubnet(QatLayers):
     """`net(x)`: a whole network, in eval mode with the arithmetic of the integer runtime."""
 
     def forward(
-        self, x: Float[Tensor, "n c r r"], watch: Watch | None = None
+        self, x: Float[Tensor, "n c h w"], watch: Watch | None = None
     ) -> Float[Tensor, "n classes"] | Maps:
         """(N, channels, R, R) -> (N, classes), or taps by name. `watch` sees every 8-bit tensor as
         it is made."""

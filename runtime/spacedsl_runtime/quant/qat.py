@@ -19,7 +19,7 @@ class QatSupernet(QatStages[Supernet]):
 
     def forward(
         self,
-        x: Float[Tensor, "n c r r"],
+        x: Float[Tensor, "n c h w"],
         subnet: Subnet,
         dropout: bool = True,
         recompute: bool = False,
