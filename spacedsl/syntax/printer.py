@@ -224,7 +224,7 @@ def _print(statement: _Statement, depth: int, lines: list[str]) -> None:
     first = statement.head[0]
     lines += [f"{pad}{c}".rstrip() for c in _with_blanks(first.leading)]
     if _stays_flat(statement, len(pad)):
-        lines += [f"{pad}{c}" for c in _inner_comments(statement.head)]
+        lines += [f"{pad}{c}" for c in _inner_comments(_opening(statement))]
         last = statement.tail[-1] if statement.tail else _last(statement)
         lines.append("  ".join([f"{pad}{statement.flat}", *last.trailing]))
         return
@@ -237,13 +237,29 @@ def _last(statement: _Statement) -> Token:
     return (*statement.head, *statement.tail)[-1]
 
 
+def _opening(statement: _Statement) -> tuple[Token, ...]:
+    """The words of a statement up to the brace that opens its body: of several, the first that is
+    not empty."""
+    words = [*statement.head]
+    for branch in statement.body or ():
+        if branch.rule != BRANCH:
+            break
+        brace, end = branch.head[0], branch.tail[0]
+        words.append(brace)
+        if branch.body or brace.trailing or _comments(end.leading):
+            break
+        words.append(end)
+    return tuple(words)
+
+
 def _stays_flat(statement: _Statement, indent: int) -> bool:
     if statement.body is None:
         return True
     if statement.body and statement.rule in OPEN_BODIES:
         return False
-    inside = (token for inner in statement.body for token in _tokens(inner))
-    comments = _inner_comments((statement.head[-1], *inside, *statement.tail))
+    opening = _opening(statement)
+    rest = tuple(_tokens(statement))[len(opening) - 1 :]
+    comments = _inner_comments(rest)
     return not comments and indent + len(statement.flat) <= MAX_COLUMNS
 
 
@@ -267,12 +283,13 @@ def _print_open(statement: _Statement, pad: str, depth: int, lines: list[str]) -
 
 def _print_branches(statement: _Statement, pad: str, depth: int, lines: list[str]) -> None:
     """`op {`, what is in it, `} {`, and so on: a body that is empty stays on its line."""
-    words = [*statement.head]
+    words, above = [*statement.head], pad
     for branch in statement.body or ():
         (brace, *_), (end, *_) = branch.head, branch.tail
         words.append(brace)
         if branch.body or brace.trailing or _comments(end.leading):
-            _print_line(words, pad, lines)
+            _print_line(words, pad, above, lines)
+            above = f"{pad}{INDENT}"
             for i, inner in enumerate(branch.body or ()):
                 if i > 0 and _blank_before(inner):
                     lines.append("")
@@ -281,10 +298,10 @@ def _print_branches(statement: _Statement, pad: str, depth: int, lines: list[str
             words = []
         words.append(end)
     words += statement.tail
-    _print_line(words, pad, lines)
+    _print_line(words, pad, above, lines)
 
 
-def _print_line(words: list[Token], pad: str, lines: list[str]) -> None:
-    """Words on one line; what was said of all but the last stands above it."""
-    lines += [f"{pad}{INDENT}{c}" for c in _inner_comments(tuple(words))]
+def _print_line(words: list[Token], pad: str, above: str, lines: list[str]) -> None:
+    """Words on one line. What was said of all but the last stands above it, indented by `above`."""
+    lines += [f"{above}{c}" for c in _inner_comments(tuple(words))]
     lines.append("  ".join([f"{pad}{_join(words)}", *words[-1].trailing]))

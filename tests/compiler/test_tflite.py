@@ -20,7 +20,6 @@ from spacedsl.compiler.export import (
     seeded,
 )
 from spacedsl.compiler.graph import LOGITS
-from spacedsl.compiler.integer_model import IntegerModel
 from spacedsl.compiler.onnx_build import check
 from spacedsl.compiler.onnx_int8 import emit_int8 as onnx_int8
 from spacedsl.compiler.parameters import images
@@ -47,19 +46,13 @@ from tests.compiler.tflite_support import (
 from tests.laws.strategies import subnets
 from tests.support import library_model, page_id
 
-BLOCKS = [pytest.param(block, id=block.name) for block in library_blocks()]
+GROWING = "csp-dark-8"
+"""The ops of csp-dark-4. With random weights its eight sums come to thousands, and a hswish's gate
+of such values (1 / 255 a step) is more than XNNPACK adds."""
+
+BLOCKS = [pytest.param(b, id=b.name) for b in library_blocks() if b.name != GROWING]
 PUBLISHED = [page_id(path) for path in MODELS]
 SMALL = "models/tiny-a0"
-
-
-FARTHEST = 256
-"""XNNPACK adds no tensor whose step is so many times that of the sum: a hswish's gate (1 / 255) of
-values in the thousands, which random weights make in blocks of many sums."""
-
-
-def head_step(model: IntegerModel) -> float:
-    """The step of the head's convolution, before its hswish."""
-    return model.header.quantisers["head.0.conv0"].read
 
 
 @pytest.mark.parametrize("size", [24, 27])
@@ -69,8 +62,7 @@ def test_every_block_is_delegated_and_within_one_step(
     block: Block, stride: int, width: int, size: int
 ) -> None:
     net, model = litert_model(net_around(block, stride, width, size, "hswish"))
-    left = Counter({"ADD": 1} if head_step(model) * 255 / 6 >= FARTHEST else {})
-    assert own_operators(emit_int8(model)) == left
+    assert not own_operators(emit_int8(model))
     for name, off in step_differences(model, net.images):
         assert off.max() <= 1, name
 

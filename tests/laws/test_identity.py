@@ -161,7 +161,8 @@ def _other(value: Value) -> Value:
 
 
 def changed_op(stage: Stage) -> list[Stage]:
-    """One change in one op of the first block's body, in every way that makes a difference."""
+    """One change in one op of the first block's body, in every way that makes a difference: what is
+    trained as a sum is deployed with a bias and no norm, whatever it says of these."""
     block = stage.choices[0].block
     found: list[Stage] = []
     for i, op in enumerate(block.ops):
@@ -175,9 +176,12 @@ def _op_changes(op: Op) -> list[dict[str, object]]:
     match op:
         case Conv():
             sizes: list[dict[str, object]] = [{"width": Num(value=40)}, {"kernel": Num(value=9)}]
-            return sizes + [{flag: not getattr(op, flag)} for flag in ("norm", "bias", "elide")]
+            flags = ("elide",) if op.reparam else ("norm", "bias", "elide")
+            return sizes + [{flag: not getattr(op, flag)} for flag in flags]
         case DwConv():
-            return [{"kernel": Num(value=9)}, {"norm": not op.norm}, {"bias": not op.bias}]
+            kernel: list[dict[str, object]] = [{"kernel": Num(value=9)}]
+            folded = () if op.reparam else ("norm", "bias")
+            return kernel + [{flag: not getattr(op, flag)} for flag in folded]
         case Se():
             return [{"squeeze": EIGHT}, {"act": _other(op.act)}, {"gate": _other(op.gate)}]
         case Shortcut():
