@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spacedsl.diagnostics import fault
+from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.runtimes.litert_c import Profiled
 
@@ -41,6 +41,9 @@ KINDS = {
     "Constant Pad": frozenset({"PAD"}),
     "Space To Depth": frozenset({"SPACE_TO_DEPTH"}),
     "Static Reshape": frozenset({"RESHAPE"}),
+    "Slice": frozenset({"STRIDED_SLICE"}),
+    "Copy": frozenset({"CONCATENATION"}),
+    "Transpose": frozenset({"TRANSPOSE"}),
 }
 """How XNNPACK begins the name of an operator -> what it may be in the file; else it is a table."""
 
@@ -68,13 +71,11 @@ class ProfiledFile:
         """One inference. Raises `SpaceError` where XNNPACK does not run what the file says."""
         events = self._profiled.run()
         kinds = [kind for kind, _ in events]
-        agrees = len(kinds) == len(self._steps)
-        if not agrees or not all(map(_is, kinds, (step.kind for step in self._steps))):
-            raise fault(
-                "bad-profile",
-                f"XNNPACK runs {len(kinds)} operators, {len(self._steps)} are expected: "
-                "this file is merged in another way",
-            )
+        if len(kinds) != len(self._steps):
+            raise _merged(f"{len(kinds)} operators", f"{len(self._steps)} are")
+        for kind, step in zip(kinds, self._steps, strict=True):
+            if not _is(kind, step.kind):
+                raise _merged(f"`{kind}` for {step.name}", f"{step.kind} is")
         self._times.append([elapsed for _, elapsed in events])
 
     @property
@@ -88,6 +89,11 @@ class ProfiledFile:
         self._profiled.close()
         names = tuple(step.name for step in self._steps)
         return names, np.array(self._times, dtype=np.float64).reshape(-1, len(names)) * MS_PER_US
+
+
+def _merged(runs: str, expected: str) -> SpaceError:
+    message = f"XNNPACK runs {runs}, {expected} expected: this file is merged in another way"
+    return fault("bad-profile", message)
 
 
 def _is(event: str, kind: str) -> bool:

@@ -35,7 +35,7 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.runtimes.litert import Session
 from spacedsl.runtimes.table import LITERT, ONNXRUNTIME
-from tests.compiler.onnx_support import MODELS, library_blocks, net_around, open_session
+from tests.compiler.onnx_support import GROWING, MODELS, library_blocks, net_around, open_session
 from tests.compiler.tflite_support import (
     channels_last,
     litert_model,
@@ -45,10 +45,6 @@ from tests.compiler.tflite_support import (
 )
 from tests.laws.strategies import subnets
 from tests.support import library_model, page_id
-
-GROWING = "csp-dark-8"
-"""The ops of csp-dark-4. With random weights its eight sums come to thousands, and a hswish's gate
-of such values (1 / 255 a step) is more than XNNPACK adds."""
 
 BLOCKS = [pytest.param(b, id=b.name) for b in library_blocks() if b.name != GROWING]
 PUBLISHED = [page_id(path) for path in MODELS]
