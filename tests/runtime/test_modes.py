@@ -20,6 +20,7 @@ from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
+from spacedsl_runtime.elastic.static import folded
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.quant.qat import QatSupernet
 from tests.compiler.onnx_support import by_onnx_runtime, outputs_of
@@ -72,7 +73,7 @@ def test_the_extracted_module_is_the_fp32_onnx_file(space: Space, rng: random.Ra
     shake(supernet)
     chosen, plan = subnet, network_plan(subnet)
     module = supernet.eval().extract(chosen)
-    arrays, x = parameters_of(module, plan.graph), images(3, chosen)
+    arrays, x = parameters_of(folded(module), plan.graph), images(3, chosen)
     model = check(emit_fp32(plan, arrays, preprocess_for(3), "test"))
     found = outputs_of(model, x.numpy())
     with torch.no_grad():
