@@ -17,15 +17,8 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.operators import OPERATORS, words_where
 from spacedsl.operators.size import Size, pair
 from spacedsl.operators.window import Pads
-from spacedsl.passes.program import (
-    Concat,
-    Joined,
-    Layer,
-    Program,
-    at_inference,
-    program_of,
-    se_layers,
-)
+from spacedsl.passes.bound import Concat
+from spacedsl.passes.program import Joined, Layer, Program, at_inference, program_of, se_layers
 from spacedsl.passes.taps import places, tapped
 
 INPUT, LOGITS = "input", "logits"

@@ -4,40 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from spacedsl.operators.layer import Layer
 
+L = TypeVar("L", bound=Layer)
+"""A layer as it is bound, or in its place in a network."""
+
 
 @dataclass(frozen=True, slots=True)
-class Residual:
+class Residual(Generic[L]):
     """`main` plus `shortcut` (empty: the input itself), then the `add` layer, whose `act` is the
     activation after the addition."""
 
-    main: tuple[Bound, ...]
-    shortcut: tuple[Bound, ...]
-    add: Layer
+    main: tuple[L | Joined[L], ...]
+    shortcut: tuple[L | Joined[L], ...]
+    add: L
 
     @property
-    def branches(self) -> tuple[tuple[Bound, ...], ...]:
+    def branches(self) -> tuple[tuple[L | Joined[L], ...], ...]:
         """The paths, which read the same tensor."""
         return self.main, self.shortcut
 
     @property
-    def join(self) -> Layer:
+    def join(self) -> L:
         """What makes one tensor of what the paths make."""
         return self.add
 
 
 @dataclass(frozen=True, slots=True)
-class Concat:
+class Concat(Generic[L]):
     """Paths that read the same tensor (an empty one gives it as it is), then the layer that puts
     their channels one behind the other."""
 
-    branches: tuple[tuple[Bound, ...], ...]
-    join: Layer
+    branches: tuple[tuple[L | Joined[L], ...], ...]
+    join: L
 
 
-Bound = Layer | Residual | Concat
+Joined = Residual[L] | Concat[L]
+Bound = Layer | Joined[Layer]
 
 
 def layers(bound: tuple[Bound, ...]) -> Iterator[Layer]:
@@ -51,6 +56,6 @@ def layers(bound: tuple[Bound, ...]) -> Iterator[Layer]:
         yield item.join
 
 
-def last_layer(item: Bound) -> Layer:
+def last_layer(item: L | Joined[L]) -> L:
     """The layer that makes an item's tensor: the item itself, or what joins its paths."""
     return item if isinstance(item, Layer) else item.join

@@ -57,7 +57,7 @@ def _moments(
     return found, read
 
 
-def _side_by_side(item: Concat, read: int, kept: int, held: bool) -> tuple[list[int], int]:
+def _side_by_side(item: Concat[Layer], read: int, kept: int, held: bool) -> tuple[list[int], int]:
     """As `_moments`, of paths whose channels are put one behind the other: what each made is kept
     until then, and what they read as long as one of them needs it."""
     found: list[int] = []

@@ -15,7 +15,8 @@ from spacedsl.ir.block import Block, Dropout, Op, Optional, bodies
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.layer import Layer as BoundLayer
 from spacedsl.operators.size import Size
-from spacedsl.passes import bind, bound
+from spacedsl.passes import bind
+from spacedsl.passes.bound import Bound, Concat, Residual, last_layer
 
 Address = tuple[int, int, str]
 """Where an op stands: stage, block, slot. It does not change with what else runs."""
@@ -32,43 +33,9 @@ class Layer(BoundLayer):
     inner: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Residual:
-    """`main` plus `shortcut` (empty: the input itself), then the `add` layer, whose `act` is the
-    activation after the addition."""
-
-    main: Program
-    shortcut: Program
-    add: Layer
-
-    @property
-    def branches(self) -> tuple[Program, ...]:
-        """The paths, which read the same tensor."""
-        return self.main, self.shortcut
-
-    @property
-    def join(self) -> Layer:
-        """What makes one tensor of what the paths make."""
-        return self.add
-
-
-@dataclass(frozen=True, slots=True)
-class Concat:
-    """Paths that read the same tensor (an empty one gives it as it is), then the layer that puts
-    their channels one behind the other."""
-
-    branches: tuple[Program, ...]
-    join: Layer
-
-
-Joined = Residual | Concat
+Joined = Residual[Layer] | Concat[Layer]
 Step = Layer | Joined
 Program = tuple[Step, ...]
-
-
-def last_layer(step: Step) -> Layer:
-    """The layer that makes a step's tensor: the step itself, or what joins its paths."""
-    return step if isinstance(step, Layer) else step.join
 
 
 def flat(program: Program) -> Iterator[Step]:
@@ -96,9 +63,15 @@ def at_inference(program: Program) -> Program:
     )
 
 
+def _block_of(step: Step) -> tuple[int, int]:
+    """The stage and the block that a step stands in."""
+    stage, block, _ = last_layer(step).at
+    return stage, block
+
+
 def blocks_of(program: Program) -> Iterator[Program]:
     """The steps of each block, in order."""
-    for _, steps in groupby(program, lambda step: last_layer(step).at[:2]):
+    for _, steps in groupby(program, _block_of):
         yield tuple(steps)
 
 
@@ -172,20 +145,20 @@ class _Block:
     slots: tuple[str, ...]
     counts: dict[str, int] = field(default_factory=dict)
 
-    def put(self, items: tuple[bound.Bound, ...]) -> Program:
+    def put(self, items: tuple[Bound, ...]) -> Program:
         steps: list[Step] = []
         for item, after in zip(items, (*items[1:], None), strict=False):
-            if isinstance(item, bound.Residual):
+            if isinstance(item, Residual):
                 main, shortcut = self.put(item.main), self.put(item.shortcut)
                 steps.append(Residual(main, shortcut, self.layer(item.add, None)))
-            elif isinstance(item, bound.Concat):
+            elif isinstance(item, Concat):
                 branches = tuple(map(self.put, item.branches))
                 steps.append(Concat(branches, self.layer(item.join, None)))
             else:
                 steps.append(self.layer(item, after))
         return tuple(steps)
 
-    def layer(self, layer: BoundLayer, after: bound.Bound | None) -> Layer:
+    def layer(self, layer: BoundLayer, after: Bound | None) -> Layer:
         index = self.counts.get(layer.kind, 0)
         self.counts[layer.kind] = index + 1
         inner = isinstance(after, BoundLayer) and after.op == layer.op

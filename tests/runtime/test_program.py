@@ -21,8 +21,8 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.layer import Layer as BoundLayer
 from spacedsl.passes.bind import output_size, site_of, subnet_sites
-from spacedsl.passes.bound import Bound, layers
-from spacedsl.passes.program import Layer, Program, flat, last_layer
+from spacedsl.passes.bound import Bound, last_layer, layers
+from spacedsl.passes.program import Layer, Program, flat
 from spacedsl_runtime.elastic.supernet import load_supernet
 from spacedsl_runtime.plan import read_subnet
 from tests.laws.strategies import RANDOMS, members

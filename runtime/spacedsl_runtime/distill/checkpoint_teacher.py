@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from spacedsl.passes.program import last_layer
+from spacedsl.passes.bound import last_layer
 from spacedsl.passes.taps import output_strides
 from spacedsl_runtime.distill.teacher import Boundary, Calibration, Teacher, frozen
 from spacedsl_runtime.elastic.recalibrate import recalibrate

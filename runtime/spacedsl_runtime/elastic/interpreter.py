@@ -8,7 +8,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from spacedsl.passes.program import Joined, Layer, Program, Residual
+from spacedsl.passes.bound import Residual
+from spacedsl.passes.program import Joined, Layer, Program
 from spacedsl_runtime.elastic.functional import activate
 
 T = TypeVar("T")

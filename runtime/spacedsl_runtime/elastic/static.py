@@ -11,14 +11,8 @@ from torch import Tensor, nn
 
 from spacedsl.operators.size import pair, size_of
 from spacedsl.operators.window import Window
-from spacedsl.passes.program import (
-    Concat,
-    Joined,
-    Layer,
-    Program,
-    last_layer,
-    se_layers,
-)
+from spacedsl.passes.bound import Concat, last_layer
+from spacedsl.passes.program import Joined, Layer, Program, se_layers
 from spacedsl_runtime.elastic.functional import (
     activate,
     gated,

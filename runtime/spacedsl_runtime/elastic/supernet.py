@@ -18,7 +18,8 @@ from spacedsl.ir.block import Conv, DwConv, Linear, Op, Se, walk
 from spacedsl.ir.space import Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.size import Size, pair
-from spacedsl.passes.program import Layer, Program, blocks_of, last_layer, slots
+from spacedsl.passes.bound import last_layer
+from spacedsl.passes.program import Layer, Program, blocks_of, slots
 from spacedsl.passes.taps import places
 from spacedsl_runtime.elastic.functional import (
     activate,

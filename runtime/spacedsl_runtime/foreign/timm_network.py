@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.size import pair
-from spacedsl.passes.program import Layer, Program, Step, last_layer
+from spacedsl.passes.bound import last_layer
+from spacedsl.passes.program import Layer, Program, Step
 from spacedsl_runtime.checkpoint import write_checkpoint
 from spacedsl_runtime.elastic.static import Reparam, build_static
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
@@ -47,7 +48,7 @@ class TimmNetwork(nn.Module):
             supernet = load_supernet(subnet.of, in_chans, num_classes or None, seed)
         body, inner, after, classifier = _cut(supernet.program(subnet))
         weights = supernet.weights_at
-        stages = [tuple(steps) for _, steps in groupby(body, lambda step: last_layer(step).at[0])]
+        stages = [tuple(steps) for _, steps in groupby(body, _stage_of)]
         self.subnet, self.in_chans = subnet, supernet.channels
         self.grad_checkpointing = False
         self.stages = nn.Sequential(*(build_static(steps, weights) for steps in stages))
@@ -153,6 +154,11 @@ class TimmNetwork(nn.Module):
             yield {"weight": classifier.weight[:, :, None, None], "bias": classifier.bias}
 
 
+def _stage_of(step: Step) -> int:
+    """The stage that a step stands in."""
+    return last_layer(step).at[0]
+
+
 def _cut(program: Program) -> tuple[Program, Program, Program, Layer | None]:
     """A program in four: up to the head, the head before its global pool, the head after it, and
     the classifier."""
@@ -164,8 +170,8 @@ def _cut(program: Program) -> tuple[Program, Program, Program, Layer | None]:
     pools = [i for i, step in enumerate(rest) if _is(step, "pool")]
     end = pools[-1] if pools else len(rest)
     head = classifier.at[0]
-    body = tuple(step for step in rest[:end] if last_layer(step).at[0] != head)
-    inner = tuple(step for step in rest[:end] if last_layer(step).at[0] == head)
+    body = tuple(step for step in rest[:end] if _stage_of(step) != head)
+    inner = tuple(step for step in rest[:end] if _stage_of(step) == head)
     return body, inner, rest[end + 1 :], classifier
 
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.compiler.supernet_file import space_in
 from spacedsl.operators.size import Size
-from spacedsl.passes.program import Layer, Program, Step, at_inference, flat, last_layer
+from spacedsl.passes.bound import last_layer
+from spacedsl.passes.program import Layer, Program, Step, at_inference, flat
 from spacedsl_runtime.checkpoint import load_weights, read_checkpoint
 from spacedsl_runtime.elastic.modules import ElasticNorm
 from spacedsl_runtime.elastic.reparam import ReparamConv
