@@ -25,8 +25,9 @@ class Folded(NamedTuple):
 
 
 def foldable(graph: Int8Graph) -> Int8Node | None:
-    """The convolution that alone reads the image, where it can be folded: an odd square kernel,
-    padded by its half, stride 2, even sizes."""
+    """The convolution that reads the image, if it can be folded; else None. It can where nothing
+    else reads the image, its kernel is odd, square and padded by its half, its stride is 2 and the
+    image's sides are even."""
     image = graph.nodes[0]
     readers = [node for node in graph.nodes if image.name in node.inputs]
     if len(readers) != 1:

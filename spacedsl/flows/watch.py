@@ -61,8 +61,8 @@ SILENT = Silent()
 
 @contextmanager
 def announced(watch: Watch, what: str, note: str) -> Iterator[Show]:
-    """Work begins that takes long: says what it is, with a note, and yields what takes the share of
-    it that is done. Both are always shown."""
+    """Announces work that takes long: says what it is, with a note. Yields a function that is told
+    the share of it that is done. Both are shown wherever the output goes."""
     watch.say(f"{what}: {note}")
     with watch.counting(what, 1.0, always=True) as show:
         yield show

@@ -187,7 +187,7 @@ def shown(values: tuple[Value, ...]) -> str:
 
 
 def _step(first: Value, second: Value) -> int | float | None:
-    """From one value to the next; None where one of them is no number."""
+    """The difference of two values that follow each other; None where one of them is no number."""
     if isinstance(first, str | Pair) or isinstance(second, str | Pair):
         return None
     step = exact(second) - exact(first)

@@ -156,8 +156,8 @@ def _block(block: Block) -> str:
 
 
 def _ops(ops: Iterable[Op]) -> str:
-    """The text of ops. What is there where a parameter is 0 stands behind `else`, after what is
-    there where it is 1."""
+    """The text of ops. Two optional bodies of one parameter are written together: first the one for
+    1, then `else` and the one for 0."""
     found: list[str] = []
     before: Op | None = None
     for op in ops:

@@ -61,7 +61,7 @@ class GroupsError(BindError):
 
 
 class BranchError(BindError):
-    """The paths of a `concat` or a `sum` do not meet, or a split has no equal parts."""
+    """Bodies end at maps that cannot be joined, or a `split` cannot make equal parts."""
 
 
 class ShortcutError(BindError):

@@ -1,5 +1,5 @@
-"""Parts of spaces that were worked out, one after the other in a few large arrays: a query for many
-spaces takes them from there by their numbers, and copies nothing."""
+"""Keeps parts of spaces that were worked out. They stand one after the other in a few large arrays,
+from which a query for many spaces takes them by their numbers without copies."""
 
 from __future__ import annotations
 
