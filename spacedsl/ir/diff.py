@@ -149,7 +149,8 @@ def _side(choice: BlockChoice, blocks: Blocks, i: int) -> Side:
         return None
     said = canonical_settings(choice, blocks[i])
     there = mentioned(choice.block, dict(said))
-    return (blocks[i].width, *(f"{n[0]}{v}" for n, v in said if n in there))
+    width = (blocks[i].width,) if blocks[i].width else ()
+    return (*width, *(f"{n[0]}{v}" for n, v in said if n in there))
 
 
 def _same(a: BlockChoice, mine: Blocks, b: BlockChoice, theirs: Blocks, i: int) -> bool:
