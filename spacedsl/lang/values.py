@@ -175,7 +175,7 @@ def shown(values: tuple[Value, ...]) -> str:
     rest = list(values)
     while rest:
         run = _run_length(rest)
-        step = _step(rest[0], rest[1]) if run > 1 else 0
+        step = (_step(rest[0], rest[1]) if run > 1 else None) or 0
         if run >= (3 if step == 1 else 4):
             tail = "" if step == 1 else f" step {_plain(step)}"
             parts.append(f"{_plain(rest[0])}..{_plain(rest[run - 1])}{tail}")
