@@ -228,13 +228,11 @@ class Block(Frozen):
 
 def bodies(op: Op) -> tuple[tuple[Op, ...], ...]:
     """The bodies inside an op, in order."""
-    match op:
-        case Shortcut() | Optional():
-            return (op.body,)
-        case Join():
-            return op.branches
-        case _:
-            return ()
+    if op.op == "shortcut" or op.op == "optional":
+        return (op.body,)
+    if op.op == "concat" or op.op == "sum":
+        return op.branches
+    return ()
 
 
 def with_bodies(op: Op, change: Callable[[tuple[Op, ...]], tuple[Op, ...]]) -> Op:
@@ -258,7 +256,7 @@ def walk(ops: tuple[Op, ...]) -> Iterator[Op]:
 
 def count(op: Op) -> int:
     """How many ops an op is, those inside it included."""
-    return sum(1 for _ in walk((op,)))
+    return 1 + sum(count(inner) for body in bodies(op) for inner in body)
 
 
 def sizes_of(op: Op, fields: Iterable[str] = SIZES) -> Iterator[tuple[str, Expr]]:
