@@ -228,11 +228,13 @@ class Block(Frozen):
 
 def bodies(op: Op) -> tuple[tuple[Op, ...], ...]:
     """The bodies inside an op, in order."""
-    if op.op == "shortcut" or op.op == "optional":
-        return (op.body,)
-    if op.op == "concat" or op.op == "sum":
-        return op.branches
-    return ()
+    match op.op:  # words are compared faster than classes
+        case "shortcut" | "optional":
+            return (op.body,)
+        case "concat" | "sum":
+            return op.branches
+        case _:
+            return ()
 
 
 def with_bodies(op: Op, change: Callable[[tuple[Op, ...]], tuple[Op, ...]]) -> Op:

@@ -86,9 +86,17 @@ Env = Mapping[str, Exact | Pair]
 
 def evaluate(expr: Expr, env: Env) -> Exact:
     """The exact value of `expr`. Raises `EvaluationError`."""
-    # a kind is compared faster than a class, and every width of every block comes by here
-    if expr.kind == "num" or expr.kind == "ref":
-        return _number(_said(expr, env))
+    return _number(_value(expr, env))
+
+
+def _value(expr: Expr, env: Env) -> Exact | Pair:
+    """Kinds are compared faster than classes, and every size of every block is asked for here."""
+    if expr.kind == "num":
+        return known(expr.value)
+    if expr.kind == "ref":
+        if expr.name not in env:
+            raise EvaluationError(f"`{expr.name}` has no value here")
+        return env[expr.name]
     if expr.kind == "round8":
         return round8(evaluate(expr.arg, env))
     a, b = evaluate(expr.left, env), evaluate(expr.right, env)
@@ -108,14 +116,6 @@ def known(value: float | Pair) -> Exact | Pair:
     return value if isinstance(value, Pair) else exact(value)
 
 
-def _said(expr: Num | Ref, env: Env) -> Exact | Pair:
-    if expr.kind == "num":
-        return known(expr.value)
-    if expr.name not in env:
-        raise EvaluationError(f"`{expr.name}` has no value here")
-    return env[expr.name]
-
-
 def _number(value: Exact | Pair) -> Exact:
     if isinstance(value, Pair):
         raise EvaluationError(f"{value} is a pair, and no number to calculate with")
@@ -127,7 +127,7 @@ MAX_SIZE = 1 << 24
 
 def evaluate_window(expr: Expr, env: Env) -> Size:
     """A kernel or a dilation: one positive integer or two. Raises `EvaluationError`."""
-    value = _said(expr, env) if expr.kind == "num" or expr.kind == "ref" else evaluate(expr, env)
+    value = _value(expr, env)
     return value if isinstance(value, Pair) else _size(value)
 
 

@@ -11,7 +11,6 @@ from typing import Literal
 
 from spacedsl.ir.block import (
     MAX_KERNEL,
-    ONE,
     Conv,
     Dropout,
     DwConv,
@@ -110,7 +109,7 @@ class _Scope:
         step = self.stride if op.stride == "stage" else op.stride
         if max(pair(kernel)) > MAX_KERNEL:
             raise BindError(f"a kernel of {kernel} is larger than {MAX_KERNEL}")
-        if op.op == "maxpool" or op.op == "avgpool":
+        if isinstance(op, Pool):
             return Window(kernel, step, 1, op.valid)
         dilation = evaluate_window(op.dilation, self.env)
         plain = isinstance(kernel, int) and kernel % 2 and dilation == 1 and not op.valid
@@ -165,20 +164,21 @@ def _bind_ops(
     bound: tuple[Bound, ...] = ()
     width, height, main = cin, size, scope
     for op in ops:
-        if op.op == "shortcut":
-            bound = _bind_shortcut(op, scope, bound, (cin, size), (width, height), at)
-        elif op.op == "optional":
-            if op.is_there(scope.env[op.param]):
-                more, width, height = _bind_ops(op.body, main, width, height, at + 1)
+        match op.op:  # words are compared faster than classes
+            case "shortcut":
+                bound = _bind_shortcut(op, scope, bound, (cin, size), (width, height), at)
+            case "optional":
+                if op.is_there(scope.env[op.param]):
+                    more, width, height = _bind_ops(op.body, main, width, height, at + 1)
+                    bound += more
+                    if _takes_stride(op):
+                        main = replace(main, stride=1)
+            case "concat" | "sum":
+                more, width, height = _bind_join(op, main, width, height, at)
                 bound += more
-                if _takes_stride(op):
-                    main = replace(main, stride=1)
-        elif op.op == "concat" or op.op == "sum":
-            more, width, height = _bind_join(op, main, width, height, at)
-            bound += more
-        else:
-            more, width, height = _bind_op(op, main, width, height, at)
-            bound += more
+            case _:
+                more, width, height = _bind_op(op, main, width, height, at)
+                bound += more
         at += count(op)
     return bound, width, height
 
