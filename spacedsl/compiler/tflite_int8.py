@@ -33,8 +33,8 @@ from spacedsl.operators.size import area, pair
 
 INT8_MIN = -128
 TAKEN = {"ADD": (2**-10, 2**8), "MUL": (2**-16, 2**8)}
-"""How many steps of its result one step of what goes in is, from .. to below, where XNNPACK adds and
-multiplies integers. LiteRT's own operators take the others, and give other numbers there."""
+"""How many steps of its result one step of what goes in is, from .. to below, where XNNPACK adds
+and multiplies integers. LiteRT's own operators take the others, and give other numbers there."""
 
 
 def emit_int8(model: IntegerModel, outputs: Iterable[str] = ()) -> bytes:
