@@ -205,11 +205,10 @@ def no_op(source: Source, name: Token) -> Diagnostic:
     meant = unglued(name.text)
     if meant is not None:
         message, title = f"`{name.text}` is several words here", f"write `{meant}`"
-        fixes = (Fix(title, where, meant),)
-        return Diagnostic("notation", message, where, title, fixes=fixes)
+        return Diagnostic("notation", message, where, title, fixes=(Fix(title, where, meant),))
     close = suggest(name.text, OPS)
     help = f"ops are {', '.join(OPS)}"
-    fixes = ()
+    fixes: tuple[Fix, ...] = ()
     rest = source.text[name.span.end :].partition("\n")[0].split()
     more = bool(rest) and rest[0][0] not in "#}" and rest[0] not in OPS
     if close is not None and more:

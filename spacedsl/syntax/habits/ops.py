@@ -49,16 +49,16 @@ def kernels(stopped: Stopped) -> Iterator[Rewrite]:
     yield from _pointwise(stopped)
     for by in (0, -1):
         word = stopped.at(by)
-        meant = unglued(word.text) if word.type == "NAME" else None
-        if meant is not None:
+        apart = unglued(word.text) if word.type == "NAME" else None
+        if apart is not None:
             number = index + by
             yield Rewrite(
                 "glued",
                 f"`{word.text}` is several words here",
                 word.span,
-                (Change(number, number + 1, meant),),
-                f"write `{meant}`",
-                f"write `{meant}`",
+                (Change(number, number + 1, apart),),
+                f"write `{apart}`",
+                f"write `{apart}`",
             )
 
 
