@@ -102,7 +102,7 @@ def evaluate(expr: Expr, env: Env) -> Exact:
 
 def known(value: float | Pair) -> Exact | Pair:
     """What a number or a pair is for names to stand for."""
-    return value if isinstance(value, Pair) else exact(value)
+    return exact(value) if isinstance(value, int | float) else value
 
 
 def _said(expr: Num | Ref, env: Env) -> Exact | Pair:
