@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from spacedsl import api
@@ -16,6 +17,8 @@ from spacedsl.lang.write import write
 from spacedsl.report.distill import distill_report
 from spacedsl.report.parts import Made, Report
 from spacedsl.report.render import html
+from spacedsl.report.verify import verify_report
+from spacedsl.targets.verify import Checked, Verification
 from tests.report.browser import COVERED, SMALL, Browser, browser, check_whole, needs_browser
 from tests.support import ROOT
 
@@ -79,12 +82,41 @@ def distilled() -> Report:
     return distill_report(found, (("data", "digits"),), write(space), Made("spacedsl distill", ()))
 
 
+def verified() -> Report:
+    """Sixty networks of three spaces, one of which the model does not cover."""
+    rng = np.random.default_rng(1)
+    ms = np.exp(rng.normal(2, 0.7, 60))
+    errors = np.append(rng.normal(0, 0.03, 59), np.nan)
+    checked = tuple(
+        Checked(
+            name=f"network-{i}",
+            space=("vnni", "pixel4", "a-space-of-a-longer-name")[i % 3],
+            predicted_ms=ms[i] * (1 + errors[i]),
+            measured_ms=ms[i],
+            low_ms=ms[i] * 0.99,
+            high_ms=ms[i] * 1.01,
+            split_half=0.01,
+            error=errors[i],
+            coverage="measured" if i < 59 else "uncovered",
+        )
+        for i in range(60)
+    )
+    result = Verification(checked, factor=1.01, rounds=24, clock="cpu")
+    return verify_report(api.load_target("cpu"), result, Made("spacedsl target verify cpu", ()))
+
+
 @pytest.mark.parametrize("width", [1280, 390])
-def test_a_report_of_a_distillation_is_whole(chromium: Browser, tmp_path: Path, width: int) -> None:
-    """The command trains for minutes; what it shows is drawn from values alone."""
+@pytest.mark.parametrize("made_of", [distilled, verified])
+def test_a_report_of_what_takes_minutes_is_whole(
+    chromium: Browser, tmp_path: Path, made_of: Callable[[], Report], width: int
+) -> None:
+    """The commands train or measure for minutes; what they show is drawn from values alone."""
     page = tmp_path / "report.html"
-    page.write_text(html(distilled()), encoding="utf-8")
+    page.write_text(html(made_of()), encoding="utf-8")
     check_whole(chromium, page, width)
+    if made_of is verified:
+        text = chromium.value("document.body.textContent")
+        assert "60, of which 1 are not covered" in text
 
 
 @pytest.fixture(scope="module")

@@ -39,6 +39,29 @@ def test_a_killed_process_harms_no_other_item(tmp_path: Path) -> None:
     assert found == {0: "a done", 2: "once done", 3: "b done"}
 
 
+def test_a_killed_process_of_a_search_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SpaceError, match="was killed, perhaps for its memory"):
+        list(Processes(2)(fragile, tmp_path, ["a", "always", "b"]))
+
+
+def slow(_: None, seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def test_nobody_waits_for_what_is_not_needed() -> None:
+    """Processes end although their parent, as Ray makes it do, does something else at SIGTERM."""
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        begun = time.monotonic()
+        found = Processes(2)(slow, None, [0.1, 60.0, 60.0])
+        assert next(found) == 0.1
+        found.close()  # type: ignore[attr-defined]
+        assert time.monotonic() - begun < 30
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_an_error_comes_back_whole(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no data") as caught:
         list(Processes(2).completed(fragile, tmp_path, ["a", "refused"]))

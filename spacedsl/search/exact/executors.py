@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import socket
 import threading
 from collections import deque
@@ -72,10 +73,21 @@ class Processes:
             yield from serial(work, state, items)
             return
         _shared.append((work, state))
+        others = multiprocessing.active_children()
+        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("fork"), _begin)
+        found = pool.map(_shared_work, items)
+        ours = set(multiprocessing.active_children()).difference(others)
         try:
-            with multiprocessing.get_context("fork").Pool(jobs) as pool:
-                yield from pool.imap(_shared_work, items)
+            yield from found  # type: ignore[misc]
+        except BrokenProcessPool:
+            reason = "a process was killed, perhaps for its memory"
+            raise fault("job-failed", reason, "--jobs 1 needs less memory") from None
+        except BaseException:  # nobody waits for what has begun
+            for process in ours:
+                process.kill()
+            raise
         finally:
+            pool.shutdown(cancel_futures=True)
             _shared.pop()
 
     def completed(
@@ -113,6 +125,13 @@ def _afresh(
 
 def _enter(work: Callable[[Any, Any], Any], state: object) -> None:
     _shared.append((work, state))
+    _begin()
+
+
+def _begin() -> None:
+    """Let a process end when it is told to, whatever its parent does at signals, and with it."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
