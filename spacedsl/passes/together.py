@@ -143,8 +143,8 @@ class Grid(Sequence[Site]):
             return [self[i] for i in range(*place.indices(len(self)))]
         rest, width = divmod(range(len(self))[place], len(self.widths))
         settings, size = divmod(rest, len(self.sizes))
-        of = self.sizes[size], self.stride, self.settings[settings]
-        return Site(self.choice, *self.widths[width], *of)
+        cin, cout = self.widths[width]
+        return Site(self.choice, cin, cout, self.sizes[size], self.stride, self.settings[settings])
 
     def same(self) -> Iterator[Same]:
         """Its blocks of the same settings."""
