@@ -15,7 +15,7 @@ from spacedsl.bridges.config import Entry
 from spacedsl.bridges.settings import StageSettings, member
 from spacedsl.diagnostics import fault
 from spacedsl.ir.block import Block, Conv, Op, Value
-from spacedsl.ir.expr import Num, exact, round8
+from spacedsl.ir.expr import Num, evaluate, exact, round8
 from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.library import library
@@ -127,7 +127,7 @@ def _scaled(
 def _wider(block: Block, factor: float) -> Block:
     def wider(op: Op) -> Op:
         if isinstance(op, Conv) and isinstance(op.width, Num):
-            width = round8(exact(op.width.value) * exact(factor))
+            width = round8(evaluate(op.width, {}) * exact(factor))
             return op.model_copy(update={"width": Num(value=width)})
         return op
 

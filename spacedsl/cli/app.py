@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import io
 import sys
 from collections.abc import Iterator, Mapping
@@ -24,9 +23,6 @@ from spacedsl.cli.boundary import (
 from spacedsl.cli.commands import COMMANDS
 from spacedsl.cli.help import TITLE, epilog, first_screen, write_groups
 from spacedsl.version import __version__
-
-GARBAGE = 50_000
-"""New objects after which garbage is looked for. A page's trees hold none, and are as large."""
 
 
 class Imported(Mapping[str, Any]):
@@ -100,7 +96,6 @@ def options(
 
 def main() -> None:
     """Run the command line."""
-    gc.set_threshold(GARBAGE)
     open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # names of files need not be text
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -59,9 +59,13 @@ Exact = int | Fraction
 """A number without rounding; whole ones as int, which is what most widths are."""
 
 
-@lru_cache(maxsize=4096)
 def exact(value: int | float) -> Exact:
     """The decimal a person wrote, exactly (0.35 is 7/20, not the nearest binary number)."""
+    return value if isinstance(value, int) else _decimal(value)
+
+
+@lru_cache(maxsize=4096)
+def _decimal(value: float) -> Exact:
     return _plain(Fraction(str(value)))
 
 
@@ -82,35 +86,34 @@ Env = Mapping[str, Exact | Pair]
 
 def evaluate(expr: Expr, env: Env) -> Exact:
     """The exact value of `expr`. Raises `EvaluationError`."""
-    match expr:
-        case Num() | Ref():
-            return _number(_said(expr, env))
-        case Round8():
-            return round8(evaluate(expr.arg, env))
-        case Binary():
-            a, b = evaluate(expr.left, env), evaluate(expr.right, env)
-            if expr.op == "+":
-                return a + b
-            if expr.op == "-":
-                return a - b
-            if expr.op == "*":
-                return a * b
-            if b == 0:
-                raise EvaluationError("division by zero")
-            return _plain((Fraction(a) if isinstance(a, int) else a) / b)
+    return _number(_value(expr, env))
+
+
+def _value(expr: Expr, env: Env) -> Exact | Pair:
+    """Kinds are compared faster than classes, and every size of every block is asked for here."""
+    if expr.kind == "num":
+        return known(expr.value)
+    if expr.kind == "ref":
+        if expr.name not in env:
+            raise EvaluationError(f"`{expr.name}` has no value here")
+        return env[expr.name]
+    if expr.kind == "round8":
+        return round8(evaluate(expr.arg, env))
+    a, b = evaluate(expr.left, env), evaluate(expr.right, env)
+    if expr.op == "+":
+        return a + b
+    if expr.op == "-":
+        return a - b
+    if expr.op == "*":
+        return a * b
+    if b == 0:
+        raise EvaluationError("division by zero")
+    return _plain((Fraction(a) if isinstance(a, int) else a) / b)
 
 
 def known(value: float | Pair) -> Exact | Pair:
     """What a number or a pair is for names to stand for."""
     return value if isinstance(value, Pair) else exact(value)
-
-
-def _said(expr: Num | Ref, env: Env) -> Exact | Pair:
-    if isinstance(expr, Num):
-        return known(expr.value)
-    if expr.name not in env:
-        raise EvaluationError(f"`{expr.name}` has no value here")
-    return env[expr.name]
 
 
 def _number(value: Exact | Pair) -> Exact:
@@ -124,13 +127,16 @@ MAX_SIZE = 1 << 24
 
 def evaluate_window(expr: Expr, env: Env) -> Size:
     """A kernel or a dilation: one positive integer or two. Raises `EvaluationError`."""
-    value = _said(expr, env) if isinstance(expr, Num | Ref) else None
-    return value if isinstance(value, Pair) else evaluate_size(expr, env)
+    value = _value(expr, env)
+    return value if isinstance(value, Pair) else _size(value)
 
 
 def evaluate_size(expr: Expr, env: Env) -> int:
     """A width: a positive integer. Raises `EvaluationError`."""
-    value = evaluate(expr, env)
+    return _size(evaluate(expr, env))
+
+
+def _size(value: Exact) -> int:
     if not -MAX_SIZE <= value <= MAX_SIZE:
         raise EvaluationError(f"a size beyond {MAX_SIZE:,}")
     if value.denominator != 1:

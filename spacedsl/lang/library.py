@@ -22,6 +22,11 @@ def library() -> Path:
     return installed if installed.is_dir() else Path(__file__).parents[2] / "spaces"
 
 
+def in_library(file: Path) -> bool:
+    """Whether a resolved path is one of the library's."""
+    return file.is_relative_to(library().resolve())
+
+
 def read_source(path: Path, name: str | None = None) -> Source:
     """A page's text. Raises `SpaceError` where it cannot be read, is not UTF-8 or too large."""
     return decode(read_bounded(path, MAX_BYTES), name or str(path))

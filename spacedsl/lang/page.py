@@ -11,7 +11,7 @@ from pathlib import Path
 from spacedsl.diagnostics import Diagnostic, SpaceError, fault, place, suggest
 from spacedsl.ir.item import Item
 from spacedsl.lang.items import Items, check_language, check_repeated, collect_items
-from spacedsl.lang.library import SUFFIX, library, read_source, shown_path
+from spacedsl.lang.library import SUFFIX, in_library, library, read_source, shown_path
 from spacedsl.lang.lower import lower_item
 from spacedsl.lang.memo import Dependency, Memo
 from spacedsl.lang.report import Abandon, Report, Seen
@@ -30,7 +30,8 @@ class Page:
     """One parsed page, which is the scope of its items. Items are lowered when asked for and kept.
 
     `errors`: what is wrong with the page itself. Items that are broken are not lowered; where a
-    page is not `whole`, none of its names is unknown."""
+    page is not `whole`, none of its names is unknown. `fits`: whether the bodies of its spaces are
+    known to fit, as those of a page are that another one found in the library."""
 
     source: Source
     folder: Path
@@ -39,6 +40,7 @@ class Page:
     found: Items
     uses: tuple[Page, ...] = ()
     use_path: str = ""
+    fits: bool = False
     errors: tuple[Diagnostic, ...] = ()
     whole: bool = True
     _lowered: dict[str, Item] = field(default_factory=dict)
@@ -111,7 +113,7 @@ class Page:
         memo = self.loader.memo
         if memo is None:
             return self._lower_afresh(name)
-        words = (self.use_path, *(t.text for t in leaves(self.items[name])))
+        words = (self.use_path, str(self.fits), *(t.text for t in leaves(self.items[name])))
         kept = memo.get(words)
         if kept is not None and all(map(self._is_still, kept[1])):
             return kept[0]
@@ -226,7 +228,7 @@ class Loader:
         self.memo = memo
         self.budget = Budget()
         self._texts = texts or {}
-        self._pages: dict[tuple[Path, str], Page] = {}
+        self._pages: dict[tuple[Path, str, bool], Page] = {}
         self._loading: list[Path] = []
         self._lowering = 0  # items that wait for others, over all pages
         self._too_deep: Diagnostic | None = None
@@ -253,27 +255,35 @@ class Loader:
         """As `load`, from text; `folder` is where its `use` and `of` look first."""
         return _sound(self.open_source(source, folder))
 
-    def open(self, path: Path, name: str | None = None, use_path: str = "") -> Page:
+    def open(
+        self, path: Path, name: str | None = None, use_path: str = "", fits: bool = False
+    ) -> Page:
         """The page at `path`, with its errors. Raises `SpaceError` where it cannot be read."""
         try:
             key = path.resolve()
         except (OSError, RuntimeError):
             raise fault("cannot-read", f"cannot read {path}: a loop of links") from None
-        if (key, use_path) not in self._pages:
+        if (key, use_path, fits) not in self._pages:
             text = self._texts.get(key)
             source = read_source(path, name) if text is None else Source(name or str(path), text)
-            self._pages[key, use_path] = self.open_source(source, path.parent, key, use_path)
-        return self._pages[key, use_path]
+            page = self.open_source(source, path.parent, key, use_path, fits)
+            self._pages[key, use_path, fits] = page
+        return self._pages[key, use_path, fits]
 
     def open_source(
-        self, source: Source, folder: Path, key: Path | None = None, use_path: str = ""
+        self,
+        source: Source,
+        folder: Path,
+        key: Path | None = None,
+        use_path: str = "",
+        fits: bool = False,
     ) -> Page:
         """A page from text, with its errors."""
         parsed = parse_any(source) if self.memo is None else self.memo.parse(source)
         report = Report(source)
         report.found += parsed.errors
         items = collect_items(parsed)
-        page = Page(source, folder, parsed.tree, self, items, use_path=use_path, whole=items.whole)
+        page = Page(source, folder, parsed.tree, self, items, (), use_path, fits, whole=items.whole)
         check_language(page.tree, items, report)
         check_repeated(page.tree, items, report)
         if len(self._loading) >= MAX_CHAIN:
@@ -323,8 +333,9 @@ class Loader:
             if not self._texts and not os.path.isfile(f"{base}/{name}{SUFFIX}"):
                 continue  # soon known, which a page of thousands of unknown names needs
             path = base / f"{name}{SUFFIX}"
-            if self.is_file(path) and path.resolve() not in self._loading:
-                yield self.open(path, _shown(path, page))
+            if self.is_file(path) and (file := path.resolve()) not in self._loading:
+                fits = not self._texts and in_library(file)
+                yield self.open(path, _shown(path, page), fits=fits)
 
     def is_file(self, path: Path) -> bool:
         """Whether there is such a file, or such a text of an editor."""
@@ -341,8 +352,7 @@ def _bases(page: Page) -> tuple[Path, ...]:
 
 def _shown(path: Path, page: Page) -> str:
     """How to name a page found from another."""
-    in_library = page.source.name.startswith("<library>")
-    return shown_path(path, page.folder, in_library=in_library)
+    return shown_path(path, page.folder, in_library=page.source.name.startswith("<library>"))
 
 
 def _sound(page: Page) -> Page:

@@ -43,6 +43,10 @@ class Scope(Protocol):
         """How the page that uses it says its path, "" for the page that was asked for."""
 
     @property
+    def fits(self) -> bool:
+        """Whether the bodies of its spaces are known to fit."""
+
+    @property
     def budget(self) -> Budget:
         """Shared by all pages of a run."""
 

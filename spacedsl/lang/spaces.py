@@ -78,8 +78,9 @@ def lower_space(node: Node, scope: Scope, report: Report) -> Space:
             report.found.append(_not_a_member(found, parent, node, scope, report))
     report.raise_if_any()
     if parent is None:
-        check_bodies(space, node, report, scope)
-        report.raise_if_any()
+        if not scope.fits:
+            check_bodies(space, node, report, scope)
+            report.raise_if_any()
         check_taps(space, node, report)
     report.raise_if_any()
     check_limit(space, node, report)

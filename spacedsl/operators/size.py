@@ -59,7 +59,7 @@ def area(size: Size) -> int:
 
 def by_side(function: Callable[..., int], *sizes: Size) -> Size:
     """What a function of numbers makes of the rows of sizes, and of their columns."""
-    if any(isinstance(size, Pair) for size in sizes):
+    if Pair in map(type, sizes):
         return size_of(*map(function, *map(pair, sizes)))
     return function(*sizes)
 

@@ -11,7 +11,6 @@ from typing import Literal
 
 from spacedsl.ir.block import (
     MAX_KERNEL,
-    ONE,
     Conv,
     Dropout,
     DwConv,
@@ -110,9 +109,11 @@ class _Scope:
         step = self.stride if op.stride == "stage" else op.stride
         if max(pair(kernel)) > MAX_KERNEL:
             raise BindError(f"a kernel of {kernel} is larger than {MAX_KERNEL}")
-        dilation = 1 if isinstance(op, Pool) else evaluate_window(op.dilation, self.env)
+        if isinstance(op, Pool):
+            return Window(kernel, step, 1, op.valid)
+        dilation = evaluate_window(op.dilation, self.env)
         plain = isinstance(kernel, int) and kernel % 2 and dilation == 1 and not op.valid
-        if getattr(op, "reparam", 0) and not plain:
+        if op.reparam and not plain:
             raise BindError("`reparam` is of an odd square kernel, padded and without dilation")
         return Window(kernel, step, dilation, op.valid)
 
@@ -163,20 +164,21 @@ def _bind_ops(
     bound: tuple[Bound, ...] = ()
     width, height, main = cin, size, scope
     for op in ops:
-        if isinstance(op, Shortcut):
-            bound = _bind_shortcut(op, scope, bound, (cin, size), (width, height), at)
-        elif isinstance(op, Optional):
-            if op.is_there(scope.env[op.param]):
-                more, width, height = _bind_ops(op.body, main, width, height, at + 1)
+        match op.op:  # words are compared faster than classes
+            case "shortcut":
+                bound = _bind_shortcut(op, scope, bound, (cin, size), (width, height), at)
+            case "optional":
+                if op.is_there(scope.env[op.param]):
+                    more, width, height = _bind_ops(op.body, main, width, height, at + 1)
+                    bound += more
+                    if _takes_stride(op):
+                        main = replace(main, stride=1)
+            case "concat" | "sum":
+                more, width, height = _bind_join(op, main, width, height, at)
                 bound += more
-                if _takes_stride(op):
-                    main = replace(main, stride=1)
-        elif isinstance(op, Join):
-            more, width, height = _bind_join(op, main, width, height, at)
-            bound += more
-        else:
-            more, width, height = _bind_op(op, main, width, height, at)
-            bound += more
+            case _:
+                more, width, height = _bind_op(op, main, width, height, at)
+                bound += more
         at += count(op)
     return bound, width, height
 
@@ -260,11 +262,10 @@ def _output(window: Window, size: Size) -> Size:
 
 def _groups(op: Conv, scope: _Scope, cin: int, cout: int) -> int:
     """How many groups a convolution has. Raises `GroupsError`."""
-    if op.groups == ONE:
-        return 1
     groups = evaluate_size(op.groups, scope.env)
-    for width, end in ((cin, "come in"), (cout, "go out")):
-        _check_groups("a convolution", groups, width, end)
+    if groups > 1:
+        _check_groups("a convolution", groups, cin, "come in")
+        _check_groups("a convolution", groups, cout, "go out")
     return groups
 
 
