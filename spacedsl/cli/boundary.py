@@ -243,8 +243,8 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         except typer.Exit:
             raise
         except Exception as error:
-            found = _no_memory(error, kwargs) if lacks_memory(error) else _defect(error)
-            report_failure([found], format)
+            wrong = _no_memory(error, kwargs) if lacks_memory(error) else _defect(error)
+            report_failure([wrong], format)
         raise typer.Exit(ERROR)
 
     return run
