@@ -13,6 +13,7 @@ from spacedsl.syntax.habits import (
     calls,
     characters,
     conditions,
+    costs,
     declarations,
     networks,
     notes,
@@ -29,6 +30,7 @@ Habit = Callable[[Stopped], Iterator[Rewrite]]
 
 HABITS: tuple[Habit, ...] = (
     *conditions.HABITS,
+    *costs.HABITS,
     *characters.HABITS,
     *declarations.HABITS,
     *networks.HABITS,
