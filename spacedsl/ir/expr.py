@@ -114,7 +114,7 @@ def _value(expr: Expr, env: Env) -> Exact | Pair:
 
 def known(value: float | Pair) -> Exact | Pair:
     """What a number or a pair is for names to stand for."""
-    return value if isinstance(value, Pair) else exact(value)
+    return exact(value) if isinstance(value, int | float) else value
 
 
 def _number(value: Exact | Pair) -> Exact:

@@ -112,9 +112,10 @@ def _input(node: Node, parent: Space | None, report: Report) -> tuple[int, tuple
         message = f"`{first.text},` is a resolution of {first.text} pixels here"
         help = f"channels stand before an `x`: write `{first.text} x`"
         fixes = [("write `x`", Span(first.span.end, comma[0].span.end), " x")]
-        sides = {t.text for t in said.get("values").tokens("INT")[1:]}
-        if len(sides) == 1 and len(said.get("values").children) > 3:
-            text = f"{first.text} x {sides.pop()}"
+        sizes = [t.text for t in said.get("values").tokens("INT")]
+        channels_said, *sides = sizes[1:] if len(sizes) == 4 else sizes  # the first is a batch's
+        if len(set(sides)) == 1 and len(sides) == 2:
+            text = f"{channels_said} x {sides[0]}"
             help = f"one number says both sides: write `{text}`"
             fixes = [(f"write `{text}`", said.get("values").span, text)]
         raise report.fail("bad-value", message, first, help, fixes)

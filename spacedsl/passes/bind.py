@@ -1,7 +1,6 @@
 """Bind a block body to sizes: from text to the layers that really run.
 
-The one place where widths are evaluated, strides placed, stacks expanded and ops left out; cost,
-latency kernels and lowerings read what comes out."""
+The one place where widths are evaluated, strides placed, stacks expanded and ops left out."""
 
 from __future__ import annotations
 

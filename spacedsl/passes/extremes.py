@@ -19,6 +19,7 @@ from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.operators.size import Size
 from spacedsl.passes.bind import Site, output_size
 from spacedsl.passes.costs import Floats, costs
+from spacedsl.passes.together import Grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,14 +241,9 @@ class _Step:
 def _table(step: _Step, settings: _Settings, measure: Measure) -> Floats:
     """Minima over settings, (quantities, sizes, widths in, widths out); inf beside the pairs."""
     names = [arg.name for arg in step.choice.numeric]
-    chosen = [tuple(zip(names, values, strict=True)) for values in product(*settings)]
-    sites = [
-        Site(step.choice, step.cins[i], step.outs[j] if step.outs else 0, size, step.stride, values)
-        for values in chosen
-        for size in step.sizes
-        for i, j in step.pairs
-    ]
-    found = measure(sites)
+    chosen = tuple(tuple(zip(names, values, strict=True)) for values in product(*settings))
+    widths = tuple((step.cins[i], step.outs[j] if step.outs else 0) for i, j in step.pairs)
+    found = measure(Grid(step.choice, step.stride, chosen, step.sizes, widths))
     shape = (len(found), len(chosen), len(step.sizes), len(step.pairs))
     least = found.reshape(shape).min(axis=1)
     table = np.full((*least.shape[:2], len(step.cins), len(step.outs or step.cins)), np.inf)
