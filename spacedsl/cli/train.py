@@ -228,7 +228,8 @@ def _print(done: Trained) -> None:
             change = change_in_points(points["lost_points"])
             line += f" INT8, {points['fp32_top1']:.2%} FP32, {change}"
         print(line)
-    images = f"{done.scores[0].images:,} images"
-    print(f"{images}; batch norm re-calibrated; weights and metrics in {done.folder}")
+    images = f"{done.scores[0].images:,} test images"
+    print(f"measured on {images}; weights and metrics are in {done.folder}")
     if done.moved:
-        print(f"scales moved by {done.moved['median']:.2%}, at most {done.moved['largest']:.2%}")
+        median, largest = done.moved["median"], done.moved["largest"]
+        print(f"training moved the scales of 8 bits by {median:.2%}, the most by {largest:.2%}")
