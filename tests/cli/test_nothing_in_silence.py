@@ -252,6 +252,16 @@ def test_a_setting_of_once_for_all_as_it_is_written() -> None:
 
 
 @pytest.mark.parametrize(
+    ("key", "meant"),
+    [("resolution", "image_size"), ("kernel_size", "ks"), ("expand_ratio", "e"), ("depth", "d")],
+)
+def test_a_key_that_says_the_same_is_named(key: str, meant: str) -> None:
+    result = run("import", json.dumps({"ks": 3, "e": 4, "d": 2, key: 4}), "--of", "mobilenetv3")
+    assert result.exit_code == 2
+    assert f"did you mean `{meant}`?" in result.stderr
+
+
+@pytest.mark.parametrize(
     ("said", "message"),
     [
         ("ofa_mbv3_d0_e3_k3_w1.0", "depth 0 is not a whole number from 1"),

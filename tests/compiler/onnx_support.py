@@ -65,11 +65,6 @@ def outputs_of(model: bytes | Path, x: NDArray[np.float32]) -> dict[str, NDArray
     return dict(zip(names, session.run(names, {IMAGE: x}), strict=True))
 
 
-GROWING = "csp-dark-8"
-"""The ops of csp-dark-4. With random weights its eight sums come to thousands, and a hswish's gate
-of such values (1 / 255 a step) is more than XNNPACK adds."""
-
-
 @lru_cache(maxsize=1)
 def library_blocks() -> tuple[Block, ...]:
     """Every named block of every page of the library."""

@@ -12,6 +12,7 @@ from spacedsl.syntax.habits import (
     bodies,
     calls,
     characters,
+    conditions,
     declarations,
     networks,
     notes,
@@ -27,6 +28,7 @@ from spacedsl.syntax.rewrite import Rewrite, Stopped, gets_to
 Habit = Callable[[Stopped], Iterator[Rewrite]]
 
 HABITS: tuple[Habit, ...] = (
+    *conditions.HABITS,
     *characters.HABITS,
     *declarations.HABITS,
     *networks.HABITS,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from spacedsl.syntax.habits.calls import OPS
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
-from spacedsl.syntax.words import GLUED, WINDOWED
+from spacedsl.syntax.words import WINDOWED, unglued
 from spacedsl.text import Span
 from spacedsl.vocabulary import has_meaning
 
@@ -49,17 +49,16 @@ def kernels(stopped: Stopped) -> Iterator[Rewrite]:
     yield from _pointwise(stopped)
     for by in (0, -1):
         word = stopped.at(by)
-        glued = re.fullmatch(GLUED, word.text, re.IGNORECASE) if word.type == "NAME" else None
-        if glued and glued[3] in (None, glued[2]):
+        apart = unglued(word.text) if word.type == "NAME" else None
+        if apart is not None:
             number = index + by
-            meant = f"{glued[1].lower()} {glued[2]}x{glued[2]}"
             yield Rewrite(
                 "glued",
-                f"`{word.text}` is two words here",
+                f"`{word.text}` is several words here",
                 word.span,
-                (Change(number, number + 1, meant),),
-                f"write `{meant}`",
-                f"write `{meant}`",
+                (Change(number, number + 1, apart),),
+                f"write `{apart}`",
+                f"write `{apart}`",
             )
 
 
