@@ -78,7 +78,7 @@ def test_no_clip_swallows_the_constant_of_a_network(model: KernelModel) -> None:
     kernels = kernel_owners(library_model("models/seqnet-vnni-a0"))[0]
     before = model.predict(kernels)[0].sum()
     for constant in (0.2, -0.2):
-        other = KernelModel(model.groups, model.kernel_ms, model.network_ms + constant)
+        other = KernelModel(model.groups, model.kernel_ms, model.network_ms + constant, model.leans)
         assert other.predict(kernels)[0].sum() == pytest.approx(before + constant)
 
 
@@ -149,6 +149,7 @@ def note_for(model: KernelModel, source: str = "0" * 64, fastest_ms: float = 0.0
             "fastest_ms": fastest_ms,
             "kernel_ms": model.kernel_ms,
             "network_ms": model.network_ms,
+            "leans": model.leans,
             "groups": groups,
         }
     )
