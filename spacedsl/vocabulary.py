@@ -115,6 +115,11 @@ def leaves_out(word: str) -> bool:
     return bare(word) in [*_NORMS.split(), *_SCALE.split(), *_NOTHING.split()]
 
 
+def is_norm(word: str) -> bool:
+    """Whether a word is the batch norm that a convolution has unless it says `nonorm`."""
+    return bare(word) in _NORMS.split()
+
+
 def is_unit_left_out(word: str) -> bool:
     """Whether a word is the unit elsewhere of what is a plain number here: sizes in pixels,
     channels, factors."""
@@ -122,30 +127,30 @@ def is_unit_left_out(word: str) -> bool:
 
 
 def advice(word: str) -> str | None:
-    """What is done here about a word that has no counterpart."""
-    key = bare(word)
-    if key in _NORMS.split():
-        return "a convolution has batch norm unless it says `nonorm`: leave it out"
-    if key in _NORMS_OF_IMAGES.split():
-        return (
-            "runtimes have no integer kernel for a norm of each image, convolutions have batch norm"
-        )
-    if key in _SCALE.split():
-        return "the batch norm of the convolution before it has such a scale: leave it out"
-    if key in _ATTENTION.split():
-        return "the runtimes have no integer kernels for attention in common"
-    if key in _NOTHING.split():
-        return "what is not written is not there: leave it out"
-    if key in _SLOPES.split():
-        return "runtimes have no integer kernel for slopes that are learned: write `leaky`"
-    if key in _GROUPED.split():
-        return "say how many groups: `conv 3x3 groups 8`"
-    if key in _SUMS.split():
-        return "say it of the convolution that is deployed: `conv 3x3 relu reparam 1`"
-    if key in _SPLITS.split():
-        return "say it where the parts are joined again: `concat split { } { conv 3x3 }`"
-    if key in _NO_ACTIVATION.split():
-        return "the language does not have this activation"
-    if key in _NO_OP.split():
-        return "the language does not have this operator"
-    return None
+    """What is done here about a word that has no counterpart: what to write, or why it is not
+    there."""
+    return next((said for words, said in _ADVICE if bare(word) in words.split()), None)
+
+
+def lacks(word: str) -> bool:
+    """Whether the language has nothing for a word, so that all advice is a reason."""
+    return advice(word) in _REASONS
+
+
+_REASONS = (
+    "runtimes have no integer kernel for a norm of each image, convolutions have batch norm",
+    "the runtimes have no integer kernels for attention in common",
+    "the language does not have this activation",
+    "the language does not have this operator",
+)
+_ADVICE = (
+    (_NORMS, "a convolution has batch norm unless it says `nonorm`: leave it out"),
+    (_SCALE, "the batch norm of the convolution before it has such a scale: leave it out"),
+    (_NOTHING, "what is not written is not there: leave it out"),
+    (_SLOPES, "runtimes have no integer kernel for slopes that are learned: write `leaky`"),
+    (_GROUPED, "say how many groups: `conv 3x3 groups 8`"),
+    (_SUMS, "say it of the convolution that is deployed: `conv 3x3 relu reparam 1`"),
+    (_SPLITS, "say it where the parts are joined again: `concat split { } { conv 3x3 }`"),
+    *zip((_NORMS_OF_IMAGES, _ATTENTION, _NO_ACTIVATION, _NO_OP), _REASONS, strict=True),
+)
+"""Words -> what is done about them."""

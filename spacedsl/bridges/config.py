@@ -8,13 +8,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spacedsl.diagnostics import Diagnostic, Fix, Place, SpaceError, fault, place, suggest
+from spacedsl.syntax.words import keywords
 from spacedsl.text import Source, Span
+from spacedsl.vocabulary import has_meaning, synonyms
 
 if TYPE_CHECKING:
     from yaml import MappingNode, Node
 
 MAX_CHARACTERS = 1 << 16
 MAX_ENTRIES = 10_000
+
+
+def _same(key: str, known: Iterable[str]) -> str | None:
+    """The known key that says the same: another word for it, or the first letter of one."""
+    for other in known:
+        meant, said = _meant(key), _meant(other)
+        short, long = sorted((key, other), key=len)
+        if meant & said or (len(short) == 1 and any(w[0] == short for w in _meant(long))):
+            return other
+    return None
+
+
+def _meant(key: str) -> set[str]:
+    """A word that says something here or elsewhere, and what it says here."""
+    known = has_meaning(key) or key in keywords().values()
+    return {key, *synonyms(key)} if known else set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +61,7 @@ class Entry:
 
     def unknown_key(self, key: str, known: list[str]) -> SpaceError:
         """An error on the key of this value."""
-        close = suggest(key, known)
+        close = suggest(key, known) or _same(key, known)
         help = f"did you mean `{close}`?" if close else f"known: {', '.join(known)}"
         fixes = (Fix(f"write `{close}`", self.place, close),) if close and self.place else ()
         message = f"unknown key `{key[:40]}`"

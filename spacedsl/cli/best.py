@@ -10,7 +10,7 @@ from spacedsl.lang.write import write
 from spacedsl.lang.written import page_in
 from spacedsl.passes.cost import subnet_cost
 from spacedsl.passes.network import subnet_identity
-from spacedsl.search.best.networks import BestScore, Network
+from spacedsl.search.best.networks import BestScore, Network, beyond_said
 from spacedsl.search.protocols import Unit
 
 Tops = tuple[tuple[Network, ...], ...]
@@ -48,9 +48,8 @@ def worth(network: Network, unit: Unit) -> str:
     """What a network is worth, in words."""
     if unit == "1/loss":
         return f"1/loss {network.value:.6f}"
-    said = f"{network.value:.2f}" + ("" if network.sd is None else f" ± {network.sd:.2f}")
     expected = f" (expect {network.expected:.1f})" if optimism_said(network) else ""
-    return f"{said} %{expected}"
+    return f"{network.points} %{expected}"
 
 
 def limit_lines(result: BestScore) -> list[str]:
@@ -68,7 +67,7 @@ def limit_lines(result: BestScore) -> list[str]:
             f"  {limit.limit_ms:6g} ms  {said}, {first.latency_ms:.3f} ms, "
             f"{first.subnet.resolution} px{mean}{missing}"
         )
-    return lines
+    return [*lines, *beyond_said(result.networks)]
 
 
 Origin = tuple[Path, str | None]
@@ -107,6 +106,7 @@ def limits_json(result: BestScore, folder: Path, origin: str | None) -> list[dic
                 "top1": first.value if first and calibrated else None,
                 "top1_sd": first.sd if first and calibrated else None,
                 "top1_expected": first.expected if first and calibrated else None,
+                "extrapolated": first.extrapolated if first and calibrated else None,
             }
         )
     return found
@@ -131,6 +131,7 @@ def _network_json(network: Network, origin: str) -> dict[str, Any]:
         "value": network.value,
         "sd": network.sd,
         "expected": network.expected,
+        "extrapolated": network.extrapolated,
         "flops": cost.flops,
         "params": cost.params,
         "page": page_in(Path(), network.subnet, origin),
@@ -149,5 +150,6 @@ def tops_lines(limits_ms: Sequence[float], tops: Tops, unit: Unit) -> list[str]:
             f"{subnet_cost(n.subnet).flops / 1e6:,.1f}M FLOPs"
             for n in networks
         ]
+    lines += beyond_said(tops)
     models = [n.subnet for networks in tops for n in networks]
     return [*lines, write(*models).rstrip()] if models else lines

@@ -19,7 +19,7 @@ from spacedsl.flows.open_scorers import by_target
 from spacedsl.ir.space import Space
 from spacedsl.lang.written import page_in
 from spacedsl.search.best.calls import Call
-from spacedsl.search.best.networks import BestScore, Network
+from spacedsl.search.best.networks import BestScore, Network, beyond_said
 from spacedsl.search.combined import CombinedScore
 from spacedsl.search.compare import Compared, Comparison
 from spacedsl.search.protocols import Unit
@@ -77,19 +77,25 @@ def _cells(networks: Sequence[Network], unit: Unit) -> tuple[str, str, str]:
     if not networks:
         return "none", "", ""
     first = networks[0]
-    if unit == "1/loss":
-        value = f"{first.value:.4f}"
-    else:
-        value = f"{first.value:.2f}" + ("" if first.sd is None else f" ± {first.sd:.2f}")
+    value = f"{first.value:.4f}" if unit == "1/loss" else first.points
     return value, f"{first.latency_ms:.3f} ms", f"{first.subnet.resolution} px"
 
 
 def print_best_of(evolved: Evolved) -> None:
     """The closing table, and how sure the choice of each stage is."""
     print_best(evolved.comparison)
+    for line in beyond_said(shown_networks(evolved.comparison)):
+        print(wrapped(line, "  "))
     for line in corrected_lines(evolved.comparison):
         print(wrapped(line))
     print_calls(evolved.calls)
+
+
+def shown_networks(comparison: Comparison) -> list[tuple[Network, ...]]:
+    """The best networks of the closing table."""
+    compared = filter(None, (comparison.found, comparison.reference, comparison.random_best))
+    scores = [score for c in compared for score in by_target(c.result).values()]
+    return [networks[:1] for score in scores for networks in score.networks]
 
 
 def corrected_lines(comparison: Comparison) -> list[str]:

@@ -15,8 +15,8 @@ from spacedsl.operators.layer import Layer
 from spacedsl.operators.size import Size, pair, size_of
 from spacedsl.passes.bind import BindError, Site
 from spacedsl.passes.bound import layers
-from spacedsl.passes.costs import bound_together
 from spacedsl.passes.lot import greatest, greatest_same
+from spacedsl.passes.together import together
 
 
 class Image(int):
@@ -26,16 +26,23 @@ class Image(int):
 def first_sites(stage: Stage, cins: Sequence[int], size: Size) -> list[Site]:
     """Every way to choose the first block of a stage that has one block type, on a map of
     `size`."""
-    return list(_sites(stage, product(cins, stage.widths or (0,)), size, stage.stride))
+    return list(_sites(stage, _pairs(stage, cins), size, stage.stride))
 
 
 def rest_sites(stage: Stage, cins: Sequence[int], size: Size) -> list[Site]:
     """Every way to choose a later block: its input and output width are of one window, and equal
-    where they are shared."""
+    where they are shared; where widths follow from what comes in, none is chosen."""
+    if stage.growth is not None:
+        return list(_sites(stage, _pairs(stage, stage.within(cins)), size, 1))
     reach = 1 if "width" in stage.shared else stage.window
     places = list(enumerate(stage.widths))
     pairs = [(a, b) for i, a in places for j, b in places if abs(i - j) < reach]
     return list(_sites(stage, pairs or product(cins, (0,)), size, 1))
+
+
+def _pairs(stage: Stage, cins: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Widths that may come into a block and go out of it."""
+    return ((cin, stage.width(cin, chosen)) for cin in cins for chosen in stage.widths or (0,))
 
 
 def _sites(
@@ -95,9 +102,9 @@ def largest_sizes(stage: Stage, sites: Sequence[Site]) -> dict[int, Largest]:
         return len(found) > before
 
     for places in alike.values():
-        for some, bound in _together(stage, [first for first, *_ in places.values()]):
+        for one, bound in _bound(stage, [first for first, *_ in places.values()]):
             if see(bound):
-                for site in places[some[0].cin, some[0].cout][1:]:
+                for site in places[one.cin, one.cout][1:]:
                     see(_layers(stage, site))
     return {
         op: Largest(op not in elastic, cin, fan, cout, squeeze, parts, size_of(rows, columns), kept)
@@ -110,15 +117,15 @@ def _kept(layer: Layer) -> int:
     return greatest_same(layer.cin, layer.cout) if layer.reparam and layer.stride == 1 else 0
 
 
-def _together(stage: Stage, sites: Sequence[Site]) -> Iterator[tuple[Sequence[Site], list[Layer]]]:
-    """Sites that differ in their widths only, in groups for which the same layers run, and these:
-    widths are lots where they differ. Raises `BindError`."""
+def _bound(stage: Stage, sites: Sequence[Site]) -> Iterator[tuple[Site, list[Layer]]]:
+    """Layers that run in sites, and one of those in which they run; numbers in which they differ
+    are lots. Raises `BindError`."""
     if any(isinstance(site.cin, Image) for site in sites):
         for site in sites:
-            yield [site], list(_layers(stage, site))
+            yield site, list(_layers(stage, site))
         return
-    for some, one in bound_together(sites):
-        yield some, list(_layers(stage, one))
+    for places, found in together(sites, lambda site: list(_layers(stage, site))):
+        yield sites[places[0]], found
 
 
 def _layers(stage: Stage, site: Site) -> Iterator[Layer]:

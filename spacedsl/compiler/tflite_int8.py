@@ -14,7 +14,7 @@ import numpy as np
 from spacedsl.compiler.channels import CHANNELS, tflite_channels
 from spacedsl.compiler.fold import WEIGHT_MAX, bias_scale
 from spacedsl.compiler.graph import Output
-from spacedsl.compiler.int8 import Int8Node
+from spacedsl.compiler.int8 import QMAX, Int8Node
 from spacedsl.compiler.integer_model import IntegerModel, Quantiser, check_model
 from spacedsl.compiler.stamp import IMAGE, metadata
 from spacedsl.compiler.stem import BLOCK, foldable, folded_node
@@ -32,6 +32,9 @@ from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.operators.size import area, pair
 
 INT8_MIN = -128
+TAKEN = {"ADD": (2**-10, 2**8), "MUL": (2**-16, 2**8)}
+"""How many steps of its result one step of what goes in is, from .. to below, where XNNPACK adds
+and multiplies integers. LiteRT's own operators take the others, and give other numbers there."""
 
 
 def emit_int8(model: IntegerModel, outputs: Iterable[str] = ()) -> bytes:
@@ -100,9 +103,10 @@ class _Emitter(Builder):
             case "shift":
                 self.shift(node)
             case "add":
-                self.op("ADD", inputs, name, "AddOptions")
+                self.pairwise("ADD", node, [self.steps(i, name) for i in inputs])
             case "mul":
-                self.op("MUL", inputs, name, "MulOptions")
+                product = self.steps(inputs[0], name) * float(self.read(inputs[1]).scale[0])
+                self.pairwise("MUL", node, [product])
             case "pool":
                 axes = self.constant(f"{name}.axes", np.array([1, 2], np.int32))
                 self.op("MEAN", [*inputs, axes], name, "ReducerOptions", keepDims=True)
@@ -132,6 +136,26 @@ class _Emitter(Builder):
             one = self.constant(f"{made}.one", np.ones((1, 1, 1, 1), np.int8), one_scale(1.0))
             self.op("MUL", [source, one], made, "MulOptions")
         return made
+
+    def steps(self, source: str, name: str) -> float:
+        """How many steps of a tensor are one of another's."""
+        return float(self.read(source).scale[0]) / float(self.read(name).scale[0])
+
+    def pairwise(self, kind: str, node: Int8Node, ratios: Iterable[float]) -> None:
+        """A sum or product of two tensors; in float where one step that goes in is more or less of
+        the result's than XNNPACK takes."""
+        least, most = TAKEN[kind]
+        options, name = f"{kind.title()}Options", node.name
+        if all(least <= ratio < most for ratio in ratios):
+            self.op(kind, node.inputs, name, options)
+            return
+        for number, source in enumerate(node.inputs):
+            inner = f"{name}.float{number}"
+            self.tensor(inner, self.tensors[source].shape, np.float32)
+            self.op("DEQUANTIZE", [source], inner, "DequantizeOptions")
+        made = self.tensor(f"{name}.made", self.tensors[name].shape, np.float32)
+        self.op(kind, [f"{name}.float0", f"{name}.float1"], made, options)
+        self.op("QUANTIZE", [made], name, "QuantizeOptions")
 
     def function(self, act: str, source: str, name: str) -> None:
         """An activation as an op of its own, on 8 bits or in float."""
@@ -180,17 +204,20 @@ class _Emitter(Builder):
         return self.op("SPACE_TO_DEPTH", [source], made, "SpaceToDepthOptions", blockSize=BLOCK)
 
     def shift(self, node: Int8Node) -> None:
-        """The sum with a constant, which saturates. Where readers take other steps than the op
-        writes, its input is first taken in these: the same integers, another scale."""
+        """The sum with a constant, which saturates. Where its input has other steps than it can
+        take, it is first taken in these: the same integers, another scale. They are those that
+        readers take where the op writes others, and at most so large that one of them goes from
+        end to end of the result: larger ones give the same, and are more than XNNPACK takes."""
         name, source, ratio = node.name, node.inputs[0], self.ratio(node.name)
         _, height, width = node.shape
-        if ratio != 1:
-            scale = self.read(source)
-            own = Scale(scale.scale * ratio, scale.zero)
+        before, after = self.read(source), self.read(name)
+        factor = np.minimum(ratio, QMAX * after.scale / before.scale)
+        if factor != 1:
+            own = Scale(before.scale * factor, before.zero)
             one = np.ones((1, 1, 1, 1), np.int8)
-            factor = self.constant(f"{name}.ratio", one, one_scale(float(ratio)))
+            constant = self.constant(f"{name}.ratio", one, Scale(factor))
             scaled = self.tensor(f"{name}.scaled", (1, height, width, node.shape[0]), np.int8, own)
-            source = self.op("MUL", [source, factor], scaled, "MulOptions")
+            source = self.op("MUL", [source, constant], scaled, "MulOptions")
         offset = node.offset * float(ratio)
         steps = WEIGHT_MAX if offset > 0 else 0
         scale = one_scale(offset / WEIGHT_MAX if offset > 0 else 1.0)

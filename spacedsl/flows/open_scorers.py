@@ -15,6 +15,7 @@ from spacedsl.search.combined import CombinedScore, CombinedScorer
 from spacedsl.search.qt_scorers import ModelScorer, RowsScorer
 from spacedsl.search.scorer import Scorer
 from spacedsl.search.space_score import SpaceScore
+from spacedsl.tables.quality import FittedQuality
 from spacedsl.targets.device import Device
 from spacedsl.targets.open_scorer import Request, open_scorers
 
@@ -46,8 +47,33 @@ def open_all(
         )
     tables = open_scorers(space, devices, request)
     by_best = request.definition == "best"
+    if by_best:
+        _tell_stages(space, tables, watch)
     each = {n: BestScorer(t) if by_best else t for n, t in tables.items()}
     return Scorers(tuple(devices), tables, each, by_best)
+
+
+def _tell_stages(space: Space, tables: Tables, watch: Watch) -> None:
+    """Warn where a space has other stages than the networks that its quality table knows."""
+    first = next(iter(tables.values()))
+    if not isinstance(first, ModelScorer):
+        return
+    known = first.quality.valuation.known
+    if known is not None and known.stages != len(space.elastic):
+        count = len(space.elastic)
+        watch.warn(
+            f"`{space.name}` has {count} elastic {'stage' if count == 1 else 'stages'}, and its "
+            f"quality table knows accuracies of {known}: the percentages say which of these "
+            "networks are better, and not how good they will be"
+        )
+    strides = first.quality.strides if isinstance(first.quality, FittedQuality) else {}
+    for number, at in enumerate(space.elastic, 1):
+        stage = space.stages[at]
+        if stage.stride not in strides.get(number, (stage.stride,)):
+            watch.warn(
+                f"`{stage.name}` of `{space.name}` has stride {stage.stride}, and the losses of "
+                f"its quality table are of stride {strides[number][0]}, so of maps of another size"
+            )
 
 
 def joined(scorers: Mapping[str, S], combine: Combine) -> S | CombinedScorer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
@@ -25,6 +25,7 @@ from spacedsl.ir.block import (
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, names_in
 from spacedsl.ir.inline import inlined
 from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.lang.growth import widths_behind
 from spacedsl.lang.misfits import NotStrided, Shrinking, report_misfit
 from spacedsl.lang.report import Report
 from spacedsl.lang.scope import Scope
@@ -39,9 +40,19 @@ MAX_SITES = 200_000
 MAX_CHECKS = 12_000
 """Blocks of a page and of what it uses that are bound to see if they fit: about half a second."""
 
+MANY = 3_000
+"""Blocks that are bound together: fewer are bound one by one before numpy is loaded."""
+
 
 def check_bodies(space: Space, node: Node, report: Report, scope: Scope) -> None:
     """Bind every block at the extremes of what may come in and go out of its stage."""
+    before: tuple[int, ...] = (space.channels,)
+    for stage in space.stages:
+        try:
+            before = widths_behind(stage, before)
+        except BindError as error:
+            report_misfit(error, stage, node, report, scope)
+            report.raise_if_any()
     budget = scope.budget
     found: list[tuple[_Ways, ...]] = []
     sizes: tuple[Size, ...] = ()
@@ -53,8 +64,9 @@ def check_bodies(space: Space, node: Node, report: Report, scope: Scope) -> None
         message = f"{budget.checks:,} blocks to check, more than {MAX_CHECKS:,}"
         help = "a width that may be a fraction is checked at every value: use round8(...)"
         raise report.fail("too-large", message, node.token("NAME"), help)
+    outputs = _together if budget.checks > MANY else _one_by_one
     for size in sizes:
-        _check_at(size, space, found, (node, report, scope))
+        _check_at(size, space, found, outputs, (node, report, scope))
 
 
 def _checked(resolutions: tuple[Size, ...], found: list[tuple[_Ways, ...]]) -> tuple[Size, ...]:
@@ -71,6 +83,7 @@ def _check_at(
     size: Size,
     space: Space,
     found: list[tuple[_Ways, ...]],
+    outputs: _Outputs,
     place: tuple[Node, Report, Scope],
 ) -> None:
     node, report, scope = place
@@ -82,16 +95,17 @@ def _check_at(
             message = f"stage `{stage.name}`: {sites:,} different blocks, more than {MAX_SITES:,}"
             raise report.fail("too-large", message, nodes[stage.name].token("NAME"))
         try:
-            size = _check_stage(stage, ways, before, size)
+            size = _check_stage(stage, ways, before, size, outputs)
         except BindError as error:
             report_misfit(error, stage, node, report, scope)
             report.raise_if_any()
-        before = stage.widths or before
+        before = stage.outs(before)
 
 
 def _count_sites(stage: Stage, before: tuple[int, ...]) -> int:
     """Pairs of widths in and out, with every setting."""
-    pairs = len({*before, *stage.widths}) * max(1, len(stage.widths))
+    inner = stage.depths[-1] * len(before) if stage.growth else 0
+    pairs = len({*before, *stage.widths}) * max(1, len(stage.widths)) + inner
     return pairs * sum(prod(len(a.values) for a in c.numeric) for c in stage.choices)
 
 
@@ -117,10 +131,28 @@ class _Ways:
         both = (values or (0,) for values in (cins, widths))
         return [*(_Values(values, self._ends(values, False)) for values in both), *settings]
 
+    def output(self, site: Site) -> set[Size]:
+        """The one size of a block's output. Raises `BindError`."""
+        out = output_size(site)
+        sides = zip(pair(site.stride), pair(site.size), strict=True)
+        shrinks = any(step > 1 and pixels > 1 for step, pixels in sides)
+        if shrinks and out == self._unstrided(site):
+            name = self.choice.block.name or "the body"
+            raise NotStrided(f"no op of {name} is `strided`, but the stride is {site.stride}")
+        return {out}
+
+    def _unstrided(self, site: Site) -> Size:
+        """The size of the block's output if the stage had no stride."""
+        return site.size if self.plain else output_size(replace(site, stride=1))
+
     def _ends(self, values: tuple[Any, ...], free: bool) -> tuple[Any, ...]:
         if not self.samples:
             return values
         return values[:1] if free else tuple(dict.fromkeys((values[0], values[-1])))
+
+
+_Outputs = Callable[[Sequence[Site], Callable[[Site], set[Size]]], Iterable[set[Size]]]
+"""The sizes that come out of blocks."""
 
 
 class _Values(NamedTuple):
@@ -173,51 +205,66 @@ def _count_checks(space: Space, found: list[tuple[_Ways, ...]]) -> int:
     before: tuple[int, ...] = (space.channels,)
     count = 0
     for stage, ways in zip(space.stages, found, strict=True):
-        firsts = (before, stage.widths or before)[: 2 if stage.depths[-1] > 1 else 1]
+        firsts = [before, stage.within(before)] if stage.depths[-1] > 1 else [before]
         for way, cins in product(ways, firsts):
             lists = way.lists(cins, stage.widths)
             count += prod(len(values.combined) for values in lists)
             count += sum(len(values.all) - len(values.combined) for values in lists)
-        before = stage.widths or before
+        before = stage.outs(before)
     return count
 
 
 def _check_stage(
-    stage: Stage, ways: tuple[_Ways, ...], before: tuple[int, ...], size: Size
+    stage: Stage,
+    ways: tuple[_Ways, ...],
+    before: tuple[int, ...],
+    size: Size,
+    outputs: _Outputs,
 ) -> Size:
     """The size of what comes out. Raises `BindError`."""
-    out = _check_blocks(stage, ways, before, size, stage.stride)
+    out = _check_blocks(stage, ways, before, (size, stage.stride), outputs)
     if stage.depths[-1] > 1:
-        after = _check_blocks(stage, ways, stage.widths or before, out, 1)
+        after = _check_blocks(stage, ways, stage.within(before), (out, 1), outputs)
         if after != out:
             raise Shrinking(f"blocks after the first change the size too: {size}, {out}, {after}")
     return out
 
 
 def _check_blocks(
-    stage: Stage, ways: tuple[_Ways, ...], cins: tuple[int, ...], size: Size, stride: Size
+    stage: Stage,
+    ways: tuple[_Ways, ...],
+    cins: tuple[int, ...],
+    place: tuple[Size, Size],
+    outputs: _Outputs,
 ) -> Size:
-    """Bind one block in every sampled way; they must all come out at the same size."""
+    """Bind one block in every sampled way, in its place: the size of its input, and its stride;
+    all must come out at the same size."""
     sizes: set[Size] = set()
-    sides = zip(pair(stride), pair(size), strict=True)
-    shrinks = any(step > 1 and pixels > 1 for step, pixels in sides)
     for way in ways:
-        for cin, width, *values in _samples(way.lists(cins, stage.widths)):
-            settings = tuple(zip(way.names, values, strict=True))
-            site = Site(way.choice, cin, width, size, stride, settings)
-            out = output_size(site)
-            if shrinks and out == _unstrided(way, site):
-                name = way.choice.block.name or "the body"
-                raise NotStrided(f"no op of {name} is `strided`, but the stride is {stride}")
-            sizes.add(out)
+        sites = [
+            Site(
+                way.choice,
+                cin,
+                stage.width(cin, width),
+                *place,
+                tuple(zip(way.names, values, strict=True)),
+            )
+            for cin, width, *values in _samples(way.lists(cins, stage.widths))
+        ]
+        sizes.update(*outputs(sites, way.output))
     if len(sizes) > 1:
         raise BindError(f"blocks come out at different sizes: {_sizes(sizes)}")
     return sizes.pop()
 
 
-def _unstrided(way: _Ways, site: Site) -> Size:
-    """The size of the block's output if the stage had no stride."""
-    return site.size if way.plain else output_size(replace(site, stride=1))
+def _one_by_one(sites: Sequence[Site], output: Callable[[Site], set[Size]]) -> Iterable[set[Size]]:
+    return map(output, sites)
+
+
+def _together(sites: Sequence[Site], output: Callable[[Site], set[Size]]) -> Iterable[set[Size]]:
+    from spacedsl.passes.together import together
+
+    return (out for _, out in together(sites, output))
 
 
 def _expr_is_whole(expr: Expr, fractions: set[str]) -> bool:

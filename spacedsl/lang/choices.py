@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from math import prod
 
+from spacedsl.diagnostics import suggest
 from spacedsl.ir.block import MAX_KERNEL, Block, Value
 from spacedsl.ir.identity import block_identity
 from spacedsl.ir.space import Arg, BlockChoice, Stage
@@ -16,7 +18,7 @@ from spacedsl.lang.scope import Scope
 from spacedsl.lang.values import ordered, shown, values_said
 from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.syntax.tree import Node, Token
-from spacedsl.syntax.words import GLUED
+from spacedsl.syntax.words import unglued
 
 MAX_SETTINGS = 1_024
 MAX_BLOCKS = 64
@@ -65,12 +67,18 @@ def _is_unknown(nodes: Sequence[Node], inherited: Stage | None, scope: Scope) ->
 
 def _check_op(name: Token, scope: Scope, report: Report) -> None:
     """Raises `Abandon` where what stands for a block type is an op written as one word."""
-    found = re.fullmatch(GLUED, name.text, re.IGNORECASE)
-    if found and not scope.knows_block(name.text):
-        meant = f"{found[1].lower()} {found[2]}x{found[2]}"
-        fixes = [(f"write `{meant}`", name.span, meant)]
-        message = f"`{name.text}` is two words here"
-        raise report.fail("notation", message, name, f"write `{meant}`", fixes)
+    meant, example = unglued(name.text), unglued(name.text, "3x3")
+    if example is None or scope.knows_block(name.text):
+        return
+    if meant is None:
+        message = f"`{name.text}` is no block type, and as an op it does not say its kernel"
+        raise report.fail("unknown-block", message, name, f"write it as `{example}`")
+    behind = report.source.text[name.span.end :].partition("}")[0]
+    if re.search(r"\bstride\s+[2-8]", behind) and "strided" not in behind:
+        meant = f"{meant} strided"
+    fixes = [(f"write `{meant}`", name.span, meant)]
+    message = f"`{name.text}` is several words here"
+    raise report.fail("notation", message, name, f"write `{meant}`", fixes)
 
 
 def _choice(node: Node, inherited: Stage | None, scope: Scope, report: Report) -> BlockChoice:
@@ -100,7 +108,7 @@ def _choice(node: Node, inherited: Stage | None, scope: Scope, report: Report) -
                 cut = report.with_blank(key.span)
                 help, fixes = "write `,` between values", [("write `,`", cut, ",")]
                 raise report.fail("notation", message, key, help, fixes)
-            raise report.unknown("parameter", key, kinds)
+            raise _unknown(node, list(kinds), report)
         if key.text in given:
             raise report.fail("duplicate-key", f"`{key.text}` is said twice", key)
         least = kernels.get(key.text)
@@ -123,6 +131,22 @@ def _choice(node: Node, inherited: Stage | None, scope: Scope, report: Report) -
         message = f"{combinations} combinations of settings, more than {MAX_SETTINGS}"
         raise report.fail("too-large", message, name)
     return BlockChoice(block=block, args=tuple(args))
+
+
+def _unknown(node: Node, known: Sequence[str], report: Report) -> Abandon:
+    """Parameters that a block has not: several misspelt ones are one error."""
+    wrong = [t for t in (arg.token("NAME") for arg in node.all("arg")) if t.text not in known]
+    meant = [suggest(token.text, known) for token in wrong]
+    if len(wrong) == 1 or None in meant:
+        return report.unknown("parameter", wrong[0], known)
+    span, text = wrong[0].span.to(wrong[-1].span), report.source.text
+    parts = [text[a.span.end : b.span.start] for a, b in pairwise(wrong)]
+    fixed = "".join(f"{name}{rest}" for name, rest in zip(meant, [*parts, ""], strict=True))
+    message = f"unknown parameters {' and '.join(f'`{token.text}`' for token in wrong)}"
+    help = f"did you mean {' and '.join(f'`{name}`' for name in meant)}?"
+    return report.fail(
+        "unknown-parameter", message, wrong[0], help, [("spell them right", span, fixed)]
+    )
 
 
 def _shown(given: dict[str, tuple[Value, ...]], name: str) -> str:

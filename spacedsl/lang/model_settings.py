@@ -74,7 +74,12 @@ def _no_setting(word: Token, known: Sequence[str], report: Report) -> Abandon:
     joined = re.fullmatch(r"([A-Za-z_]+?)[_-]?([0-9]+(?:\.[0-9]+)?)", word.text)
     name = suggest(SHORT.get(word.text.lower(), word.text), known)
     several = re.fullmatch(r"[_-]?((?:[ke][0-9]+(?:\.[0-9]+)?[_-]?){2,})", word.text.lower())
-    if apart and name is not None:
+    if word.text.startswith("_"):
+        rest = re.split("[}#\n]", report.source.text[word.span.start :])[0].rstrip()
+        span = word.span._replace(end=word.span.start + len(rest))
+        fixes = [("write blanks", span, re.sub("(?<=[0-9])_|^_", " ", rest))]
+        help = f"a block's width and its settings stand apart: write ` {word.text[1:]}`"
+    elif apart and name is not None:
         meant = f"{name}={apart[1]}"
         span = word.span._replace(end=word.span.end + apart.end())
         fixes = [(f"write `{meant}`", span, meant)]

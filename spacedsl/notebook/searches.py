@@ -18,11 +18,11 @@ from spacedsl.notebook import html
 from spacedsl.notebook.devices import AnyDevice, devices_of
 from spacedsl.notebook.values import Model, Space, model, space, space_of
 from spacedsl.notebook.watching import Callback, watching
-from spacedsl.search.best.networks import BestScore
+from spacedsl.search.best.networks import BestScore, Network
 from spacedsl.search.combine import Combine
 from spacedsl.search.evolve import CYCLES, POPULATION, SAMPLE
 from spacedsl.search.exact.executors import Processes, serial
-from spacedsl.search.protocols import QualityModel
+from spacedsl.search.protocols import QualityModel, Unit
 from spacedsl.search.space_score import Definition
 from spacedsl.targets.device import Device as Opened
 from spacedsl.targets.open_scorer import Request
@@ -37,7 +37,8 @@ Quality = str | Path | QualityModel
 @dataclass(frozen=True, slots=True, repr=False)
 class BestModel:
     """One of the best networks under a latency limit. `value`: what it is predicted to be worth, in
-    `unit` (top-1 in percent, or 1/loss), `sd` the standard deviation of that."""
+    `unit` (top-1 in percent, or 1/loss), `sd` the standard deviation of that; `extrapolated`:
+    whether accuracies are known of other networks only."""
 
     model: Model
     target: str
@@ -46,12 +47,18 @@ class BestModel:
     value: float
     sd: float | None
     unit: str
+    extrapolated: bool
 
     def __repr__(self) -> str:
         return (
             f"<{self.model.name}: {self.latency_ms:.3f} ms on {self.target}, {self.unit} "
-            f"{self.value:.4g}>"
+            f"{self.value:.4g}{self.beyond}>"
         )
+
+    @property
+    def beyond(self) -> str:
+        """Words for what is extrapolated."""
+        return ", extrapolated" if self.extrapolated else ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -74,7 +81,9 @@ class Result:
                 f"{n.limit_ms:g} ms",
                 n.model.name,
                 f"{n.latency_ms:.3f} ms on {n.target}",
-                f"{n.value:.4g}" + ("" if n.sd is None else f" ± {n.sd:.2g}") + f" {n.unit}",
+                f"{n.value:.4g}"
+                + ("" if n.sd is None else f" ± {n.sd:.2g}")
+                + f" {n.unit}{n.beyond}",
                 f"{n.model.resolution} px",
                 f"{n.model.flops:,}",
             )
@@ -128,15 +137,7 @@ def best(
     asked = Request(limits_ms=tuple(limits_ms), quality=_table(quality))
     (part,) = score_flow(found, devices, asked, top=n, watch=watch).parts
     return tuple(
-        BestModel(
-            model(one.subnet),
-            part.target.name,
-            limit,
-            one.latency_ms,
-            one.value,
-            one.sd,
-            part.unit,
-        )
+        _best_model(one, part.target.name, limit, part.unit)
         for limit, networks in zip(part.limits_ms, part.top, strict=True)
         for one in networks
     )
@@ -228,8 +229,13 @@ def _named(scores: dict[str, BestScore], devices: Sequence[Opened]) -> dict[str,
 def _networks(scores: dict[str, BestScore]) -> tuple[BestModel, ...]:
     """The best network under each limit."""
     return tuple(
-        BestModel(model(n.subnet), name, limit.limit_ms, n.latency_ms, n.value, n.sd, result.unit)
+        _best_model(n, name, limit.limit_ms, result.unit)
         for name, result in scores.items()
         for limit, networks in zip(result.limits, result.networks, strict=True)
         for n in networks[:1]
     )
+
+
+def _best_model(one: Network, target: str, limit_ms: float, unit: Unit) -> BestModel:
+    found = (one.latency_ms, one.value, one.sd, unit, one.extrapolated)
+    return BestModel(model(one.subnet), target, limit_ms, *found)

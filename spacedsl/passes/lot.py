@@ -87,6 +87,12 @@ class Lot:
     def __float__(self) -> float:
         raise Single
 
+    def __index__(self) -> int:
+        raise Single
+
+    def __hash__(self) -> int:
+        raise Single
+
     def __neg__(self) -> Lot:
         return Lot(-self.values, self.most, self.denominator)
 
@@ -119,7 +125,6 @@ class Lot:
     def __ge__(self, other: object) -> bool:
         return self._alike(other, np.greater_equal)
 
-    __hash__ = None  # type: ignore[assignment]
     __radd__, __rmul__ = __add__, __mul__
 
     def _alike(self, other: object, compare: Any) -> bool:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from spacedsl.flows.open_scorers import by_target
 from spacedsl.ir.space import Space
 from spacedsl.report.legend import Entry
-from spacedsl.report.parts import Element, Figure, Table
+from spacedsl.report.parts import Element, Figure, Table, Words
 from spacedsl.report.plot import Plot, Point, Series
 from spacedsl.report.rows import Mark, Row, Rows
 from spacedsl.report.scale import Axis
-from spacedsl.search.best.networks import BestScore, Network
+from spacedsl.search.best.networks import BestScore, Network, beyond_said
 from spacedsl.search.combined import CombinedScore
 from spacedsl.search.compare import Compared, Comparison
 from spacedsl.search.protocols import Unit
@@ -67,6 +67,9 @@ def fronts(contenders: Sequence[Contender]) -> list[Element]:
         found.append(_front(contenders, target))
         found += _lead(contenders, target)
         found.append(_networks(contenders, target))
+    shown = [ns[:1] for c in contenders for score in c.best.values() for ns in score.networks]
+    if said := beyond_said(shown):
+        found.append(Words(tuple(said)))
     return found
 
 
@@ -149,7 +152,7 @@ def value_said(network: Network, unit: Unit) -> str:
     """What a network is worth, as it is printed."""
     if unit == "1/loss":
         return f"{network.value:.4f}"
-    return f"{network.value:.2f}" + ("" if network.sd is None else f" ± {network.sd:.2f}")
+    return network.points
 
 
 def _networks(contenders: Sequence[Contender], target: str) -> Table:

@@ -87,6 +87,29 @@ Unit = Literal["1/loss", "top-1"]
 """What scores are in: the inverse of a loss, or ImageNet-style accuracy in percent."""
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The networks whose accuracies something was fitted to: how many elastic stages each has;
+    their top-1 in percent and resolutions in pixels, least and greatest."""
+
+    stages: int
+    top1: tuple[float, float]
+    resolutions: tuple[float, float]
+
+    def has(self, stages: int, top1: float, resolution: float) -> bool:
+        """Whether a network lies among them; what is said of others is extrapolated."""
+        ranges = ((self.top1, top1), (self.resolutions, resolution))
+        inside = all(low <= value <= high for (low, high), value in ranges)
+        return inside and stages == self.stages
+
+    def __str__(self) -> str:
+        stages = "1 elastic stage" if self.stages == 1 else f"{self.stages} elastic stages"
+        least, greatest = (f"{value:.4g}" for value in self.top1)
+        low, high = (f"{value:.4g}" for value in self.resolutions)
+        pixels = f"{low} px" if low == high else f"{low} to {high} px"
+        return f"networks of {stages}, with {least} to {greatest} % top-1, at {pixels}"
+
+
 class Valuation(Protocol):
     """What a network is worth, given the sum of its stages' losses and its resolution."""
 
@@ -105,6 +128,10 @@ class Valuation(Protocol):
     def optimism(self) -> float | None:
         """By how many points the best of many predictions is too good, as a maximum over noisy
         ones is; None where it is not known."""
+
+    @property
+    def known(self) -> Known | None:
+        """The networks that it was fitted to; None where it was fitted to no accuracies."""
 
 
 class QualityModel(Protocol):

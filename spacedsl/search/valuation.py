@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spacedsl.operators.size import Pair
-from spacedsl.search.protocols import Floats, Unit
+from spacedsl.search.protocols import Floats, Known, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +29,9 @@ class InverseLoss:
     @property
     def optimism(self) -> float | None:
         """Not known."""
+        return None
+
+    @property
+    def known(self) -> Known | None:
+        """Accuracies of none."""
         return None

@@ -10,9 +10,9 @@ from spacedsl.operators.operators import IN_BODIES
 from spacedsl.syntax.machine import END, reach
 from spacedsl.syntax.rewrite import FOREIGN, Stopped
 from spacedsl.syntax.tree import Token
-from spacedsl.syntax.words import expected, fixed, keywords, units
+from spacedsl.syntax.words import expected, fixed, keywords, unglued, units
 from spacedsl.text import Source, Span
-from spacedsl.vocabulary import advice, leaves_out, synonyms
+from spacedsl.vocabulary import advice, lacks, leaves_out, synonyms
 
 VALUES = ("INT", "FLOAT", "STRING", "PAIR", "QUANTITY")
 DECLARING = ("BLOCK", "HYPERSPACE", "__ANON_1", "MODEL", "TARGET", "OF", "ELASTIC")
@@ -55,9 +55,6 @@ def explain(stopped: Stopped, edit: Edit | None) -> Diagnostic:
         return _misspelt(stopped, *word)
     if edit == Edit(stopped.index - 1, ("LBRACE",), stopped.index - 1):
         return _missing(stopped, stopped.tokens[edit.at], "LBRACE")
-    condition = next((by for by in (-1, -2) if _is_condition(stopped, by)), None)
-    if condition is not None:
-        return no_op(stopped.source, stopped.at(condition))
     valued = stopped.token.type in VALUES
     foreign = next((by for by in (-1, -2) if not valued and _is_foreign(stopped, by)), None)
     if foreign is not None:
@@ -167,7 +164,8 @@ def _unknown_key(stopped: Stopped, key: Token, may: set[str], value: str) -> Dia
         span = key.span.to(after.span) if after.type in VALUES else key.span
         fixes = (Fix("leave it out", place(stopped.source, span), ""),)
     elif advice(key.text) and "CONV" in may:
-        help = f"{advice(key.text)}: leave it out"
+        help = advice(key.text) or help
+        help = f"{help}: leave it out" if lacks(key.text) else help
     elif key.text in PARAMETERS or set(synonyms(key.text)) & set(PARAMETERS):
         help = f"a parameter stands in the braces of its block: `mbv2 {{ {key.text} {value} }}`"
     return Diagnostic("unknown-key", f"unknown key `{key.text}`", where, help, fixes=fixes)
@@ -190,6 +188,10 @@ OPS = {word: op.example for word, op in IN_BODIES.items() if op.example}
 """The ops of a body, each as an example."""
 CONDITIONS = ("if", "when", "unless", "elif")
 """Words that make a condition elsewhere; the language has none."""
+NO_CONDITIONS = (
+    "there are no conditions: ops that may be there or not stand in "
+    "`optional NAME { ... } else { ... }`, and `elide` leaves out what would keep width and size"
+)
 
 
 def is_op(word: str) -> bool:
@@ -200,6 +202,10 @@ def is_op(word: str) -> bool:
 def no_op(source: Source, name: Token) -> Diagnostic:
     """The error of a word that stands where an op does and is none."""
     where = place(source, name.span)
+    meant = unglued(name.text)
+    if meant is not None:
+        message, title = f"`{name.text}` is several words here", f"write `{meant}`"
+        return Diagnostic("notation", message, where, title, fixes=(Fix(title, where, meant),))
     close = suggest(name.text, OPS)
     help = f"ops are {', '.join(OPS)}"
     fixes: tuple[Fix, ...] = ()
@@ -219,11 +225,7 @@ def no_op(source: Source, name: Token) -> Diagnostic:
     elif advice(name.text):
         help = f"{advice(name.text)}; {help}"
     elif name.text in CONDITIONS:
-        help = (
-            "there are no conditions: ops that may be there or not stand in "
-            "`optional NAME { ... } else { ... }`, and `elide` leaves out what would keep width "
-            "and size"
-        )
+        help = NO_CONDITIONS
     return Diagnostic("unknown-op", f"there is no op `{name.text}`", where, help, fixes=fixes)
 
 
@@ -311,12 +313,6 @@ def _goes_on(stopped: Stopped, by: int, kind: str) -> bool:
     following = stopped.at(by + 1).type
     states = stopped.runs[stopped.index + by]
     return following in FOREIGN or reach(states, [kind, following]) == 2
-
-
-def _is_condition(stopped: Stopped, by: int) -> bool:
-    """Whether the word there begins a condition where an op begins."""
-    word = stopped.at(by)
-    return word.text in CONDITIONS and stopped.is_first(by) and "CONV" in stopped.may_at(by)
 
 
 def _is_foreign(stopped: Stopped, by: int) -> bool:

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
+from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.operators.operators import IN_BODIES
 from spacedsl.syntax.compiled import compiled
+from spacedsl.vocabulary import bare, synonyms
 
 READABLE = {
     "NAME": "a name",
@@ -55,8 +57,26 @@ OPERATORS = ("PLUS", "MINUS", "STAR", "SLASH")
 OPS = tuple(terminal(word) for word in IN_BODIES if word != "optional")
 WINDOWED = tuple(word.upper() for word, op in IN_BODIES.items() if op.window)
 """Terminals of ops, and of those that a kernel follows."""
-GLUED = rf"({'|'.join(WINDOWED)})-?_?([0-9]+)(?:x([0-9]+))?"
-"""An op and its kernel as one word, in any case: `conv3x3`."""
+
+
+@cache
+def _glued() -> re.Pattern[str]:
+    """An op, its kernel and what else it says as one word: `conv3x3`, `conv3x3-bn-relu`."""
+    acts = (word for act in ACTIVATIONS for word in (act, *ACTIVATIONS[act].synonyms))
+    said = "|".join(sorted(map(bare, acts), key=len, reverse=True))
+    ops = "|".join(word for word, op in IN_BODIES.items() if op.window)
+    return re.compile(rf"({ops})(?:2d)?(?:([0-9]+)(?:x([0-9]+))?)?(?:bn|batchnorm|norm)?({said})?")
+
+
+def unglued(word: str, kernel: str = "") -> str | None:
+    """An op that stands as one word with its kernel and its activation, as words of their own;
+    `kernel`: what is written where it says none."""
+    found = _glued().fullmatch(bare(word))
+    if found is None or found[3] not in (None, found[2]) or not (found[2] or kernel):
+        return None
+    op, side, _, act = found.groups()
+    acts = [name for name in (act, *synonyms(act or "")) if name in ACTIVATIONS]
+    return " ".join((op, f"{side}x{side}" if side else kernel, *acts[:1]))
 
 
 def expected(kinds: Iterable[str]) -> str:

@@ -118,7 +118,7 @@ class FittedAccuracy:
     @cached_property
     def identity(self) -> str:
         """Content hash of what was fitted."""
-        return digest(self.data.model_dump(mode="json", exclude={"refits"}))
+        return digest(self.data.model_dump(mode="json", exclude={"refits", "known"}))
 
     def refits(self) -> tuple[FittedAccuracy, ...]:
         """As `QualityModel.refits`: by resampled rows."""

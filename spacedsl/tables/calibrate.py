@@ -18,12 +18,13 @@ import numpy as np
 
 from spacedsl.diagnostics import fault
 from spacedsl.operators.size import as_number
+from spacedsl.search.protocols import Known
 from spacedsl.tables.network_sums import network_losses
 from spacedsl.tables.networks import Network
 from spacedsl.tables.quality import FittedQuality
 from spacedsl.tables.schema import REFITS, CalibrationData, TableFile
 from spacedsl.tables.solve import Floats
-from spacedsl.tables.statistics import FEWEST_BEST, optimism_of
+from spacedsl.tables.statistics import FEWEST_BEST, extent, optimism_of
 
 MOBILENETV2 = {224: 71.8, 192: 70.7, 160: 68.8, 128: 65.3, 96: 60.3}
 """Published top-1 of MobileNetV2 1.0 by resolution."""
@@ -48,20 +49,22 @@ MOST_DRAWS = 4 * REFITS
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """N networks of one table: names, sums of stage losses, resolutions and top-1 in percent."""
+    """N networks of one table: names, sums of stage losses, resolutions and top-1 in percent; how
+    many stages are summed."""
 
     names: tuple[str, ...]
     loss: Floats
     resolution: Floats
     top1: Floats
     weight: Floats
+    stages: int
 
     def without(self, i: int) -> Points:
         """All but one."""
         keep = np.arange(len(self.names)) != i
         names = tuple(n for j, n in enumerate(self.names) if j != i)
         kept = (self.loss[keep], self.resolution[keep], self.top1[keep], self.weight[keep])
-        return Points(names, *kept)
+        return Points(names, *kept, self.stages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ def points_of(table: TableFile, networks: Sequence[Network]) -> Points:
         resolution=np.array([as_number(n.subnet.resolution) for n in networks]),
         top1=np.array([n.value for n in networks]),
         weight=np.array([n.weight for n in networks]),
+        stages=max((len(n.subnet.of.elastic) for n in networks), default=0),
     )
 
 
@@ -214,6 +218,10 @@ def calibrations(
         raise fault("table-row", message, "are the pages and the table of the same hyperspace?")
     unseen, again = left_out(tables, r_max, prior), refits(tables, r_max, found, prior)
     names = tuple(name for t in tables for name in t.names)
+    top1, resolutions = (
+        np.concatenate(values)
+        for values in zip(*((t.top1, t.resolution) for t in tables), strict=True)
+    )
     return tuple(
         CalibrationData(
             a=round(a, DIGITS),
@@ -231,6 +239,7 @@ def calibrations(
                 (round(one.a[i], DIGITS), round(one.b, DIGITS), round(one.c, DIGITS))
                 for one in again
             ),
+            known=Known(tables[i].stages, extent(top1), extent(resolutions)),
         )
         for i, a in enumerate(found.a)
     )

@@ -14,6 +14,8 @@ import numpy as np
 
 from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space, Stage
+from spacedsl.operators.size import as_number
+from spacedsl.search.protocols import Known
 from spacedsl.tables.blocks import family
 from spacedsl.tables.designs import (
     FORMS,
@@ -32,7 +34,7 @@ from spacedsl.tables.networks import Network
 from spacedsl.tables.quality import positions
 from spacedsl.tables.schema import REFITS, AccuracyData, AccuracyRefit, StageAccuracyData
 from spacedsl.tables.solve import Floats, Ints, ridge_path
-from spacedsl.tables.statistics import kendall_tau, optimism_of, r_squared
+from spacedsl.tables.statistics import extent, kendall_tau, optimism_of, r_squared
 
 FOLDS = 5
 ROWS_PER_FREEDOM = 2
@@ -132,6 +134,11 @@ def fit_accuracy(networks: Sequence[Network], space: Space) -> AccuracyData:
         sd=round(float(np.sqrt(np.mean((predicted - accuracy) ** 2))), 4),
         optimism=optimism_of(accuracy, predicted),
         refits=_refits(chosen, states, accuracy, weight),
+        known=Known(
+            len(space.elastic),
+            extent(accuracy),
+            extent(np.array([as_number(row.subnet.resolution) for row in rows])),
+        ),
     )
 
 

@@ -26,7 +26,7 @@ from spacedsl.operators.size import Pair, Size, as_number
 from spacedsl.search.protocols import StageLoss, Valuation
 from spacedsl.search.valuation import InverseLoss
 from spacedsl.tables.blocks import family
-from spacedsl.tables.schema import CalibrationData, QualityData, StageLossData
+from spacedsl.tables.schema import CalibrationData, QualityData, StageLossData, reach
 from spacedsl.tables.solve import Floats, Ints
 from spacedsl.tables.valuations import CalibratedLoss
 
@@ -213,13 +213,22 @@ class FittedQuality:
         """Resolutions in pixels of the fitted rows."""
         return self.data.resolutions
 
+    @property
+    def strides(self) -> dict[int, tuple[Size, ...]]:
+        """By the number of an elastic stage, from 1: the strides it had."""
+        found: dict[int, tuple[Size, ...]] = {}
+        for entry in self.data.stages:
+            found[entry.stage] = (*found.get(entry.stage, ()), entry.stride)
+        return found
+
     @cached_property
     def identity(self) -> str:
         """Content hash of the fitted losses and of what they are worth."""
         losses = self.data.model_dump(mode="json")
         if self.calibration is None:
             return digest(losses)
-        return digest([losses, self.calibration.model_dump(mode="json", exclude={"refits"})])
+        worth = self.calibration.model_dump(mode="json", exclude={"refits", "known"})
+        return digest([losses, worth])
 
     def refits(self) -> tuple[FittedQuality, ...]:
         """As `QualityModel.refits`: of what the losses are worth, not of the losses."""
@@ -232,7 +241,9 @@ class FittedQuality:
     @property
     def valuation(self) -> Valuation:
         """What the losses are worth: no more than their inverse, without a calibration."""
-        return InverseLoss() if self.calibration is None else CalibratedLoss(self.calibration)
+        if self.calibration is None:
+            return InverseLoss()
+        return CalibratedLoss(self.calibration, self.calibration.known or reach(self.data))
 
     def stage(self, number: int, choice: BlockChoice) -> FittedStageLoss | None:
         """The losses of elastic stage `number` (from 1) with this block type, or None."""

@@ -8,7 +8,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from spacedsl.operators.size import Pair, Size
+from spacedsl.operators.size import Pair, Size, as_number
+from spacedsl.search.protocols import Known
 
 MS_PER_UNIT = 1e-5
 """Latencies are stored as integers of 10 nanoseconds."""
@@ -172,7 +173,8 @@ class CalibrationData(_Table):
     that of models that the fit had not seen and `left_out` the same in points (roots of mean
     squares). `optimism`: by how many points the best of many predictions is too good, None where
     nobody estimated it. `prior`: the mean and the standard deviation that `c` was shrunk to.
-    `refits`: a, b and c of fits to the models with their residuals dealt out anew."""
+    `refits`: a, b and c of fits to the models with their residuals dealt out anew. `known`: how far
+    the models reach."""
 
     a: float
     b: float
@@ -186,6 +188,7 @@ class CalibrationData(_Table):
     models: tuple[str, ...]
     note: str = ""
     refits: tuple[tuple[float, float, float], ...] = ()
+    known: Known | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -238,7 +241,8 @@ class AccuracyData(_Table):
     points by predicted logarithm of `ceiling - top1`. `networks` were fitted, `repeated` of them
     trained more than once; `r2`, `tau` and `sd` (points) are those of held-out rows, `optimism` is
     by how many points those of them that were predicted best were predicted too good. `refits`:
-    fits to rows that were drawn with replacement, of the same form."""
+    fits to rows that were drawn with replacement, of the same form. `known`: how far the networks
+    reach."""
 
     resolutions: tuple[Size, ...]
     stages: tuple[StageAccuracyData, ...]
@@ -254,6 +258,7 @@ class AccuracyData(_Table):
     sd: float
     optimism: float
     refits: tuple[AccuracyRefit, ...] = ()
+    known: Known | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -270,6 +275,12 @@ class AccuracyData(_Table):
         _need(len(at) == len(sd) > 0 and _ascending(at), "errors do not ascend")
         _need(min(sd) >= 0 and 0 < self.ceiling <= 100, "an error or the ceiling is out of range")
         return self
+
+
+def reach(data: QualityData | AccuracyData, top1: tuple[float, float] = (0.0, 100.0)) -> Known:
+    """How far the networks of a table reach at most."""
+    ends = as_number(data.resolutions[0]), as_number(data.resolutions[-1])
+    return Known(max(stage.stage for stage in data.stages), top1, ends)
 
 
 class TableFile(_Table):

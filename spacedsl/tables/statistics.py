@@ -1,4 +1,5 @@
-"""How well predictions agree with a column: R squared and Kendall's tau."""
+"""How far columns of numbers reach, and how well predictions agree with one: R squared and
+Kendall's tau."""
 
 from __future__ import annotations
 
@@ -37,6 +38,11 @@ def optimism_of(measured: Floats, predicted: Floats) -> float:
     average and at least 0; (N,) each, of networks that the predictions had not seen."""
     best = np.argsort(-predicted, kind="stable")[: max(len(predicted) // BEST_PART, FEWEST_BEST)]
     return round(max(float((predicted - measured)[best].mean()), 0.0), 4)
+
+
+def extent(values: Floats) -> tuple[float, float]:
+    """The least and the greatest of (N,)."""
+    return float(values.min()), float(values.max())
 
 
 def _signs(part: Floats, whole: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from spacedsl.operators.size import Pair, as_number
-from spacedsl.search.protocols import Floats, Unit
-from spacedsl.tables.schema import AccuracyData, CalibrationData
+from spacedsl.search.protocols import Floats, Known, Unit
+from spacedsl.tables.schema import AccuracyData, CalibrationData, reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class CalibratedLoss:
     """`Valuation` of NSR losses whose table has a calibration."""
 
     data: CalibrationData
+    known: Known
 
     @property
     def unit(self) -> Unit:
@@ -67,3 +68,8 @@ class LinkedAccuracy:
     def optimism(self) -> float | None:
         """As `Valuation.optimism`: what the best of the held-out networks fell short of."""
         return self.data.optimism
+
+    @property
+    def known(self) -> Known:
+        """As `Valuation.known`."""
+        return self.data.known or reach(self.data, (0.0, self.data.ceiling))

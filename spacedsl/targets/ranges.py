@@ -49,6 +49,7 @@ class _Measure:
 
     def __call__(self, sites: Sequence[Site]) -> Floats:
         """Least and greatest ms, (2, sites), the greatest negated; NaN where not covered."""
+        sites = list(sites)
         found = self._table.predict(sites)
         ms = np.where(found.coverage == Coverage.UNCOVERED, np.nan, found.ms)
         for i in np.flatnonzero(np.isnan(ms)).tolist():

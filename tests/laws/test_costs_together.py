@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacedsl.ir.space import Space, Stage
+from spacedsl.operators.size import Pair
 from spacedsl.passes.bind import BindError, Site
 from spacedsl.passes.cost import site_cost
 from spacedsl.passes.costs import costs
 from spacedsl.passes.lot import Mixed, Single, lot
 from spacedsl.passes.memory import bound_memory
+from spacedsl.passes.together import Grid
 from tests.support import library_page
 
 
@@ -36,15 +38,18 @@ CHOICES = [c for name in PAGES for stage in spaces_of(name) for c in stage.choic
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_many_blocks_cost_what_each_costs(data: st.DataObject) -> None:
-    """Narrow and wide, equal widths and others, whatever rounding and shortcuts make of them."""
+    """Narrow and wide, equal widths and others, with the same and with other settings, whatever
+    rounding and shortcuts make of them."""
     choice = data.draw(st.sampled_from(CHOICES))
-    values = tuple((a.name, data.draw(st.sampled_from(a.values))) for a in choice.numeric)
+    names = [arg.name for arg in choice.numeric]
+    ways = st.tuples(*(st.sampled_from(arg.values) for arg in choice.numeric))
     stride = data.draw(st.sampled_from((1, 2)))
     widths = st.integers(1, 80)
-    sizes = data.draw(
-        st.lists(st.tuples(widths, widths, st.sampled_from((1, 7, 28))), min_size=1, max_size=40)
-    )
-    sites = [Site(choice, cin, cout, size, stride, values) for cin, cout, size in sizes]
+    places = st.tuples(widths, widths, st.sampled_from((1, 7, 28)), ways)
+    sites = [
+        Site(choice, cin, cout, size, stride, tuple(zip(names, values, strict=True)))
+        for cin, cout, size, values in data.draw(st.lists(places, min_size=1, max_size=60))
+    ]
     wanted, errors = {}, []
     for site in sites:
         try:
@@ -54,7 +59,7 @@ def test_many_blocks_cost_what_each_costs(data: st.DataObject) -> None:
     if errors:
         with pytest.raises(BindError) as raised:
             costs(sites)
-        assert str(raised.value) in errors
+        assert str(raised.value) == errors[0]
         sites = [site for site in sites if site in wanted]
     found = costs(sites)
     rows = [(c.flops, c.params, c.weights, memory) for c, memory in map(wanted.__getitem__, sites)]
@@ -77,3 +82,19 @@ def test_a_lot_gives_up_sooner_than_it_overflows() -> None:
         some * some
     with pytest.raises(Single):
         1 / some
+
+
+def test_a_grid_is_its_blocks() -> None:
+    """In their order; and costs are those of the blocks one by one."""
+    choice = next(c for c in CHOICES if len(c.numeric) == 2)
+    first, second = (arg.name for arg in choice.numeric)
+    settings = tuple(((first, 3), (second, value)) for value in (0.35, 2, 4.0005, 6))
+    grid = Grid(choice, 2, settings, (14, Pair(7, 9)), ((8, 16), (16, 16), (24, 8), (40, 40)))
+    sites = list(grid)
+    assert len(sites) == len(grid) == 32
+    assert len(set(sites)) == 32
+    assert grid[-1] == sites[-1] == Site(choice, 40, 40, Pair(7, 9), 2, settings[-1])
+    assert grid[2:9:3] == sites[2:9:3]
+    fits = [site for site in sites if dict(site.settings)[second] in (2, 6)]
+    whole = Grid(choice, 2, settings[1::2], (14, Pair(7, 9)), grid.widths)
+    assert costs(whole).tolist() == costs(fits).tolist()

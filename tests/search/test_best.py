@@ -16,12 +16,13 @@ from spacedsl.ir.covers import mismatch
 from spacedsl.operators.size import Pair, as_number
 from spacedsl.passes.network import subnet_identity
 from spacedsl.search.best.calls import Call
+from spacedsl.search.best.networks import Network, beyond_said
 from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.candidate import Genome
 from spacedsl.search.combine import Combine
 from spacedsl.search.combined import CombinedScorer
 from spacedsl.search.compare import random_genotypes
-from spacedsl.search.protocols import Floats, Unit
+from spacedsl.search.protocols import Floats, Known, Unit
 from spacedsl.search.qt_scorers import ModelScorer
 from spacedsl.search.stream import Stream
 from spacedsl.targets.latency import model_latency
@@ -59,6 +60,8 @@ PAGES = [SMALL, SHARED, FIXED, LEFT_OUT]
 @dataclass(frozen=True)
 class Percent:
     """A made-up calibration: what a loss is worth depends on the resolution, and falls below 0."""
+
+    known: Known | None = None
 
     @property
     def unit(self) -> Unit:
@@ -139,6 +142,45 @@ def test_no_network_is_better(
             value = quality.valuation.value(np.array([network.loss]), network.subnet.resolution)
             assert value[0] == network.value
             assert network.sd == (None if unit == "1/loss" else 0.5)
+
+
+def test_what_lies_beyond_known_networks_is_extrapolated() -> None:
+    """A network of other accuracies, at another resolution or of another number of stages."""
+    space = every(SMALL, 0)[2].space
+    stages, limits = len(space.elastic), (0.9, 1.7, 9.0)
+
+    def shown(known: Known | None) -> list[Network]:
+        quality = FakeQuality(valuation=Percent(known))
+        found = scorer_of(SMALL, quality, limits_ms=limits).score(space)
+        return [networks[0] for networks in found.networks if networks]
+
+    plain = shown(None)
+    assert not any(n.extrapolated for n in plain)
+    values, sizes = ([f(n) for n in plain] for f in (_value, _size))
+    assert min(values) < max(values)
+    everything = Known(stages, (min(values), max(values)), (1, 1000))
+    assert shown(everything) == plain
+    poorer = Known(stages, (0, min(values)), (1, 1000))
+    assert [n.extrapolated for n in shown(poorer)] == [v > min(values) for v in values]
+    smaller = Known(stages, (0, 100), (1, max(sizes) - 1))
+    assert [n.extrapolated for n in shown(smaller)] == [s == max(sizes) for s in sizes]
+    for n, of in zip(shown(poorer), plain, strict=True):
+        assert (n.sd, n.expected, n.value) == (of.sd, of.expected, of.value)
+        assert n.points == f"{n.value:.2f}{'*' if n.extrapolated else ''} ± 0.50"
+    more = Known(stages + 1, (0, 100), (1, 1000))
+    assert all(n.extrapolated and n.sd is n.expected is None for n in shown(more))
+    assert beyond_said([shown(more), shown(more)]) == [
+        f"* extrapolated: accuracies are known of networks of {stages + 1} elastic stages, with "
+        "0 to 100 % top-1, at 1 to 1000 px"
+    ]
+
+
+def _value(network: Network) -> float:
+    return network.value
+
+
+def _size(network: Network) -> float:
+    return as_number(network.subnet.resolution)
 
 
 @pytest.mark.parametrize("text", [CARRIED, FIXED])

@@ -209,6 +209,7 @@ def test_optimum_command(tmp_path: Path) -> None:
         assert limit["score"] == limit["top1"]
         assert 60 < limit["top1"] < 85
         assert 0 < limit["top1_sd"] < 1.5
+        assert limit["extrapolated"] == (not 74.7 <= limit["top1"] <= 79.9)
     scored = runner.invoke(app, ["score", str(out), "--target", "vnni", "--format", "json"])
     assert json.loads(scored.stdout)["score"] == data["score"]
     text = runner.invoke(app, call)

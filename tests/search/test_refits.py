@@ -62,7 +62,7 @@ def best_of(scorer: object) -> tuple[float, set[str]]:
 def test_a_refit_says_what_a_search_by_it_finds() -> None:
     """Each is a search by a table of its own: the same scores and best spaces as without sharing
     anything, and the table itself is not changed by it."""
-    models = tuple(FakeQuality(valuation=Favour(m)) for m in (0.0, 2000.0, -250.0))
+    models = tuple(FakeQuality(valuation=Favour(more=m)) for m in (0.0, 2000.0, -250.0))
     quality = FakeQuality(valuation=Percent(), again=models)
     text = SMALL
     scorer = scorer_of(text, quality, limits_ms=(1.0, 1.7), best=1)
@@ -82,7 +82,7 @@ def test_a_refit_says_what_a_search_by_it_finds() -> None:
 
 
 def test_refits_of_several_targets_are_those_of_the_one_table() -> None:
-    models = tuple(FakeQuality(valuation=Favour(m)) for m in (0.0, 300.0))
+    models = tuple(FakeQuality(valuation=Favour(more=m)) for m in (0.0, 300.0))
     quality = FakeQuality(valuation=Percent(), again=models)
     a = scorer_of(SMALL, quality, limits_ms=(1.0,))
     b = scorer_of(SMALL, quality, limits_ms=(1.7, 2.2))

@@ -15,6 +15,7 @@ from spacedsl.cli.app import app
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.bind import subnet_sites
+from spacedsl.search.protocols import Known
 from spacedsl.tables.calibrate import (
     MOBILENETV2,
     PRIOR,
@@ -23,7 +24,7 @@ from spacedsl.tables.calibrate import (
     fit,
     resolution_slopes,
 )
-from spacedsl.tables.files import load_latency, load_quality, load_table
+from spacedsl.tables.files import load_latency, load_quality, load_table, save_table
 from spacedsl.tables.fit_networks import latency_table
 from spacedsl.tables.network_sums import network_losses
 from spacedsl.tables.networks import Network, read_latencies
@@ -104,7 +105,7 @@ def points(a: float, b: float, c: float, count: int, seed: int, sd: float = 0.0)
     resolution = rng.choice([160.0, 192.0, 224.0], count)
     error = np.exp(a + b * np.log(loss) + c * np.log(224 / resolution) + rng.normal(0, sd, count))
     names = tuple(f"n{i}" for i in range(count))
-    return Points(names, loss, resolution, 100 - error, np.ones(count))
+    return Points(names, loss, resolution, 100 - error, np.ones(count), stages=6)
 
 
 def test_a_calibration_recovers_what_made_the_accuracies() -> None:
@@ -122,7 +123,7 @@ def test_a_calibration_recovers_what_made_the_accuracies() -> None:
 def test_few_points_leave_the_resolution_to_its_prior() -> None:
     """Networks of one resolution say nothing of it."""
     some = points(2.3, 0.8, 0.9, 6, 0, 0.02)
-    one = Points(some.names, some.loss, np.full(6, 224.0), some.top1, some.weight)
+    one = Points(some.names, some.loss, np.full(6, 224.0), some.top1, some.weight, 6)
     assert fit([one], 224).c == pytest.approx(PRIOR[0], abs=1e-6)
     assert abs(fit([points(2.3, 0.8, 0.9, 6, 0, 0.05)], 224).c - 0.9) > 0.1
 
@@ -152,6 +153,7 @@ def test_shipped_tables_are_calibrated(name: str) -> None:
     assert len(table.calibration.models) == 8
     assert table.calibration.left_out < 0.6
     assert load_quality(name).valuation.unit == "top-1"
+    assert table.calibration.known == Known(6, (74.7, 79.9), (160, 224))
 
 
 @pytest.mark.parametrize(
@@ -188,8 +190,46 @@ def test_a_table_is_calibrated_by_command(tmp_path: Path) -> None:
     assert said[-1].startswith("next: spacedsl evolve --hyper onnxw ")
     assert f"--quality {out}" in said[-1]
     assert data["models"] == [name for name, _ in rows]
+    assert data["known"] == {"stages": 6, "top1": [74.7, 79.5], "resolutions": [160, 224]}
     assert load_table(out).quality == load_table("onnxw").quality
     assert load_quality(str(out)).identity != load_quality("onnxw").identity
     verify = ["tables", "verify", "--accuracies", str(path), "--hyper", "onnxw"]
     report = CliRunner().invoke(app, [*verify, "--quality", str(out), "--format", "json"])
     assert json.loads(report.stdout)["accuracy"]["tau"] == 1.0
+
+
+OTHER_STAGES = """language 1
+use "std/blocks.space"
+space four {
+  input 3 x 160..224 step 32
+  quality "onnxw"
+  stem { conv 3x3 relu strided  width 16  stride 2 }
+  stage0 { bottleneck { kernel 3  expand 0.5 }  width 16  depth 1 }
+  elastic stage1 { mbv2 { kernel 3  expand 4 }  width 48  depth 2  stride 2 }
+  elastic stage2 { mbv2 { kernel 3  expand 4 }  width 64  depth 2  stride 2 }
+  elastic stage3 { mbv2 { kernel 3  expand 4 }  width 112, 128  depth 2  stride 2 }
+  elastic stage4 { mbv2 { kernel 3  expand 4 }  width 160  depth 2  stride STRIDE }
+  head { conv 1x1 -> 1280 hswish  pool  linear -> 1000 }
+}
+"""
+
+
+def test_stages_that_a_table_does_not_know_are_said(tmp_path: Path) -> None:
+    """Whether the file says how far its accuracies reach, or not: it has six stages."""
+    page, old = tmp_path / "four.space", tmp_path / "old.json"
+    table = load_table("onnxw")
+    assert table.calibration is not None
+    unsaid = table.calibration.model_copy(update={"known": None})
+    save_table(table.model_copy(update={"calibration": unsaid}), old)
+    assert load_quality(str(old)).identity == load_quality("onnxw").identity
+    for stride, quality in (("1", "onnxw"), ("2", str(old))):
+        page.write_text(OTHER_STAGES.replace("STRIDE", stride))
+        command = ["score", str(page), "--target", "vnni", "--quality", quality, "--limits", "50ms"]
+        ran = CliRunner().invoke(app, [*command, "--format", "json"])
+        assert ran.exit_code == 0, ran.output
+        assert "`four` has 4 elastic stages" in " ".join(ran.stderr.split())
+        assert ("`stage4` of `four` has stride 2" in ran.stderr) == (stride == "2")
+        for limit in json.loads(ran.stdout)["limits"]:
+            assert limit["extrapolated"]
+            assert limit["top1_sd"] is limit["top1_expected"] is None
+    assert "* extrapolated: accuracies are known of " in CliRunner().invoke(app, command).stdout

@@ -15,7 +15,7 @@ import numpy as np
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
-from spacedsl.operators.size import Size
+from spacedsl.operators.size import Size, as_number
 from spacedsl.passes.bind import subnet_sites
 from spacedsl.search.best.distinct import Way, chosen
 from spacedsl.search.best.engine import Engine
@@ -167,8 +167,12 @@ class BestScorer(Scorer):
         sites = subnet_sites(subnet)
         ms = iter(self.latency.predict([s for stage in sites for s in stage]).ms.tolist())
         latency_ms = fsum(fsum(next(ms) for _ in stage) for stage in sites)
-        sd = engine.valuation.sd(np.array([way.loss]), resolution)
-        more = engine.valuation.optimism
+        stages, known = len(space.elastic), engine.valuation.known
+        inside = known is None or known.has(stages, way.value, as_number(resolution))
+        sd, more = None, None
+        if known is None or known.stages == stages:  # else nobody knows how wrong it is
+            sd = engine.valuation.sd(np.array([way.loss]), resolution)
+            more = engine.valuation.optimism
         return Network(
             subnet,
             latency_ms,
@@ -176,6 +180,7 @@ class BestScorer(Scorer):
             way.value,
             None if sd is None else float(sd[0]),
             None if more is None else way.value - more,
+            None if inside else known,
         )
 
 

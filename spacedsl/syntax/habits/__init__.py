@@ -12,6 +12,8 @@ from spacedsl.syntax.habits import (
     bodies,
     calls,
     characters,
+    conditions,
+    costs,
     declarations,
     networks,
     notes,
@@ -27,13 +29,15 @@ from spacedsl.syntax.rewrite import Rewrite, Stopped, gets_to
 Habit = Callable[[Stopped], Iterator[Rewrite]]
 
 HABITS: tuple[Habit, ...] = (
+    *conditions.HABITS,
+    *costs.HABITS,
     *characters.HABITS,
     *declarations.HABITS,
     *networks.HABITS,
     *calls.HABITS,
     *ops.HABITS,
-    *sizes.HABITS,
     *ranges.HABITS,
+    *sizes.HABITS,
     *numbers.HABITS,
     *amounts.HABITS,
     *order.HABITS,

@@ -54,13 +54,15 @@ def names(stopped: Stopped) -> Iterator[Rewrite]:
     """`hyperspace 4pixel`, `hyperspace "mine"`: names that are none."""
     index, token = stopped.index, stopped.token
     declares = stopped.at(-1).type in (*ITEMS, "OF", "ELASTIC")
-    if not declares or token.type not in ("INT", "FLOAT", "PAIR", "QUANTITY", "SETTING"):
+    used = stopped.at(-1).text in "{}" and "NAME" in stopped.may and "INT" not in stopped.may
+    part = used and stopped.at(1).type == "NAME" and stopped.touches(1)
+    if not (declares or part) or token.type not in ("INT", "FLOAT", "PAIR", "QUANTITY", "SETTING"):
         return
     after = index + 1
     while (
         after < len(stopped.tokens) - 1
         and stopped.tokens[after].span.start == stopped.tokens[after - 1].span.end
-        and stopped.tokens[after].type != "LBRACE"
+        and re.fullmatch(r"[\w.-]+", stopped.tokens[after].text)
     ):
         after += 1
     said = stopped.shown(index, after)
@@ -219,6 +221,7 @@ def models(stopped: Stopped) -> Iterator[Rewrite]:
             message = f"an `at` is missing before `{token.text}`"
             help = f"write `at {token.text}`"
             yield Rewrite("at", message, token.span, (change,), help, "put in `at`", code="syntax")
+        yield from _bracketed(stopped)
     times = re.fullmatch(r"([0-9]+)x([1-9])", token.text)
     if (
         times
@@ -231,6 +234,21 @@ def models(stopped: Stopped) -> Iterator[Rewrite]:
         change = Change(index, index + 1, text)
         help = f"every block is written: `{text}`"
         yield Rewrite("times", message, token.span, (change,), help, f"write `{text}`")
+
+
+def _bracketed(stopped: Stopped) -> Iterator[Rewrite]:
+    """`model m of s (64)`, `model m of s(resolution=64)`, `model m of s, 64`."""
+    index = stopped.index
+    end = stopped.close(index, "(", ")") if stopped.token.text == "(" else index + 1
+    sizes = [t for t in stopped.tokens[index : end or index] if t.type in ("INT", "PAIR")]
+    if stopped.token.text == "," and stopped.at(1).type in ("INT", "PAIR"):
+        sizes = [stopped.at(1)]
+    if end is None or not sizes or len({t.text for t in sizes}) > 1:
+        return
+    meant, after = f"at {sizes[0].text}", end + 1
+    said, at = stopped.shown(index, after), stopped.span(index, after)
+    change, help = Change(index, after, meant), f"write `{meant}`"
+    yield Rewrite("at", f"`{said}` says no resolution here", at, (change,), help, help)
 
 
 def versions(stopped: Stopped) -> Iterator[Rewrite]:
@@ -267,6 +285,10 @@ def definitions(stopped: Stopped) -> Iterator[Rewrite]:
     parent = "." in stopped.shown(opening, end + 1)
     changes = (Change(index, index + said, "block"), *([Change(opening + 1, end, "")] * parent))
     yield Rewrite("def", message, word.span, changes, help, "write `block`", code="unknown-key")
+    if said and end == opening + 2 and not parent:
+        meant = f"space {name.text} of {stopped.tokens[opening + 1].text}"
+        change, help = Change(index, end + 1, meant), f"write `{meant}`"
+        yield Rewrite("def", message, word.span, (change,), help, help, code="unknown-key")
 
 
 def aliases(stopped: Stopped) -> Iterator[Rewrite]:

@@ -34,14 +34,25 @@ def keyless(stopped: Stopped) -> Iterator[Rewrite]:
 
 
 def renamed(stopped: Stopped) -> Iterator[Rewrite]:
-    """`strides (2, 2)`: a key spelt otherwise, with another mistake right behind it."""
+    """`widht 16`, `strides (2, 2)`: a key spelt otherwise."""
     found = misspelt(stopped)
-    if found is None or stopped.tokens[found[0] + 1].type not in FOREIGN:
+    if found is None:
         return
     at, meant = found[0], keywords()[found[1]]
-    word, title, change = stopped.tokens[at], f"write `{meant}`", Change(at, at + 1, meant)
-    message = f"unknown key `{word.text}`"
-    yield Rewrite("renamed", message, word.span, (change,), title, title, code="unknown-key")
+    word, change = stopped.tokens[at], Change(at, at + 1, meant)
+    what, help = "key", f"write `{meant}`"
+    if stopped.tokens[at + 1].type not in FOREIGN:
+        what, help = "word" if word.type in keywords() else "key", f"did you mean `{meant}`?"
+    message = f"unknown {what} `{word.text}`"
+    yield Rewrite(
+        f"renamed {word.text}",
+        message,
+        word.span,
+        (change,),
+        help,
+        f"write `{meant}`",
+        code="unknown-key",
+    )
 
 
 def swapped(stopped: Stopped) -> Iterator[Rewrite]:
