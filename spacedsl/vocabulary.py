@@ -115,6 +115,11 @@ def leaves_out(word: str) -> bool:
     return bare(word) in [*_NORMS.split(), *_SCALE.split(), *_NOTHING.split()]
 
 
+def is_norm(word: str) -> bool:
+    """Whether a word is the batch norm that a convolution has unless it says `nonorm`."""
+    return bare(word) in _NORMS.split()
+
+
 def is_unit_left_out(word: str) -> bool:
     """Whether a word is the unit elsewhere of what is a plain number here: sizes in pixels,
     channels, factors."""

@@ -58,7 +58,7 @@ ALLOWED = {
     "runtimes": {*BASE, "ir"},
     "hosts": {*BASE, "runtimes", "ir"},
     "lang": {*BASE, "syntax", "ir", "passes", "runtimes"},
-    "bridges": {*BASE, "lang", "ir", "passes"},
+    "bridges": {*BASE, "lang", "syntax", "ir", "passes"},
     "search": {*BASE, "ir", "passes"},
     "tables": {*BASE, "bridges", "lang", "ir", "passes", "search"},
     "compiler": {*BASE, "lang", "ir", "passes", "runtimes"},

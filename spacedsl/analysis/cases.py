@@ -15,8 +15,9 @@ from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
 from spacedsl.lang.library import library
 from spacedsl.operators.size import Pair, Size
-from spacedsl.passes.bind import Site, stage_sizes, subnet_sites
+from spacedsl.passes.bind import Site, subnet_sites
 from spacedsl.passes.cost import subnet_cost
+from spacedsl.passes.stage_sizes import stage_sizes
 
 OPERATOR = "op-"
 BODY = 1

@@ -134,6 +134,27 @@ class Commands(TyperGroup):
         sys.exit(code if isinstance(code, int) else 0)
 
 
+def lacks_memory(error: Exception) -> bool:
+    """Whether the machine's memory or the accelerator's does not suffice; PyTorch says so in
+    words only."""
+    said = ("out of memory", "allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in said)
+    )
+
+
+def _no_memory(error: Exception, asked: Mapping[str, Any]) -> Diagnostic:
+    """What does not fit, and what would need less."""
+    wanted = re.search(r"([0-9]+(?:\.[0-9]+)?)\.? ?([KMGT]i?B|bytes)", str(error))
+    where = "accelerator's memory" if "CUDA" in str(error) else "memory"
+    more = f", {wanted[1]} {wanted[2]} more were asked for" if wanted else ""
+    message = f"the {where} does not suffice{more}"
+    help = "end what else needs memory, or take a machine with more"
+    if "batch" in asked:
+        help = f"a smaller --batch needs less, and so does a lower resolution; else {help}"
+    return Diagnostic("no-memory", message, help=help)
+
+
 def _defect(error: Exception) -> Diagnostic:
     """Whatever no code of ours expected: still one error, with what is needed to report it."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -222,7 +243,8 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         except typer.Exit:
             raise
         except Exception as error:
-            report_failure([_defect(error)], format)
+            wrong = _no_memory(error, kwargs) if lacks_memory(error) else _defect(error)
+            report_failure([wrong], format)
         raise typer.Exit(ERROR)
 
     return run

@@ -28,8 +28,9 @@ from spacedsl.ir.target import Target
 from spacedsl.lang.write import write
 from spacedsl.operators.activation import Rewrite
 from spacedsl.operators.size import Size, pair, size_of
-from spacedsl.passes.bind import output_size, stage_sizes
+from spacedsl.passes.bind import output_size
 from spacedsl.passes.program import Program, program_of
+from spacedsl.passes.stage_sizes import stage_sizes
 from spacedsl.passes.taps import output_strides, tapped
 from spacedsl.runtimes.table import rules_of
 
@@ -171,7 +172,7 @@ class SupernetPlan:
         for stage in self.stages:
             out = output_size(first_sites(stage, cins[:1], size)[0])
             found.append(bodies(stage, cins, size, out))
-            cins, size = stage.widths or cins, out
+            cins, size = stage.outs(cins), out
         return tuple(found)
 
 

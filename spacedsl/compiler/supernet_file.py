@@ -29,7 +29,7 @@ from spacedsl.compiler.supernet_sizes import Body
 from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.files import check_stamp, read_json
 from spacedsl.ir.block import ACTS, ONE, SIZES, Op, Value, bodies, count
-from spacedsl.ir.expr import Expr, Frozen, evaluate_window, known, names_in
+from spacedsl.ir.expr import Expr, Frozen, evaluate_window, expr_text, known, names_in
 from spacedsl.ir.identity import block_identity, space_identity
 from spacedsl.ir.inline import inlined
 from spacedsl.ir.space import Space, Stage
@@ -101,6 +101,7 @@ def _stage(stage: Stage, bodies: tuple[Body, Body | None]) -> dict[str, Any]:
         "stride": stage.stride,
         "depths": list(stage.depths),
         "widths": list(stage.widths),
+        **({} if stage.growth is None else {"growth": expr_text(stage.growth)}),
         "window": stage.window,
         "shared": list(stage.shared),
         "params": [{"name": a.name, "values": list(a.values)} for a in choice.numeric],

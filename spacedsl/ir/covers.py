@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from spacedsl.ir.block import Value
+from spacedsl.ir.expr import expr_text
 from spacedsl.ir.identity import block_identity, normal_ops
 from spacedsl.ir.sampling import smallest
 from spacedsl.ir.settings import (
@@ -90,6 +91,9 @@ def _stage_mismatch(outer: Stage, inner: Stage, said: _Said = ()) -> _Difference
 
 
 def _width_mismatch(outer: Stage, inner: Stage) -> _Difference | None:
+    if inner.growth != outer.growth:
+        said, wanted = ("none" if s.growth is None else expr_text(s.growth) for s in (inner, outer))
+        return "width", f"the width by `cin` is {said} instead of {wanted}", _example(inner)
     if inner.widths and not outer.widths:
         return "width", "it has no width to choose", _example(inner)
     for width in inner.widths:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spacedsl.ir.block import Value
+from spacedsl.ir.expr import expr_text
 from spacedsl.ir.identity import block_identity, normal_ops, stage_identity
 from spacedsl.ir.settings import canonical_settings, form_of, mentioned, pairs, used_values
 from spacedsl.ir.space import BlockChoice, Space, Stage
@@ -76,7 +77,7 @@ def _diff_stage(name: str, a: Stage | None, b: Stage | None) -> list[Change]:
     if stage_identity(a) == stage_identity(b):
         return []
     changes = _diff_choices(name, a, b)
-    changes += _changed(name, "width", a.widths, b.widths)
+    changes += _changed(name, "width", _widths(a), _widths(b))
     if (a.window < len(a.widths)) or (b.window < len(b.widths)):
         changes += _changed(name, "window", (a.window,), (b.window,))
     changes += _changed(name, "depth", a.depths, b.depths)
@@ -84,6 +85,10 @@ def _diff_stage(name: str, a: Stage | None, b: Stage | None) -> list[Change]:
     changes += _changed(name, "shared", a.shared, b.shared)
     changes += _changed(name, "elastic", (str(a.elastic),), (str(b.elastic),))
     return changes
+
+
+def _widths(stage: Stage) -> Side:
+    return stage.widths if stage.growth is None else (expr_text(stage.growth),)
 
 
 def _presence(stage: Stage | None) -> Side:
@@ -144,7 +149,8 @@ def _side(choice: BlockChoice, blocks: Blocks, i: int) -> Side:
         return None
     said = canonical_settings(choice, blocks[i])
     there = mentioned(choice.block, dict(said))
-    return (blocks[i].width, *(f"{n[0]}{v}" for n, v in said if n in there))
+    width = (blocks[i].width,) if blocks[i].width else ()
+    return (*width, *(f"{n[0]}{v}" for n, v in said if n in there))
 
 
 def _same(a: BlockChoice, mine: Blocks, b: BlockChoice, theirs: Blocks, i: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from math import floor
@@ -157,6 +158,29 @@ def names_in(expr: Expr) -> tuple[str, ...]:
             return names_in(arg)
         case _:
             return ()
+
+
+PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2}
+
+
+def expr_text(expr: Expr, outer: int = 0) -> str:
+    """An expression as a page says it; in brackets where what is around it binds more than it."""
+    match expr:
+        case Num(value=value):
+            return number_text(value)
+        case Ref(name=name):
+            return name
+        case Round8(arg=arg):
+            return f"round8({expr_text(arg)})"
+        case Binary(op=op, left=left, right=right):
+            level = PRECEDENCE[op]
+            text = f"{expr_text(left, level)} {op} {expr_text(right, level + 1)}"
+            return f"({text})" if level < outer else text
+
+
+def number_text(value: float | Pair) -> str:
+    """A number in digits, never in powers of ten; every digit of it. Pairs as `10x4`."""
+    return str(value) if isinstance(value, Pair) else f"{Decimal(str(value)):f}"
 
 
 def substitute(expr: Expr, replacements: Mapping[str, Expr]) -> Expr:

@@ -96,7 +96,9 @@ def choice_identity(choice: BlockChoice) -> str:
 
 def stage_form(stage: Stage) -> dict[str, Any]:
     """The normal form of a stage."""
+    growth = {} if stage.growth is None else {"growth": stage.growth.model_dump(mode="json")}
     return {
+        **growth,
         "elastic": stage.elastic,
         "choices": sorted(choice_identity(choice) for choice in stage.choices),
         "widths": list(stage.widths),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from spacedsl.ir.block import Block, Value
-from spacedsl.ir.expr import Frozen
+from spacedsl.ir.expr import Expr, Frozen, evaluate_size
 from spacedsl.operators.size import Size
 
 MAX_DEPTH = 64
@@ -41,12 +44,15 @@ class BlockChoice(Frozen):
 class Stage(Frozen):
     """A run of blocks with one stride. `widths` ascending; a space takes `window` consecutive
     ones. The stride is taken by the first block. `shared`: what all blocks of a subnet's stage
-    have in common ("width" or parameter names). A head without a width choice has no widths."""
+    have in common ("width" or parameter names). A head without a width choice has no widths.
+    `growth`: the width of a block by the one that comes into it, `cin`; then none is chosen, and
+    `widths` is empty."""
 
     name: str
     elastic: bool = False
     choices: tuple[BlockChoice, ...]
     widths: tuple[int, ...] = ()
+    growth: Annotated[Expr | None, Field(exclude_if=lambda growth: growth is None)] = None
     window: int = 0
     depths: tuple[int, ...] = (1,)
     stride: Size = 1
@@ -57,6 +63,37 @@ class Stage(Frozen):
         """The width windows, narrowest first, numbered as the method numbers them."""
         count = len(self.widths) - self.window + 1
         return tuple(self.widths[i : i + self.window] for i in range(count))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its networks differ."""
+        numbers = (len(arg.values) for choice in self.choices for arg in choice.numeric)
+        return max(len(self.choices), len(self.widths), len(self.depths), *numbers) > 1
+
+    def width(self, cin: int, chosen: int) -> int:
+        """The width that a block with `cin` channels coming in ends at, of which `chosen` is the
+        subnet's; 0 where the body keeps the width. Raises `EvaluationError`."""
+        return chosen if self.growth is None else evaluate_size(self.growth, {"cin": cin})
+
+    def grown(self, cin: int, blocks: int) -> int:
+        """The width behind so many blocks where none is chosen."""
+        for _ in range(blocks):
+            cin = self.width(cin, 0) or cin
+        return cin
+
+    def within(self, cins: Iterable[int]) -> tuple[int, ...]:
+        """The widths that may come into a block behind the first, ascending, where those of `cins`
+        may come into that one."""
+        if self.growth is None:
+            return self.widths or tuple(cins)
+        places = range(1, self.depths[-1])
+        return tuple(sorted({self.grown(cin, i) for cin in cins for i in places}))
+
+    def outs(self, cins: Iterable[int]) -> tuple[int, ...]:
+        """The widths that may come out, ascending, where those of `cins` may come in."""
+        if self.growth is None:
+            return self.widths or tuple(cins)
+        return tuple(sorted({self.grown(cin, depth) for cin in cins for depth in self.depths}))
 
 
 class Limit(Frozen):
@@ -96,8 +133,10 @@ class Space(Frozen):
 
     def widths_after(self, position: int) -> tuple[int, ...]:
         """The channels that may come out of the stage at a position."""
-        said = (stage.widths for stage in self.stages[position::-1] if stage.widths)
-        return next(said, (self.channels,))
+        widths: tuple[int, ...] = (self.channels,)
+        for stage in self.stages[: position + 1]:
+            widths = stage.outs(widths)
+        return widths
 
     @property
     def elastic(self) -> tuple[int, ...]:

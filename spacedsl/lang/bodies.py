@@ -25,6 +25,7 @@ from spacedsl.ir.block import (
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, names_in
 from spacedsl.ir.inline import inlined
 from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.lang.growth import widths_behind
 from spacedsl.lang.misfits import NotStrided, Shrinking, report_misfit
 from spacedsl.lang.report import Report
 from spacedsl.lang.scope import Scope
@@ -45,6 +46,13 @@ MANY = 3_000
 
 def check_bodies(space: Space, node: Node, report: Report, scope: Scope) -> None:
     """Bind every block at the extremes of what may come in and go out of its stage."""
+    before: tuple[int, ...] = (space.channels,)
+    for stage in space.stages:
+        try:
+            before = widths_behind(stage, before)
+        except BindError as error:
+            report_misfit(error, stage, node, report, scope)
+            report.raise_if_any()
     budget = scope.budget
     found: list[tuple[_Ways, ...]] = []
     sizes: tuple[Size, ...] = ()
@@ -91,12 +99,13 @@ def _check_at(
         except BindError as error:
             report_misfit(error, stage, node, report, scope)
             report.raise_if_any()
-        before = stage.widths or before
+        before = stage.outs(before)
 
 
 def _count_sites(stage: Stage, before: tuple[int, ...]) -> int:
     """Pairs of widths in and out, with every setting."""
-    pairs = len({*before, *stage.widths}) * max(1, len(stage.widths))
+    inner = stage.depths[-1] * len(before) if stage.growth else 0
+    pairs = len({*before, *stage.widths}) * max(1, len(stage.widths)) + inner
     return pairs * sum(prod(len(a.values) for a in c.numeric) for c in stage.choices)
 
 
@@ -196,12 +205,12 @@ def _count_checks(space: Space, found: list[tuple[_Ways, ...]]) -> int:
     before: tuple[int, ...] = (space.channels,)
     count = 0
     for stage, ways in zip(space.stages, found, strict=True):
-        firsts = (before, stage.widths or before)[: 2 if stage.depths[-1] > 1 else 1]
+        firsts = [before, stage.within(before)] if stage.depths[-1] > 1 else [before]
         for way, cins in product(ways, firsts):
             lists = way.lists(cins, stage.widths)
             count += prod(len(values.combined) for values in lists)
             count += sum(len(values.all) - len(values.combined) for values in lists)
-        before = stage.widths or before
+        before = stage.outs(before)
     return count
 
 
@@ -215,7 +224,7 @@ def _check_stage(
     """The size of what comes out. Raises `BindError`."""
     out = _check_blocks(stage, ways, before, (size, stage.stride), outputs)
     if stage.depths[-1] > 1:
-        after = _check_blocks(stage, ways, stage.widths or before, (out, 1), outputs)
+        after = _check_blocks(stage, ways, stage.within(before), (out, 1), outputs)
         if after != out:
             raise Shrinking(f"blocks after the first change the size too: {size}, {out}, {after}")
     return out
@@ -233,7 +242,13 @@ def _check_blocks(
     sizes: set[Size] = set()
     for way in ways:
         sites = [
-            Site(way.choice, cin, width, *place, tuple(zip(way.names, values, strict=True)))
+            Site(
+                way.choice,
+                cin,
+                stage.width(cin, width),
+                *place,
+                tuple(zip(way.names, values, strict=True)),
+            )
             for cin, width, *values in _samples(way.lists(cins, stage.widths))
         ]
         sizes.update(*outputs(sites, way.output))

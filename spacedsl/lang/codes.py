@@ -162,6 +162,8 @@ def subnet_code(subnet: Subnet) -> str:
     depths, kernels, widths, expands = [], [], [], []
     for position, stage in enumerate(subnet.stages):
         declared = subnet.of.stages[position]
+        if not declared.widths and declared.is_open:
+            raise fault("no-code", f"{declared.name} leaves a choice, and codes do not list it")
         if not declared.widths:
             continue
         depths.append(str(len(stage.blocks)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from spacedsl.diagnostics import place
 from spacedsl.ir.block import Value
@@ -28,14 +29,19 @@ def lower_model(node: Node, scope: Scope, report: Report) -> Subnet:
     if not isinstance(space, Space):
         raise TypeError(of.text)
     nodes = _stage_nodes(node, space, report)
-    stages = tuple(
-        _stage(nodes[stage.name], stage, report)
-        if stage.name in nodes
-        else _only_stage(stage, node, report)
-        for stage in space.stages
-    )
+    stages: list[SubnetStage] = []
+    cin = space.channels
+    for stage in space.stages:
+        said = nodes.get(stage.name)
+        stages.append(
+            _stage(said, stage, cin, report) if said else _only_stage(stage, node, report)
+        )
+        for block in stages[-1].blocks:
+            cin = stage.width(cin, block.width) or cin
     resolution = size_said(node.token("INT", "PAIR"), report, "resolution", MAX_RESOLUTION)
-    subnet = Subnet(name=node.token("NAME").text, of=space, resolution=resolution, stages=stages)
+    subnet = Subnet(
+        name=node.token("NAME").text, of=space, resolution=resolution, stages=tuple(stages)
+    )
     _check_member(subnet, nodes, node, scope, report)
     return subnet if report.found else canonical(subnet)
 
@@ -89,21 +95,36 @@ def _stage_nodes(node: Node, space: Space, report: Report) -> dict[str, Node]:
 
 def _only_stage(stage: Stage, node: Node, report: Report) -> SubnetStage:
     """A stage that the model leaves out, where there is nothing to choose."""
-    open_args = any(len(a.values) > 1 for a in stage.choices[0].numeric)
-    if len(stage.widths) > 1 or len(stage.depths) > 1 or len(stage.choices) > 1 or open_args:
+    if stage.is_open:
         message = f"the model does not say its `{stage.name}`"
         raise report.fail("missing-stage", message, node.token("NAME"))
     return SubnetStage(blocks=(smallest_block(stage, stage.choices[0]),) * stage.depths[0])
 
 
-def _stage(node: Node, stage: Stage, report: Report) -> SubnetStage:
+def _stage(node: Node, stage: Stage, cin: int, report: Report) -> SubnetStage:
     position = _choice(node, stage, report)
     choice = stage.choices[position]
     blocks = tuple(_block(n, choice, report) for n in node.all("model_block"))
     if not blocks:
         message = f"stage `{stage.name}` has no block"
         raise report.fail("empty-stage", message, node, "write a width per block")
+    if not stage.widths:
+        blocks = tuple(_unchosen(node, stage, cin, blocks, report))
     return SubnetStage(choice=position, blocks=blocks)
+
+
+def _unchosen(
+    node: Node, stage: Stage, cin: int, blocks: tuple[SubnetBlock, ...], report: Report
+) -> Iterator[SubnetBlock]:
+    """Blocks without their widths, which follow from what comes in and must be those said."""
+    for said, block in zip(node.all("model_block"), blocks, strict=True):
+        cin = stage.width(cin, 0) or cin
+        if block.width != cin:
+            message = f"width {block.width}, where the blocks of `{stage.name}` lead to {cin}"
+            fixes = [(f"write {cin}", said.token("INT").span, str(cin))]
+            help = f"the stage leaves no width to choose: write {cin}"
+            raise report.fail("not-a-member", message, said.token("INT"), help, fixes)
+        yield block.model_copy(update={"width": 0})
 
 
 def _choice(node: Node, stage: Stage, report: Report) -> int:

@@ -70,8 +70,10 @@ KEYS = (
          "Block types of every elastic stage that lists none of its own."),
     Word("elastic", "stage", "NAME { ... }", "not elastic",
          "A stage that is searched, distilled and tabled."),
-    Word("width", "stage", f"VALUES of 1..{MAX_WIDTH:,}", "none: the body keeps its width",
-         "Output channels that a block may have."),
+    Word("width", "stage", f"VALUES of 1..{MAX_WIDTH:,}, or by `cin`",
+         "none: the body keeps its width",
+         "Output channels that a block may have. `cin + 32`, `cin / 2`, `round8(cin * 1.5)`: those "
+         "of every block follow from the channels that come into it, and none are chosen."),
     Word("window", "stage of a hyperspace", "a count", "the whole list",
          "How many neighbouring widths a space takes."),
     Word("depth", "stage", f"VALUES of 1..{MAX_DEPTH}", "1", "How many blocks."),

@@ -13,6 +13,7 @@ from spacedsl.ir.space import MAX_DEPTH, BlockChoice, Space, Stage
 from spacedsl.lang.blocks import lower_inline
 from spacedsl.lang.bodies import check_bodies
 from spacedsl.lang.choices import choices_of, listed
+from spacedsl.lang.growth import lower_growth
 from spacedsl.lang.limits import check_limit, lower_limit
 from spacedsl.lang.members import not_a_member
 from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
@@ -111,9 +112,10 @@ def _input(node: Node, parent: Space | None, report: Report) -> tuple[int, tuple
         message = f"`{first.text},` is a resolution of {first.text} pixels here"
         help = f"channels stand before an `x`: write `{first.text} x`"
         fixes = [("write `x`", Span(first.span.end, comma[0].span.end), " x")]
-        sides = {t.text for t in said.get("values").tokens("INT")[1:]}
-        if len(sides) == 1 and len(said.get("values").children) > 3:
-            text = f"{first.text} x {sides.pop()}"
+        sizes = [t.text for t in said.get("values").tokens("INT")]
+        channels_said, *sides = sizes[1:] if len(sizes) == 4 else sizes  # the first is a batch's
+        if len(set(sides)) == 1 and len(sides) == 2:
+            text = f"{channels_said} x {sides[0]}"
             help = f"one number says both sides: write `{text}`"
             fixes = [(f"write `{text}`", said.get("values").span, text)]
         raise report.fail("bad-value", message, first, help, fixes)
@@ -163,11 +165,14 @@ def _stages(
         if not said:
             report.error("no-stages", "a page of no stages", node.token("NAME"))
         choices = choices_of(listed(node), None, scope, report)
+        known = False
         for child in said.values():
             try:
-                yield _fresh_stage(child, kind, choices, scope, report)
+                stage = _fresh_stage(child, kind, choices, (scope, known), report)
             except Abandon:
                 continue
+            known = known or bool(stage.widths)
+            yield stage
         return
     misnamed = not said.keys() <= {s.name for s in parent.stages}
     for stage in parent.stages:
@@ -202,10 +207,11 @@ def _fresh_stage(
     node: Node,
     kind: Literal["hyperspace", "space"],
     choices: tuple[BlockChoice, ...],
-    scope: Scope,
+    place: tuple[Scope, bool],
     report: Report,
 ) -> Stage:
-    name = node.token("NAME")
+    """`place`: what names mean, and whether a stage before this one has widths."""
+    (scope, known), name = place, node.token("NAME")
     elastic = node.tokens()[0].text == "elastic" and len(node.tokens("NAME")) == 1
     elastic = elastic and node.tokens()[0] is not name
     keys = _keys(node, report)
@@ -221,7 +227,8 @@ def _fresh_stage(
         message = f"stage `{name.text}` has neither a block nor a body"
         raise report.fail("missing-block", message, name)
     widths = _widths(keys, report)
-    if not widths and any("cout" in _names(choice) for choice in own):
+    growth = lower_growth(keys["width"], elastic, known, report) if "width" in keys else None
+    if not widths and not growth and any("cout" in _names(choice) for choice in own):
         if suggest(name.text, ("blocks",)) and not elastic and not keys:
             message, help = f"unknown key `{name.text}`", "did you mean `blocks`?"
             fixes = [("write `blocks`", name.span, "blocks")]
@@ -237,6 +244,7 @@ def _fresh_stage(
         elastic=elastic,
         choices=own,
         widths=widths,
+        growth=growth,
         window=window,
         depths=_depths(keys, report) or (1,),
         stride=_stride(keys, report) or 1,
@@ -270,8 +278,13 @@ def _narrowed(
         choices = choices_of(said, stage, scope, report)
         if not choices:
             raise Abandon
-    widths = _widths(keys, report) or stage.widths
+    widths, growth = _widths(keys, report), stage.growth
+    if "width" in keys:
+        growth = lower_growth(keys["width"], stage.elastic, True, report)
+    elif growth is None:
+        widths = stage.widths
     update = {
+        "growth": growth,
         "choices": choices,
         "widths": widths,
         "window": _window(keys, widths, min(stage.window, len(widths)), report),
@@ -303,7 +316,7 @@ def _settled(
 
 
 def _widths(keys: dict[str, Node], report: Report) -> tuple[int, ...]:
-    if "width" not in keys:
+    if "width" not in keys or keys["width"].first("growth"):
         return ()
     return whole_list(keys["width"].get("values"), report, "width", 1, MAX_WIDTH)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from fractions import Fraction
 
 from spacedsl.ir.block import Value
-from spacedsl.ir.expr import exact
+from spacedsl.ir.expr import exact, expr_text, number_text
+from spacedsl.ir.space import Stage
 from spacedsl.lang.report import Abandon, Mend, Report
 from spacedsl.operators.size import Pair, Size, size_of
 from spacedsl.syntax.tree import Node, Token
@@ -175,7 +175,7 @@ def shown(values: tuple[Value, ...]) -> str:
     rest = list(values)
     while rest:
         run = _run_length(rest)
-        step = _step(rest[0], rest[1]) if run > 1 else 0
+        step = (_step(rest[0], rest[1]) if run > 1 else None) or 0
         if run >= (3 if step == 1 else 4):
             tail = "" if step == 1 else f" step {_plain(step)}"
             parts.append(f"{_plain(rest[0])}..{_plain(rest[run - 1])}{tail}")
@@ -186,6 +186,11 @@ def shown(values: tuple[Value, ...]) -> str:
     return ", ".join(parts)
 
 
+def widths_text(stage: Stage) -> str:
+    """The widths of a stage as a page says them; nothing where it says none."""
+    return shown(stage.widths) if stage.growth is None else expr_text(stage.growth)
+
+
 def _step(first: Value, second: Value) -> int | float | None:
     """The difference of two values that follow each other; None where one of them is no number."""
     if isinstance(first, str | Pair) or isinstance(second, str | Pair):
@@ -194,9 +199,9 @@ def _step(first: Value, second: Value) -> int | float | None:
     return int(step) if step.denominator == 1 else float(step)
 
 
-def _plain(value: Value | None) -> str:
+def _plain(value: Value) -> str:
     """A number in digits, never in powers of ten; every digit of it."""
-    return str(value) if isinstance(value, str | Pair) else f"{Decimal(str(value)):f}"
+    return value if isinstance(value, str) else number_text(value)
 
 
 def _run_length(values: list[Value]) -> int:

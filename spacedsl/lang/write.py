@@ -25,13 +25,13 @@ from spacedsl.ir.block import (
     Stride,
     op_acts,
 )
-from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8
+from spacedsl.ir.expr import Expr, Num, Ref, expr_text
 from spacedsl.ir.space import BlockChoice, Space, Stage
-from spacedsl.ir.subnet import Subnet, SubnetBlock
+from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.items import LANGUAGE
 from spacedsl.lang.limits import written
 from spacedsl.lang.model_settings import setting_text
-from spacedsl.lang.values import shown
+from spacedsl.lang.values import shown, widths_text
 from spacedsl.operators.operators import FLAGS, OPERATORS
 from spacedsl.operators.size import Pair
 from spacedsl.syntax.printer import format_text
@@ -97,8 +97,8 @@ def _stage(stage: Stage, common: tuple[BlockChoice, ...]) -> str:
     elastic = "elastic " if stage.elastic else ""
     own = "" if stage.elastic and stage.choices == common else _choices(stage.choices)
     keys = [own]
-    if stage.widths:
-        keys.append(f"width {shown(stage.widths)}")
+    if said := widths_text(stage):
+        keys.append(f"width {said}")
     if stage.window < len(stage.widths):
         keys.append(f"window {stage.window}")
     if stage.depths != (1,):
@@ -115,8 +115,8 @@ def _narrowed(stage: Stage, inherited: Stage) -> list[str]:
     keys: list[str] = []
     if stage.choices != inherited.choices:
         keys += [_choice(c, _twin(c, inherited)) for c in stage.choices]
-    if stage.widths != inherited.widths:
-        keys.append(f"width {shown(stage.widths)}")
+    if (said := widths_text(stage)) != widths_text(inherited):
+        keys.append(f"width {said}")
     if stage.window != min(inherited.window, len(stage.widths)):
         keys.append(f"window {stage.window}")
     if stage.depths != inherited.depths:
@@ -150,7 +150,7 @@ def _block(block: Block) -> str:
     params = [
         p.name + ("" if p.default is None else f" = {shown((p.default,))}") for p in block.params
     ]
-    lets = [f"{let.name} = {_expr(let.value)}" for let in block.lets]
+    lets = [f"{let.name} = {expr_text(let.value)}" for let in block.lets]
     signature = f"({', '.join(params)})" if params else ""
     return "\n".join([f"block {block.name}{signature} {{", *lets, _ops(block.ops), "}", ""])
 
@@ -177,7 +177,7 @@ def _op(op: Op) -> str:
             return _words(op.op, _kernel(op.kernel), *_modified(op))
         case Se():
             acts = [] if (op.act, op.gate) == ("relu", "hsigmoid") else [op.act, op.gate]
-            return _words("se", _expr(op.squeeze), *acts)
+            return _words("se", expr_text(op.squeeze), *acts)
         case SpaceToDepth():
             return f"space-to-depth {op.block}"
         case GlobalPool():
@@ -189,7 +189,7 @@ def _op(op: Op) -> str:
         case Optional():
             return f"optional {op.param} {{ {_ops(op.body)} }}"
         case Shuffle():
-            return f"shuffle {_expr(op.groups)}"
+            return f"shuffle {expr_text(op.groups)}"
         case Join():
             branches = [f"{{ {_ops(ops)} }}" for ops in op.branches]
             return _words(op.op, "split" if op.split else None, *branches, op.act)
@@ -208,10 +208,10 @@ def _modified(op: Conv | DwConv | Pool) -> Iterator[str | None]:
     """What stands behind the kernel of an op."""
     flags = {word: FLAGS[word] for word in OPERATORS[op.op].flags}
     if isinstance(op, Conv) and op.width != COUT:
-        yield from ("->", _expr(op.width))
+        yield from ("->", expr_text(op.width))
     for word, flag in flags.items():
         if flag.takes and not flag.most and getattr(op, flag.field) != ONE:
-            yield from (word, _expr(getattr(op, flag.field)))
+            yield from (word, expr_text(getattr(op, flag.field)))
     yield from op_acts(op)
     yield _stride(op.stride)
     for word, flag in flags.items():
@@ -228,36 +228,18 @@ def _stride(stride: Stride) -> str | None:
 def _kernel(kernel: Expr) -> str:
     if isinstance(kernel, Num) and isinstance(kernel.value, Pair):
         return str(kernel.value)
-    return kernel.name if isinstance(kernel, Ref) else f"{_expr(kernel)}x{_expr(kernel)}"
-
-
-PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2}
-
-
-def _expr(expr: Expr, outer: int = 0) -> str:
-    match expr:
-        case Num(value=value):
-            return shown((value,))
-        case Ref(name=name):
-            return name
-        case Round8(arg=arg):
-            return f"round8({_expr(arg)})"
-        case Binary(op=op, left=left, right=right):
-            level = PRECEDENCE[op]
-            text = f"{_expr(left, level)} {op} {_expr(right, level + 1)}"
-            return f"({text})" if level < outer else text
+    return kernel.name if isinstance(kernel, Ref) else f"{expr_text(kernel)}x{expr_text(kernel)}"
 
 
 def _model(subnet: Subnet) -> str:
     lines = [f"model {subnet.name} of {subnet.of.name} at {subnet.resolution} {{"]
+    cin = subnet.of.channels
     for position, stage in enumerate(subnet.of.stages):
-        blocks = subnet.stages[position].blocks
-        if not stage.widths and not any(b.settings for b in blocks):
-            continue
-        name = f"{subnet.choice(position).block.name} " if len(stage.choices) > 1 else ""
-        lines.append(f"{stage.name} {{ {name}{' '.join(map(_model_block, blocks))} }}")
+        blocks, said = subnet.stages[position].blocks, list[str]()
+        for block in blocks:
+            cin = stage.width(cin, block.width) or cin
+            said += [str(cin), *(setting_text(s.name, s.value) for s in block.settings)]
+        if stage.widths or stage.is_open:
+            name = f"{subnet.choice(position).block.name} " if len(stage.choices) > 1 else ""
+            lines.append(f"{stage.name} {{ {name}{' '.join(said)} }}")
     return "\n".join([*lines, "}"])
-
-
-def _model_block(block: SubnetBlock) -> str:
-    return " ".join([str(block.width), *(setting_text(s.name, s.value) for s in block.settings)])

@@ -14,7 +14,7 @@ from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
 from spacedsl.lang.page import Page
-from spacedsl.lang.values import shown
+from spacedsl.lang.values import shown, widths_text
 from spacedsl.operators.size import as_map
 from spacedsl.passes.bind import BindError
 
@@ -96,8 +96,8 @@ def _model_facts(subnet: Subnet) -> list[str]:
 def stage_facts(stage: Stage) -> list[str]:
     """What a stage may be, and how many."""
     lines = [choice_facts(choice) for choice in stage.choices if choice.block.name]
-    if stage.widths:
-        lines.append(f"widths {shown(stage.widths)}")
+    if said := widths_text(stage):
+        lines.append(f"widths {said}")
     if stage.widths and stage.window < len(stage.widths):
         lines.append(windows(stage))
     lines.append(f"depth {shown(stage.depths)}; stride {stage.stride}")

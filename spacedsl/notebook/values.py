@@ -19,7 +19,7 @@ from spacedsl.ir.item import Item
 from spacedsl.ir.size import count_subnets
 from spacedsl.lang.page import Loader, main_item
 from spacedsl.lang.resolve import resolved_text
-from spacedsl.lang.values import shown
+from spacedsl.lang.values import shown, widths_text
 from spacedsl.lang.write import write
 from spacedsl.notebook import html
 from spacedsl.passes.cost import subnet_cost
@@ -147,10 +147,7 @@ class Space(ir_space.Space):
         return f"<{self.kind} {self.name}{of}: {count(self.subnets)} models>"
 
     def _repr_html_(self) -> str:
-        rows = [
-            (s.name, shown(s.widths) if s.widths else "", shown(s.depths), _blocks(s))
-            for s in self.stages
-        ]
+        rows = [(s.name, widths_text(s), shown(s.depths), _blocks(s)) for s in self.stages]
         heads = ("stage", "width", "depth", "blocks")
         said = (
             f"{self.kind} {self.name}: {shown(self.resolutions)} px, {count(self.subnets)} models"

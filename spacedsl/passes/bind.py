@@ -35,9 +35,8 @@ from spacedsl.ir.expr import (
     evaluate_window,
     known,
 )
-from spacedsl.ir.sampling import smallest
 from spacedsl.ir.settings import canonical_settings
-from spacedsl.ir.space import BlockChoice, Space
+from spacedsl.ir.space import BlockChoice, Stage
 from spacedsl.ir.subnet import Subnet, SubnetBlock
 from spacedsl.operators.layer import Layer
 from spacedsl.operators.size import Pair, Size, as_map, by_side, pair
@@ -85,9 +84,14 @@ class Site:
         """The layers of this block. Raises `BindError`."""
         return bind_block(self)
 
+    @property
+    def end(self) -> int:
+        """The width of what comes out."""
+        return self.cout or self.cin
+
     def __str__(self) -> str:
         """As errors name it: `mbv2 16->24 kernel 3 expand 6 stride 2 at 112 px`."""
-        widths = f"{self.cin}->{self.cout or self.cin}"
+        widths = f"{self.cin}->{self.end}"
         settings = [f"{name} {value}" for name, value in self.settings]
         name = self.choice.block.name or "body"
         return " ".join([name, widths, *settings, f"stride {self.stride} at {self.size} px"])
@@ -125,7 +129,7 @@ def bind_block(site: Site) -> tuple[Bound, ...]:
         bound, cout, _ = _bind_ops(site.choice.block.ops, scope, site.cin, site.size)
     except EvaluationError as error:
         raise BindError(str(error)) from None
-    if cout != (site.cout or site.cin) and not _ends_in_classifier(site):
+    if cout != site.end and not _ends_in_classifier(site):
         if not site.cout:
             raise BindError(f"the body ends at {cout} channels; say `width {cout}`")
         raise WidthError(f"the body ends at {cout} channels, the stage's width is {site.cout}")
@@ -225,9 +229,8 @@ def _bind_op(
             out = _output(window, size)
             if op.elide and window.keeps(size):
                 return (), cin, size
-            kernel, stride = window.kernel, window.stride
-            pool = Layer(op.op, cin, cin, size, out, kernel, stride, valid=op.valid, op=at)
-            return (pool,), cin, out
+            sizes = size, out, window.kernel, window.stride
+            return (Layer(op.op, cin, cin, *sizes, valid=op.valid, op=at),), cin, out
         case SpaceToDepth():
             cout, out = cin * op.block**2, by_side(lambda n: n // op.block, size)
             if by_side(lambda n: n * op.block, out) != size:
@@ -372,9 +375,13 @@ def output_size(site: Site) -> Size:
     return last_layer(bound[-1]).out_size if (bound := site.bind()) else site.size
 
 
-def site_of(choice: BlockChoice, block: SubnetBlock, cin: int, size: Size, stride: Size) -> Site:
-    """The site of one subnet block; settings that mean nothing there are at their least."""
-    return Site(choice, cin, block.width, size, stride, canonical_settings(choice, block))
+def site_of(
+    stage: Stage, choice: BlockChoice, block: SubnetBlock, cin: int, size: Size, first: bool
+) -> Site:
+    """The site of a subnet's block, of its stage's `first` or not; settings that mean nothing there
+    are at their least."""
+    stride, settings = stage.stride if first else 1, canonical_settings(choice, block)
+    return Site(choice, cin, stage.width(cin, block.width), size, stride, settings)
 
 
 def subnet_sites(subnet: Subnet) -> tuple[tuple[Site, ...], ...]:
@@ -386,15 +393,8 @@ def subnet_sites(subnet: Subnet) -> tuple[tuple[Site, ...], ...]:
         choice = subnet.choice(position)
         sites: list[Site] = []
         for i, block in enumerate(stage.blocks):
-            site = site_of(choice, block, cin, size, declared.stride if i == 0 else 1)
-            size = output_size(site)
-            cin = block.width or cin
+            site = site_of(declared, choice, block, cin, size, i == 0)
+            size, cin = output_size(site), site.end
             sites.append(site)
         stages.append(tuple(sites))
     return tuple(stages)
-
-
-def stage_sizes(space: Space, resolution: Size) -> tuple[Size, ...]:
-    """The size of every stage's input at `resolution` pixels, from the smallest subnet's sites."""
-    sites = subnet_sites(smallest(space, resolution))
-    return tuple(stage[0].size for stage in sites)

@@ -129,7 +129,7 @@ def walk(
     for stage in space.stages:
         yield stage, cins, sizes
         sizes = tuple(_stage_output(stage, cins[0], size) for size in sizes)
-        cins = stage.widths or cins
+        cins = stage.outs(cins)
 
 
 def transitions(
@@ -141,10 +141,12 @@ def transitions(
 ) -> Floats:
     """The least sums over a stage, (quantities, sizes, widths in, widths out), whatever it chooses:
     block type, window, depth, settings. `sizes`: of the input."""
-    outs = stage.widths or cins
+    outs = stage.outs(cins)
     inner = tuple(_stage_output(stage, cins[0], size) for size in sizes)
     best: Floats | None = None
     table = _cost_table if measure is costs else partial(_table, measure=measure)
+    if stage.growth is not None:
+        return _growing(stage, cins, (sizes, inner), table, join)
     for choice in stage.choices:
         for span, settings in _members(stage, choice, len(outs)):
             windows = [slice(i, i + span) for i in range(len(outs) - span + 1)]
@@ -167,6 +169,36 @@ def transitions(
                 best[..., window] = np.minimum(best[..., window], found)
     if best is None:
         raise ValueError(f"{stage.name} has no block")
+    return best
+
+
+def _growing(
+    stage: Stage,
+    cins: tuple[int, ...],
+    sizes: tuple[tuple[Size, ...], tuple[Size, ...]],
+    table: Callable[[_Step, _Settings], Floats],
+    join: Join,
+) -> Floats:
+    """As `transitions`, of a stage whose widths follow from the one that comes in; `sizes`: of the
+    input of its first block and of the others'."""
+    outs, best = stage.outs(cins), np.zeros(0)
+    for choice in stage.choices:
+        for _, settings in _members(stage, choice, 1):
+            sums: Floats | None = None  # (quantities, sizes, widths in): of so many blocks
+            for block in range(stage.depths[-1]):
+                into = tuple(stage.grown(cin, block) for cin in cins)
+                ends = tuple(stage.grown(cin, block + 1) for cin in cins)
+                pairs = tuple((i, i) for i in range(len(cins)))
+                stride, size = (stage.stride, sizes[0]) if block == 0 else (1, sizes[1])
+                more = table(_Step(choice, into, ends, pairs, size, stride), settings)
+                more = np.diagonal(more, axis1=-2, axis2=-1)
+                sums = more if sums is None else join(sums, more)
+                if not best.size:
+                    best = np.full((*sums.shape, len(outs)), np.inf)
+                if block + 1 in stage.depths:
+                    for i, end in enumerate(ends):
+                        at = best[..., i, outs.index(end)]
+                        np.minimum(at, sums[..., i], out=at)
     return best
 
 
@@ -228,5 +260,5 @@ def _stage_output(stage: Stage, cin: int, size: Size) -> Size:
     """The size of what comes out: the same whatever the block type, width and setting."""
     choice = stage.choices[0]
     settings = tuple((a.name, a.values[0]) for a in choice.numeric)
-    width = stage.widths[0] if stage.widths else 0
+    width = stage.width(cin, stage.widths[0] if stage.widths else 0)
     return output_size(Site(choice, cin, width, size, stage.stride, settings))

@@ -122,11 +122,11 @@ def program_of(subnet: Subnet, size: Size | None = None) -> Program:
         choice = subnet.choice(i)
         names = slots(choice.block)
         for j, block in enumerate(stage.blocks):
-            site = bind.site_of(choice, block, cin, size, declared.stride if j == 0 else 1)
+            site = bind.site_of(declared, choice, block, cin, size, j == 0)
             place = _Block((i, j), f"{declared.name}.{j}", names)
             steps = place.put(site.bind())
             program += steps
-            cin = block.width or cin
+            cin = site.end
             if steps:
                 size = last_layer(steps[-1]).out_size
     return program

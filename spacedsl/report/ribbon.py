@@ -11,9 +11,10 @@ from markupsafe import Markup
 from spacedsl.colours import GREY
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet, SubnetBlock
-from spacedsl.lang.values import shown
+from spacedsl.lang.values import shown, widths_text
 from spacedsl.operators.size import Size
-from spacedsl.passes.bind import stage_sizes
+from spacedsl.passes.bind import subnet_sites
+from spacedsl.passes.stage_sizes import stage_sizes
 from spacedsl.report.legend import Entry, legend
 from spacedsl.report.scale import Axis, Scale, figure, scale
 from spacedsl.report.svg import Drawing, hovered, line, rect, text, width_of
@@ -78,24 +79,30 @@ def runs(item: Space | Subnet) -> tuple[Run, ...]:
     space = item.of if isinstance(item, Subnet) else item
     resolution = item.resolution if isinstance(item, Subnet) else space.resolutions[-1]
     sizes = (*stage_sizes(space, resolution)[1:], 0)
-    return tuple(
-        _model_run(item, i, sizes[i]) if isinstance(item, Subnet) else _space_run(stage, sizes[i])
-        for i, stage in enumerate(space.stages)
-        if stage.widths
-    )
+    found: list[Run] = []
+    cins: tuple[int, ...] = (space.channels,)
+    for i, stage in enumerate(space.stages):
+        if stage.widths or stage.growth is not None:
+            if isinstance(item, Subnet):
+                found.append(_model_run(item, i, sizes[i]))
+            else:
+                found.append(_space_run(stage, cins, sizes[i]))
+        cins = stage.outs(cins)
+    return tuple(found)
 
 
-def _space_run(stage: Stage, size: Size) -> Run:
+def _space_run(stage: Stage, cins: tuple[int, ...], size: Size) -> Run:
     options = "; ".join(_choice(choice) for choice in stage.choices)
-    said = f"{stage.name}: {options}; width {shown(stage.widths)}"
+    said = f"{stage.name}: {options}; width {widths_text(stage)}"
+    count = stage.depths[-1]
+    widths = [stage.widths or tuple(stage.grown(c, i + 1) for c in cins) for i in range(count)]
     if 0 < stage.window < len(stage.widths):
         said += f", of which a space takes {stage.window} in a row"
     said += f"; depth {shown(stage.depths)}; stride {stage.stride}"
     cells = tuple(
-        Cell(stage.widths[0], stage.widths[-1], i < stage.depths[0], said)
-        for i in range(stage.depths[-1])
+        Cell(min(each), max(each), i < stage.depths[0], said) for i, each in enumerate(widths)
     )
-    return Run(stage.name, _names(stage.choices), cells, size, stage.widths)
+    return Run(stage.name, _names(stage.choices), cells, size, stage.outs(cins))
 
 
 def _choice(choice: BlockChoice) -> str:
@@ -110,15 +117,21 @@ def _names(choices: Sequence[BlockChoice]) -> tuple[str, ...]:
 def _model_run(model: Subnet, position: int, size: Size) -> Run:
     stage, choice = model.of.stages[position], model.choice(position)
     blocks = model.stages[position].blocks
-    cells = tuple(_block(stage, choice, block, i) for i, block in enumerate(blocks, 1))
-    return Run(stage.name, (block_name(choice),), cells, size, tuple(b.width for b in blocks))
+    sites = subnet_sites(model)[position]
+    cells = tuple(
+        _block(stage, choice, block, (i, site.end))
+        for i, (block, site) in enumerate(zip(blocks, sites, strict=True), 1)
+    )
+    return Run(stage.name, (block_name(choice),), cells, size, tuple(site.end for site in sites))
 
 
-def _block(stage: Stage, choice: BlockChoice, block: SubnetBlock, number: int) -> Cell:
+def _block(stage: Stage, choice: BlockChoice, block: SubnetBlock, place: tuple[int, int]) -> Cell:
+    """`place`: which of its stage's blocks, and the channels that come out."""
+    number, width = place
     settings = ", ".join(f"{s.name} {s.value}" for s in block.settings)
-    said = f"{stage.name}, block {number}: {block_name(choice)}, {block.width} channels"
+    said = f"{stage.name}, block {number}: {block_name(choice)}, {width} channels"
     words = tuple(f"{s.name[0]}{s.value}" for s in block.settings[:2])
-    return Cell(block.width, block.width, True, f"{said}, {settings}" if settings else said, words)
+    return Cell(width, width, True, f"{said}, {settings}" if settings else said, words)
 
 
 @dataclass(frozen=True, slots=True)

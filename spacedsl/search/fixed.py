@@ -79,9 +79,9 @@ class Chains:
                 upstream = Upstream(stage.widths, place.number, stage.depths, shared)
             else:
                 fixed.append(self._part(stage, cin, sizes))
-                upstream = Upstream(stage.widths[:1]) if stage.widths else upstream
+                upstream = Upstream(stage.widths[:1]) if stage.widths else upstream.behind(stage)
             sizes = out_sizes
-            cin = stage.widths[0] if stage.widths else cin
+            cin = stage.widths[0] if stage.widths else stage.grown(cin, stage.depths[0])
         return Chain(resolutions, tuple(places), tuple(fixed))
 
     def gaps(self, space: Space, resolutions: tuple[Size, ...]) -> tuple[Gap, ...]:
@@ -99,7 +99,7 @@ class Chains:
                 cins = stage.widths
             else:
                 found[-1].append(tuple(self._part(stage, cin, sizes) for cin in cins))
-                cins = stage.widths[:1] or cins
+                cins = stage.widths[:1] or tuple(stage.grown(c, stage.depths[0]) for c in cins)
             sizes = out_sizes
         return tuple(
             _gap(parts, (len(resolutions), width))
@@ -143,7 +143,7 @@ def smallest_sites(stage: Stage, choice: BlockChoice, cin: int, size: Size) -> t
     block = smallest_block(stage, choice)
     sites: list[Site] = []
     for i in range(stage.depths[0]):
-        site = site_of(choice, block, cin, size, stage.stride if i == 0 else 1)
-        size, cin = output_size(site), block.width or cin
+        site = site_of(stage, choice, block, cin, size, i == 0)
+        size, cin = output_size(site), site.end
         sites.append(site)
     return tuple(sites)

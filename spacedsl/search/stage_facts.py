@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 
@@ -162,6 +162,10 @@ class Upstream:
     number: int = 0
     depths: tuple[int, ...] = (1,)
     shared_width: bool = False
+
+    def behind(self, stage: Stage) -> Upstream:
+        """What comes out of a stage that leaves no width to choose and is as short as it can be."""
+        return replace(self, widths=tuple(stage.grown(w, stage.depths[0]) for w in self.widths))
 
     def index(self, draws: Draws) -> Ints:
         """(n,) positions in `widths` of the last block's width."""

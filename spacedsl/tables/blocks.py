@@ -14,9 +14,10 @@ from spacedsl.ir.settings import Settings
 from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.operators.size import Pair, Size, as_number, by_side
 from spacedsl.operators.window import strided
-from spacedsl.passes.bind import BindError, Site, stage_sizes
+from spacedsl.passes.bind import BindError, Site
 from spacedsl.passes.bound import layers
 from spacedsl.passes.kernels import Kernel, kernels
+from spacedsl.passes.stage_sizes import stage_sizes
 from spacedsl.tables.rows import SubstageRows, elastic_stage, resolutions_of, settings_of
 from spacedsl.tables.solve import Floats, Ints, sum_at
 
@@ -165,7 +166,7 @@ def reachable_sites(space: Space, resolutions: Sequence[Size]) -> Iterator[Site]
     for resolution in resolutions:
         sizes = stage_sizes(space, resolution)
         for position in space.elastic:
-            stage, before = space.stages[position], space.stages[position - 1].widths
+            stage, before = space.stages[position], space.widths_after(position - 1)
             inner = sizes[position + 1] if position + 1 < len(sizes) else sizes[position]
             for choice in stage.choices:
                 for values in _combinations(choice):

@@ -19,7 +19,7 @@ from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space, Stage
 from spacedsl.json_files import first_mistake
 from spacedsl.operators.size import Pair, as_number, from_json
-from spacedsl.passes.bind import stage_sizes
+from spacedsl.passes.stage_sizes import stage_sizes
 from spacedsl.tables.fit_quality import fit_quality
 from spacedsl.tables.rows import MAX_FILE_BYTES, SubstageRows, elastic_stage
 from spacedsl.tables.schema import Source, TableFile

@@ -124,10 +124,10 @@ def _blocks(subnet: Subnet, number: Callable[[Site], tuple[int, Size]]) -> list[
     for position, stage in enumerate(subnet.stages):
         declared, choice = subnet.of.stages[position], subnet.choice(position)
         for i, block in enumerate(stage.blocks):
-            site = site_of(choice, block, cin, size, declared.stride if i == 0 else 1)
+            site = site_of(declared, choice, block, cin, size, i == 0)
             at, size = number(site)
             found.append(at)
-            cin = block.width or cin
+            cin = site.end
     return found
 
 

@@ -21,8 +21,9 @@ def network_losses(subnets: Sequence[Subnet], model: QualityModel) -> Floats:
     known: dict[Key, float] = {}
     sums = np.zeros(len(subnets))
     for i, subnet in enumerate(subnets):
+        cins = _widths_in(subnet)
         for number, at in enumerate(subnet.of.elastic, 1):
-            cin = subnet.stages[at - 1].blocks[-1].width if at else subnet.of.channels
+            cin = cins[at]
             choice, stage = subnet.choice(at), subnet.stages[at]
             key = (number, id(choice), subnet.resolution, cin, stage)
             if key not in known:
@@ -32,6 +33,17 @@ def network_losses(subnets: Sequence[Subnet], model: QualityModel) -> Floats:
                 )
             sums[i] += known[key]
     return sums
+
+
+def _widths_in(subnet: Subnet) -> list[int]:
+    """The channels that come into each stage."""
+    found = [subnet.of.channels]
+    for declared, stage in zip(subnet.of.stages, subnet.stages, strict=True):
+        cin = found[-1]
+        for block in stage.blocks:
+            cin = declared.width(cin, block.width) or cin
+        found.append(cin)
+    return found
 
 
 def _stage_loss(loss: StageLoss, resolution: Size, cin: int, stage: SubnetStage) -> float:

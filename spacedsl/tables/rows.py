@@ -21,7 +21,7 @@ from spacedsl.files import read_bounded
 from spacedsl.ir.block import Value
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.operators.size import Pair, Size, as_number
-from spacedsl.passes.bind import stage_sizes
+from spacedsl.passes.stage_sizes import stage_sizes
 from spacedsl.tables.solve import Floats, Ints
 
 FILE_NAME = re.compile(r"stage([1-9][0-9]?)_([0-9]{1,2})_([0-9]{1,3})\.csv")

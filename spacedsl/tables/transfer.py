@@ -137,7 +137,7 @@ def _transferred(
             "table-mix", f"stage {number}: nothing to transfer {name} from, or to guide its widths"
         )
     stage = elastic_stage(space, number)
-    before = space.stages[space.elastic[number - 1] - 1].widths
+    before = space.widths_after(space.elastic[number - 1] - 1)
     values = [
         [as_number(v) for v in choice.values(n) if not isinstance(v, str)] for n in given.order
     ]

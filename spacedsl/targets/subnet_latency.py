@@ -22,7 +22,7 @@ class SubnetLatency:
 
     space: Space
     table: LatencyModel
-    _known: dict[_Place, tuple[float, Size]] = field(default_factory=dict)
+    _known: dict[_Place, tuple[float, int, Size]] = field(default_factory=dict)
 
     def __call__(self, subnet: Subnet) -> float:
         """Raises `SpaceError` where a block is not covered."""
@@ -34,18 +34,17 @@ class SubnetLatency:
                 known = self._known.get(place)
                 if known is None:
                     known = self._known[place] = self._ask(place)
-                ms, size = known
-                cin = block.width or cin
+                ms, cin, size = known
                 found.append(ms)
         return fsum(found)
 
-    def _ask(self, place: _Place) -> tuple[float, Size]:
-        """Milliseconds of a block in its place, and pixels out."""
+    def _ask(self, place: _Place) -> tuple[float, int, Size]:
+        """Milliseconds of a block in its place, channels and pixels out."""
         position, choice, first, cin, size, block = place
         stage = self.space.stages[position]
-        site: Site = site_of(stage.choices[choice], block, cin, size, stage.stride if first else 1)
+        site: Site = site_of(stage, stage.choices[choice], block, cin, size, first)
         ms = float(self.table.predict([site]).ms[0])
         if isnan(ms):
             message = f"{site} in {stage.name} of {self.space.name} is not covered"
             raise fault("uncovered", message, help="profile the target, or choose another one")
-        return ms, output_size(site)
+        return ms, site.end, output_size(site)

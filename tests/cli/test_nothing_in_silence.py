@@ -9,12 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from spacedsl.bridges.timm import read_stacks
 from spacedsl.bridges.timm_network import Frame, network
 from spacedsl.checksum import unsealed
 from spacedsl.cli.app import app
+from spacedsl.cli.boundary import guarded
 from spacedsl.figures import count
 from spacedsl.passes.cost import SCALES_PER_CONV, subnet_cost
 from spacedsl.passes.network import subnet_identity
@@ -341,3 +343,43 @@ def test_no_words_at_all() -> None:
     )
     assert "Traceback" not in done.stderr
     assert "spacedsl --help" in done.stdout + done.stderr
+
+
+LITTLE_MEMORY = """
+import resource, sys
+import numpy, onnx
+from spacedsl.cli.app import main
+size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size + (100 << 20),) * 2)
+main()
+"""
+
+
+def test_a_lack_of_memory_is_no_defect(tmp_path: Path) -> None:
+    words = ("export", "seqnet-vnni-a4", "--fp32", "--out", str(tmp_path / "net.onnx"))
+    command = [sys.executable, "-c", LITTLE_MEMORY, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "error[no-memory]: the memory does not suffice" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ("CUDA out of memory. Tried to allocate 1.50 GiB. GPU 0 has", "1.50 GiB more"),
+        ("DefaultCPUAllocator: can't allocate memory: you tried to allocate 32 bytes", "32 bytes"),
+        ("DefaultCPUAllocator: not enough memory", ""),
+    ],
+)
+def test_what_pytorch_says_of_memory(said: str, wanted: str) -> None:
+    def command(batch: int) -> None:
+        raise RuntimeError(said)
+
+    app = typer.Typer()
+    app.command()(guarded(command))
+    result = CliRunner().invoke(app, ["4"])
+    assert result.exit_code == 2
+    assert "error[no-memory]" in result.stderr
+    assert wanted in result.stderr
+    assert "a smaller --batch needs less" in result.stderr

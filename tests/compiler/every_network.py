@@ -80,11 +80,11 @@ class Everything:
         if stage.elastic:
             loss += self._loss(position, r, cin, blocks)
         for i, block in enumerate(blocks):
-            site = site_of(stage.choices[0], block, cin, size, stage.stride if i == 0 else 1)
+            site = site_of(stage, stage.choices[0], block, cin, size, i == 0)
             if site not in self._ms:
                 self._ms[site] = float(self._latency.predict([site]).ms[0])
             ms += self._ms[site]
-            size, cin = output_size(site), block.width or cin
+            size, cin = output_size(site), site.end
             if layers := site.bind():
                 network = self._layers.setdefault((network, layers), len(self._layers) + 1)
         return ms, loss, cin, size, network

@@ -20,6 +20,7 @@ from spacedsl.compiler.reference import run_node
 from spacedsl.compiler.stamp import IMAGE
 from spacedsl.hosts.host import options_here
 from spacedsl.ir.block import Block
+from spacedsl.ir.expr import Binary, Num, Ref
 from spacedsl.ir.sampling import largest
 from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet
@@ -65,6 +66,10 @@ def outputs_of(model: bytes | Path, x: NDArray[np.float32]) -> dict[str, NDArray
     return dict(zip(names, session.run(names, {IMAGE: x}), strict=True))
 
 
+ADDING = {"dense"}
+"""Blocks whose stages say `width cin + 32` or the like; they have no stride."""
+
+
 @lru_cache(maxsize=1)
 def library_blocks() -> tuple[Block, ...]:
     """Every named block of every page of the library."""
@@ -81,18 +86,21 @@ def library_blocks() -> tuple[Block, ...]:
 
 
 def net_around(block: Block, stride: int, width: int, resolution: int, act: str) -> Subnet:
-    """A network of a stem, the block (16 channels in, `width` out) twice, and a head."""
+    """A network of a stem, the block (16 channels in, `width` out) twice, and a head. A block that
+    adds channels to those that come in adds `width`."""
     args = tuple(
         Arg(name=p.name, values=((p.default or act) if p.name == "act" else VALUES.get(p.name, 1),))
         for p in block.params
     )
+    grows = block.name in ADDING
     middle = Stage(
         name="stage1",
         choices=(BlockChoice(block=block, args=args),),
-        widths=(width,),
-        window=1,
+        widths=() if grows else (width,),
+        growth=Binary(op="+", left=Ref(name="cin"), right=Num(value=width)) if grows else None,
+        window=0 if grows else 1,
         depths=(2,),
-        stride=stride,
+        stride=1 if grows else stride,
     )
     stages = (stem([16]), middle, head())
     space = Space(kind="space", name="s", resolutions=(resolution,), stages=stages)

@@ -75,8 +75,8 @@ def test_outputs_keep_their_channels(model: IntegerModel) -> None:
     """Where the emitter adds channels to others."""
     plan = model.header.plan
     padded = padded_channels(plan, plan.rules)
-    assert all(padded[node.name] == node.shape[0] for _, node in plan.outputs())
-    assert any(padded[node.name] != node.shape[0] for node in plan.graph.nodes)
+    assert all(padded[node.name].count == node.shape[0] for _, node in plan.outputs())
+    assert any(padded[node.name].count != node.shape[0] for node in plan.graph.nodes)
 
 
 def test_all_between_input_and_outputs_is_integer(model: IntegerModel, tmp_path: Path) -> None:

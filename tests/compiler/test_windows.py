@@ -22,9 +22,10 @@ from spacedsl.json_files import sealed_text
 from spacedsl.lang.write import write
 from spacedsl.operators.size import Pair, Size, as_number, pair
 from spacedsl.operators.window import Window
-from spacedsl.passes.bind import Site, stage_sizes, subnet_sites
+from spacedsl.passes.bind import Site, subnet_sites
 from spacedsl.passes.bound import layers
 from spacedsl.passes.kernels import Kernel, kernels
+from spacedsl.passes.stage_sizes import stage_sizes
 from spacedsl.targets.features import features
 from spacedsl.targets.profile_file import NetRecord, kernel_words
 from spacedsl_runtime.elastic.supernet import load_supernet

@@ -136,6 +136,12 @@ def test_networks_of_timm(name: str, parameters: int, mflops: float) -> None:
     assert subnet_cost(model).flops / 1e6 == pytest.approx(mflops, abs=0.06)
 
 
+def test_densenet_121() -> None:
+    """The 7,978,856 parameters of its paper's code. Here the norms that stand before convolutions,
+    34,336 channels of them, have a weight too."""
+    assert weights(library_model("baselines/densenet-121")) == 7_978_856 + 34_336
+
+
 def test_the_second_stem_convolution_may_be_skipped() -> None:
     space = library_space("baselines/resnet50")
     (stem,) = space.stages[0].choices

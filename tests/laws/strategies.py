@@ -204,6 +204,30 @@ def stem(width: Sequence[int]) -> Stage:
     )
 
 
+@st.composite
+def growing(draw: st.DrawFn) -> list[Stage]:
+    """A stage that adds channels to what comes in, as seldom as not."""
+    side = Binary(op="-", left=ref("cout"), right=ref("cin"))
+    path = (Conv(kernel=num(1), width=side, act="relu"), DwConv(kernel=ref("kernel")))
+    block = Block(
+        name="grow", params=(Param(name="kernel"),), ops=(Join(op="concat", branches=((), path)),)
+    )
+    cin = ref("cin")
+    growth = draw(
+        st.sampled_from(
+            [None, Binary(op="+", left=cin, right=num(4)), Binary(op="*", left=cin, right=num(2))]
+        )
+    )
+    args = (Arg(name="kernel", values=draw(subsets((1, 3), 2))),)
+    stage = Stage(
+        name="grown",
+        choices=(BlockChoice(block=block, args=args),),
+        growth=growth,
+        depths=tuple(int(d) for d in draw(subsets((1, 2, 3), 2))),
+    )
+    return [stage] if growth else []
+
+
 def head() -> Stage:
     body = Block(
         ops=(
@@ -224,7 +248,8 @@ def hyperspaces(draw: st.DrawFn, elastic: int = 3, most: int = 3) -> Space:
     count = draw(st.integers(1, elastic))
     resolutions = draw(subsets((24, 32, 40), most))
     stem_widths = [8, 16][: draw(st.integers(1, most))]
-    body = (stem(stem_widths), *(draw(stages(f"stage{i + 1}", known, most)) for i in range(count)))
+    first = (stem(stem_widths), *draw(growing()))
+    body = (*first, *(draw(stages(f"stage{i + 1}", known, most)) for i in range(count)))
     strides = list(accumulate((stage.stride for stage in body), mul))
     tapped = draw(st.booleans())
     return Space(

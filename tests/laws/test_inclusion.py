@@ -107,7 +107,8 @@ def test_inclusion_of_changed_hyperspaces_is_that_of_sets(
 @st.composite
 def changed_stage(draw: st.DrawFn, space: Space) -> Space:
     """Another window, other shared traits, fewer widths, depths or block types."""
-    stage = space.stages[1]
+    at = space.elastic[0]
+    stage = space.stages[at]
     traits = ["width", *dict.fromkeys(a.name for c in stage.choices for a in c.numeric)]
     widths = stage.widths[draw(st.integers(0, len(stage.widths) - 1)) :]
     changed = stage.model_copy(
@@ -119,7 +120,8 @@ def changed_stage(draw: st.DrawFn, space: Space) -> Space:
             "shared": tuple(draw(st.lists(st.sampled_from(traits), unique=True, max_size=3))),
         }
     )
-    return space.model_copy(update={"stages": (space.stages[0], changed, *space.stages[2:])})
+    stages = (*space.stages[:at], changed, *space.stages[at + 1 :])
+    return space.model_copy(update={"stages": stages})
 
 
 @given(small)

@@ -142,6 +142,19 @@ def test_outputs_with_branches_are_those_of_timm(name: str, theirs: str) -> None
     assert float((found - expected).abs().max()) <= 1e-4 * float(expected.abs().max())
 
 
+def test_dense_outputs_are_those_of_timm() -> None:
+    """Norms that stand before a convolution are depthwise ones of one pixel, of weights of 1."""
+    model = library_model("baselines/densenet-121")
+    model = model.model_copy(update={"resolution": model.of.resolutions[0]})
+    network = scattered(make(Wanted("densenet121"))).eval()
+    image = torch.randn(1, 3, *pair(model.resolution))
+    supernet = load_supernet(model.of).eval()
+    expected = copied_in_order(network, image, supernet, model)
+    with torch.no_grad():
+        found = supernet(image, model)
+    assert float((found - expected).abs().max()) <= 1e-4 * float(expected.abs().max())
+
+
 def copied_in_order(network: nn.Module, image: Tensor, supernet: Supernet, model: Subnet) -> Tensor:
     """What a network makes of an image; its weights, in the order in which they are used, are
     written into a supernet as those of `model`."""
@@ -152,8 +165,10 @@ def copied_in_order(network: nn.Module, image: Tensor, supernet: Supernet, model
     with torch.no_grad():
         found: Tensor = network(image)
     modules = iter(used)
-    for _, arrays in layer_weights(supernet, supernet.program(model)):
-        source: Arrays = dict(next(modules).named_parameters())
+    for layer, arrays in layer_weights(supernet, supernet.program(model)):
+        source: Arrays = {"weight": torch.ones(arrays["weight"].shape)}
+        if layer.kind != "dwconv" or layer.kernel != 1:
+            source = dict(next(modules).named_parameters())
         source["weight"] = source["weight"].reshape(arrays["weight"].shape)
         if "gamma" in arrays:
             norm = next(modules)

@@ -85,8 +85,7 @@ def test_programs_of_every_bkd_stage(name: str) -> None:
             cin, size = drawn.of.channels, plan.input_size(drawn.resolution)
             bound: list[list[Any]] = []
             for i, block in enumerate(drawn.stages[0].blocks):
-                stride = stage.stride if i == 0 else 1
-                site = site_of(stage.choices[choice], block, cin, size, stride)
+                site = site_of(stage, stage.choices[choice], block, cin, size, i == 0)
                 bound += said(site.bind())
                 cin, size = block.width, output_size(site)
             assert facts(plan.program(drawn)) == bound

@@ -19,7 +19,8 @@ from spacedsl.ir.identity import normal_ops, space_identity
 from spacedsl.ir.sampling import smallest
 from spacedsl.ir.space import Space
 from spacedsl.operators.size import as_number
-from spacedsl.passes.bind import Site, stage_sizes, subnet_sites
+from spacedsl.passes.bind import Site, subnet_sites
+from spacedsl.passes.stage_sizes import stage_sizes
 from spacedsl.search.candidate import Genome
 from spacedsl.search.protocols import Floats
 from spacedsl.search.qt_scorers import ModelScorer, score_json

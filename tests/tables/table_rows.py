@@ -9,10 +9,11 @@ from pathlib import Path
 from spacedsl.ir.space import Space
 from spacedsl.operators.size import Size, area, as_number, by_side
 from spacedsl.operators.window import strided
-from spacedsl.passes.bind import Site, stage_sizes
+from spacedsl.passes.bind import Site
 from spacedsl.passes.bound import layers
 from spacedsl.passes.cost import Cost, site_cost
 from spacedsl.passes.kernels import Kernel, kernels
+from spacedsl.passes.stage_sizes import stage_sizes
 
 Milliseconds = Callable[[Site], float]
 

@@ -40,7 +40,7 @@ def open_checkpoint(
     boundaries, strides = list[Boundary](), output_strides(plan.space)
     cins: tuple[int, ...] = (channels,)
     for stage, stride in zip(plan.stages[:-1], strides, strict=False):  # the head has no map
-        cins = stage.widths or cins
+        cins = stage.outs(cins)
         boundaries.append(Boundary(stage.name, stride or 1, max(cins)))
     names = [b.name for b in boundaries]
 

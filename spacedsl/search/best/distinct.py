@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from spacedsl.ir.settings import Settings
-from spacedsl.ir.space import BlockChoice, Space
+from spacedsl.ir.space import Space, Stage
 from spacedsl.ir.subnet import Setting, SubnetBlock, smallest_block
 from spacedsl.operators.size import Size
 from spacedsl.passes.bind import output_size, site_of
@@ -27,9 +27,9 @@ Layers = tuple[tuple[Bound, ...], ...]
 Chosen = tuple[int, Settings]
 """Width and settings of a block."""
 
-BlockAt = tuple[int, int, Chosen, int, Size, Size]
+BlockAt = tuple[int, int, Chosen, int, Size, bool]
 """Position of a stage and number of its block type; what is chosen; channels in, pixels in and
-stride."""
+whether it is the stage's first block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Networks:
 
     def __init__(self, line: Line) -> None:
         self._line = line
-        self._known: dict[BlockAt, tuple[tuple[Bound, ...], Size]] = {}
+        self._known: dict[BlockAt, tuple[tuple[Bound, ...], int, Size]] = {}
 
     def different(self, genotype: Genotype, ways: Sequence[Way]) -> list[Way]:
         """The first of each network, of a space's."""
@@ -76,12 +76,10 @@ class Networks:
             else:
                 number, blocks = -1, [_smallest(space, position)] * stage.depths[0]
             for i, block in enumerate(blocks):
-                stride = stage.stride if i == 0 else 1
-                at = (position, number, block, cin, size, stride)
+                at = (position, number, block, cin, size, i == 0)
                 if at not in self._known:
-                    self._known[at] = _bound(stage.choices[0], at)
-                layers, size = self._known[at]
-                cin = block[0] or cin
+                    self._known[at] = _bound(stage, at)
+                layers, cin, size = self._known[at]
                 if layers:
                     yield layers
 
@@ -92,9 +90,9 @@ def _smallest(space: Space, position: int) -> Chosen:
     return block.width, tuple((s.name, s.value) for s in block.settings)
 
 
-def _bound(choice: BlockChoice, at: BlockAt) -> tuple[tuple[Bound, ...], Size]:
-    """The layers of a block, and the size of what comes out."""
-    _, _, (width, settings), cin, size, stride = at
+def _bound(stage: Stage, at: BlockAt) -> tuple[tuple[Bound, ...], int, Size]:
+    """The layers of a block, and the channels and the size of what comes out."""
+    _, _, (width, settings), cin, size, first = at
     block = SubnetBlock(width=width, settings=tuple(Setting(name=n, value=v) for n, v in settings))
-    site = site_of(choice, block, cin, size, stride)
-    return site.bind(), output_size(site)
+    site = site_of(stage, stage.choices[0], block, cin, size, first)
+    return site.bind(), site.end, output_size(site)

@@ -127,12 +127,8 @@ class Halves:
             whole = self._whole(place, gene)
             rows = slice(0, 1)
             if place and not self._rows:
-                widths = self.genome.alternatives[place - 1][0][window].widths
-                known = self._places[place].upstream.widths
-                first = known.index(widths[0])
-                if known[first : first + len(widths)] != widths:
-                    raise AssertionError("a window is a run of widths")
-                rows = slice(first, first + len(widths))
+                before = self.genome.alternatives[place - 1][0][window]
+                rows = slice(window, window + len(before.widths))  # windows count from their first
             self._steps[key] = Step(whole.transform[:, rows], whole.least[:, rows])
         return self._steps[key]
 

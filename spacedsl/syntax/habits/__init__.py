@@ -13,6 +13,7 @@ from spacedsl.syntax.habits import (
     calls,
     characters,
     conditions,
+    costs,
     declarations,
     networks,
     notes,
@@ -29,13 +30,14 @@ Habit = Callable[[Stopped], Iterator[Rewrite]]
 
 HABITS: tuple[Habit, ...] = (
     *conditions.HABITS,
+    *costs.HABITS,
     *characters.HABITS,
     *declarations.HABITS,
     *networks.HABITS,
     *calls.HABITS,
     *ops.HABITS,
-    *sizes.HABITS,
     *ranges.HABITS,
+    *sizes.HABITS,
     *numbers.HABITS,
     *amounts.HABITS,
     *order.HABITS,

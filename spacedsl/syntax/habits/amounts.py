@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 
-from spacedsl.syntax.rewrite import Change, Rewrite, Stopped
+from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
 
 FILLERS = """
 max maximum most at atmost up upto to less than under below latency latencies of is in size rate p
 prob probability out outputs out_features features classes table file named name about total
-exactly equal equals rgb
+exactly equal equals rgb nchw nhwc chw hwc
 """
 """What stands between a key and its number or text elsewhere, and says nothing more here."""
 
@@ -74,7 +74,7 @@ def fillers(stopped: Stopped) -> Iterator[Rewrite]:
         value = tokens[after]
         listed = value.text == "{" and tokens[after + 1].type in ("INT", "FLOAT")
         wanted = value.type in ("INT", "FLOAT", "QUANTITY", "STRING") or value.text in ("[", "(")
-        wanted = wanted or listed
+        wanted = wanted or listed or (value.type == "PAIR" and tokens[first - 1].type == "INPUT")
         if not words or not wanted or after < stopped.index:
             continue
         said, key = stopped.shown(first, after), tokens[first - 1].text
@@ -124,6 +124,12 @@ def texts(stopped: Stopped) -> Iterator[Rewrite]:
         key = stopped.at(-2).text
         change, at = Change(index - 1, index + 2, whole), stopped.span(index - 1, index + 2)
         message = f"`{key}` takes one text"
+        if stopped.at(-2).type == "USE":
+            another = f"use {stopped.at(1).text}"
+            apart, cut = Change(index, index + 2, another), stopped.span(index, index + 2)
+            help, puts = "write a `use` for each", (Put(cut, f"\n{another}"),)
+            yield Rewrite("texts", message, at, (apart,), help, "write it again", puts)
+            return
         yield Rewrite("texts", message, at, (change,), f"write `{key} {whole}`", "make them one")
     version = re.compile(r"v?([0-9]+(?:\.[0-9]+)*)$")
     if last.type == "STRING" and stopped.at(-2).type == "RUNTIME" and "STRING" in stopped.may:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from spacedsl.operators.activations import ACTIVATIONS, LEAK
 from spacedsl.syntax.habits.calls import OPS
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
 from spacedsl.syntax.words import WINDOWED, unglued
 from spacedsl.text import Span
-from spacedsl.vocabulary import has_meaning
+from spacedsl.vocabulary import has_meaning, synonyms
 
 KERNEL = re.compile(
     r"(?:(?:k|kernel|kernel_size|ks)\s*[= :]\s*)?"
@@ -160,6 +161,14 @@ def widths(stopped: Stopped) -> Iterator[Rewrite]:
         message = f"`{token.text}` is no word of an op"
         help = f"the width that an op goes to has an arrow: `-> {token.text}`"
         yield Rewrite("width", message, token.span, (change,), help, f"write `-> {token.text}`")
+    if stopped.at(-1).type == "__ANON_0" and token.text in ("[", "(", "{"):
+        end = stopped.close(index, token.text, {"[": "]", "(": ")", "{": "}"}[token.text])
+        listed = [t.text for t in stopped.tokens[index : end or index] if t.type == "INT"]
+        if end is not None and len(listed) > 1:
+            at, change = stopped.span(index, end + 1), Change(index, end + 1, listed[0])
+            message = "an op goes to one width, not to a list of them"
+            help = f"write one, as `-> {listed[0]}`; a stage's `width` lists some to choose from"
+            yield Rewrite("width", message, at, (change,), help, puts=(), sure=True)
     if token.type == "__ANON_0":
         line = [t.type for t in stopped.tokens[max(0, index - 6) : index]]
         ops = [kind for kind in line if kind in OPS]
@@ -203,6 +212,27 @@ def early_words(stopped: Stopped) -> Iterator[Rewrite]:
     message = f"`{tokens[word].text}` stands before what it belongs to"
     help = f"an op's kernel and width come first: write `{meant}`"
     yield Rewrite("early", message, at, (change,), help, f"write `{meant}`")
+
+
+def slopes(stopped: Stopped) -> Iterator[Rewrite]:
+    """`relu(6)`, `leaky(0.01)`, `leaky 0.1`: a number behind an activation."""
+    index, act = stopped.index, stopped.at(-1)
+    name = next(iter(synonyms(act.text)), act.text)
+    bracket = stopped.token.text == "("
+    number = stopped.at(bracket)
+    if name not in ACTIVATIONS or number.type not in ("INT", "FLOAT"):
+        return
+    if bracket and stopped.at(2).text != ")":
+        return
+    after = index + 1 + 2 * bracket
+    said, at = stopped.shown(index - 1, after), stopped.span(index - 1, after)
+    meant = f"{name}{number.text}" if f"{name}{number.text}" in ACTIVATIONS else name
+    exact = meant != name or (name == "leaky" and float(number.text) == LEAK)
+    message = f"`{said}` is no activation here"
+    help = f"write `{meant}`" if exact else f"`{name}` is {ACTIVATIONS[name].text}"
+    puts = None if exact else ()
+    change = Change(index - 1, after, meant)
+    yield Rewrite("slope", message, at, (change,), help, f"write `{meant}`", puts, sure=True)
 
 
 def lets(stopped: Stopped) -> Iterator[Rewrite]:
@@ -283,5 +313,5 @@ def repeats(stopped: Stopped) -> Iterator[Rewrite]:
     )
 
 
-HABITS = (early_words, kernels, bare, strides, widths, lets, repeats)
+HABITS = (slopes, early_words, kernels, bare, strides, widths, lets, repeats)
 LATE = (late_strides,)

@@ -32,12 +32,20 @@ def comments(stopped: Stopped) -> Iterator[Rewrite]:
             yield from _long(stopped, number, "<!--", "-->")
         elif text.startswith(('"""', "'''"), start):
             yield from _long(stopped, number, text[start : start + 3], text[start : start + 3])
+        elif signs == "--" and _is_option(stopped, by):
+            return
         elif signs in ("//", "--") or (signs[:1] in ("%", ";") and _begins_words(stopped, by)):
             sign = signs[:1] if signs[:1] in ("%", ";") else signs
             after = stopped.line_end(number)
             end = stopped.tokens[after - 1].span.end
             put = Put(Span(start, end), f"#{text[start + len(sign) : end]}")
             yield _comment(stopped, number, after, sign, put)
+
+
+def _is_option(stopped: Stopped, by: int) -> bool:
+    """Whether `--` stands before a key in a body, as on a command line."""
+    touches = stopped.touches(by + 2) and stopped.at(by + 2).text.isidentifier()
+    return touches and not stopped.is_first(by) and stopped.at(by - 1).text != "}"
 
 
 def _begins_words(stopped: Stopped, by: int) -> bool:

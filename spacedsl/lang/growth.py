@@ -1,0 +1,54 @@
+"""`width cin + 32`: the width of a block by the one that comes into it."""
+
+from __future__ import annotations
+
+from spacedsl.ir.expr import Binary, EvaluationError, Expr, Round8, expr_text, names_in
+from spacedsl.ir.space import Stage
+from spacedsl.lang.expressions import lower_expr
+from spacedsl.lang.models import MAX_WIDTH
+from spacedsl.lang.report import Report
+from spacedsl.passes.bind import BindError
+from spacedsl.syntax.tree import Node
+
+CIN = "cin"
+
+
+def lower_growth(width: Node, elastic: bool, known: bool, report: Report) -> Expr | None:
+    """What a stage's `width` says of `cin`, None where it lists widths; `known`: has a stage before
+    it a width? Raises `Abandon`."""
+    node = width.first("growth")
+    if node is None:
+        return None
+    first, *rest = node.children
+    found: Expr = lower_expr(first, [CIN], report)
+    if rest:
+        sign, number = rest
+        left, right = found, lower_expr(number, [], report)
+        found = Binary(op=sign.text, left=left, right=right)  # type: ignore[union-attr]
+    text = expr_text(found)
+    if isinstance(found, Round8) and CIN not in names_in(found):
+        help = f"write a number where the width is always the same, `{CIN} + 32` where it grows"
+        raise report.fail("bad-value", f"`{text}` does not depend on `{CIN}`", node, help)
+    if elastic:
+        message = f"`width {text}` leaves no width to choose, and an elastic stage has a window"
+        help = "list its widths, or leave `elastic` out: depth and settings stay free"
+        raise report.fail("no-widths", message, node, help)
+    if not known:
+        message = f"`{CIN}` is the image's channels here, which the data decide"
+        help = "give this stage, or one before it, a width of its own"
+        raise report.fail("bad-value", message, node, help)
+    return found
+
+
+def widths_behind(stage: Stage, before: tuple[int, ...]) -> tuple[int, ...]:
+    """The widths that may come out of a stage. Raises `BindError` where a block of it would have
+    none, or one that is too great."""
+    try:
+        found = stage.outs(before)
+        most = max(*stage.within(before), *found, 0)
+    except EvaluationError as error:
+        raise BindError(str(error)) from None
+    if stage.growth is not None and most > MAX_WIDTH:
+        said = expr_text(stage.growth)
+        raise BindError(f"`width {said}` leads to {most:,} channels, more than {MAX_WIDTH:,}")
+    return found
