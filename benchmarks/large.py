@@ -1,7 +1,7 @@
 """A hyperspace as large as people write them, on made-up tables: how soon scores by the best
 networks start, and what `optimum` comes to.
 
-    python -m benchmarks.large [--stages 8] [--minutes 15] [--no-proof]
+    python -m benchmarks.large [--stages 8] [--minutes 15] [--no-proof] [--seed 0]
     python -m benchmarks.large --write DIR     page, target and table for the commands
 
 Eight elastic stages of 16 widths with windows of 3, ten block types, depths 2 to 4, three
@@ -94,13 +94,19 @@ def page(stages: int) -> str:
     return "\n".join([*lines, "  head { conv 1x1 -> 1280 hswish  pool  linear -> 1000 }\n}\n"])
 
 
-def noise(*of: object) -> float:
-    """A number in 0..1 that depends on all of `of`."""
-    return zlib.crc32(repr(of).encode()) / 2**32
+class Noise:
+    """Numbers in 0..1, each of which depends on all that it is asked for, and on a seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._start = zlib.crc32(str(seed).encode()) if seed else 0
+
+    def __call__(self, *of: object) -> float:
+        return zlib.crc32(repr(of).encode(), self._start) / 2**32
 
 
-def made_up(hyper: Space) -> TableFile:
+def made_up(hyper: Space, seed: int = 0) -> TableFile:
     """A table that holds every block of the hyperspace."""
+    noise = Noise(seed)
     return TableFile(
         source=Origin(
             hyperspace=hyper.name,
@@ -111,19 +117,19 @@ def made_up(hyper: Space) -> TableFile:
             licence="MIT",
             rows=0,
         ),
-        latency=_latencies(hyper),
-        quality=QualityData(resolutions=RESOLUTIONS, stages=tuple(_losses(hyper))),
+        latency=_latencies(hyper, noise),
+        quality=QualityData(resolutions=RESOLUTIONS, stages=tuple(_losses(hyper, noise))),
     )
 
 
-def _latencies(hyper: Space) -> LatencyData:
+def _latencies(hyper: Space, noise: Noise) -> LatencyData:
     """Of every block that a stage can have; stem and head follow from their sizes."""
     known: dict[Group, dict[tuple[int, int], Site]] = {}
     for site in reachable_sites(hyper, RESOLUTIONS):
         unit = block_unit(site)
         group = (unit.family, unit.settings, unit.stride, unit.size)
         known.setdefault(group, {})[unit.cin, unit.cout] = site
-    ms = iter(_made_up_ms([site for sites in known.values() for site in sites.values()]))
+    ms = iter(_made_up_ms([s for sites in known.values() for s in sites.values()], noise))
     families = tuple(dict.fromkeys(family for family, *_ in known))
     pairs = tuple(dict.fromkeys(tuple(zip(*sites, strict=True)) for sites in known.values()))
     numbers = {pair: number for number, pair in enumerate(pairs)}
@@ -161,24 +167,24 @@ def _by_choice(hyper: Space) -> Iterator[Space]:
         yield hyper.model_copy(update={"stages": tuple(stages)})
 
 
-def _made_up_ms(sites: Sequence[Site]) -> Iterator[float]:
+def _made_up_ms(sites: Sequence[Site], noise: Noise) -> Iterator[float]:
     for site, flops in zip(sites, costs(sites)[0].tolist(), strict=True):
         unit = block_unit(site)
         yield (flops * 2e-8 + 1e-3 * site.cin) * (0.8 + 0.4 * noise(*unit))
 
 
-def _losses(hyper: Space) -> Iterator[StageLossData]:
+def _losses(hyper: Space, noise: Noise) -> Iterator[StageLossData]:
     """Of every stage and block type: deeper, wider and larger ones lose less."""
     cins = hyper.stages[hyper.elastic[0] - 1].widths
     for number, at in enumerate(hyper.elastic, 1):
         stage = hyper.stages[at]
         for choice in stage.choices:
-            yield _stage_losses(number, stage, choice, cins)
+            yield _stage_losses(number, stage, choice, cins, noise)
         cins = stage.widths
 
 
 def _stage_losses(
-    number: int, stage: Stage, choice: BlockChoice, cins: Sequence[int]
+    number: int, stage: Stage, choice: BlockChoice, cins: Sequence[int], noise: Noise
 ) -> StageLossData:
     found = family(choice)
     values = {arg.name: tuple(float(str(v)) for v in arg.values) for arg in choice.numeric}
@@ -237,12 +243,12 @@ def hyperspace(stages: int) -> Space:
     return found
 
 
-def scorer_of(hyper: Space) -> ModelScorer:
+def scorer_of(hyper: Space, seed: int = 0) -> ModelScorer:
     """Of the hyperspace, by its made-up table."""
-    return ModelScorer(hyper, *fitted_models(made_up(hyper)), LIMITS_MS, definition="best")
+    return ModelScorer(hyper, *fitted_models(made_up(hyper, seed)), LIMITS_MS, definition="best")
 
 
-def written(stages: int, folder: Path) -> None:
+def written(stages: int, folder: Path, seed: int) -> None:
     """What the commands take: a page, a target and a table."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "large.space").write_text(page(stages))
@@ -252,10 +258,10 @@ def written(stages: int, folder: Path) -> None:
         f"  limits {limits}\n}}\n"
     )
     (folder / "handset.space").write_text(f"language 1\n\n{target}")
-    save_table(made_up(hyperspace(stages)), folder / "table.json")
+    save_table(made_up(hyperspace(stages), seed), folder / "table.json")
 
 
-def measured(stages: int, minutes: float, proof: bool) -> dict[str, Any]:
+def measured(stages: int, minutes: float, proof: bool, seed: int) -> dict[str, Any]:
     """Seconds of processor time (of the proof: of wall time), and memory in MB."""
     began = time.process_time()
     loaded = hyperspace(stages)
@@ -263,7 +269,7 @@ def measured(stages: int, minutes: float, proof: bool) -> dict[str, Any]:
     began = time.process_time()
     cost_range(loaded)
     result["costs of the page (show), s"] = time.process_time() - began
-    inner = scorer_of(loaded)
+    inner = scorer_of(loaded, seed)
     began = time.process_time()
     scorer = BestScorer(inner)
     scorer.require(loaded)
@@ -293,12 +299,13 @@ def main() -> None:
     parser.add_argument("--stages", type=int, default=8)
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--no-proof", action="store_true")
+    parser.add_argument("--seed", type=int, default=0, help="Of the made-up table.")
     parser.add_argument("--write", type=Path, help="Only write page, target and table there.")
     args = parser.parse_args()
     if args.write:
-        written(args.stages, args.write)
+        written(args.stages, args.write, args.seed)
         return
-    print(json.dumps(measured(args.stages, args.minutes, not args.no_proof), indent=2))
+    print(json.dumps(measured(args.stages, args.minutes, not args.no_proof, args.seed), indent=2))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spacedsl.diagnostics import fault
-from spacedsl.flows.evolve import tell_needs
-from spacedsl.flows.open_scorers import by_target, joined, open_all
+from spacedsl.flows.evolve import LONG, tell_needs
+from spacedsl.flows.open_scorers import Tables, by_target, joined, open_all
 from spacedsl.flows.refits import refitted_search, require_refits
 from spacedsl.flows.watch import SILENT, Watch
 from spacedsl.ir.space import Space
@@ -18,12 +18,14 @@ from spacedsl.ir.target import Target
 from spacedsl.search.best.networks import BestScore
 from spacedsl.search.best.optimum import best_optimum
 from spacedsl.search.best.refits import Refit
+from spacedsl.search.best.size import Needs, needs
 from spacedsl.search.combine import Combine
 from spacedsl.search.combined import CombinedScore
 from spacedsl.search.exact.executors import Executor, serial
 from spacedsl.search.exact.found import Optimum, Progress
 from spacedsl.search.exact.optimum import optimum as optimum_by_qt
 from spacedsl.search.exact.scorer import ExactScorer
+from spacedsl.search.qt_scorers import ModelScorer
 from spacedsl.search.scorer import Scorer
 from spacedsl.targets.device import Device
 from spacedsl.targets.open_scorer import Request
@@ -91,6 +93,8 @@ def optimum(
     if not by_best:
         each = {n: ExactScorer(table, searching=True) for n, table in scorers.tables.items()}
     scorer = joined(each, combine)
+    if by_best:
+        _tell_needs(scorers.tables, watch)
     began = time.monotonic()
     with watch.working("preparing the stages") as tell:
 
@@ -113,6 +117,18 @@ def optimum(
     )
     targets = tuple(device.target for device in devices)
     return Certified(found, targets, refitted, tuple(_comments(found, each)))
+
+
+def _tell_needs(tables: Tables, watch: Watch) -> None:
+    """Say beforehand what an optimum by the best networks takes, where it takes long. Raises
+    `SpaceError` where it would take too much memory."""
+    each = (needs(table) for table in tables.values() if isinstance(table, ModelScorer))
+    found = sum(each, Needs(0.0, 0))
+    if found.seconds > LONG:
+        watch.say(
+            f"preparing all stages takes {found}; how long the proof takes then shows only as it "
+            "goes on: `--minutes` stops it and says the gap that is left"
+        )
 
 
 def unit_said(scores: Mapping[str, BestScore]) -> str:

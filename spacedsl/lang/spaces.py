@@ -75,8 +75,11 @@ def lower_space(node: Node, scope: Scope, report: Report) -> Space:
         stages=stages,
     )
     if parent is not None:
+        blocks: set[str] = set()
         for found in mismatches(parent, space):
-            report.found.append(_not_a_member(found, parent, node, scope, report))
+            if found.key != "block" or found.reason not in blocks:  # once for all stages
+                report.found.append(_not_a_member(found, parent, node, scope, report))
+            blocks.add(found.reason)
     report.raise_if_any()
     if parent is None:
         if not scope.fits:

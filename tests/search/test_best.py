@@ -170,7 +170,7 @@ def test_what_lies_beyond_known_networks_is_extrapolated() -> None:
     more = Known(stages + 1, (0, 100), (1, 1000))
     assert all(n.extrapolated and n.sd is n.expected is None for n in shown(more))
     assert beyond_said([shown(more), shown(more)]) == [
-        f"* extrapolated: accuracies are known of networks of {stages + 1} elastic stages, with "
+        f"* Extrapolated: accuracies are known of networks of {stages + 1} elastic stages, with "
         "0 to 100 % top-1, at 1 to 1000 px"
     ]
 

@@ -232,4 +232,4 @@ def test_stages_that_a_table_does_not_know_are_said(tmp_path: Path) -> None:
         for limit in json.loads(ran.stdout)["limits"]:
             assert limit["extrapolated"]
             assert limit["top1_sd"] is limit["top1_expected"] is None
-    assert "* extrapolated: accuracies are known of " in CliRunner().invoke(app, command).stdout
+    assert "* Extrapolated: accuracies are known of " in CliRunner().invoke(app, command).stdout

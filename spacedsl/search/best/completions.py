@@ -76,13 +76,18 @@ class Completions:
 def grid_steps(line: Line) -> int:
     """As many as there is memory for. Raises `SpaceError` where there is not enough."""
     genes = sum(len(line.genes(stage)) * line.incoming(stage) for stage in range(line.stages))
-    each = 4 * len(line.resolutions) * genes
-    steps = STEPS
+    return steps_for(len(line.resolutions) * genes, line.genome.hyper.name)
+
+
+def steps_for(rows: int, name: str) -> int:
+    """As `grid_steps`, for so many rows of the hyperspace of a name: by gene, width in and
+    resolution."""
+    each, steps = 4 * rows, STEPS
     while steps > FEWEST and steps * each > BYTES:
         steps //= 2
     if steps * each > BYTES:
         message = (
-            f"what can follow in `{line.genome.hyper.name}` would take {steps * each / 1e9:.1f} "
+            f"what can follow in `{name}` would take {steps * each / 1e9:.1f} "
             f"GB, and an optimum takes at most {BYTES / 1e9:.1f}"
         )
         help = "offer fewer blocks, widths or resolutions, or search it with `spacedsl evolve`"

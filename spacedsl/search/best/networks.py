@@ -41,7 +41,7 @@ class Network:
 def beyond_said(tops: Iterable[Iterable[Network]]) -> list[str]:
     """Where predictions are extrapolated: of which networks accuracies are known, in words."""
     known = dict.fromkeys(n.beyond for networks in tops for n in networks if n.beyond)
-    return [f"* extrapolated: accuracies are known of {networks}" for networks in known]
+    return [f"* Extrapolated: accuracies are known of {networks}" for networks in known]
 
 
 @dataclass(frozen=True)
