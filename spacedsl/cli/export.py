@@ -199,13 +199,24 @@ def _check_difference(asked: bool, images: Path | None, *, complete: bool) -> No
 
 
 def _artifact(said: Sequence[Said], out: Path) -> str:
-    """The file's format. Raises `SpaceError` where two are said."""
+    """The file's format. Raises `SpaceError` where two are said, by the file's ending too, or by an
+    ending of another format."""
     named = {word.value for word in said if word not in PRINTED}
     if len(named) > 1:
         message = "--format names two formats of a file"
         raise fault("bad-option", message, "write one file at a time")
-    usual = "tflite" if out.suffix == ".tflite" else "onnx"
-    return named.pop() if named else usual
+    format = named.pop() if named else ENDINGS.get(out.suffix)
+    if format is None:
+        message = f"`{out.suffix}` is no ending of a format that is written"
+        raise fault("bad-option", message, "end the name in .onnx or .tflite, or say --format")
+    if out.suffix and ENDINGS.get(out.suffix, format) != format:
+        message = f"{out.name} has the ending of another format than --format {format}"
+        raise fault("bad-option", message, f"write --out {out.with_suffix(f'.{format}')}")
+    return format
+
+
+ENDINGS = {".onnx": "onnx", ".tflite": "tflite", "": "onnx"}
+"""The format that a file's ending says."""
 
 
 def _faster(

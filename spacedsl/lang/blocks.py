@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -47,7 +46,7 @@ from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.operators.operators import FLAGS, IN_BODIES, MAX_BLOCK, MAX_CLASSES, OPERATORS
 from spacedsl.operators.size import Pair
 from spacedsl.syntax.tree import Node, Token
-from spacedsl.vocabulary import advice, is_norm
+from spacedsl.vocabulary import advice
 
 SIZES = ("cin", "cout")
 MAX_PARAMS = 8
@@ -94,15 +93,8 @@ class Modifiers:
         word, record = token.text, OPERATORS[op]
         if (report.is_first(token) or is_op(word)) and not self._is_act(word, params):
             return report.depends((no_op(report.source, token),))
-        behind = re.match(r"\s+([\w-]+)", report.source.text[token.span.end :])
-        if word in ("no", "without", "not") and behind is not None:
-            meant = "nonorm" if is_norm(behind[1]) else ""
-            span = report.with_blank(token.span)._replace(end=token.span.end + behind.end())
-            help = f"write `{meant}`" if meant else "what is not written is not there: leave it out"
-            fixes = [(help, span, f" {meant}" if meant else "")]
-            return report.fail(
-                "unknown-modifier", f"`{word} {behind[1]}` is no word of an op", token, help, fixes
-            )
+        if word in ("no", "without", "not"):
+            return report.negated(token)
         strides = ("s2",) if "strided" in record.flags else ()
         acts = (*ACTIVATIONS, *params) if record.acts else ()
         known = acts if advice(word) else (*record.flags, *strides, *acts)

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable
 
 from spacedsl.diagnostics import Diagnostic, Fix, Label, SpaceError, order, place, suggest
+from spacedsl.operators.operators import OPERATORS
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Source, Span
-from spacedsl.vocabulary import advice, is_unit_left_out, leaves_out
+from spacedsl.vocabulary import advice, is_norm, is_unit_left_out, leaves_out
 
 
 class Abandon(Exception):
@@ -112,6 +113,17 @@ class Report:
             fixes = (Fix(f"write `{switch}`", where, switch),)
         message = f"unknown {what} `{name.text}`"
         return Diagnostic(f"unknown-{what}", message, where, help or None, fixes=fixes)
+
+    def negated(self, word: Token) -> Abandon:
+        """Note `no bias` and `without norm` among what an op says."""
+        behind = re.match(r"[ \t]+([\w-]+)", self.source.text[word.span.end :])
+        what = behind[1] if behind and behind[1] not in OPERATORS else ""
+        meant = " nonorm" if is_norm(what) else ""
+        span = self.with_blank(word.span)
+        span = span._replace(end=word.span.end + (behind.end() if behind and what else 0))
+        help = "write `nonorm`" if meant else "what is not written is not there: leave it out"
+        message = f"`{word.text} {what}".rstrip() + "` is no word of an op"
+        return self.fail("unknown-modifier", message, word, help, [(help, span, meant)])
 
     def _of_number(self, name: Token) -> Diagnostic | None:
         """The error of a word that stands where a block type does but belongs to the number before

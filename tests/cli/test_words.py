@@ -68,3 +68,7 @@ def test_export_has_one_way_to_say_json(tmp_path: Path) -> None:
     two = ("--format", "onnx", "--format", "tflite")
     assert "two formats" in run("export", "tiny-a0", "--out", out, *two).stderr
     assert run("export", "tiny-a0", "--out", out, "--json").exit_code == 2
+    for name, more in (("a.pb", ()), ("a.onnx.zip", ()), ("a.onnx", ("--format", "tflite"))):
+        refused = run("export", "tiny-a0", "--out", str(tmp_path / name), *more)
+        assert "error[bad-option]" in refused.stderr
+        assert not (tmp_path / name).exists()
