@@ -1,9 +1,9 @@
 """Latency of kernels, from what they took inside random networks: one regression per group.
 
 Times of kernels are what the runtime's own profiler says; a network takes something else (the
-profiler costs, caches are shared), so each group has a factor, each kernel and each network a
-constant that is no less than 0, fitted to whole networks timed without it. All are linear in
-kernels: search may add."""
+profiler costs, caches are shared), so each group has a factor, which leans on the work and the
+weights of a kernel, and each kernel and each network a constant that is no less than 0, fitted to
+whole networks timed without it. All are linear in kernels: search may add."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from spacedsl.passes.kernels import Kernel
 from spacedsl.search.protocols import Coverage, Floats, Ints
 from spacedsl.targets.covered import Ranges, grouped
-from spacedsl.targets.features import features
+from spacedsl.targets.features import features, work_of
 from spacedsl.targets.gaussian import Gaussian
 
 TICK_MS = 1e-3
@@ -33,12 +33,21 @@ UNSTEADY = 3.0
 CONSTANT = "fc"
 """The group that carries what every network costs once."""
 
-NONE_MS = 1e-9
+NONE = 1e-9
 NET_NOISE = 0.03
-FACTOR_SPREAD = 0.15
+FACTOR_SPREAD = 0.5
+LEAN_SPREAD = 0.05
 CONSTANTS_MS = (2e-3, 1e-1)
 """What is known beforehand: relative error of a network's prediction, standard deviations of a
-group's factor over the common one, and of the cost of a kernel and of a network."""
+group's factor over the common one, of how it leans, and of the cost of a kernel and of a
+network."""
+
+LEAST_FACTOR = 0.2
+"""The least factor of a group over the common one. Kernels that read weights and little else
+(classifiers, convolutions on a pixel) take much less in a network than the profiler says."""
+
+TYPICAL = np.log([1e6, 1e3])
+"""Multiply-accumulates and weights of a kernel whose factor is that of its group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +78,18 @@ class GroupModel:
 
 
 class KernelModel:
-    """Groups by name, the cost of each kernel and of each network in ms."""
+    """Groups by name, the cost of each kernel and of each network in ms, and what is added to a
+    kernel's factor for each unit of the logarithms of its work and its weights."""
 
     def __init__(
-        self, groups: Mapping[str, GroupModel], kernel_ms: float = 0.0, network_ms: float = 0.0
+        self,
+        groups: Mapping[str, GroupModel],
+        kernel_ms: float = 0.0,
+        network_ms: float = 0.0,
+        leans: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         self.groups = dict(groups)
-        self.kernel_ms, self.network_ms = kernel_ms, network_ms
+        self.kernel_ms, self.network_ms, self.leans = kernel_ms, network_ms, leans
         self._ranges = Ranges([k for group in self.groups.values() for k in group.kernels])
 
     def predict(self, kernels: Sequence[Kernel]) -> tuple[Floats, Floats]:
@@ -86,7 +100,8 @@ class KernelModel:
                 continue
             group, chosen = self.groups[name], [kernels[i] for i in at]
             once = self.network_ms if name == CONSTANT else 0.0
-            ms[at] = group.factor * group.ms(chosen) + self.kernel_ms + once
+            factor = np.maximum(group.factor + _sizes(chosen) @ self.leans, LEAST_FACTOR / 2)
+            ms[at] = factor * group.ms(chosen) + self.kernel_ms + once
         ms[coverage == Coverage.UNCOVERED] = np.nan
         return ms, coverage
 
@@ -109,6 +124,12 @@ class KernelModel:
             deviation = group.gaussian.deviation(features(chosen)[0]) + unknown
             total, unsure = total + float(ms.sum()), unsure + float(ms @ deviation)
         return unsure / total
+
+
+def _sizes(kernels: Sequence[Kernel]) -> Floats:
+    """(K, 2) logarithms of work and weights, over those of a typical kernel."""
+    work, _, _, weights = np.array([work_of(k) for k in kernels], np.float64).T
+    return np.asarray(np.log(np.column_stack([work, weights])) - TYPICAL)
 
 
 def fit_kernels(samples: Sequence[NetSample], most: int | None = None) -> KernelModel:
@@ -155,28 +176,42 @@ def _corrected(groups: dict[str, GroupModel], samples: Sequence[NetSample]) -> K
     """With factors and constants fitted to the networks' own times, relative errors counting
     alike; what few networks tell is drawn to one common factor and to no constants."""
     names = list(groups)
-    columns = np.zeros((len(samples), len(names) + 2))
+    columns = np.zeros((len(samples), len(names) + 4))
     for i, sample in enumerate(samples):
         for name, at in grouped(sample.kernels).items():
-            ms = groups[name].ms([sample.kernels[j] for j in at])
+            chosen = [sample.kernels[j] for j in at]
+            ms = groups[name].ms(chosen)
             columns[i, names.index(name)] = ms.sum()
+            columns[i, -4:-2] += ms @ _sizes(chosen)
         columns[i, -2:] = len(sample.kernels), 1.0
     net_ms = np.array([s.net_ms for s in samples])
-    common = float(np.exp(np.median(np.log(net_ms / columns[:, :-2].sum(axis=1)))))
-    prior = np.array([common] * len(names) + [0.0, 0.0])
-    spread = np.array([FACTOR_SPREAD * common] * len(names) + list(CONSTANTS_MS))
-    shares, trust = columns / net_ms[:, None], _trust(samples)
-    found = _shrunken(shares, trust, prior, np.square(NET_NOISE / spread))
-    while (found[-2:] < 0).any():  # they are costs: without them the factors say the rest
-        spread[-2:][found[-2:] < 0] = NONE_MS
-        found = _shrunken(shares, trust, prior, np.square(NET_NOISE / spread))
-        found[-2:][spread[-2:] == NONE_MS] = 0.0
-    factors = np.maximum(found[:-2], common / 2)
+    common = float(np.exp(np.median(np.log(net_ms / columns[:, : len(names)].sum(axis=1)))))
+    prior = np.array([common] * len(names) + [0.0] * 4)
+    spread = np.array([FACTOR_SPREAD * common] * len(names) + [LEAN_SPREAD] * 2 + [*CONSTANTS_MS])
+    least = np.array([LEAST_FACTOR * common] * len(names) + [-np.inf] * 2 + [0.0] * 2)
+    found = _bounded(columns / net_ms[:, None], _trust(samples), prior, spread, least).tolist()
     fitted = {
-        name: GroupModel(group.kernels, group.gaussian, float(factor))
-        for (name, group), factor in zip(groups.items(), factors, strict=True)
+        name: GroupModel(group.kernels, group.gaussian, factor)
+        for (name, group), factor in zip(groups.items(), found, strict=False)
     }
-    return KernelModel(fitted, float(found[-2]), float(found[-1]))
+    work, weights, kernel_ms, network_ms = found[-4:]
+    return KernelModel(fitted, kernel_ms, network_ms, (work, weights))
+
+
+def _bounded(
+    shares: Floats, weights: Floats, prior: Floats, spread: Floats, least: Floats
+) -> Floats:
+    """As `_shrunken`, drawn to `prior` by standard deviations `spread`; what comes out below
+    `least` is held there, and the rest says what it would have said."""
+    held = np.zeros(len(prior), bool)
+    while True:
+        pull = np.square(NET_NOISE / np.where(held, NONE, spread))
+        found = np.where(
+            held, least, _shrunken(shares, weights, np.where(held, least, prior), pull)
+        )
+        if not (found < least).any():
+            return found
+        held |= found < least
 
 
 def _shrunken(shares: Floats, weights: Floats, prior: Floats, pull: Floats) -> Floats:

@@ -35,6 +35,8 @@ from spacedsl.targets.profile_file import Profile, ProfileHeader, SpaceNote, rea
 from spacedsl.targets.profile_fit import samples_of
 
 SUFFIX = ".npz"
+FORMAT: Literal[3] = 3
+"""Of the fits that are written."""
 
 
 class GroupNote(Frozen):
@@ -48,9 +50,9 @@ class GroupNote(Frozen):
 
 class FitNote(Frozen):
     """What a fitted profile says of itself. `source`: hash of the profile's bytes; `fastest_ms`:
-    the fastest network it was fitted to."""
+    the fastest network it was fitted to. Fits of format 2 know no `leans`."""
 
-    format: Literal[2] = 2
+    format: Literal[2, 3] = FORMAT
     kind: Literal["fitted-profile"] = "fitted-profile"
     profile: ProfileHeader
     source: str
@@ -61,6 +63,7 @@ class FitNote(Frozen):
     fastest_ms: float
     kernel_ms: float
     network_ms: float
+    leans: tuple[float, float] = (0.0, 0.0)
     groups: dict[str, GroupNote]
 
 
@@ -117,7 +120,7 @@ def fit_profile(path: Path) -> ProfiledLatency:
     saved = path.with_suffix(SUFFIX)
     if saved.exists():
         found = load_fit(saved)
-        if found.note.source == source:
+        if found.note.source == source and found.note.format == FORMAT:
             return found
     return _fitted(read_profile(path), path, source)
 
@@ -147,6 +150,7 @@ def _fitted(profile: Profile, path: Path, source: str) -> ProfiledLatency:
         fastest_ms=min(s.net_ms for s in samples),
         kernel_ms=model.kernel_ms,
         network_ms=model.network_ms,
+        leans=model.leans,
         groups=groups,
     )
     return ProfiledLatency(note, model)
@@ -183,7 +187,7 @@ def load_fit(path: Path) -> ProfiledLatency:
         raise fault("bad-profile", message) from None
     except (ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
         raise fault("bad-profile", f"{path} is damaged: {error}") from None
-    return ProfiledLatency(note, KernelModel(groups, note.kernel_ms, note.network_ms))
+    return ProfiledLatency(note, KernelModel(groups, note.kernel_ms, note.network_ms, note.leans))
 
 
 def _group(arrays: dict[str, np.ndarray], name: str, note: GroupNote) -> GroupModel:

@@ -34,9 +34,17 @@ OPERATORS = {
     "pool": "global pool",
     "maxpool": "max-pool",
     "avgpool": "average pool",
+    "concat": "joined channels",
+    "slice": "slice",
+    "shuffle": "shuffle",
+    "space-to-depth": "space to depth",
 } | {word: word for word in ACTIVATIONS}
 """An op of the plan -> its row of the table; activations that are ops of their own are named as
 pages do."""
+
+
+MOVES = ("maxpool", "slice", "shuffle", "space-to-depth")
+"""Ops that take values as they are; so does the joining of channels of one quantiser."""
 
 
 @dataclass(slots=True)
@@ -138,7 +146,7 @@ def differences(
     quantisers = model.header.quantisers
     for node in model.nodes[1:]:
         inputs = [found[i] for i in node.inputs]
-        if node.op == "maxpool":
+        if node.op in MOVES or (node.op == "concat" and node.shared):
             wanted = run_node(model, node, inputs)
             steps, distance = wanted.astype(np.float64), np.full(wanted.shape, 0.5)
         else:

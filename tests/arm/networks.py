@@ -21,7 +21,13 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.activations import ACTIVATIONS
 from tests.compiler.onnx_support import library_blocks, net_around
 
-WHOLE = ("seqnet-vnni-a0", "seqnet-pixel4-a0", "mobilenetv3-large-w1", "attentivenas-a0")
+WHOLE = (
+    *("seqnet-vnni-a0", "seqnet-pixel4-a0", "mobilenetv3-large-w1", "attentivenas-a0"),
+    *("ds-cnn-s", "ghostnet-w1", "shufflenetv2-x1", "regnety-400mf"),
+)
+"""Those of the second line have groups, joined and shuffled channels, and windows and maps that are
+not square."""
+
 SHORT_BLOCKS = ("mbv3", "mbv2", "bottleneck-se")
 """Between them every activation as a gate or beside it, and sums."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,12 +74,44 @@ def test_the_profilers_cost_is_of_nodes_and_taken_off(samples: list[NetSample]) 
     assert abs(node_cost(free)) < 0.1 * OVERHEAD_MS
 
 
+def test_factors_lean_on_work_and_weights(samples: list[NetSample]) -> None:
+    """On a device whose kernels take less in a network the more weights and the less work they
+    have."""
+
+    def in_network(kernel: Kernel) -> float:
+        work, _, _, weights = work_of(kernel)
+        lean = 0.04 * np.log(work / 1e6) - 0.02 * np.log(weights / 1e3)
+        return law_ms(kernel) * (1 + lean)
+
+    own = [replace(s, net_ms=sum(map(in_network, s.kernels))) for s in samples]
+    fitted = fit_kernels(own[:45])
+    assert fitted.leans[0] > 0.01
+    assert fitted.leans[1] < -0.01
+    errors = [abs(fitted.predict(s.kernels)[0].sum() / s.net_ms - 1) for s in own[45:]]
+    assert np.median(errors) < 0.02
+    assert max(errors) < 0.06
+
+
+def test_a_fit_of_before_says_what_it_said(model: KernelModel, tmp_path: Path) -> None:
+    """Carried profiles of format 2 know no leans."""
+    path, older = tmp_path / "a.npz", KernelModel(model.groups, 0.001, 0.02)
+    save_fit(ProfiledLatency(note_for(older), older), path)
+    with np.load(path) as found:
+        arrays = dict(found)
+    said = json.loads(arrays["header"].tobytes())
+    del said["leans"]
+    arrays["header"] = np.frombuffer(json.dumps(said | {"format": 2}).encode(), np.uint8)
+    np.savez(path, **arrays)
+    names = kernel_owners(library_model("models/seqnet-vnni-a0"))[0]
+    assert np.array_equal(load_fit(path).model.predict(names)[0], older.predict(names)[0])
+
+
 def test_no_clip_swallows_the_constant_of_a_network(model: KernelModel) -> None:
     """It is charged to the classifier, however little that takes itself."""
     kernels = kernel_owners(library_model("models/seqnet-vnni-a0"))[0]
     before = model.predict(kernels)[0].sum()
     for constant in (0.2, -0.2):
-        other = KernelModel(model.groups, model.kernel_ms, model.network_ms + constant)
+        other = KernelModel(model.groups, model.kernel_ms, model.network_ms + constant, model.leans)
         assert other.predict(kernels)[0].sum() == pytest.approx(before + constant)
 
 
@@ -149,6 +182,7 @@ def note_for(model: KernelModel, source: str = "0" * 64, fastest_ms: float = 0.0
             "fastest_ms": fastest_ms,
             "kernel_ms": model.kernel_ms,
             "network_ms": model.network_ms,
+            "leans": model.leans,
             "groups": groups,
         }
     )
