@@ -3,6 +3,7 @@ apart."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -114,11 +115,17 @@ def separating(
     if asked:
         watch.warn(said)
         return device
-    taken = tuple(sorted({float(f"{ms:.2g}") for ms in np.quantile(drawn, SHARES)}))
+    taken = tuple(sorted({_upwards(float(ms)) for ms in np.quantile(drawn, SHARES)}))
     listed = ", ".join(f"{ms:g}" for ms in taken)
     watch.warn(f"{said}; taken instead: {listed} ms (or say --limits)")
     target = device.target.model_copy(update={"limits_ms": taken, "anchor": None})
     return replace(device, target=target, limits_ms=taken)
+
+
+def _upwards(ms: float) -> float:
+    """The next number of two digits: not less, so that a network which is that fast keeps it."""
+    digits = 1 - math.floor(math.log10(ms))
+    return float(f"{math.ceil(ms * 10**digits) / 10**digits:.2g}")
 
 
 def _bounds(limits: Sequence[float]) -> str:

@@ -135,7 +135,7 @@ def test_limits_of_a_target_that_keep_no_subnet_out_are_replaced(
     models = json.loads((tmp_path / "out" / "front.json").read_text())["models"]
     least, greatest = range_ms(trained)
     assert len(models) > 2
-    assert all(least < model["limit_ms"] < greatest for model in models)
+    assert all(least <= model["limit_ms"] < 1.1 * greatest for model in models)
 
 
 def contents(out: Path) -> dict[str, bytes]:

@@ -36,10 +36,12 @@ def test_this_pc_ends_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """All behind `init`, for a target that needs no measuring; `next:` names a page that exists."""
     monkeypatch.chdir(tmp_path)
     text, here = "howto/this-pc.md", {"cpu": "made-up.space"}
-    Path("mine.space").write_text(HYPER)
-    write_target(tmp_path, api.load_space("mine.space"), networks=400)
-    few = ("--cycles", "8", "--population", "4", "--sample", "2", "--limits", "10ms")
-    said = done(text, "evolve", here, *few).splitlines()
+    one = "kernel 3, 5  expand 4, 6, 8", "kernel 3  expand 4"
+    few = "kernel 3, 5, 7  expand 1..4", "kernel 3  expand 2"
+    Path("mine.space").write_text(HYPER.replace(*one).replace(*few))
+    write_target(tmp_path, api.load_space("mine.space"), networks=100)
+    soon = ("--cycles", "8", "--population", "4", "--sample", "2", "--limits", "10ms")
+    said = done(text, "evolve", here, *soon).splitlines()
     assert (
         said[-2] == "written: the found space in found.space; its best networks, 1 pages in models"
     )
