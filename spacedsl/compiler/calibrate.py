@@ -59,16 +59,16 @@ def calibrated_model(
         if node.like:
             ranges[node.like] = _both(ranges[node.like], ranges[node.value])
 
-    def choose(node: Int8Node, readers: Sequence[Quantiser]) -> Quantiser:
+    def choose(node: Int8Node) -> Quantiser:
         if node.op == "input":
             return preprocess.quantiser()
-        return without_ties(node, readers, range_quantiser(node, *ranges[node.value]))
+        return range_quantiser(node, *ranges[node.value])
 
     def weigh(node: Int8Node, reader: Quantiser) -> IntWeights:
         weight, bias = fold_floats(parameters[node.source])
         return quantise_weights(weight, bias, np.float32(reader.read), node.offset)
 
-    return fill(plan, preprocess, weights_from, choose, weigh, labels)
+    return fill(plan, preprocess, weights_from, choose, weigh, labels, without_ties)
 
 
 def _both(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:

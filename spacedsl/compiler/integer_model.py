@@ -121,34 +121,29 @@ def range_quantiser(node: Int8Node, low: float, high: float) -> Quantiser:
     return from_range(*clipped_range(node.clip, low, high))
 
 
+Choose = Callable[[Int8Node], Quantiser]
+Settle = Callable[[Int8Node, Sequence[Quantiser], Quantiser], Quantiser]
+
+
 def fill(
     plan: Int8Plan,
     preprocess: Preprocess,
     weights_from: str,
-    choose: Callable[[Int8Node, Sequence[Quantiser]], Quantiser],
+    choose: Choose,
     weigh: Callable[[Int8Node, Quantiser], IntWeights],
     labels: Sequence[str] = (),
+    settle: Settle = lambda node, readers, found: found,
 ) -> IntegerModel:
-    """The integer model of a plan. `choose` gives the quantiser of a tensor that data decide, from
-    those of the node's inputs, or that of a concat and of all that have its quantiser. `weigh`
-    gives the weights of a node, from its input's quantiser."""
-    quantisers: dict[str, Quantiser] = {}
-    weights: dict[str, IntWeights] = {}
-    nodes, alike = plan.graph.by_name(), dict[str, Quantiser]()
-    for node in plan.graph.nodes:
-        readers = [quantisers[name] for name in node.inputs]
-        if node.shared:
-            quantisers[node.name] = readers[0]
-        elif node.like in alike:
-            quantisers[node.name] = alike[node.like]
-        elif node.like:
-            quantisers[node.name] = alike[node.like] = choose(nodes[node.like], ())
-        elif node.fixed is not None:
-            quantisers[node.name] = fixed_quantiser(node.fixed)
-        else:
-            quantisers[node.name] = choose(node, readers)
-        if node.source:
-            weights[node.name] = weigh(node, readers[0])
+    """The integer model of a plan. `choose` gives the quantiser of a tensor that data decide, or
+    that of a concat and of all that have its quantiser; `settle` that which a node takes instead,
+    for the quantisers of its inputs. `weigh` gives the weights of a node, from its input's
+    quantiser."""
+    quantisers = _quantisers(plan, choose, settle)
+    weights = {
+        node.name: weigh(node, quantisers[node.inputs[0]])
+        for node in plan.graph.nodes
+        if node.source
+    }
     header = Header(
         plan=plan,
         preprocess=preprocess,
@@ -157,6 +152,27 @@ def fill(
         quantisers=quantisers,
     )
     return IntegerModel(header, weights)
+
+
+def _quantisers(plan: Int8Plan, choose: Choose, settle: Settle) -> dict[str, Quantiser]:
+    """Nodes that have the quantiser of a concat stand before it and after each other: they are
+    asked again until none of them settles for another one."""
+    nodes, alike = plan.graph.by_name(), dict[str, Quantiser]()
+    while True:
+        found, before = dict[str, Quantiser](), dict(alike)
+        for node in plan.graph.nodes:
+            readers = [found[name] for name in node.inputs]
+            if node.shared:
+                found[node.name] = readers[0]
+            elif node.like:
+                known = alike.get(node.like) or choose(nodes[node.like])
+                found[node.name] = alike[node.like] = settle(node, readers, known)
+            elif node.fixed is not None:
+                found[node.name] = fixed_quantiser(node.fixed)
+            else:
+                found[node.name] = settle(node, readers, choose(node))
+        if alike == before:
+            return found
 
 
 def check_model(model: IntegerModel) -> None:

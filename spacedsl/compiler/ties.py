@@ -25,6 +25,9 @@ NEAR = 2e-5
 MOST = 2e-4
 """The greatest share of inputs that may lie so near; by chance it is a fifth of that."""
 
+ROUNDS = ("add", "mul", "shift", "concat")
+"""Ops that rescale whole numbers, all but a concat of one quantiser."""
+
 NARROWER = 1 - 2**-10
 TRIES = 16
 
@@ -32,7 +35,7 @@ TRIES = 16
 def without_ties(node: Int8Node, readers: Sequence[Quantiser], found: Quantiser) -> Quantiser:
     """The quantiser `found` of an op whose inputs have the quantisers `readers`, a little
     narrower where the op would round exact ties."""
-    if node.op not in ("add", "mul", "shift") or node.fixed is not None:
+    if node.op not in ROUNDS or node.shared or node.fixed is not None:
         return found
     for _ in range(TRIES):
         if tie_share(node, readers, found) <= MOST:
@@ -43,8 +46,8 @@ def without_ties(node: Int8Node, readers: Sequence[Quantiser], found: Quantiser)
 
 
 def tie_share(node: Int8Node, readers: Sequence[Quantiser], found: Quantiser) -> float:
-    """The share of an elementwise op's possible inputs whose result lies near a tie and is not
-    clipped."""
+    """The share of the possible inputs of an elementwise op, or of the joining of channels, whose
+    result lies near a tie and is not clipped."""
     steps = _results(node, readers) / found.write
     low, high = -found.zero_point, QMAX - found.zero_point
     near = np.abs(steps - np.floor(steps) - 0.5) < NEAR
@@ -54,6 +57,8 @@ def tie_share(node: Int8Node, readers: Sequence[Quantiser], found: Quantiser) ->
 def _results(node: Int8Node, readers: Sequence[Quantiser]) -> NDArray[np.float64]:
     x, *more = ((np.arange(QMAX + 1.0) - r.zero_point) * r.read for r in readers)
     match node.op:
+        case "concat":
+            return np.concatenate([x, *more])
         case "add":
             return np.add.outer(x, more[0])
         case "mul":

@@ -5,8 +5,6 @@ no float twin; this is ten times as fast to make as a calibrated model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from spacedsl.compiler.fold import WEIGHT_MAX, IntWeights
@@ -33,7 +31,7 @@ def untrained_model(plan: Int8Plan, seed: int) -> IntegerModel:
     preprocess = preprocess_for(plan.network.input.shape[0])
     rng = np.random.default_rng(seed)
 
-    def choose(node: Int8Node, _: Sequence[Quantiser]) -> Quantiser:
+    def choose(node: Int8Node) -> Quantiser:
         return preprocess.quantiser() if node.op == "input" else range_quantiser(node, *RANGE)
 
     def weigh(node: Int8Node, _: Quantiser) -> IntWeights:

@@ -3,12 +3,16 @@ differently."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from spacedsl.compiler.export import integer_model, seeded
 from spacedsl.compiler.int8 import Int8Node, Int8Op
 from spacedsl.compiler.integer_model import Quantiser, from_range
 from spacedsl.compiler.ties import MOST, tie_share, without_ties
+from tests.compiler.onnx_support import library_blocks, net_around
 
 SIX = from_range(0.0, 6.0)
 
@@ -44,3 +48,25 @@ def test_other_scales_and_fixed_ones_stay_as_they_are() -> None:
     odd = from_range(-1.2345, 3.21)
     assert without_ties(node("add"), [SIX, from_range(-2.1, 4.7)], odd) == odd
     assert without_ties(node("conv"), [SIX], from_range(0.0, 12.0)) == from_range(0.0, 12.0)
+
+
+def test_joined_channels_are_not_rescaled_by_one_half() -> None:
+    twice = from_range(0.0, 12.0)
+    found = without_ties(node("concat"), [SIX, twice], twice)
+    assert tie_share(node("concat"), [SIX, twice], found) <= MOST
+    assert without_ties(replace(node("concat"), shared=True), [SIX, twice], twice) == twice
+
+
+def test_sums_that_have_the_quantiser_of_a_concat_make_no_ties() -> None:
+    """Two relu6 that both reach 6 are joined with their sum, which has the quantiser of the whole:
+    it suits the sum, which stands before the concat, and the concat."""
+    block = next(block for block in library_blocks() if block.name == "c2f-1")
+    free = tuple(p.model_copy(update={"default": None}) for p in block.params)
+    block = block.model_copy(update={"params": free})
+    model = integer_model(seeded(net_around(block, 2, 24, 35, "relu6"), 1))
+    known = model.header.quantisers
+    joined = [n for n in model.nodes if n.op in ("add", "concat") and not n.shared]
+    assert [n.name for n in joined if n.op == "add" and n.like]
+    for each in joined:
+        assert tie_share(each, [known[i] for i in each.inputs], known[each.name]) <= MOST
+        assert known[each.name] == known[each.like or each.name]

@@ -81,7 +81,7 @@ def test_factors_lean_on_work_and_weights(samples: list[NetSample]) -> None:
     def in_network(kernel: Kernel) -> float:
         work, _, _, weights = work_of(kernel)
         lean = 0.04 * np.log(work / 1e6) - 0.02 * np.log(weights / 1e3)
-        return law_ms(kernel) * (1 + lean)
+        return law_ms(kernel) * float(1 + lean)
 
     own = [replace(s, net_ms=sum(map(in_network, s.kernels))) for s in samples]
     fitted = fit_kernels(own[:45])

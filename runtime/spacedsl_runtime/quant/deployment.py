@@ -60,7 +60,7 @@ def deploy(
     )
     trained = {each.node.name: each for each in nodes}
 
-    def choose(node: Int8Node, _: Sequence[Quantiser]) -> Quantiser:
+    def choose(node: Int8Node) -> Quantiser:
         return _learned(net, trained[node.name])
 
     def weigh(node: Int8Node, reader: Quantiser) -> IntWeights:
