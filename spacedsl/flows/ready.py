@@ -42,7 +42,9 @@ def profiling(
             f"{old} is of an earlier version, by other kernels than those of a plain session: "
             "it is not used, and measured again"
         )
-    note = f"kernels of {on.name}, inside real networks, once; about {duration(budget_s)}"
+    note = (
+        f"kernels of {on.name}, inside real networks, once; about {duration(budget_s)} of measuring"
+    )
     with announced(watch, f"profiling {target.name}", note) as show:
 
         def shown(reached: Reached) -> None:

@@ -16,6 +16,7 @@ from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.integer_model import IntegerModel
 from spacedsl.compiler.onnx_build import QUANTISED, check
 from spacedsl.compiler.onnx_int8 import emit_int8
+from spacedsl.compiler.pad import padded_channels
 from spacedsl.compiler.reference import run_node
 from spacedsl.compiler.stamp import IMAGE
 from spacedsl.hosts.host import options_here
@@ -162,9 +163,10 @@ def plan_steps(
     channels that its emitter adds."""
     found = {n.name: values[f"{n.name}{QUANTISED}"] for n in model.nodes}
     found["input"] = pixels(found["input"], model.nodes[0].shape[0])
+    channels = padded_channels(model.header.plan, model.header.plan.rules)
     return {
         node.name: found[node.name].reshape(len(found["input"]), -1, *node.shape[1:])[
-            :, : node.shape[0]
+            :, channels[node.name].places
         ]
         for node in model.nodes
     }
