@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from spacedsl.operators.size import pair
 from spacedsl.targets.deployed import open_deployed
 
 dependencies = ["numpy", "PIL", "pydantic", "lark"]
@@ -27,15 +28,18 @@ def deployed(file: Path | str, threads: int = 1, runtime: str | None = None) -> 
     net = open_deployed(Path(file), threads, runtime)
     how = net.preprocess
     names = net.labels or None
+    height, width = pair(net.size)
+    share = 0.875 if how.crop is None else how.crop
 
     def classify(image: Path | str | Image.Image) -> list[tuple[str, float]]:
         photo = image if isinstance(image, Image.Image) else Image.open(image)
         photo = photo.convert("RGB" if net.channels == 3 else "L")
-        side = (0.875 if how.crop is None else how.crop) * min(photo.size)
-        left, top = (photo.width - side) / 2, (photo.height - side) / 2
-        box = (left, top, left + side, top + side)
-        photo = photo.resize((net.size, net.size), Image.Resampling.BILINEAR, box)
-        pixels = np.asarray(photo, np.float32).reshape(net.size, net.size, -1) / 255
+        fit = min(photo.width / width, photo.height / height) * share
+        across, down = fit * width, fit * height
+        left, top = (photo.width - across) / 2, (photo.height - down) / 2
+        box = (left, top, left + across, top + down)
+        photo = photo.resize((width, height), Image.Resampling.BILINEAR, box)
+        pixels = np.asarray(photo, np.float32).reshape(height, width, -1) / 255
         seen = ((pixels - how.mean) / how.std).astype(np.float32)
         logits = net.run(seen.transpose(2, 0, 1)[None])[0]
         shares = np.exp(logits - logits.max())

@@ -44,6 +44,7 @@ def main(folder: Path, count: int) -> None:
         (folder / kind).mkdir(parents=True, exist_ok=True)
         for i in range(count):
             picture(kind, rng).save(folder / kind / f"{i:03}.jpg", quality=92)
+        print(f"{folder / kind}: {count} pictures")
 
 
 if __name__ == "__main__":

@@ -74,6 +74,8 @@ def recognised(found: Given) -> Kind:
     if text.startswith(("[", "#")) or BLOCK_STRING.match(text):
         return "timm"
     help = "e.g. onnxw-151122-023231, or d1#1_k3#3_w16#16_e0#1_r160; --from says what it is"
+    if text.isidentifier():
+        help = f"a network of timm is `timm:{text[:80]}`; pages have their names without `import`"
     raise fault("bad-code", f"{text[:80]} is neither a space's code nor a model's", help)
 
 

@@ -61,7 +61,8 @@ def read_network(subnet: Subnet) -> Strings:
             stacks[-1] += found
         else:
             stacks.append(found)
-    if "linear" not in [layer.kind for site in sites[-1] for layer in _layers(site.bind())]:
+    last = [item for site in sites[-1] for item in site.bind()]
+    if not any(isinstance(item, Layer) and item.kind == "linear" for item in last):
         problems.append(f"{names[-1]}: it does not end in a classifier")
     if isinstance(subnet.resolution, Pair):
         problems.append(f"an image of {subnet.resolution} pixels, which is not square")

@@ -25,6 +25,11 @@ from spacedsl.search.compare import Compared, Comparison
 from spacedsl.search.protocols import Unit
 from spacedsl.search.space_score import SpaceScore
 
+CALLED = (
+    "How sure the choice of each stage is, with the other stages as found "
+    "(in percent of the score):"
+)
+
 
 def write_models(
     folder: Path, space: Space, scores: Mapping[str, BestScore], origin: str | None
@@ -110,8 +115,8 @@ def corrected_lines(comparison: Comparison) -> list[str]:
         expected = ", ".join("none" if n is None else f"{n.expected:.1f}" for n in firsts)
         where = f" on {target}" if target else ""
         lines.append(
-            f"the best of many predictions is too good: networks that were chosen so and then "
-            f"trained had {more:.1f} points less; expect{where} {expected} %"
+            f"The best of many predictions is too good: networks that were chosen so and then "
+            f"trained had {more:.1f} points less. Expect {expected} % under the limits{where}."
         )
     return lines
 
@@ -149,6 +154,6 @@ def print_calls(found: Sequence[Call]) -> None:
     """A line per stage: whether its block type is clearly the best one."""
     asked = [call for call in found if call.rival is not None]
     if asked:
-        print("how sure the choice of each stage is, the others as found:")
+        print(wrapped(CALLED))
     for call in asked:
         print(wrapped(f"  {call.said}", "    "))

@@ -29,7 +29,9 @@ class Decoding(StrEnum):
 
 DATA = typer.Option(..., "--data", help=f"{usages(labelled=True)}.")
 
-DECODER = typer.Option(None, "--decoder", help="Of JPEG files; else simplejpeg if installed.")
+DECODER = typer.Option(
+    None, "--decoder", help="What reads JPEG files; else simplejpeg if installed."
+)
 
 
 def tell(data: Data, *, quiet: bool, holdout: int = 0) -> None:

@@ -57,21 +57,40 @@ def distill(
     data: str = typer.Option(..., "--data", help="Also photos:DIR; labels are not used."),
     teacher: str = typer.Option(..., "--teacher", help=f"{usages()}."),
     out: Path = typer.Option(..., "--out", help="The run directory."),
-    target: str = typer.Option("cpu", "--target", help="LSQ+ is for its 8-bit tensors."),
-    fp32: bool = typer.Option(False, "--fp32", help="No LSQ+: losses in FP32."),
-    epochs: int = typer.Option(EPOCHS, "--epochs", min=1, help="Of every job, in FP32."),
-    steps: int | None = typer.Option(None, "--steps", min=1, help="Of every job, not epochs."),
-    lsq_epochs: int = typer.Option(LSQ_EPOCHS, "--lsq-epochs", min=1, help="LSQ+ after them."),
-    lsq_steps: int | None = typer.Option(
-        None, "--lsq-steps", min=1, help="Not epochs; else a fifth of --steps."
+    target: str = typer.Option(
+        "cpu", "--target", help="The device, whose rules say what has 8 bits."
     ),
-    batch: int = typer.Option(BATCH, "--batch", min=1, help="Images a step."),
-    lr: float | None = typer.Option(None, "--lr", min=0, help="Else .005 at both ends, .01."),
+    fp32: bool = typer.Option(False, "--fp32", help="Measure losses in FP32, without LSQ+."),
+    epochs: int = typer.Option(EPOCHS, "--epochs", min=1, help="Epochs of every job in FP32."),
+    steps: int | None = typer.Option(
+        None, "--steps", min=1, help="Steps of every job, instead of --epochs."
+    ),
+    lsq_epochs: int = typer.Option(
+        LSQ_EPOCHS, "--lsq-epochs", min=1, help="Epochs with LSQ+ after them."
+    ),
+    lsq_steps: int | None = typer.Option(
+        None,
+        "--lsq-steps",
+        min=1,
+        help="Steps with LSQ+, instead of epochs; else a fifth of --steps.",
+    ),
+    batch: int = typer.Option(BATCH, "--batch", min=1, help="Images in a step."),
+    lr: float | None = typer.Option(
+        None,
+        "--lr",
+        min=0,
+        help="Learning rate; else .005 in the first and last stage, .01 between.",
+    ),
     lsq_lr: float | None = typer.Option(
-        None, "--lsq-lr", min=0, help="Else .0025 in the first stage, .00025."
+        None,
+        "--lsq-lr",
+        min=0,
+        help="Learning rate with LSQ+; else .0025 in the first stage, .00025 after.",
     ),
     nsr: Nsr = typer.Option(
-        Nsr.teacher, "--nsr", help="authors: divide by the student's variance."
+        Nsr.teacher,
+        "--nsr",
+        help="Whose variance a loss is divided by; authors: the student's, as their code does.",
     ),
     teacher_resolution: TeacherResolution = typer.Option(
         TeacherResolution.greatest,
@@ -81,13 +100,15 @@ def distill(
     samples: int = typer.Option(
         SAMPLES, "--samples", min=1, help="Sub-stages evaluated per window and resolution."
     ),
-    seed: int = typer.Option(0, "--seed", min=0, help="Of everything random."),
+    seed: int = typer.Option(0, "--seed", min=0, help="The seed of all that is random."),
     executor: Executor | None = typer.Option(
         None, "--executor", help="Where jobs run; else processes where --jobs is more than 1."
     ),
     jobs: int | None = typer.Option(None, "--jobs", min=1, max=1024, help="Jobs at a time."),
     ray: str | None = typer.Option(None, "--ray", help="A Ray cluster's address, or local."),
-    threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="Of each process."),
+    threads: int | None = typer.Option(
+        None, "--threads", min=1, max=1024, help="CPU threads of each process."
+    ),
     device: Device = DEVICE,
     precision: Precision | None = PRECISION,
     workers: int | None = typer.Option(

@@ -147,7 +147,8 @@ def export(
         given = {"--weights": weights, "--checkpoint": checkpoint, "--calibrate": calibrate}
         print(_faster(there.own, faster, model, out, given))
     elif there and there.to_profile:
-        print(f"whether {there.to_profile} is faster on that machine is not known")
+        said = f"whether {there.to_profile} is faster on that machine is not known"
+        print(wrapped(f"{said}: the next command measures it, in some minutes"))
     say_next(then)
 
 

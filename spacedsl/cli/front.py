@@ -25,7 +25,8 @@ def print_front(found: Searched) -> None:
     timed = found.measured
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("model")
-    for name in ("limit ms", "predicted", *(["measured"] if timed else []), "MFLOPs", "INT8 top-1"):
+    times = ("limit ms", "predicted ms", *(["measured ms"] if timed else []))
+    for name in (*times, "MFLOPs", "INT8 top-1"):
         table.add_column(name, justify="right", no_wrap=True)
     for model in found.models:
         table.add_row(

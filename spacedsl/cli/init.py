@@ -82,12 +82,15 @@ def init(
 
     check_writable(out)
     if out.exists():
-        raise fault("cannot-write", f"{out} is there already", "say another --out, or remove it")
+        raise fault(
+            "cannot-write", f"{out} is there already", "name another file by --out, or remove it"
+        )
     asked = {"--target": target, "--image": image, "--classes": classes}
     missing = [name for name, value in asked.items() if value is None]
     if missing and not sys.stdin.isatty():
-        message = f"nobody can be asked here for {', '.join(missing)}"
-        raise fault("bad-option", message, "say it with the option of that name")
+        message = f"{', '.join(missing)}: not said, and there is no terminal to ask on"
+        usual = f"--target {TARGET} --image {IMAGE} --classes {CLASSES}"
+        raise fault("missing-option", message, f"say all three, such as {usual}")
     if target is None:
         print("Devices: cpu (this machine, ONNX Runtime), litert (this machine, LiteRT), vnni (an")
         print("Intel server), pixel4 (a phone), or a page of your own.")
@@ -104,8 +107,9 @@ def init(
         say_next(command("evolve", "--hyper", out, "--target", target, "--out", "found.space"))
         return
     print(f"The published losses are of images of {known[0]} to {known[-1]} px: measure yours.")
-    measured = command("distill", "--hyper", out, "--data", "imagefolder:PHOTOS")
-    say_next(f"{measured} --teacher lite0 --target {target} --out losses")
+    where = ("--target", target, "--out", "losses")
+    photos = ("--data", "photos:PHOTOS", "--teacher", "lite0")
+    say_next(command("distill", "--hyper", out, *photos, *where))
 
 
 def _number(question: str, proposed: int, least: int, most: int) -> int:

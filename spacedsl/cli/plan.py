@@ -23,16 +23,24 @@ if TYPE_CHECKING:
 
 def plan(
     space: str = typer.Argument(..., metavar="PAGE", help="A hyperspace, or a space."),
-    data: str = typer.Option(..., "--data", help="As for `distill` and `train`."),
-    teacher: str | None = typer.Option(None, "--teacher", help="Else `distill` is left out."),
-    target: str = typer.Option("cpu", "--target", help="The target of LSQ+ and QAT."),
-    bkd_steps: int | None = typer.Option(None, "--bkd-steps", min=1, help="`distill --steps`."),
-    samples: int = typer.Option(SAMPLES, "--samples", min=1, help="`distill --samples`."),
-    jobs: int = typer.Option(1, "--jobs", min=1, help="`distill --jobs`."),
-    steps: int | None = typer.Option(None, "--steps", min=1, help="`train --steps`."),
-    qat_steps: int | None = typer.Option(None, "--qat-steps", min=1, help="`train --qat --steps`."),
-    batch: int | None = typer.Option(None, "--batch", min=1, help="`train --batch`."),
-    threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="CPU threads."),
+    data: str = typer.Option(..., "--data", help="Data, as for `distill` and `train`."),
+    teacher: str | None = typer.Option(
+        None, "--teacher", help="A teacher, as for `distill`; without one, that is left out."
+    ),
+    target: str = typer.Option(
+        "cpu", "--target", help="The device, whose rules say what has 8 bits."
+    ),
+    bkd_steps: int | None = typer.Option(None, "--bkd-steps", min=1, help="As `distill --steps`."),
+    samples: int = typer.Option(SAMPLES, "--samples", min=1, help="As `distill --samples`."),
+    jobs: int = typer.Option(1, "--jobs", min=1, help="As `distill --jobs`."),
+    steps: int | None = typer.Option(None, "--steps", min=1, help="As `train --steps`."),
+    qat_steps: int | None = typer.Option(
+        None, "--qat-steps", min=1, help="As `train --qat --steps`."
+    ),
+    batch: int | None = typer.Option(None, "--batch", min=1, help="As `train --batch`."),
+    threads: int | None = typer.Option(
+        None, "--threads", min=1, max=1024, help="How many threads of the CPU to use."
+    ),
     device: Device = DEVICE,
     format: Format = FORMAT,
 ) -> None:

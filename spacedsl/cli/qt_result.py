@@ -154,16 +154,21 @@ def print_doubts(doubts: Sequence[StageSensitivity]) -> None:
     if not asked:
         return
     head = (
-        "Some losses are transferred from another table. Block types that survive an error of "
-        f"{UNCERTAINTIES:g} standard uncertainties:"
+        "The losses of some block types are transferred from another table. Whether a choice "
+        f"survives where such a loss is wrong by {UNCERTAINTIES:g} standard uncertainties:"
     )
     print(wrapped(head))
     for doubt in asked:
-        verdict = "survives" if doubt.survives else "does not survive"
-        how = "transferred; rival" if doubt.transferred else "rival, transferred:"
-        scores = f"score {doubt.score:.6f} against {doubt.rival_score:.6f}"
-        line = (
-            f"  {doubt.stage}: {doubt.block} {verdict} ({how} {doubt.rival}, {scores}, "
-            f"uncertainty {doubt.uncertainty:.3f})"
-        )
-        print(wrapped(line, "    "))
+        print(wrapped(f"  {_doubted(doubt)}", "    "))
+
+
+def _doubted(doubt: StageSensitivity) -> str:
+    """A stage's line."""
+    block, rival = str(doubt.block), str(doubt.rival)
+    if doubt.transferred:
+        block += " (transferred)"
+    else:
+        rival += " (transferred)"
+    verdict = "survives" if doubt.survives else "does not survive"
+    scores = f"{rival} would score {doubt.rival_score:.6g}, {doubt.block} {doubt.score:.6g}"
+    return f"{doubt.stage}: {block} {verdict}: {scores}"

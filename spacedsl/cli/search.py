@@ -117,15 +117,15 @@ def search(
         emit({**found.front, "plot": drawn, "valued": valued, "out": str(out), "next": then})
     else:
         print_front(found)
-        print(f"{valued:,} subnets valued; pages and files in {out}{_drawn(drawn)}")
-        print(f"took {took(began)}")
+        print(f"the accuracy of {valued:,} networks was measured; this took {took(began)}")
+        print(f"pages and files are in {out}{_drawn(drawn)}")
     write_html(html, partial(front_report, found, made_by(found.target, seed=seed)), quiet=quiet)
     if not quiet:
         say_next(then)
 
 
 def _drawn(drawn: str | None) -> str:
-    return f", plot in {drawn}" if drawn else "; a plot needs `pip install 'spacedsl[plot]'`"
+    return f", a plot is {drawn}" if drawn else "; a plot needs `pip install 'spacedsl[plot]'`"
 
 
 def _method(

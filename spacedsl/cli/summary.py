@@ -11,6 +11,7 @@ from pathlib import Path
 
 import typer
 
+from spacedsl.cli.words import wrapped
 from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
@@ -60,11 +61,15 @@ def say_next(line: str) -> None:
 def say_next_of(
     space: Space, page: Path | None, models: Sequence[Path], named: str, target: Target
 ) -> None:
-    """What follows a search: one of the networks that it wrote as a file, or else a training of
-    the space, where that is a page. `train` takes no space with taps, whose maps are shown instead.
-    `named`: how the target was named."""
+    """What a search wrote, and what follows it: one of its networks as a file, or else a training
+    of the space, where that is a page. `train` takes no space with taps, whose maps are shown
+    instead. `named`: how the target was named."""
     from spacedsl.runtimes.table import runtime_of
 
+    networks = f"its best networks, {len(models)} pages in {models[0].parent}" if models else ""
+    written = [*([f"the found space in {page}"] if page else []), *filter(None, [networks])]
+    if written:
+        print(wrapped(f"written: {'; '.join(written)}"))
     if models:
         file = models[0].with_suffix(f".{runtime_of(target).format}")
         say_next(command("export", models[0], "--target", named, "--out", file))

@@ -39,40 +39,61 @@ def train(
     space: str = typer.Argument(..., help="A space: a page, PAGE#ITEM, or a library name."),
     data: str = DATA,
     out: Path = typer.Option(..., "--out", help="The run directory."),
-    qat: bool = typer.Option(False, "--qat", help="LSQ+ from the FP32 training in --out."),
-    target: str | None = typer.Option(None, "--target", help="Of --qat: its 8-bit tensors."),
-    init: Path | None = typer.Option(
-        None, "--init", help="A checkpoint: the largest subnet begins with its weights."
+    qat: bool = typer.Option(
+        False, "--qat", help="Train in 8 bits (LSQ+), from the FP32 training in --out."
     ),
-    epochs: int | None = typer.Option(None, "--epochs", min=1, help="Else the data's usual."),
-    steps: int | None = typer.Option(None, "--steps", min=1, help="Steps, instead of epochs."),
-    batch: int | None = typer.Option(None, "--batch", min=1, help="Images a step, all processes."),
+    target: str | None = typer.Option(
+        None, "--target", help="With --qat: the device, whose rules say what has 8 bits."
+    ),
+    init: Path | None = typer.Option(
+        None, "--init", help="A checkpoint whose weights the largest subnet begins with."
+    ),
+    epochs: int | None = typer.Option(
+        None, "--epochs", min=1, help="Passes over the images; else as usual for the data."
+    ),
+    steps: int | None = typer.Option(
+        None, "--steps", min=1, help="How many steps to train, instead of --epochs."
+    ),
+    batch: int | None = typer.Option(
+        None, "--batch", min=1, help="Images in a step, of all processes."
+    ),
     lr: float | None = typer.Option(
-        None, "--lr", min=0, help="Peak learning rate; QAT: a tenth of the FP32 training's."
+        None, "--lr", min=0, help="The greatest learning rate; with --qat a tenth of the FP32 one."
     ),
     quantiser_lr: float | None = typer.Option(
         None,
         "--quantiser-lr",
         min=0,
         max=0.5,
-        help="Share by which QAT's scales move a step (1e-3).",
+        help="With --qat: by what share scales move in a step (1e-3).",
     ),
-    warmup: float | None = typer.Option(None, "--warmup", min=0, help="Warm-up in epochs."),
-    weight_decay: float | None = typer.Option(None, "--weight-decay", min=0, help="On weights."),
+    warmup: float | None = typer.Option(
+        None, "--warmup", min=0, help="Epochs in which the learning rate rises to --lr."
+    ),
+    weight_decay: float | None = typer.Option(
+        None, "--weight-decay", min=0, help="Weights shrink by this share of --lr in a step."
+    ),
     label_smoothing: float | None = typer.Option(
-        None, "--label-smoothing", min=0, help="Of the labels (0.1)."
+        None,
+        "--label-smoothing",
+        min=0,
+        help="The share of a label that goes to all classes (0.1).",
     ),
     clip: float | None = typer.Option(
-        None, "--clip", min=0, help="Gradients are clipped to -CLIP..CLIP (1)."
+        None, "--clip", min=0, help="Keep each gradient within -CLIP..CLIP (1)."
     ),
     ema: float | None = typer.Option(
-        None, "--ema", min=0, help="Decay of averaged weights; 0: none (0)."
+        None, "--ema", min=0, help="Average weights over steps with this decay; 0: do not (0)."
     ),
     random_subnets: int | None = typer.Option(
         None, "--random-subnets", min=0, help="Random subnets a step, beside the extremes (2)."
     ),
     distill: float | None = typer.Option(
-        None, "--distill", min=0, max=1, help="Its share in the loss of all but the largest (1)."
+        None,
+        "--distill",
+        min=0,
+        max=1,
+        help="Share of the largest subnet's answers in what the others learn, else labels (1).",
     ),
     distill_loss: Divergence | None = typer.Option(
         None, "--distill-loss", help="KL (the default) or AlphaNet's adaptive alpha-divergence."
@@ -83,7 +104,9 @@ def train(
         min=0,
         help="Training images kept for `search` (a tenth, at most 10,000).",
     ),
-    seed: int | None = typer.Option(None, "--seed", min=0, help="Of everything random (0)."),
+    seed: int | None = typer.Option(
+        None, "--seed", min=0, help="The seed of all that is random (0)."
+    ),
     evaluate_every: int | None = typer.Option(
         None, "--evaluate-every", min=1, help="Steps between evaluations (a tenth of the run)."
     ),
@@ -106,7 +129,9 @@ def train(
         "--deterministic/--no-deterministic",
         help="On CUDA: the same bytes each time on one kind of card.",
     ),
-    threads: int | None = typer.Option(None, "--threads", min=1, max=1024, help="CPU threads."),
+    threads: int | None = typer.Option(
+        None, "--threads", min=1, max=1024, help="How many threads of the CPU to use."
+    ),
     workers: int | None = typer.Option(
         None, "--workers", min=0, max=256, help="Processes that read images (as cores allow)."
     ),
@@ -228,7 +253,8 @@ def _print(done: Trained) -> None:
             change = change_in_points(points["lost_points"])
             line += f" INT8, {points['fp32_top1']:.2%} FP32, {change}"
         print(line)
-    images = f"{done.scores[0].images:,} images"
-    print(f"{images}; batch norm re-calibrated; weights and metrics in {done.folder}")
+    images = f"{done.scores[0].images:,} test images"
+    print(f"measured on {images}; weights and metrics are in {done.folder}")
     if done.moved:
-        print(f"scales moved by {done.moved['median']:.2%}, at most {done.moved['largest']:.2%}")
+        median, largest = done.moved["median"], done.moved["largest"]
+        print(f"training moved the scales of 8 bits by {median:.2%}, the most by {largest:.2%}")

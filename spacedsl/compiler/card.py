@@ -63,9 +63,10 @@ for name, value in interpreter.get_signature_runner()(image=image[None]).items()
 
 PHOTO = """\
 photo = Image.open("photo.jpg").convert("{mode}")
-side = how.get("crop", 0.875) * min(photo.size)  # the centre, as in training
-left, top = (photo.width - side) / 2, (photo.height - side) / 2
-photo = photo.resize((width, height), Image.BILINEAR, (left, top, left + side, top + side))
+fit = min(photo.width / width, photo.height / height) * how.get("crop", 0.875)
+across, down = fit * width, fit * height  # the centre, as in training
+left, top = (photo.width - across) / 2, (photo.height - down) / 2
+photo = photo.resize((width, height), Image.BILINEAR, (left, top, left + across, top + down))
 pixels = np.asarray(photo, np.float32).reshape(height, width, -1) / 255
 image = ((pixels - how["mean"]) / how["std"]).astype(np.float32)
 """

@@ -92,7 +92,10 @@ def bench(
         machine = host.machine
     if not timing.steady and not allow_noise:
         raise fault(
-            "too-noisy", _noise(timing), "measure longer (--seconds), or on an idle machine"
+            "too-noisy",
+            _noise(timing),
+            "measure longer (--seconds) or on an idle machine, or take the figures as they are: "
+            "--allow-noise",
         )
     names = tuple(name for name, _ in subjects)
     return Benched(names, timing, used.name, threads, on, machine)

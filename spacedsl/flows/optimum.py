@@ -96,8 +96,8 @@ def optimum(
 
         def show(reached: Progress) -> None:
             tell(
-                f"{reached.phase}: {reached.done} of {reached.of}, {reached.decided:,} spaces "
-                f"decided, best score {reached.best:.6f}, bound {reached.bound:.6f}"
+                f"{reached.phase} {reached.done}/{reached.of}: {reached.decided:,} spaces decided, "
+                f"best {reached.best:.5g}, bound {reached.bound:.5g}"
             )
 
         options = (executor, journal, resume, show, name, top, seconds)

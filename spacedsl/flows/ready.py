@@ -42,7 +42,9 @@ def profiling(
             f"{old} is of an earlier version, by other kernels than those of a plain session: "
             "it is not used, and measured again"
         )
-    note = f"kernels of {on.name}, inside real networks, once; about {duration(budget_s)}"
+    note = (
+        f"kernels of {on.name}, inside real networks, once; about {duration(budget_s)} of measuring"
+    )
     with announced(watch, f"profiling {target.name}", note) as show:
 
         def shown(reached: Reached) -> None:
@@ -106,7 +108,7 @@ def separating(
     if not np.isfinite(greatest) or below >= min(2, len(limits)):
         return device
     said = (
-        f"limits of {limits[0]:g} to {limits[-1]:g} ms tell few networks of {space.name} apart: "
+        f"{_bounds(limits)} few networks of {space.name} apart: "
         f"random ones take {drawn.min():.3g} to {greatest:.3g} ms on {device.target.name}"
     )
     if asked:
@@ -117,3 +119,10 @@ def separating(
     watch.warn(f"{said}; taken instead: {listed} ms (or say --limits)")
     target = device.target.model_copy(update={"limits_ms": taken, "anchor": None})
     return replace(device, target=target, limits_ms=taken)
+
+
+def _bounds(limits: Sequence[float]) -> str:
+    """That limits tell something apart, in words."""
+    if len(limits) == 1:
+        return f"a limit of {limits[0]:g} ms tells"
+    return f"limits of {limits[0]:g} to {limits[-1]:g} ms tell"

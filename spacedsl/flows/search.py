@@ -20,7 +20,7 @@ from spacedsl.flows.deployment import FRONT, Deployment, Searched, measure, writ
 from spacedsl.flows.evaluate import accuracy
 from spacedsl.flows.execution import ON_CPU, Execution, usual_precision
 from spacedsl.flows.faults import runtime_faults
-from spacedsl.flows.ready import ready_target
+from spacedsl.flows.ready import ready_target, separating
 from spacedsl.flows.valuing import Valuing
 from spacedsl.flows.watch import SILENT, Watch
 from spacedsl.ir.for_data import for_data
@@ -99,14 +99,16 @@ def search(
     """Find the best subnets of the supernet that was trained in the folder `run`, in FP32 and with
     LSQ+, under latency limits of a device that knows its space, and write their pages and INT8
     files into the folder `out`. Subnets are valued on at most `images` held-out training images.
-    `limits_ms`: others than the device's; `data`: where the training's data are now; `measure_s`:
+    `limits_ms`: others than the device's, or than those taken where these tell few networks apart
+    (`separating`); `data`: where the training's data are now; `measure_s`:
     seconds for which the files are timed here; `kept_bytes` of decoded images are kept. `on_data`
     is told the data and how many images are held out. Raises `SpaceError`."""
     check_folder(out)
-    space, target = trained_space(run), device.target
-    suffix = runtime_of(target).format
+    space = trained_space(run)
+    suffix = runtime_of(device.target).format
     FILES[suffix].need()
-    limits = tuple(limits_ms) or device.limits_ms
+    device = separating(device, space, tuple(limits_ms), watch)
+    target, limits = device.target, tuple(limits_ms) or device.limits_ms
     with runtime_faults(), _kernels(execution):
         chooser = _chooser(run, space, target, data, images, execution, kept_bytes, watch)
         range_ms = _range(space, device)

@@ -113,7 +113,8 @@ def _count_sites(stage: Stage, before: tuple[int, ...]) -> int:
 class _Ways:
     """The ways to choose a block. `samples`: do the ends of its values tell for all? `free`: the
     settings that no width depends on, so that each of their values is looked at once. `plain`: does
-    no stride but the stage's change the size? `picky`: has it ops that do not fit every map?"""
+    no stride but the stage's change the size? `picky`: has it ops that do not fit every map?
+    `strided`: does an op take the stage's stride, which need not show behind a pool?"""
 
     choice: BlockChoice
     names: tuple[str, ...]
@@ -121,6 +122,7 @@ class _Ways:
     free: frozenset[str]
     plain: bool
     picky: bool
+    strided: bool
 
     def lists(self, cins: tuple[int, ...], widths: tuple[int, ...]) -> list[_Values]:
         """What may come in and go out, and what every setting may be."""
@@ -136,7 +138,7 @@ class _Ways:
         out = output_size(site)
         sides = zip(pair(site.stride), pair(site.size), strict=True)
         shrinks = any(step > 1 and pixels > 1 for step, pixels in sides)
-        if shrinks and out == self._unstrided(site):
+        if shrinks and out == self._unstrided(site) and not (self.strided and out == 1):
             name = self.choice.block.name or "the body"
             raise NotStrided(f"no op of {name} is `strided`, but the stride is {site.stride}")
         return {out}
@@ -179,6 +181,7 @@ def _ways(choice: BlockChoice) -> _Ways:
         frozenset(names) - decide,
         all(_is_plain(op) for op in walk(ops)),
         any(_is_picky(op) for op in walk(ops)),
+        any(getattr(op, "stride", 1) == "stage" for op in walk(ops)),
     )
 
 

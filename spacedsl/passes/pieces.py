@@ -7,17 +7,15 @@ A stride may be the stage's."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
-from math import prod
 from typing import Any, NamedTuple
 
-from spacedsl.ir.block import SIZES, Conv, DwConv, Linear, Op, Pool, Shortcut, walk
-from spacedsl.ir.expr import Num
+from spacedsl.ir.block import CHANNELS, Conv, DwConv, Join, Linear, Op, Pool, Shortcut, count, walk
+from spacedsl.ir.expr import Binary, Expr, Num, Ref
 from spacedsl.ir.space import MAX_DEPTH, BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
-from spacedsl.operators.size import Size, as_number
+from spacedsl.operators.size import Size
 from spacedsl.passes.said_sizes import Row, said_blocks
 
 
@@ -46,7 +44,15 @@ class Piece:
     @property
     def keeps(self) -> bool:
         """Whether it keeps width and size."""
-        return self.cin == self.cout and prod(map(_stride, self.main)) == 1
+        return self.cin == self.cout and all(map(_keeps_size, self.main))
+
+    @property
+    def growth(self) -> int:
+        """The channels that it puts behind those that come in; 0 where it does something else."""
+        first = self.ops[0]
+        if not isinstance(first, Join) or first.op != "concat" or first.split or first.branches[0]:
+            return 0
+        return self.cout - self.cin if len(self.ops) == 1 else 0
 
     @property
     def classifies(self) -> bool:
@@ -54,8 +60,13 @@ class Piece:
         return any(isinstance(op, Linear) for op in self.ops)
 
 
-def _stride(op: Op) -> int:
-    return int(as_number(getattr(op, "stride", 1)))
+def _stride(op: Op) -> Any:
+    return getattr(op, "stride", 1)
+
+
+def _keeps_size(op: Op) -> bool:
+    """Whether it keeps the size of its map; bodies within are as strided as each other."""
+    return all(_stride(inner) == 1 for inner in walk((op,)))
 
 
 Marks = tuple[int, ...]
@@ -67,10 +78,20 @@ Shape = tuple[object, ...]
 
 def _marks(piece: Piece) -> Marks:
     """Those of a block with numbers: the last op with a stride in the main path, and every op with
-    one in the shortcut."""
-    ops, main = tuple(walk(piece.ops)), len(piece.main)
-    strided = [i for i, op in enumerate(ops) if _stride(op) > 1]
-    return tuple([i for i in strided if i < main][-1:] + [i for i in strided if i >= main])
+    one in the shortcut. Ops within others keep strides of their own."""
+    main = [i for i, op in _placed(piece.main, 0) if _stride(op) != 1]
+    if piece.shortcut is None:
+        return tuple(main[-1:])
+    behind = sum(map(count, piece.main)) + 1
+    path = [i for i, op in _placed(piece.shortcut.body, behind) if _stride(op) != 1]
+    return (*main[-1:], *path)
+
+
+def _placed(ops: Sequence[Op], at: int) -> Iterator[tuple[int, Op]]:
+    """Each op with its position in the block, the first one's being `at`."""
+    for op in ops:
+        yield at, op
+        at += count(op)
 
 
 class Kind(NamedTuple):
@@ -96,12 +117,14 @@ def subnet_of_pieces(pieces: Sequence[Piece], name: str, channels: int, resoluti
     for said in _runs(pieces, types):
         piece, choice = said[0]
         turn = turns[piece.stage] = turns.get(piece.stage, 0) + 1
-        width = 0 if piece.classifies else piece.cout
+        growth = _growth(said)
+        width = 0 if piece.classifies or growth else piece.cout
         stages.append(
             Stage(
                 name=piece.stage if turn == 1 else f"{piece.stage}-{turn}",
                 choices=(choice,),
                 widths=(width,) if width else (),
+                growth=growth,
                 window=1 if width else 0,
                 depths=(len(said),),
                 stride=_stage_stride(piece),
@@ -119,21 +142,31 @@ def subnet_of_pieces(pieces: Sequence[Piece], name: str, channels: int, resoluti
     return Subnet(name=name, of=space, resolution=resolution, stages=tuple(parts))
 
 
-def _stage_stride(piece: Piece) -> int:
+def _stage_stride(piece: Piece) -> Size:
     marks = _marks(piece)
-    return _stride(tuple(walk(piece.ops))[marks[0]]) if marks else 1
+    found: Size = _stride(tuple(walk(piece.ops))[marks[0]]) if marks else 1
+    return found
 
 
 Run = list[tuple[Piece, BlockChoice]]
 
 
+def _growth(run: Run) -> Expr | None:
+    """How the widths of a run follow from each other, where they are not all the same."""
+    if len(run) == 1 or run[0][0].cout == run[-1][0].cout:
+        return None
+    return Binary(op="+", left=Ref(name="cin"), right=Num(value=run[0][0].growth))
+
+
 def _runs(pieces: Sequence[Piece], choices: Sequence[BlockChoice]) -> list[Run]:
-    """Runs of blocks that are alike. Only the first of a run may have a stride."""
+    """Runs of blocks that are alike: that end at one width, or each add as many channels. Only the
+    first of a run may have a stride."""
     runs: list[Run] = []
     for piece, choice in zip(pieces, choices, strict=True):
-        if runs and len(runs[-1]) < MAX_DEPTH and not _marks(piece):
+        if runs and len(runs[-1]) < MAX_DEPTH and all(map(_keeps_size, piece.ops)):
             first, known = runs[-1][0]
-            if choice == known and (first.stage, first.cout) == (piece.stage, piece.cout):
+            alike = first.cout == piece.cout or first.growth == piece.growth > 0
+            if choice == known and first.stage == piece.stage and alike:
                 runs[-1].append((piece, choice))
                 continue
         runs.append([(piece, choice)])
@@ -174,7 +207,7 @@ def _shape(ops: Sequence[Op], common: str | None) -> Shape:
     """Ops without sizes and strides, and without the activation that a block has in common."""
     found = []
     for op in ops:
-        said = _fields(op, (*SIZES, "stride"))
+        said = _fields(op, ("kernel", *CHANNELS, "stride"))
         if isinstance(op, Conv | DwConv) and op.act == common:
             said["act"] = "act" if common else None
         found.append(tuple(said.items()))
@@ -260,10 +293,8 @@ def _template(rows: Sequence[Piece], kind: Kind, marks: Marks) -> tuple[Op, ...]
     shown = next((row for row in able if _marks(row)), able[0])
     common = _common_act(shown.main)
     several = len({_common_act(row.main) for row in rows}) > 1
-    places = count()
 
-    def said(op: Op, path: bool) -> Op:
-        place = next(places)
+    def said(place: int, op: Op, path: bool) -> Op:
         new: dict[str, Any] = {"stride": "stage"} if place in marks else {}
         if several and isinstance(op, Conv | DwConv) and op.act == common and not path:
             new["act"] = "act"
@@ -271,11 +302,11 @@ def _template(rows: Sequence[Piece], kind: Kind, marks: Marks) -> tuple[Op, ...]
             new["elide"] = True
         return op.model_copy(update=new)
 
-    main = tuple(said(op, False) for op in shown.main)
+    main = tuple(said(at, op, False) for at, op in _placed(shown.main, 0))
     if not kind.joins:
         return main
     if kind.path is None:
         return (*main, Shortcut(kind="identity", act=kind.act))
-    next(places)
-    body = tuple(said(op, True) for op in _both(shown)[1])
+    behind = sum(map(count, shown.main)) + 1
+    body = tuple(said(at, op, True) for at, op in _placed(_both(shown)[1], behind))
     return (*main, Shortcut(kind="body", body=body, act=kind.act))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from spacedsl.ir.block import COUT, Block, Conv, Let, Linear, Op, Param, Shortcut, Value
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, evaluate, exact, round8
 from spacedsl.ir.space import Arg, BlockChoice
-from spacedsl.operators.size import Pair
+from spacedsl.operators.size import Pair, Size
 
 CIN = Ref(name="cin")
 RATIOS = (0.25, 0.5, 1, 2, 3, 4, 6)
@@ -89,8 +89,9 @@ class _Table:
     def said(self, op: Op, position: int) -> Op:
         """An op of the main path with expressions for its sizes."""
         new: dict[str, Expr] = {}
+        if hasattr(op, "kernel"):
+            new["kernel"] = self.kernel([_value(row.main[position].kernel) for row in self.rows])  # type: ignore[union-attr]
         for name, say in (
-            ("kernel", self.kernel),
             ("width", self.width),
             ("squeeze", self.squeeze),
         ):
@@ -114,7 +115,7 @@ class _Table:
         same = all(_number(row.path[position].width) == row.cout for row in there)  # type: ignore[union-attr]
         return op.model_copy(update={"width": COUT}) if same else op
 
-    def kernel(self, column: Column) -> Expr:
+    def kernel(self, column: Sequence[Size]) -> Expr:
         if len(set(column)) == 1:
             return Num(value=column[0])
         return self.param("kernel", column)
@@ -173,12 +174,13 @@ class _Table:
                 return base if size == 1 else Binary(op="/", left=base, right=Num(value=size))
         return self.param("cardinality", column)
 
-    def param(self, name: str, column: Column) -> Expr:
+    def param(self, name: str, column: Sequence[Size]) -> Expr:
         """A parameter that is the number itself; one that has the same numbers serves again."""
         for known, values in self.values.items():
             if known.startswith(name) and values == list(column):
                 return Ref(name=known)
-        free = name if name not in self.values else f"{name}{len(self.values) + 1}"
+        taken = {*self.values, *self.bound}
+        free = name if name not in taken else f"{name}{len(taken) + 1}"
         self.values[free] = list(column)
         return Ref(name=free)
 
@@ -194,10 +196,17 @@ def _rank(param: str) -> int:
     return next(i for i, name in enumerate(order) if param.startswith(name))
 
 
-def _number(expr: Expr) -> int:
-    if not isinstance(expr, Num) or isinstance(expr.value, Pair):
+def _value(expr: Expr) -> Size:
+    if not isinstance(expr, Num):
         raise TypeError(f"{expr} is no number")
-    return int(expr.value)
+    return expr.value if isinstance(expr.value, Pair) else int(expr.value)
+
+
+def _number(expr: Expr) -> int:
+    found = _value(expr)
+    if isinstance(found, Pair):
+        raise TypeError(f"{expr} is a pair")
+    return found
 
 
 def _ratio(base: int, result: int) -> float | None:

@@ -71,7 +71,8 @@ def _text(path: Path) -> str:
     try:
         return read_bounded(path, MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise fault("table-row", f"{path} is not text in UTF-8") from None
+        help = "save it as UTF-8: spreadsheets call it `CSV UTF-8`"
+        raise fault("table-row", f"{path} is not text in UTF-8", help) from None
 
 
 def _collected(path: Path, rows: Iterator[Row]) -> tuple[Network, ...]:

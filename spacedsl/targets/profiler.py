@@ -144,11 +144,12 @@ def _extend(
         progress(reached)
         covered = asked <= set(chooser.covered)
         enough = covered and reached.networks >= LEAST
-        if spent >= (budget_s if enough else most_s or budget_s):
+        left_s = (budget_s if enough else most_s or budget_s) - spent
+        if left_s <= 0:
             return None if covered else chooser.missing
         chosen = chooser.choose(BATCH, batches)
         said = partial(_say, progress, reached)
-        batch = _batch(host, target, references, chosen, said)
+        batch = _batch(host, target, references, chosen, said, left_s)
         records = (*batch.references, *batch.nets)
         chooser.saw([Kernel(*kernel) for record in records for kernel in record.kernels])
         batches.append(batch.model_copy(update={"covered": chooser.covered}))
@@ -166,7 +167,10 @@ def _batch(
     references: Sequence[_Net],
     chosen: Sequence[tuple[Subnet, SpaceNote]],
     said: Callable[[float], None],
+    left_s: float,
 ) -> BatchRecord:
+    """Measure those of the networks that can be built in half of the time that is left, and at
+    least one."""
     start = time.perf_counter()
 
     def tick() -> None:
@@ -174,9 +178,12 @@ def _batch(
 
     nets = list(references)
     for subnet, note in chosen:
+        if len(nets) > len(references) and time.perf_counter() - start > left_s / 2:
+            break
         nets.append(_Net(subnet, note, artifact_of(subnet, target)))
         tick()
-    found = measure_batch(host, target, nets, len(references), tick)
+    end = start + left_s
+    found = measure_batch(host, target, nets, len(references), tick, end)
     return found.model_copy(update={"seconds": time.perf_counter() - start})
 
 
@@ -198,9 +205,10 @@ def measure_batch(
     nets: Sequence[_Net],
     references: int,
     tick: Callable[[], None],
+    end: float,
 ) -> BatchRecord:
     """Measure networks, the first `references` of which are the references; `tick` is called now
-    and then."""
+    and then. No rounds are added after `end` (of `perf_counter`) to those that it takes."""
     runtime, threads = runtime_of(target), target.threads
     take = host.rounds("cpu" if threads == 1 else "wall")
     plain: list[Run] = []
@@ -209,7 +217,9 @@ def measure_batch(
         profiled = [host.profiled(runtime, net.artifact, threads, folder) for net in nets]
         own: list[list[float]] = []
         timed: list[list[int]] = [[] for _ in nets]
-        while len(own) < ROUNDS or (len(own) < MOST_ROUNDS and _steady(own) < STEADY_SHARE):
+        while len(own) < ROUNDS or (
+            len(own) < MOST_ROUNDS and time.perf_counter() < end and _steady(own) < STEADY_SHARE
+        ):
             turn = len(own)
             if turn % SESSION_ROUNDS == 0:
                 plain = _opened(host, runtime, nets, threads, turn)

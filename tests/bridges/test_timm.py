@@ -154,6 +154,7 @@ def test_every_wrong_string_is_told() -> None:
         ("models/seqnet-vnni-a0", "stage2, block 1 (fused): its shortcut"),
         ("baselines/attentivenas-a0", "its shortcut has operators of its own (avgpool and conv)"),
         ("baselines/resnet50-d", "a stem is one convolution 3x3 of stride 2"),
+        ("baselines/c2f-n", "sppf: it does not end in a classifier"),
     ],
 )
 def test_what_strings_cannot_say_is_named(page: str, reason: str) -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from tests.runtime.training import digits, job, no_file_above
 from tests.runtime.training import run as train
 from tests.shown import words_of
 from tests.support import item_of
+from tests.targets.made_up_target import write_target
 
 PAGE = """language 1
 use "std/blocks.space"
@@ -92,11 +94,22 @@ def words(teacher: Path, out: Path, *more: str) -> tuple[str, ...]:
     return (*start, "--teacher", spec, "--out", str(out), *OPTIONS, *more)
 
 
+def documented(
+    teacher: Path, out: Path, text: str, more: str, here: Mapping[str, str]
+) -> tuple[str, ...]:
+    """The same as a text says it; `more`: what follows there, `here`: words in places of that."""
+    _, _, page, _, data, _, spec, *_ = words(teacher, out)
+    mine = {"mine.space": page, "photos:PHOTOS": data, "lite0": spec, "runs/bkd": str(out)}
+    start = "spacedsl distill --hyper mine.space --data photos:PHOTOS --teacher lite0 "
+    return (*words_of(text, start + more, mine | here)[1:], *OPTIONS)
+
+
 @pytest.fixture(scope="module")
 def whole(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An undisturbed distillation."""
     out = tmp_path_factory.mktemp("whole") / "bkd"
-    found = run_json(*words(teacher, out, "--html", str(out.parent / "report.html")))
+    here = documented(teacher, out, "howto/own-accuracies.md", "", {})
+    found = run_json(*here, "--html", str(out.parent / "report.html"))
     assert found["jobs"] == JOBS
     assert found["rows"] == 2 * 4 * (2 + 2 + 1 + 1)
     return out
@@ -181,11 +194,7 @@ def test_every_executor_gives_the_same_bytes(
     shutil.copytree(whole, out)
     (out / "jobs/stage1.0.mbv2.json").unlink()
     save_failure(out, "stage2 0 mbv2", "memory")
-    _, _, page, _, data, _, spec, *_ = words(teacher, out)
-    mine = {"mine.space": page, "photos:PHOTOS": data, "lite0": spec, "runs/bkd": str(out)}
-    start = "spacedsl distill --hyper mine.space --data photos:PHOTOS --teacher lite0 "
-    documented = words_of("howto/cluster.md", start + line, mine | here)
-    run_json(*documented[1:], *OPTIONS, "--resume")
+    run_json(*documented(teacher, out, "howto/cluster.md", line, here), "--resume")
     assert contents(out) == contents(whole)
 
 
@@ -397,3 +406,18 @@ def test_what_does_not_fit_is_refused(teacher: Path, whole: Path, tmp_path: Path
     model = ("distill", "--hyper", "seqnet-vnni-a0", "--data", data, "--out", str(out))
     assert run(*model, "--teacher", "lite0").exit_code == 2
     assert not out.exists()
+
+
+def test_a_search_goes_by_what_was_distilled(
+    whole: Path, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the how-to says it, but for a target that needs no measuring."""
+    monkeypatch.chdir(tmp_path)
+    write_target(tmp_path, hyper())
+    page = f"{teacher.parent / 'small.space'}#small"
+    mine = {"mine.space": page, "cpu": "made-up.space", "runs/bkd": str(whole)}
+    line = "spacedsl evolve --hyper mine.space --target cpu --quality runs/bkd"
+    found = words_of("howto/own-accuracies.md", line, mine)[1:]
+    few = ("--cycles", "6", "--population", "3", "--sample", "2")
+    assert run(*found, *few).exit_code == 0
+    assert "of small" in Path("found.space").read_text()

@@ -132,6 +132,15 @@ def test_a_busy_machine_measures_no_single_batch(
     assert len(read_profile(path).batches) == 12
 
 
+def test_a_short_budget_measures_little(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One network in the fewest rounds, where no time is left for more."""
+    monkeypatch.setattr(profiler, "ROUNDS", 2)
+    target = api.load_target(page(folder))
+    path = profiler.profile(target, [api.load_space(TINY)], 0.01)
+    (batch,) = read_profile(path).batches
+    assert len(batch.nets) == 1
+
+
 @pytest.mark.usefixtures("short")
 def test_it_says_what_to_run_before_it_gives_up(
     folder: Path, monkeypatch: pytest.MonkeyPatch

@@ -30,6 +30,17 @@ def test_alone_it_says_what_to_do_first() -> None:
     assert all(len(line) <= 80 for line in found.stdout.splitlines())
 
 
+def test_what_to_do_first_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Typed as it stands there; tests/e2e/test_readme.py searches, and below `init` asks."""
+    monkeypatch.chdir(tmp_path)
+    lines = [shlex.split(line)[1:] for line, _ in FIRST_STEPS]
+    tried = [words for words in lines if words[0] not in ("evolve", "init")]
+    assert len(tried) == len(FIRST_STEPS) - 2
+    for words in tried:
+        found = run(*words)
+        assert found.exit_code == 0, (words, found.output)
+
+
 def test_the_list_is_in_groups_and_cuts_nothing() -> None:
     found = run("--help")
     for name, command in COMMANDS.items():
@@ -84,7 +95,10 @@ def test_init_writes_a_hyperspace(tmp_path: Path, image: int) -> None:
     assert isinstance(page, Space)
     assert page.resolutions[-1] == image
     assert run("fmt", "--check", str(out)).exit_code == 0
-    searched = "next: spacedsl evolve" in found.stdout
+    *_, last = found.stdout.splitlines()
+    then = shlex.split(last.removeprefix("next: spacedsl "))
+    LEAVES[then[0],].make_context("spacedsl", then[1:])
+    searched = then[0] == "evolve"
     assert searched == (page.quality is not None) == (image in (224,))
     assert image // prod(pair(s.stride)[0] for s in page.stages) >= 4
 

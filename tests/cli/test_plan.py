@@ -8,13 +8,16 @@ from spacedsl.api import load_target
 from tests.cli.test_commands import run, run_json
 from tests.cli.test_distill import PAGE, teacher  # noqa: F401  a fixture
 from tests.runtime.training import ONE
+from tests.shown import words_of
 
 
 def test_every_step_of_a_hyperspace_is_planned(teacher: Path, tmp_path: Path) -> None:  # noqa: F811
     page = tmp_path / "small.space"
     page.write_text(PAGE.replace("1..2", "1..3"))  # more subnets than a search values
-    start = ("plan", f"{page}#small", "--data", "digits", "--threads", "1")
-    more = ("--teacher", f"checkpoint:{teacher}", "--bkd-steps", "10", "--samples", "3")
+    data = {"imagefolder:PHOTOS": "digits", "lite0": f"checkpoint:{teacher}"}
+    here = {"mine.space": f"{page}#small"} | data
+    start = words_of("howto/own-accuracies.md", "spacedsl plan", here)[1:]
+    more = ("--bkd-steps", "10", "--samples", "3", "--threads", "1")
     found = run_json(*start, *more, "--steps", "20", "--batch", "32")
     steps = {step["step"]: step for step in found["steps"]}
     assert list(steps) == ["distill", "evolve", "train", "train --qat", "search"]

@@ -120,6 +120,24 @@ def test_its_page_is_whole_in_a_browser(trained: Path, tmp_path: Path) -> None:
         assert [n for n in (*names, "Accuracy and latency") if n not in shown] == []
 
 
+def test_limits_of_a_target_that_keep_no_subnet_out_are_replaced(
+    trained: Path, tmp_path: Path
+) -> None:
+    """A supernet much faster than its target gets limits of its own, not one file thrice."""
+    far = trained / "far.space"
+    text = (trained / "made-up.space").read_text()
+    far.write_text(text.replace("target made-up", "target far").replace("1ms, 2ms", "500ms, 600ms"))
+    few = ("--population", "4", "--rounds", "1", "--images", "16", "--window", "0.5")
+    asked = ("search", str(trained / "run"), "--target", str(far), "--out", str(tmp_path / "out"))
+    found = run(*asked, *few)
+    assert found.exit_code == 0, found.output
+    assert "taken instead" in found.stderr
+    models = json.loads((tmp_path / "out" / "front.json").read_text())["models"]
+    least, greatest = range_ms(trained)
+    assert len(models) > 2
+    assert all(least < model["limit_ms"] < greatest for model in models)
+
+
 def contents(out: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in out.iterdir()}
 

@@ -163,8 +163,7 @@ def plan_steps(
     channels that its emitter adds."""
     found = {n.name: values[f"{n.name}{QUANTISED}"] for n in model.nodes}
     found["input"] = pixels(found["input"], model.nodes[0].shape[0])
-    plan = model.header.plan
-    channels = padded_channels(plan, plan.rules)
+    channels = padded_channels(model.header.plan, model.header.plan.rules)
     return {
         node.name: found[node.name].reshape(len(found["input"]), -1, *node.shape[1:])[
             :, channels[node.name].places

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, load_model_from_string
 from PIL import Image
 
-from spacedsl.compiler.card import card
+from spacedsl.compiler.card import PHOTO, card
 from spacedsl.compiler.export import FILES, Seeded, fp32_onnx, int8_onnx, integer_model, seeded
 from spacedsl.compiler.retarget import restamped
 from spacedsl.compiler.tflite_int8 import emit_int8
@@ -160,3 +160,27 @@ def decoded(photo: Image.Image, size: int) -> NDArray[np.uint8]:
     left, top = (photo.width - side) / 2, (photo.height - side) / 2
     box = (left, top, left + side, top + side)
     return np.asarray(photo.resize((size, size), Image.Resampling.BILINEAR, box)).transpose(2, 0, 1)
+
+
+def test_the_app_crops_as_its_input_is_shaped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 49 rows and 10 columns the photo gives the middle of that form, not a square."""
+    photo = Image.fromarray(np.random.default_rng(3).integers(0, 255, (240, 320), np.uint8))
+    photo.save(tmp_path / "photo.jpg", quality=95)
+    monkeypatch.chdir(tmp_path)
+    known: dict[str, Any] = {
+        "Image": Image,
+        "np": np,
+        "height": 49,
+        "width": 10,
+        "how": {"mean": [0], "std": [1]},
+    }
+    exec(PHOTO.format(mode="L"), known)
+    rows, columns = 0.875 * 240, 0.875 * 240 * 10 / 49
+    left, top = (320 - columns) / 2, (240 - rows) / 2
+    box = (left, top, left + columns, top + rows)
+    wanted = Image.open("photo.jpg").resize((10, 49), Image.Resampling.BILINEAR, box)
+    assert np.allclose(
+        known["image"][..., 0], np.asarray(wanted, np.float32) / 255, atol=1.01 / 255
+    )

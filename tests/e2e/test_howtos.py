@@ -1,17 +1,95 @@
-"""What how-tos say besides their commands: counts, and the workflow that one has to be copied."""
+"""What how-tos say works, also where their own sizes would take too long: commands that measure,
+search or train run on small pages and few images."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import yaml
 
+from spacedsl import api
+from spacedsl.ir.for_data import for_data
 from tests.cli.test_commands import run
+from tests.cli.test_first_minute import HYPER
+from tests.runtime.test_data import write_fashion
 from tests.shown import words_of
 from tests.support import ROOT
+from tests.targets.made_up_target import write_target
+
+CLOSET = ROOT / "examples" / "closet"
+QUICK = ("--seconds", "0.5", "--allow-noise")
+
+
+def done(page: str, start: str, changes: Mapping[str, str], *more: str) -> str:
+    """What a command of a text prints, with other words in the places of some, and `more`."""
+    found = run(*words_of(page, f"spacedsl {start}", changes)[1:], *more)
+    assert found.exit_code == 0, (start, found.output)
+    return found.stdout
+
+
+def test_this_pc_ends_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All behind `init`, for a target that needs no measuring; `next:` names a page that exists."""
+    monkeypatch.chdir(tmp_path)
+    text, here = "howto/this-pc.md", {"cpu": "made-up.space"}
+    Path("mine.space").write_text(HYPER)
+    write_target(tmp_path, api.load_space("mine.space"), networks=400)
+    few = ("--cycles", "8", "--population", "4", "--sample", "2", "--limits", "10ms")
+    said = done(text, "evolve", here, *few).splitlines()
+    assert (
+        said[-2] == "written: the found space in found.space; its best networks, 1 pages in models"
+    )
+    assert shlex.split(said[-1])[3] == "models/found-10ms.space"
+    assert "on made-up" in done(text, "show found.space", here)
+    done(text, "export", here)
+    assert "times as fast" in done(text, "bench", {}, *QUICK)
+
+
+def test_openvino_times_and_evaluates_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+    monkeypatch.chdir(tmp_path)
+    done("howto/openvino.md", "export", {"seqnet-vnni-a0": "tiny-a0"})
+    done("howto/openvino.md", "bench", {}, *QUICK)
+    closet = {
+        "models/shapes-2ms.onnx": str(CLOSET / "closet.onnx"),
+        "imagefolder:photos": f"fashion-mnist:{CLOSET / 'images'}",
+    }
+    assert "top-1 8" in done("howto/openvino.md", "eval", closet)
+
+
+def test_the_example_is_trained_by_its_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In few steps, on few images of noise, for a target that needs no measuring."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(CLOSET / "closet.space", tmp_path)
+    Path("images").mkdir()
+    write_fashion(Path("images"), 60, 10)
+    space = api.load_space("closet.space")
+    write_target(tmp_path, for_data(space, channels=1, classes=10), networks=200)
+    text = "../examples/closet/README.md"
+    images = {"fashion-mnist": "fashion-mnist:images", "64": "16"}
+    here = {"cpu": "made-up.space"}
+    start = "train closet.space --data fashion-mnist --batch 64 --steps "
+    done(text, start + "2000", images | {"2000": "3"})
+    done(text, start + "150", images | here | {"150": "2"})
+    done(text, "search", here | {"0.15,0.3ms": "1,0.3s", "12": "4", "3": "1", "1000": "10"})
+    done(
+        text,
+        "export",
+        {
+            "models/closet-0-3ms.space": "models/closet-300ms.space",
+            "models/closet-0-3ms.npz": "models/closet-300ms.npz",
+        },
+    )
+    assert Path("closet.tflite").is_file()
+    assert "## Run it" in Path("card.md").read_text(encoding="utf-8")
 
 
 def test_as_many_networks_are_drawn_as_a_fit_needs(

@@ -230,6 +230,83 @@ class Plain(nn.Module):
         return F.linear(x, self.fc.weight, bias=self.fc.bias)
 
 
+@pytest.mark.parametrize(
+    ("inner", "said"),
+    [
+        (nn.Conv2d(8, 8, 3, 1, 2, 2), "conv 3x3 -> 8 dilation 2 nonorm bias"),
+        (nn.Conv2d(8, 8, 4, 4), "conv 4x4 -> 8 strided nonorm bias"),
+        (nn.Conv2d(8, 8, 3), "conv 3x3 -> 8 nonorm bias valid"),
+        (nn.Conv2d(8, 8, (1, 3), 1, (0, 1)), "conv 1x3 -> 8 nonorm bias"),
+        (nn.Conv2d(8, 8, (5, 2), (2, 1), 0, groups=8), "dwconv 5x2 strided nonorm bias valid"),
+        (nn.BatchNorm2d(8), "dwconv 1x1"),
+        (nn.MaxPool2d(3, 2), "maxpool 3x3 strided valid"),
+    ],
+)
+def test_windows_are_said(inner: nn.Module, said: str) -> None:
+    found = read_network(scattered(Around(lambda x: x, inner)), "windows", (3, 32))
+    assert found.differs <= 1e-6 * found.largest
+    assert said in write(found.subnet.of, found.subnet)
+
+
+class Crossing(nn.Module):
+    """Half of the channels pass by; the other half grows by what three layers make, one behind the
+    other, and of that a sum is taken."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        half = width // 2
+        self.one, self.two = norm_conv(half, 4, 3), norm_conv(4, 4, 3)
+        self.back = norm_conv(half + 8, half)
+        self.more = norm_conv(half, half)
+
+    def forward(self, x: Tensor) -> Tensor:
+        left, right = x.chunk(2, 1)
+        first = F.relu(self.one(right))
+        second = F.relu(self.two(first))
+        found = F.relu(right + self.back(torch.cat([right, first, second], 1)))
+        return torch.cat([left, self.more(found)], 1)
+
+
+class Growing(nn.Module):
+    """A layer of DenseNet, whose norm stands before its convolution."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm, self.conv = nn.BatchNorm2d(width), nn.Conv2d(width, 4, 3, 1, 1, bias=False)
+
+    def forward(self, before: list[Tensor]) -> Tensor:
+        found: Tensor = self.conv(F.relu(self.norm(torch.cat(before, 1))))
+        return found
+
+
+class Branched(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.fc = norm_conv(3, 8, 3, 2), nn.Linear(20, 3)
+        self.crossing = nn.Sequential(Crossing(8), Crossing(8))
+        self.growing = nn.ModuleList(Growing(8 + 4 * i) for i in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = [self.crossing(F.relu(self.stem(x)))]
+        for layer in self.growing:
+            found.append(layer(found))
+        logits: Tensor = self.fc(torch.cat(found, 1).mean((2, 3)))
+        return logits
+
+
+def test_branches_are_said() -> None:
+    """Paths that begin alike are written once, and what was joined before grows."""
+    torch.manual_seed(2)
+    found = read_network(scattered(Branched()), "branched", (3, 32))
+    assert found.differs <= 1e-6 * found.largest
+    text = write(found.subnet.of, found.subnet)
+    assert item_of(text, "branched") == found.subnet
+    assert "stage0 { crossing  width 8  depth 2 }" in text
+    assert "stage1 { growing  width cin + 4  depth 3 }" in text
+    assert "concat { } { dwconv 1x1 relu  conv 3x3 -> 4 nonorm }" in text
+    assert text.count("conv 3x3 -> 4") == 3
+
+
 def test_what_the_network_does_without_modules_is_said() -> None:
     found = read_network(scattered(Plain()), "plain", (3, 32))
     assert found.differs <= 1e-6 * found.largest
@@ -239,18 +316,20 @@ def test_what_the_network_does_without_modules_is_said() -> None:
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (Around(doubled), "Around: parallel branches"),
+        (Around(doubled), "Around: a concat joins paths from one tensor"),
+        (Around(lambda x: torch.cat([F.relu(x[:, :2]), x[:, 2:]], 1)), "a split is in equal parts"),
         (Around(lambda x: x * 2), "Around: arithmetic with constants"),
         (Around(lambda x: x * x.mean((2, 3), keepdim=True)), "of products the language has"),
         (Around(torch.tanh), "`tanh` has no counterpart"),
         (Around(lambda x: x, nn.LayerNorm([8, 32, 32])), r"inner \(LayerNorm\): layer norm has no"),
         (Around(lambda x: x, nn.GroupNorm(2, 8)), "group norm has no integer kernels"),
-        (Around(lambda x: x, nn.Conv2d(8, 8, 3, 1, 2, 2)), "dilation is not in the language"),
-        (Around(lambda x: x, nn.Conv2d(8, 8, 4, 4)), "a convolution 4x4 is not in the language"),
-        (Around(lambda x: x, nn.Conv2d(8, 8, 3)), r"inner \(Conv2d\): .* is padded by 1 on every"),
-        (Around(lambda x: x, nn.Conv2d(8, 8, (1, 3), 1, (0, 1))), "height and width apart"),
-        (Around(lambda x: x, nn.BatchNorm2d(8)), "that does not directly follow a convolution"),
-        (Around(lambda x: x, nn.AvgPool2d(3, 1, 1)), "a avgpool 3x3 of the language"),
+        (
+            Around(lambda x: x, nn.Conv2d(8, 8, 3, 1, 2)),
+            r"inner \(Conv2d\): .* is padded by 1 before",
+        ),
+        (Around(lambda x: x, nn.Conv2d(8, 8, 33, 1, 16)), "a kernel of 33 is larger than 31"),
+        (Around(lambda x: x, nn.AvgPool2d(3, 1, 1)), "does not count what is padded"),
+        (Around(lambda x: x, nn.MaxPool2d(2, 2, 1)), "a maxpool of 2x2 pads 0 and 0, or nothing"),
         (Around(lambda x: F.relu(F.relu(x))), "an activation stands after a convolution or a sum"),
         (Around(lambda x: x if x.sum() > 0 else -x), "cannot be followed"),
     ],
@@ -265,7 +344,10 @@ class TestTimm:
 
     @pytest.mark.parametrize(
         "name",
-        ["mobilenetv3_small_050", "lcnet_050", "resnet10t", "repvgg_a0", "mobileone_s0"],
+        [
+            *("mobilenetv3_small_050", "lcnet_050", "resnet10t", "repvgg_a0", "mobileone_s0"),
+            *("ghostnet_050", "cs3darknet_s"),
+        ],
     )
     def test_networks_compute_the_same(self, name: str) -> None:
         network = scattered(make(Wanted(name)))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import numpy as np
 
+from spacedsl import api
 from spacedsl.ir.space import Space
-from spacedsl.search.subnets import random_member
 from spacedsl.targets.attribution import kernel_owners
 from spacedsl.targets.kernel_model import NetSample, fit_kernels
 from spacedsl.targets.profiled_latency import ProfiledLatency, save_fit
@@ -26,12 +25,16 @@ target {name} {{
 
 
 def write_target(
-    folder: Path, space: Space, name: str = "made-up", runtime: str = "onnxruntime"
+    folder: Path,
+    space: Space,
+    name: str = "made-up",
+    runtime: str = "onnxruntime",
+    networks: int = 60,
 ) -> Path:
-    """The page, with its model beside it, that knows what members of `space` are made of."""
-    rng = random.Random(0)
+    """The page, with its model beside it, that knows what members of `space` are made of, as far as
+    some random `networks` show it."""
     samples = []
-    for subnet in (random_member(space, rng) for _ in range(60)):
+    for subnet in api.sample(space, networks):
         kernels = kernel_owners(subnet)[0]
         ms = np.array([law_ms(k) for k in kernels])
         samples.append(NetSample(kernels, ms + 0.001, np.ones(len(ms), np.int64), float(ms.sum())))

@@ -12,9 +12,9 @@ from itertools import groupby
 
 from torch import nn
 
-from spacedsl.ir.block import Op, Shortcut
+from spacedsl.ir.block import Join, Op, Shortcut
 from spacedsl.passes.pieces import Piece
-from spacedsl_runtime.foreign.steps import Doing, Joined, Step, steps_of
+from spacedsl_runtime.foreign.steps import Doing, Joined, Part, Step, steps_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,9 @@ def _place(network: nn.Module, one: Doing) -> _Origin:
 
 def _lists(module: nn.Module) -> bool:
     """Is it a list of modules, or what its author calls a stage (RegNet's)?"""
-    return isinstance(module, nn.Sequential | nn.ModuleList) or type(module).__name__.endswith(
-        "Stage"
-    )
+    return isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict) or type(
+        module
+    ).__name__.endswith("Stage")
 
 
 def _kebab(name: str) -> str:
@@ -86,15 +86,19 @@ def _kebab(name: str) -> str:
 def _blocks(steps: list[Doing]) -> Iterator[list[Doing]]:
     run: list[Doing] = []
     for one in steps:
-        if isinstance(one, Joined) and run:
+        if _is_sum(one) and run:
             yield run
             run = []
         run.append(one)
-        if isinstance(one, Joined):
+        if _is_sum(one):
             yield run
             run = []
     if run:
         yield run
+
+
+def _is_sum(one: Doing) -> bool:
+    return isinstance(one, Joined) and one.how == "sum"
 
 
 def _piece(stage: str, kind: str, run: list[Doing]) -> Piece:
@@ -105,8 +109,14 @@ def _piece(stage: str, kind: str, run: list[Doing]) -> Piece:
     return Piece(stage, block, run[0].cin, run[-1].cout, ops)
 
 
-def _ops(one: Doing) -> tuple[Op, ...]:
+def _ops(one: Doing, inside: bool = False) -> tuple[Op, ...]:
+    """`inside`: in a body of another op, where more may follow a sum."""
     if isinstance(one, Step):
         return (one.op,)
-    main, path = (tuple(o for s in steps for o in _ops(s)) for steps in (one.main, one.shortcut))
+    if isinstance(one, Part):
+        raise TypeError("a part that nothing joins again")
+    bodies = tuple(tuple(op for s in path for op in _ops(s, True)) for path in one.branches)
+    if inside or one.how == "concat":
+        return (Join(op=one.how, branches=bodies, split=one.split, act=one.act),)
+    main, path = bodies
     return (*main, Shortcut(kind="body" if path else "identity", body=path, act=one.act))

@@ -63,3 +63,27 @@ class _Recorder(fx.Interpreter):
         if isinstance(found, Tensor):
             self.shapes[n] = tuple(found.shape)
         return found
+
+
+def nodes_in(args: Any) -> list[fx.Node]:
+    """The nodes in the arguments of one, in order."""
+    found: list[fx.Node] = []
+    fx.node.map_arg(args, found.append)
+    return found
+
+
+def argument(node: fx.Node, position: int, name: str, default: object) -> Any:
+    """What a node's function is called with, by position or by name."""
+    return node.args[position] if len(node.args) > position else node.kwargs.get(name, default)
+
+
+def is_spatial(node: fx.Node) -> bool:
+    """Whether a mean is one over rows and columns."""
+    axes = argument(node, 1, "dim", None)
+    return isinstance(axes, tuple | list) and sorted(a % 4 for a in axes) == [2, 3]
+
+
+def square(value: Any) -> int | None:
+    """The number that is said of rows and columns, None where there are two."""
+    sides = set(value) if isinstance(value, tuple) else {value}
+    return int(sides.pop()) if len(sides) == 1 else None

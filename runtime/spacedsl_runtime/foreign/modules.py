@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -10,6 +11,8 @@ from torch.nn import functional as F
 
 from spacedsl.compiler.fold import affine
 from spacedsl.ir.block import MAX_KERNEL
+from spacedsl.operators.size import Size, as_map, pair, size_of
+from spacedsl.operators.window import Window
 from spacedsl_runtime.elastic.modules import EPSILON
 from spacedsl_runtime.elastic.weights import Arrays
 
@@ -43,7 +46,11 @@ MODULES: dict[type[nn.Module], str] = {
 NO_KERNELS = "has no integer kernels in these runtimes"
 ATTENTION, NORM = f"attention {NO_KERNELS}", f"layer norm {NO_KERNELS}; batch norm has"
 OF_GROUPS = f"group norm {NO_KERNELS}; batch norm has"
-BRANCHES = "parallel branches that are joined otherwise than by a sum are not in the language"
+BRANCHES = (
+    "a concat joins paths from one tensor in the language, and those that begin alike stand side "
+    "by side"
+)
+SPLIT = "a split is in equal parts, all of which are joined again in their order, in the language"
 
 
 def refused(module: nn.Module) -> str | None:
@@ -72,34 +79,57 @@ def activation(module: nn.Module) -> str | None:
     return None
 
 
-def conv_fault(conv: nn.Conv2d) -> str | None:
-    """Why a convolution cannot be said, None where it can."""
-    kernels, steps, dilations = set(conv.kernel_size), set(conv.stride), set(conv.dilation)
-    if len(kernels) > 1 or len(steps) > 1:
-        return "height and width apart are not in the language"
-    kernel = kernels.pop()
-    if dilations != {1}:
-        return "dilation is not in the language"
-    if kernel % 2 == 0:
-        return f"a convolution {kernel}x{kernel} is not in the language: kernels are odd"
-    if kernel > MAX_KERNEL:
-        return f"a kernel of {kernel} is larger than {MAX_KERNEL}"
+def conv_window(conv: nn.Conv2d, size: Sequence[int], out: Sequence[int]) -> Window | str:
+    """The window of a convolution from a map of `size` to one of `out`, or why it cannot be
+    said."""
+    if type(conv).forward is not nn.Conv2d.forward and "Same" not in type(conv).__name__:
+        return f"{type(conv).__name__} computes more than a convolution"
+    if max(conv.kernel_size) > MAX_KERNEL:
+        return f"a kernel of {max(conv.kernel_size)} is larger than {MAX_KERNEL}"
     if "Same" in type(conv).__name__:
         return (
             "TensorFlow pads more after than before where it strides, which the language does "
             "not; networks whose name has no tf_ pad alike"
         )
-    if type(conv).forward is not nn.Conv2d.forward:
-        return f"{type(conv).__name__} computes more than a convolution"
-    if conv.padding_mode != "zeros" or not _pads(conv.padding, kernel // 2):
-        return f"a convolution {kernel}x{kernel} here is padded by {kernel // 2} on every side"
+    kernel, step, apart = (
+        size_of(*map(int, side)) for side in (conv.kernel_size, conv.stride, conv.dilation)
+    )
+    window = Window(kernel, step, apart)
+    if conv.padding_mode == "zeros":
+        for one in (window, window._replace(valid=True)):
+            if _fits(one, conv.padding, size_of(*size), size_of(*out)):
+                return one
+    before, after = window.pads(size_of(*size))
+    return (
+        f"a convolution {as_map(kernel)} here is padded by {before} before and {after} behind, or "
+        "not at all"
+    )
+
+
+def _fits(window: Window, padding: Any, size: Size, out: Size) -> bool:
+    """Whether a window stands where PyTorch's does, which is padded alike on both sides."""
+    if padding == "valid":
+        return window.valid
+    if padding == "same":
+        return window.stride == 1 and not window.valid and all(k % 2 for k in pair(window.reach))
+    said = size_of(*padding) if isinstance(padding, tuple) else padding
+    try:
+        return window.pads(size)[0] == said and window.output(size) == out
+    except ValueError:
+        return False
+
+
+def pool_called(
+    function: object, args: Sequence[Any], more: Mapping[str, Any]
+) -> nn.MaxPool2d | nn.AvgPool2d | None:
+    """The module that does what a function called so does to a tensor; None for one that pools
+    nothing."""
+    if function is F.avg_pool2d:
+        return nn.AvgPool2d(*args, **more)
+    if function is F.max_pool2d:
+        names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+        return nn.MaxPool2d(**dict(zip(names, args, strict=False)), **more)
     return None
-
-
-def _pads(padding: Any, wanted: int) -> bool:
-    return padding == "same" or {*(padding if isinstance(padding, tuple) else (padding,))} == {
-        wanted
-    }
 
 
 def is_depthwise(conv: nn.Conv2d) -> bool:

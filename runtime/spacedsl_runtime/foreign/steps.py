@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from spacedsl.ir.block import Op
+import torch
+
+from spacedsl.ir.block import ONE, Conv, GlobalPool, Linear, Op
 from spacedsl_runtime.elastic.weights import Arrays
 from spacedsl_runtime.errors import ForeignError
 
@@ -23,17 +26,31 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
-    """The steps of `main` plus those of `shortcut` (none: the input), then an activation."""
+class Part:
+    """Of so many equal parts of the channels, one by its number from 0. A concat of all of them in
+    order takes them up (`split`)."""
 
-    main: tuple[Doing, ...]
-    shortcut: tuple[Doing, ...]
+    index: int
+    count: int
+    path: str
+    cin: int
+    cout: int
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The steps of every branch (none: the input) side by side: added, or their channels one behind
+    the other. Then an activation. `split`: each branch reads its part of the channels."""
+
+    branches: tuple[tuple[Doing, ...], ...]
     cin: int
     cout: int
     act: str | None = None
+    how: Literal["concat", "sum"] = "sum"
+    split: bool = False
 
 
-Doing = Step | Joined
+Doing = Step | Joined | Part
 
 
 @dataclass(slots=True)
@@ -65,10 +82,34 @@ def _listed(parts: list[str]) -> str:
 
 
 def steps_of(doing: tuple[Doing, ...]) -> Iterator[Step]:
-    """All steps in the order of execution: main paths before shortcuts."""
+    """All steps in the order of execution, branch by branch."""
     for one in doing:
         if isinstance(one, Joined):
-            yield from steps_of(one.main)
-            yield from steps_of(one.shortcut)
-        else:
+            for branch in one.branches:
+                yield from steps_of(branch)
+        elif isinstance(one, Step):
             yield one
+
+
+def classified(steps: tuple[Doing, ...]) -> tuple[Doing, ...]:
+    """Steps whose last one, a plain convolution 1x1 of a pooled map, is the classifier that it
+    is."""
+    *before, last = steps
+    pooled = any(isinstance(one, Step) and isinstance(one.op, GlobalPool) for one in before)
+    if not pooled or not isinstance(last, Step) or not isinstance(last.op, Conv):
+        return steps
+    op = last.op
+    if op.kernel != ONE or op.groups != ONE or op.norm or op.act:
+        return steps
+    arrays = {"bias": torch.zeros(last.cout), **last.arrays[0]}
+    return (*before, replace(last, op=Linear(classes=last.cout), arrays=(arrays,)))
+
+
+def parts_of(doing: tuple[Doing, ...]) -> Iterator[Part]:
+    """The parts of channels that nothing joins again."""
+    for one in doing:
+        if isinstance(one, Part):
+            yield one
+        elif isinstance(one, Joined):
+            for branch in one.branches:
+                yield from parts_of(branch)

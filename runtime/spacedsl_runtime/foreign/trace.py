@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -18,48 +18,39 @@ from spacedsl.ir.block import Conv, Dropout, DwConv, GlobalPool, Linear, Pool, S
 from spacedsl.ir.expr import Num
 from spacedsl.operators.window import Window
 from spacedsl_runtime.errors import ForeignError
-from spacedsl_runtime.foreign.graph import followed
+from spacedsl_runtime.foreign.graph import argument, followed, is_spatial, nodes_in, square
 from spacedsl_runtime.foreign.modules import (
     ATTENTION,
     BRANCHES,
     FUNCTIONS,
     NORM,
+    SPLIT,
     activation,
     conv_arrays,
-    conv_fault,
+    conv_window,
     folded,
     is_depthwise,
     linear_arrays,
     norm_arrays,
     norm_fault,
+    pool_called,
     refused,
 )
-from spacedsl_runtime.foreign.steps import Doing, Joined, Mistakes, Step
+from spacedsl_runtime.foreign.steps import Doing, Joined, Mistakes, Part, Step, classified, parts_of
+from spacedsl_runtime.foreign.values import Value, chain, common, concat
 
+CONCATS = {torch.cat, torch.concat, torch.concatenate}
 ADDS = {operator.add, operator.iadd, torch.add, "add", "add_"}
 PRODUCTS = {operator.mul, operator.imul, torch.mul, "mul", "mul_"}
 FLATTENS = {torch.flatten, "flatten"}
 MEANS = {torch.mean, "mean"}
 REASONS = {
-    "cat": BRANCHES,
     "layer_norm": NORM,
     "scaled_dot_product_attention": ATTENTION,
     "softmax": ATTENTION,
 }
 """Functions that the language cannot say, and why. They are reported even where what they read is
 an error already."""
-
-LONE_NORM = "a batch norm that does not directly follow a convolution is not in the language"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Value:
-    """A tensor of the network: the tensor `before` it, and what is done to that (`doing`). The
-    image has neither."""
-
-    channels: int
-    before: _Value | None = None
-    doing: Doing | None = None
 
 
 def steps_of_network(
@@ -90,15 +81,16 @@ class _Walk:
         mistakes: Mistakes,
     ) -> None:
         self.network, self.graph, self.shapes, self.mistakes = network, graph, shapes, mistakes
-        self.values: dict[fx.Node, _Value] = {}
+        self.values: dict[fx.Node, Value] = {}
         self.passed: set[fx.Node] = set()
+        self.joined: dict[tuple[int, ...], Value] = {}
 
     def steps(self) -> tuple[Doing, ...]:
         """Raises `ForeignError`."""
-        last: _Value | None = None
+        last: Value | None = None
         for node in self.graph.nodes:
             if node.op == "placeholder" and not self.values:
-                self.values[node] = _Value(self.shapes[node][1])
+                self.values[node] = Value(self.shapes[node][1])
             elif node.op == "output":
                 (result,) = node.args
                 last = self.values.get(result) if isinstance(result, fx.Node) else None
@@ -109,7 +101,11 @@ class _Walk:
         self.mistakes.check()
         if last is None:
             raise ForeignError(f"what {type(self.network).__name__} gives is no tensor of logits")
-        return _chain(None, last)
+        steps = chain(None, last)
+        for part in parts_of(steps):
+            self.mistakes.add(part.path, SPLIT)
+        self.mistakes.check()
+        return classified(steps)
 
     def _path(self, node: fx.Node) -> str:
         """The module that does it, "" for the network itself."""
@@ -126,14 +122,14 @@ class _Walk:
         kind = type(self.network.get_submodule(path)).__name__
         self.mistakes.add(f"{path} ({kind})" if path else kind, reason)
 
-    def _same(self, node: fx.Node, value: _Value) -> _Value:
+    def _same(self, node: fx.Node, value: Value) -> Value:
         self.passed.add(node)
         return value
 
-    def _after(self, node: fx.Node, value: _Value, step: Step | Joined) -> _Value:
-        return _Value(self.shapes[node][1], value, step)
+    def _after(self, node: fx.Node, value: Value, step: Step | Joined) -> Value:
+        return Value(self.shapes[node][1], value, step)
 
-    def _module(self, node: fx.Node) -> _Value | None:
+    def _module(self, node: fx.Node) -> Value | None:
         module = self.network.get_submodule(str(node.target))
         value = self.values.get(node.args[0]) if isinstance(node.args[0], fx.Node) else None
         if value is None:
@@ -167,10 +163,10 @@ class _Walk:
         self._no(node, f"{kind} has no counterpart in the language")
         return None
 
-    def _function(self, node: fx.Node) -> _Value | None:
+    def _function(self, node: fx.Node) -> Value | None:
         target = node.target
         name = target if isinstance(target, str) else getattr(target, "__name__", str(target))
-        found = [self.values[a] for a in _nodes(node.args) if a in self.values]
+        found = [self.values[a] for a in nodes_in(node.args) if a in self.values]
         if name in REASONS:
             self._no(node, REASONS[name])
             return None
@@ -184,26 +180,75 @@ class _Walk:
         if target in ADDS or target in PRODUCTS:
             if len(found) == 2:
                 return (self._sum if target in ADDS else self._product)(node, *found)
-            if len(_nodes(node.args)) == 1:
+            others = [one for one in nodes_in(node.args) if one not in self.values]
+            if all(one.op == "get_attr" for one in others):
                 self._no(node, "arithmetic with constants is not in the language")
             return None
+        if target == "contiguous":
+            return self._same(node, value)
+        if (pool := pool_called(target, node.args[1:], node.kwargs)) is not None:
+            kind = "maxpool" if isinstance(pool, nn.MaxPool2d) else "avgpool"
+            return self._pool(node, value, kind, pool)
         if target in FLATTENS:
             return self._flat(node, value)
         if target in MEANS:
-            return self._global(node, value, "avg" if _spatial(node) else "mean of other axes")
+            return self._global(node, value, "avg" if is_spatial(node) else "mean of other axes")
         if target is F.adaptive_avg_pool2d:
             return self._global(node, value, "avg")
         if target is F.dropout:
-            return self._dropout(node, value, float(_argument(node, 1, "p", 0.5)))
+            return self._dropout(node, value, float(argument(node, 1, "p", 0.5)))
         if target is F.linear:
-            weight = self._tensor(_argument(node, 1, "weight", None))
-            bias = self._tensor(_argument(node, 2, "bias", None))
+            weight = self._tensor(argument(node, 1, "weight", None))
+            bias = self._tensor(argument(node, 2, "bias", None))
             if weight is not None:
                 arrays = linear_arrays(weight, bias)
                 return self._linear(node, value, weight.shape[0], arrays)
-        branches = name in ("split", "chunk", "getitem")
-        self._no(node, BRANCHES if branches else f"`{name}` has no counterpart in the language")
+        if target in CONCATS:
+            return self._concat(node)
+        if name in ("split", "chunk"):
+            return value  # what it gives is taken by number
+        if target is operator.getitem:
+            return self._part(node, value)
+        self._no(node, f"`{name}` has no counterpart in the language")
         return None
+
+    def _concat(self, node: fx.Node) -> Value | None:
+        tensors = argument(node, 0, "tensors", ())
+        if len(self.shapes[node]) != 4 or argument(node, 1, "dim", 0) % 4 != 1:
+            self._no(node, "a concat is one of channels in the language")
+            return None
+        if any(tensor not in self.values for tensor in tensors):
+            return None
+        if len(tensors) == 1:
+            return self._same(node, self.values[tensors[0]])
+        ends = [self.values[tensor] for tensor in tensors]
+        key = tuple(map(id, ends))
+        for known in range(len(ends) - 1, 1, -1):  # what was joined before grows
+            if key[:known] in self.joined:
+                ends = [self.joined[key[:known]], *ends[known:]]
+                break
+        found = concat(ends)
+        if found is None:
+            self._no(node, BRANCHES)
+            return None
+        self.joined[key] = found
+        return found
+
+    def _part(self, node: fx.Node, value: Value) -> Value | None:
+        """What stands behind a split, or a slice: a part of the channels, or all of them."""
+        before, index = cast(tuple[fx.Node, Any], node.args)
+        channels = self.shapes[node][1]
+        if channels == value.channels and self.shapes[node] == self.shapes.get(before):
+            return self._same(node, value)
+        count, rest = divmod(value.channels, channels)
+        if isinstance(index, tuple) and self.shapes[node][2:] == self.shapes[before][2:]:
+            index, odd = divmod(index[1].start or 0, channels)
+            rest += odd
+        if not isinstance(index, int) or rest:
+            self._no(node, SPLIT)
+            return None
+        part = Part(index, count, self._path(node), value.channels, channels)
+        return Value(channels, value, part)
 
     def _tensor(self, node: Any) -> Tensor | None:
         """The parameter or buffer of the network that an argument is."""
@@ -222,28 +267,29 @@ class _Walk:
             before = before.args[0]
         return False
 
-    def _conv(self, node: fx.Node, value: _Value, conv: nn.Conv2d) -> _Value | None:
-        fault = conv_fault(conv)
-        if fault is not None:
-            self._no(node, fault)
+    def _conv(self, node: fx.Node, value: Value, conv: nn.Conv2d) -> Value | None:
+        sizes = self.shapes[node.args[0]][2:], self.shapes[node][2:]  # type: ignore[index]
+        window = conv_window(conv, *sizes)
+        if isinstance(window, str):
+            self._no(node, window)
             return None
-        kernel, bias = Num(value=conv.kernel_size[0]), conv.bias is not None
-        stride = conv.stride[0]
-        op: Conv | DwConv = Conv(
-            kernel=kernel,
-            width=Num(value=conv.out_channels),
-            groups=Num(value=conv.groups),
-            stride=stride,
-            norm=False,
-            bias=bias,
-        )
-        if is_depthwise(conv):
-            op = DwConv(kernel=kernel, stride=stride, norm=False, bias=bias)
+        said: dict[str, Any] = {
+            "kernel": Num(value=window.kernel),
+            "dilation": Num(value=window.dilation),
+            "stride": window.stride,
+            "valid": window.valid,
+            "norm": False,
+            "bias": conv.bias is not None,
+        }
+        op: Conv | DwConv = DwConv(**said)
+        if not is_depthwise(conv):
+            width, groups = Num(value=conv.out_channels), Num(value=conv.groups)
+            op = Conv(**said, width=width, groups=groups)
         widths = (conv.in_channels, conv.out_channels)
         step = Step(op, str(node.target), *widths, (conv_arrays(conv),))
         return self._after(node, value, step)
 
-    def _norm(self, node: fx.Node, value: _Value, norm: nn.BatchNorm2d) -> _Value | None:
+    def _norm(self, node: fx.Node, value: Value, norm: nn.BatchNorm2d) -> Value | None:
         step, inner = value.doing, getattr(norm, "act", nn.Identity())
         act, fault = activation(inner), norm_fault(norm)
         if act is None and not isinstance(inner, nn.Identity):
@@ -254,10 +300,16 @@ class _Walk:
                 op = step.op.model_copy(update={"norm": True, "act": act})
                 arrays = {**step.arrays[0], **norm_arrays(norm)}
                 return replace(value, doing=replace(step, op=op, arrays=(arrays,)))
-        self._no(node, fault or LONE_NORM)
-        return None
+        if fault is not None:
+            self._no(node, fault)
+            return None
+        one = torch.ones(value.channels, 1, 1, 1)  # a depthwise convolution of one pixel
+        op = DwConv(kernel=Num(value=1), act=act)
+        arrays = {"weight": one, **norm_arrays(norm)}
+        lone = Step(op, str(node.target), value.channels, value.channels, (arrays,))
+        return self._after(node, value, lone)
 
-    def _act(self, node: fx.Node, value: _Value, act: str) -> _Value | None:
+    def _act(self, node: fx.Node, value: Value, act: str) -> Value | None:
         step = value.doing
         if self._alone(node):
             if isinstance(step, Joined) and step.act is None:
@@ -269,63 +321,68 @@ class _Walk:
         return None
 
     def _pool(
-        self, node: fx.Node, value: _Value, kind: Any, pool: nn.MaxPool2d | nn.AvgPool2d
-    ) -> _Value | None:
-        kernel, stride, padding = map(_square, (pool.kernel_size, pool.stride, pool.padding))
-        dilation = _square(getattr(pool, "dilation", 1))
+        self, node: fx.Node, value: Value, kind: Any, pool: nn.MaxPool2d | nn.AvgPool2d
+    ) -> Value | None:
+        kernel, stride, padding = map(square, (pool.kernel_size, pool.stride, pool.padding))
+        dilation = square(getattr(pool, "dilation", 1))
         size, out = self.shapes[node.args[0]][2], self.shapes[node][2]  # type: ignore[index]
         if kernel is None or stride is None or padding is None or dilation != 1:
             self._no(node, "pools that are not square or dilated are not in the language")
             return None
-        window = Window(kernel, stride)
-        before, after = window.pads(size)
-        fits = out == window.output(size) and before == padding
-        counted = isinstance(pool, nn.AvgPool2d) and pool.count_include_pad and padding
-        if not fits or counted or (after != padding and not pool.ceil_mode):
-            self._no(node, f"a {kind} {kernel}x{kernel} of the language pads {before} and {after}")
+        if isinstance(pool, nn.AvgPool2d) and pool.count_include_pad and padding:
+            self._no(node, "an average in the language does not count what is padded")
             return None
-        op = Pool(op=kind, kernel=Num(value=kernel), stride=stride)
-        return self._after(node, value, Step(op, self._path(node), value.channels, value.channels))
+        for window in (Window(kernel, stride), Window(kernel, stride, valid=True)):
+            before, after = window.pads(size)
+            fits = size >= kernel and out == window.output(size) and before == padding
+            if fits and (after == padding or pool.ceil_mode):
+                op = Pool(op=kind, kernel=Num(value=kernel), stride=stride, valid=window.valid)
+                step = Step(op, self._path(node), value.channels, value.channels)
+                return self._after(node, value, step)
+        before, after = Window(kernel, stride).pads(size)
+        said = f"pads {before} and {after}, or nothing, in the language"
+        self._no(node, f"a {kind} of {kernel}x{kernel} {said}")
+        return None
 
-    def _global(self, node: fx.Node, value: _Value, kind: str) -> _Value | None:
+    def _global(self, node: fx.Node, value: Value, kind: str) -> Value | None:
         if kind != "avg" or max(self.shapes[node][2:], default=1) > 1:
             self._no(node, f"a global pool is an average to 1 x 1 in the language, not {kind!r}")
             return None
         step = Step(GlobalPool(), self._path(node), value.channels, value.channels)
         return self._after(node, value, step)
 
-    def _flat(self, node: fx.Node, value: _Value) -> _Value | None:
+    def _flat(self, node: fx.Node, value: Value) -> Value | None:
         if self.shapes[node][1] != value.channels:
             self._no(node, "a classifier reads a pooled 1 x 1 map in the language")
             return None
         return self._same(node, value)
 
-    def _dropout(self, node: fx.Node, value: _Value, rate: float) -> _Value:
+    def _dropout(self, node: fx.Node, value: Value, rate: float) -> Value:
         if not rate:
             return self._same(node, value)
         step = Step(Dropout(rate=rate), self._path(node), value.channels, value.channels)
         return self._after(node, value, step)
 
-    def _linear(self, node: fx.Node, value: _Value, classes: int, arrays: Any) -> _Value | None:
+    def _linear(self, node: fx.Node, value: Value, classes: int, arrays: Any) -> Value | None:
         if len(self.shapes[node]) != 2:
             self._no(node, "a linear layer is a classifier of pooled maps in the language")
             return None
         step = Step(Linear(classes=classes), self._path(node), value.channels, classes, (arrays,))
         return self._after(node, value, step)
 
-    def _sum(self, node: fx.Node, a: _Value, b: _Value) -> _Value | None:
-        start = _common(a, b)
+    def _sum(self, node: fx.Node, a: Value, b: Value) -> Value | None:
+        start = common(a, b)
         if start is None or a is b or (self.shapes[node][1] != a.channels):
             self._no(node, "a sum of two paths from one tensor is what the language has")
             return None
-        paths = _chain(start, a), _chain(start, b)
+        paths = chain(start, a), chain(start, b)
         main, shortcut = paths if len(paths[0]) >= len(paths[1]) else paths[::-1]
-        step = Joined(main, shortcut, start.channels, a.channels)
+        step = Joined((main, shortcut), start.channels, a.channels)
         return self._after(node, start, step)
 
-    def _product(self, node: fx.Node, a: _Value, b: _Value) -> _Value | None:
-        x, gate = (a, b) if _common(a, b) is a else (b, a)
-        match _chain(x, gate) if _common(a, b) is x else ():
+    def _product(self, node: fx.Node, a: Value, b: Value) -> Value | None:
+        x, gate = (a, b) if common(a, b) is a else (b, a)
+        match chain(x, gate) if common(a, b) is x else ():
             case (
                 Step(op=GlobalPool()),
                 Step(op=Conv(kernel=Num(value=1), act=str(act))) as squeeze,
@@ -337,47 +394,3 @@ class _Walk:
                 return self._after(node, x, step)
         self._no(node, "of products the language has squeeze and excitation (two convolutions 1x1)")
         return None
-
-
-def _chain(start: _Value | None, end: _Value) -> tuple[Doing, ...]:
-    """What is done from one tensor (None: the image) to a later one."""
-    found: list[Doing] = []
-    at: _Value | None = end
-    while at is not None and at is not start:
-        if at.doing is not None:
-            found.append(at.doing)
-        at = at.before
-    return tuple(reversed(found))
-
-
-def _common(a: _Value, b: _Value) -> _Value | None:
-    """The last tensor that both are made from."""
-    known = set()
-    at: _Value | None = a
-    while at is not None:
-        known.add(id(at))
-        at = at.before
-    at = b
-    while at is not None and id(at) not in known:
-        at = at.before
-    return at
-
-
-def _nodes(args: Any) -> list[fx.Node]:
-    found: list[fx.Node] = []
-    fx.node.map_arg(args, found.append)
-    return found
-
-
-def _argument(node: fx.Node, position: int, name: str, default: object) -> Any:
-    return node.args[position] if len(node.args) > position else node.kwargs.get(name, default)
-
-
-def _spatial(node: fx.Node) -> bool:
-    axes = _argument(node, 1, "dim", None)
-    return isinstance(axes, tuple | list) and sorted(a % 4 for a in axes) == [2, 3]
-
-
-def _square(value: Any) -> int | None:
-    sides = set(value) if isinstance(value, tuple) else {value}
-    return int(sides.pop()) if len(sides) == 1 else None
