@@ -169,7 +169,13 @@ def test_the_app_crops_as_its_input_is_shaped(
     photo = Image.fromarray(np.random.default_rng(3).integers(0, 255, (240, 320), np.uint8))
     photo.save(tmp_path / "photo.jpg", quality=95)
     monkeypatch.chdir(tmp_path)
-    known = {"Image": Image, "np": np, "height": 49, "width": 10, "how": {"mean": [0], "std": [1]}}
+    known: dict[str, Any] = {
+        "Image": Image,
+        "np": np,
+        "height": 49,
+        "width": 10,
+        "how": {"mean": [0], "std": [1]},
+    }
     exec(PHOTO.format(mode="L"), known)
     rows, columns = 0.875 * 240, 0.875 * 240 * 10 / 49
     left, top = (320 - columns) / 2, (240 - rows) / 2

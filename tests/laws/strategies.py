@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from operator import mul
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
@@ -27,6 +27,8 @@ from spacedsl.ir.block import (
     Se,
     Shortcut,
     Shuffle,
+    SpaceToDepth,
+    walk,
 )
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8
 from spacedsl.ir.identity import block_identity
@@ -34,16 +36,22 @@ from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Arg, BlockChoice, Limit, Space, Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.operators.size import Pair, Size
 
 T = TypeVar("T")
+V = TypeVar("V", bound=Any)
 ACTS = st.sampled_from(list(ACTIVATIONS))
 WIDTHS = st.sampled_from([4, 8, 16, 20, 24, 32])
 KERNELS = (1, 3, 5, 7)
+WINDOWS: tuple[Size, ...] = (2, 3, Pair(1, 3), Pair(4, 3))
+"""Kernels of convolutions that are not trained as sums."""
+
+DILATIONS: st.SearchStrategy[Size] = st.sampled_from([1, 1, 2, Pair(2, 1)])
 REPARAMS = st.sampled_from([0, 0, 1, 3])
 EXPANDS = (0.25, 0.5, 1, 1.5, 2, 3)
 
 
-def num(value: float) -> Num:
+def num(value: float | Pair) -> Num:
     return Num(value=value)
 
 
@@ -95,6 +103,7 @@ def blocks(draw: st.DrawFn, name: str) -> Block:
         ops.append(
             Conv(
                 kernel=ref("kernel"),
+                dilation=num(1 if reparam else draw(DILATIONS)),
                 width=middle,
                 act=act,
                 stride="stage",
@@ -106,7 +115,11 @@ def blocks(draw: st.DrawFn, name: str) -> Block:
         )
     else:
         reparam = draw(REPARAMS)
-        ops.append(DwConv(kernel=ref("kernel"), act=act, stride="stage", reparam=reparam))
+        dilation = num(1 if reparam else draw(DILATIONS))
+        kernel = ref("kernel")
+        ops.append(
+            DwConv(kernel=kernel, dilation=dilation, act=act, stride="stage", reparam=reparam)
+        )
     if draw(st.booleans()):
         squeeze = Round8(arg=Binary(op="/", left=ref("cin"), right=num(4)))
         ops.append(Se(squeeze=squeeze, act=draw(ACTS), gate=draw(ACTS)))
@@ -155,7 +168,7 @@ def shortcuts(act: str) -> st.SearchStrategy[list[Op]]:
     )
 
 
-def subsets(values: Sequence[float], most: int) -> st.SearchStrategy[tuple[float, ...]]:
+def subsets(values: Sequence[V], most: int) -> st.SearchStrategy[tuple[V, ...]]:
     """Some of `values`, ascending."""
     chosen = st.lists(st.sampled_from(values), min_size=1, max_size=most, unique=True)
     return chosen.map(lambda found: tuple(sorted(found)))
@@ -163,7 +176,9 @@ def subsets(values: Sequence[float], most: int) -> st.SearchStrategy[tuple[float
 
 @st.composite
 def choices(draw: st.DrawFn, block: Block, most: int) -> BlockChoice:
-    values = {"kernel": KERNELS, "expand": EXPANDS, "extra": (0, 1)}
+    summed = any(getattr(op, "reparam", 0) and op.kernel == ref("kernel") for op in walk(block.ops))  # type: ignore[union-attr]
+    kernels = KERNELS if summed else draw(st.sampled_from([KERNELS, WINDOWS]))
+    values: dict[str, Sequence[Any]] = {"kernel": kernels, "expand": EXPANDS, "extra": (0, 1)}
     args: list[Arg] = []
     for param in block.params:
         if param.name == "act":
@@ -174,7 +189,8 @@ def choices(draw: st.DrawFn, block: Block, most: int) -> BlockChoice:
 
 
 @st.composite
-def stages(draw: st.DrawFn, name: str, known: Sequence[Block], most: int) -> Stage:
+def stages(draw: st.DrawFn, name: str, known: Sequence[Block], most: int, plain: bool) -> Stage:
+    """`plain`: of strides that are numbers, which taps are named by."""
     picked = draw(st.lists(st.sampled_from(known), min_size=1, max_size=2, unique=True))
     drawn = [draw(choices(block, most)) for block in picked]
     offered = tuple({block_identity(c): c for c in drawn}.values())
@@ -188,13 +204,20 @@ def stages(draw: st.DrawFn, name: str, known: Sequence[Block], most: int) -> Sta
         widths=tuple(int(w) for w in widths),
         window=draw(st.integers(1, len(widths))),
         depths=tuple(int(d) for d in draw(subsets((1, 2, 3), most))),
-        stride=draw(st.sampled_from([1, 2])),
+        stride=draw(st.sampled_from([1, 2] if plain else [1, 2, Pair(1, 2)])),
         shared=tuple(sorted(shared)),
     )
 
 
-def stem(width: Sequence[int]) -> Stage:
-    body = Block(ops=(Conv(kernel=num(3), act="relu", stride="stage"),))
+STEMS: tuple[tuple[Op, ...], ...] = (
+    (Conv(kernel=num(3), act="relu", stride="stage"),),
+    (Conv(kernel=num(4), act="relu", stride="stage", valid=True),),
+    (SpaceToDepth(block=2), Conv(kernel=num(Pair(3, 1)), act="relu", stride="stage")),
+)
+
+
+def stem(width: Sequence[int], ops: tuple[Op, ...] = STEMS[0]) -> Stage:
+    body = Block(ops=ops)
     return Stage(
         name="stem",
         choices=(BlockChoice(block=body),),
@@ -246,16 +269,20 @@ def hyperspaces(draw: st.DrawFn, elastic: int = 3, most: int = 3) -> Space:
     of a head."""
     known = [draw(blocks(f"block-{i}")) for i in range(draw(st.integers(1, 3)))]
     count = draw(st.integers(1, elastic))
-    resolutions = draw(subsets((24, 32, 40), most))
-    stem_widths = [8, 16][: draw(st.integers(1, most))]
-    first = (stem(stem_widths), *draw(growing()))
-    body = (*first, *(draw(stages(f"stage{i + 1}", known, most)) for i in range(count)))
-    strides = list(accumulate((stage.stride for stage in body), mul))
     tapped = draw(st.booleans())
+    sides: tuple[Size, ...] = (24, 32, 40) if tapped else (24, 32, 40, Pair(24, 40))
+    resolutions = draw(subsets(sides, most))
+    stem_widths = [8, 16][: draw(st.integers(1, most))]
+    first = (
+        stem(stem_widths, STEMS[0] if tapped else draw(st.sampled_from(STEMS))),
+        *draw(growing()),
+    )
+    body = (*first, *(draw(stages(f"stage{i + 1}", known, most, tapped)) for i in range(count)))
+    strides = list(accumulate((stage.stride for stage in body), mul)) if tapped else []
     return Space(
         kind="hyperspace",
         name="hyper",
-        resolutions=tuple(int(r) for r in resolutions),
+        resolutions=resolutions,
         quality=draw(st.sampled_from([None, "onnxw"])),
         limit=draw(
             st.sampled_from(

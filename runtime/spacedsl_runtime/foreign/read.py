@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from spacedsl.compiler.supernet import supernet_plan
+from spacedsl.compiler.supernet import self_contained, supernet_plan
 from spacedsl.compiler.supernet_file import space_in
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.write import write
 from spacedsl.passes.pieces import subnet_of_pieces
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from spacedsl_runtime.elastic.weights import layer_weights, shapes, write_weights
@@ -54,7 +53,7 @@ def read_network(
     steps = steps_of_network(network, image, whole, functions)
     subnet = subnet_of_pieces(pieces_of(network, steps), name, channels, resolution)
     with mistakes(ForeignError):
-        space_in(write(subnet.of), f"the page of {name}", ForeignError)
+        space_in(self_contained(subnet.of), f"the page of {name}", ForeignError)
         plan = supernet_plan(subnet.of)
     supernet = load_supernet(plan).eval()
     write_steps(supernet, subnet, steps)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -236,12 +236,12 @@ class _Walk:
 
     def _part(self, node: fx.Node, value: Value) -> Value | None:
         """What stands behind a split, or a slice: a part of the channels, or all of them."""
-        before, index = node.args
+        before, index = cast(tuple[fx.Node, Any], node.args)
         channels = self.shapes[node][1]
         if channels == value.channels and self.shapes[node] == self.shapes.get(before):
             return self._same(node, value)
         count, rest = divmod(value.channels, channels)
-        if isinstance(index, tuple) and self.shapes[node][2:] == self.shapes[before][2:]:  # type: ignore[index]
+        if isinstance(index, tuple) and self.shapes[node][2:] == self.shapes[before][2:]:
             index, odd = divmod(index[1].start or 0, channels)
             rest += odd
         if not isinstance(index, int) or rest:
@@ -305,8 +305,8 @@ class _Walk:
             return None
         one = torch.ones(value.channels, 1, 1, 1)  # a depthwise convolution of one pixel
         op = DwConv(kernel=Num(value=1), act=act)
-        arrays = ({"weight": one, **norm_arrays(norm)},)
-        lone = Step(op, str(node.target), value.channels, value.channels, arrays)
+        arrays = {"weight": one, **norm_arrays(norm)}
+        lone = Step(op, str(node.target), value.channels, value.channels, (arrays,))
         return self._after(node, value, lone)
 
     def _act(self, node: fx.Node, value: Value, act: str) -> Value | None:
