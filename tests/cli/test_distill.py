@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,6 @@ from tests.runtime.training import digits, job, no_file_above
 from tests.runtime.training import run as train
 from tests.shown import words_of
 from tests.support import item_of
-from tests.targets.made_up_target import write_target
 
 PAGE = """language 1
 use "std/blocks.space"
@@ -95,7 +93,7 @@ def words(teacher: Path, out: Path, *more: str) -> tuple[str, ...]:
 
 
 def documented(
-    teacher: Path, out: Path, text: str, more: str, here: Mapping[str, str]
+    teacher: Path, out: Path, text: str, more: str, here: dict[str, str]
 ) -> tuple[str, ...]:
     """The same as a text says it; `more`: what follows there, `here`: words in places of that."""
     _, _, page, _, data, _, spec, *_ = words(teacher, out)
@@ -406,18 +404,3 @@ def test_what_does_not_fit_is_refused(teacher: Path, whole: Path, tmp_path: Path
     model = ("distill", "--hyper", "seqnet-vnni-a0", "--data", data, "--out", str(out))
     assert run(*model, "--teacher", "lite0").exit_code == 2
     assert not out.exists()
-
-
-def test_a_search_goes_by_what_was_distilled(
-    whole: Path, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As the how-to says it, but for a target that needs no measuring."""
-    monkeypatch.chdir(tmp_path)
-    write_target(tmp_path, hyper())
-    page = f"{teacher.parent / 'small.space'}#small"
-    mine = {"mine.space": page, "cpu": "made-up.space", "runs/bkd": str(whole)}
-    line = "spacedsl evolve --hyper mine.space --target cpu --quality runs/bkd"
-    found = words_of("howto/own-accuracies.md", line, mine)[1:]
-    few = ("--cycles", "6", "--population", "3", "--sample", "2")
-    assert run(*found, *few).exit_code == 0
-    assert "of small" in Path("found.space").read_text()

@@ -25,7 +25,7 @@ NOT_RUN = {
     "spacedsl analyze": "tests/analysis/test_analysis.py runs it on a made-up device",
     "spacedsl target": "tests/targets/test_profile.py runs them on small spaces",
     "spacedsl evolve --hyper spaces/hyper.space --target cpu": "it measures for minutes",
-    "spacedsl evolve --hyper mine.space --target cpu": "tests/e2e/test_howtos.py runs it, for a made-up device",
+    "spacedsl evolve --hyper mine.space --target cpu": "tests/e2e/test_howtos.py runs it otherwise",
     "spacedsl export models/": "tests/e2e/test_tutorial.py runs it on what it trained",
     "spacedsl which models/": "tests/e2e/test_tutorial.py runs it on what it trained",
     "spacedsl export seqnet-vnni-a0 --weights": "tests/runtime/test_trained.py runs it",
