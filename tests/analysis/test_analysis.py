@@ -70,6 +70,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> MadeUp:
     return made
 
 
+@pytest.mark.slow
 def test_the_figures_are_those_of_the_device(device: MadeUp, tmp_path: Path) -> None:
     out = tmp_path / "analysis"
     found = run_json("analyze", "--target", "cpu", "--budget", "20s", "--out", str(out))
@@ -173,6 +174,7 @@ def test_a_table_answers_for_block_types_and_nothing_else(name: str, tmp_path: P
     assert "only its block types are known" in refused.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     importlib.util.find_spec("matplotlib") is None, reason="the extra `plot` is not installed"
 )

@@ -309,6 +309,7 @@ def test_a_model_as_json_and_back(path: Path, tmp_path: Path) -> None:
     assert back.stdout == text
 
 
+@pytest.mark.slow
 @given(subnets())
 def test_any_model_as_json_and_back(subnet: Subnet) -> None:
     text = model_text(subnet)

@@ -95,6 +95,7 @@ def stacks(draw: st.DrawFn) -> tuple[tuple[Said, ...], ...]:
     return tuple(found)
 
 
+@pytest.mark.slow
 @given(stacks())
 def test_any_network_of_strings_comes_back(drawn: tuple[tuple[Said, ...], ...]) -> None:
     """The strings of a network of strings say the same network, and are the same from then on."""

@@ -122,6 +122,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
 
 
+@pytest.mark.slow
 def test_a_stage_learns_to_imitate_its_teacher(teacher: Path) -> None:
     master = open_teacher(f"checkpoint:{teacher}", some_digits)
     plan = next(bkd_plans(hyper()))
@@ -179,6 +180,7 @@ def test_the_table_is_fitted_to_the_rows(whole: Path) -> None:
             assert np.abs(found - cell.loss).mean() <= np.abs(cell.loss - cell.loss.mean()).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "here"),
     [("--jobs", {"4": "2"}), ("--executor", {"ADDRESS": "local"})],

@@ -78,6 +78,7 @@ def distilled(teacher: Path, way: TeacherResolution) -> dict[Size, float]:
     return {r: float(np.mean(found)) for r, found in losses.items()}
 
 
+@pytest.mark.slow
 def test_losses_rise_as_images_shrink(teacher: Path) -> None:
     """By more than where every sub-stage imitates the teacher at its own resolution."""
     greatest, own = distilled(teacher, "greatest"), distilled(teacher, "own")

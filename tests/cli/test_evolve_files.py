@@ -32,6 +32,7 @@ def page(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scorer", ["model", pytest.param("rows", marks=needs_shared)])
 def test_a_narrowed_hyperspace_is_searched_as_itself(page: Path, scorer: str) -> None:
     out = page.parent / "best.space"
@@ -44,6 +45,7 @@ def test_a_narrowed_hyperspace_is_searched_as_itself(page: Path, scorer: str) ->
     assert run("covers", str(page), str(out)).exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_found_page_checks_in_another_folder(page: Path, tmp_path: Path) -> None:
     out = tmp_path / "found.space"
     assert run("evolve", "--hyper", str(page), "--out", str(out), *QUICK).exit_code == 0

@@ -107,6 +107,7 @@ def busy(processes: int) -> Iterator[None]:
             other.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("others", [0, 3], ids=["idle", "busy"])
 def test_a_search_works_from_an_empty_cache(folder: Path, others: int) -> None:
@@ -121,6 +122,7 @@ def test_a_search_works_from_an_empty_cache(folder: Path, others: int) -> None:
     assert not found.batches[0].covered
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short")
 def test_a_busy_machine_measures_no_single_batch(
     folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -141,6 +143,7 @@ def test_a_short_budget_measures_little(folder: Path, monkeypatch: pytest.Monkey
     assert len(batch.nets) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short")
 def test_it_says_what_to_run_before_it_gives_up(
     folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -167,6 +170,7 @@ def test_it_says_what_to_run_before_it_gives_up(
     assert run(*evolve(folder)).exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_pipe_is_told_what_goes_on(folder: Path) -> None:
     words = ["spacedsl", "show", "tiny-a0", "--target", page(folder), "--format", "json"]
     script = (

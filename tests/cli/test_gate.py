@@ -51,6 +51,7 @@ def test_a_model_keeps_a_latency_or_the_exit_code_is_1() -> None:
     assert "error[too-slow]" in result.stderr
 
 
+@pytest.mark.slow
 def test_of_a_space_the_slowest_the_fastest_or_the_best_network_counts() -> None:
     space = api.load_space(SPACE)
     shown = run_json("show", SPACE, "--target", "vnni")["latency"]

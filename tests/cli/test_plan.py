@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from spacedsl.api import load_target
 from tests.cli.test_commands import run, run_json
 from tests.cli.test_distill import PAGE, teacher  # noqa: F401  a fixture
@@ -11,6 +13,7 @@ from tests.runtime.training import ONE
 from tests.shown import words_of
 
 
+@pytest.mark.slow
 def test_every_step_of_a_hyperspace_is_planned(teacher: Path, tmp_path: Path) -> None:  # noqa: F811
     page = tmp_path / "small.space"
     page.write_text(PAGE.replace("1..2", "1..3"))  # more subnets than a search values

@@ -97,6 +97,7 @@ def whole(trained: Path) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_a_search_is_looked_at_as_a_page(trained: Path, whole: Path, tmp_path: Path) -> None:
     """With every subnet that was valued, also where the journal has all of them."""
     out, page = tmp_path / "models", tmp_path / "search.html"
@@ -218,6 +219,7 @@ def by_prediction(trained: Path, out: Path, *more: str) -> list[str]:
     return [*args, "--images", "64", "--values", "130", *more]
 
 
+@pytest.mark.slow
 def test_a_prediction_finds_models_that_keep_their_limits(trained: Path, predicted: Path) -> None:
     """The best of all that were valued, by the journal."""
     lines = (predicted / "search.jsonl").read_bytes().splitlines(keepends=True)[1:]
@@ -233,6 +235,7 @@ def test_a_prediction_finds_models_that_keep_their_limits(trained: Path, predict
     assert models[-1]["held_out_top1"] == max(values.values())  # its limit is above all latencies
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", [60, -1])
 def test_a_resumed_prediction_writes_the_same(
     lines: int, trained: Path, predicted: Path, tmp_path: Path
@@ -246,6 +249,7 @@ def test_a_resumed_prediction_writes_the_same(
     assert contents(out) == contents(predicted)
 
 
+@pytest.mark.slow
 def test_a_prediction_killed_by_the_system_goes_on_to_the_same(
     trained: Path, predicted: Path, tmp_path: Path
 ) -> None:

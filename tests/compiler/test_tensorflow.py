@@ -69,6 +69,7 @@ class Operators:
         return found
 
 
+@pytest.mark.slow
 def test_the_converters_file_has_the_same_operators_and_quantisers() -> None:
     net, folded = litert_model(library_model("models/tiny-a0"))
     model = moved_to(folded, LITERT.rules.model_copy(update={"stem": "plain"}))

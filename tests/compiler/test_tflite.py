@@ -77,6 +77,7 @@ def test_every_activation_is_delegated(act: str) -> None:
             assert off.max() <= 1, name
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[*HealthCheck])
 @given(subnet=subnets())
 def test_random_blocks_too(subnet: Subnet) -> None:

@@ -148,6 +148,7 @@ def test_there_are_enough_and_each_once() -> None:
     assert len({(m.page, m.was, m.now) for m in found}) == len(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", sorted({mistake.page for mistake in mistakes()}))
 def test_pages_may_end_at_any_mistake(page: str, tmp_path: Path) -> None:
     """A page that stops right behind a mistake, or somewhere within it, is read as any other."""

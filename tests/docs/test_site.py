@@ -34,6 +34,7 @@ def script(name: str) -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_the_gallery_is_current() -> None:
     found = script("gallery").gallery()
     if os.environ.get("SPACEDSL_UPDATE"):

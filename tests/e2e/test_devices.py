@@ -42,6 +42,7 @@ def commands(name: str) -> list[list[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_a_box_becomes_a_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("small.space", "npu.space"):

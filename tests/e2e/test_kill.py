@@ -39,6 +39,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bytes
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("definition", "lines"),
     [("best", 33), ("qt", 1), ("qt", 399)],

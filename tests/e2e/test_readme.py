@@ -34,6 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
+@pytest.mark.slow
 def test_the_search_and_the_diff_are_as_printed(folder: Path) -> None:
     search, diff = COMMANDS[1:3]
     texts = [text.lstrip("\n") for _, text in BLOCKS]

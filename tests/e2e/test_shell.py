@@ -96,6 +96,7 @@ def interrupted(process: subprocess.Popen[str], ready: Path) -> str:
     return said.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     journal = tmp_path / "e.journal"
     words = (*EVOLVE, "--journal", str(journal), "--out", str(tmp_path / "found.space"))

@@ -77,6 +77,7 @@ def same_files(out: Path, whole: Path) -> None:
         assert (out / name).read_bytes() == (whole / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_ends_in_the_same_bytes(
     command: Command, whole: Path, tmp_path: Path
 ) -> None:
@@ -95,6 +96,7 @@ def test_killed_and_resumed_ends_in_the_same_bytes(
     same_files(out, whole)
 
 
+@pytest.mark.slow
 def test_a_killed_qat_ends_in_the_same_bytes(command: Command, whole: Path, tmp_path: Path) -> None:
     out, undisturbed = tmp_path / "run", tmp_path / "undisturbed"
     for folder in (out, undisturbed):

@@ -49,6 +49,7 @@ def changed(words: list[str]) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_the_tutorial_ends_in_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
     monkeypatch.chdir(tmp_path)

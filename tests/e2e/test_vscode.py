@@ -27,6 +27,7 @@ def test_the_manifest_is_of_the_language() -> None:
     assert (EXTENSION / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("npm") is None, reason="no npm")
 def test_it_packages(tmp_path: Path) -> None:
     out = tmp_path / "spacedsl.vsix"

@@ -47,6 +47,7 @@ def test_library_pages_flat(path: Path, tmp_path: Path) -> None:
     check_flat(item, tmp_path)
 
 
+@pytest.mark.slow
 @given(hyperspaces())
 def test_any_hyperspace_flat(space: Space) -> None:
     check_flat(space, Path("/nowhere"))

@@ -112,6 +112,7 @@ def everything(space: Space) -> list[Subnet] | None:
     return found
 
 
+@pytest.mark.slow
 @given(pages())
 @settings(max_examples=60)
 def test_one_network_is_one_subnet(found: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
+import pytest
 from hypothesis import given
 
 from spacedsl.ir.space import Space, Stage
@@ -39,6 +40,7 @@ def all_subnets(space: Space, most: int) -> list[Subnet] | None:
     ]
 
 
+@pytest.mark.slow
 @given(hyperspaces(elastic=2, most=2))
 def test_range_is_attained_and_never_left(space: Space) -> None:
     subnets = all_subnets(space, most=400)

@@ -43,6 +43,7 @@ def hash_of(text: str, name: str) -> str:
     return space_identity(found)
 
 
+@pytest.mark.slow
 @given(st.sampled_from(SMALL_PAGES), RANDOMS)
 @example("hyper", random.Random(0))
 @example("mobilew", random.Random(0))
@@ -191,6 +192,7 @@ def _op_changes(op: Op) -> list[dict[str, object]]:
             return []
 
 
+@pytest.mark.slow
 @given(hyperspaces(), st.data())
 def test_any_change_shows(space: Space, data: st.DataObject) -> None:
     position = data.draw(st.sampled_from(space.elastic))

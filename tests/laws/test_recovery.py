@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ SHARE = float(os.environ.get("SPACEDSL_MUTANTS", "0.03"))
 """How many of the mutants to try; 1 for all, which takes minutes."""
 
 
+@pytest.mark.slow
 def test_one_mistake_is_one_error() -> None:
     counts: Counter[int] = Counter()
     for mutant in mutants(SHARE):
@@ -44,6 +46,7 @@ def test_two_independent_mistakes_are_two_errors() -> None:
     assert [p.line for p in places if p] == [3, 6]
 
 
+@pytest.mark.slow
 def test_hostile_pages_have_a_tree() -> None:
     for piece in ("{", "}", "a ", "a\n", "1 ", "@", '"\n', "space s of x { a { b width 8 8 } }\n"):
         text = (piece * MAX_CHARACTERS)[:MAX_CHARACTERS]

@@ -33,16 +33,19 @@ def check_round_trip(item: Space | Subnet) -> None:
     assert write(*family(again)) == text
 
 
+@pytest.mark.slow
 @given(hyperspaces())
 def test_hyperspace(space: Space) -> None:
     check_round_trip(space)
 
 
+@pytest.mark.slow
 @given(members())
 def test_space(space: Space) -> None:
     check_round_trip(space)
 
 
+@pytest.mark.slow
 @given(subnets())
 def test_model(subnet: Subnet) -> None:
     assert subnet_mismatch(subnet.of, subnet) is None

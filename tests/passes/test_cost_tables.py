@@ -45,6 +45,7 @@ def rows(path: Path) -> Iterator[tuple[list[list[str]], int, int, float, float]]
         yield stage, int(cin), int(height), float(flops), float(params)
 
 
+@pytest.mark.slow
 @needs_shared
 @pytest.mark.parametrize("name", ["mobilew", "onnxw"])
 def test_published_rows(name: str) -> None:

@@ -45,6 +45,7 @@ def flipped(path: Path, count: int, first: int = 0) -> Iterator[int]:
     path.write_bytes(whole)
 
 
+@pytest.mark.slow
 def test_checkpoints(tmp_path: Path) -> None:
     path = tmp_path / "c.safetensors"
     save_checkpoint(path, load_supernet(TINY, seed=1), {"step": 3})

@@ -113,6 +113,7 @@ def launched(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["fp32", "qat"])
 def test_gradients_are_averaged_and_weights_stay_equal(kind: str, tmp_path: Path) -> None:
     script = tmp_path / "step.py"
@@ -120,6 +121,7 @@ def test_gradients_are_averaged_and_weights_stay_equal(kind: str, tmp_path: Path
     torchrun(str(script), kind)
 
 
+@pytest.mark.slow
 def test_the_documented_command_trains_with_two_processes(tmp_path: Path) -> None:
     page, out, data = tmp_path / "mini.space", tmp_path / "run", f"fashion-mnist:{tmp_path}"
     page.write_text(PAGE)
@@ -153,6 +155,7 @@ def test_the_documented_command_trains_with_two_processes(tmp_path: Path) -> Non
     assert len(bars) <= 1, bars
 
 
+@pytest.mark.slow
 def test_one_image_for_each_process(tmp_path: Path) -> None:
     page, out = tmp_path / "mini.space", tmp_path / "run"
     page.write_text(SMALL)

@@ -95,6 +95,7 @@ def test_every_block_deploys_as_it_was_trained(block: Block, tmp_path: Path) -> 
     pool.check()
 
 
+@pytest.mark.slow
 def test_every_activation_deploys_as_it_was_trained(tmp_path: Path) -> None:
     """In a block with SE, on both paths and after the sum."""
     pool = Pool()

@@ -126,6 +126,7 @@ def test_starting_leaves_the_supernet_as_it_was() -> None:
     assert supernet.training
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(members(elastic=2, most=2), RANDOMS)
 def test_extraction_is_bit_equal(space: Space, rng: random.Random) -> None:

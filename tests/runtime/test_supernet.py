@@ -215,6 +215,7 @@ def test_it_runs_under_autocast() -> None:
     assert found.dtype == torch.bfloat16
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unchecked_shapes")
 def test_it_can_be_traced_whole_by_torch_compile() -> None:
     """`aot_eager`: what Dynamo and AOT autograd see, without a C++ compiler's minutes."""

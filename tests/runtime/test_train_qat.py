@@ -75,6 +75,7 @@ def whole(fp32: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [1, 3, 5])
 def test_a_resumed_run_is_the_same_run(stop: int, fp32: Path, whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
@@ -85,6 +86,7 @@ def test_a_resumed_run_is_the_same_run(stop: int, fp32: Path, whole: Path, tmp_p
         assert (folder / name).read_bytes() == (whole / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_averaged_weights_and_quantisers_are_resumed_too(fp32: Path, tmp_path: Path) -> None:
     run(qat_job(fp32, tmp_path / "a", ema=0.5))
     with pytest.raises(Stopped):

@@ -62,6 +62,7 @@ def checkpoint(
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choose", [largest, smallest])
 def test_a_trained_network_is_deployed_without_a_difference(
     choose: Any, space: Space, data: tuple[Tensor, Tensor], checkpoint: Path, tmp_path: Path

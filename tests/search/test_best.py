@@ -108,6 +108,7 @@ def scorer_of(text: str, quality: FakeQuality, **options: object) -> BestScorer:
     return BestScorer(ModelScorer(load(text), latency, quality, definition="best", **options))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", PAGES)
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(
@@ -183,6 +184,7 @@ def _size(network: Network) -> float:
     return as_number(network.subnet.resolution)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [CARRIED, FIXED])
 def test_what_stands_between_sees_the_width_that_comes(text: str) -> None:
     """As in the networks themselves, block by block; many spaces at once score as each alone."""

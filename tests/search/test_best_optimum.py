@@ -192,6 +192,7 @@ def test_evolution_finds_the_optimum_and_resumes(tmp_path: Path) -> None:
     assert path.read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_optimum_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spacedsl.flows.optimum.LONG", 0.0)  # else what is short is not said
     page_file, out = tmp_path / "part.space", tmp_path / "top.space"
@@ -219,6 +220,7 @@ def test_optimum_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "top-1 of the best 1 of all networks" in text.stdout
 
 
+@pytest.mark.slow
 def test_evolve_command(tmp_path: Path) -> None:
     """Models are pages that stand beside the space and are as fast as `show` says."""
     hyper, out, models = (tmp_path / n for n in ("part.space", "mine.space", "models"))

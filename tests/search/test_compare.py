@@ -102,6 +102,7 @@ def test_measured_choices_survive_small_doubts_of_others(doubt: float, survives:
     assert row.rival_score > row.rival_plain_score
 
 
+@pytest.mark.slow
 def test_the_published_space_is_compared_for_the_hyperspaces_classes(tmp_path: Path) -> None:
     """A page for 10 classes is searched beside a published one for 1,000: one limit for both."""
     page = tmp_path / "mine.space"

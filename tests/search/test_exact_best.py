@@ -47,6 +47,7 @@ def test_rows_are_no_networks() -> None:
         BestScorer(rows_scorer(load(page())))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("definition", [(), ("--definition", "qt", "--exact")])
 def test_command(definition: tuple[str, ...]) -> None:
     """The best of vnni: better than any that is drawn, and pages that read back."""

@@ -65,6 +65,7 @@ def accounted(found: Optimum) -> bool:
     return found.enumerated + sum(found.pruned.values()) + found.open == found.size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [model_scorer, rows_scorer])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_small_hyperspaces(make: object, seed: int) -> None:
@@ -81,6 +82,7 @@ def test_small_hyperspaces(make: object, seed: int) -> None:
     assert wanted[0][0] <= found.bound <= wanted[0][0] + found.best[0].error
 
 
+@pytest.mark.slow
 @settings(max_examples=5, deadline=None, derandomize=True)
 @given(
     limits=st.lists(
@@ -135,6 +137,7 @@ def pairs(onnxw: tuple[Space, ModelScorer]) -> Pairs:
     return Pairs(Halves(ExactScorer(onnxw[1], searching=True)))
 
 
+@pytest.mark.slow
 def test_parts_of_onnxw() -> None:
     tables = load_latency("onnxw"), load_quality("onnxw")
     scorer = ModelScorer(part_of_onnxw(3, 3), *tables, LIMITS_MS)
@@ -147,6 +150,7 @@ def test_parts_of_onnxw() -> None:
     assert found.deviation <= found.precision  # a narrow hyperspace is searched less precisely
 
 
+@pytest.mark.slow
 def test_bounds_are_bounds(pairs: Pairs) -> None:
     """On random spaces of onnxw, and tight where a tangent touches."""
     joint = Joint([pairs])
@@ -180,6 +184,7 @@ def test_conjugate_bounds_the_share() -> None:
         assert slack.min(axis=1) == pytest.approx(np.zeros(6), abs=2e-3)
 
 
+@pytest.mark.slow
 def test_pairs_equal_full_scores(onnxw: tuple[Space, ModelScorer]) -> None:
     """Over windows too, with rows of operators picked by the window before."""
     halves = Halves(ExactScorer(onnxw[1], searching=True))
@@ -287,6 +292,7 @@ def test_a_scorer_that_does_not_search_is_refused() -> None:
         optimum(ExactScorer(model_scorer(load(SMALL))))
 
 
+@pytest.mark.slow
 def test_command(tmp_path: Path) -> None:
     page_file, out = tmp_path / "part.space", tmp_path / "best.space"
     page_file.write_text(write(part_of_onnxw(3, 1)))
@@ -309,6 +315,7 @@ def test_command(tmp_path: Path) -> None:
     assert "exists" in refused.output
 
 
+@pytest.mark.slow
 def test_neighbours_are_scored_together(pairs: Pairs) -> None:
     """All of them, as one by one; a climb ends where none is better."""
     start = ((0, 0), (5, 1), (0, 2), (2, 2), (3, 1), (0, 0))

@@ -229,6 +229,7 @@ def z_score(
     return (float(np.mean(scores)) - exact.score(space).score) / error
 
 
+@pytest.mark.slow
 def test_agrees_with_the_sampler(onnxw: ModelScorer) -> None:
     """Of a toy hyperspace, 100 spaces, each with seeds of its own: spaces scored with one seed
     share their draws, so their errors would not be independent."""
@@ -345,6 +346,7 @@ def test_details_are_ordered() -> None:
     assert FINE.loss > COARSE.loss
 
 
+@pytest.mark.slow
 def test_command() -> None:
     runner = CliRunner()
     call = ["score", "vnni", "--target", "vnni", "--definition", "qt", "--exact"]

@@ -134,6 +134,7 @@ def test_bad_limits(said: str, code: str) -> None:
     assert [d.code for d in caught.value.diagnostics] == [code]
 
 
+@pytest.mark.slow
 def test_a_found_space_keeps_it(tmp_path: Path) -> None:
     hyper, out = tmp_path / "small.space", tmp_path / "found.space"
     library = Path(__file__).parents[2] / "spaces" / "onnxw.space"

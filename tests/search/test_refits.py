@@ -109,6 +109,7 @@ def test_units_of_targets_are_never_mixed() -> None:
         CombinedScorer({"a": losses, "b": other}, Combine.worst)
 
 
+@pytest.mark.slow
 def test_refits_of_accuracies_are_as_far_apart_as_tables_of_other_rows(tmp_path: Path) -> None:
     """The spread of predictions over refits is about that over tables of fresh networks."""
     space = library_space("benchmarks/mnasnet")
@@ -187,6 +188,7 @@ def options(folder: Path) -> list[str]:
     return ["--hyper", "mnasnet", "--target", str(target), "--quality", str(quality)]
 
 
+@pytest.mark.slow
 def test_searches_say_how_often_the_space_stays_the_best(folder: Path) -> None:
     said = run("evolve", *options(folder), "--refits", "3", "--out", str(folder / "found.space"))
     text = " ".join(said.split())  # lines end where the terminal does
@@ -205,6 +207,7 @@ def test_searches_say_how_often_the_space_stays_the_best(folder: Path) -> None:
     assert found[0]["refits"] == found[1]["refits"]
 
 
+@pytest.mark.slow
 def test_what_to_expect_is_everywhere(folder: Path) -> None:
     quality = load_table(folder / "quality.json").accuracy
     assert quality is not None

@@ -80,6 +80,7 @@ def test_pareto_is_what_nothing_beats() -> None:
     assert combined([3.0, 1.0, 2.0], Combine.worst) == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("definition", ["best", "qt"])
 def test_score_command(definition: str) -> None:
     runner = CliRunner()
@@ -141,6 +142,7 @@ def _optimum(text: str, limits: Sequence[tuple[float, ...]], combine: Combine) -
     return optimum(CombinedScorer(searching, combine), cycles=6, exhaustive=0), wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("definition", ["best", "qt"])
 def test_optimum_command(definition: str, tmp_path: Path) -> None:
     """Two targets in one certificate, and both on the page."""
@@ -158,6 +160,7 @@ def test_optimum_command(definition: str, tmp_path: Path) -> None:
     assert "vnni and pixel4" in out.read_text()
 
 
+@pytest.mark.slow
 def test_evolve_command(tmp_path: Path) -> None:
     """The front is of what was scored, and the page says both targets."""
     out = tmp_path / "both.space"

@@ -42,6 +42,7 @@ def data(rows: tuple[Network, ...]) -> AccuracyData:
     return fit_accuracy(rows, library_space("benchmarks/mnasnet"))
 
 
+@pytest.mark.slow
 def test_networks_that_were_not_fitted_are_predicted(data: AccuracyData, tmp_path: Path) -> None:
     space = library_space("benchmarks/mnasnet")
     fresh = accuracy_csv(tmp_path / "fresh.csv", random_codes(300, seed=1), noise=0.0)
@@ -274,6 +275,7 @@ def test_valued_subnets_of_a_search_are_a_source(tmp_path: Path) -> None:
         read_accuracies(path, library_space("tiny"))
 
 
+@pytest.mark.slow
 def test_commands_fit_and_verify(tmp_path: Path) -> None:
     rows = accuracy_csv(tmp_path / "rows.csv", random_codes(150))
     out = tmp_path / "quality.json"
@@ -302,6 +304,7 @@ def test_one_source_is_said(tmp_path: Path) -> None:
         assert "say one source" in result.output
 
 
+@pytest.mark.slow
 @needs_shared
 @pytest.mark.parametrize(
     ("name", "file", "r2", "tau"),

@@ -88,6 +88,7 @@ def test_wrong_latencies_are_named(tmp_path: Path) -> None:
         read_latencies(path, space, "ms")
 
 
+@pytest.mark.slow
 @needs_shared
 @pytest.mark.parametrize("column", ["zcu102_ms", "a100_img_s"])
 def test_published_latencies_are_additive(column: str) -> None:

@@ -153,6 +153,7 @@ def test_losses_outside_the_fitted_range_have_no_answer() -> None:
     assert quality.stage(7, choice) is None
 
 
+@pytest.mark.slow
 @needs_shared
 @pytest.mark.parametrize("name", ["onnxw", "mobilew"])
 def test_every_published_row_is_met(name: str) -> None:
@@ -166,6 +167,7 @@ def test_every_published_row_is_met(name: str) -> None:
     assert report.quality.r2 >= 0.94
 
 
+@pytest.mark.slow
 @needs_shared
 def test_held_out_rows_are_predicted() -> None:
     space = library_space("onnxw")

@@ -39,6 +39,7 @@ def check(subnet: Subnet) -> None:
     assert order == [node.name for node in nodes if node.value]
 
 
+@pytest.mark.slow
 def test_operators_of_every_block_are_told_apart() -> None:
     for block in library_blocks():
         for stride, size in ((1, 24), (2, 27)):

@@ -87,6 +87,7 @@ def journal(folder: Path) -> Path:
     return found
 
 
+@pytest.mark.slow
 def test_a_profile_is_of_this_machine_and_serves_searches(folder: Path) -> None:
     found = run_json("target", "show", page(folder))
     assert found["runtime"] == "onnxruntime"
@@ -141,6 +142,7 @@ def test_an_exported_target_needs_no_profile(folder: Path, monkeypatch: pytest.M
     assert run("fmt", "--check", str(out)).exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_search_profiles_a_machine_that_was_never_profiled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +169,7 @@ def command(folder: Path, budget: str) -> list[str]:
     return [sys.executable, "-m", "spacedsl", *words]
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on_where_it_was(folder: Path) -> None:
     before = journal(folder).read_bytes()
     for _ in range(2):
@@ -186,6 +189,7 @@ def test_killed_it_goes_on_where_it_was(folder: Path) -> None:
     assert profile(folder, "1s")["networks"] == 10 * (before.count(b"\n") - 1)
 
 
+@pytest.mark.slow
 def test_a_torn_line_is_cut_off_and_a_damaged_one_is_named(folder: Path) -> None:
     path = journal(folder)
     whole = path.read_bytes()
@@ -217,6 +221,7 @@ def test_another_machines_profile_is_refused(folder: Path) -> None:
     assert "profile: foreign-profile" not in run("target", "list").stdout  # of `cpu`, not of this
 
 
+@pytest.mark.slow
 def test_another_versions_profile_is_refused_or_by_flag_taken_again(folder: Path) -> None:
     changed(folder, version="0.9")
     for words in (("show",), ("profile", "--space", TINY)):
