@@ -18,7 +18,7 @@ from spacedsl.ir.identity import space_identity
 from spacedsl.ir.settings import pairs
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
 from spacedsl.json_files import first_mistake
-from spacedsl.operators.size import Size
+from spacedsl.operators.size import Pair, Size
 
 FORMAT: Final = "spacedsl-subnet"
 VERSION: Final = 1
@@ -26,7 +26,7 @@ VERSION: Final = 1
 
 class SubnetBlockData(Frozen):
     width: int
-    settings: dict[str, int | float]
+    settings: dict[str, int | float | Pair]
 
 
 class SubnetStageData(Frozen):
