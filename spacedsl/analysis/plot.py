@@ -47,7 +47,9 @@ def as_png(analysis: Analysis, part: AnalysisPart) -> bytes:
         loc="outside lower left", ncols=min(len(handles), 4), fontsize=SMALL, frameon=False
     )
     buffer = io.BytesIO()
-    picture.savefig(buffer, format="png", metadata={"Software": None})
+    picture.savefig(
+        buffer, format="png", metadata={"Software": None}, pil_kwargs={"optimize": True}
+    )
     return buffer.getvalue()
 
 
