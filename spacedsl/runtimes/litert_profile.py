@@ -45,7 +45,8 @@ KINDS = {
     "Copy": frozenset({"CONCATENATION"}),
     "Transpose": frozenset({"TRANSPOSE"}),
 }
-"""How XNNPACK begins the name of an operator -> what it may be in the file; else it is a table."""
+"""How XNNPACK begins the name of an operator -> what it may be in the file; else it is a table. An
+elementwise one that stands alone may be left as it is."""
 
 
 class Step(NamedTuple):
@@ -100,7 +101,7 @@ def _is(event: str, kind: str) -> bool:
     """Can XNNPACK's operator `event` be one of `kind`?"""
     for beginning, kinds in KINDS.items():
         if event.startswith(beginning):
-            return kind in kinds
+            return kind in kinds or (kind == "TABLE" and not kinds.isdisjoint(ELEMENTWISE))
     return kind == "TABLE"
 
 

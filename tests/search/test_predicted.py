@@ -47,7 +47,7 @@ def space() -> Space:
 def latency(space: Space, tmp_path_factory: pytest.TempPathFactory) -> LatencyModel:
     from spacedsl import api
 
-    page = write_target(tmp_path_factory.mktemp("target"), space)
+    page = write_target(tmp_path_factory.mktemp("target"), space, networks=100)
     return open_device(api.load_target(str(page))).latency
 
 
