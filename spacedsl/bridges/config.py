@@ -21,10 +21,10 @@ MAX_ENTRIES = 10_000
 
 def _same(key: str, known: Iterable[str]) -> str | None:
     """The known key that says the same: another word for it, or the first letter of one."""
+    meant = _meant(key)
     for other in known:
-        meant, said = _meant(key), _meant(other)
         short, long = sorted((key, other), key=len)
-        if meant & said or (len(short) == 1 and any(w[0] == short for w in _meant(long))):
+        if meant & _meant(other) or (len(short) == 1 and any(w[0] == short for w in _meant(long))):
             return other
     return None
 

@@ -65,7 +65,7 @@ def _stride(op: Op) -> Any:
 
 
 def _keeps_size(op: Op) -> bool:
-    """Whether it keeps the size of its map; bodies within are as strided as each other."""
+    """Whether an op keeps the size of its map. It does where nothing in it has a stride."""
     return all(_stride(inner) == 1 for inner in walk((op,)))
 
 

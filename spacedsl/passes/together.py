@@ -54,7 +54,8 @@ class _Many:
         return _Many(self.places[which], self.numbers[which])
 
     def by_setting(self) -> Some | None:
-        """Those that agree with the first one in some setting; None where all agree in all."""
+        """Takes the first setting in which these blocks differ, and marks those that have it as the
+        first block has it. None where no setting differs."""
         apart = self.numbers[:, 4:] != self.numbers[0, 4:]
         varied = apart.any(axis=0)
         return ~apart[:, varied.argmax()] if varied.any() else None

@@ -58,7 +58,8 @@ def test_a_search_names_no_training_that_would_be_refused(
 ) -> None:
     space = api.load_space(f"{page}#eyes")
     say_next_of(space, Path(page), [], "cpu", api.load_target("cpu"))
-    assert capsys.readouterr().out.endswith(f"\nnext: spacedsl show {page}\n")
+    written = f"written: the found space in {page}\n"
+    assert capsys.readouterr().out == f"{written}next: spacedsl show {page}\n"
 
 
 def test_a_score_says_of_what_the_accuracies_are(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def verified() -> Report:
 def test_a_report_of_what_takes_minutes_is_whole(
     chromium: Browser, tmp_path: Path, made_of: Callable[[], Report], width: int
 ) -> None:
-    """The commands train or measure for minutes; what they show is drawn from values alone."""
+    """These commands train or measure for minutes, so their reports are made of made-up values."""
     page = tmp_path / "report.html"
     page.write_text(html(made_of()), encoding="utf-8")
     check_whole(chromium, page, width)

@@ -27,8 +27,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Of so many equal parts of the channels, one by its number from 0. A concat of all of them in
-    order takes them up (`split`)."""
+    """One of `count` equal parts of the channels; `index` counts them from 0. A concat that joins
+    all parts in order becomes a `split`."""
 
     index: int
     count: int

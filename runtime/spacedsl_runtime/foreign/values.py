@@ -46,8 +46,8 @@ def common(a: Value, b: Value) -> Value | None:
 
 
 def concat(ends: Sequence[Value]) -> Value | None:
-    """The tensor that holds the channels of all `ends`, one behind the other; None where pages
-    cannot say how they come about."""
+    """The tensor that holds the channels of all `ends`, one behind the other. None where a page
+    cannot say how these are made."""
     start: Value | None = ends[0]
     for end in ends:
         start = None if start is None else common(start, end)

@@ -69,7 +69,7 @@ OPTION = re.compile(r"--?(?=[A-Za-z])")
 
 
 def options(stopped: Stopped) -> Iterator[Rewrite]:
-    """`-k 3,5 -e 4,6`, `--kernel 3,5`: keys as options of a command line."""
+    """Keys that are written as options of a command line: `-k 3,5 -e 4,6`, `--kernel 3,5`."""
     start = stopped.token.span.start
     found = OPTION.match(stopped.source.text, start)
     if found is None or not stopped.source.text[start - 1 : start].isspace():
