@@ -25,7 +25,7 @@ from tests.search.fakes import load, page, rows_scorer
 def test_layers_keep_what_few_beat() -> None:
     drawn = np.random.default_rng(0).integers(0, 12, (2, 80)).astype(float)
     for layers in (1, 2, 5):
-        kept = set(unbeaten(*drawn, layers).tolist())
+        kept = set(unbeaten(drawn[0], drawn[1], layers).tolist())
         beaten = [
             sum((drawn[0] <= ms) & (drawn[1] <= loss)) - 1 for ms, loss in zip(*drawn, strict=True)
         ]
@@ -36,7 +36,7 @@ def test_layers_keep_what_few_beat() -> None:
 def test_layers_leave_out_what_many_beat() -> None:
     drawn = np.random.default_rng(0).random((2, 4000))
     for layers in (2, 20):
-        kept = unbeaten(*drawn, layers)
+        kept = unbeaten(drawn[0], drawn[1], layers)
         assert layers * 5 < len(kept) < 4000 / 5
         assert (np.diff(drawn[0, kept]) >= 0).all()
 

@@ -118,7 +118,8 @@ class Line:
         for choice in canonical_choices(whole):
             facts, losses, tables = self._tables(stage, narrowed(whole, choice, whole.widths))
             found.append(losses.link(model_bounds(facts, tables).least.min(axis=(1, 2))))
-        return np.min(found, axis=0)
+        least: Floats = np.min(found, axis=0)
+        return least
 
     def _tables(self, stage: int, chosen: Stage) -> tuple[StageFacts, StageLoss, StageTables]:
         facts, place = stage_facts(chosen), self._places[stage]

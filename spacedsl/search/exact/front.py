@@ -78,8 +78,8 @@ def unbeaten_rows(ms: Floats, loss: Floats, layers: int) -> tuple[Ints, Ints]:
         return np.repeat(np.arange(len(ms)), [len(at) for at in each]), np.concatenate(each)
     order = np.argsort(ms, axis=1)
     sorted_ms = np.take_along_axis(ms, order, axis=1)
-    for row in np.flatnonzero((sorted_ms[:, 1:] == sorted_ms[:, :-1]).any(axis=1)).tolist():
-        order[row] = _settled(order[row], ms[row], loss[row])
+    for i in np.flatnonzero((sorted_ms[:, 1:] == sorted_ms[:, :-1]).any(axis=1)).tolist():
+        order[i] = _settled(order[i], ms[i], loss[i])
     values = np.take_along_axis(loss, order, axis=1)
     new = np.ones(values.shape, dtype=bool)
     np.less(values[:, 1:], np.minimum.accumulate(values, axis=1)[:, :-1], out=new[:, 1:])
