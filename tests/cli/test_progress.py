@@ -118,7 +118,9 @@ def test_words() -> None:
 def test_sentences_are_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
-    text = "  stage1: mbv3 does not survive (transferred; rival mbv2, score 1.5 against 1.4)"
+    text = (
+        "  stage1: mbv3 is better than mbv2, the next best (0.80%), unless its losses are too low"
+    )
     lines = wrapped(text, "    ").splitlines()
     assert max(map(len, lines)) <= 40
     assert " ".join(" ".join(lines).split()) == text.strip()
