@@ -40,6 +40,7 @@ from tests.runtime.training import digits, job, no_file_above
 from tests.runtime.training import run as train
 from tests.shown import words_of
 from tests.support import item_of
+from tests.targets.made_up_target import write_target
 
 PAGE = """language 1
 use "std/blocks.space"
@@ -155,6 +156,19 @@ def test_a_distillation_is_looked_at_as_a_page(whole: Path) -> None:
         assert f"{low:.4g} to {high:.4g}" in text
         *_, last = (whole / "jobs" / f"{stage}.{number}.{block}.jsonl").read_text().splitlines()
         assert f"{block} ends at {json.loads(last)['loss']['largest']:.4g}" in text
+
+
+def test_a_space_is_searched_by_the_losses(whole: Path, teacher: Path, tmp_path: Path) -> None:
+    """As the how-to says it, for a target that needs no measuring."""
+    page, out = f"{teacher.parent / 'small.space'}#small", tmp_path / "found.space"
+    mine = {"mine.space": page, "runs/bkd": str(whole), "found.space": str(out)}
+    start = "spacedsl evolve --hyper mine.space --target cpu --quality runs/bkd"
+    here = mine | {"cpu": str(write_target(tmp_path, hyper()))}
+    soon = ("--cycles", "4", "--population", "2", "--sample", "2")
+    found = run(*words_of("howto/own-accuracies.md", start, here)[1:], *soon)
+    assert found.exit_code == 0, found.output
+    assert "1/loss of the best networks" in found.stdout
+    assert f"quality {load_quality(str(whole)).identity[:16]}" in out.read_text()
 
 
 def test_the_table_is_fitted_to_the_rows(whole: Path) -> None:
