@@ -109,6 +109,8 @@ class Space(ir_space.Space):
 
     def sample(self, n: int = 1, *, seed: int = 0) -> list[Model]:
         """`n` random models; the same for the same seed."""
+        if n < 0:
+            raise fault("bad-option", f"{n} models", "say how many, from 0 on")
         return [model(found) for found in api.sample(self, n, seed)]
 
     @property
@@ -232,8 +234,15 @@ def load_model(spec: str | Path) -> Model:
 def parse(text: str, name: str | None = None, *, folder: str | Path = ".") -> Space | Model:
     """The hyperspace, space or model of a page's text, or its item `name`; `use` and `of` are
     looked for in `folder` and in the library. Raises `SpaceError`."""
+    if not isinstance(text, str):
+        message = f"a page is text, not a value of {type(text).__name__}"
+        raise fault("wrong-kind", message, "`load` takes a path; bytes need `.decode()`")
     page = Loader().parse(Source("text", text), Path(folder))
-    return _value(page.get(name or main_item(page)), name or "the page")
+    items = [n for n in page.names if page.kind(n) in ("hyperspace", "space", "model")]
+    if name is None and len(items) > 1:
+        message = f"the text has several: {', '.join(items)}"
+        raise fault("several-items", message, f'name one: parse(text, "{items[-1]}")')
+    return _value(page.get(name or (items or [main_item(page)])[0]), name or "the page")
 
 
 def sample(found: ir_space.Space, n: int = 1, seed: int = 0) -> list[Model]:
