@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from spacedsl import api
+from spacedsl.bridges.optuna import Trial, parameters, suggest
 from spacedsl.diagnostics import fault
 from spacedsl.figures import amount, count
 from spacedsl.files import write_atomic
 from spacedsl.ir import space as ir_space
 from spacedsl.ir import subnet as ir_subnet
+from spacedsl.ir.block import Value
 from spacedsl.ir.diff import Change, diff_spaces, diff_subnets
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.identity import space_identity
@@ -72,6 +74,11 @@ class Model(ir_subnet.Subnet):
         """Its page, which names the space that it is of."""
         return write(self)
 
+    @property
+    def trial(self) -> dict[str, Value]:
+        """The parameters by which a trial of Optuna asks for this model."""
+        return parameters(self)
+
     def diff(self, other: ir_subnet.Subnet) -> Diff:
         """What differs in another model, by meaning."""
         return Diff(self.name, other.name, diff_subnets(self, other))
@@ -112,6 +119,10 @@ class Space(ir_space.Space):
         if n < 0:
             raise fault("bad-option", f"{n} models", "say how many, from 0 on")
         return [model(found) for found in api.sample(self, n, seed)]
+
+    def suggest(self, trial: Trial, name: str = "suggested") -> Model:
+        """The model that a trial of Optuna asks for."""
+        return model(suggest(self, trial, name))
 
     @property
     def subnets(self) -> int:
