@@ -115,20 +115,18 @@ def _distilling(
 ) -> Step:
     from spacedsl_runtime.measure.distilling import JobCost, time_job
 
-    todo, settings = prepare(space, target, asked, opened)
-    rows = {job.name: _rows(job, len(settings["resolutions"])) for job in todo}
+    todo, _ = prepare(space, target, asked, opened)
     timed: dict[int, list[JobCost]] = {job.number: [] for job in todo}
     for job in _timing("jobs", _mixed(todo), len(timed), watch):
         timed[job.number].append(time_job(job.task, opened))
     costs = [cost for found in timed.values() for cost in found]
-    seconds = sum(
-        fmean(cost.seconds(job.task, rows[job.name]) for cost in timed[job.number]) for job in todo
-    )
+    seconds = sum(fmean(cost.seconds(job.task) for cost in timed[job.number]) for job in todo)
     steps = sum(job.task.steps for job in todo)
     parallel = min(jobs, len(todo))
     note = f"{len(todo)} jobs, {len(costs)} of them timed"
     note += f"; {parallel} at a time on as many cores" if jobs > 1 else ""
-    disk, memory = sum(rows.values()) * ROW_BYTES, _memory() + max(cost.more for cost in costs)
+    rows = sum(job.task.rows for job in todo)
+    disk, memory = rows * ROW_BYTES, _memory() + max(cost.more for cost in costs)
     return Step("distill", steps, steps * asked.batch, seconds / parallel, disk, memory, note)
 
 
@@ -152,10 +150,6 @@ def _timing(what: str, parts: Sequence[T], least: int, watch: Watch) -> Iterator
             yield part
             done += 1
         show(1.0, f"{done} of {len(parts)} {what}")
-
-
-def _rows(job: Job, resolutions: int) -> int:
-    return len(job.task.plan.stages[0].windows or ((),)) * resolutions * job.task.samples
 
 
 def _training(

@@ -79,6 +79,12 @@ class BkdJob:
         """Of both trainings."""
         return self.recipe.steps + (self.lsq.steps if self.lsq else 0)
 
+    @property
+    def rows(self) -> int:
+        """Sub-stages that are evaluated, at most."""
+        windows = self.plan.stages[0].windows or ((),)
+        return len(windows) * len(self.resolutions) * self.samples
+
     def view_size(self, resolution: Size) -> Size:
         """Pixels of the images that the teacher sees where sub-stages see `resolution`."""
         return max(self.resolutions) if self.teacher_resolution == "greatest" else resolution

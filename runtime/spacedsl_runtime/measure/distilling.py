@@ -27,10 +27,10 @@ class JobCost:
     rest: float
     more: int
 
-    def seconds(self, job: BkdJob, rows: int) -> float:
-        """Of a whole job with `rows` sub-stages."""
+    def seconds(self, job: BkdJob) -> float:
+        """Of a whole job."""
         lsq = job.lsq.steps * self.lsq_step if job.lsq else 0.0
-        return job.recipe.steps * self.step + lsq + rows * self.row + self.rest
+        return job.recipe.steps * self.step + lsq + job.rows * self.row + self.rest
 
 
 def time_job(job: BkdJob, opened: Opened) -> JobCost:
