@@ -195,7 +195,7 @@ WITHIN: Mapping[str, tuple[str, ...]] = {
     "tables fit": (
         "spacedsl tables fit lut/ --hyper onnxw --out fitted/",
         "spacedsl tables fit --accuracies mine.csv --hyper mine.space --out mine.json",
-        "spacedsl tables fit --latencies ms.csv --column ms --hyper hyper --out ms.json",
+        "spacedsl tables fit --latencies t.csv --column ms --hyper hyper --out t.json",
     ),
     "tables calibrate": ("spacedsl tables calibrate quality.json --accuracies known.csv",),
     "git install": ("spacedsl git install",),
