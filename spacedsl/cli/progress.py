@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Event, Thread
+from threading import Event, Lock, Thread, Timer
 from typing import TYPE_CHECKING
 
 from spacedsl.flows.watch import Show
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 FIRST_SECONDS, LOG_SECONDS = 5.0, 30.0
 """Until the first line of a log, and between two of them; the last state is always written."""
+
+SOON_SECONDS = 1.0
+"""Until a terminal has a bar, where nothing is done before."""
 
 LEAST_BAR, LONGEST_BAR = 8, 40
 """Columns. A bar takes what the words leave."""
@@ -81,7 +84,7 @@ def first_process() -> bool:
 
 @dataclass
 class Line:
-    """What is shown. `began`: time, and what was done then."""
+    """What is shown since it was `opened`. `began`: time, and what was done then."""
 
     what: str
     total: float
@@ -90,6 +93,10 @@ class Line:
     done: float = 0.0
     said: Sequence[str] = ()
     began: tuple[float, float] | None = field(default=None, repr=False)
+    opened: float = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.opened = self.clock()
 
     def update(self, done: float, *said: str) -> None:
         """Something more is done."""
@@ -110,7 +117,7 @@ class Line:
 
     def _time(self) -> str:
         """How long it still takes; as long as nothing is done, how long it has taken."""
-        began, first = self.began or (self.clock(), 0.0)
+        began, first = self.began or (self.opened, 0.0)
         taken = self.clock() - began
         if first < self.done < self.total:
             return f"{_clock(taken * (self.total - self.done) / (self.done - first))} left"
@@ -151,19 +158,30 @@ def _on_terminal(line: Line, console: Console) -> Iterator[Show]:
     from rich.live import Live
 
     live: Live | None = None
+    lock, over = Lock(), Event()
+
+    def start() -> None:
+        nonlocal live
+        with lock:
+            if live is None and not over.is_set():
+                live = Live(line, console=console, refresh_per_second=4)
+                live.start()
 
     def show(done: float, *said: str) -> None:
-        nonlocal live
         line.update(done, *said)
-        if live is None:  # what fails before anything is done shows no bar
-            live = Live(line, console=console, refresh_per_second=4)
-            live.start()
+        start()
 
+    waiting = Timer(SOON_SECONDS, start)  # what fails before shows no bar
+    waiting.daemon = True
+    waiting.start()
     try:
         yield show
     finally:
-        if live is not None:
-            live.stop()
+        over.set()
+        waiting.cancel()
+        with lock:
+            if live is not None:
+                live.stop()
 
 
 @contextmanager
@@ -184,17 +202,11 @@ def _in_log(line: Line, console: Console) -> Iterator[Show]:
             wait = LOG_SECONDS
 
     writer = Thread(target=now_and_then, daemon=True)
-
-    def show(done: float, *said: str) -> None:
-        line.update(done, *said)
-        if not writer.is_alive() and not over.is_set():
-            writer.start()
-
+    writer.start()
     try:
-        yield show
+        yield line.update
     finally:
         over.set()
-        if line.began is not None:
-            writer.join()
-            if written != line.done:
-                write()
+        writer.join()
+        if line.began is not None and written != line.done:
+            write()

@@ -137,7 +137,6 @@ def _extend(
     budget_s, most_s = limits_s
     references = reference_nets(target)
     batches, size = list(done.batches), done.size
-    progress(Reached(done.seconds(asked), *_counts(batches), 0))  # preparing takes a while
     chooser = Chooser(spaces, batches)
     while True:
         spent = Profile(done.header, tuple(batches), size).seconds(asked)

@@ -93,10 +93,10 @@ def test_a_log_hears_of_work_whose_first_part_takes_long(
 ) -> None:
     hasten(monkeypatch)
     with counting("distilling", 42, "jobs", quiet=False) as show:
-        show(0)
         time.sleep(1.2)
         *_, line = capsys.readouterr().err.splitlines()
         assert line == "distilling: 0/42 jobs, 0:00:01 so far"
+        show(0)
         show(1)
         time.sleep(0.1)
         *_, line = capsys.readouterr().err.splitlines()
