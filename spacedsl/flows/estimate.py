@@ -138,7 +138,7 @@ def _mixed(jobs: Sequence[Job]) -> list[Job]:
 
 def _timing(what: str, parts: Sequence[T], least: int, watch: Watch) -> Iterator[T]:
     """What is timed of some parts: at least so many of them, and no more after `BUDGET_S`."""
-    note = f"a few images of each; about {duration(BUDGET_S)}, longer if {least} take longer"
+    note = f"a few images of each; about {duration(BUDGET_S)}, or until {least} are done"
     began, done = time.monotonic(), 0
     with announced(watch, f"timing {what}", note) as show:
         for part in parts:
@@ -173,7 +173,8 @@ def _training(
         for one in _timing("supernets", spaces, 1, watch)
     ]
     memory = _memory()
-    note = f"mean of {len(timed)} random spaces" if len(timed) > 1 else ""
+    random = f"mean of {len(timed)} random spaces" if len(timed) > 1 else "of a random space"
+    note = random if space.kind == "hyperspace" else ""
     disk = 8 * max(t.weights for t in timed)  # weights and momentum, 4 bytes each
     for name, settings, each, more in (
         ("train", recipe, fmean(t.image_of_step for t in timed), max(t.more for t in timed)),

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -130,12 +131,14 @@ def test_a_stage_learns_to_imitate_its_teacher(teacher: Path) -> None:
     recipe = Recipe(steps=60, batch=32, lr=0.01, warmup=0, weight_decay=1e-4)
     task = BkdJob(plan, (0, 1), (12,), 4, recipe)
     losses: list[float] = []
-    rows = loop.distill(
-        task,
-        master,
-        digits(),
-        Unreadables(0, pytest.fail),
-        lambda _, loss: losses.append(loss["largest"]),
+    rows = list(
+        loop.distill(
+            task,
+            master,
+            digits(),
+            Unreadables(0, pytest.fail),
+            lambda _, loss: losses.append(loss["largest"]),
+        )
     )
     assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
     assert len({r.subnet for r in rows}) == len(rows) == 8
@@ -383,7 +386,7 @@ def test_a_failed_job_is_retried_and_harms_no_other(
     out, tries = tmp_path / "bkd", list[str]()
     real = loop.distill
 
-    def failing(task: BkdJob, *rest: Any) -> tuple[Row, ...]:
+    def failing(task: BkdJob, *rest: Any) -> Iterator[Row]:
         tries.append(task.plan.name)
         if task.plan.name == "small stage1 mbv1-dual" or tries.count(task.plan.name) == 1:
             raise RuntimeError("out of memory")

@@ -159,9 +159,16 @@ def test_warnings_and_what_takes_minutes_are_said_without_a_callback(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     mine = spacedsl.target("mine", latency=FakeLatency(), limits_ms=[1e6])
-    few = {"cycles": 4, "population": 2, "sample": 1}
     with pytest.warns(UserWarning, match="tells few networks of toy apart"):
-        spacedsl.evolve(hyperspace(page()), mine, limits_ms=[1e6], quality=FakeQuality(), **few)
+        spacedsl.evolve(
+            hyperspace(page()),
+            mine,
+            limits_ms=[1e6],
+            quality=FakeQuality(),
+            cycles=4,
+            population=2,
+            sample=1,
+        )
     watching(None).say("profiling cpu: about 3 minutes")
     assert capsys.readouterr().err == "profiling cpu: about 3 minutes\n"
 

@@ -127,7 +127,7 @@ def run_job(opened: Opened, job: loop.BkdJob, told: Callable[[int], None], warn:
         try:
             rows: list[Row] = []
             sources = opened.teacher, opened.data, opened.unreadables
-            for row in loop.distilled(job, *sources, seen, opened.device):
+            for row in loop.distill(job, *sources, seen, opened.device):
                 rows.append(row)
                 told(job.steps + len(rows))
             return Outcome(tuple(rows), metrics=tuple(metrics))

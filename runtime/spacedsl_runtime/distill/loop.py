@@ -101,27 +101,15 @@ def distill(
     unreadables: Unreadables,
     watch: Watch,
     device: torch.device = CPU,
-) -> tuple[Row, ...]:
-    """Train one job on the device that the teacher is on, and evaluate its sub-stages. The same
-    for the same arguments. Raises `DivergedError`, `DataError`, `TeacherError` for a teacher of
-    other channels than the data."""
-    return tuple(distilled(job, teacher, data, unreadables, watch, device))
-
-
-def distilled(
-    job: BkdJob,
-    teacher: Teacher,
-    data: Data,
-    unreadables: Unreadables,
-    watch: Watch,
-    device: torch.device = CPU,
 ) -> Iterator[Row]:
-    """`distill`, a row at a time."""
+    """Train one job on the device that the teacher is on, and evaluate its sub-stages, one after
+    the other. The same for the same arguments. Raises `DivergedError`, `DataError`, `TeacherError`
+    for a teacher of other channels than the data."""
     with kernels(device, job.recipe.precision, deterministic=True):
-        yield from _distilled(job, teacher, data, unreadables, watch, device)
+        yield from _distill(job, teacher, data, unreadables, watch, device)
 
 
-def _distilled(
+def _distill(
     job: BkdJob,
     teacher: Teacher,
     data: Data,

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import pairwise
 
 from spacedsl_runtime.distill.jobs import Opened
-from spacedsl_runtime.distill.loop import BkdJob, distilled
+from spacedsl_runtime.distill.loop import BkdJob, distill
 from spacedsl_runtime.measure.few import held, of_few
 
 STEPS = 2
@@ -51,9 +51,7 @@ def _time_job(job: BkdJob, opened: Opened, images: int) -> JobCost:
     marks: list[float] = []
     sources = opened.teacher, opened.data, opened.unreadables
     with held(images) as maps:
-        rows = distilled(
-            short, *sources, lambda *_: marks.append(time.perf_counter()), opened.device
-        )
+        rows = distill(short, *sources, lambda *_: marks.append(time.perf_counter()), opened.device)
         ends = [(row.subnet.resolution, time.perf_counter()) for row in rows]
     again = [b - a for (size, a), (same, b) in pairwise(ends) if size == same]
     whole = ends[-1][1] - marks[-1]  # the first row of a resolution waits for the teacher's maps
