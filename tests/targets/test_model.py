@@ -100,8 +100,8 @@ def test_factors_lean_on_work_and_weights(samples: list[NetSample]) -> None:
 
 
 def test_kernels_are_told_apart_by_what_a_set_of_rows_leaves(samples: list[NetSample]) -> None:
-    """On a device that takes 6 pixels at a time where there are many weights: 25 pixels cost as much
-    as 30 there."""
+    """On a device that takes 6 pixels at a time where there are many weights: 25 pixels cost as
+    much as 30 there."""
 
     def in_rows(kernel: Kernel) -> float:
         pixels = area(kernel.out_size)
