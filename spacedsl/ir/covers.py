@@ -114,9 +114,8 @@ def _width_mismatch(outer: Stage, inner: Stage) -> _Difference | None:
 
 
 def _choice_mismatch(outer: Stage, inner: Stage, said: _Said) -> _Difference | None:
-    known = {block_identity(choice): choice for choice in outer.choices}
     for position, choice in enumerate(inner.choices):
-        same = known.get(block_identity(choice))
+        same = _same(outer, choice)
         if same is None:
             name, names = choice.block.name, [c.block.name for c in outer.choices]
             reason = f"block {name} has another body or activation there"
@@ -124,11 +123,19 @@ def _choice_mismatch(outer: Stage, inner: Stage, said: _Said) -> _Difference | N
                 listed = ", ".join(n or "its own body" for n in names)
                 reason = f"block {name or 'body'} is not one of: {listed}"
             return "block", reason, _example(inner, choice=position)
-        different = _settings_mismatch(same, choice, said)
+        different = _settings_mismatch(*same, said)
         if different is not None:
             name, reason, settings = different
             return name, reason, _example(inner, choice=position, settings=(settings,))
     return None
+
+
+def _same(outer: Stage, choice: BlockChoice) -> tuple[BlockChoice, BlockChoice] | None:
+    """The block type of `outer` that is this one, and this one as a part of it: with the activations
+    left open that are open there."""
+    known = {block_identity(there): there for there in outer.choices}
+    found = ((known.get(block_identity(view)), view) for view in choice.views)
+    return next(((same, view) for same, view in found if same), None)
 
 
 def _settings_mismatch(
@@ -136,8 +143,8 @@ def _settings_mismatch(
 ) -> tuple[str, str, Mapping[str, Value]] | None:
     """A parameter of `inner` with a value that is none of `outer`'s, and settings that show it."""
     names, theirs = _canonical_names(inner), _canonical_names(outer)
-    allowed = {theirs[arg.name]: arg.values for arg in outer.numeric}
-    for arg in inner.numeric:
+    allowed = {theirs[arg.name]: arg.values for arg in outer.chosen}
+    for arg in inner.chosen:
         values = allowed[names[arg.name]]
         for value in arg.values:
             if value in values:
@@ -178,9 +185,8 @@ def _shared_mismatch(outer: Stage, inner: Stage, said: _Said) -> _Difference | N
             if len(window) > 1:
                 ends = (window[0], window[-1])
                 return "shared", f"width {reason}", _example(inner, depth=depth, widths=ends)
-    known = {block_identity(choice): choice for choice in outer.choices}
     for position, choice in enumerate(inner.choices):
-        same = known[block_identity(choice)]
+        same, choice = _same(outer, choice) or (choice, choice)
         apart = _apart(outer, same, inner, choice, said)
         if apart:
             name = _differing(outer, same, choice, apart)
@@ -199,7 +205,7 @@ def _apart(
         return _apart_by_form(by_shared(outer, same), inner, choice, said)
     theirs, names = _canonical_names(same), _canonical_names(choice)
     shared = {theirs[name] for name in outer.shared if name in theirs}
-    for arg in choice.numeric:
+    for arg in choice.chosen:
         free = arg.name not in inner.shared and len(arg.values) > 1
         if free and names[arg.name] in shared:
             first, last = ({arg.name: arg.values[end]} for end in (0, -1))
@@ -274,13 +280,13 @@ def _example(
     """A subnet's stage that shows the difference; `settings` of its blocks, the last ones of all
     that follow."""
     count = depth or stage.depths[0]
-    numeric = stage.choices[choice].numeric
     blocks: list[SubnetBlock] = []
     for i in range(count):
         applied = settings[min(i, len(settings) - 1)] if settings else {}
         width = widths[min(i, len(widths) - 1)] if widths else (stage.widths or (0,))[0]
         chosen = tuple(
-            Setting(name=a.name, value=applied.get(a.name, a.values[0])) for a in numeric
+            Setting(name=a.name, value=applied.get(a.name, a.values[0]))
+            for a in stage.choices[choice].chosen
         )
         blocks.append(SubnetBlock(width=width, settings=chosen))
     return SubnetStage(choice=choice, blocks=tuple(blocks))
@@ -321,7 +327,7 @@ def _as_stage(subnet: Subnet, position: int) -> Stage:
         values = sorted(said, key=lambda value: (isinstance(value, str), value))
         return arg.model_copy(update={"values": tuple(values)})
 
-    args = tuple(taken(arg) if arg in choice.numeric else arg for arg in choice.args)
+    args = tuple(taken(arg) if arg in choice.chosen else arg for arg in choice.args)
     widths = tuple(sorted({b.width for b in blocks} - {0}))
     return declared.model_copy(
         update={

@@ -15,8 +15,9 @@ from spacedsl.lang.blocks import KINDS, Kind, is_of_kind, parameter_kind
 from spacedsl.lang.kernels import check_kernel, kernel_parameters
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.scope import Scope
-from spacedsl.lang.values import ordered, shown, values_said
+from spacedsl.lang.values import shown, values_said
 from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.operators.size import as_number
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.syntax.words import unglued
 
@@ -108,6 +109,9 @@ def _choice(node: Node, inherited: Stage | None, scope: Scope, report: Report) -
                 cut = report.with_blank(key.span)
                 help, fixes = "write `,` between values", [("write `,`", cut, ",")]
                 raise report.fail("notation", message, key, help, fixes)
+            if key.text in ACTIVATIONS and "activation" in map(kinds.get, given):
+                help = f"write `,` before `{key.text}` and between the others"
+                raise report.fail("syntax", f"a `,` is missing before `{key.text}`", key, help)
             raise _unknown(node, list(kinds), report)
         if key.text in given:
             raise report.fail("duplicate-key", f"`{key.text}` is said twice", key)
@@ -164,12 +168,10 @@ def _arg_values(
     """The values of one parameter; `least`: of a kernel, how small it may be."""
     said = values_said(node, report, (key.text, MAX_KERNEL) if kind == "window" else None)
     if kind == "activation":
-        if len(said) > 1:
-            help = "list the block once per activation, under two names"
-            raise report.fail("bad-value", "a block type has one activation", node, help)
-        token = node.tokens()[0] if node.tokens() else key
-        if said[0][0] not in ACTIVATIONS:
-            raise report.unknown("activation", token, ACTIVATIONS)
+        for value, at in said:
+            if value not in ACTIVATIONS:
+                token = at if isinstance(at, Token) else at.tokens()[0]
+                raise report.unknown("activation", token, ACTIVATIONS)
     else:
         for value, at in said:
             if not is_of_kind(value, kind, at):
@@ -184,4 +186,4 @@ def _arg_values(
                 raise report.fail("bad-value", message, shown, None, fixes)
             if least is not None:
                 check_kernel(value, at, key.text, least, report)
-    return ordered(said)
+    return tuple(sorted((value for value, _ in said), key=as_number))

@@ -36,7 +36,7 @@ from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Arg, BlockChoice, Limit, Space, Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.activations import ACTIVATIONS
-from spacedsl.operators.size import Pair, Size
+from spacedsl.operators.size import Pair, Size, as_number
 
 T = TypeVar("T")
 V = TypeVar("V", bound=Any)
@@ -171,7 +171,7 @@ def shortcuts(act: str) -> st.SearchStrategy[list[Op]]:
 def subsets(values: Sequence[V], most: int) -> st.SearchStrategy[tuple[V, ...]]:
     """Some of `values`, ascending."""
     chosen = st.lists(st.sampled_from(values), min_size=1, max_size=most, unique=True)
-    return chosen.map(lambda found: tuple(sorted(found)))
+    return chosen.map(lambda found: tuple(sorted(found, key=as_number)))
 
 
 @st.composite
@@ -182,7 +182,7 @@ def choices(draw: st.DrawFn, block: Block, most: int) -> BlockChoice:
     args: list[Arg] = []
     for param in block.params:
         if param.name == "act":
-            args.append(Arg(name="act", values=(draw(ACTS),)))
+            args.append(Arg(name="act", values=draw(subsets(list(ACTIVATIONS), min(most, 2)))))
         else:
             args.append(Arg(name=param.name, values=draw(subsets(values[param.name], most))))
     return BlockChoice(block=block, args=tuple(args))
@@ -195,7 +195,7 @@ def stages(draw: st.DrawFn, name: str, known: Sequence[Block], most: int, plain:
     drawn = [draw(choices(block, most)) for block in picked]
     offered = tuple({block_identity(c): c for c in drawn}.values())
     widths = draw(subsets((4, 8, 16, 20, 24, 32), most + 1))
-    traits = ["width", *dict.fromkeys(a.name for c in offered for a in c.numeric)]
+    traits = ["width", *dict.fromkeys(a.name for c in offered for a in c.chosen)]
     shared = draw(st.lists(st.sampled_from(traits), max_size=2, unique=True))
     return Stage(
         name=name,
@@ -309,10 +309,7 @@ def narrowed(space: Space, rng: random.Random) -> Space:
 
     def narrow(stage: Stage) -> Stage:
         choice = rng.choice(stage.choices)
-        args = tuple(
-            a if isinstance(a.values[0], str) else Arg(name=a.name, values=some(a.values))
-            for a in choice.args
-        )
+        args = tuple(Arg(name=a.name, values=some(a.values)) for a in choice.args)
         widths = tuple(int(w) for w in some(rng.choice(stage.windows))) if stage.widths else ()
         return stage.model_copy(
             update={

@@ -24,7 +24,7 @@ Member = tuple[str, tuple[tuple[int, tuple[tuple[str, Value], ...]], ...]]
 
 def stage_blocks(stage: Stage, choice: BlockChoice) -> Iterator[tuple[SubnetBlock, ...]]:
     """Every run of blocks of a stage with this block type, by brute force; some several times."""
-    numeric = choice.numeric
+    numeric = choice.chosen
     settings = [
         tuple(Setting(name=a.name, value=v) for a, v in zip(numeric, values, strict=True))
         for values in product(*(a.values for a in numeric))
@@ -109,7 +109,7 @@ def changed_stage(draw: st.DrawFn, space: Space) -> Space:
     """Another window, other shared traits, fewer widths, depths or block types."""
     at = space.elastic[0]
     stage = space.stages[at]
-    traits = ["width", *dict.fromkeys(a.name for c in stage.choices for a in c.numeric)]
+    traits = ["width", *dict.fromkeys(a.name for c in stage.choices for a in c.chosen)]
     widths = stage.widths[draw(st.integers(0, len(stage.widths) - 1)) :]
     changed = stage.model_copy(
         update={

@@ -126,7 +126,7 @@ def joined(stopped: Stopped) -> Iterator[Rewrite]:
 
 
 def missing(stopped: Stopped) -> Iterator[Rewrite]:
-    """`kernel 3 5`, `limits 15ms 20ms`: values side by side."""
+    """`kernel 3 5`, `act relu hswish`, `limits 15ms 20ms`: values side by side."""
     token, before, index = stopped.token, stopped.at(-1), stopped.index
     listed = ("INT", "FLOAT", "QUANTITY")
     if token.type in listed[:2] and before.text in units() and stopped.at(1).text == before.text:
@@ -154,7 +154,8 @@ def missing(stopped: Stopped) -> Iterator[Rewrite]:
         yield _missing_comma(stopped, index, ("NAME",))
     amount = ("QUANTITY", "INT")
     around = token.type in amount and stopped.at(-2).type in amount
-    if around and before.type == "NAME" and "COMMA" in stopped.may_at(-1):
+    words = before.text in ACTIVATIONS and stopped.at(-2).text in ACTIVATIONS
+    if (around or words) and before.type == "NAME" and "COMMA" in stopped.may_at(-1):
         yield _missing_comma(stopped, index - 1, ())
 
 
