@@ -131,8 +131,8 @@ def _choice_mismatch(outer: Stage, inner: Stage, said: _Said) -> _Difference | N
 
 
 def _same(outer: Stage, choice: BlockChoice) -> tuple[BlockChoice, BlockChoice] | None:
-    """The block type of `outer` that is this one, and this one as a part of it: with the activations
-    left open that are open there."""
+    """The block type of `outer` that is this one, and this one as a part of it: with those
+    activations left open that are open there."""
     known = {block_identity(there): there for there in outer.choices}
     found = ((known.get(block_identity(view)), view) for view in choice.views)
     return next(((same, view) for same, view in found if same), None)
@@ -185,8 +185,8 @@ def _shared_mismatch(outer: Stage, inner: Stage, said: _Said) -> _Difference | N
             if len(window) > 1:
                 ends = (window[0], window[-1])
                 return "shared", f"width {reason}", _example(inner, depth=depth, widths=ends)
-    for position, choice in enumerate(inner.choices):
-        same, choice = _same(outer, choice) or (choice, choice)
+    for position, own in enumerate(inner.choices):
+        same, choice = _same(outer, own) or (own, own)
         apart = _apart(outer, same, inner, choice, said)
         if apart:
             name = _differing(outer, same, choice, apart)

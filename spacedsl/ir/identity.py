@@ -2,7 +2,8 @@
 
 A normal form keeps what makes two networks differ and nothing else: bindings are inlined,
 activations substituted, names dropped (parameters that are chosen are numbered by first use),
-choices ordered. Channels, classes, quality tables and the names of pages, blocks and stages stay out.
+choices ordered. Channels, classes, quality tables and the names of pages, blocks and stages stay
+out.
 """
 
 from __future__ import annotations

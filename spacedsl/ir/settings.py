@@ -110,7 +110,8 @@ def shared_groups(stage: Stage, choice: BlockChoice) -> tuple[tuple[Settings, ..
 
 
 def used_values(choice: BlockChoice) -> dict[str, tuple[Value, ...]]:
-    """The values of every parameter that is chosen, none where no op that can be there mentions it."""
+    """The values of every parameter that is chosen, none where no op that can be there mentions
+    it."""
     values = {arg.name: arg.values for arg in choice.chosen}
     if not has_optional(choice.block):
         return values

@@ -18,7 +18,7 @@ from spacedsl.ir.block import Value
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.operators.size import Size
 from spacedsl.passes.bind import Site, output_size
-from spacedsl.passes.costs import Floats, costs
+from spacedsl.passes.costs import Floats, costs, trained
 from spacedsl.passes.together import Grid
 
 
@@ -61,6 +61,12 @@ def cost_range(space: Space) -> CostRange:
     ends = dict.fromkeys((space.resolutions[0], space.resolutions[-1]))
     least = minima(space, tuple(ends), costs, joined).min(axis=1)
     return CostRange(*(Range(int(least[i]), -int(least[i + 1])) for i in (0, 2, 4, 6)))
+
+
+def trained_range(space: Space) -> Range:
+    """Extremes of the weights in training, where convolutions are trained as sums."""
+    least, most = minima(space, space.resolutions[-1:], trained)[:, 0]
+    return Range(int(least), -int(most))
 
 
 def least_costs(space: Space) -> tuple[int, int, int]:

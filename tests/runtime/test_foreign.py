@@ -307,6 +307,45 @@ def test_branches_are_said() -> None:
     assert text.count("conv 3x3 -> 4") == 3
 
 
+class Mixing(nn.Module):
+    """A unit of ShuffleNetV2, with its shuffle said in one of several ways."""
+
+    def __init__(self, width: int, way: str) -> None:
+        super().__init__()
+        self.way, self.shuffle = way, nn.ChannelShuffle(2)
+        self.side = norm_conv(width // 2, width // 2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, two = x.chunk(2, dim=1)
+        x = torch.cat([one, F.relu(self.side(two))], dim=1)
+        n, c, h, w = x.size(0), x.size(1), x.size(2), x.size(3)
+        match self.way:
+            case "module":
+                found: Tensor = self.shuffle(x)
+                return found
+            case "transposed":
+                x = x.view(n, 2, c // 2, h, w)
+                return torch.transpose(x, 1, 2).contiguous().view(n, -1, h, w)
+            case _:
+                return x.reshape(n, 2, c // 2, h, w).permute(0, 2, 1, 3, 4).flatten(1, 2)
+
+
+@pytest.mark.parametrize("way", ["module", "transposed", "permuted"])
+def test_shuffles_are_said(way: str) -> None:
+    parts = nn.Sequential(Mixing(8, way), Mixing(8, way))
+    net = nn.Sequential(norm_conv(3, 8, 3, 2), nn.ReLU(), nn.Sequential(parts))
+    network = nn.Sequential(net, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
+    found = read_network(scattered(network), "mixed", (3, 32))
+    assert found.differs <= 1e-6 * found.largest
+    assert write(found.subnet.of).count("shuffle 2") == 1
+
+
+def test_other_turns_of_axes_are_named() -> None:
+    turned = Around(lambda x: x.view(1, 2, 4, 32, 32).permute(0, 1, 2, 4, 3).reshape(1, 8, 32, 32))
+    with pytest.raises(ForeignError, match="`view` has no counterpart"):
+        read_network(turned, "net", (3, 32))
+
+
 def test_what_the_network_does_without_modules_is_said() -> None:
     found = read_network(scattered(Plain()), "plain", (3, 32))
     assert found.differs <= 1e-6 * found.largest
