@@ -136,6 +136,16 @@ def test_networks_of_timm(name: str, parameters: int, mflops: float) -> None:
     assert subnet_cost(model).flops / 1e6 == pytest.approx(mflops, abs=0.06)
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters", "mflops"), [("mcunet-in1", 0.64, 12.8), ("mcunet-in2", 0.73, 67.3)]
+)
+def test_networks_of_mcunet(name: str, parameters: float, mflops: float) -> None:
+    """The list of models in the authors' repository, which gives these digits."""
+    model = library_model(f"baselines/{name}")
+    assert round(weights(model) / 1e6, 2) == parameters
+    assert round(subnet_cost(model).flops / 1e6, 1) == mflops
+
+
 def test_densenet_121() -> None:
     """The 7,978,856 parameters of its paper's code. Here the norms that stand before convolutions,
     34,336 channels of them, have a weight too."""
