@@ -72,7 +72,7 @@ class ModelFacts(_Facts):
     """A model: FLOPs are multiply-accumulates, `resolution` in pixels, `memory` the bytes of 8-bit
     activations that are alive at a time. `weights` are those of the deployed network, biases and
     norms included; `params` has three LSQ+ scalars per convolution too. `trained` are the weights
-    in training, on pages with convolutions that are trained as sums (`reparam`)."""
+    that are trained, on pages where these are others (`reparam`, `ones`)."""
 
     kind: Literal["model"]
     resolution: Size

@@ -17,7 +17,7 @@ from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.figures import amount, count
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.item import Item
-from spacedsl.ir.reparam import counts_of
+from spacedsl.ir.reparam import trains_other_weights
 from spacedsl.ir.sampling import smallest
 from spacedsl.ir.size import count_spaces, count_subnets
 from spacedsl.ir.space import Space
@@ -79,7 +79,7 @@ def show(
     network = _network(item, page)
     if taps := _taps(network):
         facts["taps"] = [tap.model_dump() for tap in taps]
-    if counts_of(network.of if isinstance(network, Subnet) else network):
+    if trains_other_weights(network.of if isinstance(network, Subnet) else network):
         facts["trained"] = _trained(network)
     known = None if target is None else _latency(item, page, target)
     if known is not None:
@@ -263,7 +263,7 @@ NOTES = (
     ("FLOPs", "flops", "multiply-accumulates"),
     ("params", "params", SCALARS),
     ("weights", "weights", "of the deployed network"),
-    ("trained", "trained", "weights in training, with the branches that are deployed as one"),
+    ("trained", "trained", "weights that are trained"),
     ("memory", "memory", "bytes of activations in INT8"),
 )
 

@@ -43,7 +43,7 @@ from spacedsl.text import Source
 
 FORMAT: Final = "spacedsl-plan"
 VERSION: Final = 2
-USUAL: dict[str, object] = {"when": 1, "reparam": 0, "dilation": ONE, "valid": False}
+USUAL: dict[str, object] = {"when": 1, "reparam": 0, "dilation": ONE, "valid": False, "ones": False}
 """Fields of ops that are listed where they are not this."""
 
 AGAIN = "make it again with `spacedsl compile`"

@@ -30,7 +30,7 @@ from spacedsl.ir.block import (
 )
 from spacedsl.ir.expr import Expr, Num, names_in
 from spacedsl.ir.inline import inlined
-from spacedsl.lang.bodytext import check_body, check_reparam, check_squeeze
+from spacedsl.lang.bodytext import check_body, check_ones, check_reparam, check_squeeze
 from spacedsl.lang.expressions import lower_expr
 from spacedsl.lang.joins import lower_join
 from spacedsl.lang.kernels import (
@@ -323,6 +323,7 @@ def _sized_op(node: Node, known: list[str], params: tuple[str, ...], report: Rep
         "kernel": _kernel(node.get("kernel"), known, report, 3 if "stacked" in words.flags else 1),
         "stride": words.stride,
     }
+    check_ones(node, fields["kernel"], report)
     if OPERATORS[node.rule].acts:
         fields["act"] = words.act
     to = node.first("to")

@@ -301,6 +301,7 @@ def _conv_layer(
         valid=op.valid,
         op=at,
         reparam=op.reparam,
+        ones=getattr(op, "ones", False),
     )
 
 

@@ -43,10 +43,10 @@ def layer_cost(layer: Layer) -> Cost:
 
 
 def trained_weights(layer: Layer) -> int:
-    """The weights of a layer in training: of one that is trained as a sum, those of the summands,
-    each of which has a norm."""
+    """The weights that are trained of a layer: of one that is trained as a sum, those of the
+    summands, each of which has a norm; of a norm alone its own."""
     if not layer.reparam:
-        return layer_cost(layer).weights
+        return layer_cost(layer).weights - layer.ones * layer.cout
     filters, point = layer.fan_in * layer.cout, layer.kernel != 1
     norms = layer.reparam + point + layer.keeps
     return filters * (layer.reparam * area(layer.kernel) + point) + 2 * layer.cout * norms

@@ -147,6 +147,7 @@ def joins(act: str) -> st.SearchStrategy[list[Op]]:
         [Join(op="sum", branches=((), deep)), Shuffle(groups=num(4))],
         [Join(op="sum", branches=(narrow, deep + narrow, narrow), act=act)],
         [half, Shuffle(groups=num(2))],
+        [Join(op="concat", branches=((), (DwConv(kernel=num(1), act=act, ones=True),)))],
         [half, half],
     ]
     return st.one_of(st.just([]), st.sampled_from(found))

@@ -238,7 +238,7 @@ class Plain(nn.Module):
         (nn.Conv2d(8, 8, 3), "conv 3x3 -> 8 nonorm bias valid"),
         (nn.Conv2d(8, 8, (1, 3), 1, (0, 1)), "conv 1x3 -> 8 nonorm bias"),
         (nn.Conv2d(8, 8, (5, 2), (2, 1), 0, groups=8), "dwconv 5x2 strided nonorm bias valid"),
-        (nn.BatchNorm2d(8), "dwconv 1x1"),
+        (nn.BatchNorm2d(8), "dwconv 1x1 ones"),
         (nn.MaxPool2d(3, 2), "maxpool 3x3 strided valid"),
     ],
 )
@@ -303,7 +303,7 @@ def test_branches_are_said() -> None:
     assert item_of(text, "branched") == found.subnet
     assert "stage0 { crossing  width 8  depth 2 }" in text
     assert "stage1 { growing  width cin + 4  depth 3 }" in text
-    assert "concat { } { dwconv 1x1 relu  conv 3x3 -> 4 nonorm }" in text
+    assert "concat { } { dwconv 1x1 ones relu  conv 3x3 -> 4 nonorm }" in text
     assert text.count("conv 3x3 -> 4") == 3
 
 

@@ -323,7 +323,7 @@ class _Walk:
             self._no(node, fault)
             return None
         one = torch.ones(value.channels, 1, 1, 1)  # a depthwise convolution of one pixel
-        op = DwConv(kernel=Num(value=1), act=act)
+        op = DwConv(kernel=Num(value=1), act=act, ones=True)
         arrays = {"weight": one, **norm_arrays(norm)}
         lone = Step(op, str(node.target), value.channels, value.channels, (arrays,))
         return self._after(node, value, lone)
