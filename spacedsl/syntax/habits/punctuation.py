@@ -105,10 +105,11 @@ def separators(stopped: Stopped) -> Iterator[Rewrite]:
 
 
 def joined(stopped: Stopped) -> Iterator[Rewrite]:
-    """`3 or 5`, `15ms and 25ms`; `- >`."""
+    """`3 or 5`, `relu / swish`, `15ms and 25ms`; `- >`."""
     for by in (0, -1):
         token, number = stopped.at(by), stopped.index + by
-        if token.text.lower() in ("or", "and", "&") and not stopped.is_first(by):
+        words = ("or", "and", "&", "/") if by == 0 else ("or", "and", "&")
+        if token.text.lower() in words and not stopped.is_first(by):
             message = f"`{token.text}` does not separate values"
             change, help = Change(number, number + 1, ","), "write `,` between values"
             yield Rewrite("or", message, token.span, (change,), help, "write `,`")
