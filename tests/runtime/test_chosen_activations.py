@@ -13,7 +13,7 @@ from spacedsl.compiler.supernet import bkd_plans, supernet_plan
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.activations import ACTIVATIONS
-from spacedsl_runtime.distill.stage import BkdStage
+from spacedsl_runtime.distill.stage import load_bkd_stage
 from spacedsl_runtime.elastic.supernet import load_supernet
 from tests.compiler.onnx_support import by_onnx_runtime
 from tests.runtime.parity import (
@@ -89,7 +89,7 @@ def test_trained_in_8_bits_as_both_runtimes_compute(tmp_path: Path) -> None:
 
 def test_a_stage_is_distilled_with_all_of_them() -> None:
     (plan,) = bkd_plans(SPACE)
-    stage, rng = BkdStage(plan, 4, 6).eval(), random.Random(0)
+    stage, rng = load_bkd_stage(plan, 4, 6).eval(), random.Random(0)
     for _ in range(5):
         subnet = plan.sample(rng)
         x = torch.randn(2, 4, 8, 8)
