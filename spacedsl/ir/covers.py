@@ -69,6 +69,7 @@ def mismatches(outer: Space, inner: Space) -> tuple[Mismatch, ...]:
     return tuple(found)
 
 
+OWN = "its own body"
 _Difference = tuple[str, str, SubnetStage]
 
 _Said = tuple[Settings, ...]
@@ -115,19 +116,53 @@ def _width_mismatch(outer: Stage, inner: Stage) -> _Difference | None:
 
 def _choice_mismatch(outer: Stage, inner: Stage, said: _Said) -> _Difference | None:
     for position, choice in enumerate(inner.choices):
-        same = _same(outer, choice)
-        if same is None:
-            name, names = choice.block.name, [c.block.name for c in outer.choices]
-            reason = f"block {name} has another body or activation there"
-            if not name or name not in names:
-                listed = ", ".join(n or "its own body" for n in names)
-                reason = f"block {name or 'body'} is not one of: {listed}"
-            return "block", reason, _example(inner, choice=position)
-        different = _settings_mismatch(*same, said)
-        if different is not None:
-            name, reason, settings = different
-            return name, reason, _example(inner, choice=position, settings=(settings,))
+        parts = _parts(outer, choice)
+        for part in parts:
+            same = _same(outer, part)
+            if same is None:
+                reason = _other_block(outer, choice, part)
+                return "block", reason, _example(inner, choice=position, settings=(part.words,))
+            different = _settings_mismatch(*same, said)
+            if different is not None:
+                name, reason, settings = different
+                settings = {**part.words, **settings}
+                return name, reason, _example(inner, choice=position, settings=(settings,))
+        apart = [part.words for part in parts if _differ(part.words, parts[0].words, inner.shared)]
+        if apart and max(inner.depths) > 1:
+            both, reason = (parts[0].words, apart[0]), "it is several block types there"
+            depth = max(inner.depths)
+            return "block", reason, _example(inner, choice=position, depth=depth, settings=both)
     return None
+
+
+def _other_block(outer: Stage, choice: BlockChoice, part: BlockChoice) -> str:
+    """Why a block type, of which `outer` has not this part, is none of its."""
+    name, names = choice.block.name, [c.block.name for c in outer.choices]
+    if not name or name not in names:
+        return f"block {name or 'body'} is not one of: {_listed(tuple(n or OWN for n in names))}"
+    if any(_same(outer, other) for other in _parts(outer, choice)):
+        return f"block {name} has not the activation {_listed(tuple(part.words.values()))} there"
+    return f"block {name} has another body or activation there"
+
+
+def _parts(outer: Stage, choice: BlockChoice) -> tuple[BlockChoice, ...]:
+    """A block type, or where `outer` has it only with activations that are not chosen, one for each
+    of its activations."""
+    if _same(outer, choice) is not None:
+        return (choice,)
+    words = [arg for arg in choice.args if isinstance(arg.values[0], str)]
+    found = []
+    for values in product(*(arg.values for arg in words)):
+        said = {arg.name: (value,) for arg, value in zip(words, values, strict=True)}
+        args = (a.model_copy(update={"values": said.get(a.name, a.values)}) for a in choice.args)
+        found.append(choice.model_copy(update={"args": tuple(args)}))
+    return tuple(found)
+
+
+def _differ(one: Mapping[str, Value], other: Mapping[str, Value], shared: Iterable[str]) -> bool:
+    """Whether settings differ in what is not shared, and in nothing that is."""
+    apart = {name for name in one if one[name] != other[name]}
+    return bool(apart) and apart.isdisjoint(shared)
 
 
 def _same(outer: Stage, choice: BlockChoice) -> tuple[BlockChoice, BlockChoice] | None:
@@ -163,9 +198,9 @@ def _telling(
         return {name: value}
     known = set(forms(outer).values())
     for found in said or forms(inner):
-        chosen = dict(found)
+        chosen = inner.words | dict(found)
         tells = chosen[name] == value and name in mentioned(inner.block, chosen)
-        if tells and form_of(inner, found) not in known:
+        if tells and form_of(inner, tuple(chosen.items())) not in known:
             return chosen
     return None
 
@@ -186,12 +221,14 @@ def _shared_mismatch(outer: Stage, inner: Stage, said: _Said) -> _Difference | N
                 ends = (window[0], window[-1])
                 return "shared", f"width {reason}", _example(inner, depth=depth, widths=ends)
     for position, own in enumerate(inner.choices):
-        same, choice = _same(outer, own) or (own, own)
-        apart = _apart(outer, same, inner, choice, said)
-        if apart:
-            name = _differing(outer, same, choice, apart)
-            example = _example(inner, choice=position, depth=depth, settings=apart)
-            return "shared", f"{name} {reason}", example
+        for part in _parts(outer, own):
+            same, choice = _same(outer, part) or (part, part)
+            apart = _apart(outer, same, inner, choice, said)
+            if apart:
+                name = _differing(outer, same, choice, apart)
+                settings = [{**part.words, **found} for found in apart]
+                example = _example(inner, choice=position, depth=depth, settings=settings)
+                return "shared", f"{name} {reason}", example
     return None
 
 
@@ -226,8 +263,9 @@ def _apart_by_form(
         return frozenset(i for i, group in enumerate(keys) if form in group)
 
     if said:
+        words = tuple(choice.words.items())
         left = frozenset(range(len(keys))).intersection(
-            *(allowing(form_of(choice, chosen)) for chosen in said)
+            *(allowing(form_of(choice, (*words, *chosen))) for chosen in said)
         )
         return () if left else [dict(chosen) for chosen in said]
     for blocks in by_shared(inner, choice).values():

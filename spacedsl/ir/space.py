@@ -55,6 +55,12 @@ class BlockChoice(Frozen):
         return {arg.name: str(arg.values[0]) for arg in self.args if not arg.is_chosen}
 
     @property
+    def words(self) -> dict[str, Value]:
+        """The activations that are the only ones of their parameters."""
+        words = (arg for arg in self.args if len(arg.values) == 1)
+        return {a.name: a.values[0] for a in words if isinstance(a.values[0], str)}
+
+    @property
     def views(self) -> Iterator[BlockChoice]:
         """The block type as it may be one of others: itself, then with some of its activations
         left open."""

@@ -48,7 +48,7 @@ def choices_of(
         except Abandon:
             continue
         name = node.token("NAME")
-        if block_identity(choice) in map(block_identity, choices):
+        if any(_are_one(choice, other) for other in choices):
             report.error("duplicate-block", f"block `{name.text}` is listed twice", name)
         elif name.text in [c.block.name for c in choices]:
             message = f"two block types of one stage are called `{name.text}`"
@@ -57,6 +57,12 @@ def choices_of(
         else:
             choices.append(choice)
     return tuple(choices)
+
+
+def _are_one(one: BlockChoice, other: BlockChoice) -> bool:
+    """Whether two block types are the same, or one is where the other has a certain activation."""
+    mine, theirs = block_identity(one), block_identity(other)
+    return theirs in map(block_identity, one.views) or mine in map(block_identity, other.views)
 
 
 def _is_unknown(nodes: Sequence[Node], inherited: Stage | None, scope: Scope) -> bool:

@@ -73,8 +73,8 @@ class TableRows:
         if found is None:
             return None
         rows, table_choice = found
-        order = family(choice, there).order
-        offered = _offered(rows, table_choice, [choice.values(name) for name in order])
+        values = [choice.values(name) for name in family(choice, there).order]
+        offered = _offered(rows, table_choice, values)
         mask = (rows.resolution == as_number(resolution)) & offered
         if not mask.any():
             return None

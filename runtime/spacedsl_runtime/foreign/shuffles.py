@@ -40,9 +40,9 @@ def _shuffled(node: fx.Node, shapes: Shapes) -> Shuffled | None:
         return None
     batch, channels, *size = shapes[start]
     seen, axes = shapes.get(parts, ()), _axes(turn)
-    whole = len(seen) == 5 and (seen[0], seen[1] * seen[2], *seen[3:]) == (batch, channels, *size)
+    fits = len(seen) == 5 and (seen[0], seen[1] * seen[2], *seen[3:]) == (batch, channels, *size)
     same = axes == TURNED and shapes.get(node) == shapes[start]
-    return Shuffled(start, seen[1], parts) if whole and same else None
+    return Shuffled(start, seen[1], parts) if fits and same else None
 
 
 def _before(node: fx.Node | None, words: set[str]) -> fx.Node | None:
