@@ -110,11 +110,11 @@ def _show_origins(spec: str, format: Format) -> None:
         stage = said.stage
         where = f"{said.place.file}:{said.place.line}:{said.place.column}"
         key = f"  {said.key}" if stage else said.key
-        print(f"{key:<12} {_shortened(said.text):<48}  {where}")
+        print(f"{key:<11} {_shortened(said.text):<36}  {where}")
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= 48 else f"{text[:45]}..."
+    return text if len(text) <= 36 else f"{text[:33]}..."
 
 
 def _code(item: Item, page: str) -> str:

@@ -4,16 +4,19 @@ is imported when it is called."""
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from statistics import fmean
+from typing import TYPE_CHECKING, TypeVar
 
 from spacedsl.compiler.integer_model import preprocess_for
 from spacedsl.compiler.supernet import supernet_plan
+from spacedsl.figures import duration
 from spacedsl.flows.distill_jobs import USUAL, Job, Settings, prepare
 from spacedsl.flows.execution import ON_CPU, Execution, usual_precision
 from spacedsl.flows.faults import runtime_faults
-from spacedsl.flows.watch import SILENT, Watch
+from spacedsl.flows.watch import SILENT, Watch, announced
 from spacedsl.ir.size import count_subnets
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
@@ -28,6 +31,11 @@ if TYPE_CHECKING:
     from spacedsl_runtime.distill.jobs import Opened
     from spacedsl_runtime.train.recipe import Recipe
 
+T = TypeVar("T")
+
+BUDGET_S = 60.0
+"""In which jobs are timed, and supernets: what is left out is taken to be like the others."""
+
 SPACES = 3
 """Random spaces of a hyperspace that are timed: which one will be found is not known."""
 
@@ -38,7 +46,8 @@ ROW_BYTES = 180
 @dataclass(frozen=True, slots=True)
 class Step:
     """A command's work: `steps` of `images` images in all. `seconds` are measured on this machine,
-    None where nothing can be before it is done; `memory_bytes` of one process."""
+    None where nothing can be before it is done; `memory_bytes` of one process, by what the images
+    held that were measured."""
 
     step: str
     steps: int
@@ -64,7 +73,7 @@ def estimate(
     watch: Watch = SILENT,
 ) -> tuple[Step, ...]:
     """What the steps from a hyperspace, or a space, to deployed models will cost on data, measured
-    on a few real batches. Without a `teacher` nothing is distilled. `jobs` of a distillation run at
+    on a few real images. Without a `teacher` nothing is distilled. `jobs` of a distillation run at
     a time; `steps`, `qat_steps` and `batch` are those of training. Raises `SpaceError`."""
     with runtime_faults():
         import torch
@@ -104,26 +113,43 @@ def _recipes(
 def _distilling(
     space: Space, target: Target, asked: Settings, opened: Opened, jobs: int, watch: Watch
 ) -> Step:
-    from spacedsl_runtime.measure.distilling import time_job
+    from spacedsl_runtime.measure.distilling import JobCost, time_job
 
-    todo, settings = prepare(space, target, asked, opened)
-    seconds, rows = 0.0, 0
-    with watch.counting("timing jobs", len(todo), "done") as done:
-        done(0)
-        for i, job in enumerate(todo):
-            own = _rows(job, len(settings["resolutions"]))
-            seconds += time_job(job.task, opened).of(job.task, own)
-            rows += own
-            done(i + 1)
+    todo, _ = prepare(space, target, asked, opened)
+    timed: dict[int, list[JobCost]] = {job.number: [] for job in todo}
+    for job in _timing("jobs", _mixed(todo), len(timed), watch):
+        timed[job.number].append(time_job(job.task, opened))
+    costs = [cost for found in timed.values() for cost in found]
+    seconds = sum(fmean(cost.seconds(job.task) for cost in timed[job.number]) for job in todo)
     steps = sum(job.task.steps for job in todo)
     parallel = min(jobs, len(todo))
-    note = f"{len(todo)} jobs" + (f", {parallel} at a time on as many cores" if jobs > 1 else "")
-    disk = rows * ROW_BYTES
-    return Step("distill", steps, steps * asked.batch, seconds / parallel, disk, _memory(), note)
+    note = f"{len(todo)} jobs, {len(costs)} of them timed"
+    note += f"; {parallel} at a time on as many cores" if jobs > 1 else ""
+    rows = sum(job.task.rows for job in todo)
+    disk, memory = rows * ROW_BYTES, _memory() + max(cost.more for cost in costs)
+    return Step("distill", steps, steps * asked.batch, seconds / parallel, disk, memory, note)
 
 
-def _rows(job: Job, resolutions: int) -> int:
-    return len(job.task.plan.stages[0].windows or ((),)) * resolutions * job.task.samples
+def _mixed(jobs: Sequence[Job]) -> list[Job]:
+    """Jobs in an order whose first ones are of all stages, and of many block types."""
+    types = 1 + max(job.choice for job in jobs)
+    return sorted(jobs, key=lambda job: ((job.choice - job.number) % types, job.number))
+
+
+def _timing(what: str, parts: Sequence[T], least: int, watch: Watch) -> Iterator[T]:
+    """What is timed of some parts: at least so many of them, and no more after `BUDGET_S`."""
+    note = f"a few images of each; about {duration(BUDGET_S)}, or until {least} are done"
+    began, done = time.monotonic(), 0
+    with announced(watch, f"timing {what}", note) as show:
+        for part in parts:
+            spent = time.monotonic() - began
+            if done >= least and spent >= BUDGET_S:
+                break
+            share = max(done / len(parts), min(done / least, spent / BUDGET_S))
+            show(share, f"{done} of {len(parts)} {what}")
+            yield part
+            done += 1
+        show(1.0, f"{done} of {len(parts)} {what}")
 
 
 def _training(
@@ -140,27 +166,30 @@ def _training(
 
     recipe, qat = recipes
     usual, here = preprocess_for(data.channels), device_of(device)
-    timed = []
+    normalise = Normalise(usual.mean, usual.std)
     spaces = _spaces(space)
-    with watch.counting("timing supernets", len(spaces), "done") as done:
-        done(0)
-        for i, one in enumerate(spaces):
-            plan = supernet_plan(one, target)
-            normalise = Normalise(usual.mean, usual.std)
-            timed.append(time_supernet(plan, data, recipe, normalise, watch.warn, here))
-            done(i + 1)
-    count, memory = len(timed), _memory()
-    note = f"mean of {count} random spaces" if count > 1 else ""
+    timed = [
+        time_supernet(supernet_plan(one, target), data, recipes, normalise, watch.warn, here)
+        for one in _timing("supernets", spaces, 1, watch)
+    ]
+    memory = _memory()
+    random = f"mean of {len(timed)} random spaces" if len(timed) > 1 else "of a random space"
+    note = random if space.kind == "hyperspace" else ""
     disk = 8 * max(t.weights for t in timed)  # weights and momentum, 4 bytes each
-    for name, settings, each in (
-        ("train", recipe, sum(t.image_of_step for t in timed) / count),
-        ("train --qat", qat, sum(t.image_of_qat_step for t in timed) / count),
+    for name, settings, each, more in (
+        ("train", recipe, fmean(t.image_of_step for t in timed), max(t.more for t in timed)),
+        (
+            "train --qat",
+            qat,
+            fmean(t.image_of_qat_step for t in timed),
+            max(t.more_of_qat for t in timed),
+        ),
     ):
         images = settings.steps * settings.batch
-        yield Step(name, settings.steps, images, images * each, disk, memory, note)
+        yield Step(name, settings.steps, images, images * each, disk, memory + more, note)
     limits = len(target.limits_ms)
     subnets, images = _searching(spaces, limits, data, qat)
-    image = sum(t.image for t in timed) / count
+    image = fmean(t.image for t in timed)
     most = f"at most by prediction, for {limits} limits"
     yield Step("search", subnets, images, images * image, subnets * ROW_BYTES, memory, most)
 

@@ -86,7 +86,15 @@ def after_steps(
     with kernels(device, recipe.precision, deterministic=True):
         losses = [
             train_step(
-                state, images, labels, sandwich(plan, recipe, i), recipe, 0.05, World(), **more
+                state,
+                images,
+                labels,
+                sandwich(plan, recipe, i),
+                recipe,
+                0.05,
+                recipe.distill,
+                World(),
+                **more,
             )
             for i in range(steps)
         ]
@@ -175,7 +183,7 @@ def test_micro_batches_add_up_to_the_batch(device: torch.device) -> None:
     for recipe in (RECIPE, replace(RECIPE, micro_batch=16)):
         own = copy.deepcopy(twin)
         state = State(own, optimiser_of(own, recipe))
-        losses = train_step(state, double, twice, subnets, recipe, 0.05, World())
+        losses = train_step(state, double, twice, subnets, recipe, 0.05, recipe.distill, World())
         found.append(
             (losses.cpu(), torch.cat([p.detach().cpu().flatten() for p in own.parameters()]))
         )
@@ -226,19 +234,21 @@ def test_a_distillation_runs_there(device: torch.device, tmp_path: Path) -> None
     lsq = replace(recipe, steps=2, lr=0.00025)
     task = BkdJob(plan, (0, 1), plan.resolutions, 2, recipe, lsq)
     seen: list[int] = []
-    rows = distill(
-        task,
-        teacher,
-        digits(),
-        Unreadables(0, print),
-        lambda step, losses: seen.append(step),
-        device,
+    rows = list(
+        distill(
+            task,
+            teacher,
+            digits(),
+            Unreadables(0, print),
+            lambda step, losses: seen.append(step),
+            device,
+        )
     )
     assert seen == [1, 2, 3, 4, 5]
     assert rows
     assert all(row.loss > 0 for row in rows)
     again = distill(task, teacher, digits(), Unreadables(0, print), lambda *_: None, device)
-    assert again == rows
+    assert list(again) == rows
 
 
 def _calibration(device: torch.device) -> Calibration:
