@@ -11,6 +11,9 @@ from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
 ITEMS = ("BLOCK", "HYPERSPACE", "__ANON_1", "MODEL", "TARGET")
 IMPORTS = ("import", "include", "require", "using", "load", "from", "uses", "with")
 PARENTS = ("extends", "inherits", "from", "in", "is", "under", "implements", "isa", "<")
+FROM = (*PARENTS, "derives", "derived", "subset", "subspace", "based", "refines")
+COUNTED = ("stages", "layers", "num_stages", "n_stages", "nstages", "sections")
+"""Words that say how many stages there are."""
 TYPES = ("int", "float", "str", "list", "tuple", "bool", "number", "any", "activation")
 
 
@@ -21,10 +24,12 @@ def imports(stopped: Stopped) -> Iterator[Rewrite]:
         return
     after = stopped.line_end(index)
     said = stopped.shown(index, after)
-    found = re.match(r"\w+\s*\(?\s*[\"'<]?([\w./-]+)", said)
+    quoted = re.search(r"[\"'<]([\w./-]+)[\"'>]", said)
+    part = re.match(r"from\s+([\w.]+)\s+import\s+(\w+)", said)
+    found = quoted or re.match(r"\w+\b[:\s(]*([\w./-]+)", said)
     if found is None:
         return
-    path = found[1]
+    path = f"{part[1]}.{part[2]}" if part and not quoted else found[1]
     if not path.endswith(".space"):
         path = f"{path.replace('.', '/')}.space"
     message = f"`{word.text}` is no word of the language"
@@ -37,7 +42,10 @@ def parents(stopped: Stopped) -> Iterator[Rewrite]:
     index, word = stopped.index, stopped.token
     if "OF" not in stopped.may:
         return
-    if word.text.lower() in PARENTS and stopped.at(1).type == "NAME":
+    if word.text.lower() in FROM and stopped.at(1).type == "OF":
+        message, change = f"`{word.text}` does not stand before `of`", Change(index, index + 1, "")
+        yield Rewrite("parent", message, word.span, (change,), "leave it out", "leave it out")
+    if word.text.lower() in FROM and stopped.at(1).type == "NAME":
         parent = stopped.at(1).text
         message = f"`{word.text}` names no parent here"
         change = Change(index, index + 1, "of")
@@ -78,6 +86,7 @@ def names(stopped: Stopped) -> Iterator[Rewrite]:
 def stages(stopped: Stopped) -> Iterator[Rewrite]:
     """`stage stage1 {`, `stage 1 {`, `stage1 elastic {`, `stage1 { elastic true ... }`."""
     index, token, before = stopped.index, stopped.token, stopped.at(-1)
+    rest = stopped.source.text[token.span.start : token.span.start + 20]
     if (
         before.text.lower() in ("stage", "layer", "section", "def", "class")
         and token.type == "NAME"
@@ -86,7 +95,15 @@ def stages(stopped: Stopped) -> Iterator[Rewrite]:
         help = f"a stage begins with its name: `{token.text} {{`"
         message = f"`{before.text}` does not stand before a stage's name"
         yield Rewrite("stage", message, before.span, (change,), help, "leave it out")
-    if before.type == "NAME" and token.type == "INT" and stopped.at(1).text == "{":
+    named = before.type == "NAME" and "LBRACE" in stopped.may and "OF" not in stopped.may
+    if named and before.text.lower() in COUNTED and re.match(r"[:=(]*\s*[0-9]+\)?\s*\{", rest):
+        opening = next(n for n in range(index, index + 5) if stopped.tokens[n].text == "{")
+        said = stopped.shown(index - 1, opening)
+        change, at = Change(index, opening, ""), stopped.span(index - 1, opening)
+        message = f"`{said}` is no stage: a page says each of its stages"
+        help = "write each with its name, as `stage1 { ... }  stage2 { ... }`"
+        yield Rewrite("stages", message, at, (change,), help, puts=(), sure=True)
+    elif before.type == "NAME" and token.type == "INT" and stopped.at(1).text == "{":
         meant = f"{before.text}{token.text}"
         message = f"`{before.text} {token.text}` is no name"
         at = stopped.span(index - 1, index + 1)
@@ -187,6 +204,9 @@ def parameters(stopped: Stopped) -> Iterator[Rewrite]:
         at = stopped.span(index, index + 2)
         message = f"a parameter has no type, as `{stopped.at(1).text}`"
         yield Rewrite("type", message, at, (change,), f"write `{before.text}`", "leave it out")
+    listed = {"NAME"} <= stopped.may <= {"NAME", "RPAR"} and before.text in ("(", ",")
+    if token.text in ("*", "/") and listed:
+        yield _mark(stopped)
     kinds = [t.type for t in stopped.tokens[max(0, index - 24) : index]]
     listed = "LPAR" in kinds[-1 - kinds[::-1].index("LBRACE") if "LBRACE" in kinds else 0 :]
     if token.type in ("INT", "FLOAT") and before.text == "," and listed and stopped.may == {"NAME"}:
@@ -205,6 +225,21 @@ def parameters(stopped: Stopped) -> Iterator[Rewrite]:
             "a stage lists the values to choose from: `mbv2 { kernel 3, 5 }`",
             "leave them out",
         )
+
+
+def _mark(stopped: Stopped) -> Rewrite:
+    """`block b(k, *, e = 4)`, `block b(k, **kwargs)`: what Python has among parameters."""
+    index, tokens = stopped.index, stopped.tokens
+    after = index
+    while tokens[after].text in ("*", "/"):
+        after += 1
+    after += tokens[after].type == "NAME"
+    said, at = stopped.shown(index, after), stopped.span(index, after)
+    last = tokens[after].text != ","
+    lone = last and stopped.at(-1).text == "("
+    change = Change(index - (last and not lone), after + (not last), "")
+    message = f"`{said}` is no parameter: each has a name"
+    return Rewrite("mark", message, at, (change,), "leave it out", "leave it out")
 
 
 def models(stopped: Stopped) -> Iterator[Rewrite]:
@@ -256,6 +291,10 @@ def versions(stopped: Stopped) -> Iterator[Rewrite]:
     index, token = stopped.index, stopped.token
     if "INT" in stopped.may:
         whole = re.fullmatch(r"v?([0-9]+)(\.0+)?", token.text, re.IGNORECASE)
+        if stopped.at(-1).type == "LANGUAGE" and token.type == "NAME" and not whole:
+            message, change = f"`{token.text}` is no version", Change(index, index + 1, "1")
+            help, title = "write `language 1`", "write `1`"
+            yield Rewrite("whole", message, token.span, (change,), help, title)
         if whole and token.type in ("FLOAT", "NAME", "SETTING"):
             change = Change(index, index + 1, whole[1])
             message = f"`{token.text}` is no whole number"
@@ -282,13 +321,55 @@ def definitions(stopped: Stopped) -> Iterator[Rewrite]:
     help = f"write `block {name.text}(...) {{`"
     opening = index + said + 1
     end = stopped.close(opening, "(", ")") or opening
-    parent = "." in stopped.shown(opening, end + 1)
+    inherits = word.text == "class" and end == opening + 2
+    parent = inherits or "." in stopped.shown(opening, end + 1)
     changes = (Change(index, index + said, "block"), *([Change(opening + 1, end, "")] * parent))
-    yield Rewrite("def", message, word.span, changes, help, "write `block`", code="unknown-key")
-    if said and end == opening + 2 and not parent:
-        meant = f"space {name.text} of {stopped.tokens[opening + 1].text}"
+    if parent:
+        help = f"write `block {name.text}(kernel, expand) {{`, with the names of its parameters"
+    puts = () if parent else None
+    yield Rewrite(
+        "def", message, word.span, changes, help, "write `block`", puts, code="unknown-key"
+    )
+    if said and end == opening + 2:
+        parent = stopped.tokens[opening + 1].text
+        kind = suggest(parent, ("hyperspace", "space"))
+        meant = f"hyperspace {name.text}" if kind else f"space {name.text} of {parent}"
         change, help = Change(index, end + 1, meant), f"write `{meant}`"
         yield Rewrite("def", message, word.span, (change,), help, help, code="unknown-key")
+
+
+MARKS = ("export", "public", "final", "abstract", "define", "declare", "new", "static", "pub")
+"""Words that stand before declarations elsewhere."""
+
+
+def marks(stopped: Stopped) -> Iterator[Rewrite]:
+    """`export hyperspace mine {`, `search space mine {`."""
+    index, word, behind = stopped.index, stopped.token, stopped.at(1)
+    if "HYPERSPACE" not in stopped.may or behind.type not in ITEMS:
+        return
+    if word.text.lower() in MARKS:
+        message, change = (
+            f"`{word.text}` does not stand before `{behind.text}`",
+            Change(index, index + 1, ""),
+        )
+        yield Rewrite("mark", message, word.span, (change,), "leave it out", "leave it out")
+    if word.text.lower() in ("search", "super") and behind.text == "space":
+        at, change = stopped.span(index, index + 2), Change(index, index + 2, "hyperspace")
+        message, help = f"`{stopped.shown(index, index + 2)}` is no word here", "write `hyperspace`"
+        yield Rewrite("mark", message, at, (change,), help, help)
+
+
+def parts(stopped: Stopped) -> Iterator[Rewrite]:
+    """`use mbv2, fused from "std/blocks.space"`: a part of a page."""
+    index = stopped.index
+    line = stopped.source.text[stopped.token.span.start :].partition("\n")[0]
+    found = re.match(r"[\w-]+(?:\s*,\s*[\w-]+)*\s+from\s+(?=\")", line)
+    if stopped.at(-1).type == "USE" and found:
+        after = stopped.past(index, stopped.token.span.start + len(found[0].rstrip()))
+        at, change = stopped.span(index, after), Change(index, after, "")
+        message = f"`{stopped.shown(index, after)}` does not stand here"
+        help = "a `use` brings all blocks of a page: leave it out"
+        yield Rewrite("part", message, at, (change,), help, "leave it out")
 
 
 def aliases(stopped: Stopped) -> Iterator[Rewrite]:
@@ -302,6 +383,18 @@ def aliases(stopped: Stopped) -> Iterator[Rewrite]:
 
 
 HABITS = (
-    *(aliases, imports, definitions, parents, names, stages, lists, parameters, models),
+    *(
+        parts,
+        marks,
+        aliases,
+        imports,
+        definitions,
+        parents,
+        names,
+        stages,
+        lists,
+        parameters,
+        models,
+    ),
     versions,
 )
