@@ -140,7 +140,7 @@ def _training(
 
     recipe, qat = recipes
     usual, here = preprocess_for(data.channels), device_of(device)
-    timed = []
+    timed, before = [], _memory()
     spaces = _spaces(space)
     with watch.counting("timing supernets", len(spaces), "done") as done:
         done(0)
@@ -150,19 +150,37 @@ def _training(
             timed.append(time_supernet(plan, data, recipe, normalise, watch.warn, here))
             done(i + 1)
     count, memory = len(timed), _memory()
-    note = f"mean of {count} random spaces" if count > 1 else ""
+    mean = [f"mean of {count} random spaces"] if count > 1 else []
     disk = 8 * max(t.weights for t in timed)  # weights and momentum, 4 bytes each
-    for name, settings, each in (
-        ("train", recipe, sum(t.image_of_step for t in timed) / count),
-        ("train --qat", qat, sum(t.image_of_qat_step for t in timed) / count),
+    free = min((t.free for t in timed if t.free is not None), default=None)
+    for name, settings, each, need in (
+        ("train", recipe, [t.image_of_step for t in timed], [t.step_bytes for t in timed]),
+        (
+            "train --qat",
+            qat,
+            [t.image_of_qat_step for t in timed],
+            [t.qat_step_bytes for t in timed],
+        ),
     ):
-        images = settings.steps * settings.batch
-        yield Step(name, settings.steps, images, images * each, disk, memory, note)
+        images, needed = settings.steps * settings.batch, max(need)
+        seconds = images * sum(each) / count
+        note = "; ".join([*mean, *_too_much(needed, free, settings.batch)])
+        here = max(memory, before + needed)
+        yield Step(name, settings.steps, images, seconds, disk, here, note)
     limits = len(target.limits_ms)
     subnets, images = _searching(spaces, limits, data, qat)
     image = sum(t.image for t in timed) / count
     most = f"at most by prediction, for {limits} limits"
     yield Step("search", subnets, images, images * image, subnets * ROW_BYTES, memory, most)
+
+
+def _too_much(needed: int, free: int | None, batch: int) -> list[str]:
+    """What is said where a step's memory does not fit."""
+    if free is None or needed < free:
+        return []
+    return [
+        f"{needed / 1e9:.1f} GB do not fit: {free / 1e9:.1f} GB are free; try --batch {batch // 2}"
+    ]
 
 
 def _searching(spaces: list[Space], limits: int, data: Data, qat: Recipe) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.ir.subnet import Subnet
 from spacedsl_runtime.data.split import Data, Unreadables, unreadable_limit
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
+from spacedsl_runtime.measure.memory import bytes_per_image, free_bytes, step_bytes
 from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.train.batches import Normalise, batches, resized
 from spacedsl_runtime.train.device import autocast
@@ -21,6 +22,10 @@ from spacedsl_runtime.train.parallel import World
 from spacedsl_runtime.train.recipe import Precision, Recipe
 from spacedsl_runtime.train.seeds import Use, choices
 
+FEW = 2
+"""Images that memory is measured with: batch norm wants more than one."""
+SHARE = 0.8
+"""Of what is free; the rest is for what nobody counts."""
 STEPS = 2
 """Of each kind: the first one warms up, the second is timed."""
 
@@ -28,12 +33,16 @@ STEPS = 2
 @dataclass(frozen=True)
 class SupernetSeconds:
     """Of one image in a step in FP32 and in 8 bits, its reading included, and through a random
-    subnet in 8 bits; how many weights there are."""
+    subnet in 8 bits; how many weights there are, the bytes that steps of a batch need, and those
+    that were free here, None where nobody says."""
 
     image_of_step: float
     image_of_qat_step: float
     image: float
     weights: int
+    step_bytes: int
+    qat_step_bytes: int
+    free: int | None
 
 
 def time_supernet(
@@ -44,7 +53,8 @@ def time_supernet(
     warn: Callable[[str], None],
     device: torch.device,
 ) -> SupernetSeconds:
-    """Sandwich steps on real batches; `plan` names a target. Raises `DataError`."""
+    """Sandwich steps on real batches, of fewer images where not all of a batch fit into memory;
+    `plan` names a target. Raises `DataError`."""
     supernet = load_supernet(plan, data.channels, data.classes or None).to(device).train()
     rng = choices(recipe.seed, Use.subnets)
     subnets = [supernet.largest(), supernet.smallest()]
@@ -55,14 +65,38 @@ def time_supernet(
     found = batches(data, recipe, size, 0, World(), unreadables)
     images, labels = next(found)
     reading = time.perf_counter() - start
-    x, labels = normalise(images.to(device)), labels.to(device)
-    step = _seconds(supernet, subnets, x, labels, recipe.precision)
+    few, labels = normalise(images[:FEW].to(device)), labels.to(device)
     qat = QatSupernet(supernet)
-    qat.start(qat.covering_all(subnets), _batches_for(qat, subnets, x))
-    qat_step = _seconds(qat.train(), subnets, x, labels, "fp32")
-    weights = sum(p.numel() for p in supernet.parameters())
-    each, each_qat = (reading + step) / len(x), (reading + qat_step) / len(x)
-    return SupernetSeconds(each, each_qat, _image(qat, subnets[-1], x), weights)
+    qat.start(qat.covering_all(subnets), _batches_for(qat, subnets, few))
+    of_image = _kept(supernet, subnets[0], few, labels)
+    of_qat_image = _kept(qat.train(), subnets[0], few, labels)
+    weights, free = sum(p.numel() for p in supernet.parameters()), free_bytes(device)
+    fit = len(images)
+    if free is not None:
+        fit = min(fit, int(SHARE * free) // (of_image + of_qat_image + 1))
+    x = normalise(images[: max(FEW, fit)].to(device))
+    step = _seconds(supernet, subnets, x, labels[: len(x)], recipe.precision)
+    qat_step = _seconds(qat, subnets, x, labels[: len(x)], "fp32")
+    reading /= len(images)
+    return SupernetSeconds(
+        reading + step / len(x),
+        reading + qat_step / len(x),
+        _image(qat, subnets[-1], x),
+        weights,
+        step_bytes(len(images), of_image, weights),
+        step_bytes(len(images), of_qat_image, weights),
+        free,
+    )
+
+
+def _kept(model: Supernet | QatSupernet, subnet: Subnet, x: Tensor, labels: Tensor) -> int:
+    """Bytes of an image, of the greatest subnet."""
+
+    def loss_of(images: Tensor) -> Tensor:
+        logits = model(resized(images, subnet.resolution), subnet)
+        return F.cross_entropy(logits, labels[: len(images)])
+
+    return bytes_per_image(model, loss_of, x)
 
 
 def _batches_for(qat: QatSupernet, subnets: list[Subnet], x: Tensor) -> list[Tensor]:
