@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spacedsl.compiler.integer_model import preprocess_for
+from spacedsl.compiler.plans import need_head
 from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.flows.distill_jobs import USUAL, Job, Settings, prepare
 from spacedsl.flows.execution import ON_CPU, Execution, usual_precision
 from spacedsl.flows.faults import runtime_faults
 from spacedsl.flows.watch import SILENT, Watch
+from spacedsl.ir.sampling import smallest
 from spacedsl.ir.size import count_subnets
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
@@ -66,6 +68,8 @@ def estimate(
     """What the steps from a hyperspace, or a space, to deployed models will cost on data, measured
     on a few real batches. Without a `teacher` nothing is distilled. `jobs` of a distillation run at
     a time; `steps`, `qat_steps` and `batch` are those of training. Raises `SpaceError`."""
+    if not space.taps:
+        need_head(smallest(space, space.resolutions[-1]).model_copy(update={"name": space.name}))
     with runtime_faults():
         import torch
 
