@@ -110,7 +110,9 @@ def elastic_way(
 
     def step(_: int) -> None:
         with slices():
-            train_step(state, images, labels, subnets, recipe, 1e-3, World(), recompute)
+            train_step(
+                state, images, labels, subnets, recipe, 1e-3, recipe.distill, World(), recompute
+            )
 
     return Way(name, recipe.precision, recipe.batch, step, deterministic)
 

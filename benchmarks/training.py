@@ -92,7 +92,7 @@ def way(plan: Plan, recipe: Recipe, images: Tensor, *, plain: bool) -> Way:
         subnets = sandwich(plan, recipe, i)
         with slices():
             start = time.perf_counter()
-            train_step(state, images, labels, subnets, recipe, 0.001, World())
+            train_step(state, images, labels, subnets, recipe, 0.001, recipe.distill, World())
             return time.perf_counter() - start
 
     def memory() -> int:
@@ -149,7 +149,7 @@ def _qat_way(plan: Plan, recipe: Recipe, images: Tensor, name: str) -> Way:
         subnets = sandwich(plan, recipe, i)
         with quantisers():
             start = time.perf_counter()
-            train_step(state, images, labels, subnets, recipe, 0.001, World())
+            train_step(state, images, labels, subnets, recipe, 0.001, recipe.distill, World())
             return time.perf_counter() - start
 
     def memory() -> int:

@@ -95,6 +95,12 @@ def train(
         max=1,
         help="Share of the largest subnet's answers in what the others learn, else labels (1).",
     ),
+    distill_warmup: float | None = typer.Option(
+        None,
+        "--distill-warmup",
+        min=0,
+        help="Epochs in which that share rises from 0, while the largest learns to teach.",
+    ),
     distill_loss: Divergence | None = typer.Option(
         None, "--distill-loss", help="KL (the default) or AlphaNet's adaptive alpha-divergence."
     ),
@@ -172,6 +178,7 @@ def train(
             ema=ema,
             random_subnets=random_subnets,
             distill=distill,
+            distill_warmup_epochs=distill_warmup,
             distill_loss=_divergence(distill_loss),
             micro_batch=micro_batch,
             precision=None if precision is None else precision.value,

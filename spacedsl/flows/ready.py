@@ -44,7 +44,8 @@ def profiling(
             "it is not used, and measured again"
         )
     note = (
-        f"kernels of {on.name}, inside real networks, once; about {duration(budget_s)} of measuring"
+        f"kernels of {on.name}, inside real networks, once; which ones is counted first, "
+        f"then about {duration(budget_s)} of measuring"
     )
     with announced(watch, f"profiling {target.name}", note) as show:
 

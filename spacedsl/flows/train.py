@@ -53,6 +53,7 @@ class Settings:
     ema: float | None = None
     random_subnets: int | None = None
     distill: float | None = None
+    distill_warmup_epochs: float | None = None
     distill_loss: Literal["kl", "alpha"] | None = None
     micro_batch: int | None = None
     precision: Precision | None = None
@@ -141,7 +142,10 @@ def train(
         opened = open_data(data, execution.decoder or known.get("decoder"))
         made = recipe_for if before is None else partial(qat_recipe_for, fp32=before)
         usual = usual_precision(execution.device, quantised=target is not None)
-        recipe = made(opened, **asdict(settings) | {"precision": settings.precision or usual})
+        said = asdict(settings) | {"precision": settings.precision or usual}
+        if begun and settings.distill_warmup_epochs is None:
+            said["distill_warmup"] = known.get("distill_warmup", 0)
+        recipe = made(opened, **said)
         per_epoch = steps_per_epoch(training_part(opened, recipe.holdout), recipe.batch)
         on_data(opened, recipe.holdout)
         preprocess = preprocess_for(opened.channels)

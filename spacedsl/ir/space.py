@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import accumulate
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -75,11 +76,15 @@ class Stage(Frozen):
         subnet's; 0 where the body keeps the width. Raises `EvaluationError`."""
         return chosen if self.growth is None else evaluate_size(self.growth, {"cin": cin})
 
+    def behind(self, cin: int, chosen: Iterable[int]) -> tuple[int, ...]:
+        """The width behind each block, where `cin` channels come into the first and each block's
+        chosen width is given, 0 where none is. Raises `EvaluationError`."""
+        steps = accumulate(chosen, lambda cin, width: self.width(cin, width) or cin, initial=cin)
+        return tuple(steps)[1:]
+
     def grown(self, cin: int, blocks: int) -> int:
         """The width behind so many blocks where none is chosen."""
-        for _ in range(blocks):
-            cin = self.width(cin, 0) or cin
-        return cin
+        return (cin, *self.behind(cin, (0,) * blocks))[-1]
 
     def within(self, cins: Iterable[int]) -> tuple[int, ...]:
         """The widths that may come into a block behind the first, ascending, where those of `cins`

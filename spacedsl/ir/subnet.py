@@ -34,6 +34,11 @@ class SubnetStage(Frozen):
     choice: int = 0
     blocks: tuple[SubnetBlock, ...]
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The chosen width of each block, 0 where none is."""
+        return tuple(block.width for block in self.blocks)
+
 
 class Subnet(Frozen):
     """One network: a resolution and, for every stage of `of`, its blocks."""

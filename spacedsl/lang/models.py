@@ -36,8 +36,7 @@ def lower_model(node: Node, scope: Scope, report: Report) -> Subnet:
         stages.append(
             _stage(said, stage, cin, report) if said else _only_stage(stage, node, report)
         )
-        for block in stages[-1].blocks:
-            cin = stage.width(cin, block.width) or cin
+        cin = stage.behind(cin, stages[-1].widths)[-1]
     resolution = size_said(node.token("INT", "PAIR"), report, "resolution", MAX_RESOLUTION)
     subnet = Subnet(
         name=node.token("NAME").text, of=space, resolution=resolution, stages=tuple(stages)
@@ -117,12 +116,12 @@ def _unchosen(
     node: Node, stage: Stage, cin: int, blocks: tuple[SubnetBlock, ...], report: Report
 ) -> Iterator[SubnetBlock]:
     """Blocks without their widths, which follow from what comes in and must be those said."""
-    for said, block in zip(node.all("model_block"), blocks, strict=True):
-        cin = stage.width(cin, 0) or cin
-        if block.width != cin:
-            message = f"width {block.width}, where the blocks of `{stage.name}` lead to {cin}"
-            fixes = [(f"write {cin}", said.token("INT").span, str(cin))]
-            help = f"the stage leaves no width to choose: write {cin}"
+    widths = stage.behind(cin, (0,) * len(blocks))
+    for said, block, width in zip(node.all("model_block"), blocks, widths, strict=True):
+        if block.width != width:
+            message = f"width {block.width}, where the blocks of `{stage.name}` lead to {width}"
+            fixes = [(f"write {width}", said.token("INT").span, str(width))]
+            help = f"the stage leaves no width to choose: write {width}"
             raise report.fail("not-a-member", message, said.token("INT"), help, fixes)
         yield block.model_copy(update={"width": 0})
 

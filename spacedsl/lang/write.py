@@ -235,10 +235,11 @@ def _model(subnet: Subnet) -> str:
     lines = [f"model {subnet.name} of {subnet.of.name} at {subnet.resolution} {{"]
     cin = subnet.of.channels
     for position, stage in enumerate(subnet.of.stages):
-        blocks, said = subnet.stages[position].blocks, list[str]()
-        for block in blocks:
-            cin = stage.width(cin, block.width) or cin
-            said += [str(cin), *(setting_text(s.name, s.value) for s in block.settings)]
+        chosen, said = subnet.stages[position], list[str]()
+        widths = stage.behind(cin, chosen.widths)
+        for block, width in zip(chosen.blocks, widths, strict=True):
+            said += [str(width), *(setting_text(s.name, s.value) for s in block.settings)]
+        cin = widths[-1]
         if stage.widths or stage.is_open:
             name = f"{subnet.choice(position).block.name} " if len(stage.choices) > 1 else ""
             lines.append(f"{stage.name} {{ {name}{' '.join(said)} }}")

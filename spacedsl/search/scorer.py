@@ -6,7 +6,7 @@ kept between spaces; a space's score is then a sum of vectors."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import Self
@@ -209,17 +209,14 @@ class Scorer(ABC):
         self.require_fixed(space, chain)
         gaps: dict[str, None] = {}
         for position, place in zip(space.elastic, chain.places, strict=True):
-            for facts in _alternatives(space, position):
-                gaps.update(dict.fromkeys(self.missing(facts, place)))
+            stage = space.stages[position]
+            for choice in canonical_choices(stage):
+                if self.missing(stage_facts(narrowed(stage, choice, stage.widths)), place):
+                    for window in stage.windows:  # perhaps none needs what is missing
+                        facts = stage_facts(narrowed(stage, choice, window))
+                        gaps.update(dict.fromkeys(self.missing(facts, place)))
         if gaps:
             raise uncovered(space, list(gaps))
-
-
-def _alternatives(space: Space, position: int) -> Iterator[StageFacts]:
-    stage = space.stages[position]
-    for choice in canonical_choices(stage):
-        for window in stage.windows:
-            yield stage_facts(narrowed(stage, choice, window))
 
 
 def uncovered(space: Space, gaps: Sequence[str]) -> Exception:

@@ -39,10 +39,7 @@ def _widths_in(subnet: Subnet) -> list[int]:
     """The channels that come into each stage."""
     found = [subnet.of.channels]
     for declared, stage in zip(subnet.of.stages, subnet.stages, strict=True):
-        cin = found[-1]
-        for block in stage.blocks:
-            cin = declared.width(cin, block.width) or cin
-        found.append(cin)
+        found.append(declared.behind(found[-1], stage.widths)[-1])
     return found
 
 

@@ -19,6 +19,9 @@ REMAINDERS = ((4, 1.0), (16, 0.7), (32, 0.4), (64, 0.3))
 ROWS = (4, 6, 7, 16)
 """Pixels that matrix kernels take at a time: the rest of an output costs as much as a full set."""
 
+ROWS_APART = 2.0
+"""How far apart it puts kernels, for each unit of the logarithm, that the rest costs so much."""
+
 
 def group_of(kernel: Kernel) -> str:
     """The kernels that share one regression. Convolutions on one pixel read weights and little
@@ -50,8 +53,8 @@ def work_of(kernel: Kernel) -> tuple[float, float, float, float]:
 
 
 def features(kernels: Sequence[Kernel]) -> tuple[Floats, Floats]:
-    """Scaled places (N, 5 + 2 R) of kernels of one group, and the features (N, 12) of the mean of
-    their log times."""
+    """Scaled places (N, 5 + 2 R + ROWS) of kernels of one group, what rows cost behind all else,
+    and the features (N, 12) of the mean of their log times."""
     table = np.array(
         [(k.cin, k.cout, *map(as_number, (k.size, k.kernel, k.stride))) for k in kernels],
         np.float64,
@@ -59,11 +62,12 @@ def features(kernels: Sequence[Kernel]) -> tuple[Floats, Floats]:
     cin, cout = table[:, 0], table[:, 1]
     part = [scale * (c % step > 0) for c in (cin, cout) for step, scale in REMAINDERS]
     logs = np.log(table)
-    points = np.column_stack([logs[:, :3], 2 * logs[:, 3:], *part])
     work = np.log(np.array([work_of(k) for k in kernels], np.float64))
     padded = -(-cin // 4) * 4 * (-(-cout // 16) * 16)
     pixels = np.array([area(k.out_size) for k in kernels], np.float64)
     rows = [np.log(-(-pixels // step) * step / pixels) for step in ROWS]
     fill = np.log(padded / (cin * cout))
+    apart = [ROWS_APART * row for row in rows]
+    points = np.column_stack([logs[:, :3], 2 * logs[:, 3:], *part, *apart])
     basis = np.column_stack([np.ones(len(table)), work, fill, logs[:, 3:], *rows])
     return points, basis

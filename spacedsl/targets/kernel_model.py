@@ -74,7 +74,15 @@ class GroupModel:
     def ms(self, kernels: Sequence[Kernel]) -> Floats:
         """(K,) milliseconds as the profiler would measure them."""
         points, basis = features(kernels)
-        return np.asarray(np.exp(self.gaussian.mean(points, basis)))
+        return np.asarray(np.exp(self.gaussian.mean(self._known(points), basis)))
+
+    def deviation(self, kernels: Sequence[Kernel]) -> Floats:
+        """(K,) standard deviations of the logarithm of `ms`."""
+        return self.gaussian.deviation(self._known(features(kernels)[0]))
+
+    def _known(self, points: Floats) -> Floats:
+        """The places of kernels by what the regression knows of them."""
+        return points[:, : self.gaussian.points.shape[1]]
 
 
 class KernelModel:
@@ -121,7 +129,7 @@ class KernelModel:
             group = self.groups[name]
             ms = group.ms(chosen)
             unknown = self.coverage(chosen) == Coverage.UNCOVERED
-            deviation = group.gaussian.deviation(features(chosen)[0]) + unknown
+            deviation = group.deviation(chosen) + unknown
             total, unsure = total + float(ms.sum()), unsure + float(ms @ deviation)
         return unsure / total
 

@@ -27,7 +27,7 @@ from spacedsl.passes.bind import Site
 from spacedsl.passes.kernels import Kernel
 from spacedsl.search.protocols import Coverage, Prediction
 from spacedsl.tables.blocks import KernelCache
-from spacedsl.targets.features import features
+from spacedsl.targets.features import ROWS, features
 from spacedsl.targets.gaussian import Gaussian
 from spacedsl.targets.kernel_model import GroupModel, KernelModel, fit_kernels
 from spacedsl.targets.kernel_table import COLUMNS, kernel_of, kernel_table
@@ -35,7 +35,7 @@ from spacedsl.targets.profile_file import Profile, ProfileHeader, SpaceNote, rea
 from spacedsl.targets.profile_fit import samples_of
 
 SUFFIX = ".npz"
-FORMAT: Literal[3] = 3
+FORMAT: Literal[4] = 4
 """Of the fits that are written."""
 
 
@@ -50,9 +50,10 @@ class GroupNote(Frozen):
 
 class FitNote(Frozen):
     """What a fitted profile says of itself. `source`: hash of the profile's bytes; `fastest_ms`:
-    the fastest network it was fitted to. Fits of format 2 know no `leans`."""
+    the fastest network it was fitted to. Fits of format 2 know no `leans`, those of format 3 do not
+    tell kernels apart by the rows of their output."""
 
-    format: Literal[2, 3] = FORMAT
+    format: Literal[2, 3, 4] = FORMAT
     kind: Literal["fitted-profile"] = "fitted-profile"
     profile: ProfileHeader
     source: str
@@ -177,7 +178,8 @@ def load_fit(path: Path) -> ProfiledLatency:
     try:
         arrays = read_arrays(path)
         note = FitNote.model_validate_json(arrays.pop("header").tobytes())
-        groups = {name: _group(arrays, name, found) for name, found in note.groups.items()}
+        rows = note.format >= 4
+        groups = {name: _group(arrays, name, found, rows) for name, found in note.groups.items()}
     except OSError as error:
         raise fault("cannot-read", f"cannot read {path}: {error.strerror or error}") from None
     except ValidationError as error:
@@ -190,7 +192,8 @@ def load_fit(path: Path) -> ProfiledLatency:
     return ProfiledLatency(note, KernelModel(groups, note.kernel_ms, note.network_ms, note.leans))
 
 
-def _group(arrays: dict[str, np.ndarray], name: str, note: GroupNote) -> GroupModel:
+def _group(arrays: dict[str, np.ndarray], name: str, note: GroupNote, rows: bool) -> GroupModel:
+    """A group of a fit; `rows`: whether it tells kernels apart by the rows of their output."""
     table = arrays[f"{name}/kernels"]
     weights, linear = arrays[f"{name}/weights"], arrays[f"{name}/linear"]
     if table.ndim != 2 or len(table) != len(weights) or table.shape[1] not in COLUMNS:
@@ -201,5 +204,6 @@ def _group(arrays: dict[str, np.ndarray], name: str, note: GroupNote) -> GroupMo
     points, basis = features(kernels)
     if linear.shape != (basis.shape[1],) or not np.isfinite([*weights, *linear]).all():
         raise ValueError(f"{name} has coefficients of another kind")
+    points = points if rows else points[:, : -len(ROWS)]
     gaussian = Gaussian(points, weights, linear, note.length, note.amplitude)
     return GroupModel(kernels, gaussian, note.factor)

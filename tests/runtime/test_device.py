@@ -86,7 +86,15 @@ def after_steps(
     with kernels(device, recipe.precision, deterministic=True):
         losses = [
             train_step(
-                state, images, labels, sandwich(plan, recipe, i), recipe, 0.05, World(), **more
+                state,
+                images,
+                labels,
+                sandwich(plan, recipe, i),
+                recipe,
+                0.05,
+                recipe.distill,
+                World(),
+                **more,
             )
             for i in range(steps)
         ]
@@ -175,7 +183,7 @@ def test_micro_batches_add_up_to_the_batch(device: torch.device) -> None:
     for recipe in (RECIPE, replace(RECIPE, micro_batch=16)):
         own = copy.deepcopy(twin)
         state = State(own, optimiser_of(own, recipe))
-        losses = train_step(state, double, twice, subnets, recipe, 0.05, World())
+        losses = train_step(state, double, twice, subnets, recipe, 0.05, recipe.distill, World())
         found.append(
             (losses.cpu(), torch.cat([p.detach().cpu().flatten() for p in own.parameters()]))
         )

@@ -50,7 +50,7 @@ model.train()
 def step(x, y, world):
     twin = copy.deepcopy(model)
     state = State(twin, optimiser_of(twin, RECIPE))
-    losses = train_step(state, x, y, subnets, RECIPE, 0.1, world)
+    losses = train_step(state, x, y, subnets, RECIPE, 0.1, RECIPE.distill, world)
     return twin, losses
 
 def after(part, world):

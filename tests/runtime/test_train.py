@@ -20,12 +20,17 @@ from spacedsl_runtime.errors import (
 from spacedsl_runtime.train.batches import batches, resized
 from spacedsl_runtime.train.optimise import average_of, optimiser_of
 from spacedsl_runtime.train.parallel import World
-from spacedsl_runtime.train.recipe import Recipe, recipe_for
+from spacedsl_runtime.train.recipe import (
+    DISTILL_WARMUP,
+    Recipe,
+    qat_recipe_for,
+    recipe_for,
+)
 from spacedsl_runtime.train.state import State
 from spacedsl_runtime.train.step import sandwich, train_step
 from tests.runtime.training import ONE, PLAN, digits, job, mini_plan, run, usual_recipe
 
-LEARNS: dict[str, Any] = {"steps": 80, "batch": 32, "lr": 1.0, "warmup_epochs": 0.5}
+LEARNS: dict[str, Any] = {"steps": 80, "batch": 32, "lr": 0.3, "warmup_epochs": 0.5}
 
 
 def test_digits_are_learnt(tmp_path: Path) -> None:
@@ -46,7 +51,9 @@ def test_a_step_is_the_sandwich_rule() -> None:
     assert list(subnets) == ["largest", "smallest", "random0", "random1"]
     state = State(model, optimiser_of(model, usual_recipe()))
     torch.manual_seed(7)
-    losses = train_step(state, images, labels, subnets, usual_recipe(), 0.05, World())
+    losses = train_step(
+        state, images, labels, subnets, usual_recipe(), 0.05, usual_recipe().distill, World()
+    )
 
     torch.manual_seed(7)
     teacher = twin(images, subnets["largest"])
@@ -68,6 +75,20 @@ def test_a_step_is_the_sandwich_rule() -> None:
         torch.testing.assert_close(after, moved.detach(), rtol=1e-4, atol=1e-6)
 
 
+def test_distillation_waits_for_a_largest_that_has_learnt() -> None:
+    """The share of distillation rises over some steps, as many as the learning rate's at least; QAT
+    begins with a largest subnet that knows."""
+    recipe = recipe_for(digits(), steps=1000, batch=16)
+    assert recipe.distill_warmup == max(DISTILL_WARMUP, recipe.warmup)
+    assert recipe.distill_at(0) == pytest.approx(1 / recipe.distill_warmup)
+    assert recipe.distill_at(recipe.distill_warmup - 1) == recipe.distill_at(999) == 1
+    slow = recipe_for(digits(), steps=1000, batch=16, distill=0.5, warmup_epochs=40)
+    assert slow.distill_warmup == slow.warmup > DISTILL_WARMUP
+    assert slow.distill_at(slow.warmup // 2) == pytest.approx(0.25, abs=0.01)
+    assert recipe_for(digits(), steps=10, distill_warmup_epochs=0).distill_at(0) == 1
+    assert qat_recipe_for(digits(), vars(recipe), steps=10).distill_at(0) == 1
+
+
 def test_labels_alone_where_nothing_is_distilled() -> None:
     recipe = recipe_for(digits(), steps=12, batch=16, distill=0.0)
     model = load_supernet(PLAN, 1, 10).train()
@@ -75,7 +96,7 @@ def test_labels_alone_where_nothing_is_distilled() -> None:
     subnets = sandwich(PLAN, recipe, 0)
     state = State(model, optimiser_of(model, recipe))
     twin = copy.deepcopy(model)
-    losses = train_step(state, images, labels, subnets, recipe, 0.0, World())
+    losses = train_step(state, images, labels, subnets, recipe, 0.0, recipe.distill, World())
     small = subnets["smallest"]
     logits = twin(resized(images, small.resolution), small, dropout=False)
     hard = F.cross_entropy(logits, labels, label_smoothing=0.1)

@@ -272,6 +272,21 @@ def test_evolve_command(tmp_path: Path) -> None:
         assert why in refused.stderr
 
 
+def test_only_spaces_that_are_scored_need_the_fronts_of_several_networks() -> None:
+    """Bounds go by the best network, so the rest of the hyperspace is prepared as for one."""
+    several, one = by_best(load(page()), count=20), by_best(load(page()))
+    found = best_optimum(several)
+    best_optimum(one)
+    assert found.complete
+    assert found.enumerated < found.size / 4
+    prepared, plain = several.engine.prefixes.line, one.engine.line
+    assert (prepared.layers, plain.layers) == (1, 1)
+    every = [(stage, gene) for stage in range(plain.stages) for gene in plain.genes(stage)]
+    for at in every:
+        assert prepared.front(*at).nbytes == plain.front(*at).nbytes
+    assert len(several.engine.line._kept) < len(every)
+
+
 def test_calibrated_scores_are_in_percent() -> None:
     found = best_optimum(by_best(load(SMALL), unit="top-1"))
     network = found.result.networks[0][0]  # type: ignore[union-attr]

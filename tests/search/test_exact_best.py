@@ -17,16 +17,15 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.page import Loader
 from spacedsl.passes.network import subnet_identity
 from spacedsl.search.best.scorer import BestScorer
-from spacedsl.search.exact.front import Front, layered
+from spacedsl.search.exact.front import unbeaten, unbeaten_rows
 from spacedsl.text import Source
 from tests.search.fakes import load, page, rows_scorer
 
 
 def test_layers_keep_what_few_beat() -> None:
     drawn = np.random.default_rng(0).integers(0, 12, (2, 80)).astype(float)
-    found = Front(drawn[0], drawn[1], np.arange(80)[:, None])
     for layers in (1, 2, 5):
-        kept = set(layered(found, layers).blocks[:, 0].tolist())
+        kept = set(unbeaten(drawn[0], drawn[1], layers).tolist())
         beaten = [
             sum((drawn[0] <= ms) & (drawn[1] <= loss)) - 1 for ms, loss in zip(*drawn, strict=True)
         ]
@@ -37,9 +36,19 @@ def test_layers_keep_what_few_beat() -> None:
 def test_layers_leave_out_what_many_beat() -> None:
     drawn = np.random.default_rng(0).random((2, 4000))
     for layers in (2, 20):
-        kept = layered(Front(drawn[0], drawn[1], np.arange(4000)[:, None]), layers)
-        assert layers * 5 < len(kept.ms) < 4000 / 5
-        assert (np.diff(kept.ms) >= 0).all()
+        kept = unbeaten(drawn[0], drawn[1], layers)
+        assert layers * 5 < len(kept) < 4000 / 5
+        assert (np.diff(drawn[0, kept]) >= 0).all()
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_rows_are_looked_at_each_alone(layers: int) -> None:
+    """With equal latencies and losses too."""
+    for values in (12, 10_000):
+        ms, loss = np.random.default_rng(1).integers(0, values, (2, 7, 90)).astype(float)
+        row, at = unbeaten_rows(ms, loss, layers)
+        for i in range(7):
+            assert at[row == i].tolist() == unbeaten(ms[i], loss[i], layers).tolist()
 
 
 def test_rows_are_no_networks() -> None:

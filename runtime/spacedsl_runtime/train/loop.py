@@ -136,6 +136,8 @@ def _describe(job: Job, plan: SupernetPlan, world: World) -> Description:
         "decoder": data.decoder,
         **vars(job.recipe),
     }
+    if not job.recipe.distill_warmup:
+        del settings["distill_warmup"]  # earlier versions say nothing of it
     if not all(are_free(stage.choices[0]) for stage in plan.stages):
         settings["draws"] = DRAWS
     if job.fp32 is not None:
@@ -182,8 +184,10 @@ def _train(
         images = job.normalise(views)
         subnets = sandwich(plan, recipe, step)
         torch.manual_seed(seed_of(recipe.seed, Use.dropout, step, world.rank))
-        rate = recipe.lr_at(step)
-        losses = train_step(state, images, labels, subnets, recipe, rate, world, job.recompute)
+        rate, softly = recipe.lr_at(step), recipe.distill_at(step)
+        losses = train_step(
+            state, images, labels, subnets, recipe, rate, softly, world, job.recompute
+        )
         reports.launched.append(_Launched(step + 1, subnets, rate, arriving(losses)))
         saving = _due(step + 1, job.save_every, recipe)
         evaluating = _due(step + 1, job.evaluate_every, recipe)

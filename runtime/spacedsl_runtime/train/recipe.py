@@ -32,7 +32,8 @@ class Recipe:
     """`steps` of `batch` images (over all processes). `lr`: the peak, reached after `warmup` steps,
     from where a cosine falls to 0. `clip`: gradients are clipped to -clip..clip. A step trains the
     largest, the smallest and `random_subnets` random subnets; `distill` is the share of in-place
-    distillation in the loss of all but the largest, the rest being that of the labels;
+    distillation in the loss of all but the largest, the rest being that of the labels; it is
+    reached after `distill_warmup` steps, in which the largest learns what it is to teach;
     `distill_loss` is its divergence (`losses.py`). `ema`: decay of averaged weights per step, 0 for
     none. `micro_batch`: so many images of one process go through the networks at once, and
     gradients are added up over the batch; batch norms see no more images than these. 0: all of
@@ -50,6 +51,7 @@ class Recipe:
     clip: float = 1.0
     random_subnets: int = 2
     distill: float = 1.0
+    distill_warmup: int = 0
     distill_loss: DistillLoss = "kl"
     ema: float = 0.0
     micro_batch: int = 0
@@ -73,6 +75,10 @@ class Recipe:
         share = (step - self.warmup) / max(1, self.steps - self.warmup)
         return self.lr * 0.5 * (1 + cos(pi * share))
 
+    def distill_at(self, step: int) -> float:
+        """The share of in-place distillation in a step (from 0)."""
+        return self.distill * min(1.0, (step + 1) / max(1, self.distill_warmup))
+
 
 _BOUNDS = (
     ("steps", 1, 1e9),
@@ -85,6 +91,7 @@ _BOUNDS = (
     ("clip", 1e-6, 1e6),
     ("random_subnets", 0, 64),
     ("distill", 0, 1),
+    ("distill_warmup", 0, 1e9),
     ("ema", 0, 0.999999),
     ("micro_batch", 0, 1e6),
     ("holdout", 0, 1e9),
@@ -101,12 +108,17 @@ QAT_LR_SHARE = 0.1
 
 QUANTISER_LR = 1e-3
 
+DISTILL_WARMUP = 300
+"""Steps in which the share of in-place distillation rises where the learning rate's warm-up is
+shorter: until then the largest subnet has little to teach (docs/training.md)."""
+
 
 def recipe_for(
     data: Data,
     epochs: int | None = None,
     steps: int | None = None,
     warmup_epochs: float | None = None,
+    distill_warmup_epochs: float | None = None,
     **given: Any,
 ) -> Recipe:
     """The recipe for data: fields of `Recipe` that are given, the others as usual; None is
@@ -119,7 +131,7 @@ def recipe_for(
     found.setdefault("weight_decay", usual.weight_decay)
     found.setdefault("holdout", min(len(data.train.labels) // HOLDOUT_SHARE, HOLDOUT_MOST))
     warm = usual.warmup_epochs if warmup_epochs is None else warmup_epochs
-    return _timed(data, found, epochs, steps, usual.epochs, warm)
+    return _timed(data, found, epochs, steps, usual.epochs, warm, distill_warmup_epochs)
 
 
 def qat_recipe_for(
@@ -128,13 +140,15 @@ def qat_recipe_for(
     epochs: int | None = None,
     steps: int | None = None,
     warmup_epochs: float | None = None,
+    distill_warmup_epochs: float | None = None,
     **given: Any,
 ) -> Recipe:
     """The recipe for QAT of weights that were trained with the settings `fp32`, which hold unless
-    given; the learning rate is a tenth of theirs, and the batch is not larger. Raises as
+    given; the learning rate is a tenth of theirs, the batch is not larger, and the share of
+    in-place distillation does not rise unless that is asked for. Raises as
     `recipe_for`, and `RecipeError` for settings that are none."""
     usual = _usual(data)
-    own = {"steps", "warmup", "lr", "batch", "precision", "quantiser_lr"}
+    own = {"steps", "warmup", "lr", "batch", "precision", "quantiser_lr", "distill_warmup"}
     names = {f.name for f in fields(Recipe)} - own
     found = {name: fp32[name] for name in names if name in fp32} | _said(given)
     photos = data.augment == "photo"
@@ -144,7 +158,8 @@ def qat_recipe_for(
         found.setdefault("lr", float(fp32["lr"]) * batch / trained * QAT_LR_SHARE)
         found.setdefault("quantiser_lr", QUANTISER_LR)
         warm = usual.qat_warmup_epochs if warmup_epochs is None else warmup_epochs
-        return _timed(data, found, epochs, steps, usual.qat_epochs, warm)
+        rise = distill_warmup_epochs or 0.0
+        return _timed(data, found, epochs, steps, usual.qat_epochs, warm, rise)
     except (KeyError, TypeError, ArithmeticError) as error:
         raise RecipeError(f"the settings of the FP32 training are damaged: {error}") from None
 
@@ -167,13 +182,19 @@ def _timed(
     steps: int | None,
     usual_epochs: int,
     warmup_epochs: float,
+    distill_warmup_epochs: float | None,
 ) -> Recipe:
     if epochs is not None and steps is not None:
         raise RecipeError("both epochs and steps are given", "say one of them")
     kept = training_part(data, found["holdout"])
     per_epoch = steps_per_epoch(kept, found["batch"])
     total = (epochs or usual_epochs) * per_epoch if steps is None else steps
-    return Recipe(steps=total, warmup=min(round(warmup_epochs * per_epoch), total // 2), **found)
+    warmup = min(round(warmup_epochs * per_epoch), total // 2)
+    if distill_warmup_epochs is None:
+        rise = max(DISTILL_WARMUP, warmup)
+    else:
+        rise = round(distill_warmup_epochs * per_epoch)
+    return Recipe(**{"steps": total, "warmup": warmup, "distill_warmup": rise, **found})
 
 
 def steps_per_epoch(data: Data, batch: int) -> int:

@@ -42,15 +42,17 @@ def train_step(
     subnets: Mapping[str, Subnet],
     recipe: Recipe,
     rate: float,
+    distill: float,
     world: World,
     recompute: bool = False,
 ) -> Tensor:
-    """One step on images (N, C, S, S) and labels (N,) with learning rate `rate`; the loss of every
-    subnet (paths,), the largest first, on the images' device and over all processes. `recompute`:
-    activations within blocks are computed again in the backward pass, not kept."""
+    """One step on images (N, C, S, S) and labels (N,) with learning rate `rate` and `distill`
+    as the share of in-place distillation; the loss of every subnet (paths,), the largest first, on
+    the images' device and over all processes. `recompute`: activations within blocks are computed
+    again in the backward pass, not kept."""
     model, optimiser = state.model, state.optimiser
     optimiser.zero_grad(set_to_none=True)
-    parts = list(_accumulated(state, images, labels, subnets, recipe, recompute))
+    parts = list(_accumulated(state, images, labels, subnets, recipe, distill, recompute))
     losses = average(model, torch.stack(parts).sum(0), world)
     nn.utils.clip_grad_value_(model.parameters(), recipe.clip)
     set_rate(optimiser, rate)
@@ -66,6 +68,7 @@ def _accumulated(
     labels: Tensor,
     subnets: Mapping[str, Subnet],
     recipe: Recipe,
+    distill: float,
     recompute: bool,
 ) -> Iterator[Tensor]:
     """Adds up the gradients of the micro-batches; what each adds to the losses (paths,)."""
@@ -79,7 +82,7 @@ def _accumulated(
                 logits = state.model(
                     resized(x, subnet.resolution), subnet, teacher is None, recompute
                 ).float()
-                loss = _loss(logits, y, teacher, recipe) * share
+                loss = _loss(logits, y, teacher, recipe, distill) * share
             torch.autograd.backward(loss)
             losses.append(loss.detach())
             if teacher is None:
@@ -87,9 +90,11 @@ def _accumulated(
         yield torch.stack(losses)
 
 
-def _loss(logits: Tensor, labels: Tensor, teacher: Tensor | None, recipe: Recipe) -> Tensor:
+def _loss(
+    logits: Tensor, labels: Tensor, teacher: Tensor | None, recipe: Recipe, distill: float
+) -> Tensor:
     """Logits (N, classes) against labels, or by a divergence against the largest's."""
-    softly = 0.0 if teacher is None else recipe.distill
+    softly = 0.0 if teacher is None else distill
     parts: list[Tensor] = []
     if softly < 1:
         hard = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)

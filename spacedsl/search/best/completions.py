@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from spacedsl.diagnostics import fault
-from spacedsl.search.best.line import Line
-from spacedsl.search.best.steps import Singles, lower, rounded_down, steps_within
+from spacedsl.search.best.line import Line, StageFront
+from spacedsl.search.best.steps import Singles, least_after, steps_within
 from spacedsl.search.candidate import Gene
+from spacedsl.search.exact.executors import Executor
 from spacedsl.search.protocols import Floats, Ints
 
 STEPS, FEWEST = 4_096, 256
@@ -29,38 +31,26 @@ class TimeUp(Exception):
 
 
 class Completions:
-    """Of a line's hyperspace, under a greatest limit in ms. Position b of the last axis stands for
-    b steps that are left. Raises `TimeUp` at the time `end`."""
+    """Of a line's hyperspace, under a greatest limit in ms. The executor makes the fronts of all
+    genes, which the line keeps. Position b of the last axis stands for b steps that are left.
+    Raises `TimeUp` at the time `end`."""
 
-    def __init__(self, line: Line, most_ms: float, end: float) -> None:
-        self.line, self.steps = line, grid_steps(line)
+    def __init__(self, line: Line, most_ms: float, executor: Executor, end: float) -> None:
+        self.steps = grid_steps(line)
         self.step_ms = most_ms / self.steps
         self._by_gene: list[Singles] = []
         after: Singles = np.zeros((len(line.resolutions), 1, self.steps + 1), dtype=np.float32)
+        bare = line.layered(line.layers)
         for stage in reversed(range(line.stages)):
-            found = []
-            for gene in line.genes(stage):
+            ahead, genes, found = _Ahead(bare, stage, after, self.step_ms), line.genes(stage), []
+            for gene, (front, least) in zip(genes, executor(_before, ahead, genes), strict=True):
+                line.put(stage, gene, front)
+                found.append(least)
                 if time.monotonic() > end:
                     raise TimeUp
-                found.append(self._gene(stage, gene, after))
             self._by_gene.append(np.stack(found))
             after = self._by_gene[-1].min(axis=0)
         self._by_gene.reverse()
-
-    def _gene(self, stage: int, gene: Gene, after: Singles) -> Singles:
-        """(R, C, steps + 1) with one gene in a stage; `after` (R, W, steps + 1): what follows, by
-        all widths of the stage."""
-        line = self.line
-        start = line.window(stage, gene).start if line.carries[stage] else 0
-        fronts = line.front(stage, gene).fronts
-        found = np.full((len(fronts), len(fronts[0]), self.steps + 1), np.inf)
-        for r, rows in enumerate(fronts):
-            for c, row in enumerate(rows):
-                least = found[r, c]
-                for w, front in enumerate(row):
-                    rest = after[r, start + w if line.carries[stage] else 0].astype(np.float64)
-                    lower(least, front, rest, self.step_ms)
-        return rounded_down(found)
 
     def left(self, ms: Floats) -> Ints:
         """Steps within latencies in ms; -1 where there is nothing left."""
@@ -71,6 +61,27 @@ class Completions:
         of the stage, by the `steps` (P,) that are left, at least 0. `cin` is the place of the
         incoming width among all that may come in. The loss is inf where nothing is fast enough."""
         return self._by_gene[stage][:, r, cin].take(steps, axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """A stage of a line, and the least loss after it, (R, W, steps + 1), by all its widths."""
+
+    line: Line
+    stage: int
+    after: Singles
+    step_ms: float
+
+
+def _before(ahead: _Ahead, gene: Gene) -> tuple[StageFront, Singles]:
+    """The fronts of one gene of a stage, and the least loss from the stage on, (R, C, steps +
+    1)."""
+    line, stage, found = ahead.line, ahead.stage, []
+    front, window = line.front(stage, gene), line.window(stage, gene)
+    for rows, rest in zip(front.fronts, ahead.after, strict=True):
+        outs = rest[window] if line.carries[stage] else [rest[0] for _ in rows[0]]
+        found.append([least_after(row, outs, ahead.step_ms) for row in rows])
+    return front, np.array(found)
 
 
 def grid_steps(line: Line) -> int:

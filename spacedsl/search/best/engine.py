@@ -48,7 +48,7 @@ class Engine:
         multipliers = MULTIPLIERS * (self.spread / self.limits_ms.max())
         self.parts = Parts(self.line, multipliers, NEAR * self.spread if count == 1 else 0.0)
         self.remaining = Remaining(self.line, float(self.limits_ms.max()))
-        self.prefixes = Prefixes(self.line, self.limits_ms)
+        self.prefixes = _prefixes(self.line, self.limits_ms)
         self._networks = Networks(self.line)
         self._wider: Engine | None = None
 
@@ -58,7 +58,7 @@ class Engine:
         other.line = self.line.shifted(shifts)
         other.parts = Parts(other.line, self.parts.multipliers, self.parts.near)
         other.remaining = Remaining(other.line, float(self.limits_ms.max()))
-        other.prefixes = Prefixes(other.line, self.limits_ms)
+        other.prefixes = _prefixes(other.line, self.limits_ms)
         other._wider = None
         return other
 
@@ -112,6 +112,12 @@ class Engine:
         found: Floats = self.value(least, np.broadcast_to(every, least.shape)).max(axis=0)
         return found
 
+    def most(self) -> float:
+        """No network of the hyperspace is worth more: what one of the least loss would be, at any
+        latency. No fronts are made."""
+        least = np.sum([self.line.least_loss(i) for i in range(self.line.stages)], axis=0)
+        return float(self.value(least, np.arange(len(least))).max())
+
     def best(self, genotype: Genotype) -> list[list[Way]]:
         """Under each limit the best different networks of a space, best first."""
         return self._different([genotype])[0]
@@ -143,6 +149,11 @@ class Engine:
             shifts = self.line.shifts
             self._wider = (engine.shifted(shifts) if shifts else engine).valued(self.valuation)
         return self._wider
+
+
+def _prefixes(line: Line, limits_ms: Floats) -> Prefixes:
+    """Bounds go by the best network, however many count."""
+    return Prefixes(line if line.layers == 1 else line.layered(1), limits_ms)
 
 
 class _Best:

@@ -11,10 +11,10 @@ from functools import cached_property
 
 import numpy as np
 
-from spacedsl.ir.space import Space
+from spacedsl.ir.space import Space, Stage
 from spacedsl.search.block_tables import StageTables
 from spacedsl.search.cache import ByteCache
-from spacedsl.search.candidate import Gene, Genome
+from spacedsl.search.candidate import Gene, Genome, canonical_choices, narrowed
 from spacedsl.search.exact.front import Front, stage_fronts
 from spacedsl.search.exact.operators import model_bounds
 from spacedsl.search.exact.shifted import shifted
@@ -91,11 +91,17 @@ class Line:
         """The fronts of a gene of an elastic stage (from 0)."""
         return self._kept.get((stage, gene), lambda: self._front(stage, gene))
 
+    def layered(self, layers: int) -> Line:
+        """The same for so many best networks, without any front."""
+        other = copy(self)
+        other.layers = layers
+        other._kept = ByteCache(FRONT_BYTES, lambda f: f.nbytes)
+        return other
+
     def shifted(self, shifts: Shifts) -> Line:
         """The same with losses of some stages (by number from 1) raised, but not below 0."""
-        other = copy(self)
+        other = self.layered(self.layers)
         other.shifts = shifts
-        other._kept = ByteCache(FRONT_BYTES, lambda f: f.nbytes)
         for (stage, gene), front in self._kept.items():
             if stage + 1 not in shifts:
                 other.put(stage, gene, front)
@@ -105,20 +111,25 @@ class Line:
         """Keep fronts that were worked out elsewhere."""
         self._kept.get((stage, gene), lambda: found)
 
-    def least_loss(self, stage: int, gene: Gene) -> Floats:
-        """(R,) no network of a gene has a smaller loss in an elastic stage; no fronts are made."""
-        facts, losses, tables = self._tables(stage, gene)
-        return losses.link(model_bounds(facts, tables).least.min(axis=(1, 2)))
+    def least_loss(self, stage: int) -> Floats:
+        """(R,) no network has a smaller loss in an elastic stage; no fronts are made."""
+        whole = self.genome.hyper.stages[self.genome.hyper.elastic[stage]]
+        found = []
+        for choice in canonical_choices(whole):
+            facts, losses, tables = self._tables(stage, narrowed(whole, choice, whole.widths))
+            found.append(losses.link(model_bounds(facts, tables).least.min(axis=(1, 2))))
+        least: Floats = np.min(found, axis=0)
+        return least
 
-    def _tables(self, stage: int, gene: Gene) -> tuple[StageFacts, StageLoss, StageTables]:
-        facts = stage_facts(self.genome.alternatives[stage][gene[0]][gene[1]])
-        place = self._places[stage]
+    def _tables(self, stage: int, chosen: Stage) -> tuple[StageFacts, StageLoss, StageTables]:
+        facts, place = stage_facts(chosen), self._places[stage]
         losses = self.scorer.stage_loss(place.number, facts)
         losses = shifted(losses, self.shifts.get(place.number, 0.0))
         return facts, losses, self.scorer.stage_tables(facts, place, losses)
 
     def _front(self, stage: int, gene: Gene) -> StageFront:
-        facts, losses, tables = self._tables(stage, gene)
+        chosen = self.genome.alternatives[stage][gene[0]][gene[1]]
+        facts, losses, tables = self._tables(stage, chosen)
         after = self._after_ms[stage][:, self.window(stage, gene)]
         return StageFront(
             facts,

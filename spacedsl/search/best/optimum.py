@@ -15,7 +15,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -24,13 +24,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spacedsl.diagnostics import fault
+from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.ir.identity import digest, space_identity
 from spacedsl.search.best.completions import TimeUp, grid_steps
-from spacedsl.search.best.line import Line, StageFront
 from spacedsl.search.best.scorer import BestScorer
-from spacedsl.search.best.unprepared import unprepared
-from spacedsl.search.candidate import Gene, Genotype
+from spacedsl.search.candidate import Genotype
 from spacedsl.search.combine import Combine
 from spacedsl.search.combined import CombinedScorer, combined
 from spacedsl.search.exact.executors import Executor, serial
@@ -38,6 +36,7 @@ from spacedsl.search.exact.found import RIVALS, Optimum, Progress, Ranked, named
 from spacedsl.search.exact.task_log import TaskLog
 from spacedsl.search.protocols import Floats
 from spacedsl.search.scorer import Scorer
+from spacedsl.search.stream import Stream
 
 PRECISION = 1e-9
 """Of the best score: what is not better by more counts as not better. Rounding is far below."""
@@ -71,32 +70,17 @@ def best_optimum(
     end = time.monotonic() + seconds
     scorer.require(scorer.hyper)
     identity = {**scorer.identity, "precision": PRECISION, "top": top}
+    combine = scorer.combine if isinstance(scorer, CombinedScorer) else Combine.sum
     with TaskLog(journal, identity, resume, "optimum by best") if journal else nullcontext() as log:
         for target in targets:
-            grid_steps(target.engine.line)  # what is too large is said before the work
-        try:
-            for target in targets:
-                _prepare(target.engine.line, executor, end)
-                target.engine.prefixes.prepare(end)
-        except TimeUp:
-            return unprepared(scorer, targets, name, PRECISION)
-        combine = scorer.combine if isinstance(scorer, CombinedScorer) else Combine.sum
+            grid_steps(target.engine.prefixes.line)  # what is too large is said before the work
         search = _Search(targets, combine, top, log)
-        search.run(end, progress)
+        search.begin()
+        with suppress(TimeUp):
+            for target in targets:
+                target.engine.prefixes.prepare(executor, end)
+            search.run(end, progress)
         return search.certified(scorer, name)
-
-
-def _prepare(line: Line, executor: Executor, end: float) -> None:
-    """The fronts of all genes of all stages. Raises `TimeUp`."""
-    work = [(stage, gene) for stage in range(line.stages) for gene in line.genes(stage)]
-    for (stage, gene), front in zip(work, executor(_front, line, work), strict=True):
-        line.put(stage, gene, front)
-        if time.monotonic() > end:
-            raise TimeUp
-
-
-def _front(line: Line, item: tuple[int, Gene]) -> StageFront:
-    return line.front(*item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +120,8 @@ class _Search:
         self.line = self.targets[0].engine.line
         self.genome = self.line.genome
         self.genes = [self.line.genes(stage) for stage in range(self.line.stages)]
-        root = _Family((), np.array([math.inf]), np.array([0]))
-        self.heap = [(-math.inf, (), root, 0)]
+        most = combined([_most(target) for target in self.targets], self.combine)
+        self.heap = [(-most, (), _Family((), np.array([most]), np.array([0])), 0)]
         self.waiting = 1
 
     @property
@@ -152,16 +136,23 @@ class _Search:
         """No space that is still open scores more."""
         return -self.heap[0][0] if self.heap else -math.inf
 
+    def begin(self) -> None:
+        """Score a space, so that there is an answer whenever time is up."""
+        try:
+            genes = self.genome.drawn(Stream(0), ())
+        except SpaceError:  # where few keep the hyperspace's limit, none may be found
+            return
+        self._take_ahead(genes)
+
     def run(self, end: float, progress: Callable[[Progress], None] | None) -> None:
-        """Until the best are known, or time is up; one space is scored in any case."""
-        self._dive()
-        dive_at = DIVES
+        """Until the best are known, or time is up."""
+        dive_at = 0
         while self.heap and self.bound > self.least:
             if time.monotonic() > end:
                 return
             if self.nodes == dive_at:
                 dive_at += DIVES
-                self._dive()
+                self._dive(end)
                 continue
             genes = self._next()
             if len(genes) < self.line.stages:
@@ -188,7 +179,7 @@ class _Search:
             genes = (*family.genes, self.genes[len(family.genes)][family.last[place]])
             heapq.heappush(self.heap, (-float(family.bounds[place]), genes, family, place))
 
-    def _dive(self) -> None:
+    def _dive(self, end: float) -> None:
         """Score the space that the greatest bound, and from there that of each stage in turn, leads
         to, if it keeps the hyperspace's limit: the better the best score, the more is left out."""
         genes = self.heap[0][1]
@@ -199,12 +190,15 @@ class _Search:
                 self.known[genes] = self._bounds(genes)
             bounds = zip(self._children(genes), self.known[genes], strict=True)
             kept = [(bound, child) for child, bound in bounds if not self._exceeds(child)]
-            if not kept:
+            if not kept or time.monotonic() > end:
                 return
             genes = max(kept, key=lambda found: found[0])[1]
         if genes not in self.scores:
-            self._take([genes])
-            self.ahead.update(genes[:stages] for stages in range(len(genes) + 1))
+            self._take_ahead(genes)
+
+    def _take_ahead(self, genes: Genotype) -> None:
+        self._take([genes])
+        self.ahead.update(genes[:stages] for stages in range(len(genes) + 1))
 
     def _children(self, genes: Genotype) -> list[Genotype]:
         return [(*genes, gene) for gene in self.genes[len(genes)]]
@@ -313,7 +307,9 @@ class _Search:
         ranked = [self._ranked(genotype, scorer, name) for genotype in order]
         ranked.sort(key=lambda r: (-r.result.score, space_identity(r.space)))
         best = ranked[0].result.score
-        left = sum(self._open_in(family, place) for _, _, family, place in self.heap)
+        left = self._left(())
+        if self.nodes:
+            left = sum(self._open_in(family, place) for _, _, family, place in self.heap)
         below, open_ = (self.below + left, 0) if self.finished else (self.below, left)
         pruned = {BELOW: below} if self.genome.within is None else {OVER: self.over, BELOW: below}
         if len(self.scores) + sum(pruned.values()) + open_ != self.genome.size:
@@ -348,6 +344,11 @@ class _Search:
             return self.genome.unkept()
         message = "time was up before a space was found that keeps the hyperspace's limit"
         return fault("bad-option", message, "give the search more --minutes")
+
+
+def _most(target: BestScorer) -> float:
+    """No space scores more: what one would whose best network keeps every limit."""
+    return max(target.engine.most(), 0.0) * sum(target.settings.weights)
 
 
 def _spelled(genes: Genotype) -> str:

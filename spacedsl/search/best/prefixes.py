@@ -11,6 +11,7 @@ from spacedsl.search.best.completions import Completions, windows
 from spacedsl.search.best.line import Line
 from spacedsl.search.cache import ByteCache
 from spacedsl.search.candidate import Genotype
+from spacedsl.search.exact.executors import Executor
 from spacedsl.search.exact.front import unbeaten
 from spacedsl.search.protocols import Floats
 
@@ -39,10 +40,10 @@ class Prefixes:
         self._completions: Completions | None = None
         self._kept: ByteCache[Prefix] = ByteCache(PREFIX_BYTES, lambda p: p.nbytes)
 
-    def prepare(self, end: float) -> None:
+    def prepare(self, executor: Executor, end: float) -> None:
         """Work out what can follow, once. Raises `TimeUp` at the time `end`."""
         if self._completions is None:
-            self._completions = Completions(self.line, self.most_ms, end)
+            self._completions = Completions(self.line, self.most_ms, executor, end)
 
     def prefix(self, genes: Genotype) -> Prefix:
         """The first stages with these genes."""

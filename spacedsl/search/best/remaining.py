@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from spacedsl.search.best.line import Line
-from spacedsl.search.best.steps import Singles, lower, rounded_down, steps_within
+from spacedsl.search.best.steps import Singles, least_after, steps_within
 from spacedsl.search.cache import ByteCache
 from spacedsl.search.candidate import Gene, Genotype
 from spacedsl.search.protocols import Floats, Ints
@@ -63,13 +63,11 @@ class Remaining:
 
     def _made(self, stage: int, gene: Gene, cin: int, after: Singles) -> Singles:
         """(R, steps + 1): the same for one width `cin`, where the stage has a gene."""
-        fronts = self.line.front(stage, gene).fronts
-        found = np.full((len(fronts), STEPS + 1), np.inf)
-        carries = self.line.carries[stage]
-        for least, rows, rest in zip(found, fronts, after.astype(np.float64), strict=True):
-            for w, front in enumerate(rows[cin]):
-                lower(least, front, rest[w if carries else 0], self.step_ms)
-        return rounded_down(found)
+        found = []
+        for rows, rest in zip(self.line.front(stage, gene).fronts, after, strict=True):
+            outs = rest if self.line.carries[stage] else [rest[0] for _ in rows[cin]]
+            found.append(least_after(rows[cin], outs, self.step_ms))
+        return np.stack(found)
 
 
 @dataclass(frozen=True, slots=True)

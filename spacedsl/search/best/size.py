@@ -10,23 +10,24 @@ from spacedsl.search.best.line import FRONT_BYTES
 from spacedsl.search.best.prefixes import PREFIX_BYTES
 from spacedsl.search.qt_scorers import ModelScorer
 
-JOINED = 100e-6
+JOINED = 35e-6
 """Seconds in which a core joins the fronts of two neighbouring blocks."""
 
 FRONT = 1_000
 """Bytes of the front of a stage, by width in and out."""
 
 LAYERS = 0.8
-"""For K networks both are greater by K to this power."""
+"""For K networks a front is greater by K to this power."""
 
-STEP = 0.25e-6
-"""Seconds in which a core lowers a step of what can follow by a front."""
+STEP = 0.03e-6
+"""Seconds in which a core takes a front into a step of what can follow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
     """`seconds`: processor time until all stages are prepared. `memory`: bytes of these, and of
-    what a search keeps besides."""
+    what a search keeps besides. Bounds go by the best network, so only spaces that are scored need
+    the fronts of several."""
 
     seconds: float
     memory: int
@@ -43,7 +44,8 @@ def needs(scorer: ModelScorer) -> Needs:
     hyper = scorer.hyper
     stages = [hyper.stages[position] for position in hyper.elastic]
     sizes = sum(size in scorer.resolutions for size in hyper.resolutions)
-    layers = scorer.settings.best**LAYERS
+    best = scorer.settings.best
+    layers = best**LAYERS if best > 1 else 0.0
     genes = [len(stage.choices) * len(stage.windows) for stage in stages]
     widths = [len(stage.windows[0]) for stage in stages]
     before = [1, *(len(stage.widths) for stage in stages[:-1])]
@@ -55,6 +57,6 @@ def needs(scorer: ModelScorer) -> Needs:
     rows = sizes * sum(g * c for g, c in zip(genes, before, strict=True))
     fronts = sizes * sum(g * c * w for g, c, w in zip(genes, before, widths, strict=True))
     steps = steps_for(rows, hyper.name)
-    seconds = sizes * joined * JOINED * layers + fronts * steps * STEP
-    kept = min(int(fronts * FRONT * layers), FRONT_BYTES) + PREFIX_BYTES
-    return Needs(seconds, kept + 4 * rows * steps)
+    seconds = sizes * joined * JOINED + fronts * steps * STEP
+    kept = [min(int(fronts * FRONT * some), FRONT_BYTES) for some in (1.0, layers)]
+    return Needs(seconds, sum(kept) + PREFIX_BYTES + 4 * rows * steps)

@@ -3,7 +3,10 @@ losses rounded down, so that it bounds the true one from below."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from spacedsl.search.exact.front import Front
@@ -15,20 +18,23 @@ ROUNDING = 1e-12
 """Of a latency: what sums in another order may differ by."""
 
 
-def lower(least: Floats, front: Front, rest: Floats, step_ms: float) -> None:
-    """`least` is the least loss for every number of steps that are left, (steps + 1,), and `rest`
-    the same of what comes after. Lower it where a configuration of a front, with the rest after it,
-    loses less."""
-    most = len(least) - 1
-    new = np.ones(len(front.ms), dtype=bool)  # better than all that are faster
-    new[1:] = front.loss[1:] < np.minimum.accumulate(front.loss)[:-1]
-    steps, losses = np.floor(front.ms[new] / step_ms).astype(np.int64), front.loss[new]
-    last = np.append(steps[1:] > steps[:-1], True) & (steps <= most)
-    for k, loss in zip(steps[last].tolist(), losses[last].tolist(), strict=True):
-        np.minimum(least[k:], loss + rest[: most + 1 - k], out=least[k:])
+def least_after(fronts: Sequence[Front], rests: Sequence[Singles], step_ms: float) -> Singles:
+    """The least loss for every number of steps that are left, (steps + 1,), of configurations of
+    some fronts; `rests`: the same of what comes after each of the fronts."""
+    steps, found = len(rests[0]) - 1, []
+    for front, rest in zip(fronts, rests, strict=True):
+        new = np.ones(len(front.ms), dtype=bool)  # better than all that are faster
+        new[1:] = front.loss[1:] < np.minimum.accumulate(front.loss)[:-1]
+        taken = np.floor(front.ms[new] / step_ms).astype(np.int64)
+        last = np.append(taken[1:] > taken[:-1], True) & (taken <= steps)
+        before = np.concatenate([np.full(steps, np.inf, dtype=np.float32), rest])
+        sums = sliding_window_view(before, steps + 1)[steps - taken[last]]
+        sums += rounded_down(front.loss[new][last])[:, None]
+        found.append(sums.min(axis=0, initial=np.float32(np.inf)))
+    return rounded_down(np.min(found, axis=0))
 
 
-def rounded_down(losses: Floats) -> Singles:
+def rounded_down(losses: Floats | Singles) -> Singles:
     """In single precision, below the true ones."""
     down = np.nextafter(losses.astype(np.float32), np.float32(-np.inf))
     return np.where(np.isinf(losses), np.float32(np.inf), down)
