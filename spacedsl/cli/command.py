@@ -20,9 +20,9 @@ class Command(TyperCommand):
             return super().parse_args(ctx, args)
         except UsageError as error:
             option = getattr(error, "param", None)
-            name = option.opts[0] if option is not None else ""
-            if not name.startswith("--") or option.name in ctx.params:
+            if option is None or not option.opts[0].startswith("--") or option.name in ctx.params:
                 raise
+            name = option.opts[0]
             alone = self._alone(ctx, words)
             what = f"Write `{name} {alone[0]}`." if alone else option.help or ""
             raise UsageError(f"Missing option '{name}'. {what}".rstrip()) from None

@@ -169,8 +169,8 @@ def _training(
         images, needed = settings.steps * settings.batch, max(need)
         seconds = images * sum(each) / count
         note = "; ".join([*mean, *_too_much(needed, free, settings.batch)])
-        here = max(memory, before + needed)
-        yield Step(name, settings.steps, images, seconds, disk, here, note)
+        most_memory = max(memory, before + needed)
+        yield Step(name, settings.steps, images, seconds, disk, most_memory, note)
     limits = len(target.limits_ms)
     subnets, images = _searching(spaces, limits, data, qat)
     image = sum(t.image for t in timed) / count

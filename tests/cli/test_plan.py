@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,9 +74,12 @@ def test_what_does_not_fit_is_said_instead_of_met(
     start = ("plan", str(tmp_path / "one.space"), "--data", "digits", "--threads", "1")
     timed: list[int] = []
     seconds = supernets._seconds
-    monkeypatch.setattr(
-        supernets, "_seconds", lambda *args: timed.append(len(args[2])) or seconds(*args)
-    )
+
+    def counted(*args: Any) -> float:
+        timed.append(len(args[2]))
+        return seconds(*args)
+
+    monkeypatch.setattr(supernets, "_seconds", counted)
     needs = [
         {step["step"]: step["memory_bytes"] for step in run_json(*start, "--batch", b)["steps"]}
         for b in ("64", "512")

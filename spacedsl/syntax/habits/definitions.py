@@ -33,9 +33,9 @@ def definitions(stopped: Stopped) -> Iterator[Rewrite]:
         "def", message, word.span, changes, help, "write `block`", puts, code="unknown-key"
     )
     if said and end == opening + 2:
-        parent = stopped.tokens[opening + 1].text
-        kind = suggest(parent, ("hyperspace", "space"))
-        meant = f"hyperspace {name.text}" if kind else f"space {name.text} of {parent}"
+        base = stopped.tokens[opening + 1].text
+        kind = suggest(base, ("hyperspace", "space"))
+        meant = f"hyperspace {name.text}" if kind else f"space {name.text} of {base}"
         change, help = Change(index, end + 1, meant), f"write `{meant}`"
         yield Rewrite("def", message, word.span, (change,), help, help, code="unknown-key")
 

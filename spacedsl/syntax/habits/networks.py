@@ -64,9 +64,9 @@ def blocks(stopped: Stopped) -> Iterator[Rewrite]:
     if lettered and token.type in ("NAME", "SETTING"):
         end = next(n for n in range(index, len(stopped.tokens)) if stopped.tokens[n].text in "}")
         words = ((n, LETTERED.fullmatch(stopped.tokens[n].text)) for n in range(index - 1, end))
-        changes = tuple(Change(n, n + 1, word[1]) for n, word in words if word)
+        numbers = tuple(Change(n, n + 1, word[1]) for n, word in words if word)
         message, help = f"`{before.text}` is no width", f"write `{lettered[1]}`"
-        yield Rewrite("width", message, before.span, changes, help, help)
+        yield Rewrite("width", message, before.span, numbers, help, help)
     start = before.span.start
     said = stopped.source.text[start : start + 400].partition("}")[0].rstrip()
     turned = re.compile(r"((?:[a-bd-np-vx-z][0-9.]+\s+)+)[cwo]?([0-9]+)(?:\s+|$)")
