@@ -114,8 +114,8 @@ ALLOWED = {
         "runtime/train",
     },
     "notebook": {
-        *BASE, "api", "compiler", "flows", "ir", "lang", "passes", "runtimes", "search", "targets",
-        "runtime/elastic", "runtime/foreign", "runtime/quant",
+        *BASE, "api", "bridges", "compiler", "flows", "ir", "lang", "passes", "runtimes", "search",
+        "targets", "runtime/elastic", "runtime/foreign", "runtime/quant",
     },
     "__init__": {*BASE, "api", "notebook", "search"},
     "cli": {
@@ -149,7 +149,7 @@ THIRD_PARTY = {
     "report": {"jinja2", "markupsafe", "pygments"},
     "lsp": {"lsprotocol", "pygls"},
     "flows": {"numpy", "torch"},
-    "notebook": {"numpy", "torch"},
+    "notebook": {"numpy", "torch", "typing_extensions"},
     "cli": {"typer", "rich", "pydantic", "numpy", "onnx", "matplotlib", "torch"},
     "runtime/board": {"torch", "mlflow", "wandb"},
     "runtime/data": {"numpy", "PIL", "simplejpeg", "sklearn"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -118,26 +118,35 @@ def _lines(analysis: Analysis) -> Iterator[str]:
         rows = analysis.part(part)
         if rows:
             yield from ("", TITLES[part])
-            yield f"  {'':<22} {'at':>9} {'INT8 ms':>9} {'FP32 ms':>9} {'speed-up':>21}  MMAC/ms"
-            yield from (f"  {_line(row)}" for row in rows)
+            yield from _table(rows)
     yield from ("", *_likes(analysis))
     if analysis.unanswered:
         names = ", ".join(part.value for part in analysis.unanswered)
         yield ""
-        yield f"not known of a device that is not this machine: {names}, and FP32"
+        yield from _paragraph(f"not known of a device that is not this machine: {names}, and FP32")
 
 
-def _line(row: Row) -> str:
-    case = row.case
-    fp32 = f"{row.fp32_ms.value:9.4f}" if row.fp32_ms else f"{'':9}"
-    speed = ""
-    if row.speedup:
-        speed = f"{row.speedup.value:.2f} ({row.speedup.low:.2f} to {row.speedup.high:.2f})"
-    rate = f"{row.mmacs_per_ms:8.0f}" if case.mmacs >= 0.1 and row.int8_ms.value > 0 else f"{'':8}"
-    where = f"{case.size}px" if case.part is AnalysisPart.models else f"{case.channels}@{case.size}"
-    words = row.coverage or SAID[row.status]
-    line = f"{case.name:<22} {where:>9} {row.int8_ms.value:9.4f} {fp32} {speed:>21} {rate}  {words}"
-    return line.rstrip()
+def _table(rows: Sequence[Row]) -> Iterator[str]:
+    """A line for each; what no row has makes no column."""
+    compared = any(row.fp32_ms for row in rows)
+    against = f" {'FP32 ms':>8} {'speed-up':>21}" if compared else ""
+    yield f"  {'':<20} {'at':>7} {'INT8 ms':>8}{against} MMAC/ms"
+    for row in rows:
+        case, fp32 = row.case, f"{row.fp32_ms.value:.4f}" if row.fp32_ms else ""
+        of_models = case.part is AnalysisPart.models
+        where = f"{case.size}px" if of_models else f"{case.channels}@{case.size}"
+        known = case.mmacs >= 0.1 and row.int8_ms.value > 0
+        rate = f"{row.mmacs_per_ms:.0f}" if known else ""
+        against = f" {fp32:>8} {_speed_up(row):>21}" if compared else ""
+        line = f"  {case.name:<20} {where:>7} {row.int8_ms.value:8.4f}{against} {rate:>7}"
+        yield f"{line}  {row.coverage or ''}".rstrip()
+
+
+def _speed_up(row: Row) -> str:
+    if row.speedup is None:
+        return SAID[row.status]
+    value = "noisy" if row.status == "noisy" else f"{row.speedup.value:.2f}"
+    return f"{value} ({row.speedup.low:.2f} to {row.speedup.high:.2f})"
 
 
 def _likes(analysis: Analysis) -> Iterator[str]:
@@ -161,7 +170,9 @@ def _likes(analysis: Analysis) -> Iterator[str]:
         found = [t for t in analysis.tastes if t.verdict == verdict]
         if found:
             yield f"{analysis.target.name} {said}"
-            yield from (f"  {_taste(t)}" for t in found)
+            for taste in found:
+                line = f"  {_taste(taste, analysis.reference)}"
+                yield from textwrap.wrap(line, TERMINAL, subsequent_indent=" " * 27)
 
 
 TERMINAL = 80
@@ -172,6 +183,7 @@ def _paragraph(text: str) -> list[str]:
     return textwrap.wrap(text, TERMINAL)
 
 
-def _taste(taste: Taste) -> str:
+def _taste(taste: Taste, reference: float | None) -> str:
+    """Of a table the gain itself says why."""
     gain = "" if taste.gain is None else f"{taste.gain:5.2f} ({taste.low:.2f} to {taste.high:.2f})"
-    return f"{taste.name:<24} {gain:<21} {taste.why}"
+    return f"{taste.name:<24} {gain:<21} {'' if reference is None else taste.why}".rstrip()

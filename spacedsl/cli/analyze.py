@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
@@ -15,7 +17,7 @@ from spacedsl.cli.limits import parse_seconds
 from spacedsl.cli.options import ON, TARGET
 from spacedsl.cli.watch import Terminal
 from spacedsl.figures import duration
-from spacedsl.flows.watch import announced
+from spacedsl.flows.watch import Show, announced
 
 
 def analyze(
@@ -47,7 +49,8 @@ def analyze(
     if out is not None:
         make_folder(out)
     note = f"INT8 and FP32 networks, about {duration(seconds)}"
-    with host_at(on) as host, announced(Terminal(), f"analyzing {found.name}", note) as show:
+    measuring = announced(Terminal(), f"analyzing {found.name}", note)
+    with host_at(on) as host, measuring if found.measured else _asking() as show:
 
         def report(part: AnalysisPart, share: float) -> None:
             show((parts.index(part) + share) / len(parts), part.value)
@@ -62,3 +65,9 @@ def analyze(
         print(as_text(analysis), end="")
     made = made_by(found, machine=machine)
     write_html(html, lambda: analyze_report(analysis, made), quiet=format is Format.json)
+
+
+@contextmanager
+def _asking() -> Iterator[Show]:
+    """A table answers at once."""
+    yield lambda done, *said: None

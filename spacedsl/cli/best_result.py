@@ -21,13 +21,18 @@ from spacedsl.lang.written import page_in
 from spacedsl.search.best.calls import Call
 from spacedsl.search.best.networks import BestScore, Network, beyond_said
 from spacedsl.search.combined import CombinedScore
-from spacedsl.search.compare import Compared, Comparison
+from spacedsl.search.compare import UNCERTAINTIES, Compared, Comparison
 from spacedsl.search.protocols import Unit
 from spacedsl.search.space_score import SpaceScore
 
 CALLED = (
     "How sure the choice of each stage is, with the other stages as found "
     "(in percent of the score):"
+)
+
+UNLESS = (
+    "  Transferred losses come from another hyperspace's table: here they were not measured. "
+    f'"Unless" stands where {UNCERTAINTIES:g} standard uncertainties of them turn the choice.'
 )
 
 
@@ -157,3 +162,5 @@ def print_calls(found: Sequence[Call]) -> None:
         print(wrapped(CALLED))
     for call in asked:
         print(wrapped(f"  {call.said}", "    "))
+    if any(call.unless is not None for call in asked):
+        print(wrapped(UNLESS, "  "))

@@ -121,14 +121,14 @@ GROUPS: Mapping[str, Mapping[str, Command]] = {
         "distill": Command(
             "distill:distill",
             "Measure block types by distillation on your data.",
-            ("spacedsl distill --hyper mine.space --data photos:DIR --teacher lite0 --out losses",),
+            ("spacedsl distill --hyper hyper --data photos:DIR --teacher lite0 --out bkd",),
         ),
         "train": Command(
             "train:train",
             "Train a space's supernet, then with --qat.",
             (
-                "spacedsl train found.space --data imagefolder:photos --out run",
-                "spacedsl train found.space --data imagefolder:photos --out run --qat --target cpu",
+                "spacedsl train vnni --data imagefolder:photos --out run",
+                "spacedsl train vnni --data imagefolder:photos --out run --qat --target cpu",
             ),
         ),
         "search": Command(
@@ -194,8 +194,8 @@ WITHIN: Mapping[str, tuple[str, ...]] = {
     "tables verify": ("spacedsl tables verify lut/ --hyper onnxw",),
     "tables fit": (
         "spacedsl tables fit lut/ --hyper onnxw --out fitted/",
-        "spacedsl tables fit --accuracies mine.csv --hyper mine.space --out quality.json",
-        "spacedsl tables fit --latencies mine.csv --column ms --hyper mine.space --out box.json",
+        "spacedsl tables fit --accuracies mine.csv --hyper mine.space --out mine.json",
+        "spacedsl tables fit --latencies t.csv --column ms --hyper hyper --out t.json",
     ),
     "tables calibrate": ("spacedsl tables calibrate quality.json --accuracies known.csv",),
     "git install": ("spacedsl git install",),

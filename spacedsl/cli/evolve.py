@@ -179,9 +179,9 @@ def _print(evolved: Evolved) -> None:
         print("\n".join(refits_lines(evolved.refits)), end="\n" if evolved.refits else "")
     else:
         shown.print_comparison(evolved.comparison)
+        shown.print_doubts(evolved.doubts)
     shown.print_full(evolved.finer)
     shown.print_front(evolved.front)
-    shown.print_doubts(evolved.doubts)
 
 
 def _write_models(folder: Path, evolved: Evolved, hyper: str, out: Path | None) -> list[Path]:

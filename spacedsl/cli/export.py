@@ -15,6 +15,7 @@ import typer
 from spacedsl import api
 from spacedsl.cli.boundary import emit
 from spacedsl.cli.summary import command, say_next
+from spacedsl.cli.watch import Terminal
 from spacedsl.cli.words import wrapped
 from spacedsl.compiler.graph import LOGITS
 from spacedsl.diagnostics import fault
@@ -106,7 +107,8 @@ def export(
     )
     data, found = built.data, built.difference
     stamp = _written(artifact, data, out, card)
-    agreement = built.calibrated.agreement(out) if built.calibrated else None
+    watch = Terminal(quiet=Said.json in (format or ()))
+    agreement = built.calibrated.agreement(out, watch) if built.calibrated else None
     kind = "FP32" if fp32 else "INT8"
     warnings = () if fp32 else this_machine().warnings
     there = compared(subnet, device) if device is not None and not fp32 else None

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Event, Lock, Thread, Timer
 from typing import TYPE_CHECKING
 
 from spacedsl.flows.watch import Show
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.live import Live
 
-LOG_SECONDS = 30.0
-"""Between two lines of a log; the last state is always written."""
+FIRST_SECONDS, LOG_SECONDS = 5.0, 30.0
+"""Until the first line of a log, and between two of them; the last state is always written."""
+
+SOON_SECONDS = 1.0
+"""Until a terminal has a bar, where nothing is done before."""
 
 LEAST_BAR, LONGEST_BAR = 8, 40
 """Columns. A bar takes what the words leave."""
@@ -80,7 +84,7 @@ def first_process() -> bool:
 
 @dataclass
 class Line:
-    """What is shown. `began`: time, and what was done then."""
+    """What is shown since it was `opened`. `began`: time, and what was done then."""
 
     what: str
     total: float
@@ -89,6 +93,10 @@ class Line:
     done: float = 0.0
     said: Sequence[str] = ()
     began: tuple[float, float] | None = field(default=None, repr=False)
+    opened: float = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.opened = self.clock()
 
     def update(self, done: float, *said: str) -> None:
         """Something more is done."""
@@ -105,17 +113,15 @@ class Line:
         """Amount done, time left, and what was said."""
         unit = f" {self.unit}" if self.unit else ""
         amount = f"{self.done:,.0f}/{self.total:,.0f}{unit}" if unit else f"{self.share:.0%}"
-        left = self._left()
-        return [amount, *([f"{left} left"] if left else []), *filter(None, self.said)]
+        return [amount, *filter(None, (self._time(), *self.said))]
 
-    def _left(self) -> str:
-        began, first = self.began or (0.0, 0.0)
-        if not first < self.done < self.total:
-            return ""
-        seconds = (self.clock() - began) * (self.total - self.done) / (self.done - first)
-        minutes, seconds = divmod(round(seconds), 60)
-        hours, minutes = divmod(minutes, 60)
-        return f"{hours}:{minutes:02}:{seconds:02}"
+    def _time(self) -> str:
+        """How long it still takes; as long as nothing is done, how long it has taken."""
+        began, first = self.began or (self.opened, 0.0)
+        taken = self.clock() - began
+        if first < self.done < self.total:
+            return f"{_clock(taken * (self.total - self.done) / (self.done - first))} left"
+        return f"{_clock(taken)} so far" if self.done < self.total and taken >= 1 else ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """One line of the terminal's width."""
@@ -124,6 +130,12 @@ class Line:
         glyphs = ("#", "-") if options.ascii_only else ("━", "╌")
         text = fitted(self.what, self.share, self.parts(), options.max_width, glyphs)
         yield Text(text, no_wrap=True, overflow="crop")
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"
 
 
 def fitted(
@@ -146,39 +158,55 @@ def _on_terminal(line: Line, console: Console) -> Iterator[Show]:
     from rich.live import Live
 
     live: Live | None = None
+    lock, over = Lock(), Event()
+
+    def start() -> None:
+        nonlocal live
+        with lock:
+            if live is None and not over.is_set():
+                live = Live(line, console=console, refresh_per_second=4)
+                live.start()
 
     def show(done: float, *said: str) -> None:
-        nonlocal live
         line.update(done, *said)
-        if live is None:  # what fails before anything is done shows no bar
-            live = Live(line, console=console, refresh_per_second=4)
-            live.start()
+        start()
 
+    waiting = Timer(SOON_SECONDS, start)  # what fails before shows no bar
+    waiting.daemon = True
+    waiting.start()
     try:
         yield show
     finally:
-        if live is not None:
-            live.stop()
+        over.set()
+        waiting.cancel()
+        with lock:
+            if live is not None:
+                live.stop()
 
 
 @contextmanager
 def _in_log(line: Line, console: Console) -> Iterator[Show]:
-    written: tuple[float, float] | None = None
+    written: float | None = None
+    over = Event()
 
     def write() -> None:
         nonlocal written
-        written = (line.clock(), line.done)
+        written = line.done
         console.file.write(f"{line.what}: {', '.join(line.parts())}\n")
         console.file.flush()
 
-    def show(done: float, *said: str) -> None:
-        line.update(done, *said)
-        since = written[0] if written else line.began[0] if line.began else 0.0
-        if line.clock() - since >= LOG_SECONDS:
+    def now_and_then() -> None:
+        wait = FIRST_SECONDS
+        while not over.wait(wait):
             write()
+            wait = LOG_SECONDS
 
+    writer = Thread(target=now_and_then, daemon=True)
+    writer.start()
     try:
-        yield show
+        yield line.update
     finally:
-        if line.began is not None and (written is None or written[1] != line.done):
+        over.set()
+        writer.join()
+        if line.began is not None and written != line.done:
             write()

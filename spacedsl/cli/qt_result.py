@@ -149,13 +149,13 @@ def _cell(score: float) -> str:
 
 
 def print_doubts(doubts: Sequence[StageSensitivity]) -> None:
-    """Per stage, whether the choice survives what is uncertain of transferred losses."""
+    """Per stage, whether the choice stays the best where transferred losses are off."""
     asked = [d for d in doubts if d.rival is not None]
     if not asked:
         return
     head = (
-        "The losses of some block types are transferred from another table. Whether a choice "
-        f"survives where such a loss is wrong by {UNCERTAINTIES:g} standard uncertainties:"
+        "The losses of some block types are transferred from another table. If they are off by "
+        f"{UNCERTAINTIES:g} standard uncertainties against the choice of a stage:"
     )
     print(wrapped(head))
     for doubt in asked:
@@ -169,6 +169,6 @@ def _doubted(doubt: StageSensitivity) -> str:
         block += " (transferred)"
     else:
         rival += " (transferred)"
-    verdict = "survives" if doubt.survives else "does not survive"
+    verdict = "stays the best" if doubt.survives else "is no longer the best"
     scores = f"{rival} would score {doubt.rival_score:.6g}, {doubt.block} {doubt.score:.6g}"
     return f"{doubt.stage}: {block} {verdict}: {scores}"

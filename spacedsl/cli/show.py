@@ -17,6 +17,7 @@ from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.figures import amount, count
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.item import Item
+from spacedsl.ir.reparam import trains_other_weights
 from spacedsl.ir.sampling import smallest
 from spacedsl.ir.size import count_spaces, count_subnets
 from spacedsl.ir.space import Space
@@ -27,7 +28,9 @@ from spacedsl.lang.page import main_item
 from spacedsl.lang.resolve import resolved_text
 from spacedsl.lang.values import shown
 from spacedsl.operators.size import from_json
-from spacedsl.passes.cost import stage_costs, subnet_cost
+from spacedsl.passes.bind import subnet_sites
+from spacedsl.passes.bound import layers
+from spacedsl.passes.cost import stage_costs, subnet_cost, trained_weights
 from spacedsl.passes.memory import subnet_memory
 from spacedsl.passes.network import subnet_identity
 from spacedsl.passes.taps import tap_shapes, tapped
@@ -73,8 +76,11 @@ def show(
         print(text) if format is Format.text else emit({"code": text})
         return
     facts = _facts(item, page).model_dump(exclude_unset=True)
-    if taps := _taps(_network(item, page)):
+    network = _network(item, page)
+    if taps := _taps(network):
         facts["taps"] = [tap.model_dump() for tap in taps]
+    if trains_other_weights(network.of if isinstance(network, Subnet) else network):
+        facts["trained"] = _trained(network)
     known = None if target is None else _latency(item, page, target)
     if known is not None:
         facts["latency"] = known.json
@@ -104,11 +110,11 @@ def _show_origins(spec: str, format: Format) -> None:
         stage = said.stage
         where = f"{said.place.file}:{said.place.line}:{said.place.column}"
         key = f"  {said.key}" if stage else said.key
-        print(f"{key:<12} {_shortened(said.text):<48}  {where}")
+        print(f"{key:<11} {_shortened(said.text):<36}  {where}")
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= 48 else f"{text[:45]}..."
+    return text if len(text) <= 36 else f"{text[:33]}..."
 
 
 def _code(item: Item, page: str) -> str:
@@ -168,6 +174,17 @@ def _facts(item: Item, page: str) -> ModelFacts | SpaceFacts:
             code=_code_or_none(item),
         )
     raise fault("wrong-kind", f"{page} is not a hyperspace, a space or a model")
+
+
+def _trained(item: Space | Subnet) -> int | dict[str, int]:
+    """The weights in training, branches included that become one convolution."""
+    if isinstance(item, Subnet):
+        blocks = (site.bind() for stage in subnet_sites(item) for site in stage)
+        return sum(trained_weights(layer) for bound in blocks for layer in layers(bound))
+    from spacedsl.passes.extremes import trained_range
+
+    found = trained_range(item)
+    return Bounds(min=found.least, max=found.greatest).model_dump()
 
 
 def _taps(item: Space | Subnet) -> list[TapFacts] | list[TapChoices]:
@@ -246,6 +263,7 @@ NOTES = (
     ("FLOPs", "flops", "multiply-accumulates"),
     ("params", "params", SCALARS),
     ("weights", "weights", "of the deployed network"),
+    ("trained", "trained", "weights that are trained"),
     ("memory", "memory", "bytes of activations in INT8"),
 )
 
@@ -257,7 +275,8 @@ def _said(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     sizes = [facts["resolution"]] if model else facts["resolutions"]
     yield "input", f"{shown(tuple(map(from_json, sizes)))} px"
     for name, key, note in NOTES:
-        yield name, f"{_amounts(facts[key])} ({note})"
+        if key in facts:
+            yield name, f"{_amounts(facts[key])} ({note})"
     if not model:
         yield "subnets", count(facts["subnets"])
     if facts["kind"] == "hyperspace":

@@ -18,6 +18,7 @@ from spacedsl.compiler.parameters import Floats
 from spacedsl.compiler.plans import network_plan
 from spacedsl.diagnostics import fault
 from spacedsl.flows.faults import runtime_faults
+from spacedsl.flows.watch import SILENT, Watch
 from spacedsl.ir.for_data import for_data
 from spacedsl.ir.reparam import with_counts
 from spacedsl.ir.size import count_subnets
@@ -54,7 +55,7 @@ class Calibrated:
     data: Data | None
     fp32: Callable[[Floats], Floats]
 
-    def agreement(self, file: Path) -> Agreement | None:
+    def agreement(self, file: Path, watch: Watch = SILENT) -> Agreement | None:
         """How the INT8 file compares, on images of the test split; None without data, and for a
         network that ends in maps. Raises `SpaceError`."""
         graph = self.net.plan.graph
@@ -64,14 +65,17 @@ class Calibrated:
         labelled = self.data.classes == graph.outputs[0].node.shape[0]
         same, right32, right8, images = 0, 0, 0, 0
         how = self.net.preprocess
-        with runtime_faults():
-            split = _some(self.data, COMPARED_IMAGES, tested=True)
+        split = _some(self.data, COMPARED_IMAGES, tested=True)
+        total = len(split.labels)
+        with runtime_faults(), watch.counting("comparing with FP32", total, "images") as show:
+            show(0)
             for views, labels in _views(self.data, split, self.subnet.resolution, how):
                 expected, found = self.fp32(views).argmax(1), deployed.run(views).argmax(1)
                 same += int((expected == found).sum())
                 right32 += int((expected == labels).sum())
                 right8 += int((found == labels).sum())
                 images += len(labels)
+                show(images)
         if not images:
             raise fault("bad-data", f"{self.data.spec} has no image to compare on")
         shares = (right32 / images, right8 / images) if labelled else (None, None)

@@ -3,7 +3,7 @@ when it is called."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -148,20 +148,20 @@ class _Run:
         self.out, self.logs, self.watch = out, logs, watch
         self.missing = [job for job in jobs if finished(out, job.name) is None]
         self.count = len(jobs)
-        self.of = sum(job.task.steps for job in jobs)
-        self.done = self.of - sum(job.task.steps for job in self.missing)
+        self.of = sum(job.work for job in jobs)
+        self.done = self.of - sum(job.work for job in self.missing)
         self.failed: dict[str, str] = {}
 
     def here(self, opened: Opened) -> None:
         """One after the other, in this process."""
         from spacedsl_runtime.distill.jobs import run_job
 
-        with self.watch.counting("distilling", self.of, "done") as show:
+        with self.watch.counting("distilling", self.of, "steps") as show:
             show(self.done)
             for job in self.missing:
 
-                def told(step: int, _: Mapping[str, float]) -> None:
-                    show(self.done + step)
+                def told(done: int) -> None:
+                    show(self.done + done)
 
                 self._ended(job, run_job(opened, job.task, told, self.watch.warn))
                 show(self.done)
@@ -172,7 +172,7 @@ class _Run:
         from spacedsl_runtime.distill.jobs import Outcome, run_away
 
         tasks = [job.task for job in self.missing]
-        with self.watch.counting("distilling", self.of, "done") as show:
+        with self.watch.counting("distilling", self.of, "steps") as show:
             show(self.done)
             for index, found in executor.completed(run_away, setting, tasks):
                 outcome = Outcome(failed=found.why) if isinstance(found, Died) else found
@@ -186,7 +186,7 @@ class _Run:
         """Keep what a job came to."""
         from spacedsl_runtime.distill.results import save_failure, save_metrics, save_rows
 
-        self.done += job.task.steps
+        self.done += job.work
         save_metrics(self.out, job.name, outcome.metrics, self.logs, self.watch.warn)
         if outcome.failed:
             self.failed[job.name] = outcome.failed

@@ -72,6 +72,11 @@ class Job:
     name: str
     task: BkdJob
 
+    @property
+    def work(self) -> int:
+        """Steps, and sub-stages that are evaluated: one takes about as long as the other."""
+        return self.task.steps + self.task.rows
+
 
 def prepare(
     space: Space,

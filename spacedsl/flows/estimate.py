@@ -4,17 +4,20 @@ is imported when it is called."""
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from statistics import fmean
+from typing import TYPE_CHECKING, TypeVar
 
 from spacedsl.compiler.integer_model import preprocess_for
 from spacedsl.compiler.plans import need_head
 from spacedsl.compiler.supernet import supernet_plan
+from spacedsl.figures import duration
 from spacedsl.flows.distill_jobs import USUAL, Job, Settings, prepare
 from spacedsl.flows.execution import ON_CPU, Execution, usual_precision
 from spacedsl.flows.faults import runtime_faults
-from spacedsl.flows.watch import SILENT, Watch
+from spacedsl.flows.watch import SILENT, Watch, announced
 from spacedsl.ir.sampling import smallest
 from spacedsl.ir.size import count_subnets
 from spacedsl.ir.space import Space
@@ -30,6 +33,11 @@ if TYPE_CHECKING:
     from spacedsl_runtime.distill.jobs import Opened
     from spacedsl_runtime.train.recipe import Recipe
 
+T = TypeVar("T")
+
+BUDGET_S = 60.0
+"""In which jobs are timed, and supernets: what is left out is taken to be like the others."""
+
 SPACES = 3
 """Random spaces of a hyperspace that are timed: which one will be found is not known."""
 
@@ -40,7 +48,8 @@ ROW_BYTES = 180
 @dataclass(frozen=True, slots=True)
 class Step:
     """A command's work: `steps` of `images` images in all. `seconds` are measured on this machine,
-    None where nothing can be before it is done; `memory_bytes` of one process."""
+    None where nothing can be before it is done; `memory_bytes` of one process, by what the images
+    held that were measured."""
 
     step: str
     steps: int
@@ -66,7 +75,7 @@ def estimate(
     watch: Watch = SILENT,
 ) -> tuple[Step, ...]:
     """What the steps from a hyperspace, or a space, to deployed models will cost on data, measured
-    on a few real batches. Without a `teacher` nothing is distilled. `jobs` of a distillation run at
+    on a few real images. Without a `teacher` nothing is distilled. `jobs` of a distillation run at
     a time; `steps`, `qat_steps` and `batch` are those of training. Raises `SpaceError`."""
     if not space.taps:
         need_head(smallest(space, space.resolutions[-1]).model_copy(update={"name": space.name}))
@@ -108,26 +117,43 @@ def _recipes(
 def _distilling(
     space: Space, target: Target, asked: Settings, opened: Opened, jobs: int, watch: Watch
 ) -> Step:
-    from spacedsl_runtime.measure.distilling import time_job
+    from spacedsl_runtime.measure.distilling import JobCost, time_job
 
-    todo, settings = prepare(space, target, asked, opened)
-    seconds, rows = 0.0, 0
-    with watch.counting("timing jobs", len(todo), "done") as done:
-        done(0)
-        for i, job in enumerate(todo):
-            own = _rows(job, len(settings["resolutions"]))
-            seconds += time_job(job.task, opened).of(job.task, own)
-            rows += own
-            done(i + 1)
+    todo, _ = prepare(space, target, asked, opened)
+    timed: dict[int, list[JobCost]] = {job.number: [] for job in todo}
+    for job in _timing("jobs", _mixed(todo), len(timed), watch):
+        timed[job.number].append(time_job(job.task, opened))
+    costs = [cost for found in timed.values() for cost in found]
+    seconds = sum(fmean(cost.seconds(job.task) for cost in timed[job.number]) for job in todo)
     steps = sum(job.task.steps for job in todo)
     parallel = min(jobs, len(todo))
-    note = f"{len(todo)} jobs" + (f", {parallel} at a time on as many cores" if jobs > 1 else "")
-    disk = rows * ROW_BYTES
-    return Step("distill", steps, steps * asked.batch, seconds / parallel, disk, _memory(), note)
+    note = f"{len(todo)} jobs, {len(costs)} of them timed"
+    note += f"; {parallel} at a time on as many cores" if jobs > 1 else ""
+    rows = sum(job.task.rows for job in todo)
+    disk, memory = rows * ROW_BYTES, _memory() + max(cost.more for cost in costs)
+    return Step("distill", steps, steps * asked.batch, seconds / parallel, disk, memory, note)
 
 
-def _rows(job: Job, resolutions: int) -> int:
-    return len(job.task.plan.stages[0].windows or ((),)) * resolutions * job.task.samples
+def _mixed(jobs: Sequence[Job]) -> list[Job]:
+    """Jobs in an order whose first ones are of all stages, and of many block types."""
+    types = 1 + max(job.choice for job in jobs)
+    return sorted(jobs, key=lambda job: ((job.choice - job.number) % types, job.number))
+
+
+def _timing(what: str, parts: Sequence[T], least: int, watch: Watch) -> Iterator[T]:
+    """What is timed of some parts: at least so many of them, and no more after `BUDGET_S`."""
+    note = f"a few images of each; about {duration(BUDGET_S)}, or until {least} are done"
+    began, done = time.monotonic(), 0
+    with announced(watch, f"timing {what}", note) as show:
+        for part in parts:
+            spent = time.monotonic() - began
+            if done >= least and spent >= BUDGET_S:
+                break
+            share = max(done / len(parts), min(done / least, spent / BUDGET_S))
+            show(share, f"{done} of {len(parts)} {what}")
+            yield part
+            done += 1
+        show(1.0, f"{done} of {len(parts)} {what}")
 
 
 def _training(
@@ -138,53 +164,48 @@ def _training(
     device: str,
     watch: Watch,
 ) -> Iterator[Step]:
+    from spacedsl_runtime.measure.memory import free_bytes
     from spacedsl_runtime.measure.supernets import time_supernet
     from spacedsl_runtime.train.batches import Normalise
     from spacedsl_runtime.train.device import device_of
 
     recipe, qat = recipes
     usual, here = preprocess_for(data.channels), device_of(device)
-    timed, before = [], _memory()
+    normalise = Normalise(usual.mean, usual.std)
     spaces = _spaces(space)
-    with watch.counting("timing supernets", len(spaces), "done") as done:
-        done(0)
-        for i, one in enumerate(spaces):
-            plan = supernet_plan(one, target)
-            normalise = Normalise(usual.mean, usual.std)
-            timed.append(time_supernet(plan, data, recipe, normalise, watch.warn, here))
-            done(i + 1)
-    count, memory = len(timed), _memory()
-    mean = [f"mean of {count} random spaces"] if count > 1 else []
+    timed = [
+        time_supernet(supernet_plan(one, target), data, recipes, normalise, watch.warn, here)
+        for one in _timing("supernets", spaces, 1, watch)
+    ]
+    memory, free = _memory(), free_bytes(here)
+    random = f"mean of {len(timed)} random spaces" if len(timed) > 1 else "of a random space"
+    notes = [random] if space.kind == "hyperspace" else []
     disk = 8 * max(t.weights for t in timed)  # weights and momentum, 4 bytes each
-    free = min((t.free for t in timed if t.free is not None), default=None)
-    for name, settings, each, need in (
-        ("train", recipe, [t.image_of_step for t in timed], [t.step_bytes for t in timed]),
+    for name, settings, each, more in (
+        ("train", recipe, fmean(t.image_of_step for t in timed), max(t.more for t in timed)),
         (
             "train --qat",
             qat,
-            [t.image_of_qat_step for t in timed],
-            [t.qat_step_bytes for t in timed],
+            fmean(t.image_of_qat_step for t in timed),
+            max(t.more_of_qat for t in timed),
         ),
     ):
-        images, needed = settings.steps * settings.batch, max(need)
-        seconds = images * sum(each) / count
-        note = "; ".join([*mean, *_too_much(needed, free, settings.batch)])
-        most_memory = max(memory, before + needed)
-        yield Step(name, settings.steps, images, seconds, disk, most_memory, note)
+        images = settings.steps * settings.batch
+        note = "; ".join([*notes, *_too_much(more, free, settings.batch)])
+        yield Step(name, settings.steps, images, images * each, disk, memory + more, note)
     limits = len(target.limits_ms)
     subnets, images = _searching(spaces, limits, data, qat)
-    image = sum(t.image for t in timed) / count
+    image = fmean(t.image for t in timed)
     most = f"at most by prediction, for {limits} limits"
     yield Step("search", subnets, images, images * image, subnets * ROW_BYTES, memory, most)
 
 
-def _too_much(needed: int, free: int | None, batch: int) -> list[str]:
-    """What is said where a step's memory does not fit."""
-    if free is None or needed < free:
+def _too_much(more: int, free: int | None, batch: int) -> list[str]:
+    """What is said where the memory that a batch needs besides does not fit."""
+    if free is None or more < free:
         return []
-    return [
-        f"{needed / 1e9:.1f} GB do not fit: {free / 1e9:.1f} GB are free; try --batch {batch // 2}"
-    ]
+    said = f"{more / 1e9:.1f} GB more do not fit: {free / 1e9:.1f} GB are free"
+    return [f"{said}; try --batch {batch // 2}"]
 
 
 def _searching(spaces: list[Space], limits: int, data: Data, qat: Recipe) -> tuple[int, int]:

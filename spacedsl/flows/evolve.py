@@ -54,7 +54,7 @@ class OnFront:
 class Evolved:
     """What a search ended with. `found`: the space and everything that was scored; `comparison`:
     it against the published space and random ones; `calls`: how sure each stage's block type is
-    (definition `best`); `doubts`: the same where losses are transferred from another table;
+    (definition `best`); `doubts`: whether it stays the best where transferred losses are off;
     `front`: on several targets; `finer`: exact scores at full detail, by target; `refits`: the
     search repeated by refits of the quality table; `comments`: how the space was found, for its
     page."""
@@ -140,7 +140,8 @@ def evolve(
     with watch.working("comparing with other spaces") as tell:
         comparison = compare(scorer, found.space, reference, seed=seed)
         tell("trying other block types in every stage")
-        sure = calls(scorer, found.space) if scorers.by_best else ()
+        doubts = _doubts(scorer, scorers.tables, found.space)
+        sure = calls(scorer, found.space, doubts) if scorers.by_best else ()
     refitted = refitted_search(
         scorer,
         found.space,
@@ -155,7 +156,7 @@ def evolve(
         scorer=scorer,
         comparison=comparison,
         calls=sure,
-        doubts=_doubts(scorer, scorers.tables, found.space),
+        doubts=doubts,
         front=_front(found, scorer),
         finer=_finer(scorers.tables, found.space) if exact else {},
         refits=refitted,

@@ -129,7 +129,7 @@ def search(
                 show(0)
                 value = Valuing(chooser.value, log, ms, show)
                 best = find(value)
-            models = _deployed(best, chooser, target, out, suffix)
+            models = _deployed(best, chooser, target, out, suffix, watch)
     valued = tuple(value.valued.values())
     found = Searched(space, target, chooser.data.spec, out, settings, models, valued)
     write_json(out / FRONT, found.front)
@@ -195,13 +195,19 @@ def _finder(
 
 
 def _deployed(
-    found: Sequence[Best], chooser: Chooser, target: Target, out: Path, suffix: str
+    found: Sequence[Best], chooser: Chooser, target: Target, out: Path, suffix: str, watch: Watch
 ) -> tuple[Deployment, ...]:
     """Write the space's page, and every found subnet's page and file; evaluate the files."""
     space = found[0].subnet.of
     home = out / f"{space.name}.space"
     write_atomic(home, self_contained(space))
-    return tuple(_deploy(best, chooser, target, home, suffix) for best in found)
+    made: list[Deployment] = []
+    with watch.counting("writing and evaluating", len(found), "files") as show:
+        show(0)
+        for best in found:
+            made.append(_deploy(best, chooser, target, home, suffix))
+            show(len(made))
+    return tuple(made)
 
 
 def _deploy(best: Best, chooser: Chooser, target: Target, home: Path, suffix: str) -> Deployment:

@@ -25,7 +25,7 @@ from spacedsl.ir.block import (
     walk,
 )
 from spacedsl.ir.expr import Expr, Num, names_in
-from spacedsl.lang.bodytext import check_body, check_reparam, check_width
+from spacedsl.lang.bodytext import check_body, check_ones, check_reparam, check_width
 from spacedsl.lang.expressions import lower_expr
 from spacedsl.lang.joins import lower_join
 from spacedsl.lang.kernels import (
@@ -229,6 +229,7 @@ def _sized_op(node: Node, known: list[str], params: tuple[str, ...], report: Rep
         "kernel": _kernel(node.get("kernel"), known, report, 3 if "stacked" in words.flags else 1),
         "stride": words.stride,
     }
+    check_ones(node, fields["kernel"], report)
     if OPERATORS[node.rule].acts:
         fields["act"] = words.act
     to = node.first("to")

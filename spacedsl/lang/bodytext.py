@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spacedsl.ir.block import Block, op_sizes
-from spacedsl.ir.expr import EvaluationError, Expr, evaluate, names_in
+from spacedsl.ir.expr import EvaluationError, Expr, Num, evaluate, names_in
 from spacedsl.lang.kernels import is_stride
 from spacedsl.lang.report import Report
 from spacedsl.operators.operators import STRIDED
@@ -64,6 +64,23 @@ def check_reparam(op: Node, report: Report) -> None:
             fixes = [("leave it out", report.with_blank(token.span), "")]
             message = f"one `{op.rule}` cannot take `reparam` and `{word}`: {why}"
             raise report.fail("duplicate-modifier", message, token, "leave one of them out", fixes)
+
+
+def check_ones(op: Node, kernel: Expr, report: Report) -> None:
+    """Report what a batch norm alone cannot say besides. Raises `Abandon`."""
+    token = modifier(op, "ones")
+    if token is None:
+        return
+    if kernel != Num(value=1):
+        message = "`ones` is of a `dwconv 1x1`, which is then a batch norm alone"
+        help = "write `dwconv 1x1 ones`, or leave it out"
+        raise report.fail("bad-value", message, op.get("kernel"), help)
+    for other in (*op.all("modifier"), *op.all("reparam")):
+        word = other.tokens()[0]
+        if word.text in ("nonorm", "bias", "strided", "stacked", "reparam") or is_stride(word.text):
+            fixes = [("leave it out", report.with_blank(other.span), "")]
+            message = f"one `dwconv` cannot take `ones` and `{word.text}`: it is a batch norm alone"
+            raise report.fail("duplicate-modifier", message, other, "leave one of them out", fixes)
 
 
 def _line_end(text: str, at: int) -> int:

@@ -16,8 +16,9 @@ from spacedsl.lang.parameters import KINDS, Kind, is_of_kind, parameter_kind
 from spacedsl.lang.report import Abandon, Mend, Report
 from spacedsl.lang.scope import Scope
 from spacedsl.lang.settings import as_settings, check_keys, check_settings, is_setting
-from spacedsl.lang.values import ordered, shown, values_said
+from spacedsl.lang.values import shown, values_said
 from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.operators.size import as_number
 from spacedsl.syntax.tree import Node, Token, leaves
 from spacedsl.syntax.words import unglued
 
@@ -50,7 +51,7 @@ def choices_of(
         except Abandon:
             continue
         name = node.token("NAME")
-        if block_identity(choice) in map(block_identity, choices):
+        if any(_are_one(choice, other) for other in choices):
             report.error("duplicate-block", f"block `{name.text}` is listed twice", name)
         elif name.text in [c.block.name for c in choices]:
             message = f"two block types of one stage are called `{name.text}`"
@@ -59,6 +60,12 @@ def choices_of(
         else:
             choices.append(choice)
     return tuple(choices)
+
+
+def _are_one(one: BlockChoice, other: BlockChoice) -> bool:
+    """Whether two block types are the same, or one is where the other has a certain activation."""
+    mine, theirs = block_identity(one), block_identity(other)
+    return theirs in map(block_identity, one.views) or mine in map(block_identity, other.views)
 
 
 def _is_unknown(nodes: Sequence[Node], inherited: Stage | None, scope: Scope) -> bool:
@@ -110,6 +117,9 @@ def _choice(node: Node, inherited: Stage | None, scope: Scope, report: Report) -
                 message = f"`{key.text}` does not separate values"
                 help, fixes = "write `,` between values", [_with_commas(node, report)]
                 raise report.fail("notation", message, key, help, fixes)
+            if key.text in ACTIVATIONS and "activation" in map(kinds.get, given):
+                help = f"write `,` before `{key.text}` and between the others"
+                raise report.fail("syntax", f"a `,` is missing before `{key.text}`", key, help)
             raise _unknown(node, list(kinds), report)
         if key.text in given:
             raise report.fail("duplicate-key", f"`{key.text}` is said twice", key, "keep one")
@@ -177,12 +187,10 @@ def _arg_values(
     """The values of one parameter; `least`: of a kernel, how small it may be."""
     said = values_said(node, report, (key.text, MAX_KERNEL) if kind == "window" else None)
     if kind == "activation":
-        if len(said) > 1:
-            help = "list the block once per activation, under two names"
-            raise report.fail("bad-value", "a block type has one activation", node, help)
-        token = node.tokens()[0] if node.tokens() else key
-        if said[0][0] not in ACTIVATIONS:
-            raise report.unknown("activation", token, ACTIVATIONS)
+        for value, at in said:
+            if value not in ACTIVATIONS:
+                token = at if isinstance(at, Token) else at.tokens()[0]
+                raise report.unknown("activation", token, ACTIVATIONS)
     else:
         for value, at in said:
             if not is_of_kind(value, kind, at):
@@ -197,4 +205,4 @@ def _arg_values(
                 raise report.fail("bad-value", message, shown, None, fixes)
             if least is not None:
                 check_kernel(value, at, key.text, least, report)
-    return ordered(said)
+    return tuple(sorted((value for value, _ in said), key=as_number))

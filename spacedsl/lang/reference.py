@@ -132,7 +132,7 @@ block plain(kernel, expand = 2, act = relu) {
 hyperspace wide {
   input 3 x 32..64 step 32
   blocks {
-    plain { kernel 3, 5  expand 2, 4 }
+    plain { kernel 3, 5  expand 2, 4  act relu, hswish }
   }
   stem { conv 3x3 relu strided  width 8  stride 2 }
   elastic stage1 { width 8..24 step 8  window 2  depth 1..2  stride 2  shared kernel }
@@ -144,7 +144,7 @@ space narrow of wide {
 }
 
 model one of narrow at 32 {
-  stage1 { 8 k3 e2  16 k3 e4 }
+  stage1 { 8 k3 e2 act=relu  16 k3 e4 act=hswish }
 }
 
 target phone {
@@ -191,6 +191,9 @@ def _lines() -> Iterator[str]:
     yield from _ops()
     yield from ("## Activations", "")
     yield from _table(("word", ""), ((f"`{a}`", f"`{act.text}`") for a, act in ACTIVATIONS.items()))
+    yield "A parameter that is an activation takes one, `act relu`, or several of which each block"
+    yield "chooses one, `act relu, hswish`, as it does of kernels. With `shared act` all blocks of"
+    yield "a stage choose the same. The weights of a supernet serve all of them.\n"
     yield from ("## Shortcuts", "")
     yield from _table(("kind", ""), ((f"`{k}`", SHORTCUT_MEANINGS[k]) for k in SHORTCUTS))
     yield "`shortcut { ops }` is a path of its own. An activation after it follows the sum.\n"

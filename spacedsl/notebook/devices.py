@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class Device:
         """INT8 latencies in milliseconds at batch 1, (N,). Where the device is this machine and was
         not measured for such models yet, it is measured first, which takes minutes, once. Raises
         `SpaceError` where a block is not covered."""
-        found = [models] if isinstance(models, Subnet) else list(models)
+        found = models_of(models)
         if not found:
             return np.zeros(0)
         opened = self.opened(found[0].of, watching(progress))
@@ -51,7 +52,7 @@ class Device:
 
     def ready(self, space: Space, limits_ms: Sequence[float], watch: Watch) -> Opened:
         """The device as flows take it, with limits that tell networks of `space` apart."""
-        asked = tuple(sorted(map(float, limits_ms)))
+        asked = tuple(sorted(limits_of(limits_ms)))
         if self.model is not None:
             return separating(self.opened(space, watch), space, asked, watch)
         (found,) = ready_devices([self.target], space, asked, watch)
@@ -84,11 +85,38 @@ def target(
     limits that it is searched for. Raises `SpaceError`."""
     if latency is None:
         return Device(api.load_target(spec))
+    if not hasattr(latency, "predict"):
+        message = f"{_kind(latency)} is no latency model: it has no `predict`"
+        raise fault("wrong-kind", message, "`score_by` takes a function of models")
     if not limits_ms:
         raise fault("bad-limits", "a device of your own needs latency limits", "limits_ms=[10, 20]")
-    limits = tuple(sorted(map(float, limits_ms)))
+    limits = tuple(sorted(limits_of(limits_ms)))
     own = Target(name=str(spec), device="a model of its own", latency="own", limits_ms=limits)
     return Device(own, latency)
+
+
+def limits_of(limits_ms: Sequence[float]) -> tuple[float, ...]:
+    """Latency limits in milliseconds, as they were given. Raises `SpaceError`."""
+    if isinstance(limits_ms, Sequence | np.ndarray) and not isinstance(limits_ms, str):
+        with suppress(TypeError, ValueError):
+            return tuple(map(float, limits_ms))
+    message = f"{limits_ms!r} is no list of latency limits"
+    raise fault("bad-limits", message, "say milliseconds as numbers: limits_ms=[10, 20]")
+
+
+def models_of(models: Subnet | Sequence[Subnet]) -> list[Subnet]:
+    """One model or several. Raises `SpaceError` for anything else."""
+    found = [models] if isinstance(models, Subnet | Space | str) else list(models)
+    for one in found:
+        if not isinstance(one, Subnet):
+            help = "`load_model` opens one by its name, and a space's `sample` draws some"
+            raise fault("wrong-kind", f"{_kind(one)} is not a model", help)
+    return found
+
+
+def _kind(found: object) -> str:
+    """A value in an error message."""
+    return f"{found!r}" if isinstance(found, str | Space) else f"a value of {type(found).__name__}"
 
 
 def device_of(found: AnyDevice) -> Device:

@@ -15,6 +15,7 @@ from spacedsl import api
 from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space as IrSpace
 from spacedsl.notebook import html
+from spacedsl.notebook.devices import limits_of
 from spacedsl.notebook.values import Model, Space, model, space, space_of
 from spacedsl.search.protocols import Floats
 from spacedsl.search.space_score import LimitScore, limit_score, score_settings
@@ -72,7 +73,7 @@ def score_by(
     random models, the mean quality of the `best` ones under each limit, summed. Any function of
     models will do, a predictor, a benchmark's table or a device's `latency`. Raises `SpaceError`
     where a function does not give a number for each."""
-    chosen = score_settings(limits_ms, samples, best, seed, "qt")
+    chosen = score_settings(limits_of(limits_ms), samples, best, seed, "qt")
     one = space_of(found)
     models = tuple(model(m) for m in api.sample(one, samples, seed))
     ms, worth = (_numbers(f, models) for f in (latency, quality))
@@ -82,9 +83,16 @@ def score_by(
 
 
 def _numbers(function: OfModels, models: Sequence[Model]) -> Floats:
-    found = np.asarray(function(models), dtype=np.float64)
-    if found.shape != (len(models),) or not np.isfinite(found).all():
-        name = getattr(function, "__name__", type(function).__name__)
-        message = f"`{name}` gave an array of {found.shape} for {len(models)} models"
-        raise fault("bad-option", message, "it must give one finite number for each model")
-    return found
+    given = function(models)
+    try:
+        found = np.asarray(given, dtype=np.float64)
+        said = f"an array of shape {found.shape}"
+    except (TypeError, ValueError):
+        found, said = np.full(0, np.nan), f"a value of {type(given).__name__}"
+    if found.shape == (len(models),) and np.isfinite(found).all():
+        return found
+    name = getattr(function, "__name__", type(function).__name__)
+    if found.shape == (len(models),):
+        said = f"{np.count_nonzero(~np.isfinite(found))} numbers that are not finite"
+    message = f"`{name}` gave {said} for {len(models)} models"
+    raise fault("bad-option", message, "it must give one finite number for each model")

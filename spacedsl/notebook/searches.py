@@ -6,7 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic
 
+from typing_extensions import TypeVar  # the standard one has no default before Python 3.13
+
+from spacedsl.diagnostics import fault
 from spacedsl.flows.evolve import Evolved
 from spacedsl.flows.evolve import evolve as evolve_flow
 from spacedsl.flows.optimum import Certified
@@ -15,7 +19,7 @@ from spacedsl.flows.score import Scored
 from spacedsl.flows.score import score as score_flow
 from spacedsl.ir.space import Space as IrSpace
 from spacedsl.notebook import html
-from spacedsl.notebook.devices import AnyDevice, devices_of
+from spacedsl.notebook.devices import AnyDevice, devices_of, limits_of
 from spacedsl.notebook.values import Model, Space, model, space, space_of
 from spacedsl.notebook.watching import Callback, watching
 from spacedsl.search.best.networks import BestScore, Network
@@ -61,15 +65,23 @@ class BestModel:
         return ", extrapolated" if self.extrapolated else ""
 
 
+Detail_co = TypeVar(
+    "Detail_co",
+    bound=Scored | Evolved | Certified,
+    covariant=True,
+    default=Scored | Evolved | Certified,
+)
+
+
 @dataclass(frozen=True, slots=True, repr=False)
-class Result:
+class Result(Generic[Detail_co]):
     """What a score or a search comes to: a space, its score, and the best networks under each
     limit. `detail`: all that the flow found."""
 
     space: Space
     score: float
     networks: tuple[BestModel, ...]
-    detail: Scored | Evolved | Certified
+    detail: Detail_co
 
     def __repr__(self) -> str:
         return f"<{self.space.name}: score {self.score:.4f}, {len(self.networks)} networks>"
@@ -103,15 +115,16 @@ def score(
     samples: int | None = None,
     seed: int = 0,
     progress: Callback | None = None,
-) -> Result:
+) -> Result[Scored]:
     """What a space is worth on a target: the best of all its networks under each latency limit.
     `quality`: a table, or a model of one's own (`spacedsl.QualityModel`). `definition` `qt` is the
     paper's Q-T score, of random networks. Raises `SpaceError`."""
     found, watch = space_of(space), watching(progress)
+    table = _table(quality)
     devices = [d.ready(found, limits_ms, watch) for d in devices_of(target)]
     asked = Request(
-        limits_ms=tuple(limits_ms),
-        quality=_table(quality),
+        limits_ms=limits_of(limits_ms),
+        quality=table,
         definition=definition,
         samples=samples,
         seed=seed,
@@ -132,9 +145,12 @@ def best(
 ) -> tuple[BestModel, ...]:
     """The `n` best networks of a space under each latency limit, of all there are, best first.
     Raises `SpaceError`."""
+    if n < 1:
+        raise fault("bad-option", f"{n} networks under each limit", "say at least 1")
     found, watch = space_of(space), watching(progress)
+    table = _table(quality)
     devices = [d.ready(found, limits_ms, watch) for d in devices_of(target)]
-    asked = Request(limits_ms=tuple(limits_ms), quality=_table(quality))
+    asked = Request(limits_ms=limits_of(limits_ms), quality=table)
     (part,) = score_flow(found, devices, asked, top=n, watch=watch).parts
     return tuple(
         _best_model(one, part.target.name, limit, part.unit)
@@ -158,15 +174,16 @@ def evolve(
     resume: bool = False,
     name: str = "found",
     progress: Callback | None = None,
-) -> Result:
+) -> Result[Evolved]:
     """Search a hyperspace for the space whose best networks are best on a target, by aging
     evolution over `cycles` spaces. Raises `SpaceError`."""
     found, watch = space_of(hyper), watching(progress)
+    table = _table(quality)
     devices = [d.ready(found, limits_ms, watch) for d in devices_of(target)]
     evolved = evolve_flow(
         found,
         devices,
-        Request(limits_ms=tuple(limits_ms), quality=_table(quality), seed=seed),
+        Request(limits_ms=limits_of(limits_ms), quality=table, seed=seed),
         combine=Combine(combine),
         population=population,
         sample=sample,
@@ -193,15 +210,16 @@ def optimum(
     minutes: float = math.inf,
     name: str = "optimum",
     progress: Callback | None = None,
-) -> Result:
+) -> Result[Certified]:
     """The best space of a whole hyperspace; `detail.optimum` is the certificate. `jobs`: processes,
     0 for one per core. Raises `SpaceError`."""
     found, watch = space_of(hyper), watching(progress)
+    table = _table(quality)
     devices = [d.ready(found, limits_ms, watch) for d in devices_of(target)]
     certified = optimum_flow(
         found,
         devices,
-        Request(limits_ms=tuple(limits_ms), quality=_table(quality)),
+        Request(limits_ms=limits_of(limits_ms), quality=table),
         combine=Combine(combine),
         executor=serial if jobs == 1 else Processes(jobs),
         top=top,
@@ -214,7 +232,14 @@ def optimum(
 
 
 def _table(quality: Quality | None) -> str | QualityModel | None:
-    return str(quality) if isinstance(quality, Path) else quality
+    """As flows take it. Raises `SpaceError` for what is neither a table nor a model."""
+    if quality is None or isinstance(quality, str | Path):
+        return None if quality is None else str(quality)
+    if not hasattr(quality, "stage"):
+        message = f"a value of {type(quality).__name__} is no quality: it has no `stage`"
+        help = "name a table or the folder of a distillation; `score_by` takes a function of models"
+        raise fault("wrong-kind", message, help)
+    return quality
 
 
 def _rich(found: IrSpace) -> Space:

@@ -17,7 +17,7 @@ from spacedsl.flows.search import predicting, search, searched_device, trained_s
 from spacedsl.flows.train import Settings, Trained
 from spacedsl.flows.train import train as train_flow
 from spacedsl.ir.space import Space
-from spacedsl.notebook.devices import AnyDevice, device_of, target_of
+from spacedsl.notebook.devices import AnyDevice, device_of, limits_of, target_of
 from spacedsl.notebook.values import space_of
 from spacedsl.notebook.watching import Callback, watching
 from spacedsl.search.exact.executors import Processes
@@ -122,7 +122,7 @@ def search_models(
         where,
         Path(out),
         predicting(space, values, seed),
-        limits_ms=sorted(map(float, limits_ms)),
+        limits_ms=sorted(limits_of(limits_ms)),
         data=data,
         images=images,
         measure_s=measure_s,

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from spacedsl import api
+from spacedsl.bridges.optuna import Trial, parameters, suggest
 from spacedsl.diagnostics import fault
 from spacedsl.figures import amount, count
 from spacedsl.files import write_atomic
 from spacedsl.ir import space as ir_space
 from spacedsl.ir import subnet as ir_subnet
+from spacedsl.ir.block import Value
 from spacedsl.ir.diff import Change, diff_spaces, diff_subnets
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.identity import space_identity
@@ -72,6 +74,11 @@ class Model(ir_subnet.Subnet):
         """Its page, which names the space that it is of."""
         return write(self)
 
+    @property
+    def trial(self) -> dict[str, Value]:
+        """The parameters by which a trial of Optuna asks for this model."""
+        return parameters(self)
+
     def diff(self, other: ir_subnet.Subnet) -> Diff:
         """What differs in another model, by meaning."""
         return Diff(self.name, other.name, diff_subnets(self, other))
@@ -109,7 +116,13 @@ class Space(ir_space.Space):
 
     def sample(self, n: int = 1, *, seed: int = 0) -> list[Model]:
         """`n` random models; the same for the same seed."""
+        if n < 0:
+            raise fault("bad-option", f"{n} models", "say how many, from 0 on")
         return [model(found) for found in api.sample(self, n, seed)]
+
+    def suggest(self, trial: Trial, name: str = "suggested") -> Model:
+        """The model that a trial of Optuna asks for."""
+        return model(suggest(self, trial, name))
 
     @property
     def subnets(self) -> int:
@@ -232,8 +245,15 @@ def load_model(spec: str | Path) -> Model:
 def parse(text: str, name: str | None = None, *, folder: str | Path = ".") -> Space | Model:
     """The hyperspace, space or model of a page's text, or its item `name`; `use` and `of` are
     looked for in `folder` and in the library. Raises `SpaceError`."""
+    if not isinstance(text, str):
+        message = f"a page is text, not a value of {type(text).__name__}"
+        raise fault("wrong-kind", message, "`load` takes a path; bytes need `.decode()`")
     page = Loader().parse(Source("text", text), Path(folder))
-    return _value(page.get(name or main_item(page)), name or "the page")
+    items = [n for n in page.names if page.kind(n) in ("hyperspace", "space", "model")]
+    if name is None and len(items) > 1:
+        message = f"the text has several: {', '.join(items)}"
+        raise fault("several-items", message, f'name one: parse(text, "{items[-1]}")')
+    return _value(page.get(name or (items or [main_item(page)])[0]), name or "the page")
 
 
 def sample(found: ir_space.Space, n: int = 1, seed: int = 0) -> list[Model]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from spacedsl.flows.watch import SILENT, Show, Watch
+from spacedsl.flows.watch import Show, Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,32 +28,39 @@ Callback = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class Calling:
-    """Calls `progress` with each step, and warns as Python does."""
+    """Calls `progress` with each step, and warns as Python does. Without one, it still says on
+    standard error what takes minutes."""
 
-    progress: Callback
+    progress: Callback | None
 
     @contextmanager
     def counting(
         self, what: str, total: float, unit: str = "", *, always: bool = False
     ) -> Iterator[Show]:
         """Steps of known number."""
-        yield lambda done, *said: self.progress(Progress(what, done, total, unit, said))
+        yield lambda done, *said: self._tell(Progress(what, done, total, unit, said))
 
     @contextmanager
     def working(self, what: str) -> Iterator[Callable[[str], None]]:
         """Steps of unknown number."""
-        self.progress(Progress(what, 0, None, "", ()))
-        yield lambda text: self.progress(Progress(what, 0, None, "", (text,)))
+        self._tell(Progress(what, 0, None, "", ()))
+        yield lambda text: self._tell(Progress(what, 0, None, "", (text,)))
 
     def say(self, line: str) -> None:
         """A step without a number."""
-        self.progress(Progress(line, 0, None, "", ()))
+        if self.progress is None:
+            print(line, file=sys.stderr, flush=True)
+        self._tell(Progress(line, 0, None, "", ()))
 
     def warn(self, line: str) -> None:
         """A Python warning."""
         warnings.warn(line, stacklevel=2)
 
+    def _tell(self, step: Progress) -> None:
+        if self.progress is not None:
+            self.progress(step)
+
 
 def watching(progress: Callback | None) -> Watch:
     """What a flow tells its steps."""
-    return SILENT if progress is None else Calling(progress)
+    return Calling(progress)

@@ -134,20 +134,30 @@ def _calls(calls: Sequence[Call]) -> list[Element]:
     rows = tuple(
         Row(
             f"{call.stage}: {call.block} or {call.rival}",
-            (Mark(100 * call.share, 2 if call.clear else GREY, call.said),),
+            (Mark(100 * call.share, _sure(call), call.said),),
             f"{call.share:.2%}",
         )
         for call in asked
     )
-    entries = (Entry("clear", 2, "patch"), Entry("too close to call", GREY, "patch"))
+    known = {CLEAR: "clear", UNLESS: "unless transferred losses are off", GREY: "too close to call"}
+    shown = {_sure(call) for call in asked}
+    entries = tuple(Entry(said, tone, "patch") for tone, said in known.items() if tone in shown)
     axis = Axis("% of the score that the next best type lacks", from_zero=True)
     picture = Rows(axis, rows, entries, look="bars")
     caption = "The other stages are as found. Too close is what the tables cannot tell apart."
     return [Figure("Block types", "; ".join(call.said for call in asked), picture, caption)]
 
 
+CLEAR, UNLESS = 2, 1
+"""Colours of block types that are clearly the best, or the best unless losses are off."""
+
+
+def _sure(call: Call) -> int:
+    return CLEAR if call.clear else GREY if call.unless is None else UNLESS
+
+
 def _doubts(doubts: Sequence[StageSensitivity]) -> list[Element]:
-    """Whether choices survive what is uncertain of transferred losses."""
+    """Whether choices stay the best where transferred losses are off."""
     asked = [doubt for doubt in doubts if doubt.rival is not None]
     if not asked:
         return []
@@ -156,16 +166,17 @@ def _doubts(doubts: Sequence[StageSensitivity]) -> list[Element]:
             d.stage,
             d.block,
             d.rival or "",
-            "survives" if d.survives else "does not survive",
+            "yes" if d.survives else "no",
             f"{d.score:.4f}",
             f"{d.rival_score:.4f}",
             f"{d.uncertainty:.3f}",
         )
         for d in asked
     )
-    heads = ("stage", "block type", "rival", "", "score", "rival's score", "uncertainty")
+    heads = ("stage", "block type", "rival", "stays the best", "score", "rival's", "uncertainty")
     note = (
-        "Some losses are transferred from another table. A block type survives an error of "
-        f"{UNCERTAINTIES:g} standard uncertainties where it stays the best one."
+        "Some losses are transferred from another table. The scores are what they would be if such "
+        f"a loss were off by {UNCERTAINTIES:g} standard uncertainties, against the block type that "
+        "was found. The uncertainty is of that loss."
     )
-    return [Table("Transferred losses", heads, rows, left=4, note=note)]
+    return [Table("If transferred losses are off", heads, rows, left=4, note=note)]

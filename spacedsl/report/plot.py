@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 from markupsafe import Markup
@@ -73,6 +74,9 @@ class Plot:
 
 RIGHT, BOTTOM, HEAD = 14.0, 40.0, 20.0
 
+BESIDE = (-1, -1), (-1, 1), (1, -1), (1, 1)
+"""The sides of the name of a level, at either end of it."""
+
 
 @dataclass
 class _Drawing:
@@ -131,9 +135,10 @@ class _Drawing:
             self.shapes.append(said)
         for value, name in self.plot.levels:
             at = self.y.at(value)
-            self.shapes.append(line(self.x.start, at, self.x.end, at, "limit"))
+            self.shapes.append(hovered(name, line(self.x.start, at, self.x.end, at, "limit")))
             if name:
-                self.labels.add(Label(self.x.end, at, name, "limit-name", only=((-1, -1), (-1, 1))))
+                x = self.x
+                self.labels.add(Label(x.end, at, name, "limit-name", BESIDE, (x.start,)))
         for ratio, name in self.plot.diagonals:
             low = max(self.x.low, self.y.low / ratio)
             high = min(self.x.high, self.y.high / ratio)
@@ -154,6 +159,8 @@ class _Drawing:
             path = element("polyline", points=said, class_=class_)
             self.shapes.append(hovered(series.name, path))
         if series.look == "steps":
+            for (x, y), (to_x, to_y) in pairwise(_stepped(at)):
+                self.labels.block_between(x, y, to_x, to_y, 2)
             return
         marks = [
             hovered(p.said, *self._point(p, px, py, series))

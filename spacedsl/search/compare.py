@@ -127,8 +127,8 @@ class StageSensitivity:
 def sensitivity(
     scorer: Scorer | CombinedScorer, quality: QualityModel, found: Space
 ) -> tuple[StageSensitivity, ...]:
-    """Per elastic stage, whether the found block type survives the uncertainty of transferred
-    losses. Raises `SpaceError` where `found` is not exactly a space of the scorer's hyperspace."""
+    """Per elastic stage, whether the found block type stays the best where transferred losses
+    are off. Raises `SpaceError` where `found` is not exactly a space of the scorer's hyperspace."""
     genome = Genome(scorer.hyper)
     genotype = genome.from_space(found)
     return tuple(

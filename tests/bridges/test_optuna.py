@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+import spacedsl
 from spacedsl import api
 from spacedsl.bridges.optuna import parameters, suggest
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.settings import canonical
 from spacedsl.passes.cost import subnet_cost
+from tests.shown import blocks
+from tests.support import ROOT
 
 
 class Fixed:
@@ -37,6 +40,22 @@ def test_a_network_is_the_trial_that_asks_for_it(name: str) -> None:
         trial = Fixed(parameters(subnet))
         assert suggest(space, trial, subnet.name) == subnet
         assert trial.asked == set(trial.values)
+
+
+def test_the_how_to_ends_in_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    optuna = pytest.importorskip("optuna")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "howto" / "optuna.md").read_text(encoding="utf-8")
+    first, then = (body for language, _, body in blocks(text) if language == "python")
+    there: dict[str, Any] = {}
+    exec(first.replace("n_trials=30", "n_trials=5"), there)
+    exec(then, there)
+    study, best = there["study"], there["best"]
+    assert study.trials[0].params == parameters(spacedsl.load_model("seqnet-vnni-a0"))
+    assert there["device"].latency(best)[0] == pytest.approx(study.best_trial.user_attrs["ms"])
+    assert there["device"].latency(best)[0] <= 10
+    assert spacedsl.load_model("best.space#best").hash == best.hash
 
 
 def test_a_study_finds_the_smallest_network(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from tests.runtime.training import digits, job, no_file_above
 from tests.runtime.training import run as train
 from tests.shown import words_of
 from tests.support import item_of
+from tests.targets.made_up_target import write_target
 
 PAGE = """language 1
 use "std/blocks.space"
@@ -129,12 +131,14 @@ def test_a_stage_learns_to_imitate_its_teacher(teacher: Path) -> None:
     recipe = Recipe(steps=60, batch=32, lr=0.01, warmup=0, weight_decay=1e-4)
     task = BkdJob(plan, (0, 1), (12,), 4, recipe)
     losses: list[float] = []
-    rows = loop.distill(
-        task,
-        master,
-        digits(),
-        Unreadables(0, pytest.fail),
-        lambda _, loss: losses.append(loss["largest"]),
+    rows = list(
+        loop.distill(
+            task,
+            master,
+            digits(),
+            Unreadables(0, pytest.fail),
+            lambda _, loss: losses.append(loss["largest"]),
+        )
     )
     assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
     assert len({r.subnet for r in rows}) == len(rows) == 8
@@ -155,6 +159,19 @@ def test_a_distillation_is_looked_at_as_a_page(whole: Path) -> None:
         assert f"{low:.4g} to {high:.4g}" in text
         *_, last = (whole / "jobs" / f"{stage}.{number}.{block}.jsonl").read_text().splitlines()
         assert f"{block} ends at {json.loads(last)['loss']['largest']:.4g}" in text
+
+
+def test_a_space_is_searched_by_the_losses(whole: Path, teacher: Path, tmp_path: Path) -> None:
+    """As the how-to says it, for a target that needs no measuring."""
+    page, out = f"{teacher.parent / 'small.space'}#small", tmp_path / "found.space"
+    mine = {"mine.space": page, "runs/bkd": str(whole), "found.space": str(out)}
+    start = "spacedsl evolve --hyper mine.space --target cpu --quality runs/bkd"
+    here = mine | {"cpu": str(write_target(tmp_path, hyper()))}
+    soon = ("--cycles", "4", "--population", "2", "--sample", "2")
+    found = run(*words_of("howto/own-accuracies.md", start, here)[1:], *soon)
+    assert found.exit_code == 0, found.output
+    assert "1/loss of the best networks" in found.stdout
+    assert f"quality {load_quality(str(whole)).identity[:16]}" in out.read_text()
 
 
 def test_the_table_is_fitted_to_the_rows(whole: Path) -> None:
@@ -369,7 +386,7 @@ def test_a_failed_job_is_retried_and_harms_no_other(
     out, tries = tmp_path / "bkd", list[str]()
     real = loop.distill
 
-    def failing(task: BkdJob, *rest: Any) -> tuple[Row, ...]:
+    def failing(task: BkdJob, *rest: Any) -> Iterator[Row]:
         tries.append(task.plan.name)
         if task.plan.name == "small stage1 mbv1-dual" or tries.count(task.plan.name) == 1:
             raise RuntimeError("out of memory")

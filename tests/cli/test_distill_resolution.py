@@ -26,7 +26,6 @@ from spacedsl_runtime.data.split import Unreadables
 from spacedsl_runtime.distill import loop
 from spacedsl_runtime.distill.features import averaged, teacher_maps
 from spacedsl_runtime.distill.loop import BkdJob, TeacherResolution
-from spacedsl_runtime.distill.table import Row
 from spacedsl_runtime.distill.teachers import open_teacher
 from spacedsl_runtime.train.batches import resized
 from spacedsl_runtime.train.recipe import Recipe
@@ -71,7 +70,7 @@ def distilled(teacher: Path, way: TeacherResolution) -> dict[Size, float]:
     recipe = Recipe(steps=150, batch=32, lr=0.01, warmup=0, weight_decay=1e-4)
     task = BkdJob(plan, (1, 2), (8, 12), 8, recipe, teacher_resolution=way)
     unreadables = Unreadables(0, pytest.fail)
-    rows: tuple[Row, ...] = loop.distill(task, master, digits(), unreadables, lambda *_: None)
+    rows = tuple(loop.distill(task, master, digits(), unreadables, lambda *_: None))
     losses: dict[Size, list[float]] = {}
     for row in rows:
         losses.setdefault(row.subnet.resolution, []).append(row.loss)

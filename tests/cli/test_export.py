@@ -190,13 +190,14 @@ def test_bench_compares_with_fp32_and_reads_files(tmp_path: Path) -> None:
 
 def test_bench_says_that_it_measures_and_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipe gets a line at once, and others as time passes."""
-    monkeypatch.setattr("spacedsl.cli.progress.LOG_SECONDS", 0.0)
+    monkeypatch.setattr("spacedsl.cli.progress.FIRST_SECONDS", 0.01)
+    monkeypatch.setattr("spacedsl.cli.progress.LOG_SECONDS", 0.01)
     result = run("bench", TINY, "--seconds", "600", "--allow-noise", "--format", "json")
     assert result.exit_code == 0
     first, *rest = result.stderr.splitlines()
     assert first == f"measuring {TINY}: at most about 10 minutes"
-    rounds = [int(re.search(r"(\d+) rounds", line)[1]) for line in rest]  # type: ignore[index]
-    assert len(rounds) >= 10
+    rounds = [int(found[1]) for line in rest if (found := re.search(r"(\d+) rounds", line))]
+    assert len(set(rounds)) >= 5
     assert rounds == sorted(rounds)
 
 

@@ -49,6 +49,30 @@ def test_the_list_is_in_groups_and_cuts_nothing() -> None:
     assert all(len(line) <= 80 for line in found.stdout.splitlines())
 
 
+WIDE = "code     ", "warning:", "help:"
+"""Beginnings of what is one word, or a sentence, which only a terminal breaks."""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "show seqnet-vnni-a0 --target vnni",
+        "show vnni --target vnni",
+        "show vnni --origin",
+        "diff vnni pixel4",
+        "diff seqnet-vnni-a0 seqnet-vnni-a1 --target vnni",
+        "analyze --target vnni",
+        "target list",
+        "target show vnni",
+    ],
+)
+def test_no_table_is_wider_than_a_terminal(line: str) -> None:
+    found = run(*line.split())
+    lines = [x for x in found.output.splitlines() if not x.strip().startswith(WIDE)]
+    assert len(lines) > 2
+    assert all(len(x) <= 80 for x in lines), max(lines, key=len)
+
+
 @pytest.mark.parametrize("word", ["-V", "--version", "-h"])
 def test_short_options(word: str) -> None:
     assert run(word).exit_code == 0
@@ -70,7 +94,9 @@ LEAVES = dict(leaves(typer.main.get_command(app)))
 def test_every_help_ends_with_examples(path: tuple[str, ...]) -> None:
     lines = examples(" ".join(path))
     assert lines
-    assert run(*path, "--help").stdout.rstrip().endswith("\n".join(f"    {x}" for x in lines))
+    shown = run(*path, "--help").stdout.rstrip()
+    assert shown.endswith("\n".join(f"    {x}" for x in lines))
+    assert all(len(line) <= 80 for line in shown.splitlines())
     assert all(line.startswith(f"spacedsl {' '.join(path)}") for line in lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -66,17 +67,40 @@ def test_a_log_is_told_what_is_done_where_no_share_is_known(
     assert capsys.readouterr().err == "", "the last one once"
 
 
+def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines of a log come soon."""
+    monkeypatch.setattr(module, "FIRST_SECONDS", 0.02)
+    monkeypatch.setattr(module, "LOG_SECONDS", 0.02)
+
+
 def test_a_log_gets_whole_lines_now_and_then(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LOG_SECONDS", 0.0)
+    hasten(monkeypatch)
     with counting("searching", 2000, "spaces", quiet=False) as show:
         for done in (500, 1000, 2000):
             show(done, "best 1.5")
+            time.sleep(0.1)
     lines = capsys.readouterr().err.splitlines()
-    assert [re.sub(r", [0-9:]+ left", "", line) for line in lines] == [
+    said = list(dict.fromkeys(re.sub(r", [0-9:]+ left", "", line) for line in lines))
+    assert said == [
         f"searching: {done}/2,000 spaces, best 1.5" for done in ("500", "1,000", "2,000")
     ]
+
+
+def test_a_log_hears_of_work_whose_first_part_takes_long(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasten(monkeypatch)
+    with counting("distilling", 42, "jobs", quiet=False) as show:
+        time.sleep(1.2)
+        *_, line = capsys.readouterr().err.splitlines()
+        assert line == "distilling: 0/42 jobs, 0:00:01 so far"
+        show(0)
+        show(1)
+        time.sleep(0.1)
+        *_, line = capsys.readouterr().err.splitlines()
+        assert re.fullmatch(r"distilling: 1/42 jobs, 0:00:[0-9]+ left", line)
 
 
 def test_a_short_run_is_one_line_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,7 +142,9 @@ def test_words() -> None:
 def test_sentences_are_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
-    text = "  stage1: mbv3 does not survive (transferred; rival mbv2, score 1.5 against 1.4)"
+    text = (
+        "  stage1: mbv3 is better than mbv2, the next best (0.80%), unless its losses are too low"
+    )
     lines = wrapped(text, "    ").splitlines()
     assert max(map(len, lines)) <= 40
     assert " ".join(" ".join(lines).split()) == text.strip()

@@ -1,4 +1,4 @@
-"""The way from a list of measured networks to a target, as docs/devices.md shows it."""
+"""The way from a list of measured networks to a target and a search, as the how-to shows it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.cli.test_commands import run
 from tests.shown import blocks
 from tests.support import ROOT
 
-TEXT = (ROOT / "docs" / "devices.md").read_text(encoding="utf-8")
-FILES = {name: body for _, name, body in blocks(TEXT) if name}
+TEXTS = [ROOT / "docs" / name for name in ("devices.md", "howto/own-latencies.md")]
+FILES = {name: body for text in TEXTS for _, name, body in blocks(text.read_text("utf-8")) if name}
 
 
 def box_ms(page: Path) -> float:
@@ -65,6 +65,11 @@ def test_a_box_becomes_a_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     shown = run("show", str(pages[0]), "--target", "npu.space", "--format", "json")
     latency = json.loads(shown.stdout)["latency"]
     assert latency["total_ms"] == pytest.approx(box_ms(pages[0]), rel=0.1)
+    (search,) = commands("search.sh")
+    found = run(*search[1:], "--cycles", "4", "--population", "2", "--sample", "2")
+    assert found.exit_code == 0, found.output
+    assert Path("found.space").is_file()
+    assert Path("models").is_dir()
     other = run("show", "seqnet-vnni-a0", "--target", "npu.space")
     assert other.exit_code == 2
     assert "error[uncovered]" in other.stderr

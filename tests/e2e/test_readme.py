@@ -38,7 +38,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_search_and_the_diff_are_as_printed(folder: Path) -> None:
     search, diff = COMMANDS[1:3]
     texts = [text.lstrip("\n") for _, text in BLOCKS]
-    assert spacedsl(search, folder) in texts
+    printed = spacedsl(search, folder)
+    assert printed in texts
+    row = r"^\| (\d+) ms \| \**([\d.]+).* \| ([\d.]+) .* \| ([\d.]+)"
+    promised = re.findall(row, README, re.M)
+    assert len(promised) == 3
+    for limit, *shares in promised:
+        found = re.findall(rf"\b{limit} ms +([\d.]+)", printed)
+        assert [f"{float(share):.1f}" for share in found] == shares
     assert (folder / "found.space").read_text() in texts
     assert spacedsl(diff, folder) in texts
 

@@ -112,6 +112,20 @@ def test_a_search_tells_how_far_it_is_and_shows_what_it_finds_first() -> None:
     assert found.front == ()
 
 
+def test_no_choice_is_called_clear_that_an_error_of_transferred_losses_would_turn() -> None:
+    """One verdict for a stage, whatever statistics stand behind it."""
+    plain = evolve(toy(), [device()], OWN, population=10, sample=4, cycles=60)
+    sure = next(call for call in plain.calls if call.clear)
+    doubtful = Request(quality=FakeQuality(doubtful={sure.block: 50.0}))
+    found = evolve(toy(), [device()], doubtful, population=10, sample=4, cycles=60)
+    assert space_identity(found.space) == space_identity(plain.space)
+    turned = next(call for call in found.calls if call.stage == sure.stage)
+    assert (turned.clear, turned.unless, turned.share) == (False, sure.block, sure.share)
+    assert turned.said.endswith("unless its transferred losses are too low")
+    survives = {doubt.stage: doubt.survives for doubt in found.doubts}
+    assert all(survives[call.stage] for call in found.calls if call.clear)
+
+
 def test_a_search_that_is_broken_off_after_it_found_a_space_has_told_it() -> None:
     class Full(Exception):
         pass

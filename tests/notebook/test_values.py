@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 import spacedsl
 from spacedsl import api
+from spacedsl.notebook.watching import watching
 from spacedsl.passes.cost import subnet_cost
 from spacedsl.targets.device import open_device
 from spacedsl.targets.latency import model_latency
@@ -83,6 +85,8 @@ def test_searches_take_models_of_ones_own() -> None:
     best = spacedsl.optimum(hyper, mine, quality=FakeQuality())
     assert [each.done for each in told if each.total == 30][-1] == 30
     assert best.score >= found.score
+    assert found.detail.comparison.random_mean <= found.score, "of an evolution"
+    assert best.detail.optimum.complete, "of an optimum"
     again = spacedsl.score(best.space, mine, quality=FakeQuality())
     assert again.score == pytest.approx(best.score, rel=1e-9)
     for network in again.networks:
@@ -116,11 +120,65 @@ def test_a_function_that_gives_too_few_numbers_is_named() -> None:
         spacedsl.score_by("tiny-a", quality=worth, latency=worth, limits_ms=[1], samples=10)
 
 
+def numbers(models: object) -> list[float]:
+    return [1.0]
+
+
+WRONG: list[tuple[Callable[[Any], object], str]] = [
+    (lambda s: s.target("vnni").latency("tiny-a0"), "'tiny-a0' is not a model"),
+    (lambda s: s.target("vnni").latency(s.load("vnni")), "space vnni .* is not a model"),
+    (lambda s: s.target("vnni").latency([3]), "a value of int is not a model"),
+    (lambda s: s.target("mine", latency=numbers, limits_ms=[1]), "no latency model"),
+    (lambda s: s.score("vnni", "vnni", limits_ms=10), "10 is no list of latency limits"),
+    (lambda s: s.score("vnni", "vnni", limits_ms="10"), "'10' is no list of latency limits"),
+    (lambda s: s.evolve("onnxw", "vnni", limits_ms=["10ms"]), "no list of latency limits"),
+    (lambda s: s.optimum("onnxw", "vnni", quality=numbers), "a value of function is no quality"),
+    (lambda s: s.best("vnni", "vnni", 0), "0 networks"),
+    (lambda s: s.load_space("vnni").sample(-1), "-1 models"),
+    (lambda s: s.parse(b"language 1"), "a page is text, not a value of bytes"),
+    (lambda s: s.parse(page(more=NARROW)), r"the text has several: toy, narrow"),
+    (lambda s: s.score_by("tiny-a", quality=words, latency=words, limits_ms=[1]), "`words` gave"),
+]
+"""Calls with wrong arguments, and what is said of them."""
+
+NARROW = "space narrow of toy { stage1 { mbv2  width 16, 32 } }"
+
+
+def words(models: object) -> list[str]:
+    return ["fast", "slow"]
+
+
+@pytest.mark.parametrize(("call", "said"), WRONG, ids=[said for _, said in WRONG])
+def test_wrong_arguments_are_named(call: Callable[[Any], object], said: str) -> None:
+    """By a sentence, and not by whatever breaks on them later."""
+    with pytest.raises(spacedsl.SpaceError, match=said):
+        call(spacedsl)
+
+
+def test_warnings_and_what_takes_minutes_are_said_without_a_callback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    mine = spacedsl.target("mine", latency=FakeLatency(), limits_ms=[1e6])
+    with pytest.warns(UserWarning, match="tells few networks of toy apart"):
+        spacedsl.evolve(
+            hyperspace(page()),
+            mine,
+            limits_ms=[1e6],
+            quality=FakeQuality(),
+            cycles=4,
+            population=2,
+            sample=1,
+        )
+    watching(None).say("profiling cpu: about 3 minutes")
+    assert capsys.readouterr().err == "profiling cpu: about 3 minutes\n"
+
+
 def test_what_a_notebook_shows_is_short_and_escaped() -> None:
     text = page().replace("hyperspace toy", "# <script>\nhyperspace toy")
     hyper = hyperspace(text)
     mine = spacedsl.target("<b>", latency=FakeLatency(), limits_ms=LIMITS_MS)
-    result = spacedsl.score("tiny-a", mine, quality=FakeQuality())
+    with pytest.warns(UserWarning, match="tell few networks"):
+        result = spacedsl.score("tiny-a", mine, quality=FakeQuality())
     values: list[Any] = [
         hyper,
         hyper.sample(1)[0],

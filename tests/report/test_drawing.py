@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spacedsl.report.labels import Label, Labels
-from spacedsl.report.plot import Plot, Point, Series
+from spacedsl.report.plot import BESIDE, Plot, Point, Series
 from spacedsl.report.render import NARROW, WIDE
 from spacedsl.report.rows import Mark, Row, Rows
 from spacedsl.report.scale import Axis, scale
@@ -74,3 +74,12 @@ def _finite(svg: str) -> None:
 
 def test_attributes_are_escaped() -> None:
     assert element("a", "<", b='"<&') == '<a b="&#34;&lt;&amp;">&lt;</a>'
+
+
+def test_the_name_of_a_level_stands_where_no_line_runs() -> None:
+    """At the other end, where the line of what is best so far ends beside it."""
+    labels = Labels()
+    labels.block_between(300, 38, 400, 38, 2)
+    labels.add(Label(400, 30, "published", "limit-name", BESIDE, (20,)))
+    (shown,) = labels.placed(20, 20, 400, 200)
+    assert float(re.search(r'x="([\d.]+)"', shown)[1]) < 100  # type: ignore[index]

@@ -234,19 +234,21 @@ def test_a_distillation_runs_there(device: torch.device, tmp_path: Path) -> None
     lsq = replace(recipe, steps=2, lr=0.00025)
     task = BkdJob(plan, (0, 1), plan.resolutions, 2, recipe, lsq)
     seen: list[int] = []
-    rows = distill(
-        task,
-        teacher,
-        digits(),
-        Unreadables(0, print),
-        lambda step, losses: seen.append(step),
-        device,
+    rows = list(
+        distill(
+            task,
+            teacher,
+            digits(),
+            Unreadables(0, print),
+            lambda step, losses: seen.append(step),
+            device,
+        )
     )
     assert seen == [1, 2, 3, 4, 5]
     assert rows
     assert all(row.loss > 0 for row in rows)
     again = distill(task, teacher, digits(), Unreadables(0, print), lambda *_: None, device)
-    assert again == rows
+    assert list(again) == rows
 
 
 def _calibration(device: torch.device) -> Calibration:

@@ -274,14 +274,30 @@ def test_networks_of_the_same_layers_count_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rival_score", "clear", "said"),
+    ("rival_score", "clear", "unless", "said"),
     [
-        (390.0, True, "mbv2 is clearly better than fused, the next best (2.50%)"),
-        (399.6, False, "mbv2 or fused: too close to call (0.10% apart)"),
-        (404.0, False, "fused scores 1.00% more than mbv2, which a longer search may find"),
+        (390.0, True, None, "mbv2 is clearly better than fused, the next best (2.50%)"),
+        (
+            390.0,
+            False,
+            "mbv2",
+            "mbv2 is better than fused, the next best (2.50%), unless its transferred losses are "
+            "too low",
+        ),
+        (
+            390.0,
+            False,
+            "fused-se",
+            "mbv2 is better than fused, the next best (2.50%), unless the transferred losses of "
+            "fused-se are too high",
+        ),
+        (399.6, False, None, "mbv2 or fused: too close to call (0.10% apart)"),
+        (404.0, False, None, "fused scores 1.00% more than mbv2, which a longer search may find"),
     ],
 )
-def test_what_is_said_of_a_stage_is_true(rival_score: float, clear: bool, said: str) -> None:
+def test_what_is_said_of_a_stage_is_true(
+    rival_score: float, clear: bool, unless: str | None, said: str
+) -> None:
     """A search that ended early may have left something better."""
-    call = Call("stage1", "mbv2", "fused", 400.0, rival_score, clear)
+    call = Call("stage1", "mbv2", "fused", 400.0, rival_score, clear, unless)
     assert call.said == f"stage1: {said}"

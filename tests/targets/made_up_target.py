@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from spacedsl import api
+from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.targets.attribution import kernel_owners
 from spacedsl.targets.kernel_model import NetSample, fit_kernels
+from spacedsl.targets.profile_file import SpaceNote
 from spacedsl.targets.profiled_latency import ProfiledLatency, save_fit
 from tests.targets.test_model import law_ms, note_for
 
@@ -39,7 +41,9 @@ def write_target(
         ms = np.array([law_ms(k) for k in kernels])
         samples.append(NetSample(kernels, ms + 0.001, np.ones(len(ms), np.int64), float(ms.sum())))
     model = fit_kernels(samples)
-    save_fit(ProfiledLatency(note_for(model), model), folder / f"{name}.npz")
+    known = SpaceNote(name=space.name, hash=space_identity(space), resolutions=space.resolutions)
+    note = note_for(model).model_copy(update={"spaces": (known,)})
+    save_fit(ProfiledLatency(note, model), folder / f"{name}.npz")
     page = folder / f"{name}.space"
     page.write_text(TARGET.format(name=name, runtime=runtime))
     return page

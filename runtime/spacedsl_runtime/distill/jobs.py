@@ -104,30 +104,33 @@ def _opened_here(setting: Setting) -> tuple[Opened, list[str]]:
 def run_away(setting: Setting, job: loop.BkdJob) -> Outcome:
     """A job in a process of its own."""
     opened, warnings = _opened_here(setting)
-    outcome = run_job(opened, job, lambda *_: None, warnings.append)
+    outcome = run_job(opened, job, lambda done: None, warnings.append)
     said = tuple(warnings)
     warnings.clear()
     return replace(outcome, warnings=said)
 
 
-def run_job(opened: Opened, job: loop.BkdJob, watch: loop.Watch, warn: Warn) -> Outcome:
-    """A job, again where it fails for a reason that may pass."""
+def run_job(opened: Opened, job: loop.BkdJob, told: Callable[[int], None], warn: Warn) -> Outcome:
+    """A job, again where it fails for a reason that may pass. `told` gets how many steps and
+    evaluated sub-stages are done; one takes about as long as the other."""
     ends = (job.recipe.steps, job.steps)
     metrics: list[dict[str, Any]] = []
 
     def seen(step: int, loss: Mapping[str, float]) -> None:
         if step % LOG_STEPS == 0 or step in ends:
             metrics.append({"step": step, "loss": dict(loss)})
-        watch(step, loss)
+        told(step)
 
     why = ""
     for _ in range(ATTEMPTS):
         metrics.clear()
         try:
-            rows = loop.distill(
-                job, opened.teacher, opened.data, opened.unreadables, seen, opened.device
-            )
-            return Outcome(rows, metrics=tuple(metrics))
+            rows: list[Row] = []
+            sources = opened.teacher, opened.data, opened.unreadables
+            for row in loop.distill(job, *sources, seen, opened.device):
+                rows.append(row)
+                told(job.steps + len(rows))
+            return Outcome(tuple(rows), metrics=tuple(metrics))
         except DivergedError as error:  # it would diverge again
             why = str(error)
             break

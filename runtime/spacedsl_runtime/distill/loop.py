@@ -34,7 +34,7 @@ from spacedsl_runtime.elastic.sums import calibrate_sums
 from spacedsl_runtime.errors import DivergedError
 from spacedsl_runtime.train.batches import batches
 from spacedsl_runtime.train.device import CPU, UNDER_WAY, Arriving, arriving, autocast, kernels
-from spacedsl_runtime.train.evaluate import Evaluation, distinct
+from spacedsl_runtime.train.evaluate import CALIBRATION_BATCH, Evaluation, distinct
 from spacedsl_runtime.train.parallel import World
 from spacedsl_runtime.train.recipe import Recipe
 from spacedsl_runtime.train.seeds import Use, choices
@@ -56,9 +56,10 @@ class BkdJob:
     """One elastic stage with one block type; `boundaries`: the teacher's before and after it.
     `resolutions` are those that it is trained and evaluated at; `samples` sub-stages per width
     window and resolution are evaluated. `lsq`: LSQ+ after the FP32 training `recipe`, whose seed it
-    has; the losses are then those of the INT8 arithmetic that the plan's target does. `cache`,
-    which changes no result, is of jobs with the same seed, resolutions and images. Nor do
-    `workers`, the processes that read images."""
+    has; the losses are then those of the INT8 arithmetic that the plan's target does. Sub-stages
+    are evaluated on `evaluated` batches of `images` images. `cache`, which changes no result, is of
+    jobs with the same seed, resolutions and images. Nor do `workers`, the processes that read
+    images, change it."""
 
     plan: SupernetPlan
     boundaries: Boundaries
@@ -70,11 +71,19 @@ class BkdJob:
     teacher_resolution: TeacherResolution = "greatest"
     cache: FeatureCache | None = None
     workers: int = 0
+    evaluated: int = EVALUATED
+    images: int = CALIBRATION_BATCH
 
     @property
     def steps(self) -> int:
         """Of both trainings."""
         return self.recipe.steps + (self.lsq.steps if self.lsq else 0)
+
+    @property
+    def rows(self) -> int:
+        """Sub-stages that are evaluated, at most."""
+        windows = self.plan.stages[0].windows or ((),)
+        return len(windows) * len(self.resolutions) * self.samples
 
     def view_size(self, resolution: Size) -> Size:
         """Pixels of the images that the teacher sees where sub-stages see `resolution`."""
@@ -92,12 +101,12 @@ def distill(
     unreadables: Unreadables,
     watch: Watch,
     device: torch.device = CPU,
-) -> tuple[Row, ...]:
-    """Train one job on the device that the teacher is on, and evaluate its sub-stages. The same
-    for the same arguments. Raises `DivergedError`, `DataError`, `TeacherError` for a teacher of
-    other channels than the data."""
+) -> Iterator[Row]:
+    """Train one job on the device that the teacher is on, and evaluate its sub-stages, one after
+    the other. The same for the same arguments. Raises `DivergedError`, `DataError`, `TeacherError`
+    for a teacher of other channels than the data."""
     with kernels(device, job.recipe.precision, deterministic=True):
-        return _distill(job, teacher, data, unreadables, watch, device)
+        yield from _distill(job, teacher, data, unreadables, watch, device)
 
 
 def _distill(
@@ -107,17 +116,19 @@ def _distill(
     unreadables: Unreadables,
     watch: Watch,
     device: torch.device,
-) -> tuple[Row, ...]:
+) -> Iterator[Row]:
     check_data(teacher, data)
     before, after = (teacher.boundaries[i] for i in job.boundaries)
     stage = load_bkd_stage(job.plan, before.width, after.width, job.recipe.seed).to(device).train()
     training = _Training(job, teacher, data, unreadables, watch, device)
     training(stage, [{"params": list(stage.parameters()), "rate": job.recipe.lr}], job.recipe, 0)
-    evaluation = Evaluation(data, teacher.normalise, job.recipe.seed, device, unreadables)
+    evaluation = Evaluation(
+        data, teacher.normalise, job.recipe.seed, device, unreadables, batch=job.images
+    )
     drawn = {r: list(substages(job.plan, job.samples, job.recipe.seed, r)) for r in job.resolutions}
 
     def plain(resolution: Size) -> Iterator[Maps]:
-        images = islice(evaluation.calibration(job.view_size(resolution)), EVALUATED)
+        images = islice(evaluation.calibration(job.view_size(resolution)), job.evaluated)
         for i, x in enumerate(images):
             yield training.maps(f"plain{resolution}-{i}", x, resolution)
 
@@ -129,10 +140,8 @@ def _distill(
         _start(trained, training, evaluation, [s for found in drawn.values() for _, s in found])
         training(trained, _quantised_groups(trained, job.lsq.lr), job.lsq, job.recipe.steps)
     trained.eval()
-    rows: list[Row] = []
     for resolution, found in drawn.items():
-        rows += evaluate(trained, found, list(plain(resolution)), job.definition)
-    return tuple(rows)
+        yield from evaluate(trained, found, list(plain(resolution)), job.definition)
 
 
 def _start(

@@ -19,7 +19,7 @@ from spacedsl_runtime.elastic.recalibrate import recalibrate
 from spacedsl_runtime.train.seeds import Use, choices
 
 EVALUATED = 8
-"""Batches of 64 images: half of them calibrate the batch norms, the other half is evaluated. Their
+"""Batches of images: half of them calibrate the batch norms, the other half is evaluated. Their
 maps are held in memory."""
 
 

@@ -1,41 +1,15 @@
-"""Memory: what training keeps of an image until its gradients are made, and what is free here."""
+"""How much memory is free here."""
 
 from __future__ import annotations
 
 import re
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
 CGROUP = Path("/sys/fs/cgroup")
-OPTIMISER_BYTES = 12
-"""Of a weight: itself, its gradient and its momentum, four bytes each."""
-
-
-def bytes_per_image(model: nn.Module, loss_of: Callable[[Tensor], Tensor], x: Tensor) -> int:
-    """Bytes that a step keeps for each image of `x` (N, C, H, W), weights not counted."""
-    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    kept: dict[int, int] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss = loss_of(x)
-    found = sum(kept.values()) // len(x)
-    del loss
-    return found
-
-
-def step_bytes(batch: int, image_bytes: int, weights: int) -> int:
-    """Bytes that a step of `batch` images needs."""
-    return batch * image_bytes + OPTIMISER_BYTES * weights
 
 
 def free_bytes(device: torch.device) -> int | None:

@@ -1,10 +1,12 @@
-"""Seconds of training steps of a supernet in FP32 and in 8 bits, and of evaluating a subnet."""
+"""Seconds and memory of training steps of a supernet in FP32 and in 8 bits, and seconds of
+evaluating a subnet."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +16,7 @@ from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.ir.subnet import Subnet
 from spacedsl_runtime.data.split import Data, Unreadables, unreadable_limit
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
-from spacedsl_runtime.measure.memory import bytes_per_image, free_bytes, step_bytes
+from spacedsl_runtime.measure.few import held, of_few
 from spacedsl_runtime.quant.qat import QatSupernet
 from spacedsl_runtime.train.batches import Normalise, batches, resized
 from spacedsl_runtime.train.device import autocast
@@ -22,39 +24,51 @@ from spacedsl_runtime.train.parallel import World
 from spacedsl_runtime.train.recipe import Precision, Recipe
 from spacedsl_runtime.train.seeds import Use, choices
 
-FEW = 2
-"""Images that memory is measured with: batch norm wants more than one."""
-SHARE = 0.8
-"""Of what is free; the rest is for what nobody counts."""
 STEPS = 2
 """Of each kind: the first one warms up, the second is timed."""
 
 
 @dataclass(frozen=True)
-class SupernetSeconds:
-    """Of one image in a step in FP32 and in 8 bits, its reading included, and through a random
-    subnet in 8 bits; how many weights there are, the bytes that steps of a batch need, and those
-    that were free here, None where nobody says."""
+class SupernetCost:
+    """Seconds of one image in a step in FP32 and in 8 bits, its reading included, and through a
+    random subnet in 8 bits; bytes that a batch of both trainings holds more than this process had
+    to measure it; how many weights there are."""
 
     image_of_step: float
     image_of_qat_step: float
     image: float
+    more: int
+    more_of_qat: int
     weights: int
-    step_bytes: int
-    qat_step_bytes: int
-    free: int | None
 
 
 def time_supernet(
     plan: SupernetPlan,
     data: Data,
-    recipe: Recipe,
+    recipes: tuple[Recipe, Recipe],
     normalise: Normalise,
     warn: Callable[[str], None],
     device: torch.device,
-) -> SupernetSeconds:
-    """Sandwich steps on real batches, of fewer images where not all of a batch fit into memory;
-    `plan` names a target. Raises `DataError`."""
+) -> SupernetCost:
+    """Sandwich steps on real images, a few of a batch where the device is a CPU; `plan` names a
+    target, and `recipes` are those of both trainings. Raises `DataError`."""
+    return of_few(
+        partial(_time_supernet, plan, data, recipes, normalise, warn, device),
+        recipes[0].batch,
+        device,
+    )
+
+
+def _time_supernet(
+    plan: SupernetPlan,
+    data: Data,
+    recipes: tuple[Recipe, Recipe],
+    normalise: Normalise,
+    warn: Callable[[str], None],
+    device: torch.device,
+    count: int,
+) -> SupernetCost:
+    recipe, qat_recipe = recipes
     supernet = load_supernet(plan, data.channels, data.classes or None).to(device).train()
     rng = choices(recipe.seed, Use.subnets)
     subnets = [supernet.largest(), supernet.smallest()]
@@ -62,41 +76,24 @@ def time_supernet(
     unreadables = Unreadables(unreadable_limit(len(data.train.labels)), warn)
     size = max(plan.resolutions)
     start = time.perf_counter()
-    found = batches(data, recipe, size, 0, World(), unreadables)
+    found = batches(data, replace(recipe, batch=count), size, 0, World(), unreadables)
     images, labels = next(found)
     reading = time.perf_counter() - start
-    few, labels = normalise(images[:FEW].to(device)), labels.to(device)
+    x, labels = normalise(images.to(device)), labels.to(device)
+    with held(len(x)) as maps:
+        step = _seconds(supernet, subnets, x, labels, recipe.precision)
     qat = QatSupernet(supernet)
-    qat.start(qat.covering_all(subnets), _batches_for(qat, subnets, few))
-    of_image = _kept(supernet, subnets[0], few, labels)
-    of_qat_image = _kept(qat.train(), subnets[0], few, labels)
-    weights, free = sum(p.numel() for p in supernet.parameters()), free_bytes(device)
-    fit = len(images)
-    if free is not None:
-        fit = min(fit, int(SHARE * free) // (of_image + of_qat_image + 1))
-    x = normalise(images[: max(FEW, fit)].to(device))
-    step = _seconds(supernet, subnets, x, labels[: len(x)], recipe.precision)
-    qat_step = _seconds(qat, subnets, x, labels[: len(x)], "fp32")
-    reading /= len(images)
-    return SupernetSeconds(
-        reading + step / len(x),
-        reading + qat_step / len(x),
-        _image(qat, subnets[-1], x),
-        weights,
-        step_bytes(len(images), of_image, weights),
-        step_bytes(len(images), of_qat_image, weights),
-        free,
+    qat.start(qat.covering_all(subnets), _batches_for(qat, subnets, x))
+    with held(len(x)) as qat_maps:
+        qat_step = _seconds(qat.train(), subnets, x, labels, "fp32")
+    weights = sum(p.numel() for p in supernet.parameters())
+    each, each_qat = (reading + step) / len(x), (reading + qat_step) / len(x)
+    more, more_of_qat = (
+        seen.more(settings.micro_batch or settings.batch)
+        for seen, settings in ((maps, recipe), (qat_maps, qat_recipe))
     )
-
-
-def _kept(model: Supernet | QatSupernet, subnet: Subnet, x: Tensor, labels: Tensor) -> int:
-    """Bytes of an image, of the greatest subnet."""
-
-    def loss_of(images: Tensor) -> Tensor:
-        logits = model(resized(images, subnet.resolution), subnet)
-        return F.cross_entropy(logits, labels[: len(images)])
-
-    return bytes_per_image(model, loss_of, x)
+    image = _image(qat, subnets[-1], x)
+    return SupernetCost(each, each_qat, image, more, more_of_qat, weights)
 
 
 def _batches_for(qat: QatSupernet, subnets: list[Subnet], x: Tensor) -> list[Tensor]:

@@ -94,7 +94,8 @@ def evaluate_together(
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What it takes to evaluate subnets of one space on one set of data."""
+    """What it takes to evaluate subnets of one space on one set of data. Batch norms are calibrated
+    on batches of `batch` images."""
 
     data: Data
     normalise: Normalise
@@ -102,6 +103,7 @@ class Evaluation:
     device: torch.device
     unreadables: Unreadables
     kept: Kept = field(default_factory=Kept, repr=False)
+    batch: int = CALIBRATION_BATCH
 
     def __call__(self, supernet: Trained, subnets: dict[str, Subnet]) -> tuple[Score, ...]:
         """The scores of subnets by name. The supernet is not changed. Raises `DataError`."""
@@ -121,10 +123,10 @@ class Evaluation:
 
     def calibration(self, resolution: Size) -> Iterator[Tensor]:
         """Batches (N, C, R, R) of plain views of training images, the same every time."""
-        count = CALIBRATION_BATCHES * CALIBRATION_BATCH
+        count = CALIBRATION_BATCHES * self.batch
         whole = self.data.train
         order = numbers(self.seed, Use.calibration).permutation(len(whole.labels))[:count]
-        for views, _ in self._views("train", whole.some(order), resolution, CALIBRATION_BATCH):
+        for views, _ in self._views("train", whole.some(order), resolution, self.batch):
             yield self.normalise(self._here(views))
 
     def _views(

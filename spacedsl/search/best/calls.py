@@ -1,14 +1,16 @@
-"""Says of each stage of a found space whether its block type is clearly the best or too close to
-call."""
+"""Says of each stage of a found space how sure its block type is: clearly the best, the best unless
+losses of another table mislead, or too close to call."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spacedsl.ir.space import Space, Stage
 from spacedsl.search.best.networks import BestScore
 from spacedsl.search.candidate import Genome
 from spacedsl.search.combined import CombinedScore, CombinedScorer
+from spacedsl.search.compare import StageSensitivity
 from spacedsl.search.scorer import Scorer
 
 CLOSE = 0.01
@@ -20,7 +22,9 @@ left unexplained, which is 1 to 2 % of a loss)."""
 class Call:
     """An elastic stage: its block type, the best other one (None: there is none) in any window with
     the other stages as found, and the scores with either. `clear`: they differ by more than the
-    uncertainty of what networks are worth."""
+    uncertainty of what networks are worth, and its type would stay the best if transferred losses
+    were off by two standard uncertainties. `unless`: only the second does not hold, because of the
+    losses of this block type."""
 
     stage: str
     block: str
@@ -28,6 +32,7 @@ class Call:
     score: float
     rival_score: float
     clear: bool
+    unless: str | None = None
 
     @property
     def share(self) -> float:
@@ -37,9 +42,14 @@ class Call:
     @property
     def said(self) -> str:
         """The same in words."""
+        next_best = f"{self.rival}, the next best ({self.share:.2%})"
         if self.clear:
-            next_best = f"{self.rival}, the next best ({self.share:.2%})"
             return f"{self.stage}: {self.block} is clearly better than {next_best}"
+        if self.unless is not None:
+            own = "its transferred losses are too low"
+            other = f"the transferred losses of {self.unless} are too high"
+            wrong = own if self.unless == self.block else other
+            return f"{self.stage}: {self.block} is better than {next_best}, unless {wrong}"
         if self.share < 0:
             more = f"{self.rival} scores {-self.share:.2%} more than {self.block}"
             return f"{self.stage}: {more}, which a longer search may find"
@@ -47,9 +57,15 @@ class Call:
         return f"{self.stage}: {self.block} or {self.rival}: {apart}"
 
 
-def calls(scorer: Scorer | CombinedScorer, space: Space) -> tuple[Call, ...]:
-    """One per elastic stage of a space of the scorer's hyperspace. Raises `SpaceError`."""
+def calls(
+    scorer: Scorer | CombinedScorer, space: Space, transferred: Sequence[StageSensitivity] = ()
+) -> tuple[Call, ...]:
+    """One per elastic stage of a space of the scorer's hyperspace. `transferred`: what is known of
+    each stage where losses are transferred. Raises `SpaceError`."""
     genome = Genome(scorer.hyper)
+    turning = {
+        t.stage: t.block if t.transferred else t.rival for t in transferred if not t.survives
+    }
     genotype, score = genome.from_space(space), scorer.score(space).score
     doubt = _doubt(scorer, space, score)
     found = []
@@ -68,8 +84,10 @@ def calls(scorer: Scorer | CombinedScorer, space: Space) -> tuple[Call, ...]:
             best = max(totals)
             rival = _block(alternatives[others[totals.index(best)][place][0]][0])
         stage = alternatives[own][window]
-        clear = score - best > doubt
-        found.append(Call(stage.name, _block(stage), rival, score, best, clear))
+        more = score - best > doubt
+        unless = turning.get(stage.name) if more else None
+        clear = more and unless is None
+        found.append(Call(stage.name, _block(stage), rival, score, best, clear, unless))
     return tuple(found)
 
 

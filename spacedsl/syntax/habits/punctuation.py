@@ -58,10 +58,11 @@ def separators(stopped: Stopped) -> Iterator[Rewrite]:
 
 
 def joined(stopped: Stopped) -> Iterator[Rewrite]:
-    """`3 or 5`, `15ms and 25ms`; `- >`."""
+    """`3 or 5`, `relu / swish`, `15ms and 25ms`; `- >`."""
     for by in (0, -1):
         token, number = stopped.at(by), stopped.index + by
-        if token.text.lower() in ("or", "and", "&") and not stopped.is_first(by):
+        words = ("or", "and", "&", "/") if by == 0 else ("or", "and", "&")
+        if token.text.lower() in words and not stopped.is_first(by):
             message = f"`{token.text}` does not separate values"
             change, help = Change(number, number + 1, ","), "write `,` between values"
             yield Rewrite("or", message, token.span, (change,), help, "write `,`")
@@ -79,7 +80,7 @@ def joined(stopped: Stopped) -> Iterator[Rewrite]:
 
 
 def missing(stopped: Stopped) -> Iterator[Rewrite]:
-    """`kernel 3 5`, `limits 15ms 20ms`: values side by side."""
+    """`kernel 3 5`, `act relu hswish`, `limits 15ms 20ms`: values side by side."""
     token, before, index = stopped.token, stopped.at(-1), stopped.index
     listed = ("INT", "FLOAT", "QUANTITY")
     if token.type in listed[:2] and before.text in units() and stopped.at(1).text == before.text:
@@ -107,7 +108,8 @@ def missing(stopped: Stopped) -> Iterator[Rewrite]:
         yield _missing_comma(stopped, index, ("NAME",))
     amount = ("QUANTITY", "INT")
     around = token.type in amount and stopped.at(-2).type in amount
-    if around and before.type == "NAME" and "COMMA" in stopped.may_at(-1):
+    words = before.text in ACTIVATIONS and stopped.at(-2).text in ACTIVATIONS
+    if (around or words) and before.type == "NAME" and "COMMA" in stopped.may_at(-1):
         yield _missing_comma(stopped, index - 1, ())
 
 
