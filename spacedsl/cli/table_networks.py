@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from spacedsl import api
 from spacedsl.cli.boundary import Format, emit
+from spacedsl.cli.progress import counting, working
 from spacedsl.cli.summary import command, say_next
 from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space
@@ -33,7 +34,9 @@ def fit_accuracies(
     from spacedsl.tables.fit_networks import accuracy_table
     from spacedsl.tables.networks import read_accuracies
 
-    table = accuracy_table(read_accuracies(path, space, *columns), space, *origin)
+    networks = read_accuracies(path, space, *columns)
+    with counting("fitting accuracies", 1.0, quiet=format is Format.json) as told:
+        table = accuracy_table(networks, space, *origin, told)
     save_table(table, out)
     if table.accuracy is None:
         raise AssertionError("it was just fitted")
@@ -101,7 +104,9 @@ def fit_latencies(
     from spacedsl.tables.fit_networks import latency_table
     from spacedsl.tables.networks import read_latencies
 
-    found = latency_table(read_latencies(path, space, column), space, *origin)
+    networks = read_latencies(path, space, column)
+    with working(f"fitting latencies of {len(networks):,} networks, twice"):
+        found = latency_table(networks, space, *origin)
     save_table(found.table, out)
     rows = found.table.source.rows
     if format is Format.json:
