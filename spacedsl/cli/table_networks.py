@@ -54,9 +54,8 @@ def _facts(data: AccuracyData) -> dict[str, object]:
 def _print(data: AccuracyData, rows: int, out: Path) -> None:
     print(f"{out}: fitted to {rows:,} rows of {data.networks:,} networks")
     if data.repeated:
-        print(
-            f"repeats   {data.repeated:,} networks were trained more than once: their mean counts"
-        )
+        several = f"{data.repeated:,} networks were" if data.repeated > 1 else "1 network was"
+        print(f"repeats   {several} trained more than once: their mean counts")
     form = "each stage as a whole" if data.form == "stages" else "each block at its position"
     print(f"form      {form}, top-1 = {data.ceiling:.2f} - exp(sum), ridge {data.penalty:g}")
     print(
