@@ -187,7 +187,7 @@ def _stage_losses(
     number: int, stage: Stage, choice: BlockChoice, cins: Sequence[int], noise: Noise
 ) -> StageLossData:
     found = family(choice)
-    values = {arg.name: tuple(float(str(v)) for v in arg.values) for arg in choice.numeric}
+    values = {arg.name: tuple(float(str(v)) for v in arg.values) for arg in choice.chosen}
     settings = tuple(values[name] for name in found.order)
     hats = [-0.03 * value for some in settings for value in some if len(some) > 1]
     counts = [len(some) for some in settings if len(some) > 1]

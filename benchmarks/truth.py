@@ -95,7 +95,7 @@ def random_space(hyper: Space, rng: random.Random, name: str) -> Space:
 
 def stage_blocks(stage: Stage) -> Iterator[SubnetStage]:
     """Every stage of a subnet whose blocks have the same settings, as those of both benchmarks."""
-    numeric = stage.choices[0].numeric
+    numeric = stage.choices[0].chosen
     for depth in stage.depths:
         for width in stage.widths:
             for values in product(*(arg.values for arg in numeric)):

@@ -79,7 +79,7 @@ def subnet_of(plan: SupernetPlan, choices: Choices) -> Subnet:
     cin, resolution, chosen = choices
     stages: list[SubnetStage] = []
     for declared, blocks in zip(plan.stages, chosen, strict=True):
-        names = [arg.name for arg in declared.choices[0].numeric]
+        names = [arg.name for arg in declared.choices[0].chosen]
         made = []
         for width, values in blocks:
             pairs = zip(names, values, strict=True)

@@ -126,7 +126,7 @@ def _mnasnet_stage(stage: Stage, word: str) -> SubnetStage:
 
 def _macro_stage(stage: Stage, digit: str) -> SubnetStage:
     def fits(choice: BlockChoice) -> bool:
-        names = {arg.name for arg in choice.numeric}
+        names = {arg.name for arg in choice.chosen}
         return "used" in names or ("kernel" in names) == (digit != "0")
 
     said = {"used": int(digit != "0"), "kernel": KERNELS.get(digit, 3)}
@@ -146,7 +146,7 @@ def _stage(
         raise fault("not-a-member", f"{stage.name} has no block type for {word}")
     settings = tuple(
         Setting(name=arg.name, value=said.get(arg.name, arg.values[0]))
-        for arg in stage.choices[number].numeric
+        for arg in stage.choices[number].chosen
     )
     width = stage.widths[0] if stage.widths else 0
     return SubnetStage(choice=number, blocks=(SubnetBlock(width=width, settings=settings),) * depth)

@@ -87,7 +87,7 @@ def _stage(stage: Stage, trial: Trial) -> SubnetStage:
 def _settings(stage: Stage, choice: BlockChoice, place: int, trial: Trial) -> tuple[Setting, ...]:
     found = []
     kind = choice.block.name if len(stage.choices) > 1 else ""
-    for arg in choice.numeric:
+    for arg in choice.chosen:
         value = _one(trial, _name(stage, arg.name, place, kind), arg.values)
         found.append(Setting(name=arg.name, value=value))
     return tuple(found)

@@ -27,7 +27,7 @@ def member(space: Space, resolution: Size, parts: tuple[StageSettings, ...], nam
     """The member of `space`, of one block type per stage. What no setting says takes the space's
     least value. Raises `SpaceError` where it is none."""
     for declared, part in zip(space.stages, parts, strict=True):
-        known = [arg.name for arg in declared.choices[0].numeric]
+        known = [arg.name for arg in declared.choices[0].chosen]
         for said in dict.fromkeys(key for one in part.settings for key in one):
             if said not in known:
                 message = f"{space.name} has no {said} to choose in {declared.name}"
@@ -44,12 +44,12 @@ def member(space: Space, resolution: Size, parts: tuple[StageSettings, ...], nam
 
 def _stage(stage: Stage, part: StageSettings) -> SubnetStage:
     said = part.settings or ({},) * part.depth
-    numeric = stage.choices[0].numeric
+    chosen = stage.choices[0].chosen
     blocks = tuple(
         SubnetBlock(
             width=part.width,
             settings=tuple(
-                Setting(name=a.name, value=one.get(a.name, a.values[0])) for a in numeric
+                Setting(name=a.name, value=one.get(a.name, a.values[0])) for a in chosen
             ),
         )
         for one in said

@@ -136,10 +136,10 @@ def _stage(name: str, block: Block, run: list[Said], frame: Frame) -> Stage:
 
 def _part(stage: Stage, run: list[Said]) -> SubnetStage:
     frame = Frame()
-    numeric = [arg.name for arg in stage.choices[0].numeric]
+    chosen = [arg.name for arg in stage.choices[0].chosen]
     blocks = []
     for said in run:
         values = _values(said, frame)
-        settings = tuple(Setting(name=name, value=values[name]) for name in numeric)
+        settings = tuple(Setting(name=name, value=values[name]) for name in chosen)
         blocks += [SubnetBlock(width=said.width, settings=settings)] * said.repeat
     return SubnetStage(blocks=tuple(blocks))

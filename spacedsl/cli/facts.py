@@ -71,7 +71,8 @@ class _Facts(Frozen):
 class ModelFacts(_Facts):
     """A model: FLOPs are multiply-accumulates, `resolution` in pixels, `memory` the bytes of 8-bit
     activations that are alive at a time. `weights` are those of the deployed network, biases and
-    norms included; `params` has three LSQ+ scalars per convolution too."""
+    norms included; `params` has three LSQ+ scalars per convolution too. `trained` are the weights
+    that are trained, on pages where these are others (`reparam`, `ones`)."""
 
     kind: Literal["model"]
     resolution: Size
@@ -79,6 +80,7 @@ class ModelFacts(_Facts):
     params: int
     weights: int
     memory: int
+    trained: int | None = None
     subnets: Literal[1]
     taps: list[TapFacts] | None = None
     latency: Latency | None = None
@@ -93,6 +95,7 @@ class SpaceFacts(_Facts):
     params: Bounds
     weights: Bounds
     memory: Bounds
+    trained: Bounds | None = None
     subnets: int
     spaces: int
     taps: list[TapChoices] | None = None

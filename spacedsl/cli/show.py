@@ -17,6 +17,7 @@ from spacedsl.diagnostics import SpaceError, fault
 from spacedsl.figures import amount, count
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.item import Item
+from spacedsl.ir.reparam import trains_other_weights
 from spacedsl.ir.sampling import smallest
 from spacedsl.ir.size import count_spaces, count_subnets
 from spacedsl.ir.space import Space
@@ -27,7 +28,9 @@ from spacedsl.lang.page import main_item
 from spacedsl.lang.resolve import resolved_text
 from spacedsl.lang.values import shown
 from spacedsl.operators.size import from_json
-from spacedsl.passes.cost import stage_costs, subnet_cost
+from spacedsl.passes.bind import subnet_sites
+from spacedsl.passes.bound import layers
+from spacedsl.passes.cost import stage_costs, subnet_cost, trained_weights
 from spacedsl.passes.memory import subnet_memory
 from spacedsl.passes.network import subnet_identity
 from spacedsl.passes.taps import tap_shapes, tapped
@@ -73,8 +76,11 @@ def show(
         print(text) if format is Format.text else emit({"code": text})
         return
     facts = _facts(item, page).model_dump(exclude_unset=True)
-    if taps := _taps(_network(item, page)):
+    network = _network(item, page)
+    if taps := _taps(network):
         facts["taps"] = [tap.model_dump() for tap in taps]
+    if trains_other_weights(network.of if isinstance(network, Subnet) else network):
+        facts["trained"] = _trained(network)
     known = None if target is None else _latency(item, page, target)
     if known is not None:
         facts["latency"] = known.json
@@ -170,6 +176,17 @@ def _facts(item: Item, page: str) -> ModelFacts | SpaceFacts:
     raise fault("wrong-kind", f"{page} is not a hyperspace, a space or a model")
 
 
+def _trained(item: Space | Subnet) -> int | dict[str, int]:
+    """The weights in training, branches included that become one convolution."""
+    if isinstance(item, Subnet):
+        blocks = (site.bind() for stage in subnet_sites(item) for site in stage)
+        return sum(trained_weights(layer) for bound in blocks for layer in layers(bound))
+    from spacedsl.passes.extremes import trained_range
+
+    found = trained_range(item)
+    return Bounds(min=found.least, max=found.greatest).model_dump()
+
+
 def _taps(item: Space | Subnet) -> list[TapFacts] | list[TapChoices]:
     """The outputs of a page with taps; none of one with a head."""
     if isinstance(item, Subnet):
@@ -246,6 +263,7 @@ NOTES = (
     ("FLOPs", "flops", "multiply-accumulates"),
     ("params", "params", SCALARS),
     ("weights", "weights", "of the deployed network"),
+    ("trained", "trained", "weights that are trained"),
     ("memory", "memory", "bytes of activations in INT8"),
 )
 
@@ -257,7 +275,8 @@ def _said(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     sizes = [facts["resolution"]] if model else facts["resolutions"]
     yield "input", f"{shown(tuple(map(from_json, sizes)))} px"
     for name, key, note in NOTES:
-        yield name, f"{_amounts(facts[key])} ({note})"
+        if key in facts:
+            yield name, f"{_amounts(facts[key])} ({note})"
     if not model:
         yield "subnets", count(facts["subnets"])
     if facts["kind"] == "hyperspace":

@@ -26,7 +26,7 @@ VERSION: Final = 1
 
 class SubnetBlockData(Frozen):
     width: int
-    settings: dict[str, int | float | Pair]
+    settings: dict[str, int | float | str | Pair]
 
 
 class SubnetStageData(Frozen):
@@ -69,8 +69,7 @@ def subnet_json(subnet: Subnet, plan: SupernetPlan | None = None) -> dict[str, A
 
 
 def _data(block: SubnetBlock) -> SubnetBlockData:
-    settings = {name: v for name, v in pairs(block) if not isinstance(v, str)}
-    return SubnetBlockData(width=block.width, settings=settings)
+    return SubnetBlockData(width=block.width, settings=dict(pairs(block)))
 
 
 def load_subnet(source: Path | Mapping[str, Any], plan: SupernetPlan) -> Subnet:
@@ -120,7 +119,7 @@ def check_member(plan: SupernetPlan, subnet: Subnet) -> None:
         listed = ", ".join(map(str, plan.cins))
         raise refuse(f"input width {subnet.of.channels} is not one of {listed}")
     for stage, declared in zip(subnet.stages, plan.stages, strict=False):
-        wanted = tuple(arg.name for arg in declared.choices[0].numeric)
+        wanted = tuple(arg.name for arg in declared.choices[0].chosen)
         for block in stage.blocks:
             if (names := tuple(s.name for s in block.settings)) != wanted:
                 raise refuse(f"{declared.name}: settings {names}, not {wanted}")

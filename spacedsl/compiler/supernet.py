@@ -234,11 +234,12 @@ def plan_rules(target: Target, stages: tuple[Stage, ...]) -> PlanRules:
 
 def activations(stages: tuple[Stage, ...]) -> list[str]:
     """The activations of stages that have one block type each, in order of their names."""
-    found = set()
+    found = set[str]()
     for choice in (stage.choices[0] for stage in stages):
-        named = {arg.name: arg.values[0] for arg in choice.args}
+        named = {arg.name: arg.values for arg in choice.args}
         for op in walk(choice.block.ops):
-            found |= {str(named.get(act, act)) for act in op_acts(op)}
+            for act in op_acts(op):
+                found |= set(map(str, named.get(act, (act,))))
     return sorted(found)
 
 

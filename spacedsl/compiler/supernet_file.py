@@ -43,7 +43,7 @@ from spacedsl.text import Source
 
 FORMAT: Final = "spacedsl-plan"
 VERSION: Final = 2
-USUAL: dict[str, object] = {"when": 1, "reparam": 0, "dilation": ONE, "valid": False}
+USUAL: dict[str, object] = {"when": 1, "reparam": 0, "dilation": ONE, "valid": False, "ones": False}
 """Fields of ops that are listed where they are not this."""
 
 AGAIN = "make it again with `spacedsl compile`"
@@ -104,7 +104,7 @@ def _stage(stage: Stage, bodies: tuple[Body, Body | None]) -> dict[str, Any]:
         **({} if stage.growth is None else {"growth": expr_text(stage.growth)}),
         "window": stage.window,
         "shared": list(stage.shared),
-        "params": [{"name": a.name, "values": list(a.values)} for a in choice.numeric],
+        "params": [{"name": a.name, "values": list(a.values)} for a in choice.chosen],
         "first": _body(stage, first, stage.stride),
         "rest": None if rest is None else _body(stage, rest, 1),
     }
@@ -113,7 +113,7 @@ def _stage(stage: Stage, bodies: tuple[Body, Body | None]) -> dict[str, Any]:
 def _body(stage: Stage, body: Body, stride: Size) -> dict[str, Any]:
     (choice,), sizes = stage.choices, body.sizes
     ops, names = inlined(choice.block), slots(choice.block)
-    acts = {a.name: a.values[0] for a in choice.args if isinstance(a.values[0], str)}
+    acts = choice.fixed
     rows = _Rows(body.sites)
 
     def listed(ops: tuple[Op, ...], at: int) -> Iterator[dict[str, Any]]:

@@ -49,10 +49,10 @@ def _sites(
     stage: Stage, widths: Iterable[tuple[int, int]], size: Size, stride: Size
 ) -> Iterator[Site]:
     (choice,) = stage.choices
-    names = [arg.name for arg in choice.numeric]
+    names = [arg.name for arg in choice.chosen]
     settings = [
         tuple(zip(names, values, strict=True))
-        for values in product(*(arg.values for arg in choice.numeric))
+        for values in product(*(arg.values for arg in choice.chosen))
     ]
     for cin, cout in widths:
         for chosen in settings:

@@ -67,7 +67,7 @@ class Conv(Frozen):
 class DwConv(Frozen):
     """Depthwise convolution. `stacked`: k x k as (k - 1) / 2 convolutions 3 x 3, the first with
     the stride, norm and activation after the last only. `elide`: left out where it keeps the
-    size."""
+    size. `ones`: its weights are 1 and are not trained, so that it is a batch norm alone."""
 
     op: Literal["dwconv"] = "dwconv"
     kernel: Expr
@@ -80,6 +80,7 @@ class DwConv(Frozen):
     dilation: Once = ONE
     valid: Seldom = False
     reparam: Reparam = 0
+    ones: Seldom = False
 
 
 class Se(Frozen):

@@ -69,6 +69,7 @@ def mismatches(outer: Space, inner: Space) -> tuple[Mismatch, ...]:
     return tuple(found)
 
 
+OWN = "its own body"
 _Difference = tuple[str, str, SubnetStage]
 
 _Said = tuple[Settings, ...]
@@ -114,21 +115,62 @@ def _width_mismatch(outer: Stage, inner: Stage) -> _Difference | None:
 
 
 def _choice_mismatch(outer: Stage, inner: Stage, said: _Said) -> _Difference | None:
-    known = {block_identity(choice): choice for choice in outer.choices}
     for position, choice in enumerate(inner.choices):
-        same = known.get(block_identity(choice))
-        if same is None:
-            name, names = choice.block.name, [c.block.name for c in outer.choices]
-            reason = f"block {name} has another body or activation there"
-            if not name or name not in names:
-                listed = ", ".join(n or "its own body" for n in names)
-                reason = f"block {name or 'body'} is not one of: {listed}"
-            return "block", reason, _example(inner, choice=position)
-        different = _settings_mismatch(same, choice, said)
-        if different is not None:
-            name, reason, settings = different
-            return name, reason, _example(inner, choice=position, settings=(settings,))
+        parts = _parts(outer, choice)
+        for part in parts:
+            same = _same(outer, part)
+            if same is None:
+                reason = _other_block(outer, choice, part)
+                return "block", reason, _example(inner, choice=position, settings=(part.words,))
+            different = _settings_mismatch(*same, said)
+            if different is not None:
+                name, reason, settings = different
+                settings = {**part.words, **settings}
+                return name, reason, _example(inner, choice=position, settings=(settings,))
+        apart = [part.words for part in parts if _differ(part.words, parts[0].words, inner.shared)]
+        if apart and max(inner.depths) > 1:
+            both, reason = (parts[0].words, apart[0]), "it is several block types there"
+            depth = max(inner.depths)
+            return "block", reason, _example(inner, choice=position, depth=depth, settings=both)
     return None
+
+
+def _other_block(outer: Stage, choice: BlockChoice, part: BlockChoice) -> str:
+    """Why a block type, of which `outer` has not this part, is none of its."""
+    name, names = choice.block.name, [c.block.name for c in outer.choices]
+    if not name or name not in names:
+        return f"block {name or 'body'} is not one of: {_listed(tuple(n or OWN for n in names))}"
+    if any(_same(outer, other) for other in _parts(outer, choice)):
+        return f"block {name} has not the activation {_listed(tuple(part.words.values()))} there"
+    return f"block {name} has another body or activation there"
+
+
+def _parts(outer: Stage, choice: BlockChoice) -> tuple[BlockChoice, ...]:
+    """A block type, or where `outer` has it only with activations that are not chosen, one for each
+    of its activations."""
+    if _same(outer, choice) is not None:
+        return (choice,)
+    words = [arg for arg in choice.args if isinstance(arg.values[0], str)]
+    found = []
+    for values in product(*(arg.values for arg in words)):
+        said = {arg.name: (value,) for arg, value in zip(words, values, strict=True)}
+        args = (a.model_copy(update={"values": said.get(a.name, a.values)}) for a in choice.args)
+        found.append(choice.model_copy(update={"args": tuple(args)}))
+    return tuple(found)
+
+
+def _differ(one: Mapping[str, Value], other: Mapping[str, Value], shared: Iterable[str]) -> bool:
+    """Whether settings differ in what is not shared, and in nothing that is."""
+    apart = {name for name in one if one[name] != other[name]}
+    return bool(apart) and apart.isdisjoint(shared)
+
+
+def _same(outer: Stage, choice: BlockChoice) -> tuple[BlockChoice, BlockChoice] | None:
+    """The block type of `outer` that is this one, and this one as a part of it: with those
+    activations left open that are open there."""
+    known = {block_identity(there): there for there in outer.choices}
+    found = ((known.get(block_identity(view)), view) for view in choice.views)
+    return next(((same, view) for same, view in found if same), None)
 
 
 def _settings_mismatch(
@@ -136,8 +178,8 @@ def _settings_mismatch(
 ) -> tuple[str, str, Mapping[str, Value]] | None:
     """A parameter of `inner` with a value that is none of `outer`'s, and settings that show it."""
     names, theirs = _canonical_names(inner), _canonical_names(outer)
-    allowed = {theirs[arg.name]: arg.values for arg in outer.numeric}
-    for arg in inner.numeric:
+    allowed = {theirs[arg.name]: arg.values for arg in outer.chosen}
+    for arg in inner.chosen:
         values = allowed[names[arg.name]]
         for value in arg.values:
             if value in values:
@@ -156,9 +198,9 @@ def _telling(
         return {name: value}
     known = set(forms(outer).values())
     for found in said or forms(inner):
-        chosen = dict(found)
+        chosen = inner.words | dict(found)
         tells = chosen[name] == value and name in mentioned(inner.block, chosen)
-        if tells and form_of(inner, found) not in known:
+        if tells and form_of(inner, tuple(chosen.items())) not in known:
             return chosen
     return None
 
@@ -178,14 +220,15 @@ def _shared_mismatch(outer: Stage, inner: Stage, said: _Said) -> _Difference | N
             if len(window) > 1:
                 ends = (window[0], window[-1])
                 return "shared", f"width {reason}", _example(inner, depth=depth, widths=ends)
-    known = {block_identity(choice): choice for choice in outer.choices}
-    for position, choice in enumerate(inner.choices):
-        same = known[block_identity(choice)]
-        apart = _apart(outer, same, inner, choice, said)
-        if apart:
-            name = _differing(outer, same, choice, apart)
-            example = _example(inner, choice=position, depth=depth, settings=apart)
-            return "shared", f"{name} {reason}", example
+    for position, own in enumerate(inner.choices):
+        for part in _parts(outer, own):
+            same, choice = _same(outer, part) or (part, part)
+            apart = _apart(outer, same, inner, choice, said)
+            if apart:
+                name = _differing(outer, same, choice, apart)
+                settings = [{**part.words, **found} for found in apart]
+                example = _example(inner, choice=position, depth=depth, settings=settings)
+                return "shared", f"{name} {reason}", example
     return None
 
 
@@ -199,7 +242,7 @@ def _apart(
         return _apart_by_form(by_shared(outer, same), inner, choice, said)
     theirs, names = _canonical_names(same), _canonical_names(choice)
     shared = {theirs[name] for name in outer.shared if name in theirs}
-    for arg in choice.numeric:
+    for arg in choice.chosen:
         free = arg.name not in inner.shared and len(arg.values) > 1
         if free and names[arg.name] in shared:
             first, last = ({arg.name: arg.values[end]} for end in (0, -1))
@@ -220,8 +263,9 @@ def _apart_by_form(
         return frozenset(i for i, group in enumerate(keys) if form in group)
 
     if said:
+        words = tuple(choice.words.items())
         left = frozenset(range(len(keys))).intersection(
-            *(allowing(form_of(choice, chosen)) for chosen in said)
+            *(allowing(form_of(choice, (*words, *chosen))) for chosen in said)
         )
         return () if left else [dict(chosen) for chosen in said]
     for blocks in by_shared(inner, choice).values():
@@ -274,13 +318,13 @@ def _example(
     """A subnet's stage that shows the difference; `settings` of its blocks, the last ones of all
     that follow."""
     count = depth or stage.depths[0]
-    numeric = stage.choices[choice].numeric
     blocks: list[SubnetBlock] = []
     for i in range(count):
         applied = settings[min(i, len(settings) - 1)] if settings else {}
         width = widths[min(i, len(widths) - 1)] if widths else (stage.widths or (0,))[0]
         chosen = tuple(
-            Setting(name=a.name, value=applied.get(a.name, a.values[0])) for a in numeric
+            Setting(name=a.name, value=applied.get(a.name, a.values[0]))
+            for a in stage.choices[choice].chosen
         )
         blocks.append(SubnetBlock(width=width, settings=chosen))
     return SubnetStage(choice=choice, blocks=tuple(blocks))
@@ -321,7 +365,7 @@ def _as_stage(subnet: Subnet, position: int) -> Stage:
         values = sorted(said, key=lambda value: (isinstance(value, str), value))
         return arg.model_copy(update={"values": tuple(values)})
 
-    args = tuple(taken(arg) if arg in choice.numeric else arg for arg in choice.args)
+    args = tuple(taken(arg) if arg in choice.chosen else arg for arg in choice.args)
     widths = tuple(sorted({b.width for b in blocks} - {0}))
     return declared.model_copy(
         update={

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from spacedsl.ir.expr import expr_text
 from spacedsl.ir.identity import block_identity, normal_ops, stage_identity
 from spacedsl.ir.settings import canonical_settings, form_of, mentioned, pairs, used_values
 from spacedsl.ir.space import BlockChoice, Space, Stage
-from spacedsl.ir.subnet import Subnet, SubnetBlock
+from spacedsl.ir.subnet import Subnet, SubnetBlock, in_short
 
 Side = tuple[Value, ...] | None
 Blocks = tuple[SubnetBlock, ...]
@@ -100,8 +101,8 @@ def _label(choice: BlockChoice) -> str:
 
 
 def _diff_choices(name: str, a: Stage, b: Stage) -> list[Change]:
-    before = {block_identity(c): c for c in a.choices}
-    after = {block_identity(c): c for c in b.choices}
+    before = {block_identity(c): c for c in _as_in(b, a.choices)}
+    after = {block_identity(c): c for c in _as_in(a, b.choices)}
     gone = tuple(_label(before[i]) for i in before if i not in after)
     come = tuple(_label(after[i]) for i in after if i not in before)
     if set(gone) & set(come):  # alike in name only: say which is which
@@ -112,6 +113,13 @@ def _diff_choices(name: str, a: Stage, b: Stage) -> list[Change]:
         if identity in after:
             changes += _diff_args(name, choice, after[identity])
     return changes
+
+
+def _as_in(other: Stage, choices: tuple[BlockChoice, ...]) -> Iterator[BlockChoice]:
+    """Block types, each with those activations left open that are open in another stage."""
+    known = set(map(block_identity, other.choices))
+    for choice in choices:
+        yield next((view for view in choice.views if block_identity(view) in known), choice)
 
 
 def _diff_args(name: str, a: BlockChoice, b: BlockChoice) -> list[Change]:
@@ -150,7 +158,7 @@ def _side(choice: BlockChoice, blocks: Blocks, i: int) -> Side:
     said = canonical_settings(choice, blocks[i])
     there = mentioned(choice.block, dict(said))
     width = (blocks[i].width,) if blocks[i].width else ()
-    return (*width, *(f"{n[0]}{v}" for n, v in said if n in there))
+    return (*width, *(in_short(n, v) for n, v in said if n in there))
 
 
 def _same(a: BlockChoice, mine: Blocks, b: BlockChoice, theirs: Blocks, i: int) -> bool:

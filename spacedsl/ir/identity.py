@@ -1,8 +1,9 @@
 """Identity: content hashes over normal forms.
 
 A normal form keeps what makes two networks differ and nothing else: bindings are inlined,
-activations substituted, names dropped (numeric parameters are numbered by first use), choices
-ordered. Channels, classes, quality tables and the names of pages, blocks and stages stay out.
+activations substituted, names dropped (parameters that are chosen are numbered by first use),
+choices ordered. Channels, classes, quality tables and the names of pages, blocks and stages stay
+out.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from spacedsl.ir.block import Block, Op, Optional, op_acts, sizes_of, walk
+from spacedsl.ir.block import Block, Op, Optional, Value, op_acts, sizes_of, walk
 from spacedsl.ir.expr import Ref, names_in
 from spacedsl.ir.inline import inlined, op_form, substitute_ops
 from spacedsl.ir.settings import used_values
@@ -46,38 +47,37 @@ def op_names(ops: tuple[Op, ...]) -> list[str]:
 
 def normal_ops(choice: BlockChoice) -> tuple[Any, Mapping[str, str]]:
     """The normal form of a choice's body, activations substituted, and the canonical name of each
-    numeric parameter."""
+    parameter that is chosen."""
     return _normal_ops(*_type(choice))
 
 
 _Type = tuple[Block, tuple[tuple[str, str], ...], frozenset[str]]
-"""What makes a block type: the block, its activations, and which parameters are numbers."""
+"""What makes a block type: the block, its activations, and which parameters are chosen."""
 
 
 def _type(choice: BlockChoice) -> _Type:
-    acts = [(a.name, a.values[0]) for a in choice.args if isinstance(a.values[0], str)]
-    return choice.block, tuple(acts), frozenset(a.name for a in choice.numeric)
+    return choice.block, tuple(choice.fixed.items()), frozenset(a.name for a in choice.chosen)
 
 
 @lru_cache(maxsize=1024)
 def _normal_ops(
-    block: Block, acts: tuple[tuple[str, str], ...], numbers: frozenset[str]
+    block: Block, acts: tuple[tuple[str, str], ...], chosen: frozenset[str]
 ) -> tuple[Any, Mapping[str, str]]:
     ops = inlined(block)
-    renamed = {n: f"p{i}" for i, n in enumerate(n for n in op_names(ops) if n in numbers)}
+    renamed = {n: f"p{i}" for i, n in enumerate(n for n in op_names(ops) if n in chosen)}
     ops = substitute_ops(ops, {name: Ref(name=new) for name, new in renamed.items()})
-    return [op_form(op, dict(acts)) for op in ops], renamed
+    return [op_form(op, dict(acts) | renamed) for op in ops], renamed
 
 
 def block_identity(choice: BlockChoice) -> str:
-    """What kind of block a choice is, whatever the values of its numeric parameters: the key by
+    """What kind of block a choice is, whatever the values that it may choose: the key by
     which tables know blocks."""
     return _type_identity(*_type(choice))
 
 
 @lru_cache(maxsize=1024)
-def _type_identity(block: Block, acts: tuple[tuple[str, str], ...], numbers: frozenset[str]) -> str:
-    form, _ = _normal_ops(block, acts, numbers)
+def _type_identity(block: Block, acts: tuple[tuple[str, str], ...], chosen: frozenset[str]) -> str:
+    form, _ = _normal_ops(block, acts, chosen)
     return digest([HASH_VERSION, "block", form])
 
 
@@ -89,9 +89,14 @@ def choice_identity(choice: BlockChoice) -> str:
     It refines `block_identity`: what hashes alike is found under the same keys in tables."""
     form, renamed = normal_ops(choice)
     used = used_values(choice)
-    said = [(renamed[a.name], used[a.name]) for a in choice.numeric if a.name in renamed]
-    values = sorted([name, list(values)] for name, values in said if values)
+    said = [(renamed[a.name], used[a.name]) for a in choice.chosen if a.name in renamed]
+    values = sorted([name, _said(values)] for name, values in said if values)
     return digest([HASH_VERSION, "choice", form, values])
+
+
+def _said(values: tuple[Value, ...]) -> list[Value]:
+    """Values in an order of their own: activations by name, whatever the order of their table."""
+    return sorted(values, key=str) if isinstance(values[0], str) else list(values)
 
 
 def stage_form(stage: Stage) -> dict[str, Any]:
@@ -118,7 +123,7 @@ def _shared_form(stage: Stage) -> Iterator[str]:
         yield "width"
     for choice in stage.choices:
         renamed, used = normal_ops(choice)[1], used_values(choice)
-        for arg in choice.numeric:
+        for arg in choice.chosen:
             open_choice = arg.name in renamed and len(used[arg.name]) > 1
             if arg.name in stage.shared and open_choice:
                 yield f"{choice_identity(choice)} {renamed[arg.name]}"

@@ -55,6 +55,7 @@ def op_form(op: Op, acts: Mapping[str, str]) -> dict[str, Any]:
         del form["classes"]
     if isinstance(op, DwConv) and op.kernel == Num(value=3):
         form["stacked"] = False
+    form.pop("ones", None)  # as deployed, where a norm is a factor and a bias for each channel
     if form.pop("reparam", 0):  # the network that is deployed has one convolution with a bias
         form |= {"norm": False, "bias": True}
     return form

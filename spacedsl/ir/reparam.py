@@ -17,6 +17,12 @@ def counts_of(space: Space) -> Counts:
     return found if any(found) else ()
 
 
+def trains_other_weights(space: Space) -> bool:
+    """Whether some convolution is trained with other weights than it is deployed with."""
+    ops = (op for s in space.stages for c in s.choices for op in walk(c.block.ops))
+    return any(getattr(op, "reparam", 0) or getattr(op, "ones", False) for op in ops)
+
+
 def _all(space: Space) -> Counts:
     return tuple(
         getattr(op, "reparam", 0)

@@ -104,7 +104,7 @@ def _settings_drawer(
         return lambda: rng.choice(group)
     value_of = [
         (arg.name, _drawer(rng, arg.values, shared=arg.name in stage.shared))
-        for arg in choice.numeric
+        for arg in choice.chosen
     ]
     return lambda: tuple((name, draw()) for name, draw in value_of)
 

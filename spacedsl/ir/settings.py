@@ -16,6 +16,7 @@ from spacedsl.ir.block import (
     Optional,
     Value,
     bodies,
+    op_acts,
     sizes_of,
     walk,
     with_bodies,
@@ -26,7 +27,7 @@ from spacedsl.ir.space import BlockChoice, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
 
 Settings = tuple[tuple[str, Value], ...]
-"""Numeric settings of a block by name, in the order of the block's parameters."""
+"""What a block chooses by name, in the order of the block's parameters."""
 
 
 @lru_cache(maxsize=4096)
@@ -38,7 +39,7 @@ def has_optional(block: Block) -> bool:
 def form_of(choice: BlockChoice, chosen: Settings) -> str:
     """The ops that are there with these settings, with the values that they have."""
     values = {name: Num(value=v) for name, v in chosen if not isinstance(v, str)}
-    acts = {arg.name: arg.values[0] for arg in choice.args if isinstance(arg.values[0], str)}
+    acts = choice.fixed | {name: v for name, v in chosen if isinstance(v, str)}
     there = substitute_ops(_there(inlined(choice.block), dict(chosen)), values)
     return repr([op_form(op, acts) for op in there])
 
@@ -55,8 +56,8 @@ def _there(ops: Iterable[Op], chosen: Mapping[str, Value]) -> tuple[Op, ...]:
 
 
 def _all(choice: BlockChoice) -> list[Settings]:
-    names = [arg.name for arg in choice.numeric]
-    lists = product(*(arg.values for arg in choice.numeric))
+    names = [arg.name for arg in choice.chosen]
+    lists = product(*(arg.values for arg in choice.chosen))
     return [tuple(zip(names, values, strict=True)) for values in lists]
 
 
@@ -109,8 +110,9 @@ def shared_groups(stage: Stage, choice: BlockChoice) -> tuple[tuple[Settings, ..
 
 
 def used_values(choice: BlockChoice) -> dict[str, tuple[Value, ...]]:
-    """The values of every numeric parameter, none where no op that can be there mentions it."""
-    values = {arg.name: arg.values for arg in choice.numeric}
+    """The values of every parameter that is chosen, none where no op that can be there mentions
+    it."""
+    values = {arg.name: arg.values for arg in choice.chosen}
     if not has_optional(choice.block):
         return values
     found = frozenset[str]().union(*(mentioned(choice.block, dict(s)) for s in _all(choice)))
@@ -118,8 +120,8 @@ def used_values(choice: BlockChoice) -> dict[str, tuple[Value, ...]]:
 
 
 def mentioned(block: Block, chosen: Mapping[str, Value]) -> frozenset[str]:
-    """The parameters that the ops of a block mention which are there with these settings, and
-    those that say which are."""
+    """The parameters, and activations, that the ops of a block mention which are there with these
+    settings, and the parameters that say which are."""
     return frozenset(_mentioned(inlined(block), chosen))
 
 
@@ -131,6 +133,7 @@ def _mentioned(ops: tuple[Op, ...], chosen: Mapping[str, Value]) -> set[str]:
             found |= _mentioned(op.body, chosen) if op.is_there(chosen[op.param]) else set()
             continue
         found.update(name for _, expr in sizes_of(op) for name in names_in(expr))
+        found.update(op_acts(op))
         for body in bodies(op):
             found |= _mentioned(body, chosen)
     return found

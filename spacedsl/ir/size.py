@@ -34,7 +34,7 @@ def _settings(stage: Stage, choice: BlockChoice, depth: int) -> int:
     """Different sequences of settings of `depth` blocks."""
     if are_free(choice):
         return prod(
-            len(arg.values) ** (1 if arg.name in stage.shared else depth) for arg in choice.numeric
+            len(arg.values) ** (1 if arg.name in stage.shared else depth) for arg in choice.chosen
         )
     return _sequences(_supports(stage, choice), depth)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import accumulate
+from collections.abc import Iterable, Iterator
+from itertools import accumulate, combinations
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -17,10 +17,18 @@ MAX_DEPTH = 64
 
 
 class Arg(Frozen):
-    """The values a block parameter may take, ascending."""
+    """The values a block parameter may take, ascending; activations in the order of their table.
+    `open`: whether one activation alone is a choice, as it is where it is one of several in a space
+    that this one is compared with."""
 
     name: str
     values: tuple[Value, ...]
+    open: Annotated[bool, Field(exclude_if=lambda said: not said)] = False
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether a subnet says its value. It says every number, and an activation of several."""
+        return self.open or len(self.values) > 1 or not isinstance(self.values[0], str)
 
 
 class BlockChoice(Frozen):
@@ -37,9 +45,30 @@ class BlockChoice(Frozen):
         raise KeyError(name)
 
     @property
-    def numeric(self) -> tuple[Arg, ...]:
+    def chosen(self) -> tuple[Arg, ...]:
         """The parameters a subnet chooses per block (kernel, expand, ...), in declared order."""
-        return tuple(a for a in self.args if not isinstance(a.values[0], str))
+        return tuple(arg for arg in self.args if arg.is_chosen)
+
+    @property
+    def fixed(self) -> dict[str, str]:
+        """The activations of the other parameters."""
+        return {arg.name: str(arg.values[0]) for arg in self.args if not arg.is_chosen}
+
+    @property
+    def words(self) -> dict[str, Value]:
+        """The activations that are the only ones of their parameters."""
+        words = (arg for arg in self.args if len(arg.values) == 1)
+        return {a.name: a.values[0] for a in words if isinstance(a.values[0], str)}
+
+    @property
+    def views(self) -> Iterator[BlockChoice]:
+        """The block type as it may be one of others: itself, then with some of its activations
+        left open."""
+        words = [arg.name for arg in self.args if not arg.is_chosen]
+        for count in range(len(words) + 1):
+            for names in combinations(words, count):
+                args = (a.model_copy(update={"open": a.open or a.name in names}) for a in self.args)
+                yield self.model_copy(update={"args": tuple(args)}) if names else self
 
 
 class Stage(Frozen):
@@ -68,7 +97,7 @@ class Stage(Frozen):
     @property
     def is_open(self) -> bool:
         """Whether its networks differ."""
-        numbers = (len(arg.values) for choice in self.choices for arg in choice.numeric)
+        numbers = (len(arg.values) for choice in self.choices for arg in choice.chosen)
         return max(len(self.choices), len(self.widths), len(self.depths), *numbers) > 1
 
     def width(self, cin: int, chosen: int) -> int:

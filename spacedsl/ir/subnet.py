@@ -13,9 +13,14 @@ class Setting(Frozen):
     value: Value
 
 
+def in_short(name: str, value: Value) -> str:
+    """A setting in as few letters as people know it by: `k3`, `relu`."""
+    return value if isinstance(value, str) else f"{name[0]}{value}"
+
+
 class SubnetBlock(Frozen):
-    """One block: its output width (0 where the stage has no widths) and its numeric settings, in
-    the order of the block's parameters."""
+    """One block: its output width (0 where the stage has no widths) and its settings, in the
+    order of the block's parameters."""
 
     width: int
     settings: tuple[Setting, ...] = ()
@@ -54,16 +59,16 @@ class Subnet(Frozen):
 
 
 def smallest_block(stage: Stage, choice: BlockChoice) -> SubnetBlock:
-    """The narrowest block of a stage with every numeric parameter at its least value."""
+    """The narrowest block of a stage with every parameter at its least value."""
     return SubnetBlock(
         width=stage.widths[0] if stage.widths else 0,
-        settings=tuple(Setting(name=a.name, value=a.values[0]) for a in choice.numeric),
+        settings=tuple(Setting(name=a.name, value=a.values[0]) for a in choice.chosen),
     )
 
 
 def largest_block(stage: Stage, choice: BlockChoice) -> SubnetBlock:
-    """The widest block of a stage with every numeric parameter at its greatest value."""
+    """The widest block of a stage with every parameter at its greatest value."""
     return SubnetBlock(
         width=stage.widths[-1] if stage.widths else 0,
-        settings=tuple(Setting(name=a.name, value=a.values[-1]) for a in choice.numeric),
+        settings=tuple(Setting(name=a.name, value=a.values[-1]) for a in choice.chosen),
     )

@@ -106,7 +106,7 @@ def _count_sites(stage: Stage, before: tuple[int, ...]) -> int:
     """Pairs of widths in and out, with every setting."""
     inner = stage.depths[-1] * len(before) if stage.growth else 0
     pairs = len({*before, *stage.widths}) * max(1, len(stage.widths)) + inner
-    return pairs * sum(prod(len(a.values) for a in c.numeric) for c in stage.choices)
+    return pairs * sum(prod(len(a.values) for a in c.chosen) for c in stage.choices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class _Ways:
         """What may come in and go out, and what every setting may be."""
         settings = [
             _Values(arg.values, self._ends(arg.values, arg.name in self.free))
-            for arg in self.choice.numeric
+            for arg in self.choice.chosen
         ]
         both = (values or (0,) for values in (cins, widths))
         return [*(_Values(values, self._ends(values, False)) for values in both), *settings]
@@ -165,14 +165,14 @@ class _Values(NamedTuple):
 
 
 def _ways(choice: BlockChoice) -> _Ways:
-    ops, names = inlined(choice.block), tuple(arg.name for arg in choice.numeric)
+    ops, names = inlined(choice.block), tuple(arg.name for arg in choice.chosen)
     decide: set[str] = set()
     for op in walk(ops):
         for _, size in sizes_of(op, CHANNELS):
             decide.update(names_in(size))
         if isinstance(op, Optional):
             decide.add(op.param)
-    fractions = {a.name for a in choice.numeric if not all(map(_is_whole, a.values))}
+    fractions = {a.name for a in choice.chosen if not all(map(_is_whole, a.values))}
     return _Ways(
         choice,
         names,
@@ -186,7 +186,7 @@ def _ways(choice: BlockChoice) -> _Ways:
 
 
 def _is_whole(value: Value) -> bool:
-    return isinstance(value, Pair) or (int(value) == value and value >= 1)
+    return isinstance(value, Pair | str) or (int(value) == value and value >= 1)
 
 
 def _divides(op: Op) -> bool:

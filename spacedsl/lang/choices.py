@@ -11,13 +11,15 @@ from spacedsl.diagnostics import suggest
 from spacedsl.ir.block import MAX_KERNEL, Block, Value
 from spacedsl.ir.identity import block_identity
 from spacedsl.ir.space import Arg, BlockChoice, Stage
-from spacedsl.lang.blocks import KINDS, Kind, is_of_kind, parameter_kind
 from spacedsl.lang.kernels import check_kernel, kernel_parameters
-from spacedsl.lang.report import Abandon, Report
+from spacedsl.lang.parameters import KINDS, Kind, is_of_kind, parameter_kind
+from spacedsl.lang.report import Abandon, Mend, Report
 from spacedsl.lang.scope import Scope
-from spacedsl.lang.values import ordered, shown, values_said
+from spacedsl.lang.settings import as_settings, check_keys, check_settings, is_setting
+from spacedsl.lang.values import shown, values_said
 from spacedsl.operators.activations import ACTIVATIONS
-from spacedsl.syntax.tree import Node, Token
+from spacedsl.operators.size import as_number
+from spacedsl.syntax.tree import Node, Token, leaves
 from spacedsl.syntax.words import unglued
 
 MAX_SETTINGS = 1_024
@@ -38,6 +40,8 @@ def choices_of(
         raise report.fail("too-large", f"more than {MAX_BLOCKS} block types", nodes[MAX_BLOCKS])
     for node in nodes:
         _check_op(node.token("NAME"), scope, report)
+    check_settings(nodes, scope, report)
+    check_keys(nodes, scope, report)
     choices: list[BlockChoice] = []
     for i, node in enumerate(nodes):
         if not node.all("arg") and _is_unknown(nodes[i + 1 : i + 2], inherited, scope):
@@ -47,7 +51,7 @@ def choices_of(
         except Abandon:
             continue
         name = node.token("NAME")
-        if block_identity(choice) in map(block_identity, choices):
+        if any(_are_one(choice, other) for other in choices):
             report.error("duplicate-block", f"block `{name.text}` is listed twice", name)
         elif name.text in [c.block.name for c in choices]:
             message = f"two block types of one stage are called `{name.text}`"
@@ -56,6 +60,12 @@ def choices_of(
         else:
             choices.append(choice)
     return tuple(choices)
+
+
+def _are_one(one: BlockChoice, other: BlockChoice) -> bool:
+    """Whether two block types are the same, or one is where the other has a certain activation."""
+    mine, theirs = block_identity(one), block_identity(other)
+    return theirs in map(block_identity, one.views) or mine in map(block_identity, other.views)
 
 
 def _is_unknown(nodes: Sequence[Node], inherited: Stage | None, scope: Scope) -> bool:
@@ -105,12 +115,14 @@ def _choice(node: Node, inherited: Stage | None, scope: Scope, report: Report) -
         if key.text not in kinds:
             if key.text.lower() in ("or", "and") and given:
                 message = f"`{key.text}` does not separate values"
-                cut = report.with_blank(key.span)
-                help, fixes = "write `,` between values", [("write `,`", cut, ",")]
+                help, fixes = "write `,` between values", [_with_commas(node, report)]
                 raise report.fail("notation", message, key, help, fixes)
+            if key.text in ACTIVATIONS and "activation" in map(kinds.get, given):
+                help = f"write `,` before `{key.text}` and between the others"
+                raise report.fail("syntax", f"a `,` is missing before `{key.text}`", key, help)
             raise _unknown(node, list(kinds), report)
         if key.text in given:
-            raise report.fail("duplicate-key", f"`{key.text}` is said twice", key)
+            raise report.fail("duplicate-key", f"`{key.text}` is said twice", key, "keep one")
         least = kernels.get(key.text)
         given[key.text] = _arg_values(arg.get("values"), kinds[key.text], key, least, report)
     args: list[Arg] = []
@@ -133,8 +145,19 @@ def _choice(node: Node, inherited: Stage | None, scope: Scope, report: Report) -
     return BlockChoice(block=block, args=tuple(args))
 
 
+def _with_commas(node: Node, report: Report) -> Mend:
+    """The fix of a block's braces in which values have `or` between them."""
+    args = node.all("arg")
+    span = args[0].span.to(args[-1].span)
+    text = report.source.text[span.start : span.end]
+    return "write `,`", span, re.sub(r"\s+(?:or|and)\s+", ", ", text, flags=re.IGNORECASE)
+
+
 def _unknown(node: Node, known: Sequence[str], report: Report) -> Abandon:
     """Parameters that a block has not: several misspelt ones are one error."""
+    settings = [token for arg in node.all("arg") for token in leaves(arg)]
+    if all(is_setting(token) for token in settings):
+        raise as_settings(settings, "", report)
     wrong = [t for t in (arg.token("NAME") for arg in node.all("arg")) if t.text not in known]
     meant = [suggest(token.text, known) for token in wrong]
     if len(wrong) == 1 or None in meant:
@@ -164,12 +187,10 @@ def _arg_values(
     """The values of one parameter; `least`: of a kernel, how small it may be."""
     said = values_said(node, report, (key.text, MAX_KERNEL) if kind == "window" else None)
     if kind == "activation":
-        if len(said) > 1:
-            help = "list the block once per activation, under two names"
-            raise report.fail("bad-value", "a block type has one activation", node, help)
-        token = node.tokens()[0] if node.tokens() else key
-        if said[0][0] not in ACTIVATIONS:
-            raise report.unknown("activation", token, ACTIVATIONS)
+        for value, at in said:
+            if value not in ACTIVATIONS:
+                token = at if isinstance(at, Token) else at.tokens()[0]
+                raise report.unknown("activation", token, ACTIVATIONS)
     else:
         for value, at in said:
             if not is_of_kind(value, kind, at):
@@ -184,4 +205,4 @@ def _arg_values(
                 raise report.fail("bad-value", message, shown, None, fixes)
             if least is not None:
                 check_kernel(value, at, key.text, least, report)
-    return ordered(said)
+    return tuple(sorted((value for value, _ in said), key=as_number))

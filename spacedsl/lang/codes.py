@@ -142,7 +142,7 @@ def subnet_from_code(code: str, space: Space, name: str) -> Subnet:
 def _block(choice: BlockChoice, kernel: str, width: str, expand: str) -> SubnetBlock:
     said: dict[str, Value] = {"kernel": int(kernel), "expand": _number(expand)}
     settings = tuple(
-        Setting(name=arg.name, value=said.get(arg.name, arg.values[0])) for arg in choice.numeric
+        Setting(name=arg.name, value=said.get(arg.name, arg.values[0])) for arg in choice.chosen
     )
     return SubnetBlock(width=int(width), settings=settings)
 

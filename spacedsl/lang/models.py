@@ -147,15 +147,15 @@ def _choice(node: Node, stage: Stage, report: Report) -> int:
 
 def _block(node: Node, choice: BlockChoice, report: Report) -> SubnetBlock:
     given: dict[str, Value] = {}
-    known = [a.name for a in choice.numeric]
+    known = [a.name for a in choice.chosen]
     for setting in node.all("setting"):
         name, value = setting_said(setting, known, report)
         if name in given:
             raise report.fail("duplicate-key", f"{name} is set twice", setting)
         given[name] = value
-    least = {arg.name: arg.values[0] for arg in choice.numeric}
+    least = {arg.name: arg.values[0] for arg in choice.chosen}
     there = mentioned(choice.block, least | given)
-    for arg in choice.numeric:
+    for arg in choice.chosen:
         if arg.name not in given and len(arg.values) > 1 and arg.name in there:
             message = f"this block does not say its {arg.name}"
             said = f"{node.token('INT').text} {setting_text(arg.name, arg.values[0])}"

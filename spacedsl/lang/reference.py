@@ -9,13 +9,13 @@ from typing import NamedTuple
 from spacedsl.diagnostics import one_of
 from spacedsl.ir.block import MAX_KERNEL
 from spacedsl.ir.space import MAX_DEPTH
-from spacedsl.lang.blocks import MAX_NAMES, MAX_OPS, MAX_PARAMS, SHORTCUTS
+from spacedsl.lang.blocks import MAX_NAMES, MAX_OPS, SHORTCUTS
 from spacedsl.lang.choices import MAX_BLOCKS, MAX_SETTINGS
 from spacedsl.lang.explanations import explained, explanation
 from spacedsl.lang.library import library
-from spacedsl.lang.model_settings import SHORT
 from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
 from spacedsl.lang.page import MAX_CHAIN, MAX_USES
+from spacedsl.lang.parameters import MAX_PARAMS
 from spacedsl.lang.spaces import MAX_STAGES, MAX_STRIDE
 from spacedsl.lang.tables import shipped
 from spacedsl.lang.targets import UNITS_MS
@@ -26,6 +26,7 @@ from spacedsl.runtimes.table import BUILT_IN
 from spacedsl.syntax.parser import MAX_CHARACTERS
 from spacedsl.syntax.parser import MAX_DEPTH as MAX_NESTING
 from spacedsl.syntax.words import units
+from spacedsl.vocabulary import SHORT
 
 
 class Word(NamedTuple):
@@ -131,7 +132,7 @@ block plain(kernel, expand = 2, act = relu) {
 hyperspace wide {
   input 3 x 32..64 step 32
   blocks {
-    plain { kernel 3, 5  expand 2, 4 }
+    plain { kernel 3, 5  expand 2, 4  act relu, hswish }
   }
   stem { conv 3x3 relu strided  width 8  stride 2 }
   elastic stage1 { width 8..24 step 8  window 2  depth 1..2  stride 2  shared kernel }
@@ -143,7 +144,7 @@ space narrow of wide {
 }
 
 model one of narrow at 32 {
-  stage1 { 8 k3 e2  16 k3 e4 }
+  stage1 { 8 k3 e2 act=relu  16 k3 e4 act=hswish }
 }
 
 target phone {
@@ -190,6 +191,9 @@ def _lines() -> Iterator[str]:
     yield from _ops()
     yield from ("## Activations", "")
     yield from _table(("word", ""), ((f"`{a}`", f"`{act.text}`") for a, act in ACTIVATIONS.items()))
+    yield "A parameter that is an activation takes one, `act relu`, or several of which each block"
+    yield "chooses one, `act relu, hswish`, as it does of kernels. With `shared act` all blocks of"
+    yield "a stage choose the same. The weights of a supernet serve all of them.\n"
     yield from ("## Shortcuts", "")
     yield from _table(("kind", ""), ((f"`{k}`", SHORTCUT_MEANINGS[k]) for k in SHORTCUTS))
     yield "`shortcut { ops }` is a path of its own. An activation after it follows the sum.\n"

@@ -22,7 +22,7 @@ def flattened(space: Space) -> Space:
     stages = []
     for stage in space.stages:
         choices = tuple(_own(choice, names) for choice in stage.choices)
-        known = {"width", *(arg.name for choice in choices for arg in choice.numeric)}
+        known = {"width", *(arg.name for choice in choices for arg in choice.args)}
         shared = tuple(trait for trait in stage.shared if trait in known)  # of blocks left out
         stages.append(stage.model_copy(update={"choices": choices, "shared": shared}))
     return space.model_copy(update={"of": None, "stages": tuple(stages)})

@@ -353,11 +353,11 @@ def _shared(
 ) -> tuple[str, ...]:
     if "shared" not in keys:
         return ()
-    known = {"width", *(a.name for c in choices for a in c.numeric)}
+    known = {"width", *(a.name for c in choices for a in c.args)}
     traits: list[str] = []
     for trait in keys["shared"].all("trait"):
         token = trait.tokens()[0]
-        if token.text not in known:
+        if token.text not in known and not report.found:  # a block that was refused may have it
             raise report.unknown("parameter", token, known)
         traits.append(token.text)
     return tuple(sorted(set(traits)))

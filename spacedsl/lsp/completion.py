@@ -11,11 +11,11 @@ from pathlib import Path
 from spacedsl.ir.block import Block
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.blocks import KINDS, parameter_kind
 from spacedsl.lang.library import SUFFIX, library
 from spacedsl.lang.model_settings import setting_text
 from spacedsl.lang.origin import Level
 from spacedsl.lang.page import Page
+from spacedsl.lang.parameters import KINDS, parameter_kind
 from spacedsl.lang.values import shown
 from spacedsl.lsp import glossary
 from spacedsl.lsp.frames import Frame, Open, opened
@@ -265,17 +265,17 @@ def _parameters(page: Page, item: Node, block: str) -> Iterator[Choice]:
 
 
 def _in_choice(page: Page, state: Open, item: Node, frame: Frame) -> Iterator[Choice]:
-    """Parameters that are not said yet; after one, its values."""
-    last = state.last
+    """Parameters that are not said yet; after one, and after a `,`, its values."""
     stage = state.frame("stage")
     outer = _outer_stage(page, item, stage.name) if stage else None
     choices = [c for c in (outer.choices if outer else ()) if c.block.name == frame.name]
-    if last is not None and last.type == "NAME" and frame.inside[-1:] == (last,):
-        yield from _arg_values(page, item, frame.name, last.text, choices)
+    tokens = [t.text for t in frame.inside if isinstance(t, Token)]  # of one that may yet go on
+    if len(tokens) == 1 or tokens[-1:] == [","]:
+        values = _arg_values(page, item, frame.name, tokens[0], choices)
+        yield from (value for value in values if value.text not in tokens)
         return
     said = {n.token("NAME").text for n in frame.inside if isinstance(n, Node) and n.rule == "arg"}
-    said |= {t.text for t in frame.inside if isinstance(t, Token)}  # one that may yet go on
-    yield from (c for c in _parameters(page, item, frame.name) if c.text not in said)
+    yield from (c for c in _parameters(page, item, frame.name) if c.text not in {*said, *tokens})
 
 
 def _arg_values(
@@ -306,6 +306,12 @@ def _in_model_stage(page: Page, state: Open, item: Node, frame: Frame) -> Iterat
     if not frame.inside and len(stage.choices) > 1:
         for choice in stage.choices:
             yield Choice(choice.block.name, "block")
+    tokens = [t.text for t in frame.inside if isinstance(t, Token)]
+    if tokens[-1:] == ["="]:
+        named = (a.values for c in stage.choices for a in c.chosen if a.name == tokens[-2])
+        for value in dict.fromkeys(v for values in named for v in values):
+            yield Choice(shown((value,)), "value")
+        return
     for width in stage.widths if "INT" in state.may else ():
         yield Choice(str(width), "value", "width")
     if "SETTING" in state.may:
@@ -314,7 +320,7 @@ def _in_model_stage(page: Page, state: Open, item: Node, frame: Frame) -> Iterat
 
 
 def _settings(choice: BlockChoice) -> Iterator[str]:
-    return (setting_text(arg.name, value) for arg in choice.numeric for value in arg.values)
+    return (setting_text(arg.name, value) for arg in choice.chosen for value in arg.values)
 
 
 # ---- bodies --------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def _cost(space: Space) -> str:
 
 
 def _sites(stage: Stage) -> int:
-    settings = sum(prod(len(a.values) for a in c.numeric) for c in stage.choices)
+    settings = sum(prod(len(a.values) for a in c.chosen) for c in stage.choices)
     return max(1, len(stage.widths)) ** 2 * settings
 
 

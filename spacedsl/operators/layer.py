@@ -33,8 +33,8 @@ class Layer:
     first channel that is taken, to slice; `kernel` is also the block of space-to-depth. `op` is the
     position of the operator in its block's body as the block declares it (`walk`), `part` that in a
     stack of depthwise convolutions: they say where the layer comes from. `reparam` says as how many
-    convolutions it is trained, 0 where it is trained as what it is. Two layers that differ in
-    nothing else than these are equal."""
+    convolutions it is trained, 0 where it is trained as what it is, `ones` that its weights are not
+    trained. Two layers that differ in nothing else than these are equal."""
 
     kind: LayerKind
     cin: int
@@ -56,6 +56,7 @@ class Layer:
     op: int = field(default=0, compare=False)
     part: int = field(default=0, compare=False)
     reparam: int = field(default=0, compare=False)
+    ones: bool = field(default=False, compare=False)
 
     @property
     def fan_in(self) -> int:

@@ -105,6 +105,13 @@ FLAGS: dict[str, Flag] = {
             *("numconvbranches", "convbranches", "overparam", "mobileone"),
         ),
     ),
+    "ones": Flag(
+        field="ones",
+        meaning="of a `dwconv 1x1`: its weights are 1 and are not trained, so that it is a batch "
+        "norm alone, such as one that stands before a convolution (DenseNet)",
+        hover="The weights are 1 and are not trained: a batch norm alone, `dwconv 1x1 ones relu`.",
+        synonyms=("normonly", "onlynorm", "prenorm", "preact", "preactivation", "prebn"),
+    ),
     "split": Flag(
         field="split",
         meaning="each body reads its part of the channels, which are split in as many equal parts "
@@ -145,15 +152,18 @@ OPERATORS: dict[str, Operator] = {
         lacks="say the kernel first: `dwconv 3x3 relu`",
         window=True,
         acts=1,
-        flags=("strided", "nonorm", "bias", "elide", "stacked", "dilation", "valid", "reparam"),
+        flags=(
+            *("strided", "nonorm", "bias", "elide", "stacked", "dilation", "valid", "reparam"),
+            "ones",
+        ),
         synonyms=(
             *("depthwise", "depthwiseconv", "dwconv2d", "depthwiseconv2d", "dw", "dwise"),
             *("depthwiseconvolution", "convdw"),
         ),
         weights=_convolution,
         latency="dwconv-bn-relu",
-        listed="slot kernel stride dilation valid act norm bias elide stacked reparam max_cin "
-        "max_kernel",
+        listed="slot kernel stride dilation valid act norm bias elide stacked reparam ones "
+        "max_cin max_kernel",
         own_scale=True,
     ),
     "se": Operator(

@@ -8,6 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from spacedsl.operators.activations import ACTIVATIONS
+
+ACTIVATION_NUMBERS = {word: number for number, word in enumerate(ACTIVATIONS, -1000)}
+"""Tables know activations by these numbers, so a new one stands at the end of `ACTIVATIONS`."""
+
 
 class Pair(NamedTuple):
     """Rows and columns that differ. Sizes are in order as numbers (`as_number`)."""
@@ -70,9 +75,11 @@ def as_map(size: Size) -> str:
 
 
 def as_number(value: float | str | Pair) -> float:
-    """A size, or a setting that is one, as one number, to put sizes in order and to fit models by:
-    of a pair about the side of the square of the same area. Rows count a little more than columns,
-    so that no two have one number."""
+    """A setting as one number, to put settings in order and to fit models by: of a pair about the
+    side of the square of the same area. Rows count a little more than columns, so that no two have
+    one number. Activations have a number each, below 0, where no size is."""
+    if isinstance(value, str):
+        return float(ACTIVATION_NUMBERS[value])
     if not isinstance(value, Pair):
         return float(value)
     return float((value.height * value.width) ** 0.5 + (value.height - value.width) / 1000)

@@ -144,12 +144,11 @@ def _scope(site: Site) -> _Scope:
     env: dict[str, Exact | Pair] = {"cin": site.cin}
     if site.cout:
         env["cout"] = site.cout
-    acts: dict[str, str] = {}
-    for arg in site.choice.args:
-        if isinstance(arg.values[0], str):
-            acts[arg.name] = arg.values[0]
+    acts = site.choice.fixed
     for name, value in site.settings:
-        if not isinstance(value, str):
+        if isinstance(value, str):
+            acts[name] = value
+        else:
             env[name] = known(value)
     try:
         for let in site.choice.block.lets:
@@ -302,6 +301,7 @@ def _conv_layer(
         valid=op.valid,
         op=at,
         reparam=op.reparam,
+        ones=getattr(op, "ones", False),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.layer import Layer
 from spacedsl.operators.operators import OPERATORS
+from spacedsl.operators.size import area
 from spacedsl.passes.bind import Site, subnet_sites
 from spacedsl.passes.bound import Bound, layers
 
@@ -39,6 +40,16 @@ def layer_cost(layer: Layer) -> Cost:
     weights = found.products + found.others
     params = weights + found.convolutions * SCALES_PER_CONV
     return Cost(found.products * found.places, params, weights)
+
+
+def trained_weights(layer: Layer) -> int:
+    """The weights that are trained of a layer: of one that is trained as a sum, those of the
+    summands, each of which has a norm; of a norm alone its own."""
+    if not layer.reparam:
+        return layer_cost(layer).weights - layer.ones * layer.cout
+    filters, point = layer.fan_in * layer.cout, layer.kernel != 1
+    norms = layer.reparam + point + layer.keeps
+    return filters * (layer.reparam * area(layer.kernel) + point) + 2 * layer.cout * norms
 
 
 def bound_cost(bound: tuple[Bound, ...]) -> Cost:

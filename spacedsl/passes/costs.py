@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spacedsl.passes.bind import Site
-from spacedsl.passes.cost import bound_cost
+from spacedsl.passes.bound import layers
+from spacedsl.passes.cost import bound_cost, trained_weights
 from spacedsl.passes.lot import Lot
 from spacedsl.passes.memory import moments
 from spacedsl.passes.together import together
@@ -30,6 +31,19 @@ def costs(sites: Sequence[Site]) -> Floats:
             row[places] = amount
     found[1::2] = -found[::2]
     return found
+
+
+def trained(sites: Sequence[Site]) -> Floats:
+    """Least and greatest weights in training, (2, sites), the greatest negated."""
+    found = np.empty((2, len(sites)))
+    for places, amount in together(sites, _trained):
+        found[0, places] = amount
+    found[1] = -found[0]
+    return found
+
+
+def _trained(site: Site) -> Any:
+    return _values(sum(map(trained_weights, layers(site.bind()))))
 
 
 def _amounts(site: Site) -> list[Any]:

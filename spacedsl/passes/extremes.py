@@ -18,7 +18,7 @@ from spacedsl.ir.block import Value
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.operators.size import Size
 from spacedsl.passes.bind import Site, output_size
-from spacedsl.passes.costs import Floats, costs
+from spacedsl.passes.costs import Floats, costs, trained
 from spacedsl.passes.together import Grid
 
 
@@ -61,6 +61,12 @@ def cost_range(space: Space) -> CostRange:
     ends = dict.fromkeys((space.resolutions[0], space.resolutions[-1]))
     least = minima(space, tuple(ends), costs, joined).min(axis=1)
     return CostRange(*(Range(int(least[i]), -int(least[i + 1])) for i in (0, 2, 4, 6)))
+
+
+def trained_range(space: Space) -> Range:
+    """Extremes of the weights in training, where convolutions are trained as sums."""
+    least, most = minima(space, space.resolutions[-1:], trained)[:, 0]
+    return Range(int(least), -int(most))
 
 
 def least_costs(space: Space) -> tuple[int, int, int]:
@@ -219,7 +225,7 @@ def _members(stage: Stage, choice: BlockChoice, count: int) -> Iterator[tuple[in
     span = 1 if "width" in stage.shared else stage.window or count
     lists = [
         [(v,) for v in arg.values] if arg.name in stage.shared else [arg.values]
-        for arg in choice.numeric
+        for arg in choice.chosen
     ]
     for settings in product(*lists):
         yield span, settings
@@ -240,7 +246,7 @@ class _Step:
 
 def _table(step: _Step, settings: _Settings, measure: Measure) -> Floats:
     """Minima over settings, (quantities, sizes, widths in, widths out); inf beside the pairs."""
-    names = [arg.name for arg in step.choice.numeric]
+    names = [arg.name for arg in step.choice.chosen]
     chosen = tuple(tuple(zip(names, values, strict=True)) for values in product(*settings))
     widths = tuple((step.cins[i], step.outs[j] if step.outs else 0) for i, j in step.pairs)
     found = measure(Grid(step.choice, step.stride, chosen, step.sizes, widths))
@@ -259,6 +265,6 @@ _cost_table = lru_cache(maxsize=1024)(partial(_table, measure=costs))
 def _stage_output(stage: Stage, cin: int, size: Size) -> Size:
     """The size of what comes out: the same whatever the block type, width and setting."""
     choice = stage.choices[0]
-    settings = tuple((a.name, a.values[0]) for a in choice.numeric)
+    settings = tuple((a.name, a.values[0]) for a in choice.chosen)
     width = stage.width(cin, stage.widths[0] if stage.widths else 0)
     return output_size(Site(choice, cin, width, size, stage.stride, settings))

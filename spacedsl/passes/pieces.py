@@ -130,7 +130,7 @@ def subnet_of_pieces(pieces: Sequence[Piece], name: str, channels: int, resoluti
                 stride=_stage_stride(piece),
             )
         )
-        settings = tuple(Setting(name=a.name, value=a.values[0]) for a in choice.numeric)
+        settings = tuple(Setting(name=a.name, value=a.values[0]) for a in choice.chosen)
         parts.append(SubnetStage(blocks=(SubnetBlock(width=width, settings=settings),) * len(said)))
     space = Space(
         kind="space",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from spacedsl.ir.block import COUT, Block, Conv, Let, Linear, Op, Param, Shortcut, Value
+from spacedsl.ir.block import COUT, Block, Conv, Let, Linear, Op, Param, Shortcut, Shuffle, Value
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8, evaluate, exact, round8
 from spacedsl.ir.space import Arg, BlockChoice
 from spacedsl.operators.size import Pair, Size
@@ -97,10 +97,9 @@ class _Table:
         ):
             if hasattr(op, name):
                 new[name] = say(self.column(position, name))
-        if isinstance(op, Conv):
-            new["groups"] = self.groups(
-                self.column(position, "groups"), self.column(position, "width")
-            )
+        if isinstance(op, Conv | Shuffle):
+            width = self.column(position, "width") if isinstance(op, Conv) else self.cout
+            new["groups"] = self.groups(self.column(position, "groups"), width)
         return op.model_copy(update=new)
 
     def column(self, position: int, name: str) -> Column:

@@ -65,8 +65,8 @@ class _Many:
         than a lot has."""
         cin, cout, height, width, *parts = self.numbers.T
         settings: list[tuple[str, Any]] = list(first.settings)
-        numeric = (i for i, (_, value) in enumerate(settings) if _parts(value) is not None)
-        for i, column in zip(numeric, parts, strict=True):
+        numbers = (i for i, (_, value) in enumerate(settings) if _parts(value) is not None)
+        for i, column in zip(numbers, parts, strict=True):
             if (column != column[0]).any():
                 settings[i] = settings[i][0], Lot(column, int(np.abs(column).max()), PARTS)
         size: Size = first.size

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from spacedsl.colours import GREY
 from spacedsl.ir.space import BlockChoice, Space, Stage
-from spacedsl.ir.subnet import Subnet, SubnetBlock
+from spacedsl.ir.subnet import Subnet, SubnetBlock, in_short
 from spacedsl.lang.values import shown, widths_text
 from spacedsl.operators.size import Size
 from spacedsl.passes.bind import subnet_sites
@@ -130,7 +130,7 @@ def _block(stage: Stage, choice: BlockChoice, block: SubnetBlock, place: tuple[i
     number, width = place
     settings = ", ".join(f"{s.name} {s.value}" for s in block.settings)
     said = f"{stage.name}, block {number}: {block_name(choice)}, {width} channels"
-    words = tuple(f"{s.name[0]}{s.value}" for s in block.settings[:2])
+    words = tuple(in_short(s.name, s.value) for s in block.settings[:2])
     return Cell(width, width, True, f"{said}, {settings}" if settings else said, words)
 
 

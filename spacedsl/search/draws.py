@@ -23,7 +23,7 @@ DEPTH, ROW = 0, 1
 """Traits of a stage as a whole, at block position 0."""
 
 WIDTH = 0
-"""Trait of a block; its numeric settings follow, numbered from 1 in canonical order."""
+"""Trait of a block; its settings follow, numbered from 1 in canonical order."""
 
 DRAW_CACHE_BYTES = 32 << 20
 

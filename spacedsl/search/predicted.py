@@ -168,7 +168,7 @@ def opened(space: Space) -> Space:
 
 
 def _opened(stage: Stage) -> Stage:
-    values = (stage.widths, stage.depths, *(arg.values for arg in stage.choices[0].numeric))
+    values = (stage.widths, stage.depths, *(arg.values for arg in stage.choices[0].chosen))
     if stage.elastic or max(map(len, values)) == 1:
         return stage
     if not stage.widths:
@@ -203,7 +203,7 @@ def _values(space: Space) -> Iterator[Shown]:
     for i, stage in enumerate(space.stages):
         yield from ((i, "depth", depth) for depth in stage.depths)
         yield from ((i, "width", width) for width in stage.widths)
-        yield from ((i, f"{arg.name}=", v) for arg in stage.choices[0].numeric for v in arg.values)
+        yield from ((i, f"{arg.name}=", v) for arg in stage.choices[0].chosen for v in arg.values)
 
 
 def _shown(subnet: Subnet) -> Iterator[Shown]:

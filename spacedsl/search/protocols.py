@@ -72,7 +72,8 @@ class StageLoss(Protocol):
         settings: Mapping[str, Floats],
     ) -> Floats:
         """(N,) terms of block `position` (from 0) of `depth`, with `cin` channels in, `width` out
-        and numeric settings by parameter name, (N,) each. NaN where not covered."""
+        and settings by parameter name, as numbers (`as_number`), (N,) each; NaN where not
+        covered."""
 
     def link(self, total: Floats) -> Floats:
         """Strictly increasing map from sums to losses, same shape."""

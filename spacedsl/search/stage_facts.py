@@ -20,7 +20,7 @@ from spacedsl.search.protocols import Floats, Ints
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A numeric parameter that a subnet chooses on its own, in canonical order."""
+    """A parameter that a subnet chooses on its own, in canonical order."""
 
     name: str
     values: tuple[Value, ...]
@@ -57,11 +57,9 @@ class StageFacts:
         return self.choice.block.name or "body"
 
     def columns(self) -> dict[str, Floats]:
-        """Numeric settings by name, (K,) each."""
-        return {
-            name: np.array([as_number(combo[i][1]) for combo in self.combos])
-            for i, (name, _) in enumerate(self.combos[0])
-        }
+        """What tables take for settings by name, (K,) each: of those that are fixed too."""
+        every = [self.choice.fixed | dict(combo) for combo in self.combos]
+        return {name: np.array([as_number(one[name]) for one in every]) for name in every[0]}
 
     def width_index(self, number: int, block: int, draws: Draws) -> Ints:
         """(n,) positions in `widths` of the width of block `block` (from 0)."""
@@ -110,13 +108,13 @@ def stage_facts(stage: Stage) -> StageFacts:
 
 
 def _roles(choice: BlockChoice) -> dict[str, int]:
-    """Where each numeric parameter stands in canonical order."""
+    """Where each of these parameters stands in canonical order."""
     return {name: int(new[1:]) for name, new in normal_ops(choice)[1].items()}
 
 
 def _slots(stage: Stage, choice: BlockChoice) -> tuple[Slot, ...]:
     role = _roles(choice)
-    chosen = [a for a in choice.numeric if a.name in role and len(a.values) > 1]
+    chosen = [a for a in choice.chosen if a.name in role and len(a.values) > 1]
     chosen.sort(key=lambda a: role[a.name])
     return tuple(Slot(a.name, a.values, _shares(stage, a.name)) for a in chosen)
 
@@ -130,7 +128,7 @@ def _combos(choice: BlockChoice, slots: tuple[Slot, ...]) -> tuple[Settings, ...
     combos: list[Settings] = []
     for values in product(*(slot.values for slot in slots)):
         chosen = {slot.name: value for slot, value in zip(slots, values, strict=True)}
-        combos.append(tuple((a.name, chosen.get(a.name, a.values[0])) for a in choice.numeric))
+        combos.append(tuple((a.name, chosen.get(a.name, a.values[0])) for a in choice.chosen))
     return tuple(combos)
 
 
@@ -138,8 +136,8 @@ def _different(stage: Stage, choice: BlockChoice) -> tuple[Settings, ...]:
     """The settings that are different blocks, in canonical order."""
     role = _roles(choice)
 
-    def order(combo: Settings) -> list[Value]:
-        return [value for name, value in sorted(combo, key=lambda s: role[s[0]])]
+    def order(combo: Settings) -> list[float]:
+        return [as_number(v) for _, v in sorted(combo, key=lambda s: role[s[0]])]
 
     return tuple(sorted({c for g in shared_groups(stage, choice) for c in g}, key=order))
 

@@ -283,7 +283,7 @@ def _stage(stage: Stage, depth: int, gene: Callable[[Gene, Pool], Choice]) -> Su
     """A stage of `depth` blocks of which `gene` says every value, shared ones once; in canonical
     form, so that one network is one subnet."""
     pools: dict[str, Pool] = {"": stage.windows[0]} if stage.widths else {}
-    pools |= {arg.name: arg.values for arg in stage.choices[0].numeric}
+    pools |= {arg.name: arg.values for arg in stage.choices[0].chosen}
     shared = {"" if name == "width" else name for name in stage.shared}
     once = {name: gene((0, name), pool) for name, pool in pools.items() if name in shared}
     blocks: list[SubnetBlock] = []

@@ -23,7 +23,7 @@ from spacedsl.ir.space import BlockChoice
 from spacedsl.operators.size import Pair, Size, as_number
 from spacedsl.search.protocols import Floats, Ints, Valuation
 from spacedsl.tables.blocks import family
-from spacedsl.tables.quality import hats, numbers, outside, positions
+from spacedsl.tables.quality import hats, numbers, positions, unknown
 from spacedsl.tables.schema import AccuracyData, AccuracyRefit, StageAccuracyData
 from spacedsl.tables.valuations import LinkedAccuracy
 
@@ -89,7 +89,7 @@ def interpolated(grid: Floats, axes: Sequence[Sequence[float]], given: Sequence[
     missing = np.zeros(len(given[0]), dtype=bool)
     corners: list[tuple[tuple[Ints, Floats], tuple[Ints, Floats]]] = []
     for values, knots in zip(given, axes, strict=True):
-        missing |= outside(values, knots[0], knots[-1])
+        missing |= unknown(values, knots)
         high = np.clip(np.searchsorted(knots, values), 0, len(knots) - 1)
         low = np.maximum(high - 1, 0)
         ends = np.asarray(knots, dtype=float)
@@ -131,7 +131,7 @@ class FittedAccuracy:
 
     def stage(self, number: int, choice: BlockChoice) -> StageAccuracy | None:
         """What elastic stage `number` (from 1) with this block type takes, or None."""
-        found = family(choice)
+        found = family(choice, (block for at, block in self._entries if at == number))
         entry = self._entries.get((number, found.identity))
         if entry is None or len(entry.axes) != len(found.order) + 1:
             return None

@@ -33,17 +33,27 @@ class Family:
     order: tuple[str, ...]
 
 
+def family(choice: BlockChoice, known: Iterable[str] = ()) -> Family:
+    """The family of a choice: of those that it may belong to the one whose identity is known.
+    Names of parameters do not matter, their role does."""
+    found, identities = _families(choice), set(known)
+    return next((one for one in found if one.identity in identities), found[0])
+
+
 @lru_cache(maxsize=4096)
-def family(choice: BlockChoice) -> Family:
-    """The family of a choice. Names of parameters do not matter, their role does."""
+def _families(choice: BlockChoice) -> tuple[Family, ...]:
+    return tuple(map(_family, choice.views))
+
+
+def _family(choice: BlockChoice) -> Family:
     _, renamed = normal_ops(choice)
-    numeric = [arg.name for arg in choice.numeric if arg.name in renamed]
-    return Family(block_identity(choice), tuple(sorted(numeric, key=lambda n: int(renamed[n][1:]))))
+    chosen = [arg.name for arg in choice.chosen if arg.name in renamed]
+    return Family(block_identity(choice), tuple(sorted(chosen, key=lambda n: int(renamed[n][1:]))))
 
 
 def canonical_settings(order: Sequence[str], site: Site) -> tuple[float, ...]:
-    """The site's numeric settings in canonical order."""
-    given = dict(site.settings)
+    """What tables take for the settings of a site, in canonical order."""
+    given = site.choice.fixed | dict(site.settings)
     return tuple(as_number(given[name]) for name in order)
 
 
@@ -179,6 +189,6 @@ def reachable_sites(space: Space, resolutions: Sequence[Size]) -> Iterator[Site]
 
 def _combinations(choice: BlockChoice) -> list[Settings]:
     found: list[Settings] = [()]
-    for arg in choice.numeric:
+    for arg in choice.chosen:
         found = [(*values, (arg.name, value)) for values in found for value in arg.values]
     return found

@@ -96,7 +96,7 @@ class Canonical:
             (arg.name, _value(arg.values, block[1 + order.index(arg.name)]))
             if arg.name in order
             else (arg.name, arg.values[0])
-            for arg in choice.numeric
+            for arg in choice.chosen
         )
         cin = width or self._stage.widths[0]
         return width, bind_block(Site(choice, cin, width, 64, 1, settings))

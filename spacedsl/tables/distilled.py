@@ -40,7 +40,7 @@ class _Row(BaseModel):
     window: Count
     resolution: Annotated[int, Field(ge=1, le=1 << 14)] | Pair
     cin: Annotated[int, Field(ge=1, le=1 << 20)]
-    blocks: list[tuple[Count, list[float | Pair]]]
+    blocks: list[tuple[Count, list[float | Pair | str]]]
     loss: Annotated[float, Field(ge=0)]
 
 
@@ -88,7 +88,7 @@ def _window(
     stage = elastic_stage(space, number)
     count, deepest = len(rows), stage.depths[-1]
     widths = np.zeros((count, deepest), dtype=np.int64)
-    settings = np.zeros((count, deepest, len(stage.choices[choice].numeric)))
+    settings = np.zeros((count, deepest, len(stage.choices[choice].chosen)))
     for i, row in enumerate(rows):
         for d, (width, values) in enumerate(row["blocks"]):
             widths[i, d] = width
@@ -165,12 +165,12 @@ def _numbers(path: Path, name: str, space: Space) -> tuple[int, int]:
 
 def _check(path: Path, row: Mapping[str, Any], stage: Stage, choice: int) -> None:
     """Refuse a row of other sub-stages than the stage has."""
-    numeric = stage.choices[choice].numeric
+    chosen = stage.choices[choice].chosen
     windows = stage.windows or ((),)
     fits = row["window"] < len(windows) and len(row["blocks"]) in stage.depths
     for width, values in row["blocks"] if fits else ():
-        fits &= width in (windows[row["window"]] or (0,)) and len(values) == len(numeric)
-        offered = zip(numeric, values, strict=False)
+        fits &= width in (windows[row["window"]] or (0,)) and len(values) == len(chosen)
+        offered = zip(chosen, values, strict=False)
         fits &= all(value in arg.values for arg, value in offered)
     if not fits:
         raise fault(

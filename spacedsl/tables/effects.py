@@ -21,7 +21,7 @@ from spacedsl.tables.solve import Floats, Ints, conjugate_gradients, sum_at
 
 class Unit(NamedTuple):
     """What is measured as one: `family` is a block identity or a kernel kind, `settings` its
-    numeric parameters, `size` the input height in pixels."""
+    parameters as numbers, `size` the input height in pixels."""
 
     family: str
     settings: tuple[float, ...]

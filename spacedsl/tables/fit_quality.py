@@ -65,7 +65,7 @@ def substages(files: Sequence[SubstageRows], space: Space) -> list[Substages]:
 def _join(files: Sequence[SubstageRows], space: Space) -> Substages:
     stage = elastic_stage(space, files[0].number)
     choice = stage.choices[files[0].choice]
-    names = [arg.name for arg in choice.numeric]
+    names = [arg.name for arg in choice.chosen]
     order = [names.index(name) for name in family(choice).order]
 
     def joined(name: str) -> NDArray[np.float64]:

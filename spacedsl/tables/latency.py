@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from math import isnan, nan
@@ -46,9 +46,9 @@ def unit_kernel(unit: Unit) -> Kernel:
     return kernel._replace(kernel=window, dilation=dilation, valid=bool(valid))
 
 
-def block_unit(site: Site) -> Unit:
-    """A block in its place as a unit of a table."""
-    found = family(site.choice)
+def block_unit(site: Site, known: Iterable[str] = ()) -> Unit:
+    """A block in its place as a unit of a table that has these families."""
+    found = family(site.choice, known)
     settings = canonical_settings(found.order, site)
     return Unit(found.identity, settings, site.stride, site.size, site.cin, site.cout)
 
@@ -160,7 +160,7 @@ class _BlockAnswers:
         key = (id(site.choice), site.settings)
         head = self._units.get(key)
         if head is None:
-            unit = block_unit(site)
+            unit = block_unit(site, self._model.panels.families)
             head = self._units[key] = (unit.family, unit.settings)
         return Unit(*head, site.stride, site.size, site.cin, site.cout)
 
@@ -181,7 +181,8 @@ class _BlockAnswers:
         if key not in self._bases:
             self._bases[key] = without_se(site.choice)
         base = self._bases[key]
-        if base is None or family(base).identity not in self._model.panels.families:
+        families = self._model.panels.families
+        if base is None or family(base, families).identity not in families:
             return None
         plain = replace(site, choice=base)
         unit = self._unit(plain)

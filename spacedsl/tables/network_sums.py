@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from spacedsl.diagnostics import fault
+from spacedsl.ir.settings import pairs
+from spacedsl.ir.space import BlockChoice
 from spacedsl.ir.subnet import Subnet, SubnetStage
 from spacedsl.operators.size import Size, as_number
 from spacedsl.search.protocols import Floats, QualityModel, StageLoss
@@ -28,9 +30,8 @@ def network_losses(subnets: Sequence[Subnet], model: QualityModel) -> Floats:
             key = (number, id(choice), subnet.resolution, cin, stage)
             if key not in known:
                 loss = model.stage(number, choice)
-                known[key] = (
-                    np.nan if loss is None else _stage_loss(loss, subnet.resolution, cin, stage)
-                )
+                place = subnet.resolution, cin
+                known[key] = np.nan if loss is None else _stage_loss(loss, place, stage, choice)
             sums[i] += known[key]
     return sums
 
@@ -43,12 +44,16 @@ def _widths_in(subnet: Subnet) -> list[int]:
     return found
 
 
-def _stage_loss(loss: StageLoss, resolution: Size, cin: int, stage: SubnetStage) -> float:
+def _stage_loss(
+    loss: StageLoss, place: tuple[Size, int], stage: SubnetStage, choice: BlockChoice
+) -> float:
+    resolution, cin = place
     depth, before = len(stage.blocks), np.array([cin])
     total = loss.base(resolution, depth, before)
     for position, block in enumerate(stage.blocks):
         width = np.array([block.width])
-        settings = {s.name: np.array([as_number(s.value)]) for s in block.settings}
+        said = choice.fixed | dict(pairs(block))
+        settings = {name: np.array([as_number(value)]) for name, value in said.items()}
         total = total + loss.terms(resolution, depth, position, before, width, settings)
         before = width
     return float(loss.link(total)[0])

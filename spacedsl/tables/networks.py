@@ -249,7 +249,7 @@ def _as_in(stage: Stage, subnet: Subnet, position: int) -> SubnetStage:
     blocks = tuple(
         SubnetBlock(
             width=block.width,
-            settings=tuple(setting(block, arg.name, arg.values[0]) for arg in choice.numeric),
+            settings=tuple(setting(block, arg.name, arg.values[0]) for arg in choice.chosen),
         )
         for block in said.blocks
     )
@@ -291,17 +291,17 @@ def _of_key(key: str, space: Space) -> Subnet:
 
 
 def _keyed(stage: Stage, word: str) -> SubnetStage:
-    numeric = stage.choices[0].numeric
+    chosen = stage.choices[0].chosen
     if len(stage.choices) > 1:
         raise ValueError(f"{stage.name} has several block types: name the space that was trained")
     blocks = []
     for one in word.split(","):
         width, *values = one.split()
-        if len(values) != len(numeric):
-            raise ValueError(f"{stage.name} has {len(numeric)} settings, not {len(values)}")
+        if len(values) != len(chosen):
+            raise ValueError(f"{stage.name} has {len(chosen)} settings, not {len(values)}")
         settings = tuple(
             Setting(name=arg.name, value=_offered(arg.values, text))
-            for arg, text in zip(numeric, values, strict=True)
+            for arg, text in zip(chosen, values, strict=True)
         )
         blocks.append(SubnetBlock(width=int(width), settings=settings))
     return SubnetStage(blocks=tuple(blocks))

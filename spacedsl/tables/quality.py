@@ -76,6 +76,12 @@ def outside(values: Ints | Floats, low: float, high: float) -> NDArray[np.bool_]
     return (values < low) | (values > high)
 
 
+def unknown(values: Floats, knots: Sequence[float]) -> NDArray[np.bool_]:
+    """Where `values` leave the range of ascending knots, or are activations that are none of
+    them: between sizes there are others, between activations there are none."""
+    return outside(values, knots[0], knots[-1]) | ((values < 0) & ~np.isin(values, knots))
+
+
 @dataclass(frozen=True)
 class FittedStageLoss:
     """`StageLoss` of one entry. `order`: the caller's names of the settings, canonical order."""
@@ -133,7 +139,7 @@ class FittedStageLoss:
         weights: list[Floats] = []
         for name, values in zip(self.order, data.settings, strict=True):
             given = np.asarray(settings[name], dtype=float)
-            missing |= outside(given, values[0], values[-1])
+            missing |= unknown(given, values)
             if len(values) > 1:
                 weights.append(hats(given, values))
         same = (np.asarray(cin) == width) & (not first or data.stride == 1)
@@ -247,7 +253,7 @@ class FittedQuality:
 
     def stage(self, number: int, choice: BlockChoice) -> FittedStageLoss | None:
         """The losses of elastic stage `number` (from 1) with this block type, or None."""
-        found = family(choice)
+        found = family(choice, (block for at, block in self._entries if at == number))
         entry = self._entries.get((number, found.identity))
         if entry is None or len(entry.settings) != len(found.order):
             return None

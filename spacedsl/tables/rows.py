@@ -31,7 +31,7 @@ HELD_OUT = 2
 """Rows are dealt into ten parts by the hash of their text; parts below this are held out."""
 
 Block = tuple[int, tuple[float, ...]]
-"""Width and numeric settings, in the order of `BlockChoice.numeric`."""
+"""Width and settings as numbers, in the order of `BlockChoice.chosen`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ def _parse_line(where: str, line: str, parse_block: Callable[[str], Block]) -> _
 
 
 def _block_parser(choice: BlockChoice, widths: Sequence[int]) -> Callable[[str], Block]:
-    numeric = choice.numeric
+    chosen = choice.chosen
     known: dict[str, Block] = {}
 
     def parse(item: str) -> Block:
@@ -192,10 +192,10 @@ def _block_parser(choice: BlockChoice, widths: Sequence[int]) -> Callable[[str],
         if int(parts[1]) not in widths:
             raise ValueError(f"width {parts[1]} is not in the window {min(widths)}..{max(widths)}")
         texts = [text for text in (parts[0], parts[2]) if text != "None"]
-        if len(texts) != len(numeric):
-            raise ValueError(f"{item!r}: the block type has {len(numeric)} parameters")
+        if len(texts) != len(chosen):
+            raise ValueError(f"{item!r}: the block type has {len(chosen)} parameters")
         values = tuple(float(text) for text in texts)
-        for arg, value in zip(numeric, values, strict=True):
+        for arg, value in zip(chosen, values, strict=True):
             if value not in arg.values:
                 raise ValueError(f"{item!r}: {arg.name} {value:g} is not offered")
         known[item] = (int(parts[1]), values)
@@ -233,7 +233,7 @@ def _assemble(
 ) -> SubstageRows:
     stage = elastic_stage(space, key[0])
     count, deepest = len(lines), stage.depths[-1]
-    settings = np.zeros((count, deepest, len(stage.choices[key[1]].numeric)))
+    settings = np.zeros((count, deepest, len(stage.choices[key[1]].chosen)))
     widths = np.zeros((count, deepest), dtype=np.int64)
     known = sizes[key[0]]
     for i, line in enumerate(lines):
@@ -269,7 +269,7 @@ def settings_of(choice: BlockChoice, values: Sequence[float]) -> tuple[tuple[str
     """Named settings of one block, as a `Site` carries them."""
     return tuple(
         (arg.name, arg.values[[as_number(v) for v in arg.values].index(value)])
-        for arg, value in zip(choice.numeric, values, strict=True)
+        for arg, value in zip(choice.chosen, values, strict=True)
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spacedsl.ir.block import Value
 from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.operators.size import Pair, Size, as_number
 from spacedsl.tables.blocks import family
@@ -67,11 +68,14 @@ class TableRows:
     ) -> tuple[Floats, Floats] | None:
         """Latencies in ms and NSR losses, (R,) each, ascending; those whose settings `choice`
         offers. None where there are none."""
-        found = self._files.get((number, family(choice).identity, widths))
+        there = [block for at, block, _ in self._files if at == number]
+        found = self._files.get((number, family(choice, there).identity, widths))
         if found is None:
             return None
         rows, table_choice = found
-        mask = (rows.resolution == as_number(resolution)) & _offered(rows, table_choice, choice)
+        values = [choice.values(name) for name in family(choice, there).order]
+        offered = _offered(rows, table_choice, values)
+        mask = (rows.resolution == as_number(resolution)) & offered
         if not mask.any():
             return None
         latency, loss = rows.latency_ms[mask], rows.loss[mask]
@@ -80,14 +84,14 @@ class TableRows:
 
 
 def _offered(
-    rows: SubstageRows, table_choice: BlockChoice, choice: BlockChoice
+    rows: SubstageRows, table_choice: BlockChoice, values: Sequence[Sequence[Value]]
 ) -> NDArray[np.bool_]:
-    """Rows all of whose blocks have settings that `choice` offers, (N,)."""
-    columns = [arg.name for arg in table_choice.numeric]
+    """Rows all of whose blocks have settings that are offered, in canonical order, (N,)."""
+    columns = [arg.name for arg in table_choice.chosen]
     used = np.arange(rows.widths.shape[1]) < rows.depth[:, None]
     kept = np.ones(len(rows), dtype=bool)
-    for mine, theirs in zip(family(table_choice).order, family(choice).order, strict=True):
-        offered = np.array([as_number(v) for v in choice.values(theirs)])
+    for mine, given in zip(family(table_choice).order, values, strict=True):
+        offered = np.array([as_number(v) for v in given])
         inside = np.isin(rows.settings[:, :, columns.index(mine)], offered)
         kept &= (inside | ~used).all(axis=1)
     return kept

@@ -138,9 +138,7 @@ def _transferred(
         )
     stage = elastic_stage(space, number)
     before = space.widths_after(space.elastic[number - 1] - 1)
-    values = [
-        [as_number(v) for v in choice.values(n) if not isinstance(v, str)] for n in given.order
-    ]
+    values = [[as_number(v) for v in choice.values(n)] for n in given.order]
     arrays = _draw(here.resolutions, before, stage.depths, stage.widths, values)
     loss = _guided(given, guide, arrays) + offset.median
     cell = Substages(number, choice, stage.stride, *arrays, loss=loss)

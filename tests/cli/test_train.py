@@ -46,7 +46,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     (folder / "mini.space").write_text(PAGE)
     words = ("train", str(folder / "mini.space"), "--data", "digits", "--out", str(folder / "run"))
-    options = ("--steps", "60", "--batch", "32", "--lr", "0.5", "--warmup", "0.2", "--holdout", "0")
+    options = ("--steps", "60", "--batch", "32", "--lr", "0.2", "--warmup", "0.2", "--holdout", "0")
     page = ("--html", str(folder / "report.html"))
     found = run_json(*words, *options, "--evaluate-every", "60", *page)
     assert found["steps"] == 60
@@ -199,5 +199,5 @@ def test_train_refuses_what_does_not_fit(trained: Path, tmp_path: Path) -> None:
     assert not Path(out).exists()
     held = ("--data", "digits", "--out", str(trained / "run"))
     refused("bad-run", "holds a run already", page, *held)
-    again = ("--resume", "--steps", "60", "--batch", "32", "--warmup", "0.2", "--lr", "0.25")
-    refused("bad-run", "lr is 0.5, this run's is 0.25", page, *held, *again)
+    again = ("--resume", "--steps", "60", "--batch", "32", "--warmup", "0.2", "--lr", "0.15")
+    refused("bad-run", "lr is 0.2, this run's is 0.15", page, *held, *again)

@@ -25,7 +25,7 @@ def members(stage: Stage) -> tuple[Blocks, ...]:
     choice = stage.choices[0]
     if not stage.elastic:
         return ((smallest_block(stage, choice),) * stage.depths[0],)
-    lists = [[Setting(name=a.name, value=v) for v in a.values] for a in choice.numeric]
+    lists = [[Setting(name=a.name, value=v) for v in a.values] for a in choice.chosen]
     blocks = [SubnetBlock(width=w, settings=s) for w in stage.widths for s in product(*lists)]
     found = []
     for depth in stage.depths:

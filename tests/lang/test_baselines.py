@@ -10,7 +10,7 @@ from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.passes.bind import subnet_sites
 from spacedsl.passes.bound import layers
-from spacedsl.passes.cost import SCALES_PER_CONV, subnet_cost
+from spacedsl.passes.cost import SCALES_PER_CONV, subnet_cost, trained_weights
 from tests.support import library_model, library_space
 
 
@@ -20,6 +20,12 @@ def weights(subnet: Subnet) -> int:
     scaled = {"conv": 1, "dwconv": 1, "linear": 1, "se": 2}
     scales = sum(scaled.get(layer.kind, 0) for found in bound for layer in found)
     return subnet_cost(subnet).params - SCALES_PER_CONV * scales
+
+
+def trained(subnet: Subnet) -> int:
+    """Parameters in training."""
+    bound = (site.bind() for stage in subnet_sites(subnet) for site in stage)
+    return sum(trained_weights(layer) for found in bound for layer in layers(found))
 
 
 def test_largest_mobilenetv3() -> None:
@@ -136,10 +142,30 @@ def test_networks_of_timm(name: str, parameters: int, mflops: float) -> None:
     assert subnet_cost(model).flops / 1e6 == pytest.approx(mflops, abs=0.06)
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters", "mflops"), [("mcunet-in1", 0.64, 12.8), ("mcunet-in2", 0.73, 67.3)]
+)
+def test_networks_of_mcunet(name: str, parameters: float, mflops: float) -> None:
+    """The list of models in the authors' repository, which gives these digits."""
+    model = library_model(f"baselines/{name}")
+    assert round(weights(model) / 1e6, 2) == parameters
+    assert round(subnet_cost(model).flops / 1e6, 1) == mflops
+
+
 def test_densenet_121() -> None:
-    """The 7,978,856 parameters of its paper's code. Here the norms that stand before convolutions,
-    34,336 channels of them, have a weight too."""
-    assert weights(library_model("baselines/densenet-121")) == 7_978_856 + 34_336
+    """The 7,978,856 parameters of its paper's code are trained. Deployed, the norms that stand
+    before convolutions, 34,336 channels of them, are counted as the convolutions that they are."""
+    model = library_model("baselines/densenet-121")
+    assert trained(model) == 7_978_856
+    assert weights(model) == 7_978_856 + 34_336
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("repvgg-a0", 9_108_968), ("mobileone-s0", 5_293_272)]
+)
+def test_what_is_trained_of_sums(name: str, parameters: int) -> None:
+    """timm's networks before it folds them."""
+    assert trained(library_model(f"baselines/{name}")) == parameters
 
 
 def test_the_second_stem_convolution_may_be_skipped() -> None:

@@ -36,7 +36,7 @@ from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Arg, BlockChoice, Limit, Space, Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.activations import ACTIVATIONS
-from spacedsl.operators.size import Pair, Size
+from spacedsl.operators.size import Pair, Size, as_number
 
 T = TypeVar("T")
 V = TypeVar("V", bound=Any)
@@ -147,6 +147,7 @@ def joins(act: str) -> st.SearchStrategy[list[Op]]:
         [Join(op="sum", branches=((), deep)), Shuffle(groups=num(4))],
         [Join(op="sum", branches=(narrow, deep + narrow, narrow), act=act)],
         [half, Shuffle(groups=num(2))],
+        [Join(op="concat", branches=((), (DwConv(kernel=num(1), act=act, ones=True),)))],
         [half, half],
     ]
     return st.one_of(st.just([]), st.sampled_from(found))
@@ -171,7 +172,7 @@ def shortcuts(act: str) -> st.SearchStrategy[list[Op]]:
 def subsets(values: Sequence[V], most: int) -> st.SearchStrategy[tuple[V, ...]]:
     """Some of `values`, ascending."""
     chosen = st.lists(st.sampled_from(values), min_size=1, max_size=most, unique=True)
-    return chosen.map(lambda found: tuple(sorted(found)))
+    return chosen.map(lambda found: tuple(sorted(found, key=as_number)))
 
 
 @st.composite
@@ -182,7 +183,7 @@ def choices(draw: st.DrawFn, block: Block, most: int) -> BlockChoice:
     args: list[Arg] = []
     for param in block.params:
         if param.name == "act":
-            args.append(Arg(name="act", values=(draw(ACTS),)))
+            args.append(Arg(name="act", values=draw(subsets(list(ACTIVATIONS), min(most, 2)))))
         else:
             args.append(Arg(name=param.name, values=draw(subsets(values[param.name], most))))
     return BlockChoice(block=block, args=tuple(args))
@@ -193,9 +194,9 @@ def stages(draw: st.DrawFn, name: str, known: Sequence[Block], most: int, plain:
     """`plain`: of strides that are numbers, which taps are named by."""
     picked = draw(st.lists(st.sampled_from(known), min_size=1, max_size=2, unique=True))
     drawn = [draw(choices(block, most)) for block in picked]
-    offered = tuple({block_identity(c): c for c in drawn}.values())
+    offered = tuple({block_identity([*c.views][-1]): c for c in drawn}.values())
     widths = draw(subsets((4, 8, 16, 20, 24, 32), most + 1))
-    traits = ["width", *dict.fromkeys(a.name for c in offered for a in c.numeric)]
+    traits = ["width", *dict.fromkeys(a.name for c in offered for a in c.chosen)]
     shared = draw(st.lists(st.sampled_from(traits), max_size=2, unique=True))
     return Stage(
         name=name,
@@ -309,10 +310,7 @@ def narrowed(space: Space, rng: random.Random) -> Space:
 
     def narrow(stage: Stage) -> Stage:
         choice = rng.choice(stage.choices)
-        args = tuple(
-            a if isinstance(a.values[0], str) else Arg(name=a.name, values=some(a.values))
-            for a in choice.args
-        )
+        args = tuple(Arg(name=a.name, values=some(a.values)) for a in choice.args)
         widths = tuple(int(w) for w in some(rng.choice(stage.windows))) if stage.widths else ()
         return stage.model_copy(
             update={

@@ -88,7 +88,7 @@ def space_of(page: str) -> Space | None:
 def everything(space: Space) -> list[Subnet] | None:
     """Every way to say a subnet, whatever it means; None where there are too many."""
     stage = space.stages[1]
-    numeric = stage.choices[0].numeric
+    numeric = stage.choices[0].chosen
     one = list(product(*(arg.values for arg in numeric)))
     if sum(len(one) ** depth for depth in stage.depths) > FEW:
         return None

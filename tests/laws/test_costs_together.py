@@ -41,8 +41,8 @@ def test_many_blocks_cost_what_each_costs(data: st.DataObject) -> None:
     """Narrow and wide, equal widths and others, with the same and with other settings, whatever
     rounding and shortcuts make of them."""
     choice = data.draw(st.sampled_from(CHOICES))
-    names = [arg.name for arg in choice.numeric]
-    ways = st.tuples(*(st.sampled_from(arg.values) for arg in choice.numeric))
+    names = [arg.name for arg in choice.chosen]
+    ways = st.tuples(*(st.sampled_from(arg.values) for arg in choice.chosen))
     stride = data.draw(st.sampled_from((1, 2)))
     widths = st.integers(1, 80)
     places = st.tuples(widths, widths, st.sampled_from((1, 7, 28)), ways)
@@ -86,8 +86,8 @@ def test_a_lot_gives_up_sooner_than_it_overflows() -> None:
 
 def test_a_grid_is_its_blocks() -> None:
     """In their order; and costs are those of the blocks one by one."""
-    choice = next(c for c in CHOICES if len(c.numeric) == 2)
-    first, second = (arg.name for arg in choice.numeric)
+    choice = next(c for c in CHOICES if len(c.chosen) == 2)
+    first, second = (arg.name for arg in choice.chosen)
     settings = tuple(((first, 3), (second, value)) for value in (0.35, 2, 4.0005, 6))
     grid = Grid(choice, 2, settings, (14, Pair(7, 9)), ((8, 16), (16, 16), (24, 8), (40, 40)))
     sites = list(grid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from itertools import product
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,15 +20,16 @@ from spacedsl.ir.subnet import Setting, SubnetBlock
 from tests.laws.renaming import renamed
 from tests.laws.strategies import RANDOMS, hyperspaces, members, narrowed
 
-Member = tuple[str, tuple[tuple[int, tuple[tuple[str, Value], ...]], ...]]
+Member = tuple[tuple[str, int, tuple[tuple[str, Value], ...]], ...]
+"""Of each block its type, with its activations in their places, its width, and its numbers."""
 
 
 def stage_blocks(stage: Stage, choice: BlockChoice) -> Iterator[tuple[SubnetBlock, ...]]:
     """Every run of blocks of a stage with this block type, by brute force; some several times."""
-    numeric = choice.numeric
+    chosen = choice.chosen
     settings = [
-        tuple(Setting(name=a.name, value=v) for a, v in zip(numeric, values, strict=True))
-        for values in product(*(a.values for a in numeric))
+        tuple(Setting(name=a.name, value=v) for a, v in zip(chosen, values, strict=True))
+        for values in product(*(a.values for a in chosen))
     ]
     for window in stage.windows if stage.widths else ((0,),):
         alternatives = [SubnetBlock(width=w, settings=s) for w in window for s in settings]
@@ -47,14 +49,20 @@ def stage_members(stage: Stage) -> set[Member]:
     """Every distinct stage, whatever blocks and parameters are called."""
     found: set[Member] = set()
     for choice in stage.choices:
-        names = normal_ops(choice)[1]
-        for blocks in stage_blocks(stage, choice):
-            runs = tuple(
-                (b.width, tuple(sorted((names[s.name], s.value) for s in b.settings)))
-                for b in blocks
-            )
-            found.add((block_identity(choice), runs))
+        found |= {
+            tuple(_member(choice, block) for block in blocks)
+            for blocks in stage_blocks(stage, choice)
+        }
     return found
+
+
+def _member(choice: BlockChoice, block: SubnetBlock) -> tuple[str, int, Any]:
+    words = {s.name: (s.value,) for s in block.settings if isinstance(s.value, str)}
+    args = tuple(a.model_copy(update={"values": words.get(a.name, a.values)}) for a in choice.args)
+    closed = choice.model_copy(update={"args": args})
+    names = normal_ops(closed)[1]
+    numbers = ((names[s.name], s.value) for s in block.settings if s.name not in words)
+    return block_identity(closed), block.width, tuple(sorted(numbers))
 
 
 def is_covered(outer: Space, inner: Space) -> bool:
@@ -109,7 +117,7 @@ def changed_stage(draw: st.DrawFn, space: Space) -> Space:
     """Another window, other shared traits, fewer widths, depths or block types."""
     at = space.elastic[0]
     stage = space.stages[at]
-    traits = ["width", *dict.fromkeys(a.name for c in stage.choices for a in c.numeric)]
+    traits = ["width", *dict.fromkeys(a.name for c in stage.choices for a in c.chosen)]
     widths = stage.widths[draw(st.integers(0, len(stage.widths) - 1)) :]
     changed = stage.model_copy(
         update={

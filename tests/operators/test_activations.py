@@ -13,6 +13,7 @@ from spacedsl.compiler.onnx_build import Builder, check
 from spacedsl.compiler.stamp import IMAGE, PREFIX
 from spacedsl.compiler.tflite_build import Builder as TfliteBuilder
 from spacedsl.operators.activations import ACTIVATIONS
+from spacedsl.operators.size import as_number
 from spacedsl.runtimes import onnxruntime
 from spacedsl.runtimes.litert import Session
 from spacedsl.vocabulary import advice, bare, synonyms
@@ -71,6 +72,11 @@ def test_a_name_of_the_field_means_one_activation() -> None:
             assert name == bare(name)
             assert name not in ACTIVATIONS
             assert synonyms(name) == (word,)
+
+
+def test_tables_know_activations_by_numbers_that_stay() -> None:
+    known = ("relu", "relu6", "hswish", "swish", "hsigmoid", "sigmoid", "gelu", "leaky", "htanh")
+    assert [as_number(word) for word in (*known, "mish")] == list(range(-1000, -990))
 
 
 def test_a_product_is_with_an_activation_that_8_bits_hold_alone() -> None:

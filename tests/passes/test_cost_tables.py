@@ -31,7 +31,7 @@ def cost_of(
     said = dict(zip(("kernel", "expand"), values, strict=True))
     settings = tuple(
         (arg.name, next(v for v in arg.values if as_number(v) == float(said[arg.name])))
-        for arg in choice.numeric
+        for arg in choice.chosen
     )
     return site_cost(Site(choice, cin, cout, size, stride, settings))
 

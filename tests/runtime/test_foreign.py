@@ -238,7 +238,7 @@ class Plain(nn.Module):
         (nn.Conv2d(8, 8, 3), "conv 3x3 -> 8 nonorm bias valid"),
         (nn.Conv2d(8, 8, (1, 3), 1, (0, 1)), "conv 1x3 -> 8 nonorm bias"),
         (nn.Conv2d(8, 8, (5, 2), (2, 1), 0, groups=8), "dwconv 5x2 strided nonorm bias valid"),
-        (nn.BatchNorm2d(8), "dwconv 1x1"),
+        (nn.BatchNorm2d(8), "dwconv 1x1 ones"),
         (nn.MaxPool2d(3, 2), "maxpool 3x3 strided valid"),
     ],
 )
@@ -303,8 +303,47 @@ def test_branches_are_said() -> None:
     assert item_of(text, "branched") == found.subnet
     assert "stage0 { crossing  width 8  depth 2 }" in text
     assert "stage1 { growing  width cin + 4  depth 3 }" in text
-    assert "concat { } { dwconv 1x1 relu  conv 3x3 -> 4 nonorm }" in text
+    assert "concat { } { dwconv 1x1 ones relu  conv 3x3 -> 4 nonorm }" in text
     assert text.count("conv 3x3 -> 4") == 3
+
+
+class Mixing(nn.Module):
+    """A unit of ShuffleNetV2, with its shuffle said in one of several ways."""
+
+    def __init__(self, width: int, way: str) -> None:
+        super().__init__()
+        self.way, self.shuffle = way, nn.ChannelShuffle(2)
+        self.side = norm_conv(width // 2, width // 2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, two = x.chunk(2, dim=1)
+        x = torch.cat([one, F.relu(self.side(two))], dim=1)
+        n, c, h, w = x.size(0), x.size(1), x.size(2), x.size(3)
+        match self.way:
+            case "module":
+                found: Tensor = self.shuffle(x)
+                return found
+            case "transposed":
+                x = x.view(n, 2, c // 2, h, w)
+                return torch.transpose(x, 1, 2).contiguous().view(n, -1, h, w)
+            case _:
+                return x.reshape(n, 2, c // 2, h, w).permute(0, 2, 1, 3, 4).flatten(1, 2)
+
+
+@pytest.mark.parametrize("way", ["module", "transposed", "permuted"])
+def test_shuffles_are_said(way: str) -> None:
+    parts = nn.Sequential(Mixing(8, way), Mixing(8, way))
+    net = nn.Sequential(norm_conv(3, 8, 3, 2), nn.ReLU(), nn.Sequential(parts))
+    network = nn.Sequential(net, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
+    found = read_network(scattered(network), "mixed", (3, 32))
+    assert found.differs <= 1e-6 * found.largest
+    assert write(found.subnet.of).count("shuffle 2") == 1
+
+
+def test_other_turns_of_axes_are_named() -> None:
+    turned = Around(lambda x: x.view(1, 2, 4, 32, 32).permute(0, 1, 2, 4, 3).reshape(1, 8, 32, 32))
+    with pytest.raises(ForeignError, match="`view` has no counterpart"):
+        read_network(turned, "net", (3, 32))
 
 
 def test_what_the_network_does_without_modules_is_said() -> None:

@@ -137,7 +137,7 @@ def test_sampling_reaches_every_declared_choice(name: str) -> None:
         blocks = [s.stages[i].blocks for s in drawn]
         assert {len(b) for b in blocks} == set(stage.depths)
         assert {b.width for found in blocks for b in found} == set(stage.widths or (0,))
-        for param in stage.choices[0].numeric:
+        for param in stage.choices[0].chosen:
             values = {b.setting(param.name) for found in blocks for b in found}
             assert values == set(param.values)
 

@@ -85,7 +85,7 @@ class Subnets:
             for block in range(depth):
                 at = {
                     name: 1 if name in stage.shared else block + 1
-                    for name in ("width", *(a.name for a in choice.numeric))
+                    for name in ("width", *(a.name for a in choice.chosen))
                 }
                 width = int(self.draw(i, (number, at["width"], 0), stage.widths))
                 settings = {
@@ -94,7 +94,7 @@ class Subnets:
                         (number, at[a.name], 1 + int(roles[a.name][1:])),
                         [as_number(v) for v in a.values if not isinstance(v, str)],
                     )
-                    for a in choice.numeric
+                    for a in choice.chosen
                 }
                 stride = stage.stride if block == 0 else 1
                 site = Site(choice, cin, width, size, stride, tuple(settings.items()))

@@ -58,7 +58,7 @@ def write_tables(folder: Path, space: Space, block_ms: Milliseconds, rows: int) 
                     cin, size = rng.choice(before), sizes[rng.choice(space.resolutions)][position]
                     start, sites, stride = (cin, size), [], stage.stride
                     for _ in range(rng.choice(stage.depths)):
-                        settings = tuple((a.name, rng.choice(a.values)) for a in choice.numeric)
+                        settings = tuple((a.name, rng.choice(a.values)) for a in choice.chosen)
                         site = Site(choice, cin, rng.choice(widths), size, stride, settings)
                         sites.append(site)
                         cin, size, stride = site.cout, by_side(strided, size, stride), 1

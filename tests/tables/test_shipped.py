@@ -66,7 +66,7 @@ def test_resolutions_between_the_measured_ones_lie_between(name: str, device: st
     space, model = library_space(name), latency(device)
     stage = space.stage("stage3")
     for choice in stage.choices:
-        settings = tuple((a.name, a.values[0]) for a in choice.numeric)
+        settings = tuple((a.name, a.values[0]) for a in choice.chosen)
         sites = [Site(choice, 64, 96, size, 1, settings) for size in (10, 11, 12, 13, 14)]
         predicted = model.predict(sites)
         for between in (1, 3):
@@ -128,7 +128,7 @@ def test_losses_cover_their_hyperspace(name: str) -> None:
             depth = stage.depths[-1]
             base = loss.base(176, depth, np.array(before))
             grid = np.array(list(itertools.product(before, stage.widths)))
-            settings = {a.name: np.full(len(grid), as_number(a.values[-1])) for a in choice.numeric}
+            settings = {a.name: np.full(len(grid), as_number(a.values[-1])) for a in choice.chosen}
             terms = loss.terms(176, depth, 0, grid[:, 0], grid[:, 1], settings)
             assert np.isfinite(base).all()
             assert np.isfinite(terms).all()

@@ -29,7 +29,7 @@ def test_small_networks_are_members_and_small(name: str) -> None:
             assert len(stage.blocks) == declared.depths[0]
             for block in stage.blocks:
                 assert block.width in (declared.windows[0] if declared.widths else (0,))
-                for arg in choice.numeric:
+                for arg in choice.chosen:
                     assert block.setting(arg.name) in arg.values
     costs = [sorted(subnet_cost(s).flops for s in nets)[10] for nets in (small, usual)]
     assert costs[0] < costs[1]

@@ -87,6 +87,12 @@ class ElasticConv(nn.Module):
         self.register_parameter("bias", nn.Parameter(torch.zeros(cout)) if bias else None)
         return self
 
+    def of_ones(self) -> ElasticConv:
+        """The same with weights of 1 that are not trained."""
+        for weight in self.weights:
+            weight.requires_grad_(False).fill_(1.0)
+        return self
+
     def whole(self, part: int) -> Tensor:
         """The weight of the largest layer."""
         return cast(Tensor, self.weights[part])
@@ -148,12 +154,12 @@ class ElasticLinear(nn.Module):
 
 
 def initialise(module: nn.Module, seed: int) -> None:
-    """He initialisation (fan-in) of every weight of four dimensions, 1 / sqrt(fan-in) of a
-    linear one; biases 0, norms the identity. The same for the same seed."""
+    """He initialisation (fan-in) of every weight of four dimensions that is trained,
+    1 / sqrt(fan-in) of a linear one; biases 0, norms the identity. The same for the same seed."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in module.parameters():
-            if parameter.dim() < 2:
+            if parameter.dim() < 2 or not parameter.requires_grad:
                 continue
             gain = 2.0 if parameter.dim() == 4 else 1.0
             fan_in = parameter[0].numel()

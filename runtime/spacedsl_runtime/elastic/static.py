@@ -310,6 +310,7 @@ def _conv2d(weight: Tensor, bias: Tensor | None, layer: Layer) -> nn.Conv2d:
         device=weight.device,
     )
     _copy(conv.weight, weight)
+    conv.weight.requires_grad_(not layer.ones)
     if bias is not None and conv.bias is not None:
         _copy(conv.bias, bias)
     return conv

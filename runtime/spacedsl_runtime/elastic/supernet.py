@@ -157,7 +157,8 @@ def module_of(op: Op, size: Largest) -> nn.Module | None:
             return ReparamConv((size.cout, size.fan_in, size.kernel), op.reparam, size.kept)
         case Conv() | DwConv():
             conv = ElasticConv((size.cout, size.fan_in, size.kernel), size.parts)
-            return conv.with_norm(op.norm, op.bias)
+            made = conv.with_norm(op.norm, op.bias)
+            return made.of_ones() if getattr(op, "ones", False) else made
         case Se():
             return ElasticSe(size.cin, size.squeeze)
         case Linear():

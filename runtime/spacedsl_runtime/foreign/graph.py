@@ -25,19 +25,23 @@ def followed(
     """The graph, and the shapes of its tensors for this image. `whole` and `functions`: modules and
     functions that become one node each. Raises `ForeignError` for code that does other things for
     other images."""
+    tracer = _Tracer(whole, functions)
     try:
-        graph = _Tracer(whole, functions).trace(network)
+        graph = tracer.trace(network)
         recorder = _Recorder(fx.GraphModule(network, graph))
         with torch.no_grad():
             recorder.run(image)
     except Exception as error:  # whatever the code of a network does that cannot be followed
-        what = f"what {type(network).__name__} does cannot be followed"
+        what = f"what {tracer.within or type(network).__name__} does cannot be followed"
         raise ForeignError(f"{what}: {reason(error)}") from None
     return graph, recorder.shapes
 
 
 class _Tracer(fx.Tracer):
-    """Modules that are one step of ours, and those that are refused as a whole, stay whole."""
+    """Modules that are one step of ours, and those that are refused as a whole, stay whole.
+    `within`: the innermost module that is being followed, which is where an error is from."""
+
+    within = ""
 
     def __init__(self, whole: tuple[type[nn.Module], ...], functions: Sequence[Callable[..., Any]]):
         super().__init__(autowrap_functions=tuple(functions))
@@ -48,6 +52,13 @@ class _Tracer(fx.Tracer):
         if isinstance(m, self.whole) or refused(m) is not None:
             return True
         return bool(super().is_leaf_module(m, module_qualified_name))
+
+    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
+        """What a module makes of its arguments."""
+        before, self.within = self.within, f"{self.path_of_module(m)} ({type(m).__name__})"
+        found = super().call_module(m, forward, args, kwargs)
+        self.within = before
+        return found
 
 
 class _Recorder(fx.Interpreter):
@@ -81,9 +92,3 @@ def is_spatial(node: fx.Node) -> bool:
     """Whether a mean is one over rows and columns."""
     axes = argument(node, 1, "dim", None)
     return isinstance(axes, tuple | list) and sorted(a % 4 for a in axes) == [2, 3]
-
-
-def square(value: Any) -> int | None:
-    """The number that is said of rows and columns, None where there are two."""
-    sides = set(value) if isinstance(value, tuple) else {value}
-    return int(sides.pop()) if len(sides) == 1 else None

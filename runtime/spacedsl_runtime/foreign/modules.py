@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -43,25 +44,47 @@ MODULES: dict[type[nn.Module], str] = {
     nn.Mish: "mish",
 }
 
+CONCATS = {torch.cat, torch.concat, torch.concatenate}
+ADDS = {operator.add, operator.iadd, torch.add, "add", "add_"}
+PRODUCTS = {operator.mul, operator.imul, torch.mul, "mul", "mul_"}
+FLATTENS = {torch.flatten, "flatten"}
+MEANS = {torch.mean, "mean"}
+
 NO_KERNELS = "has no integer kernels in these runtimes"
+ATTENTIONS = ("BottleneckAttn", "HaloAttn", "LambdaLayer", "NonLocalAttn", "BatNonLocalAttn")
+"""timm's modules of attention that do not say so in full."""
+
+BLUR = "a blur by a filter that is not learned, over mirrored edges, is not in the language"
 ATTENTION, NORM = f"attention {NO_KERNELS}", f"layer norm {NO_KERNELS}; batch norm has"
 OF_GROUPS = f"group norm {NO_KERNELS}; batch norm has"
 BRANCHES = (
     "a concat joins paths from one tensor in the language, and those that begin alike stand side "
     "by side"
 )
+REASONS = {
+    "layer_norm": NORM,
+    "scaled_dot_product_attention": ATTENTION,
+    "softmax": ATTENTION,
+}
+"""Functions that the language cannot say, and why. They are reported even where what they read is
+an error already."""
+
 SPLIT = "a split is in equal parts, all of which are joined again in their order, in the language"
 
 
 def refused(module: nn.Module) -> str | None:
     """Why a kind of module cannot be said, None for those that may be."""
     name = type(module).__name__
-    if isinstance(module, nn.MultiheadAttention) or "attention" in name.lower():
+    if isinstance(module, nn.MultiheadAttention) or name in ATTENTIONS:
+        return ATTENTION
+    if "attention" in name.lower():
         return ATTENTION
     if isinstance(module, nn.LayerNorm) or "LayerNorm" in name or "RmsNorm" in name:
         return NORM
     if isinstance(module, nn.GroupNorm):
         return OF_GROUPS
+    if name == "BlurPool2d":
+        return BLUR
     return None
 
 
@@ -117,6 +140,31 @@ def _fits(window: Window, padding: Any, size: Size, out: Size) -> bool:
         return window.pads(size)[0] == said and window.output(size) == out
     except ValueError:
         return False
+
+
+def pool_window(pool: nn.MaxPool2d | nn.AvgPool2d, size: int, out: int) -> Window | str:
+    """The window of a pool from `size` pixels to `out`, or why it cannot be said."""
+    kernel, stride, padding = map(_square, (pool.kernel_size, pool.stride, pool.padding))
+    if None in (kernel, stride, padding) or _square(getattr(pool, "dilation", 1)) != 1:
+        return "pools that are not square or dilated are not in the language"
+    if isinstance(pool, nn.AvgPool2d) and pool.count_include_pad and padding:
+        return "an average in the language does not count what is padded"
+    plain = Window(kernel or 1, stride or 1)
+    for window in (plain, plain._replace(valid=True)):
+        before, after = window.pads(size)
+        fits = size >= pair(window.kernel)[0] and (before, out) == (padding, window.output(size))
+        if fits and (after == padding or pool.ceil_mode):
+            return window
+    before, after = plain.pads(size)
+    kind = "maxpool" if isinstance(pool, nn.MaxPool2d) else "avgpool"
+    said = f"pads {before} and {after}, or nothing, in the language"
+    return f"a {kind} of {kernel}x{kernel} {said}"
+
+
+def _square(value: Any) -> int | None:
+    """The number that is said of rows and columns, None where there are two."""
+    sides = set(value) if isinstance(value, tuple) else {value}
+    return int(sides.pop()) if len(sides) == 1 else None
 
 
 def pool_called(

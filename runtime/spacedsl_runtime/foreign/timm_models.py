@@ -68,7 +68,7 @@ def import_network(wanted: Wanted, item: str, checkpoint: Path) -> Read:
 def operations() -> tuple[tuple[type[nn.Module], ...], list[Callable[..., Any]]]:
     """timm's modules and functions that are one operation each."""
     layers = timm_package("this", ForeignError).layers
-    whole = (layers.SelectAdaptivePool2d, *layers.get_notrace_modules())
+    whole = (layers.SelectAdaptivePool2d, layers.SpaceToDepth, *layers.get_notrace_modules())
     return whole, layers.get_notrace_functions()
 
 

@@ -14,16 +14,30 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from spacedsl.ir.block import Conv, Dropout, DwConv, GlobalPool, Linear, Pool, Se
+from spacedsl.ir.block import (
+    Conv,
+    Dropout,
+    DwConv,
+    GlobalPool,
+    Linear,
+    Op,
+    Pool,
+    Se,
+    Shuffle,
+    SpaceToDepth,
+)
 from spacedsl.ir.expr import Num
-from spacedsl.operators.window import Window
 from spacedsl_runtime.errors import ForeignError
-from spacedsl_runtime.foreign.graph import argument, followed, is_spatial, nodes_in, square
+from spacedsl_runtime.foreign.graph import argument, followed, is_spatial, nodes_in
 from spacedsl_runtime.foreign.modules import (
-    ATTENTION,
+    ADDS,
     BRANCHES,
+    CONCATS,
+    FLATTENS,
     FUNCTIONS,
-    NORM,
+    MEANS,
+    PRODUCTS,
+    REASONS,
     SPLIT,
     activation,
     conv_arrays,
@@ -34,23 +48,12 @@ from spacedsl_runtime.foreign.modules import (
     norm_arrays,
     norm_fault,
     pool_called,
+    pool_window,
     refused,
 )
+from spacedsl_runtime.foreign.shuffles import shuffles_in
 from spacedsl_runtime.foreign.steps import Doing, Joined, Mistakes, Part, Step, classified, parts_of
 from spacedsl_runtime.foreign.values import Value, chain, common, concat
-
-CONCATS = {torch.cat, torch.concat, torch.concatenate}
-ADDS = {operator.add, operator.iadd, torch.add, "add", "add_"}
-PRODUCTS = {operator.mul, operator.imul, torch.mul, "mul", "mul_"}
-FLATTENS = {torch.flatten, "flatten"}
-MEANS = {torch.mean, "mean"}
-REASONS = {
-    "layer_norm": NORM,
-    "scaled_dot_product_attention": ATTENTION,
-    "softmax": ATTENTION,
-}
-"""Functions that the language cannot say, and why. They are reported even where what they read is
-an error already."""
 
 
 def steps_of_network(
@@ -84,6 +87,7 @@ class _Walk:
         self.values: dict[fx.Node, Value] = {}
         self.passed: set[fx.Node] = set()
         self.joined: dict[tuple[int, ...], Value] = {}
+        self.shuffles = shuffles_in(graph, shapes)
 
     def steps(self) -> tuple[Doing, ...]:
         """Raises `ForeignError`."""
@@ -129,6 +133,10 @@ class _Walk:
     def _after(self, node: fx.Node, value: Value, step: Step | Joined) -> Value:
         return Value(self.shapes[node][1], value, step)
 
+    def _weightless(self, node: fx.Node, value: Value, op: Op) -> Value:
+        step = Step(op, self._path(node), value.channels, self.shapes[node][1])
+        return self._after(node, value, step)
+
     def _module(self, node: fx.Node) -> Value | None:
         module = self.network.get_submodule(str(node.target))
         value = self.values.get(node.args[0]) if isinstance(node.args[0], fx.Node) else None
@@ -147,6 +155,10 @@ class _Walk:
                 return self._flat(node, value)
             case nn.Conv2d():
                 return self._conv(node, value, module)
+            case nn.ChannelShuffle():
+                return self._shuffle(node, node.args[0], module.groups)  # type: ignore[arg-type]
+            case _ if kind == "SpaceToDepth":
+                return self._weightless(node, value, SpaceToDepth(block=cast(Any, module).bs))
             case nn.BatchNorm2d():
                 return self._norm(node, value, module)
             case nn.MaxPool2d():
@@ -164,6 +176,9 @@ class _Walk:
         return None
 
     def _function(self, node: fx.Node) -> Value | None:
+        if node in self.shuffles:
+            said = self.shuffles[node]
+            return None if said is None else self._shuffle(node, said.start, said.groups)
         target = node.target
         name = target if isinstance(target, str) else getattr(target, "__name__", str(target))
         found = [self.values[a] for a in nodes_in(node.args) if a in self.values]
@@ -211,6 +226,10 @@ class _Walk:
             return self._part(node, value)
         self._no(node, f"`{name}` has no counterpart in the language")
         return None
+
+    def _shuffle(self, node: fx.Node, before: fx.Node, groups: int) -> Value | None:
+        value, op = self.values.get(before), Shuffle(groups=Num(value=groups))
+        return None if value is None else self._weightless(node, value, op)
 
     def _concat(self, node: fx.Node) -> Value | None:
         tensors = argument(node, 0, "tensors", ())
@@ -304,7 +323,7 @@ class _Walk:
             self._no(node, fault)
             return None
         one = torch.ones(value.channels, 1, 1, 1)  # a depthwise convolution of one pixel
-        op = DwConv(kernel=Num(value=1), act=act)
+        op = DwConv(kernel=Num(value=1), act=act, ones=True)
         arrays = {"weight": one, **norm_arrays(norm)}
         lone = Step(op, str(node.target), value.channels, value.channels, (arrays,))
         return self._after(node, value, lone)
@@ -323,33 +342,19 @@ class _Walk:
     def _pool(
         self, node: fx.Node, value: Value, kind: Any, pool: nn.MaxPool2d | nn.AvgPool2d
     ) -> Value | None:
-        kernel, stride, padding = map(square, (pool.kernel_size, pool.stride, pool.padding))
-        dilation = square(getattr(pool, "dilation", 1))
-        size, out = self.shapes[node.args[0]][2], self.shapes[node][2]  # type: ignore[index]
-        if kernel is None or stride is None or padding is None or dilation != 1:
-            self._no(node, "pools that are not square or dilated are not in the language")
+        window = pool_window(pool, self.shapes[node.args[0]][2], self.shapes[node][2])  # type: ignore[index]
+        if isinstance(window, str):
+            self._no(node, window)
             return None
-        if isinstance(pool, nn.AvgPool2d) and pool.count_include_pad and padding:
-            self._no(node, "an average in the language does not count what is padded")
-            return None
-        for window in (Window(kernel, stride), Window(kernel, stride, valid=True)):
-            before, after = window.pads(size)
-            fits = size >= kernel and out == window.output(size) and before == padding
-            if fits and (after == padding or pool.ceil_mode):
-                op = Pool(op=kind, kernel=Num(value=kernel), stride=stride, valid=window.valid)
-                step = Step(op, self._path(node), value.channels, value.channels)
-                return self._after(node, value, step)
-        before, after = Window(kernel, stride).pads(size)
-        said = f"pads {before} and {after}, or nothing, in the language"
-        self._no(node, f"a {kind} of {kernel}x{kernel} {said}")
-        return None
+        kernel = Num(value=window.kernel)
+        op = Pool(op=kind, kernel=kernel, stride=window.stride, valid=window.valid)
+        return self._weightless(node, value, op)
 
     def _global(self, node: fx.Node, value: Value, kind: str) -> Value | None:
         if kind != "avg" or max(self.shapes[node][2:], default=1) > 1:
             self._no(node, f"a global pool is an average to 1 x 1 in the language, not {kind!r}")
             return None
-        step = Step(GlobalPool(), self._path(node), value.channels, value.channels)
-        return self._after(node, value, step)
+        return self._weightless(node, value, GlobalPool())
 
     def _flat(self, node: fx.Node, value: Value) -> Value | None:
         if self.shapes[node][1] != value.channels:
@@ -360,8 +365,7 @@ class _Walk:
     def _dropout(self, node: fx.Node, value: Value, rate: float) -> Value:
         if not rate:
             return self._same(node, value)
-        step = Step(Dropout(rate=rate), self._path(node), value.channels, value.channels)
-        return self._after(node, value, step)
+        return self._weightless(node, value, Dropout(rate=rate))
 
     def _linear(self, node: fx.Node, value: Value, classes: int, arrays: Any) -> Value | None:
         if len(self.shapes[node]) != 2:
