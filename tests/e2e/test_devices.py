@@ -70,7 +70,7 @@ def test_a_box_becomes_a_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert found.exit_code == 0, found.output
     assert Path("found.space").is_file()
     assert Path("models").is_dir()
-    other = run("show", "seqnet-pixel4-a0", "--target", "npu.space")
+    other = run("show", "efficientnetv2-s", "--target", "npu.space")
     assert other.exit_code == 2
     assert "error[uncovered]" in other.stderr
 
