@@ -17,7 +17,7 @@ from spacedsl.passes.costs import costs
 from spacedsl.search.protocols import QualityModel
 from spacedsl.tables.blocks import BlockIndex, reachable_sites
 from spacedsl.tables.designs import freedom
-from spacedsl.tables.fit_accuracy import FOLDS, ROWS_PER_FREEDOM, fit_accuracy
+from spacedsl.tables.fit_accuracy import FOLDS, ROWS_PER_FREEDOM, Told, fit_accuracy
 from spacedsl.tables.fit_latency import fit_sums
 from spacedsl.tables.latency import FittedLatency
 from spacedsl.tables.network_sums import network_values
@@ -35,10 +35,14 @@ TOP1 = "top-1"
 
 
 def accuracy_table(
-    networks: Sequence[Network], space: Space, provenance: str, licence: str
+    networks: Sequence[Network],
+    space: Space,
+    provenance: str,
+    licence: str,
+    told: Told = lambda share: None,
 ) -> TableFile:
     """The table of accuracies in percent. Raises `SpaceError`."""
-    data = fit_accuracy(networks, space)
+    data = fit_accuracy(networks, space, told)
     source = _source(space, len(networks), provenance, licence)
     return TableFile(source=source.model_copy(update={"nsr": TOP1}), accuracy=data)
 
