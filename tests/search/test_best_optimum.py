@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from spacedsl import api
 from spacedsl.cli.app import app
 from spacedsl.diagnostics import SpaceError
+from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.write import write
@@ -28,6 +29,7 @@ from spacedsl.search.combined import CombinedScorer
 from spacedsl.search.evolve import evolve
 from spacedsl.search.exact.executors import Processes, serial
 from spacedsl.search.qt_scorers import ModelScorer
+from spacedsl.search.stream import Stream
 from spacedsl.tables.files import load_table, save_table
 from tests.search.fakes import FakeLatency, FakeQuality, load, page
 from tests.search.test_best import VALUATIONS, Percent
@@ -285,6 +287,8 @@ def test_only_spaces_that_are_scored_need_the_fronts_of_several_networks() -> No
     for at in every:
         assert prepared.front(*at).nbytes == plain.front(*at).nbytes
     assert len(several.engine.line._kept) < len(every)
+    begun = plain.genome.identity(plain.genome.drawn(Stream(0), ()))  # is scored, but no rival
+    assert begun not in {space_identity(rival.space) for rival in found.rivals}
 
 
 def test_calibrated_scores_are_in_percent() -> None:

@@ -13,11 +13,12 @@ from typer.testing import CliRunner
 
 from spacedsl import api
 from spacedsl.cli.app import app
+from spacedsl.cli.refits import refits_lines
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.identity import space_identity
 from spacedsl.operators.size import Pair, as_number
 from spacedsl.search.best.optimum import best_optimum
-from spacedsl.search.best.refits import refits
+from spacedsl.search.best.refits import Refit, refits
 from spacedsl.search.best.scorer import BestScorer
 from spacedsl.search.candidate import Genome
 from spacedsl.search.combine import Combine
@@ -148,6 +149,12 @@ def test_optimism_is_what_those_predicted_best_lack() -> None:
     assert optimism_of(truth, predicted) == round(float((predicted - truth)[best].mean()), 4)
     assert optimism_of(truth, predicted) > 1
     assert optimism_of(truth, truth - 1) == 0
+
+
+def test_more_is_not_called_less() -> None:
+    """Networks that a fit chose may happen to be better by the table itself."""
+    for optimism, said in ((0.05, "have 0.05 points less by"), (-0.05, "have 0.05 points more by")):
+        assert said in refits_lines([Refit(1.0, 1.0, "", optimism)])[-1]
 
 
 LATENCY = """language 1
