@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,13 +32,15 @@ def fit_accuracies(
     """Fit a quality table to accuracies. `columns`: accuracies and weights; `origin`: provenance
     and licence."""
     from spacedsl.tables.files import save_table
-    from spacedsl.tables.fit_networks import accuracy_table
+    from spacedsl.tables.fit_networks import accuracy_table, doubt
     from spacedsl.tables.networks import read_accuracies
 
     networks = read_accuracies(path, space, *columns)
     with counting("fitting accuracies", 1.0, quiet=format is Format.json) as told:
         table = accuracy_table(networks, space, *origin, told)
     save_table(table, out)
+    if strange := doubt(networks):
+        print(f"warning: {path}: {strange}", file=sys.stderr)
     if table.accuracy is None:
         raise AssertionError("it was just fitted")
     if format is Format.json:

@@ -168,7 +168,7 @@ def _refits(
     for _ in range(REFITS):
         at = drawn.integers(0, len(accuracy), len(accuracy))
         targets = np.log(chosen.ceiling - accuracy[at])[:, None]
-        w = weight[at] * (100.0 - accuracy[at])
+        w = _weights(accuracy[at], weight[at])
         matrix = chosen.design.matrix
         x, intercept = ridge_path(matrix[at], targets, w, [chosen.penalty])
         again = replace(chosen, coefficients=x[0, :, 0], intercept=float(intercept[0, 0]))
@@ -206,7 +206,7 @@ def _choose(
 ) -> Chosen:
     """The fit to the rows `seen`, of the form, ceiling and penalty that do best within them."""
     y = accuracy[seen]
-    w = weight[seen] * (100.0 - y)  # the logarithm makes little of the errors of poor networks
+    w = _weights(y, weight[seen])
     top, spread = float(y.max()), float(y.std()) or 1.0
     ceilings = sorted({round(min(top + a * spread, 100.0), DIGITS) for a in ABOVE})
     targets = np.log(np.array(ceilings)[None, :] - y[:, None])
@@ -230,6 +230,12 @@ def _choose(
     _, one, p, c = best
     x, intercept = ridge_path(one.matrix[seen], targets[:, [c]], w, PENALTIES[p : p + 1])
     return Chosen(one, ceilings[c], PENALTIES[p], x[0, :, 0], float(intercept[0, 0]))
+
+
+def _weights(accuracy: Floats, weight: Floats) -> Floats:
+    """What rows of the fit count, (N,). An error of the logarithm is one in points over what the
+    network lacks, so the square of that makes errors of all networks count alike, in points."""
+    return weight * (100.0 - accuracy) ** 2
 
 
 def _errors(logs: Floats, error: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
