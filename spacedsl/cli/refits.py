@@ -35,9 +35,10 @@ def refits_lines(found: Sequence[Refit]) -> list[str]:
         )
     optimism = _optimism(found)
     if optimism is not None:
+        less = "less" if optimism >= 0 else "more"
         lines.append(
-            f"  networks that a fit chooses as the best have {optimism:.2f} points less by the "
-            "table itself, on average"
+            f"  networks that a fit chooses as the best have {abs(optimism):.2f} points {less} by "
+            "the table itself, on average"
         )
     return lines
 

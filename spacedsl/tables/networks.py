@@ -209,8 +209,15 @@ def _network(said: str, kind: str, folder: Path, space: Space, known: Known) -> 
         if is_model_code(said):
             return subnet_from_code(said, space, said)
     except SpaceError as error:
-        raise ValueError(error.diagnostics[0].message) from None
+        raise ValueError(_in_a_line(error)) from None
     raise ValueError(f"{said[:40]!r} is no code of a network")
+
+
+def _in_a_line(error: SpaceError) -> str:
+    """What is wrong; of a page that a row names also where in it."""
+    found = error.diagnostics[0]
+    where = f"{found.place.file}:{found.place.line}: " if found.place else ""
+    return where + " ".join(found.message.split())
 
 
 def _of_page(said: str, folder: Path, space: Space) -> Subnet:
@@ -274,7 +281,7 @@ def _journal_rows(path: Path, text: str, space: Space) -> Iterator[Row]:
                 raise ValueError(f"{value!r} is no accuracy")
             subnet = _of_key(str(key), space)
         except (ValueError, TypeError, SpaceError) as error:
-            why = error.diagnostics[0].message if isinstance(error, SpaceError) else error
+            why = _in_a_line(error) if isinstance(error, SpaceError) else error
             yield number, str(why)
         else:
             if 0 < value < 1:

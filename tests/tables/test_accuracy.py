@@ -182,6 +182,14 @@ def test_a_wrong_file_gives_one_message_with_the_line(tmp_path: Path, text: str,
     assert not (tmp_path / "o").exists()
 
 
+def test_a_page_that_cannot_be_read_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "torn.space").write_text("language 1\nmodel torn of vnni at {\n")
+    path = write_csv(tmp_path / "rows.csv", ("page", "top1"), [("torn.space", 61), ("a\nb", 62)])
+    why = r"line 2: \S*torn.space:2: .*\n.*line 4: there is neither a file nor a page of .* a b$"
+    with pytest.raises(SpaceError, match=why):
+        read_accuracies(path, library_space("benchmarks/mnasnet"))
+
+
 def test_trainings_far_apart_are_an_error(tmp_path: Path) -> None:
     codes = random_codes(120)
     rows = [(code, worth(code)) for code in codes]

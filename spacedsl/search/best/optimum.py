@@ -99,7 +99,8 @@ class _Search:
     negated, its genes, the family, and its place there. `best`: the scores of the best spaces, the
     least first. `over`, `below`: spaces that were left out, by the rule. `nodes` were branched and
     `waiting` are open. `known`: bounds that were asked for before their turn. `ahead`: by the genes
-    that spaces begin with, how many of them were scored before their turn."""
+    that spaces begin with, how many of them were scored before their turn. `first`: a random one,
+    which is no rival of the best."""
 
     targets: Sequence[BestScorer]
     combine: Combine
@@ -115,6 +116,7 @@ class _Search:
     finished: bool = False
     known: dict[Genotype, list[float]] = field(default_factory=dict)
     ahead: Counter[Genotype] = field(default_factory=Counter)
+    first: Genotype | None = None
 
     def __post_init__(self) -> None:
         self.line = self.targets[0].engine.line
@@ -142,6 +144,7 @@ class _Search:
             genes = self.genome.drawn(Stream(0), ())
         except SpaceError:  # where few keep the hyperspace's limit, none may be found
             return
+        self.first = genes
         self._take_ahead(genes)
 
     def run(self, end: float, progress: Callable[[Progress], None] | None) -> None:
@@ -303,8 +306,9 @@ class _Search:
         """The best spaces, scored once more, and how every space was decided."""
         if not self.scores:
             raise self._nothing()
-        order = sorted(self.scores, key=lambda g: (-self.scores[g], g))[: self.top + RIVALS]
-        ranked = [self._ranked(genotype, scorer, name) for genotype in order]
+        order = sorted(self.scores, key=lambda g: (-self.scores[g], g))
+        rivals = [g for g in order[self.top :] if g != self.first][:RIVALS]
+        ranked = [self._ranked(g, scorer, name) for g in [*order[: self.top], *rivals]]
         ranked.sort(key=lambda r: (-r.result.score, space_identity(r.space)))
         best = ranked[0].result.score
         left = self._left(())
