@@ -20,7 +20,8 @@ class Command(TyperCommand):
             return super().parse_args(ctx, args)
         except UsageError as error:
             option = getattr(error, "param", None)
-            if option is None or not option.opts[0].startswith("--") or option.name in ctx.params:
+            missing = hasattr(error, "param_type")  # of what is missing, and of nothing else
+            if option is None or not missing or not option.opts[0].startswith("--"):
                 raise
             name = option.opts[0]
             alone = self._alone(ctx, words)

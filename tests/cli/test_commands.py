@@ -177,3 +177,37 @@ def test_a_found_page_checks_from_any_folder(
     page.write_text(Path(VNNI).read_text())
     monkeypatch.chdir(tmp_path)
     assert run("check", "deep/found.space").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("evolve tiny --target vnni", "Missing option '--hyper'. Write `--hyper tiny`."),
+        ("evolve --target vnni", "Missing option '--hyper'. A hyperspace: a page or a"),
+        ("tables fit", "Missing option '--hyper'. The hyperspace"),
+        ("sample tiny --seed abc", "Invalid value for '--seed'"),
+        ("diff tiny", "Missing argument 'b'"),
+    ],
+)
+def test_a_wrong_command_line_says_what_to_type(words: str, said: str) -> None:
+    found = run(*words.split())
+    assert found.exit_code == 2
+    assert said in " ".join(found.stderr.split())
+    assert said in run_json(*words.split(), code=2)["diagnostics"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("check ~/a.space", f"write {Path.home()}/a.space"),
+        ("show ~nobody-here/a.space", "write the whole path"),
+        ("export tiny-a0 --out ~/a.onnx", f"write {Path.home()}/a.onnx"),
+        ("show https://example.org/a.space", "nothing is fetched from elsewhere"),
+        ("eval https://example.org/a.onnx --data digits", "nothing is fetched from elsewhere"),
+        ("export tiny-a0 --out nowhere/a.onnx", "make its folder first: nowhere"),
+    ],
+)
+def test_paths_that_only_a_shell_reads(words: str, said: str) -> None:
+    found = run(*words.split())
+    assert found.exit_code == 2
+    assert said in " ".join(found.stderr.split())
