@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -80,7 +80,13 @@ def _then(page: str, kind: str, data: str, teacher: str | None, target: str) -> 
     return command("distill", "--hyper", page, *imitated, "--out", "run")
 
 
-def _lines(costs: Iterable[Step]) -> Iterator[str]:
+LONG_S = 3600.0
+
+SHORTER = "shorter: fewer --steps, --samples, block types; smaller images; a GPU"
+"""What is said where a step takes longer."""
+
+
+def _lines(costs: Sequence[Step]) -> Iterator[str]:
     yield f"{'':<12} {'time':>12} {'steps':>10} {'images':>14} {'disk':>11} {'memory':>11}"
     for cost in costs:
         took = "not measured" if cost.seconds is None else _duration(cost.seconds)
@@ -90,6 +96,8 @@ def _lines(costs: Iterable[Step]) -> Iterator[str]:
         )
         if cost.note:
             yield f"{'':<12} {cost.note}"
+    if any(cost.seconds is not None and cost.seconds > LONG_S for cost in costs):
+        yield f"{'':<12} {SHORTER}"
 
 
 def _duration(seconds: float) -> str:

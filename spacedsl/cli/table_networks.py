@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spacedsl import api
 from spacedsl.cli.boundary import Format, emit
+from spacedsl.cli.progress import counting, working
 from spacedsl.cli.summary import command, say_next
 from spacedsl.diagnostics import fault
 from spacedsl.ir.space import Space
@@ -30,11 +32,15 @@ def fit_accuracies(
     """Fit a quality table to accuracies. `columns`: accuracies and weights; `origin`: provenance
     and licence."""
     from spacedsl.tables.files import save_table
-    from spacedsl.tables.fit_networks import accuracy_table
+    from spacedsl.tables.fit_networks import accuracy_table, doubt
     from spacedsl.tables.networks import read_accuracies
 
-    table = accuracy_table(read_accuracies(path, space, *columns), space, *origin)
+    networks = read_accuracies(path, space, *columns)
+    with counting("fitting accuracies", 1.0, quiet=format is Format.json) as told:
+        table = accuracy_table(networks, space, *origin, told)
     save_table(table, out)
+    if strange := doubt(networks):
+        print(f"warning: {path}: {strange}", file=sys.stderr)
     if table.accuracy is None:
         raise AssertionError("it was just fitted")
     if format is Format.json:
@@ -51,9 +57,8 @@ def _facts(data: AccuracyData) -> dict[str, object]:
 def _print(data: AccuracyData, rows: int, out: Path) -> None:
     print(f"{out}: fitted to {rows:,} rows of {data.networks:,} networks")
     if data.repeated:
-        print(
-            f"repeats   {data.repeated:,} networks were trained more than once: their mean counts"
-        )
+        several = f"{data.repeated:,} networks were" if data.repeated > 1 else "1 network was"
+        print(f"repeats   {several} trained more than once: their mean counts")
     form = "each stage as a whole" if data.form == "stages" else "each block at its position"
     print(f"form      {form}, top-1 = {data.ceiling:.2f} - exp(sum), ridge {data.penalty:g}")
     print(
@@ -101,7 +106,9 @@ def fit_latencies(
     from spacedsl.tables.fit_networks import latency_table
     from spacedsl.tables.networks import read_latencies
 
-    found = latency_table(read_latencies(path, space, column), space, *origin)
+    networks = read_latencies(path, space, column)
+    with working(f"fitting latencies of {len(networks):,} networks, twice"):
+        found = latency_table(networks, space, *origin)
     save_table(found.table, out)
     rows = found.table.source.rows
     if format is Format.json:

@@ -10,6 +10,7 @@ import typer
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit, guarded
 from spacedsl.cli.help import epilog
+from spacedsl.cli.progress import working
 from spacedsl.cli.table_networks import TOP1
 from spacedsl.diagnostics import fault
 from spacedsl.files import check_writable
@@ -76,7 +77,8 @@ def verify(
         raise AssertionError("there is one source")
     found = rows.read_directory(directory, space)
     if held_out:
-        table = fit_directory(directory, space, hold_out=True)
+        with working("fitting four fifths of the rows, about half a minute for 100,000"):
+            table = fit_directory(directory, space, hold_out=True)
         found = rows.held_out(found)
         report = compare(found, space, *fitted_models(table))
     else:
@@ -135,15 +137,17 @@ def fit(
     if is_run(directory):
         table = fit_run(directory, space)
     else:
-        table = fit_directory(
-            directory,
-            space,
-            device=device,
-            teacher=teacher,
-            nsr=nsr,
-            provenance=provenance,
-            licence=licence,
-        )
+        with working("fitting tables, about half a minute for 100,000 rows") as tell:
+            table = fit_directory(
+                directory,
+                space,
+                device=device,
+                teacher=teacher,
+                nsr=nsr,
+                provenance=provenance,
+                licence=licence,
+                tell=tell,
+            )
     save_table(table, out)
     if format is Format.json:
         emit({"rows": table.source.rows, "hyperspace": table.source.hyperspace_hash})

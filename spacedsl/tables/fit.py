@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from spacedsl.ir.identity import space_identity
@@ -23,9 +23,11 @@ def fit_directory(
     nsr: str = UNKNOWN,
     provenance: str = "",
     licence: str = "",
+    tell: Callable[[str], None] = lambda words: None,
 ) -> TableFile:
     """Read and fit a directory of tables of hyperspace `space`. With `hold_out` a fifth of the
-    rows, chosen by the hash of their text, is left out. Raises `SpaceError`."""
+    rows, chosen by the hash of their text, is left out. `tell` gets in words how far it is. Raises
+    `SpaceError`."""
     files = read_directory(directory, space)
     files = fitted(files) if hold_out else files
     source = Source(
@@ -38,11 +40,17 @@ def fit_directory(
         licence=licence,
         rows=sum(len(rows) for rows in files),
     )
-    return fit_rows(files, space, source)
+    return fit_rows(files, space, source, tell)
 
 
-def fit_rows(files: Sequence[SubstageRows], space: Space, source: Source) -> TableFile:
+def fit_rows(
+    files: Sequence[SubstageRows],
+    space: Space,
+    source: Source,
+    tell: Callable[[str], None] = lambda words: None,
+) -> TableFile:
     """Fit rows that are already read."""
-    return TableFile(
-        source=source, latency=fit_latency(files, space), quality=fit_quality(files, space)
-    )
+    tell(f"fitting latencies to {source.rows:,} rows")
+    latency = fit_latency(files, space)
+    tell(f"fitting losses to {source.rows:,} rows")
+    return TableFile(source=source, latency=latency, quality=fit_quality(files, space))

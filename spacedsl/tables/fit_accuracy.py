@@ -6,7 +6,7 @@ choice had seen."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -98,7 +98,13 @@ def merged(networks: Sequence[Network], states: States) -> tuple[list[Network], 
     return [network for _, network in found], repeated
 
 
-def fit_accuracy(networks: Sequence[Network], space: Space) -> AccuracyData:
+Told = Callable[[float], None]
+"""Told the share that is done."""
+
+
+def fit_accuracy(
+    networks: Sequence[Network], space: Space, told: Told = lambda share: None
+) -> AccuracyData:
     """Fit accuracies in percent of networks of `space`. Raises `SpaceError` where there are too
     few of them."""
     rows, repeated = merged(networks, network_states(networks, space))
@@ -110,14 +116,21 @@ def fit_accuracy(networks: Sequence[Network], space: Space) -> AccuracyData:
         raise fault("table-row", message, "is this the column of accuracies? --column names one")
     weight = np.array([row.weight for row in rows])
     designs = [design(form, states) for form in FORMS]
+    done, whole = 0, FOLDS * len(designs) * (FOLDS + 1) + REFITS
+
+    def fitted(count: int) -> None:
+        nonlocal done
+        done += count
+        told(done / whole)
+
     part = np.random.default_rng(0).permutation(len(rows)) % FOLDS
     logs, predicted = np.zeros(len(rows)), np.zeros(len(rows))
     for fold in range(FOLDS):
         seen = np.flatnonzero(part != fold)
-        chosen = _choose(designs, accuracy, weight, seen)
+        chosen = _choose(designs, accuracy, weight, seen, fitted)
         at = part == fold
         logs[at], predicted[at] = chosen.predict(chosen.design.matrix[at])
-    chosen = _choose(designs, accuracy, weight, np.arange(len(rows)))
+    chosen = _choose(designs, accuracy, weight, np.arange(len(rows)), fitted)
     stages, shift = _stages(chosen, states)
     return AccuracyData(
         resolutions=chosen.design.resolutions,
@@ -133,7 +146,7 @@ def fit_accuracy(networks: Sequence[Network], space: Space) -> AccuracyData:
         tau=round(kendall_tau(accuracy, predicted), 4),
         sd=round(float(np.sqrt(np.mean((predicted - accuracy) ** 2))), 4),
         optimism=optimism_of(accuracy, predicted),
-        refits=_refits(chosen, states, accuracy, weight),
+        refits=_refits(chosen, states, accuracy, weight, fitted),
         known=Known(
             len(space.elastic),
             extent(accuracy),
@@ -143,7 +156,11 @@ def fit_accuracy(networks: Sequence[Network], space: Space) -> AccuracyData:
 
 
 def _refits(
-    chosen: Chosen, states: States, accuracy: Floats, weight: Floats
+    chosen: Chosen,
+    states: States,
+    accuracy: Floats,
+    weight: Floats,
+    fitted: Callable[[int], None],
 ) -> tuple[AccuracyRefit, ...]:
     """Fits to rows drawn with replacement; form, ceiling and penalty are those that were chosen."""
     drawn = np.random.default_rng(2)
@@ -151,7 +168,7 @@ def _refits(
     for _ in range(REFITS):
         at = drawn.integers(0, len(accuracy), len(accuracy))
         targets = np.log(chosen.ceiling - accuracy[at])[:, None]
-        w = weight[at] * (100.0 - accuracy[at])
+        w = _weights(accuracy[at], weight[at])
         matrix = chosen.design.matrix
         x, intercept = ridge_path(matrix[at], targets, w, [chosen.penalty])
         again = replace(chosen, coefficients=x[0, :, 0], intercept=float(intercept[0, 0]))
@@ -163,6 +180,7 @@ def _refits(
                 grid=tuple(_rounded(entry.grid) for entry in stages),
             )
         )
+        fitted(1)
     return tuple(found)
 
 
@@ -179,10 +197,16 @@ def _require_rows(count: int, space: Space) -> None:
         raise fault("few-rows", message, f"{least} networks would do; more make better predictions")
 
 
-def _choose(designs: Sequence[Design], accuracy: Floats, weight: Floats, seen: Ints) -> Chosen:
+def _choose(
+    designs: Sequence[Design],
+    accuracy: Floats,
+    weight: Floats,
+    seen: Ints,
+    fitted: Callable[[int], None],
+) -> Chosen:
     """The fit to the rows `seen`, of the form, ceiling and penalty that do best within them."""
     y = accuracy[seen]
-    w = weight[seen] * (100.0 - y)  # the logarithm makes little of the errors of poor networks
+    w = _weights(y, weight[seen])
     top, spread = float(y.max()), float(y.std()) or 1.0
     ceilings = sorted({round(min(top + a * spread, 100.0), DIGITS) for a in ABOVE})
     targets = np.log(np.array(ceilings)[None, :] - y[:, None])
@@ -197,6 +221,7 @@ def _choose(designs: Sequence[Design], accuracy: Floats, weight: Floats, seen: I
             total = np.einsum("nf,pft->pnt", matrix[test], x) + intercept[:, None, :]
             error = np.array(ceilings) - np.exp(total) - y[test][None, :, None]
             errors += np.einsum("n,pnt->pt", weight[seen][test], error**2)
+            fitted(1)
         p, c = divmod(int(errors.argmin()), len(ceilings))
         if best is None or errors[p, c] < best[0]:
             best = (float(errors[p, c]), one, p, c)
@@ -205,6 +230,12 @@ def _choose(designs: Sequence[Design], accuracy: Floats, weight: Floats, seen: I
     _, one, p, c = best
     x, intercept = ridge_path(one.matrix[seen], targets[:, [c]], w, PENALTIES[p : p + 1])
     return Chosen(one, ceilings[c], PENALTIES[p], x[0, :, 0], float(intercept[0, 0]))
+
+
+def _weights(accuracy: Floats, weight: Floats) -> Floats:
+    """What rows of the fit count, (N,). An error of the logarithm is one in points over what the
+    network lacks, so the square of that makes errors of all networks count alike, in points."""
+    return weight * (100.0 - accuracy) ** 2
 
 
 def _errors(logs: Floats, error: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -12,11 +12,12 @@ from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.size import Size
-from spacedsl.passes.bind import Site, output_size, site_of
+from spacedsl.passes.bind import Site, output_size, site_of, subnet_sites
+from spacedsl.passes.costs import costs
 from spacedsl.search.protocols import QualityModel
 from spacedsl.tables.blocks import BlockIndex, reachable_sites
 from spacedsl.tables.designs import freedom
-from spacedsl.tables.fit_accuracy import FOLDS, ROWS_PER_FREEDOM, fit_accuracy
+from spacedsl.tables.fit_accuracy import FOLDS, ROWS_PER_FREEDOM, Told, fit_accuracy
 from spacedsl.tables.fit_latency import fit_sums
 from spacedsl.tables.latency import FittedLatency
 from spacedsl.tables.network_sums import network_values
@@ -25,18 +26,41 @@ from spacedsl.tables.schema import LatencyData, Source, TableFile
 from spacedsl.tables.solve import Floats
 from spacedsl.tables.statistics import kendall_tau, r_squared
 
+LOOKED_AT, FALLING = 200, -0.3
+"""Networks whose FLOPs are compared with their accuracies, and Kendall's tau that is strange."""
+
 TRAINED = "none: trained networks"
 TOP1 = "top-1"
 """What stands for teacher and NSR definition where there are accuracies instead of losses."""
 
 
 def accuracy_table(
-    networks: Sequence[Network], space: Space, provenance: str, licence: str
+    networks: Sequence[Network],
+    space: Space,
+    provenance: str,
+    licence: str,
+    told: Told = lambda share: None,
 ) -> TableFile:
     """The table of accuracies in percent. Raises `SpaceError`."""
-    data = fit_accuracy(networks, space)
+    data = fit_accuracy(networks, space, told)
     source = _source(space, len(networks), provenance, licence)
     return TableFile(source=source.model_copy(update={"nsr": TOP1}), accuracy=data)
+
+
+def doubt(networks: Sequence[Network]) -> str | None:
+    """What is strange about a list of accuracies, in words: that networks with more FLOPs are
+    worse, as where errors are taken for accuracies."""
+    some = networks[:: -(-len(networks) // LOOKED_AT)]
+    flops = [
+        float(costs([s for stage in subnet_sites(n.subnet) for s in stage])[0].sum()) for n in some
+    ]
+    tau = kendall_tau(np.array(flops), np.array([n.value for n in some]))
+    if not tau < FALLING:
+        return None
+    return (
+        f"networks with more FLOPs have lower accuracies here (Kendall's tau {tau:.2f}); if the "
+        "column holds errors, write 100 less them"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from spacedsl.bridges.optuna import parameters, suggest
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.settings import canonical
 from spacedsl.passes.cost import subnet_cost
-from tests.shown import blocks
+from tests.cli.test_commands import run
+from tests.shown import blocks, words_of
 from tests.support import ROOT
 
 
@@ -56,6 +57,7 @@ def test_the_how_to_ends_in_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert there["device"].latency(best)[0] == pytest.approx(study.best_trial.user_attrs["ms"])
     assert there["device"].latency(best)[0] <= 10
     assert spacedsl.load_model("best.space#best").hash == best.hash
+    assert run(*words_of("howto/optuna.md", "spacedsl export", {})[1:]).exit_code == 0
 
 
 def test_a_study_finds_the_smallest_network(tmp_path: Path) -> None:

@@ -143,7 +143,8 @@ class FakeLoss:
         """As `StageLoss.terms`; blocks `hole` wide are not covered."""
         total = -width / (100 + 10 * position) + 0.001 * cin + 0.01 * depth * self.number
         for name, values in settings.items():
-            total = total - 0.02 * (1 + role(self.choice, name)) * values
+            if name not in self.choice.fixed:
+                total = total - 0.02 * (1 + role(self.choice, name)) * values
         return np.where(width == self.hole, np.nan, total + as_number(resolution) / 1000)
 
     def link(self, total: Floats) -> Floats:

@@ -21,7 +21,7 @@ from spacedsl.search.protocols import QualityModel
 from spacedsl.tables.accuracy import FittedAccuracy, interpolated
 from spacedsl.tables.files import load_quality, load_table
 from spacedsl.tables.fit_accuracy import fit_accuracy
-from spacedsl.tables.fit_networks import verify_accuracies
+from spacedsl.tables.fit_networks import doubt, verify_accuracies
 from spacedsl.tables.network_sums import network_losses, network_values
 from spacedsl.tables.networks import Network, read_accuracies
 from spacedsl.tables.schema import AccuracyData
@@ -213,6 +213,20 @@ def test_equal_accuracies_are_an_error_and_no_nan(tmp_path: Path) -> None:
     report = json.loads(said)["accuracy"]
     assert (report["rows"], report["r2"], report["tau"]) == (1, None, None)
     assert "R2 unknown" in CliRunner().invoke(app, verify).stdout
+
+
+def test_errors_in_place_of_accuracies_are_doubted(tmp_path: Path) -> None:
+    """A table of them would be fitted, and a search find the worst networks."""
+    space, drawn = library_space("benchmarks/macro"), np.random.default_rng(0)
+    codes = ["".join(map(str, digits)) for digits in drawn.integers(0, 3, (60, 8)).tolist()]
+    good = [(code, 60 + 2 * sum(map(int, code))) for code in codes]
+    path = write_csv(tmp_path / "rows.csv", ("code", "top1"), good)
+    assert doubt(read_accuracies(path, space)) is None
+    write_csv(path, ("code", "top1"), [(code, 100 - top1) for code, top1 in good])
+    fit = ["tables", "fit", "--accuracies", str(path), "--hyper", "macro"]
+    result = CliRunner().invoke(app, [*fit, "--out", str(tmp_path / "o.json")])
+    assert result.exit_code == 0
+    assert "networks with more FLOPs have lower accuracies here (Kendall's tau -0." in result.stderr
 
 
 def test_weights_count(tmp_path: Path) -> None:
