@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -32,6 +33,7 @@ def mend(error: Exception) -> str | None:
 def read_bounded(path: Path, limit: int) -> bytes:
     """A file's bytes, whatever its size says of it. Raises `SpaceError` where it cannot be read or
     has more than `limit` bytes."""
+    check_meant(path)
     try:
         with path.open("rb") as file:
             data = file.read(limit + 1)
@@ -41,6 +43,21 @@ def read_bounded(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise fault("too-large", f"{path} is larger than {limit:,} bytes")
     return data
+
+
+def check_meant(path: Path) -> None:
+    """Raises `SpaceError` for a path that only a shell or a browser understands: `~/x`,
+    `https://x`."""
+    first, said = path.parts[:1], str(path)
+    if first and first[0].startswith("~") and not Path(first[0]).exists():
+        whole = os.path.expanduser(said)
+        meant = "the whole path" if whole == said else whole
+        help = f"a shell reads `~` only where it begins a word without quotes: write {meant}"
+        raise fault("cannot-read", f"there is no folder named {first[0]}", help)
+    if re.match(r"[a-z][a-z0-9+]+:/", said) and not Path(first[0]).exists():
+        message = f"{said.replace(':/', '://', 1)} is no file of this machine"
+        help = "nothing is fetched from elsewhere: download it, and write where the file is"
+        raise fault("cannot-read", message, help)
 
 
 MAX_JSON = 64 << 20
@@ -76,6 +93,7 @@ def check_stamp(
 def check_writable(path: Path) -> None:
     """Raises `SpaceError` where `write_atomic` could not write `path`: for before the work whose
     result it is to be. Nothing is left of the attempt."""
+    check_meant(path)
     try:
         target = path.resolve()
         if target.is_dir():
@@ -90,6 +108,7 @@ def check_writable(path: Path) -> None:
 
 def check_folder(path: Path) -> None:
     """As `check_writable` for a folder, which need not be there, nor those above it."""
+    check_meant(path)
     try:
         target = path.resolve()
         while not target.exists():

@@ -19,8 +19,9 @@ input: resolution imagesize inputsize img image imgsize inputshape inputresoluti
 limit: constraint constraints budget max atmost
 quality: accuracy qualitytable accuracytable table lossestable
 blocks: blocktypes ops candidates blockchoices operators choices choice types blocktype candidate
-kernel: kernelsize ks k kernels filtersize
-expand: expansion expandratio expansionratio t expandfactor er e mult multiplier
+kernel: kernelsize ks k kernels filtersize kernelsizes
+expand: expansion expansions expandratios expandratio expansionratio t expandfactor er e mult
+expand: multiplier
 act: activation actlayer actfn nonlinearity activations
 flops: macs madds multadds flop multiplyadds mult-adds fmas
 params: parameters param weights numparams nparams modelsize size
@@ -40,17 +41,17 @@ block: cell module def function fn func fun class
 use: import include require using
 language: lang version
 reference: ref
-device: hardware platform machine
+device: hardware platform machine name
 runtime: backend engine framework
-threads: numthreads nthreads cores numcores
+threads: numthreads nthreads cores numcores cpus ncpus
 types: dtype dtypes precision quantization quantisation datatypes datatype
-limits: deadlines budgets latencies limitsms
+limits: deadlines deadline budgets latencies limitsms latencylimits latencylimit maxlatency
 elastic: variable searchable dynamic
 step: by increment
 """
 
-_NO_ACTIVATION = """elu selu celu tanh softmax softplus glu quickgelu geluapprox rrelu softsign
-logsoftmax hardmish swiglu geglu relu2 squaredrelu"""
+_NO_ACTIVATION = """elu selu celu tanh softplus glu quickgelu geluapprox rrelu softsign
+hardmish swiglu geglu relu2 squaredrelu"""
 _SLOPES = "prelu parametricrelu"
 _GROUPED = "gconv groupconv groupedconv groupconv2d groupedconvolution"
 _SUMS = "repconv repblock repvggblock mobileoneblock"
@@ -64,12 +65,27 @@ pixelshuffle ghostmodule upsampling upsampling2d"""
 _ATTENTION = """attention mhsa selfattention transformer multiheadattention mha
 multiheadselfattention selfattn attn crossattention vit"""
 _SCALE = "layerscale ls gamma"
-_NORMS = """bn batchnorm norm batchnorm2d batchnormalization normalization syncbn bn2d withbn
+_SCORES = "softmax logsoftmax argmax softmax2d"
+_NORMS = """bn batchnorm norm batchnorm2d batchnormalization normalization syncbn bn2d usebn withbn
 withnorm"""
+_MBCONV = "mbconv mb ir invres invertedres"
 _NORMS_OF_IMAGES = "layernorm layernorm2d ln gn groupnorm instancenorm instancenorm2d rmsnorm grn"
 _NOTHING = """none noact noactivation null nothing off nobias flatten noop passthrough same
 samepadding act activation true yes on enabled padding pad"""
 _NO_UNIT = "px p pixel pixels ch c channels x k cores threads layers classes units outputs"
+
+SHORT = {"k": "kernel", "e": "expand"}
+"""Settings written short: `k3` is kernel 3, `e0.5` is expand 0.5; others are `name=value`."""
+
+STAGE_LETTERS = {
+    "s": "stride",
+    "d": "depth",
+    "n": "depth",
+    "r": "depth",
+    "w": "width",
+    "c": "width",
+}
+"""A stage's keys, as block strings write them: `s2`, `n3`, `c64`."""
 
 _HERE = """strided nonorm bias elide stacked identity projected none flops params memory kernel
 expand act cin cout"""
@@ -112,7 +128,7 @@ def has_meaning(word: str) -> bool:
 
 def leaves_out(word: str) -> bool:
     """Whether what a word says elsewhere is said here by saying nothing."""
-    return bare(word) in [*_NORMS.split(), *_SCALE.split(), *_NOTHING.split()]
+    return bare(word) in [*_NORMS.split(), *_SCALE.split(), *_SCORES.split(), *_NOTHING.split()]
 
 
 def is_norm(word: str) -> bool:
@@ -146,8 +162,10 @@ _REASONS = (
 _ADVICE = (
     (_NORMS, "a convolution has batch norm unless it says `nonorm`: leave it out"),
     (_SCALE, "the batch norm of the convolution before it has such a scale: leave it out"),
+    (_SCORES, "training and files take the scores of classes as `linear` gives them: leave it out"),
     (_NOTHING, "what is not written is not there: leave it out"),
     (_SLOPES, "runtimes have no integer kernel for slopes that are learned: write `leaky`"),
+    (_MBCONV, "with squeeze and excitation it is `mbv3`, without it `mbv2`"),
     (_GROUPED, "say how many groups: `conv 3x3 groups 8`"),
     (_SUMS, "say it of the convolution that is deployed: `conv 3x3 relu reparam 1`"),
     (_SPLITS, "say it where the parts are joined again: `concat split { } { conv 3x3 }`"),

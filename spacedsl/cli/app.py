@@ -20,6 +20,7 @@ from spacedsl.cli.boundary import (
     open_streams,
     report_failure,
 )
+from spacedsl.cli.command import Command, told
 from spacedsl.cli.commands import COMMANDS
 from spacedsl.cli.help import TITLE, epilog, first_screen, write_groups
 from spacedsl.version import __version__
@@ -59,9 +60,9 @@ def _command(name: str) -> Any:
     holder = typer.Typer(rich_markup_mode=None, add_completion=False)
     holder.callback()(lambda: None)
     if isinstance(found, typer.Typer):
-        holder.add_typer(found, name=name)
+        holder.add_typer(told(found), name=name)
     else:
-        holder.command(name, epilog=epilog(name))(guarded(found))
+        holder.command(name, cls=Command, epilog=epilog(name))(guarded(found))
     made = typer.main.get_command(holder)
     return made.commands[name]  # type: ignore[attr-defined]
 

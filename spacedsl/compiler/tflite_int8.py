@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spacedsl.compiler.channels import CHANNELS, tflite_channels
 from spacedsl.compiler.fold import WEIGHT_MAX, bias_scale
@@ -32,6 +33,9 @@ from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.operators.size import area, pair
 
 INT8_MIN = -128
+MOST_STEPS = 256
+"""How many steps of its result the product of one step each is, below: XNNPACK takes no more."""
+
 TAKEN = {"ADD": (2**-10, 2**8), "MUL": (2**-16, 2**8)}
 """How many steps of its result one step of what goes in is, from .. to below, where XNNPACK adds
 and multiplies integers. LiteRT's own operators take the others, and give other numbers there."""
@@ -133,8 +137,14 @@ class _Emitter(Builder):
         made = f"{name}.{source}"
         if made not in self.tensors:
             self.tensor(made, self.tensors[source].shape, np.int8, self.read(name))
-            one = self.constant(f"{made}.one", np.ones((1, 1, 1, 1), np.int8), one_scale(1.0))
-            self.op("MUL", [source, one], made, "MulOptions")
+            least, most = TAKEN["MUL"]
+            if least <= self.steps(source, name) < most:
+                one = self.constant(f"{made}.one", np.ones((1, 1, 1, 1), np.int8), one_scale(1.0))
+                self.op("MUL", [source, one], made, "MulOptions")
+            else:
+                real = self.tensor(f"{made}.float", self.tensors[source].shape, np.float32)
+                self.op("DEQUANTIZE", [source], real, "DequantizeOptions")
+                self.op("QUANTIZE", [real], made, "QuantizeOptions")
         return made
 
     def steps(self, source: str, name: str) -> float:
@@ -179,6 +189,7 @@ class _Emitter(Builder):
         name, source = node.name, node.inputs[0]
         found = self.integer.weights[name]
         scale = found.scale * self.ratio(name)
+        self.check_factor(name, source, scale)
         grid = bias_scale(np.float32(self.quantiser(source).read), scale)
         op, weight = node.op, found.weight
         taps = self.rules.depthwise_taps
@@ -195,6 +206,18 @@ class _Emitter(Builder):
             self.op("FULLY_CONNECTED", parts, name, "FullyConnectedOptions", keepNumDims=True)
         else:
             convolution(self, node, source, kernel, bias)
+
+    def check_factor(self, name: str, source: str, scale: NDArray[np.float32]) -> None:
+        """Refuse what LiteRT does not load: a product of one step each that is many of the result's
+        steps. No training gives such scales, for the result would be full after one of them."""
+        steps = self.read(source).scale[0] * scale / self.read(name).scale[0]
+        if steps.max() >= MOST_STEPS:
+            message = (
+                f"one step into `{name}` is {steps.max():,.0f} of the steps that it writes, and "
+                f"LiteRT takes fewer than {MOST_STEPS}"
+            )
+            help = "the scales are those of another network or damaged: train or calibrate it again"
+            raise fault("bad-integer-model", message, help)
 
     def blocks(self, source: str) -> str:
         """The image as 2 x 2 pixels at a time."""

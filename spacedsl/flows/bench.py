@@ -10,6 +10,7 @@ from spacedsl import api
 from spacedsl.compiler.export import FILES, integer_model, seeded
 from spacedsl.diagnostics import fault
 from spacedsl.figures import duration
+from spacedsl.files import check_meant
 from spacedsl.flows.watch import SILENT, Watch, announced
 from spacedsl.hosts.host import Host
 from spacedsl.hosts.measure import (
@@ -150,6 +151,7 @@ def _emitted(model: Subnet, runtime: Runtime, seed: int, *, fp32: bool) -> bytes
 
 def _file(path: Path) -> Path:
     if not path.is_file():
+        check_meant(path)
         raise fault("cannot-read", f"there is no file {path}")
     return path
 

@@ -11,12 +11,14 @@ from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
 from spacedsl.compiler.integer_model import preprocess_for
+from spacedsl.compiler.plans import need_head
 from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.figures import duration
 from spacedsl.flows.distill_jobs import USUAL, Job, Settings, prepare
 from spacedsl.flows.execution import ON_CPU, Execution, usual_precision
 from spacedsl.flows.faults import runtime_faults
 from spacedsl.flows.watch import SILENT, Watch, announced
+from spacedsl.ir.sampling import smallest
 from spacedsl.ir.size import count_subnets
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
@@ -75,6 +77,8 @@ def estimate(
     """What the steps from a hyperspace, or a space, to deployed models will cost on data, measured
     on a few real images. Without a `teacher` nothing is distilled. `jobs` of a distillation run at
     a time; `steps`, `qat_steps` and `batch` are those of training. Raises `SpaceError`."""
+    if not space.taps:
+        need_head(smallest(space, space.resolutions[-1]).model_copy(update={"name": space.name}))
     with runtime_faults():
         import torch
 
@@ -160,6 +164,7 @@ def _training(
     device: str,
     watch: Watch,
 ) -> Iterator[Step]:
+    from spacedsl_runtime.measure.memory import free_bytes
     from spacedsl_runtime.measure.supernets import time_supernet
     from spacedsl_runtime.train.batches import Normalise
     from spacedsl_runtime.train.device import device_of
@@ -172,9 +177,9 @@ def _training(
         time_supernet(supernet_plan(one, target), data, recipes, normalise, watch.warn, here)
         for one in _timing("supernets", spaces, 1, watch)
     ]
-    memory = _memory()
+    memory, free = _memory(), free_bytes(here)
     random = f"mean of {len(timed)} random spaces" if len(timed) > 1 else "of a random space"
-    note = random if space.kind == "hyperspace" else ""
+    notes = [random] if space.kind == "hyperspace" else []
     disk = 8 * max(t.weights for t in timed)  # weights and momentum, 4 bytes each
     for name, settings, each, more in (
         ("train", recipe, fmean(t.image_of_step for t in timed), max(t.more for t in timed)),
@@ -186,12 +191,21 @@ def _training(
         ),
     ):
         images = settings.steps * settings.batch
+        note = "; ".join([*notes, *_too_much(more, free, settings.batch)])
         yield Step(name, settings.steps, images, images * each, disk, memory + more, note)
     limits = len(target.limits_ms)
     subnets, images = _searching(spaces, limits, data, qat)
     image = fmean(t.image for t in timed)
     most = f"at most by prediction, for {limits} limits"
     yield Step("search", subnets, images, images * image, subnets * ROW_BYTES, memory, most)
+
+
+def _too_much(more: int, free: int | None, batch: int) -> list[str]:
+    """What is said where the memory that a batch needs besides does not fit."""
+    if free is None or more < free:
+        return []
+    said = f"{more / 1e9:.1f} GB more do not fit: {free / 1e9:.1f} GB are free"
+    return [f"{said}; try --batch {batch // 2}"]
 
 
 def _searching(spaces: list[Space], limits: int, data: Data, qat: Recipe) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from spacedsl.diagnostics import one_of
 from spacedsl.ir.block import (
@@ -17,29 +17,24 @@ from spacedsl.ir.block import (
     Linear,
     Op,
     Optional,
-    Param,
     Se,
     Shortcut,
     Shuffle,
     SpaceToDepth,
     Stride,
-    Value,
-    op_acts,
-    op_sizes,
     walk,
 )
 from spacedsl.ir.expr import Expr, Num, names_in
-from spacedsl.ir.inline import inlined
-from spacedsl.lang.bodytext import check_body, check_ones, check_reparam, check_squeeze
+from spacedsl.lang.bodytext import check_body, check_ones, check_reparam, check_width
 from spacedsl.lang.expressions import lower_expr
 from spacedsl.lang.joins import lower_join
 from spacedsl.lang.kernels import (
     check_kernel,
     check_kernel_word,
-    holds_window,
     is_stride,
-    kernel_parameters,
 )
+from spacedsl.lang.odd_modifiers import odd_modifier
+from spacedsl.lang.parameters import SIZES, check_uses, has_meaning, lower_parameters
 from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.values import number, size_said, whole
 from spacedsl.operators.activations import ACTIVATIONS
@@ -48,8 +43,6 @@ from spacedsl.operators.size import Pair
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.vocabulary import advice
 
-SIZES = ("cin", "cout")
-MAX_PARAMS = 8
 MAX_NAMES = 64
 MAX_OPS = 128
 
@@ -95,6 +88,9 @@ class Modifiers:
             return report.depends((no_op(report.source, token),))
         if word in ("no", "without", "not"):
             return report.negated(token)
+        odd = odd_modifier(op, token, report)
+        if odd is not None:
+            return odd
         strides = ("s2",) if "strided" in record.flags else ()
         acts = (*ACTIVATIONS, *params) if record.acts else ()
         known = acts if advice(word) else (*record.flags, *strides, *acts)
@@ -115,114 +111,19 @@ class Modifiers:
 
 def lower_block(node: Node, source: str, report: Report) -> Block:
     """A `block` definition. `source` is the `use` path it is known by, "" in its own page."""
-    nodes = (node.first("params") or node).all("param")
-    params = tuple(_param(p, report) for p in nodes)
-    names = [p.name for p in params]
-    if len(params) > MAX_PARAMS:
-        raise report.fail("too-large", f"a block has at most {MAX_PARAMS} parameters", node)
-    seen: set[str] = set()
-    for name, param in zip(names, nodes, strict=True):
-        if name in seen or name in SIZES or has_meaning(name):
-            message, help = f"`{name}` cannot name a parameter here", "choose another name"
-            if name in seen:
-                message, help = f"two parameters are named `{name}`", "leave one of them out"
-            raise report.fail("bad-name", message, param, help)
-        seen.add(name)
-    block = _body(node, tuple(names), report)
+    params = lower_parameters(node, report)
+    block = _body(node, tuple(p.name for p in params), report)
     block = block.model_copy(
         update={"name": node.token("NAME").text, "source": source, "params": params}
     )
     if not report.found:
-        _check_uses(block, nodes, report)
+        check_uses(block, node, report)
     return block
-
-
-def has_meaning(name: str) -> bool:
-    """Whether an op would take `name` for something else than a parameter."""
-    return name in ACTIVATIONS or name in FLAGS or is_stride(name)
-
-
-def _check_uses(block: Block, nodes: tuple[Node, ...], report: Report) -> None:
-    """Every parameter is used, and as one kind of thing, which its default is too."""
-    acts = _activations(block)
-    numbers = _numbers(block)
-    kernels = kernel_parameters(block)
-    for param, node in zip(block.params, nodes, strict=True):
-        name, kind = param.name, parameter_kind(block, param.name)
-        if name not in acts | numbers:
-            report.error("unused-parameter", f"parameter `{name}` is never used", node)
-        elif name in acts & numbers:
-            report.error("bad-value", f"`{name}` is used as an activation and as a number", node)
-        elif param.default is not None and not is_of_kind(param.default, kind, node):
-            message = f"`{name}` takes {KINDS[kind]}, not {param.default}"
-            report.error("bad-value", message, node)
-        elif param.default is not None and name in kernels:
-            try:
-                check_kernel(param.default, node.tokens()[-1], name, kernels[name], report)
-            except Abandon:
-                continue
-
-
-def _activations(block: Block) -> set[str]:
-    """Names in the places of activations."""
-    return {name for op in walk(block.ops) for name in op_acts(op)}
-
-
-def _numbers(block: Block) -> set[str]:
-    """Names in the places of numbers: sizes, kernels, conditions."""
-    ops = inlined(block)
-    found = {op.param for op in walk(ops) if isinstance(op, Optional)}
-    for expr in op_sizes(ops):
-        found.update(names_in(expr))
-    return found
 
 
 def lower_inline(node: Node, report: Report) -> Block:
     """The body written inside a stage: a block without name and parameters."""
     return _body(node, (), report)
-
-
-Kind = Literal["activation", "switch", "window", "number"]
-
-KINDS: dict[Kind, str] = {
-    "activation": "an activation",
-    "switch": "0 or 1",
-    "window": "numbers, or pairs such as 10x4",
-    "number": "numbers",
-}
-"""What a parameter of each kind takes."""
-
-
-def parameter_kind(block: Block, name: str) -> Kind:
-    """What a parameter holds, from how the body uses it."""
-    if name in _activations(block):
-        return "activation"
-    switches = {op.param for op in walk(block.ops) if isinstance(op, Optional)}
-    if name in switches:
-        return "switch"
-    return "window" if holds_window(block, name) else "number"
-
-
-def is_of_kind(value: Value, kind: Kind, said: Node | Token) -> bool:
-    """Whether a parameter of this kind can be `value`, as it is `said`."""
-    last = said if isinstance(said, Token) else said.tokens()[-1]
-    if isinstance(value, str):
-        return kind == "activation"
-    if last.type == "PAIR":
-        return kind == "window"
-    return kind in ("number", "window") or (kind == "switch" and value in (0, 1))
-
-
-def _param(node: Node, report: Report) -> Param:
-    tokens = node.tokens("NAME", "INT", "FLOAT", "PAIR")
-    default: Value | None = None
-    if len(tokens) == 2 and tokens[1].type == "PAIR":
-        default = size_said(tokens[1], report, tokens[0].text, MAX_KERNEL)
-    elif len(tokens) == 2:
-        default = tokens[1].text if tokens[1].type == "NAME" else number(tokens[1], report)
-        if isinstance(default, str) and default not in ACTIVATIONS:
-            raise report.unknown("activation", tokens[1], ACTIVATIONS)
-    return Param(name=tokens[0].text, default=default)
 
 
 def _body(node: Node, params: tuple[str, ...], report: Report) -> Block:
@@ -263,7 +164,12 @@ def _ops(node: Node, known: list[str], params: tuple[str, ...], report: Report) 
         if op is None:
             continue
         if isinstance(op, Shortcut) and i != len(nodes) - 1:
-            report.error("misplaced", "a shortcut ends its body; nothing can follow it", child)
+            report.error(
+                "misplaced",
+                "a shortcut ends its body; nothing can follow it",
+                child,
+                "write it last in its body",
+            )
         ops.append(op)
     return tuple(ops)
 
@@ -313,7 +219,7 @@ def _sized_op(node: Node, known: list[str], params: tuple[str, ...], report: Rep
     words = Modifiers(node, params, report)
     if node.rule == "se":
         squeeze = lower_expr(node.children[1], known, report)
-        check_squeeze(squeeze, node.children[1], report)
+        check_width("se", squeeze, node.children[1], report)
         acts = [*words.acts, *("relu", "hsigmoid")[len(words.acts) :]]
         return Se(squeeze=squeeze, act=acts[0], gate=acts[1])
     fields: dict[str, Any] = {FLAGS[word].field: FLAGS[word].value for word in words.flags}
@@ -329,6 +235,7 @@ def _sized_op(node: Node, known: list[str], params: tuple[str, ...], report: Rep
     to = node.first("to")
     if to:
         fields["width"] = lower_expr(to.children[1], known, report)
+        check_width("->", fields["width"], to.children[1], report)
     return WINDOWED[node.rule](**fields)
 
 

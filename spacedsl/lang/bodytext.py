@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from spacedsl.ir.block import Block, op_sizes
-from spacedsl.ir.expr import Expr, Num, names_in
+from spacedsl.ir.expr import EvaluationError, Expr, Num, evaluate, names_in
 from spacedsl.lang.kernels import is_stride
 from spacedsl.lang.report import Report
 from spacedsl.operators.operators import STRIDED
-from spacedsl.operators.size import as_number
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
 
@@ -41,13 +40,20 @@ def check_body(block: Block, node: Node, report: Report) -> None:
         report.error("duplicate-modifier", message, strided[1], help, fixes, said)
 
 
-def check_squeeze(squeeze: Expr, at: Node | Token, report: Report) -> None:
-    """Report a ratio where `se` takes a width. Raises `Abandon`."""
-    if isinstance(squeeze, Num) and squeeze.value != int(as_number(squeeze.value)):
-        meant = f"round8(cin * {squeeze.value:g})"
-        fixes = [(f"write `{meant}`", at.span, meant)]
-        message = f"`se` squeezes to a width, not to a ratio as {squeeze.value:g}"
-        raise report.fail("bad-value", message, at, f"write `se {meant}`", fixes)
+def check_width(what: str, width: Expr, at: Node | Token, report: Report) -> None:
+    """Report a ratio where `se` or `->` takes a width. Raises `Abandon`."""
+    if names_in(width):
+        return
+    try:
+        value = evaluate(width, {})
+    except EvaluationError as error:
+        raise report.fail("bad-value", str(error), at) from None
+    if value.denominator != 1:
+        meant = f"round8(cin * {float(value):g})"
+        fixes = [(f"write `{meant}`", at.span, meant)] if value < 1 else []
+        message = f"`{what}` takes a width, not a ratio as {float(value):g}"
+        help = f"write a whole number, or a share of the channels: `{what} {meant}`"
+        raise report.fail("bad-value", message, at, help, fixes)
 
 
 def check_reparam(op: Node, report: Report) -> None:

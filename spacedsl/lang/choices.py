@@ -11,14 +11,15 @@ from spacedsl.diagnostics import suggest
 from spacedsl.ir.block import MAX_KERNEL, Block, Value
 from spacedsl.ir.identity import block_identity
 from spacedsl.ir.space import Arg, BlockChoice, Stage
-from spacedsl.lang.blocks import KINDS, Kind, is_of_kind, parameter_kind
 from spacedsl.lang.kernels import check_kernel, kernel_parameters
-from spacedsl.lang.report import Abandon, Report
+from spacedsl.lang.parameters import KINDS, Kind, is_of_kind, parameter_kind
+from spacedsl.lang.report import Abandon, Mend, Report
 from spacedsl.lang.scope import Scope
+from spacedsl.lang.settings import as_settings, check_keys, check_settings, is_setting
 from spacedsl.lang.values import shown, values_said
 from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.operators.size import as_number
-from spacedsl.syntax.tree import Node, Token
+from spacedsl.syntax.tree import Node, Token, leaves
 from spacedsl.syntax.words import unglued
 
 MAX_SETTINGS = 1_024
@@ -39,6 +40,8 @@ def choices_of(
         raise report.fail("too-large", f"more than {MAX_BLOCKS} block types", nodes[MAX_BLOCKS])
     for node in nodes:
         _check_op(node.token("NAME"), scope, report)
+    check_settings(nodes, scope, report)
+    check_keys(nodes, scope, report)
     choices: list[BlockChoice] = []
     for i, node in enumerate(nodes):
         if not node.all("arg") and _is_unknown(nodes[i + 1 : i + 2], inherited, scope):
@@ -112,15 +115,14 @@ def _choice(node: Node, inherited: Stage | None, scope: Scope, report: Report) -
         if key.text not in kinds:
             if key.text.lower() in ("or", "and") and given:
                 message = f"`{key.text}` does not separate values"
-                cut = report.with_blank(key.span)
-                help, fixes = "write `,` between values", [("write `,`", cut, ",")]
+                help, fixes = "write `,` between values", [_with_commas(node, report)]
                 raise report.fail("notation", message, key, help, fixes)
             if key.text in ACTIVATIONS and "activation" in map(kinds.get, given):
                 help = f"write `,` before `{key.text}` and between the others"
                 raise report.fail("syntax", f"a `,` is missing before `{key.text}`", key, help)
             raise _unknown(node, list(kinds), report)
         if key.text in given:
-            raise report.fail("duplicate-key", f"`{key.text}` is said twice", key)
+            raise report.fail("duplicate-key", f"`{key.text}` is said twice", key, "keep one")
         least = kernels.get(key.text)
         given[key.text] = _arg_values(arg.get("values"), kinds[key.text], key, least, report)
     args: list[Arg] = []
@@ -143,8 +145,19 @@ def _choice(node: Node, inherited: Stage | None, scope: Scope, report: Report) -
     return BlockChoice(block=block, args=tuple(args))
 
 
+def _with_commas(node: Node, report: Report) -> Mend:
+    """The fix of a block's braces in which values have `or` between them."""
+    args = node.all("arg")
+    span = args[0].span.to(args[-1].span)
+    text = report.source.text[span.start : span.end]
+    return "write `,`", span, re.sub(r"\s+(?:or|and)\s+", ", ", text, flags=re.IGNORECASE)
+
+
 def _unknown(node: Node, known: Sequence[str], report: Report) -> Abandon:
     """Parameters that a block has not: several misspelt ones are one error."""
+    settings = [token for arg in node.all("arg") for token in leaves(arg)]
+    if all(is_setting(token) for token in settings):
+        raise as_settings(settings, "", report)
     wrong = [t for t in (arg.token("NAME") for arg in node.all("arg")) if t.text not in known]
     meant = [suggest(token.text, known) for token in wrong]
     if len(wrong) == 1 or None in meant:

@@ -27,7 +27,7 @@ def lower_limit(node: Node | None, parent: Space | None, report: Report) -> Limi
         if name.text not in COSTS:
             raise report.unknown("cost", name, COSTS)
         if name.text in said:
-            raise report.fail("duplicate-key", f"`{name.text}` is said twice", name)
+            raise report.fail("duplicate-key", f"`{name.text}` is said twice", name, "keep one")
         amount = said[name.text] = _amount(token, report)
         above = getattr(inherited, name.text) if inherited else None
         if above is not None and amount > above and parent is not None:

@@ -10,9 +10,8 @@ from spacedsl.ir.block import MAX_KERNEL, Value
 from spacedsl.lang.report import Abandon, Mend, Report
 from spacedsl.lang.values import number, shown, size_said
 from spacedsl.syntax.tree import Node, Token
+from spacedsl.vocabulary import SHORT
 
-SHORT = {"k": "kernel", "e": "expand"}
-"""Settings written short: `k3` is kernel 3, `e0.5` is expand 0.5; others are `name=value`."""
 SAID = ("NAME", "SETTING", "INT", "FLOAT", "PAIR")
 LETTERS = {name: letter for letter, name in SHORT.items()}
 

@@ -95,7 +95,8 @@ class Page:
             raise SpaceError(self._failed[name])
         if name not in self._lowered:
             if name in self._active:
-                raise self._error("cycle", f"`{name}` is defined by itself", self.items[name])
+                node = self.items[name]
+                raise self._error("cycle", f"`{name}` is defined by itself", node.token("NAME"))
             self.loader.enter(self.source, self.items[name])
             self._active.append(name)
             try:
@@ -214,8 +215,8 @@ class Page:
     def _has(self, name: str, rule: str) -> bool:
         return name in self.broken or (name in self.items and self.items[name].rule == rule)
 
-    def _error(self, code: str, message: str, node: Node) -> SpaceError:
-        return SpaceError(Diagnostic(code, message, place(self.source, node.span)))
+    def _error(self, code: str, message: str, at: Node | Token) -> SpaceError:
+        return SpaceError(Diagnostic(code, message, place(self.source, at.span)))
 
 
 class Loader:

@@ -9,13 +9,13 @@ from typing import NamedTuple
 from spacedsl.diagnostics import one_of
 from spacedsl.ir.block import MAX_KERNEL
 from spacedsl.ir.space import MAX_DEPTH
-from spacedsl.lang.blocks import MAX_NAMES, MAX_OPS, MAX_PARAMS, SHORTCUTS
+from spacedsl.lang.blocks import MAX_NAMES, MAX_OPS, SHORTCUTS
 from spacedsl.lang.choices import MAX_BLOCKS, MAX_SETTINGS
 from spacedsl.lang.explanations import explained, explanation
 from spacedsl.lang.library import library
-from spacedsl.lang.model_settings import SHORT
 from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
 from spacedsl.lang.page import MAX_CHAIN, MAX_USES
+from spacedsl.lang.parameters import MAX_PARAMS
 from spacedsl.lang.spaces import MAX_STAGES, MAX_STRIDE
 from spacedsl.lang.tables import shipped
 from spacedsl.lang.targets import UNITS_MS
@@ -26,6 +26,7 @@ from spacedsl.runtimes.table import BUILT_IN
 from spacedsl.syntax.parser import MAX_CHARACTERS
 from spacedsl.syntax.parser import MAX_DEPTH as MAX_NESTING
 from spacedsl.syntax.words import units
+from spacedsl.vocabulary import SHORT
 
 
 class Word(NamedTuple):

@@ -100,13 +100,17 @@ class Report:
     def _unknown(self, what: str, name: Token, known: list[str]) -> Diagnostic:
         where = place(self.source, name.span)
         close = suggest(name.text, known)
-        said = advice(name.text) if what in ("modifier", "activation") else None
+        said = advice(name.text) if what in ("modifier", "activation", "block") else None
         listed = f"known: {', '.join(known)}" if known else None
         help = f"did you mean `{close}`?" if close else "; ".join(filter(None, (said, listed)))
         fixes = (Fix(f"write `{close}`", where, close),) if close else ()
         if close is None and what == "modifier" and leaves_out(name.text):
             help, cut = said or "", place(self.source, self.with_blank(name.span))
             fixes = (Fix("leave it out", cut, ""),)
+        doubled = re.fullmatch(r"(\w+)x\1", name.text) if what == "name" else None
+        if doubled and doubled[1] in known:
+            help = f"both sides are alike: write `{doubled[1]}`"
+            fixes = (Fix(f"write `{doubled[1]}`", where, doubled[1]),)
         switch = SWITCHES.get(name.text.lower()) if what == "shortcut" else None
         if switch is not None:
             help = f"a shortcut is one of {', '.join(known)}: write `{switch}`"

@@ -42,7 +42,7 @@ def lower_target(node: Node, scope: Scope, report: Report) -> Target:
     for rule in KEYS:
         nodes = node.all(rule)
         if len(nodes) > 1:
-            raise report.fail("duplicate-key", f"`{rule}` is said twice", nodes[1])
+            raise report.fail("duplicate-key", f"`{rule}` is said twice", nodes[1], "keep one")
         if not nodes and rule in NEEDED:
             message, help = f"a target says its `{rule}`", f"write {NEEDED[rule]}"
             raise report.fail("missing-key", message, node.token("NAME"), help)

@@ -25,7 +25,9 @@ def said_path(token: Token, report: Report) -> str:
         return wanted
     message = f"`use` takes a relative path that ends in {SUFFIX}"
     meant = wanted.replace("\\", "/")
-    if not meant.endswith(SUFFIX):
+    if meant.lower().endswith(SUFFIX):
+        meant = meant[: -len(SUFFIX)] + SUFFIX
+    else:
         meant = f"{meant.rstrip('.')}{SUFFIX}"
     if PurePosixPath(meant).is_absolute() or re.match("[A-Za-z]:", meant) or len(meant) > 200:
         help = "write the path from this page's folder, with `/`: `../blocks.space`"

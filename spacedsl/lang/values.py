@@ -37,6 +37,9 @@ def whole(token: Token, report: Report, what: str, least: int, most: int) -> int
     return value
 
 
+FACTOR = "no factor is said here: write the numbers of channels that it gives, as `width 16, 24`"
+
+
 def size_said(token: Token, report: Report, what: str, most: int) -> Size:
     """A number, or the pair of numbers that a token says, each from 1 to `most`; or a reported
     error."""
@@ -55,13 +58,18 @@ def _not_whole(
     token = at if isinstance(at, Token) else at.tokens("INT", "FLOAT")[0]
     fixes: list[Mend]
     if value == 0 and least == 1:
-        fixes = [("write 1", token.span, "1")]
+        said = report.source.text[token.span.start : token.span.end]
+        fixes = [("write 1", token.span, re.sub(r"(?<![0-9])0+(?![0-9])", "1", said))]
         return report.fail("bad-value", message, token, "write 1 or more", fixes)
     inside = re.fullmatch(r"[A-Za-z]?([0-9]{1,6})", str(value))
     meant = inside[1] if inside and least <= int(inside[1]) <= most else None
     fixes = [(f"write `{meant}`", token.span, meant)] if meant else []
-    help = f"write whole numbers, as `{what} 2`; a list is `2, 4`, a range `2..4`"
-    return report.fail("bad-value", message, token, help if isinstance(value, str) else None, fixes)
+    help = None
+    if isinstance(value, str):
+        help = f"write whole numbers, as `{what} 2`; a list is `2, 4`, a range `2..4`"
+    elif what == "width" and isinstance(value, float):
+        help = FACTOR
+    return report.fail("bad-value", message, token, help, fixes)
 
 
 def values_said(

@@ -11,11 +11,11 @@ from pathlib import Path
 from spacedsl.ir.block import Block
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet
-from spacedsl.lang.blocks import KINDS, parameter_kind
 from spacedsl.lang.library import SUFFIX, library
 from spacedsl.lang.model_settings import setting_text
 from spacedsl.lang.origin import Level
 from spacedsl.lang.page import Page
+from spacedsl.lang.parameters import KINDS, parameter_kind
 from spacedsl.lang.values import shown
 from spacedsl.lsp import glossary
 from spacedsl.lsp.frames import Frame, Open, opened

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
 from spacedsl.diagnostics import SpaceError
-from spacedsl.lang.model_settings import SHORT
 from spacedsl.lang.origin import Level, levels
 from spacedsl.lang.page import Page
 from spacedsl.lsp.cursor import Path, enclosing
 from spacedsl.lsp.project import path_of
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
+from spacedsl.vocabulary import SHORT
 
 ITEMS = ("block", "space", "model", "target")
 

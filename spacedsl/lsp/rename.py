@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from spacedsl.diagnostics import fault
-from spacedsl.lang.blocks import SIZES, has_meaning
-from spacedsl.lang.model_settings import SHORT
 from spacedsl.lang.page import Page
+from spacedsl.lang.parameters import SIZES, has_meaning
 from spacedsl.lsp.cursor import at, tokens_of
 from spacedsl.lsp.names import ITEMS, Name, local, meaning
 from spacedsl.lsp.project import is_library, path_of
@@ -17,6 +16,7 @@ from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.syntax.lexer import is_name
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Span
+from spacedsl.vocabulary import SHORT
 
 
 class Occurrence(NamedTuple):

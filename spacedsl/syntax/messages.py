@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spacedsl.diagnostics import Diagnostic, Fix, Label, place, suggest
+from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.operators.operators import IN_BODIES
 from spacedsl.syntax.machine import END, reach
 from spacedsl.syntax.rewrite import FOREIGN, Stopped
 from spacedsl.syntax.tree import Token
 from spacedsl.syntax.words import expected, fixed, keywords, unglued, units
 from spacedsl.text import Source, Span
-from spacedsl.vocabulary import advice, lacks, leaves_out, synonyms
+from spacedsl.vocabulary import advice, is_unit_left_out, lacks, leaves_out, synonyms
 
 VALUES = ("INT", "FLOAT", "STRING", "PAIR", "QUANTITY")
 DECLARING = ("BLOCK", "HYPERSPACE", "__ANON_1", "MODEL", "TARGET", "OF", "ELASTIC")
@@ -55,8 +57,9 @@ def explain(stopped: Stopped, edit: Edit | None) -> Diagnostic:
         return _misspelt(stopped, *word)
     if edit == Edit(stopped.index - 1, ("LBRACE",), stopped.index - 1):
         return _missing(stopped, stopped.tokens[edit.at], "LBRACE")
-    valued = stopped.token.type in VALUES
-    foreign = next((by for by in (-1, -2) if not valued and _is_foreign(stopped, by)), None)
+    foreign = next((by for by in (-1, -2) if _is_foreign(stopped, by)), None)
+    if foreign is not None and stopped.token.type in VALUES and stopped.is_first(foreign):
+        foreign = None  # an op of elsewhere with its number
     if foreign is not None:
         return _unknown_key(stopped, stopped.at(foreign), stopped.may_at(foreign), "")
     may, token = stopped.may, stopped.token
@@ -172,6 +175,10 @@ def _unknown_key(stopped: Stopped, key: Token, may: set[str], value: str) -> Dia
 EXAMPLES = {
     "LATENCY": 'write `latency profile` for what is measured, or a table: `latency "onnxw"`; the '
     "latencies that networks are searched for are `limits 15ms, 25ms`",
+    "QUALITY": 'name a table of accuracies: `quality "onnxw"`',
+    "DEVICE": 'describe the device: `device "Pixel 4 CPU"`',
+    "RUNTIME": 'name a runtime: `runtime "litert"`',
+    "LANGUAGE": "write `language 1`",
     "THREADS": "write how many, as `threads 4`",
     "LIMIT": "say what it is on: `limit flops 600M`, `params 5M` or `memory 2M`",
     "TAPS": "say the strides of the maps: `taps stride 8, 16, 32`",
@@ -208,6 +215,12 @@ def no_op(source: Source, name: Token) -> Diagnostic:
     help = f"ops are {', '.join(OPS)}"
     fixes: tuple[Fix, ...] = ()
     rest = source.text[name.span.end :].partition("\n")[0].split()
+    before = source.text[: name.span.start]
+    if close == "dwconv" and rest[:1] == ["conv"]:
+        end = name.span.end + source.text[name.span.end :].index("conv") + len("conv")
+        fixes = (Fix("write `dwconv`", place(source, Span(name.span.start, end)), "dwconv"),)
+        message = f"there is no op `{name.text} conv`"
+        return Diagnostic("unknown-op", message, where, "write `dwconv`", fixes=fixes)
     more = bool(rest) and rest[0][0] not in "#}" and rest[0] not in OPS
     if close is not None and more:
         help = f"did you mean `{close}`?"
@@ -218,12 +231,19 @@ def no_op(source: Source, name: Token) -> Diagnostic:
             fixes = (Fix(f"write `{OPS[close]}`", where, OPS[close]),)
     elif leaves_out(name.text):
         help = advice(name.text) or help
-        start = len(source.text[: name.span.start].rstrip())
+        start = len(before.rstrip())
         fixes = (Fix("leave it out", place(source, Span(start, name.span.end)), ""),)
+    elif is_unit_left_out(name.text) and re.search(r"[0-9)][ \t]*$", before) and not more:
+        message = f"`{name.text}` is a unit, and numbers have none here"
+        start = len(before.rstrip())
+        fixes = (Fix("leave it out", place(source, Span(start, name.span.end)), ""),)
+        return Diagnostic("notation", message, where, "leave it out", fixes=fixes)
     elif advice(name.text):
         help = f"{advice(name.text)}; {help}"
     elif name.text in CONDITIONS:
         help = NO_CONDITIONS
+    elif name.text in ACTIVATIONS:
+        help = f"an activation stands behind the op that it belongs to: `conv 1x1 {name.text}`"
     return Diagnostic("unknown-op", f"there is no op `{name.text}`", where, help, fixes=fixes)
 
 

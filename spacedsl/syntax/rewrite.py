@@ -178,7 +178,8 @@ def gets_to(stopped: Stopped, rewrite: Rewrite) -> int:
 def is_foreign(kinds: Sequence[str]) -> bool:
     """Whether another mistake may begin with tokens of these kinds."""
     listed = len(kinds) > 1 and kinds[0] == "LBRACE" and kinds[1] in BRACES
-    return listed or (bool(kinds) and kinds[0] in FOREIGN)
+    called = list(kinds[:2]) == ["NAME", "LPAR"]
+    return listed or called or (bool(kinds) and kinds[0] in FOREIGN)
 
 
 def folded(
@@ -228,7 +229,8 @@ def _help(
         begin = min(puts)
         before = source.text[: begin.span.start].rpartition("\n")[2]
         key = re.search(r"[\w-]*\s*$", before) if not begin.text else None
-        meant = f"{key[0] if key else ''}{fixes[0].text}".strip()
+        rest = re.match(r"[\w.]*", source.text[max(puts).span.end :])
+        meant = f"{key[0] if key else ''}{fixes[0].text}{rest[0] if rest else ''}".strip()
         if "\n" not in meant and len(meant) < MOST_SHOWN:
             return f"write `{meant}`"
     return f"{first.help}; {more}" if first.help else more

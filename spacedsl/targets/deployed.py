@@ -17,7 +17,7 @@ from spacedsl.compiler.integer_model import Preprocess
 from spacedsl.compiler.plans import OWN_HEAD
 from spacedsl.diagnostics import fault
 from spacedsl.figures import listed
-from spacedsl.files import read_bounded
+from spacedsl.files import check_meant, read_bounded
 from spacedsl.hosts.host import options_here
 from spacedsl.operators.size import Size, size_of
 from spacedsl.runtimes.table import need, reader
@@ -54,6 +54,7 @@ def open_deployed(path: Path, threads: int = 1, runtime: str | None = None) -> D
     Raises `SpaceError` for any other file, also for one that gives maps."""
     used = reader(str(path), runtime)
     if not path.is_file():
+        check_meant(path)
         raise fault("cannot-read", f"there is no file {path}")
     need(used)
     run = used.sessions.logits(path, threads, options_here(used.name))

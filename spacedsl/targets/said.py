@@ -74,7 +74,7 @@ def _meant(code: str, target: Target) -> tuple[str, str, str] | None:
         return "NAME", TYPES, target.types
     if code != "unknown-runtime" or not target.runtime:
         return None
-    word, _, version = target.runtime.partition(" ")
+    word, _, version = re.sub("[ =<>~]+", " ", target.runtime, count=1).partition(" ")
     close = next((r.name for r in runtimes().values() if _is_named(word, r.rules)), None)
     if close is None:
         return None

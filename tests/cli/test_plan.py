@@ -61,3 +61,27 @@ def test_no_more_subnets_are_valued_than_there_are(tmp_path: Path) -> None:
         ("train --qat", 7),
         ("search", 1),
     ]
+
+
+def test_what_does_not_fit_is_said_instead_of_met(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from spacedsl_runtime.measure import memory
+
+    (tmp_path / "one.space").write_text(ONE)
+    start = ("plan", str(tmp_path / "one.space"), "--data", "digits", "--threads", "1")
+    assert not any("fit" in step["note"] for step in run_json(*start, "--batch", "64")["steps"])
+    monkeypatch.setattr(memory, "free_bytes", lambda _: 10 << 20)
+    found = run_json(*start, "--batch", "512")["steps"]
+    assert "more do not fit: 0.0 GB are free; try --batch 256" in found[0]["note"]
+    assert "fit" not in found[2]["note"]
+
+
+def test_what_is_free_is_known_here() -> None:
+    import torch
+
+    from spacedsl_runtime.measure.memory import free_bytes
+
+    here = free_bytes(torch.device("cpu"))
+    assert here is not None
+    assert here > 1 << 20

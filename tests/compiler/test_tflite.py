@@ -21,6 +21,7 @@ from spacedsl.compiler.export import (
     seeded,
 )
 from spacedsl.compiler.graph import LOGITS
+from spacedsl.compiler.integer_model import IntegerModel
 from spacedsl.compiler.onnx_build import check
 from spacedsl.compiler.onnx_int8 import emit_int8 as onnx_int8
 from spacedsl.compiler.parameters import images
@@ -236,3 +237,42 @@ def test_damaged_files_are_one_error_or_harmless(data: st.DataObject) -> None:
 @lru_cache(maxsize=1)
 def small_file() -> bytes:
     return int8_tflite(seeded(library_model(SMALL), 0))
+
+
+@pytest.mark.parametrize("op", ["conv", "dwconv", "linear"])
+def test_what_litert_would_not_load_is_refused(op: str) -> None:
+    """A product of one step each that is 2^8 of the result's steps: XNNPACK refuses the file."""
+    block = next(b for b in library_blocks() if b.name == "mbv3")
+    _, model = litert_model(net_around(block, 1, 16, 8, "hswish"))
+    node = [node for node in model.nodes if node.op == op][-1]
+    quantisers, found = model.header.quantisers, model.weights[node.name]
+    steps = quantisers[node.inputs[0]].read * found.scale.max() / quantisers[node.name].write
+
+    def with_steps(wanted: float) -> IntegerModel:
+        scale = (found.scale * np.float32(wanted / steps)).astype(np.float32)
+        return replace(model, weights={**model.weights, node.name: found._replace(scale=scale)})
+
+    assert not own_operators(emit_int8(with_steps(255)))
+    with pytest.raises(SpaceError, match=f"`{node.name}` is 257 of the steps"):
+        emit_int8(with_steps(257))
+
+
+def test_joined_in_steps_far_from_their_own() -> None:
+    """What comes into a stage that grows has steps of its own, and is joined in those of all."""
+    block = next(b for b in library_blocks() if b.name == "dense")
+    net, model = litert_model(net_around(block, 1, 16, 8, "hswish"))
+    quantisers = model.header.quantisers
+    source = next(
+        name
+        for node in model.nodes
+        if node.op == "concat"
+        for name in node.inputs
+        if quantisers[name] != quantisers[node.name]
+    )
+    was = quantisers[source]
+    far = {k: float(np.float32(getattr(was, k) * 1e4)) for k in ("write", "read")}
+    header = {"quantisers": {**quantisers, source: was.model_copy(update=far)}}
+    model = replace(model, header=model.header.model_copy(update=header))
+    assert not own_operators(emit_int8(model))
+    for tensor, off in step_differences(model, net.images):
+        assert off.max() <= 1, tensor

@@ -282,3 +282,20 @@ def test_photos_leave_debris_out(tmp_path: Path) -> None:
     data = open_data(f"photos:{tmp_path}")
     assert len(data.train.labels) == 1
     assert "1 .gif" in data.left_out
+
+
+@pytest.mark.parametrize(
+    ("names", "doubt"),
+    [
+        (("fold_1", "fold_2"), "fold_1 and fold_2 in {} are the classes"),
+        (("images", "masks"), "masks in {} is a class"),
+        (("cat", "dog", "Unlabeled"), "Unlabeled in {} is a class"),
+        (("set", "cat"), ""),
+    ],
+)
+def test_names_of_sets_and_notes_are_doubted(
+    names: tuple[str, ...], doubt: str, tmp_path: Path
+) -> None:
+    fill(tmp_path, names)
+    assert opened(tmp_path).doubt.startswith(doubt.format(tmp_path))
+    assert bool(opened(tmp_path).doubt) == bool(doubt)

@@ -31,6 +31,20 @@ NUMBERED = re.compile(
 )
 """Names of one of several sets, in lower case."""
 
+PARTS_ONLY = ("fold", "split", "batch", "shard", "chunk", "subset", "cv")
+"""Words of these that hardly name what is in a picture."""
+
+NOTES = {"labels", "annotations", "masks", "mask", "groundtruth", "ground_truth", "gt"}
+NOTES |= {
+    "segmentationclass",
+    "segmentationobject",
+    "imagesets",
+    "trash",
+    "unlabeled",
+    "unlabelled",
+}
+"""Folders beside images that hold what is said of them, or what is of no class, in lower case."""
+
 BESIDE = {"set", "data", "dataset", "images", "image", "imgs", "img", "photos", "split"}
 """Words that may stand beside those, as in `train_set` and `Test Images`."""
 
@@ -187,17 +201,27 @@ def _need_classes(root: Path, classes: list[str]) -> str:
 
 
 def _sets(root: Path, classes: list[str], within: list[list[str]]) -> str:
-    """A doubt where all classes hold folders of the same names. Raises `DataError` where their own
-    names say too that they are sets."""
+    """A doubt where all classes hold folders of the same names, or where their names are those of
+    something else. Raises `DataError` where both are so of several sets."""
     first = within[0]
     if len(first) < 2 or any(names != first for names in within):
-        return ""
+        return _odd_names(root, classes)
     shared = ", ".join(map(shown, first[:5])) + (", ..." if len(first) > 5 else "")
     if all(NUMBERED.fullmatch(name.casefold()) for name in classes):
         message = f"{shown(classes[0])} and {shown(classes[1])} in {shown(str(root))} "
         raise DataError(f"{message}are no classes: each holds {shared}", f"{JOIN}; {LAYOUT}")
     of = f"every class of {shown(str(root))} holds the folders {shared}"
     return f"{of}: where these are the classes, {JOIN}"
+
+
+def _odd_names(root: Path, classes: list[str]) -> str:
+    """A doubt where the names of the classes are those of sets, or of what is said of images."""
+    found = [NUMBERED.fullmatch(name.casefold()) for name in classes]
+    if all(match and match[1] in PARTS_ONLY for match in found):
+        named = f"{shown(classes[0])} and {shown(classes[1])} in {shown(str(root))}"
+        return f"{named} are the classes: where they are parts of one set, {JOIN}"
+    said = [name for name in classes if name.casefold() in NOTES]
+    return f"{shown(said[0])} in {shown(str(root))} is a class: else take it out" if said else ""
 
 
 JOIN = "put the images of each class into one folder, for training and for tests"

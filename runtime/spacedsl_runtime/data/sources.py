@@ -6,6 +6,7 @@ name is the source's. Imports no torch."""
 from __future__ import annotations
 
 import importlib.util
+import os
 from functools import cache
 
 from spacedsl.registered import registered
@@ -53,7 +54,8 @@ def source_of(spec: str) -> DataSource:
 
 def open_data(spec: str, decoder: str | None = None) -> Data:
     """The data that `spec` names; `decoder`: of JPEG files, else the fastest that is installed.
-    Raises `DataError`."""
+    Shells leave the `~` of `imagefolder:~/images` to us. Raises `DataError`."""
     if importlib.util.find_spec("PIL") is None:
         raise DataError("data need the package Pillow", "pip install 'spacedsl[images]'")
-    return source_of(spec).open(spec, spec.partition(":")[2], decoder)
+    where = os.path.expanduser(spec.partition(":")[2])
+    return source_of(spec).open(spec, where, decoder)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 
+from spacedsl.syntax.habits.numbers import quantity
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
 
 FILLERS = """
@@ -124,6 +125,10 @@ def texts(stopped: Stopped) -> Iterator[Rewrite]:
         key = stopped.at(-2).text
         change, at = Change(index - 1, index + 2, whole), stopped.span(index - 1, index + 2)
         message = f"`{key}` takes one text"
+        if stopped.at(-2).type in ("QUALITY", "RUNTIME", "LATENCY"):
+            cut, change = stopped.span(index, index + 2), Change(index, index + 2, "")
+            yield Rewrite("texts", message, cut, (change,), "keep one of them", puts=())
+            return
         if stopped.at(-2).type == "USE":
             another = f"use {stopped.at(1).text}"
             apart, cut = Change(index, index + 2, another), stopped.span(index, index + 2)
@@ -154,14 +159,32 @@ def texts(stopped: Stopped) -> Iterator[Rewrite]:
             yield Rewrite("version", message, at, (change,), help, "put them in quotes")
 
 
+def bracketed(stopped: Stopped) -> Iterator[Rewrite]:
+    """`limits [15, 25] ms`: a list with its unit behind it."""
+    index, closing = stopped.index, {"[": "]", "(": ")", "{": "}"}.get(stopped.token.text)
+    end = stopped.close(index, stopped.token.text, closing) if closing else None
+    if end is None or stopped.at(-1).type != "LIMITS":
+        return
+    unit = stopped.tokens[end + 1]
+    numbers = re.findall(r"[0-9]+(?:\.[0-9]+)?", stopped.shown(index, end))
+    amounts = [quantity(number, unit.text, time=True) for number in numbers]
+    if unit.type == "NAME" and None not in amounts:
+        meant = ", ".join(filter(None, amounts))
+        at, change = stopped.span(index, end + 2), Change(index, end + 2, meant)
+        message = f"`{stopped.shown(index, end + 2)}` is no list of latencies"
+        help = f"every number has its unit: write `{meant}`"
+        yield Rewrite("limits", message, at, (change,), help, f"write `{meant}`")
+
+
 def sources(stopped: Stopped) -> Iterator[Rewrite]:
     """`profile` alone, for `latency profile`."""
     token, index = stopped.token, stopped.index
     named = token.text.lower() in ("profile", "profiled", "measure", "measured")
     if named and "LATENCY" in stopped.may and stopped.is_first(0):
-        change, help = Change(index, index + 1, "latency profile"), "write `latency profile`"
+        after = index + 1 + (stopped.at(1).type == "LATENCY")
+        change, help = Change(index, after, "latency profile"), "write `latency profile`"
         message = f"unknown key `{token.text}`"
         yield Rewrite("source", message, token.span, (change,), help, help, code="unknown-key")
 
 
-HABITS = (spans, types, texts, sources, fillers)
+HABITS = (bracketed, spans, types, texts, sources, fillers)

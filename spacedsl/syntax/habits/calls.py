@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from spacedsl.diagnostics import suggest
+from spacedsl.syntax.messages import is_op, misspelt
 from spacedsl.syntax.rewrite import Change, Rewrite, Stopped
 from spacedsl.syntax.words import OPS as EVERY_OP
 from spacedsl.syntax.words import WINDOWED, keywords
@@ -144,4 +145,26 @@ def _order(kind: str, named: Mapping[str, str], numbers: Sequence[str]) -> tuple
     return "in", "out", "kernel", "stride"
 
 
-HABITS = (calls,)
+def renamed(stopped: Stopped) -> Iterator[Rewrite]:
+    """`head { gap  fc -> 10 }`: a body's first ops by other names, which read as block types."""
+    index, tokens = stopped.index, stopped.tokens
+    after = index + (stopped.token.type == "NAME")
+    first = after
+    while first > 0 and first - 1 in stopped.runs and tokens[first - 1].type == "NAME":
+        first -= 1
+    words = tokens[first:after]
+    kinds = [_meant(word.text, set(OPS)) if is_op(word.text) else None for word in words]
+    if (
+        first >= index
+        or None in kinds
+        or misspelt(stopped) is not None
+        or "CONV" not in stopped.may_at(first - index)
+    ):
+        return
+    meant = " ".join(keywords()[kind] for kind in kinds if kind)
+    change, at = Change(first, after, meant), stopped.span(first, after)
+    message, help = f"there is no op `{words[0].text}`", f"write `{meant}`"
+    yield Rewrite("op", message, at, (change,), help, help, code="unknown-op", sure=True)
+
+
+HABITS = (calls, renamed)

@@ -112,8 +112,13 @@ def _word(stopped: Stopped) -> tuple[int, int]:
 
 def letters(stopped: Stopped) -> Iterator[Rewrite]:
     """A name with other letters than the language's."""
-    character = stopped.token.text[:1]
-    if stopped.token.type != "UNKNOWN" or not character.isalpha() or character.isascii():
+    touching = stopped.touches(1) and stopped.token.text == "-"
+    character = stopped.at(1 if touching else 0).text[:1]
+    if (
+        stopped.at(1 if touching else 0).type != "UNKNOWN"
+        or not character.isalpha()
+        or character.isascii()
+    ):
         return
     first, after = _word(stopped)
     while after - 1 > stopped.index and stopped.tokens[after - 1].text in "{}(),:;=":

@@ -16,18 +16,24 @@ def conditions(stopped: Stopped) -> Iterator[Rewrite]:
     for by in range(1 - BACK, 1):
         word, first = stopped.at(by), stopped.index + by
         begins = stopped.is_first(by) or stopped.at(by - 1).text in ("{", "}")
+        begins |= "CONV" in stopped.may_at(by) or stopped.at(by - 1).type == "SHORTCUT"
         if word.text not in CONDITIONS or not begins or first not in stopped.runs:
             continue
         yield Rewrite(
             "condition",
             f"there is no op `{word.text}`" if "CONV" in stopped.may_at(by) else NONE,
             word.span,
-            (Change(first, _end(stopped, first), ""),),
+            (Change(first, _end(stopped, first), _instead(stopped, by)),),
             NO_CONDITIONS,
             puts=(),
             code="unknown-op",
             sure=True,
         )
+
+
+def _instead(stopped: Stopped, by: int) -> str:
+    """What is read instead of a condition."""
+    return "identity" if stopped.at(by - 1).type == "SHORTCUT" else ""
 
 
 NONE = "a page has no conditions"

@@ -1,4 +1,4 @@
-"""Limits, parameters and stages as they are said elsewhere."""
+"""Limits and stages as they are said elsewhere."""
 
 from __future__ import annotations
 
@@ -65,38 +65,6 @@ def latencies(stopped: Stopped) -> Iterator[Rewrite]:
         )
 
 
-OPTION = re.compile(r"--?(?=[A-Za-z])")
-
-
-def options(stopped: Stopped) -> Iterator[Rewrite]:
-    """Keys that are written as options of a command line: `-k 3,5 -e 4,6`, `--kernel 3,5`."""
-    start = stopped.token.span.start
-    found = OPTION.match(stopped.source.text, start)
-    if found is None or not stopped.source.text[start - 1 : start].isspace():
-        return
-    after = stopped.past(stopped.index, found.end())
-    message = f"`{found[0]}` does not stand before a key"
-    key = stopped.tokens[after].text
-    change, at = Change(stopped.index, after, ""), stopped.span(stopped.index, after)
-    yield Rewrite("option", message, at, (change,), f"write `{key}`", "leave it out")
-
-
-SHORT = {"k": "kernel", "e": "expand"}
-
-
-def short(stopped: Stopped) -> Iterator[Rewrite]:
-    """`mbv2 { k3,5 e4,6 }`: parameters as models say settings."""
-    word, index = stopped.at(-1), stopped.index
-    found = re.fullmatch(r"([ke])([0-9]+)", word.text)
-    if found and stopped.token.text in (",", "}") and "RBRACE" not in stopped.may:
-        meant = f"{SHORT[found[1]]} {found[2]}"
-        change = Change(index - 1, index, meant)
-        message = f"`{word.text}` is a setting of a model's block"
-        yield Rewrite(
-            "short", message, word.span, (change,), f"write `{meant}`", f"write `{meant}`"
-        )
-
-
 def headers(stopped: Stopped) -> Iterator[Rewrite]:
     """`stage1 of stage0 {`, `stage1: mbv2 {`, `stage1 x 2 {`, `stage1, stage2 {`."""
     index, name, tokens = stopped.index, stopped.at(-1), stopped.tokens
@@ -118,6 +86,11 @@ def headers(stopped: Stopped) -> Iterator[Rewrite]:
     if re.fullmatch(r"of\s+[\w-]+", said):
         message, help = f"a stage is of nothing: `{said}`", "leave it out"
         yield Rewrite("header", message, at, (drop,), help, help)
+    elif said == ",":
+        yield Rewrite("comma", "no `,` stands here", at, (drop,), "leave it out", "leave it out")
+    elif said in ("->", "=>", ":=", "::"):
+        message = f"`{said}` opens no body"
+        yield Rewrite("header", message, at, (drop,), "leave it out", "leave it out")
     elif said.startswith(","):
         message, help = "a stage has one name", "write each stage for itself"
         yield Rewrite("header", message, at, (drop,), help, puts=())
@@ -133,4 +106,4 @@ def headers(stopped: Stopped) -> Iterator[Rewrite]:
         yield Rewrite("header", message, at, (drop,), help, puts=())
 
 
-HABITS = (words, signs, latencies, options, short, headers)
+HABITS = (words, signs, latencies, headers)

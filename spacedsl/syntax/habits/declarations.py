@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from spacedsl.diagnostics import suggest
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
 
 ITEMS = ("BLOCK", "HYPERSPACE", "__ANON_1", "MODEL", "TARGET")
 IMPORTS = ("import", "include", "require", "using", "load", "from", "uses", "with")
 PARENTS = ("extends", "inherits", "from", "in", "is", "under", "implements", "isa", "<")
-TYPES = ("int", "float", "str", "list", "tuple", "bool", "number", "any", "activation")
+FROM = (*PARENTS, "derives", "derived", "subset", "subspace", "based", "refines")
+COUNTED = ("stages", "layers", "num_stages", "n_stages", "nstages", "sections")
+"""Words that say how many stages there are."""
 
 
 def imports(stopped: Stopped) -> Iterator[Rewrite]:
@@ -21,10 +22,12 @@ def imports(stopped: Stopped) -> Iterator[Rewrite]:
         return
     after = stopped.line_end(index)
     said = stopped.shown(index, after)
-    found = re.match(r"\w+\s*\(?\s*[\"'<]?([\w./-]+)", said)
+    quoted = re.search(r"[\"'<]([\w./-]+)[\"'>]", said)
+    part = re.match(r"from\s+([\w.]+)\s+import\s+(\w+)", said)
+    found = quoted or re.match(r"\w+\b[:\s(]*([\w./-]+)", said)
     if found is None:
         return
-    path = found[1]
+    path = f"{part[1]}.{part[2]}" if part and not quoted else found[1]
     if not path.endswith(".space"):
         path = f"{path.replace('.', '/')}.space"
     message = f"`{word.text}` is no word of the language"
@@ -37,7 +40,10 @@ def parents(stopped: Stopped) -> Iterator[Rewrite]:
     index, word = stopped.index, stopped.token
     if "OF" not in stopped.may:
         return
-    if word.text.lower() in PARENTS and stopped.at(1).type == "NAME":
+    if word.text.lower() in FROM and stopped.at(1).type == "OF":
+        message, change = f"`{word.text}` does not stand before `of`", Change(index, index + 1, "")
+        yield Rewrite("parent", message, word.span, (change,), "leave it out", "leave it out")
+    if word.text.lower() in FROM and stopped.at(1).type == "NAME":
         parent = stopped.at(1).text
         message = f"`{word.text}` names no parent here"
         change = Change(index, index + 1, "of")
@@ -78,6 +84,7 @@ def names(stopped: Stopped) -> Iterator[Rewrite]:
 def stages(stopped: Stopped) -> Iterator[Rewrite]:
     """`stage stage1 {`, `stage 1 {`, `stage1 elastic {`, `stage1 { elastic true ... }`."""
     index, token, before = stopped.index, stopped.token, stopped.at(-1)
+    rest = stopped.source.text[token.span.start : token.span.start + 20]
     if (
         before.text.lower() in ("stage", "layer", "section", "def", "class")
         and token.type == "NAME"
@@ -86,7 +93,15 @@ def stages(stopped: Stopped) -> Iterator[Rewrite]:
         help = f"a stage begins with its name: `{token.text} {{`"
         message = f"`{before.text}` does not stand before a stage's name"
         yield Rewrite("stage", message, before.span, (change,), help, "leave it out")
-    if before.type == "NAME" and token.type == "INT" and stopped.at(1).text == "{":
+    named = before.type == "NAME" and "LBRACE" in stopped.may and "OF" not in stopped.may
+    if named and before.text.lower() in COUNTED and re.match(r"[:=(]*\s*[0-9]+\)?\s*\{", rest):
+        opening = next(n for n in range(index, index + 5) if stopped.tokens[n].text == "{")
+        said = stopped.shown(index - 1, opening)
+        change, at = Change(index, opening, ""), stopped.span(index - 1, opening)
+        message = f"`{said}` is no stage: a page says each of its stages"
+        help = "write each with its name, as `stage1 { ... }  stage2 { ... }`"
+        yield Rewrite("stages", message, at, (change,), help, puts=(), sure=True)
+    elif before.type == "NAME" and token.type == "INT" and stopped.at(1).text == "{":
         meant = f"{before.text}{token.text}"
         message = f"`{before.text} {token.text}` is no name"
         at = stopped.span(index - 1, index + 1)
@@ -168,45 +183,6 @@ def lists(stopped: Stopped) -> Iterator[Rewrite]:
         yield Rewrite("list", message, at, (change,), help, "put them in brackets")
 
 
-def parameters(stopped: Stopped) -> Iterator[Rewrite]:
-    """`block b(int k)`, `block b(k: int)`, `block b(k = 3, 5)`."""
-    index, token, before = stopped.index, stopped.token, stopped.at(-1)
-    types = [t for t in (before, stopped.at(1)) if t.text.lower() in TYPES]
-    if (
-        token.type == "NAME"
-        and before in types
-        and stopped.may_at(-1) == {"NAME"} | (stopped.may_at(-1) & {"RPAR"})
-    ):
-        change = Change(index - 1, index, "")
-        message = f"a parameter has no type, as `{before.text}`"
-        yield Rewrite(
-            "type", message, before.span, (change,), f"write `{token.text}`", "leave it out"
-        )
-    if token.text == ":" and stopped.at(1) in types and before.type == "NAME":
-        change = Change(index, index + 2, "")
-        at = stopped.span(index, index + 2)
-        message = f"a parameter has no type, as `{stopped.at(1).text}`"
-        yield Rewrite("type", message, at, (change,), f"write `{before.text}`", "leave it out")
-    kinds = [t.type for t in stopped.tokens[max(0, index - 24) : index]]
-    listed = "LPAR" in kinds[-1 - kinds[::-1].index("LBRACE") if "LBRACE" in kinds else 0 :]
-    if token.type in ("INT", "FLOAT") and before.text == "," and listed and stopped.may == {"NAME"}:
-        after = index + 1
-        while (
-            stopped.tokens[after].type in ("INT", "FLOAT", "COMMA")
-            and stopped.tokens[after + 1].type != "NAME"
-        ):
-            after += 1
-        said = stopped.shown(index, after)
-        yield Rewrite(
-            "default",
-            f"a parameter has one default, so `{said}` does not stand here",
-            stopped.span(index, after),
-            (Change(index - 1, after, ""),),
-            "a stage lists the values to choose from: `mbv2 { kernel 3, 5 }`",
-            "leave them out",
-        )
-
-
 def models(stopped: Stopped) -> Iterator[Rewrite]:
     """`model m of s @ 224`, `16x2`, `16*3`, `resolution 224`."""
     index, token = stopped.index, stopped.token
@@ -256,6 +232,10 @@ def versions(stopped: Stopped) -> Iterator[Rewrite]:
     index, token = stopped.index, stopped.token
     if "INT" in stopped.may:
         whole = re.fullmatch(r"v?([0-9]+)(\.0+)?", token.text, re.IGNORECASE)
+        if stopped.at(-1).type == "LANGUAGE" and token.type == "NAME" and not whole:
+            message, change = f"`{token.text}` is no version", Change(index, index + 1, "1")
+            help, title = "write `language 1`", "write `1`"
+            yield Rewrite("whole", message, token.span, (change,), help, title)
         if whole and token.type in ("FLOAT", "NAME", "SETTING"):
             change = Change(index, index + 1, whole[1])
             message = f"`{token.text}` is no whole number"
@@ -269,26 +249,38 @@ def versions(stopped: Stopped) -> Iterator[Rewrite]:
         )
 
 
-def definitions(stopped: Stopped) -> Iterator[Rewrite]:
-    """`def b(k):`, `class b(nn.Module):`, `b(k) {`: blocks as functions and classes."""
-    index, word = stopped.index, stopped.token
-    if "BLOCK" not in stopped.may or word.type != "NAME" or not stopped.is_first(0):
+MARKS = ("export", "public", "final", "abstract", "define", "declare", "new", "static", "pub")
+"""Words that stand before declarations elsewhere."""
+
+
+def marks(stopped: Stopped) -> Iterator[Rewrite]:
+    """`export hyperspace mine {`, `search space mine {`."""
+    index, word, behind = stopped.index, stopped.token, stopped.at(1)
+    if "HYPERSPACE" not in stopped.may or behind.type not in ITEMS:
         return
-    said = suggest(word.text, ("block",)) is not None
-    name = stopped.at(said)
-    if name.type != "NAME" or stopped.at(said + 1).text != "(":
-        return
-    message = f"unknown key `{word.text}`" if said else "a `block` is missing before its name"
-    help = f"write `block {name.text}(...) {{`"
-    opening = index + said + 1
-    end = stopped.close(opening, "(", ")") or opening
-    parent = "." in stopped.shown(opening, end + 1)
-    changes = (Change(index, index + said, "block"), *([Change(opening + 1, end, "")] * parent))
-    yield Rewrite("def", message, word.span, changes, help, "write `block`", code="unknown-key")
-    if said and end == opening + 2 and not parent:
-        meant = f"space {name.text} of {stopped.tokens[opening + 1].text}"
-        change, help = Change(index, end + 1, meant), f"write `{meant}`"
-        yield Rewrite("def", message, word.span, (change,), help, help, code="unknown-key")
+    if word.text.lower() in MARKS:
+        message, change = (
+            f"`{word.text}` does not stand before `{behind.text}`",
+            Change(index, index + 1, ""),
+        )
+        yield Rewrite("mark", message, word.span, (change,), "leave it out", "leave it out")
+    if word.text.lower() in ("search", "super") and behind.text == "space":
+        at, change = stopped.span(index, index + 2), Change(index, index + 2, "hyperspace")
+        message, help = f"`{stopped.shown(index, index + 2)}` is no word here", "write `hyperspace`"
+        yield Rewrite("mark", message, at, (change,), help, help)
+
+
+def parts(stopped: Stopped) -> Iterator[Rewrite]:
+    """`use mbv2, fused from "std/blocks.space"`: a part of a page."""
+    index = stopped.index
+    line = stopped.source.text[stopped.token.span.start :].partition("\n")[0]
+    found = re.match(r"[\w-]+(?:\s*,\s*[\w-]+)*\s+from\s+(?=\")", line)
+    if stopped.at(-1).type == "USE" and found:
+        after = stopped.past(index, stopped.token.span.start + len(found[0].rstrip()))
+        at, change = stopped.span(index, after), Change(index, after, "")
+        message = f"`{stopped.shown(index, after)}` does not stand here"
+        help = "a `use` brings all blocks of a page: leave it out"
+        yield Rewrite("part", message, at, (change,), help, "leave it out")
 
 
 def aliases(stopped: Stopped) -> Iterator[Rewrite]:
@@ -302,6 +294,16 @@ def aliases(stopped: Stopped) -> Iterator[Rewrite]:
 
 
 HABITS = (
-    *(aliases, imports, definitions, parents, names, stages, lists, parameters, models),
+    *(
+        parts,
+        marks,
+        aliases,
+        imports,
+        parents,
+        names,
+        stages,
+        lists,
+        models,
+    ),
     versions,
 )

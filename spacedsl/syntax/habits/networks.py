@@ -9,6 +9,8 @@ from spacedsl.syntax.rewrite import Change, Rewrite, Stopped
 
 MOST = 16
 """How often a block is written again at most."""
+LETTERED = re.compile(r"[cwo]{1,2}([0-9]+)")
+"""A width with the first letter of its name elsewhere."""
 SETTINGS = 8
 """How many settings such a block has at most."""
 
@@ -58,15 +60,16 @@ def blocks(stopped: Stopped) -> Iterator[Rewrite]:
     before = stopped.at(-1)
     if stopped.may != {"INT", "RBRACE"}:
         return
-    lettered = re.fullmatch(r"[cwo]{1,2}([0-9]+)", before.text)
+    lettered = LETTERED.fullmatch(before.text)
     if lettered and token.type in ("NAME", "SETTING"):
-        meant = lettered[1]
-        at, change = before.span, Change(index - 1, index, meant)
-        message = f"`{before.text}` is no width"
-        yield Rewrite("width", message, at, (change,), f"write `{meant}`", f"write `{meant}`")
+        end = next(n for n in range(index, len(stopped.tokens)) if stopped.tokens[n].text in "}")
+        words = ((n, LETTERED.fullmatch(stopped.tokens[n].text)) for n in range(index - 1, end))
+        numbers = tuple(Change(n, n + 1, word[1]) for n, word in words if word)
+        message, help = f"`{before.text}` is no width", f"write `{lettered[1]}`"
+        yield Rewrite("width", message, before.span, numbers, help, help)
     start = before.span.start
     said = stopped.source.text[start : start + 400].partition("}")[0].rstrip()
-    turned = re.compile(r"((?:[a-z][0-9.]+\s+)+)([0-9]+)(?:\s+|$)")
+    turned = re.compile(r"((?:[a-bd-np-vx-z][0-9.]+\s+)+)[cwo]?([0-9]+)(?:\s+|$)")
     if turned.sub("", said) == "" and said:
         meant = "  ".join(
             f"{width} {' '.join(rest.split())}" for rest, width in turned.findall(said)
@@ -75,6 +78,18 @@ def blocks(stopped: Stopped) -> Iterator[Rewrite]:
         at, change = stopped.span(index - 1, after), Change(index - 1, after, meant)
         message = "a block begins with its width, which stands last here"
         yield Rewrite("order", message, at, (change,), f"write `{meant}`", f"write `{meant}`")
+
+
+def separated(stopped: Stopped) -> Iterator[Rewrite]:
+    """`16 k3 -> 24 k5`, `16 k3 / 24 k5`: blocks of a model with signs between them."""
+    index, token = stopped.index, stopped.token
+    if token.text in ("->", "/", "-", "+", "=>") and {"INT", "SETTING"} <= stopped.may:
+        message, change = (
+            f"`{token.text}` does not stand between blocks",
+            Change(index, index + 1, ""),
+        )
+        help = "the blocks of a stage stand side by side: leave it out"
+        yield Rewrite("between", message, token.span, (change,), help, "leave it out")
 
 
 def repeated(stopped: Stopped) -> Iterator[Rewrite]:
@@ -98,4 +113,4 @@ def repeated(stopped: Stopped) -> Iterator[Rewrite]:
     yield Rewrite("times", f"`{said}` is no block", at, (change,), help, f"write `{meant}`")
 
 
-HABITS = (resolutions, blocks, repeated)
+HABITS = (resolutions, blocks, separated, repeated)

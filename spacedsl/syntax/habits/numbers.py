@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 
+from spacedsl.syntax.habits.shapes import MOST_COLOURS
 from spacedsl.syntax.rewrite import Change, Rewrite, Stopped
 from spacedsl.vocabulary import is_unit_left_out
 
 NUMBERS = ("INT", "FLOAT")
 TIMES = {
     "us": "us usec usecs microsecond microseconds",
-    "ms": "ms msec msecs millis millisecond milliseconds",
+    "ms": "ms m msec msecs millis millisecond milliseconds",
     "s": "s sec secs second seconds",
 }
 SCALES = {
@@ -188,6 +189,7 @@ def _value(said: str) -> Fraction | None:
     if percent:
         return Fraction(percent[1]) / 100
     grouped = re.fullmatch(r"[0-9]{1,3}(?:([,_' ])[0-9]{3})(?:\1[0-9]{3})*", said)
+    grouped = grouped or re.fullmatch(r"[0-9]{1,3}(?:\.[0-9]{3}){2,}", said)
     if grouped:
         return Fraction(re.sub(r"[^0-9]", "", said))
     sum_ = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]+)?)\s*([*/+])\s*([0-9]{1,6}(?:\.[0-9]+)?)", said)
@@ -195,38 +197,6 @@ def _value(said: str) -> Fraction | None:
         left, right = Fraction(sum_[1]), Fraction(sum_[3])
         return {"*": left * right, "/": left / right if right else None, "+": left + right}[sum_[2]]
     return None
-
-
-_SIZES = r"([0-9]+(?:\s*\.\.\s*[0-9]+)?(?:\s+step\s+[0-9]+)?)"
-_NAMED = re.compile(
-    rf"(?:(channels?|ch|c|in_channels|chans|rgb|depth)"
-    rf"|(?:size|resolution|res|image|image_size|img|img_size|px|pixels|height|width|h|w|hw))"
-    rf"\s*[=:]?\s*{_SIZES}\s*,?\s*",
-    re.IGNORECASE,
-)
-
-
-def inputs(stopped: Stopped) -> Iterator[Rewrite]:
-    """`input channels 3 size 224`, `input size=224, channels=3`: sizes by their names."""
-    for by in (-2, -1, 0):
-        first = stopped.index + by
-        if first not in stopped.runs or stopped.at(by - 1).type != "INPUT":
-            continue
-        start = stopped.tokens[first].span.start
-        line = stopped.source.text[start : start + 120].partition("\n")[0]
-        channels, sizes, end = "", "", 0
-        while found := _NAMED.match(line, end):
-            channels, sizes = (found[2], sizes) if found[1] else (channels, found[2])
-            end = found.end()
-        end = len(line[:end].rstrip(" \t,"))
-        if not channels.isdecimal() or not sizes:
-            continue
-        after = stopped.past(first, start + end)
-        meant = f"{channels} x {sizes}"
-        at, change = stopped.span(first, after), Change(first, after, meant)
-        message = f"`{stopped.shown(first, after)}` is no input"
-        help = f"write channels x resolution: `input {meant}`"
-        yield Rewrite("square", message, at, (change,), help, f"write `{meant}`")
 
 
 def squares(stopped: Stopped) -> Iterator[Rewrite]:
@@ -272,7 +242,13 @@ def _square(
     is_input = stopped.at(first - 1 - stopped.index).type == "INPUT"
     if is_input and len(sizes) == 4 and sizes[0] == 1:
         sizes = sizes[1:]  # one image
-    if is_input and len(sizes) in (2, 3):
+    if is_input and len(sizes) > 1 and min(sizes) > MOST_COLOURS:
+        listed = list(dict.fromkeys(sizes))
+        text = ", ".join(map(str, listed)) if "," in said else "x".join(map(str, listed))
+        help = f"write `input 3 x {text}`, where 3 is the number of channels"
+        message = f"`{said}` is no input"
+        yield Rewrite("square", message, at, (Change(first, after, text),), help, f"write `{text}`")
+    elif is_input and len(sizes) in (2, 3):
         channels, *rest = sizes if sizes[0] <= 4 or sizes[-1] > 4 else sizes[::-1]
         text = f"{channels} x {'x'.join(map(str, dict.fromkeys(rest)))}"
         help = f"write channels x resolution, with blanks: `{text}`"
@@ -321,6 +297,8 @@ def swapped(stopped: Stopped) -> Iterator[Rewrite]:
         first = index - 1
         change = Change(first, index, f"limit {stopped.at(-1).text}")
         message = f"`{stopped.at(-1).text}` is no key"
+        if first > 2 and stopped.tokens[first - 1].type in ("QUANTITY", "INT"):
+            change = Change(first, index, f", {stopped.at(-1).text}")
         help = f"write `limit {stopped.at(-1).text} {token.text}`"
         at = stopped.at(-1).span
         yield Rewrite("limit", message, at, (change,), help, "put in `limit`", code="unknown-key")
@@ -379,4 +357,4 @@ def several(stopped: Stopped) -> Iterator[Rewrite]:
         )
 
 
-HABITS = (amounts, swapped, unitless, inputs, squares, notations, negatives, several)
+HABITS = (amounts, swapped, unitless, squares, notations, negatives, several)

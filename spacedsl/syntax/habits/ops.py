@@ -8,68 +8,41 @@ from collections.abc import Iterator
 from spacedsl.operators.activations import ACTIVATIONS, LEAK
 from spacedsl.syntax.habits.calls import OPS
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
-from spacedsl.syntax.words import WINDOWED, unglued
+from spacedsl.syntax.words import WINDOWED
 from spacedsl.text import Span
 from spacedsl.vocabulary import has_meaning, synonyms
 
-KERNEL = re.compile(
-    r"(?:(?:k|kernel|kernel_size|ks)\s*[= :]\s*)?"
-    r"([0-9]+)(?:\s*[xX*,]\s*([0-9]+))?(?![\w.])"
-)
 SQUARE = r"[(\[]?\s*([1-8])(?:\s*[x,]\s*\1)?\s*[)\]]?"
 """A stride, of both axes too."""
-POINTWISE = ("pwconv", "pw", "pointwise", "pointwise_conv", "conv_pw", "pw_conv", "pointwiseconv")
 WORDS = ("let", "var", "const", "val", "set", "def", "auto", "int", "float")
 
 
-def kernels(stopped: Stopped) -> Iterator[Rewrite]:
-    """`conv 3`, `conv 3 x 3`, `conv 3*3`, `conv k=3`, `conv kernel 3`, `conv3x3`."""
-    index = stopped.index
-    for by in (0, -1, -2):
-        op = stopped.at(by - 1)
-        if op.type not in WINDOWED or index + by - 1 not in stopped.runs:
+def returns(stopped: Stopped) -> Iterator[Rewrite]:
+    """`return x`, `x = self.conv(x)`, `x + shortcut`: lines of a program."""
+    for by in (-2, -1, 0):
+        first, word = stopped.index + by, stopped.at(by)
+        after = stopped.line_end(first) if first in stopped.runs else 0
+        begins = first in stopped.runs and stopped.is_first(by) and "CONV" in stopped.may_at(by)
+        if not begins or after <= stopped.index:
             continue
-        first = index + by
-        said = stopped.shown(first, min(first + 4, len(stopped.tokens) - 1))
-        found = KERNEL.match(said)
-        if found and found[2] in (None, found[1]):
-            end = stopped.tokens[first].span.start + found.end()
-            after = first
-            while stopped.tokens[after].span.start < end and after < len(stopped.tokens) - 1:
-                after += 1
-            meant = f"{found[1]}x{found[1]}"
-            if after > index:
-                yield Rewrite(
-                    "kernel",
-                    f"`{found[0].strip()}` is no kernel",
-                    stopped.span(first, after),
-                    (Change(first, after, meant),),
-                    f"write `{op.text} {meant}`",
-                    f"write `{meant}`",
-                )
-    yield from _pointwise(stopped)
-    for by in (0, -1):
-        word = stopped.at(by)
-        apart = unglued(word.text) if word.type == "NAME" else None
-        if apart is not None:
-            number = index + by
-            yield Rewrite(
-                "glued",
-                f"`{word.text}` is several words here",
-                word.span,
-                (Change(number, number + 1, apart),),
-                f"write `{apart}`",
-                f"write `{apart}`",
-            )
+        said = stopped.shown(first, after)
+        if stopped.at(by + 1).text == "=" and stopped.at(by + 2).type in OPS:
+            said, change = stopped.shown(first, first + 2), Change(first, first + 2, "")
+            message, at = f"`{said}` does not stand before an op", stopped.span(first, first + 2)
+            help = "the ops of a body stand one behind the other: leave it out"
+            yield Rewrite("result", message, at, (change,), help, "leave it out")
+            continue
+        lone = word.text == "return" and re.fullmatch(r"return\s+\w*", said)
+        if not lone and not re.match(r"return\b|(?:x|out|y|res)\s*[+=]", said):
+            continue
+        change, at = Change(first, after, ""), stopped.span(first, after)
+        help = "leave it out" if lone else RETURNS
+        yield Rewrite(
+            "return", f"`{said}` is no op", at, (change,), help, help, None if lone else ()
+        )
 
 
-def _pointwise(stopped: Stopped) -> Iterator[Rewrite]:
-    """`pwconv -> 64`."""
-    index, word = stopped.index, stopped.at(-1)
-    if word.text.lower() in POINTWISE and stopped.token.type in ("__ANON_0", "NAME"):
-        change = Change(index - 1, index, "conv 1x1")
-        message, help = f"there is no op `{word.text}`", "write `conv 1x1`"
-        yield Rewrite("pointwise", message, word.span, (change,), help, help, code="unknown-op")
+RETURNS = "a body is the list of its ops; the sum with its input is `shortcut identity`, at its end"
 
 
 def bare(stopped: Stopped) -> Iterator[Rewrite]:
@@ -114,7 +87,7 @@ def strides(stopped: Stopped) -> Iterator[Rewrite]:
     named = stopped.at(-1).text in ("s", "strides")
     if named and (token.text in ("=", "(", "[") or token.type in ("INT", "COMMA")):
         first -= 1
-    elif token.type not in ("STRIDE", "SLASH") and token.text != "@":
+    elif token.type not in ("STRIDE", "SLASH") and token.text not in ("@", "\u2193"):
         return
     if token.type == "SLASH" and stopped.at(-1).type in ("INT", "FLOAT"):
         return  # a range
@@ -134,14 +107,22 @@ def _stride(stopped: Stopped, first: int) -> Iterator[Rewrite]:
         after += 1
     bracket = {"(": ")", "[": "]"}.get(stopped.tokens[after].text)
     end = stopped.close(after, stopped.tokens[after].text, bracket) if bracket else after
-    size = re.fullmatch(SQUARE, stopped.shown(after, (end or after) + 1))
+    size = re.fullmatch(rf"{SQUARE}|s|stride", stopped.shown(after, (end or after) + 1))
     may = stopped.may_at(first - index)
     if not size or not may >= {"NAME", "CONV"} or ("STRIDE" in may and not _in_op(stopped)):
         return
-    stride, after = size[1], (end or after) + 1
+    stride, after = size[1] or "2", (end or after) + 1
     here = stopped.span(first, after)
     said = " ".join(stopped.shown(first, after).split())
     own = f"s{stride}"
+    if stride == "1":
+        help, change = (
+            "an op has stride 1 unless it says another: leave it out",
+            Change(first, after, ""),
+        )
+        message = f"`{said}` is no word of an op"
+        yield Rewrite("stride", message, here, (change,), help, "leave it out")
+        return
     yield Rewrite(
         "stride",
         f"`{said}` is no word of an op",
@@ -156,7 +137,13 @@ def _stride(stopped: Stopped, first: int) -> Iterator[Rewrite]:
 def widths(stopped: Stopped) -> Iterator[Rewrite]:
     """`conv 3x3 32`, `conv 3x3 width 32`, `linear 10`, `dwconv k -> 32`."""
     index, token = stopped.index, stopped.token
-    if token.type == "INT" and "__ANON_0" in stopped.may and not stopped.is_first(0):
+    pair = token.type == "INT" and stopped.at(1).text == "," and stopped.at(2).type == "INT"
+    if pair and stopped.at(-1).type == "LINEAR":
+        meant, said = f"-> {stopped.at(2).text}", stopped.shown(index, index + 3)
+        at, change = stopped.span(index, index + 3), Change(index, index + 3, meant)
+        message, help = f"`{said}` is no word of an op", f"write `linear {meant}`"
+        yield Rewrite("width", message, at, (change,), help, f"write `{meant}`")
+    elif token.type == "INT" and "__ANON_0" in stopped.may and not stopped.is_first(0):
         change = Change(index, index + 1, f"-> {token.text}")
         message = f"`{token.text}` is no word of an op"
         help = f"the width that an op goes to has an arrow: `-> {token.text}`"
@@ -169,12 +156,18 @@ def widths(stopped: Stopped) -> Iterator[Rewrite]:
             message = "an op goes to one width, not to a list of them"
             help = f"write one, as `-> {listed[0]}`; a stage's `width` lists some to choose from"
             yield Rewrite("width", message, at, (change,), help, puts=(), sure=True)
-    if token.type == "__ANON_0":
+    if token.type == "__ANON_0" and stopped.at(-1).type == "SE":
+        change, help = Change(index, index + 1, ""), f"write `se {stopped.at(1).text}`"
+        message = "`se` takes the width it squeezes to, without `->`"
+        yield Rewrite("arrow", message, token.span, (change,), help, "leave it out")
+    elif token.type == "__ANON_0":
         line = [t.type for t in stopped.tokens[max(0, index - 6) : index]]
         ops = [kind for kind in line if kind in OPS]
         if ops and ops[-1] not in ("CONV", "LINEAR", "DROPOUT"):
             op = next(t.text for t in reversed(stopped.tokens[:index]) if t.type == ops[-1])
             for after in range(index + 2, min(index + 8, len(stopped.tokens))):
+                if stopped.tokens[after - 1].type in OPS:
+                    break
                 yield Rewrite(
                     "arrow",
                     f"`{op}` keeps the number of channels and takes no `->`",
@@ -313,5 +306,14 @@ def repeats(stopped: Stopped) -> Iterator[Rewrite]:
     )
 
 
-HABITS = (slopes, early_words, kernels, bare, strides, widths, lets, repeats)
+HABITS = (
+    slopes,
+    early_words,
+    returns,
+    bare,
+    strides,
+    widths,
+    lets,
+    repeats,
+)
 LATE = (late_strides,)

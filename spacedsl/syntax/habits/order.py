@@ -9,14 +9,26 @@ from spacedsl.diagnostics import suggest
 from spacedsl.syntax.machine import reach
 from spacedsl.syntax.messages import misspelt
 from spacedsl.syntax.rewrite import FOREIGN, Change, Put, Rewrite, Stopped
-from spacedsl.syntax.words import keywords
-from spacedsl.text import Span
+from spacedsl.syntax.words import OPS, keywords
 from spacedsl.vocabulary import bare, has_meaning, synonyms
 
 VALUES = ("INT", "FLOAT", "QUANTITY", "PAIR", "STRING")
 ARROW = "__ANON_0"
 WIDTHS = ("out", "width", "channels", "filters", "out_channels", "cout", "outputs")
-MODULES = ("nn", "tf", "F", "torch", "keras", "layers", "K", "functional", "optional")
+MODULES = (
+    "nn",
+    "tf",
+    "F",
+    "torch",
+    "keras",
+    "layers",
+    "K",
+    "functional",
+    "optional",
+    "self",
+    "math",
+    "np",
+)
 OPENS = {"[": "]", "(": ")"}
 
 
@@ -107,7 +119,8 @@ def late_width(stopped: Stopped) -> Iterator[Rewrite]:
 def extra_signs(stopped: Stopped) -> Iterator[Rewrite]:
     """`-> 32 -> relu`, `bn+relu`, `- mbv2`, `strided=true`, `8 -> 64`, `linear > 10`, `nn.ReLU`."""
     token, index, tokens = stopped.token, stopped.index, stopped.tokens
-    if token.type in (ARROW, "PLUS") and stopped.at(1).type == "NAME" and not stopped.is_first(0):
+    joins = token.type in (ARROW, "PLUS") and not stopped.is_first(0)
+    if joins and stopped.at(1).type in ("NAME", *OPS):
         message = f"`{token.text}` does not stand before `{stopped.at(1).text}`"
         help = "what an op says stands side by side"
         yield _left_out(stopped, index, index + 1, message, help)
@@ -118,6 +131,22 @@ def extra_signs(stopped: Stopped) -> Iterator[Rewrite]:
         word, said = stopped.at(-1).text, stopped.shown(index, index + 2)
         message = f"`{said}` does not stand here: `{word}` says it alone"
         yield _left_out(stopped, index, index + 2, message, f"write `{word}`")
+    if token.text in ("=", ":") and stopped.at(1).text.lower() in ("false", "no", "off", "0"):
+        said = stopped.shown(index - 1, index + 2)
+        message, help = (
+            f"`{said}` does not stand here",
+            "what is not written is not there: leave it out",
+        )
+        if "CONV" in stopped.may_at(-1):
+            yield _left_out(stopped, index - 1, index + 2, message, help)
+    if token.text == "(" and stopped.at(-1).text == "strided" and stopped.at(2).text == ")":
+        said = stopped.shown(index, index + 3)
+        message = f"`{said}` does not stand behind `strided`"
+        help = "it takes the stride of the stage: write `strided` alone"
+        yield _left_out(stopped, index, index + 3, message, help)
+    if token.text in "$%&!" and stopped.touches(1) and stopped.at(1).type == "NAME":
+        message = f"`{token.text}` does not stand before a name"
+        yield _left_out(stopped, index, index + 1, message, f"write `{stopped.at(1).text}`")
     if token.type == "INT" and stopped.at(1).type == ARROW and stopped.at(2).type == "INT":
         message = f"`{token.text}` does not stand before `->`"
         help = "an op takes the channels that come; only the width it goes to is said"
@@ -170,6 +199,16 @@ def names(stopped: Stopped) -> Iterator[Rewrite]:
             after += 1
         if len(words) > 1 and stopped.tokens[after].text in ("{", "(", "of"):
             yield _named(stopped, index - 1, after, "-".join(words))
+    if before.type == "OF" and token.type in ("__ANON_1", "HYPERSPACE") and number.type == "NAME":
+        at, change = token.span, Change(index, index + 1, "")
+        message, help = f"`{token.text}` does not stand behind `of`", f"write `of {number.text}`"
+        yield Rewrite("of", message, at, (change,), help, "leave it out")
+    if declares and token.text == "." and number.type in ("NAME", "INT", "FLOAT", "SETTING"):
+        yield _named(stopped, index - 1, index + 2, f"{before.text}-{number.text}")
+    if token.text == "," and stopped.at(-2).type == "OF" and number.type == "NAME":
+        at, change = stopped.span(index, index + 2), Change(index, index + 2, "")
+        help = "keep one parent, and say in the body what differs"
+        yield Rewrite("of", "a space is of one parent", at, (change,), help, puts=())
     if token.type == "OF" and stopped.at(-2).type in ("TARGET", "BLOCK"):
         what = stopped.at(-2).text
         at, change = stopped.span(index, index + 2), Change(index, index + 2, "")
@@ -184,38 +223,13 @@ def _named(stopped: Stopped, first: int, after: int, name: str) -> Rewrite:
     return Rewrite("name", message, at, (change,), help, help)
 
 
-def braces(stopped: Stopped) -> Iterator[Rewrite]:
-    """`mbv2 kernel 3, 5  expand 4`: a block's parameters without braces."""
-    index, tokens = stopped.index, stopped.tokens
-    block = stopped.at(-2)
-    if stopped.token.type not in VALUES or stopped.at(-1).type != block.type or "X" in stopped.may:
-        return
-    if block.type != "NAME" or "LBRACE" not in stopped.may or "LBRACE" not in stopped.may_at(-1):
-        return
-    keys = [word for kind, word in keywords().items() if kind in stopped.may_at(-1)]
-    if suggest(stopped.at(-1).text, keys) is not None:
-        return
-    after = index
-    listed = ("NAME", "COMMA", "STEP", *VALUES)
-    while tokens[after].type in listed or tokens[after].text == "..":
-        after += 1
-        if "\n" in stopped.between(after - 1, after):
-            break
-    said = stopped.shown(index - 1, after)
-    start, end = tokens[index - 1].span.start, tokens[after - 1].span.end
-    message = f"the parameters of `{block.text}` stand in `{{` and `}}`"
-    puts = (Put(Span(start, start), "{ "), Put(Span(end, end), " }"))
-    change = Change(index - 1, after, f"{{ {said} }}")
-    help = f"write `{block.text} {{ {said} }}`"
-    title, at = "put them in braces", stopped.span(index - 1, after)
-    yield Rewrite("unbraced", message, at, (change,), help, title, puts)
-
-
 def elastic(stopped: Stopped) -> Iterator[Rewrite]:
     """`stage1: elastic {`, `stage1 (elastic) {`."""
     index, tokens = stopped.index, stopped.tokens
-    found = [t.text for t in tokens[index : index + 4]]
-    for signs in ([":", "elastic"], ["=", "elastic"], ["(", "elastic", ")"], ["[", "elastic", "]"]):
+    found = [t.text for t in tokens[index : index + 5]]
+    named = [["(", "elastic", sign, word, ")"] for sign in "=:" for word in ("True", "true", "yes")]
+    bracketed = ["(", "elastic", ")"], ["[", "elastic", "]"]
+    for signs in ([":", "elastic"], ["=", "elastic"], *bracketed, *named):
         if found[: len(signs)] == signs and stopped.at(-1).type == "NAME":
             after = index + len(signs)
             text = f"elastic {stopped.at(-1).text}"
@@ -224,4 +238,4 @@ def elastic(stopped: Stopped) -> Iterator[Rewrite]:
             yield Rewrite("elastic", message, at, (change,), help, help)
 
 
-HABITS = (renamed, keyless, swapped, late_width, extra_signs, names, braces, elastic)
+HABITS = (renamed, keyless, swapped, late_width, extra_signs, names, elastic)

@@ -1,91 +1,44 @@
-"""Signs that other languages put where here is none: comments, separators, brackets, quotes."""
+"""Signs that other languages put where here is none: separators, brackets, quotes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 
 from spacedsl.diagnostics import suggest
 from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.syntax.habits.characters import QUOTES
+from spacedsl.syntax.messages import is_op
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
 from spacedsl.syntax.words import fixed, keywords, units
 from spacedsl.text import Span
-from spacedsl.vocabulary import leaves_out
+from spacedsl.vocabulary import leaves_out, synonyms
 
 LISTED = ("INT", "FLOAT", "NAME", "PAIR", "QUANTITY", "STRING", "COMMA", "__ANON_2", "STEP", "X")
 """What a list of values is made of."""
-HOLDERS = ("WIDTH", "DEPTH", "WINDOW", "STRIDE", "INPUT", "LIMIT", "LIMITS", "X", "NAME", "UNKNOWN")
+OPS = ("CONV", "DWCONV", "MAXPOOL", "AVGPOOL", "SHORTCUT", "STAR", "SLASH", "LPAR")
+HOLDERS = (
+    "WIDTH",
+    "DEPTH",
+    "WINDOW",
+    "STRIDE",
+    "INPUT",
+    "LIMIT",
+    "LIMITS",
+    "X",
+    "NAME",
+    "UNKNOWN",
+    *OPS,
+)
 """What a list of values follows."""
-
-
-def comments(stopped: Stopped) -> Iterator[Rewrite]:
-    """`// ...`, `/* ... */`, `-- ...`, `% ...` and `<!-- ... -->`."""
-    for by in (0, -1):
-        signs = stopped.at(by).text + (stopped.at(by + 1).text if stopped.touches(by + 1) else "")
-        number = stopped.index + by
-        start = stopped.at(by).span.start
-        text = stopped.source.text
-        if signs == "/*":
-            yield from _long(stopped, number, "/*", "*/")
-        elif text.startswith("<!--", start):
-            yield from _long(stopped, number, "<!--", "-->")
-        elif text.startswith(('"""', "'''"), start):
-            yield from _long(stopped, number, text[start : start + 3], text[start : start + 3])
-        elif signs == "--" and _is_option(stopped, by):
-            return
-        elif signs in ("//", "--") or (signs[:1] in ("%", ";") and _begins_words(stopped, by)):
-            sign = signs[:1] if signs[:1] in ("%", ";") else signs
-            after = stopped.line_end(number)
-            end = stopped.tokens[after - 1].span.end
-            put = Put(Span(start, end), f"#{text[start + len(sign) : end]}")
-            yield _comment(stopped, number, after, sign, put)
-
-
-def _is_option(stopped: Stopped, by: int) -> bool:
-    """Whether `--` stands before a key in a body, as on a command line."""
-    touches = stopped.touches(by + 2) and stopped.at(by + 2).text.isidentifier()
-    return touches and not stopped.is_first(by) and stopped.at(by - 1).text != "}"
-
-
-def _begins_words(stopped: Stopped, by: int) -> bool:
-    """Whether a sign is the first on its line, and no word of the language follows it there."""
-    after = stopped.at(by + 1)
-    return stopped.is_first(by) and (after.type not in keywords() or stopped.is_first(by + 1))
-
-
-def _long(stopped: Stopped, number: int, opening: str, closing: str) -> Iterator[Rewrite]:
-    text, start = stopped.source.text, stopped.tokens[number].span.start
-    found = text.find(closing, start + len(opening))
-    inner_end = len(text) if found < 0 else found
-    end = len(text) if found < 0 else found + len(closing)
-    after = number
-    while after < len(stopped.tokens) - 1 and stopped.tokens[after].span.start < end:
-        after += 1
-    lines = text[start + len(opening) : inner_end].strip().split("\n")
-    said = "\n".join("# " + line.strip().lstrip("*").strip() for line in lines)
-    more = text[end:].partition("\n")[0].strip()
-    put = Put(Span(start, end), said.replace("# \n", "#\n") + ("\n" if more else ""))
-    yield _comment(stopped, number, after, opening, put)
-
-
-def _comment(stopped: Stopped, number: int, after: int, sign: str, put: Put) -> Rewrite:
-    start = put.span.start
-    return Rewrite(
-        "comment",
-        f"`{sign}` begins no comment here",
-        Span(start, start + len(sign)),
-        (Change(number, after, ""),),
-        "a comment begins with `#` and ends with its line",
-        "begin it with `#`",
-        (put,),
-    )
 
 
 def separators(stopped: Stopped) -> Iterator[Rewrite]:
     """`;` and `,` between what stands side by side; `;` in lists."""
     token, index = stopped.token, stopped.index
-    if token.text in (";", "|"):
+    ends = token.text == "." and (stopped.is_first(1) or stopped.at(1).text == "}")
+    if token.text in (";", "|") or ends:
         message = f"`{token.text}` ends and separates nothing here"
         help = "statements and keys stand side by side; the values of a list have commas"
         yield Rewrite(
@@ -189,9 +142,10 @@ def _comma(stopped: Stopped, number: int) -> Rewrite:
 def assignments(stopped: Stopped) -> Iterator[Rewrite]:
     """`key: value`, `key = value`, `key <= value`, `name: {`, `name = {`."""
     index = stopped.index
-    signs = "".join(stopped.at(by).text for by in range(3) if by == 0 or stopped.touches(by))
+    touching = takewhile(stopped.touches, (1, 2))
+    signs = "".join(stopped.at(by).text for by in (0, *touching))
     sign = next(
-        (s for s in (":=", "==", "<=", "=>", ":", "=", "<", "->") if signs.startswith(s)), ""
+        (s for s in (":=", "==", "<=", "<-", "=>", ":", "=", "<", "->") if signs.startswith(s)), ""
     )
     if not sign:
         return
@@ -226,13 +180,19 @@ def _renamed(stopped: Stopped, index: int, after: int) -> Iterator[Rewrite]:
         return
     words = {text: kind for kind, text in keywords().items() if kind in may}
     meant = suggest(name.text, words)
+    value = stopped.at(after - index)
+    if "act" in (name.text, *synonyms(name.text)) and value.type == "NAME" and "CONV" in may:
+        meant, at, change = "", name.span, Change(index - 1, after, "")
+        help = f"write `{value.text}`"
+        message = f"unknown key `{name.text}`"
+        yield Rewrite("renamed", message, at, (change,), help, help, code="unknown-key")
+        return
     if meant is None and not (leaves_out(name.text) and "CONV" in may):
         return
     help = f"write `{meant}`" if meant else "leave it out"
-    value = stopped.at(after - index).text
-    if meant is None and value not in ACTIVATIONS:
+    if meant is None and value.text not in ACTIVATIONS:
         closing = stopped.source.text.find("'", stopped.tokens[after].span.start + 1)
-        after = stopped.past(after, closing + 1) if value == "'" else after + 1
+        after = stopped.past(after, closing + 1) if value.text == "'" else after + 1
     at, change = name.span, Change(index - 1, after, meant or "")
     message = f"unknown key `{name.text}`"
     yield Rewrite("renamed", message, at, (change,), help, help, code="unknown-key")
@@ -266,9 +226,14 @@ def brackets(stopped: Stopped) -> Iterator[Rewrite]:
     if token.text == "{" and (between or stopped.at(-1).type not in HOLDERS):
         return
     drop = Change(index, index + 1, ""), Change(end, end + 1, "")
-    shown = f"write `{stopped.at(-1).text} {inner}`" if len(inner) < 40 else "leave them out"
+    shown = (
+        f"write `{f'{stopped.at(-1).text} {inner}'.strip()}`"
+        if len(inner) < 40
+        else "leave them out"
+    )
     body = Change(index, index + 1, "{"), Change(end, end + 1, "}")
-    if token.text not in "{<" and stopped.at(-1).type in ("NAME", "BLOCKS"):
+    named = stopped.at(-1).type in ("NAME", "BLOCKS") and not is_op(stopped.at(-1).text)
+    if token.text not in "{<" and named:
         message = f"a body stands in `{{` and `}}`, not in `{token.text}` and `{closing}`"
         help = f"write `{stopped.at(-1).text} {{ {inner} }}`" if len(inner) < 40 else None
         yield Rewrite("braces", message, token.span, body, help, "write `{` and `}`")
@@ -350,9 +315,9 @@ def unquoted(stopped: Stopped) -> Iterator[Rewrite]:
     ends = [index + 1]
     while ends[-1] < stopped.line_end(index) and _goes_on(stopped, ends[-1]):
         ends.append(ends[-1] + 1)
-    text = stopped.shown(index, ends[-1]).strip("<>:= ")
+    text = stopped.shown(index, ends[-1]).strip("<>:='` ")
     if key.type == "USE" and not text.endswith(".space"):
-        text = text.replace(".", "/").rstrip(";") + ".space"
+        text = text.replace("::", ".").replace(".", "/").rstrip(";") + ".space"
     word = key.text
     yield Rewrite(
         "unquoted",
@@ -371,4 +336,4 @@ def _goes_on(stopped: Stopped, number: int) -> bool:
     return touches or (token.type not in (*keywords(), *fixed(), "STRING") and token.text != ";")
 
 
-HABITS = (comments, separators, joined, missing, assignments, brackets, quotes, unclosed, unquoted)
+HABITS = (separators, joined, missing, assignments, brackets, quotes, unclosed, unquoted)

@@ -99,6 +99,8 @@ def _span(found: re.Match[str]) -> str | None:
     first, last, step, other, end, by = found.groups()
     low, high = first or other, last or end
     stride = step or by
+    if stride and float(high) < float(low) < float(stride):
+        high, stride = stride, high  # start:step:stop
     return f"{low}..{high}" + (f" step {stride}" if stride and Fraction(stride) != 1 else "")
 
 

@@ -22,7 +22,24 @@ ROUNDING = (
 SQUEEZE = re.compile(
     r"\(?\s*(?:\w*ratio|\w*reduction|r|rd|factor|squeeze|divisor)"
     r"\s*[=: ]\s*([0-9]+(?:\.[0-9]+)?)\s*\)?"
+    r"|([0-9]+)\s*%"
 )
+
+
+def unbracketed(stopped: Stopped) -> Iterator[Rewrite]:
+    """`round8[cin * expand]`, `round8 cin * expand`."""
+    index, token = stopped.index, stopped.token
+    if stopped.at(-1).type != "ROUND8" or stopped.may != {"LPAR"}:
+        return
+    closing = {"[": "]", "{": "}"}.get(token.text)
+    end = stopped.close(index, token.text, closing) if closing else stopped.line_end(index) - 1
+    if end is None or end <= index or stopped.is_first(0):
+        return
+    inner = stopped.shown(index + 1, end) if closing else stopped.shown(index, end + 1)
+    meant = f"({inner})"
+    at, change = stopped.span(index, end + 1), Change(index, end + 1, meant)
+    message, help = "what `round8` rounds stands in `(` and `)`", f"write `round8{meant}`"
+    yield Rewrite("round8", message, at, (change,), help, f"write `{meant}`")
 
 
 def functions(stopped: Stopped) -> Iterator[Rewrite]:
@@ -87,10 +104,11 @@ def squeezes(stopped: Stopped) -> Iterator[Rewrite]:
         start = stopped.tokens[first].span.start
         found = SQUEEZE.match(stopped.source.text, start, start + 60)
         after = stopped.past(first, found.end()) if found else first
-        if found is None or after <= stopped.index or float(found[1]) <= 0:
+        part = (found[1] or f"{int(found[2]) / 100:g}") if found else "0"
+        if after <= stopped.index or float(part) <= 0:
             continue
-        sign = "/" if float(found[1]) > 1 else "*"
-        meant = f"round8(cin {sign} {found[1]})"
+        sign = "/" if float(part) > 1 else "*"
+        meant = f"round8(cin {sign} {part})"
         message = "`se` squeezes to a width, not to a part of the channels"
         change, at = Change(first, after, meant), stopped.span(first, after)
         yield Rewrite("se", message, at, (change,), f"write `se {meant}`", f"write `{meant}`")
@@ -119,4 +137,4 @@ def glued(stopped: Stopped) -> Iterator[Rewrite]:
             yield Rewrite("product", message, at, (change,), help, help)
 
 
-HABITS = (squeezes, products, glued, functions)
+HABITS = (unbracketed, squeezes, products, glued, functions)

@@ -1,0 +1,111 @@
+"""Kernels of ops as they are written elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from spacedsl.syntax.rewrite import Change, Rewrite, Stopped
+from spacedsl.syntax.words import WINDOWED, unglued
+
+KERNEL = re.compile(
+    r"(?:(?:k|kernel|kernel_size|ks)\s*[= :]\s*)?"
+    r"[(\[]?\s*([0-9]+)(?:\s*[xX*,]\s*([0-9]+))?\s*[)\]]?(?![\w.])"
+)
+POINTWISE = ("pwconv", "pw", "pointwise", "pointwise_conv", "conv_pw", "pw_conv", "pointwiseconv")
+SEVERAL = re.compile(r"([0-9]+)\s*(?:\.\.|,|/|\|)\s*[0-9]+")
+
+
+def kernels(stopped: Stopped) -> Iterator[Rewrite]:
+    """`conv 3`, `conv 3 x 3`, `conv 3*3`, `conv k=3`, `conv kernel 3`, `conv3x3`."""
+    index = stopped.index
+    for by in (0, -1, -2):
+        op = stopped.at(by - 1)
+        if op.type not in WINDOWED or index + by - 1 not in stopped.runs:
+            continue
+        first = index + by
+        said = stopped.shown(first, min(first + 5, len(stopped.tokens) - 1))
+        found = KERNEL.match(said)
+        if found and found[2] in (None, found[1]):
+            end = stopped.tokens[first].span.start + found.end()
+            after = first
+            while stopped.tokens[after].span.start < end and after < len(stopped.tokens) - 1:
+                after += 1
+            meant = f"{found[1]}x{found[1]}"
+            if after > index:
+                yield Rewrite(
+                    "kernel",
+                    f"`{found[0].strip()}` is no kernel",
+                    stopped.span(first, after),
+                    (Change(first, after, meant),),
+                    f"write `{op.text} {meant}`",
+                    f"write `{meant}`",
+                )
+    yield from _pointwise(stopped)
+    for by in (0, -1):
+        word = stopped.at(by)
+        apart = unglued(word.text) if word.type == "NAME" else None
+        if apart is not None:
+            number = index + by
+            yield Rewrite(
+                "glued",
+                f"`{word.text}` is several words here",
+                word.span,
+                (Change(number, number + 1, apart),),
+                f"write `{apart}`",
+                f"write `{apart}`",
+            )
+
+
+def named_kernels(stopped: Stopped) -> Iterator[Rewrite]:
+    """`dwconv kernel x kernel`, `conv 1x1x1`, `conv 3..5`: kernels with too much in them."""
+    index, token, before = stopped.index, stopped.token, stopped.at(-1)
+    if token.type == "X" and stopped.at(1).text == before.text and stopped.at(-2).type in WINDOWED:
+        yield _kernel(stopped, index - 1, index + 2, before.text)
+    for by in (0, -1):
+        side = re.fullmatch("x[0-9]+", stopped.at(by).text)
+        if side and stopped.at(by - 2).type in WINDOWED and stopped.touches(by):
+            number = index + by - 1
+            yield _kernel(stopped, number, number + 2, stopped.at(by - 1).text)
+    start = token.span.start
+    listed = SEVERAL.match(stopped.source.text[start : start + 20])
+    if before.type in WINDOWED and listed:
+        after = stopped.past(index, start + listed.end())
+        at, change = stopped.span(index, after), Change(index, after, f"{listed[1]}x{listed[1]}")
+        message = f"an op has one kernel, not several as `{listed[0]}`"
+        help = "name a parameter, `block b(kernel)`; a stage lists its values: `b { kernel 3, 5 }`"
+        yield Rewrite("kernels", message, at, (change,), help, puts=(), sure=True)
+
+
+def _kernel(stopped: Stopped, first: int, after: int, meant: str) -> Rewrite:
+    at, change = stopped.span(first, after), Change(first, after, meant)
+    message, help = f"`{stopped.shown(first, after)}` is no kernel", f"write `{meant}`"
+    return Rewrite("kernel", message, at, (change,), help, help)
+
+
+def shortcuts(stopped: Stopped) -> Iterator[Rewrite]:
+    """`shortcut 1x1`, `shortcut conv 1x1`, `shortcut { identity }`: a kind in other words."""
+    index, token, before = stopped.index, stopped.token, stopped.at(-1)
+    if before.type == "SHORTCUT" and (token.text == "1x1" or token.type == "CONV"):
+        after = index + 1 + (token.type == "CONV" and stopped.at(1).type == "PAIR")
+        at, change = stopped.span(index, after), Change(index, after, "projected")
+        message = f"`{stopped.shown(index, after)}` is no kind of shortcut"
+        help = "a convolution where width or size change is `shortcut projected`"
+        yield Rewrite("shortcut", message, at, (change,), help, "write `projected`")
+    braced = before.text == "{" and stopped.at(-2).type == "SHORTCUT" and stopped.at(1).text == "}"
+    if braced and token.type == "NAME":
+        at, change = stopped.span(index - 1, index + 2), Change(index - 1, index + 2, token.text)
+        message, help = "a kind of shortcut stands without braces", f"write `shortcut {token.text}`"
+        yield Rewrite("shortcut", message, at, (change,), help, "leave them out")
+
+
+def _pointwise(stopped: Stopped) -> Iterator[Rewrite]:
+    """`pwconv -> 64`."""
+    index, word = stopped.index, stopped.at(-1)
+    if word.text.lower() in POINTWISE and stopped.token.type in ("__ANON_0", "NAME"):
+        change = Change(index - 1, index, "conv 1x1")
+        message, help = f"there is no op `{word.text}`", "write `conv 1x1`"
+        yield Rewrite("pointwise", message, word.span, (change,), help, help, code="unknown-op")
+
+
+HABITS = (kernels, named_kernels, shortcuts)
