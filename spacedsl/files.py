@@ -128,7 +128,9 @@ def _attempt(folder: Path) -> None:
 
 def _unwritable(path: Path, error: Exception) -> SpaceError:
     why = getattr(error, "strerror", None) or error
-    return fault("cannot-write", f"cannot write {path}: {why}", mend(error))
+    absent = isinstance(error, FileNotFoundError) and not path.absolute().parent.exists()
+    help = f"make its folder first: {path.parent}" if absent else mend(error)
+    return fault("cannot-write", f"cannot write {path}: {why}", help)
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

@@ -127,7 +127,8 @@ class Commands(TyperGroup):
         try:
             code = super().main(args=words, standalone_mode=False, **options)
         except UsageError as error:
-            message = getattr(error, "message", "") or str(error)
+            said = getattr(error, "format_message", None)
+            message = said() if said is not None else str(error)
             help = "`spacedsl --help` lists commands, `spacedsl COMMAND --help` their options"
             report_failure([Diagnostic("usage", message, help=help)], format)
             code = ERROR

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
 from spacedsl.cli.boundary import UsageError
+
+PLAIN = (
+    (re.compile("^Value error, "), ""),
+    (re.compile("^Input should be a valid integer.*"), "it is no whole number."),
+    (re.compile("^Input should be a valid number.*"), "it is no number."),
+    (re.compile("^Input should be greater than or equal to (.*)"), r"it must be \1 or more."),
+    (re.compile("^Input should be less than or equal to (.*)"), r"it must be \1 or less."),
+    (re.compile("^Input should be (.*)"), r"it must be \1."),
+)
+"""What is said of a wrong value -> the same in plain words."""
+
+
+def plain(message: str) -> str:
+    """What is said of a wrong value, in plain words."""
+    for pattern, words in PLAIN:
+        message = pattern.sub(words, message)
+    return message
 
 
 class Command(TyperCommand):
@@ -20,7 +38,9 @@ class Command(TyperCommand):
             return super().parse_args(ctx, args)
         except UsageError as error:
             option = getattr(error, "param", None)
-            if option is None or not option.opts[0].startswith("--") or option.name in ctx.params:
+            missing = hasattr(error, "param_type")  # of what is missing, and of nothing else
+            if option is None or not missing or not option.opts[0].startswith("--"):
+                error.message = plain(error.message)  # type: ignore[attr-defined]
                 raise
             name = option.opts[0]
             alone = self._alone(ctx, words)

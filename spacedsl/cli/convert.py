@@ -24,7 +24,7 @@ class Notation(StrEnum):
 
 def convert(
     model: str = typer.Argument(..., help="A model: a page, PAGE#ITEM, or a library name."),
-    to: Notation = typer.Option(..., "--to", help="The notation."),
+    to: Notation = typer.Option(..., "--to", help="The notation: timm or json."),
     out: Path | None = typer.Option(None, "--out", help="The file to write."),
     format: Format = FORMAT,
 ) -> None:

@@ -72,7 +72,7 @@ def init(
         None, "--image", min=LEAST, max=MOST, help="Height and width of the largest image, pixels."
     ),
     classes: int | None = typer.Option(
-        None, "--classes", min=1, max=MOST_CLASSES, help="How many classes."
+        None, "--classes", min=2, max=MOST_CLASSES, help="How many classes."
     ),
     channels: int = typer.Option(3, "--channels", min=1, max=1024, help="Channels of an image."),
 ) -> None:
@@ -97,7 +97,7 @@ def init(
         target = str(typer.prompt("Which device", default=TARGET))
     device = api.load_target(target)
     image = image or _number("Pixels of the largest image", IMAGE, LEAST, MOST)
-    classes = classes or _number("How many classes", CLASSES, 1, MOST_CLASSES)
+    classes = classes or _number("How many classes", CLASSES, 2, MOST_CLASSES)
     resolutions = _resolutions(image)
     known = load_quality(QUALITY).resolutions
     quality = QUALITY if all(known[0] <= r <= known[-1] for r in resolutions) else ""

@@ -10,6 +10,7 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
 from spacedsl.lang.library import SUFFIX, library
 from spacedsl.lang.page import Loader, Page, main_item
+from spacedsl.syntax.words import units
 
 
 def open_page(spec: str | Path) -> tuple[Page, str | None]:
@@ -27,16 +28,31 @@ def locate(spec: str) -> tuple[Path, str, str]:
     """Path, how to show it, and the item asked for ("" for none)."""
     where, item = split_item(spec)
     path = Path(where)
-    if path.is_file() or path.name != where or path.suffix == SUFFIX:
+    if path.is_file():
         return path, where, item
-    for folder in ("", "models", "baselines", "benchmarks", "targets"):
-        known = library() / folder / f"{where}{SUFFIX}"
-        if known.is_file():
-            return known, f"<library>/{known.name}", item
+    if path.name != where or path.suffix == SUFFIX:
+        if path.exists() or path.is_absolute() or in_library(path.stem) is None:
+            return path, where, item
+        help = f"the library has `{path.stem}`: write its name alone"
+        raise fault("cannot-read", f"there is no file {where}", help=help)
+    known = in_library(where)
+    if known is not None:
+        return known, f"<library>/{known.name}", item
     message = f"there is neither a file nor a page of the library called {where}"
     close = nearest(where)
     help = f"did you mean `{close}`?" if close else "see the library's pages in spaces/"
+    if where in units():
+        help = f"a number and its unit are one word: `15{where}`"
     raise fault("cannot-read", message, help=help)
+
+
+def in_library(name: str) -> Path | None:
+    """The library's page of a name."""
+    for folder in ("", "models", "baselines", "benchmarks", "targets"):
+        known = library() / folder / f"{name}{SUFFIX}"
+        if known.is_file():
+            return known
+    return None
 
 
 def nearest(name: str) -> str | None:

@@ -69,8 +69,9 @@ FLAGS: dict[str, Flag] = {
     "groups": Flag(
         field="groups",
         takes="COUNT",
-        meaning="the channels in so many groups, each filter reads those of its own: a number or "
-        "an expression such as `cin / 16`, which divides both widths",
+        meaning="the channels in so many groups, each filter reads those of its own: a number, a "
+        "parameter (one that is chosen, too) or an expression such as `cin / 16`, which divides "
+        "both widths",
         hover="The channels in so many groups, each filter reads those of its own: `groups 8`, "
         "`groups cin / 16`.",
         synonyms=("group", "ngroups", "numgroups", "grouped", "cardinality"),
@@ -109,7 +110,7 @@ FLAGS: dict[str, Flag] = {
         field="ones",
         meaning="of a `dwconv 1x1`: its weights are 1 and are not trained, so that it is a batch "
         "norm alone, such as one that stands before a convolution (DenseNet)",
-        hover="The weights are 1 and are not trained: a batch norm alone, `dwconv 1x1 ones relu`.",
+        hover="The weights are 1 and are not trained: a batch norm alone, `dwconv 1x1 relu ones`.",
         synonyms=("normonly", "onlynorm", "prenorm", "preact", "preactivation", "prebn"),
     ),
     "split": Flag(

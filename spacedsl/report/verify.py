@@ -90,12 +90,13 @@ def _by_space(known: list[Checked], point: Callable[[Checked], Point]) -> tuple[
 
 def _facts(result: Verification) -> tuple[tuple[str, str], ...]:
     found = result.to_json()
+    missing = "1 is" if found["uncovered"] == 1 else f"{found['uncovered']} are"
     repeat = found["repeatability"]
     listed = ", ".join(
         f"{float(q):.0%}: {e:.1%}" for q, e in found["quantiles"].items() if e is not None
     )
     return (
-        ("networks", f"{len(result.checked)}, of which {found['uncovered']} are not covered"),
+        ("networks", f"{len(result.checked)}, of which {missing} not covered"),
         ("rounds", f"{result.rounds} ({'processor' if result.clock == 'cpu' else 'wall'} time)"),
         (
             "repeat",

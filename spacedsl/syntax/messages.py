@@ -110,9 +110,7 @@ def _reserved(stopped: Stopped) -> Diagnostic:
         help = "it follows the ops that may be there: `optional NAME { ... } else { ... }`"
         return Diagnostic("syntax", "`else` stands without its `optional`", where, help)
     named = before.type in DECLARING or stopped.at(1).text in ("{", "=")
-    in_list = (
-        before.text in ("(", ",") and "=" not in stopped.at(1).text and ")" in stopped.at(1).text
-    )
+    in_list = before.text in ("(", ",") and stopped.may <= {"NAME", "RPAR"}
     if named or in_list:
         message = f"`{token.text}` is a word of the language and cannot be a name"
         return Diagnostic("reserved-word", message, where, help="choose another name")

@@ -177,3 +177,55 @@ def test_a_found_page_checks_from_any_folder(
     page.write_text(Path(VNNI).read_text())
     monkeypatch.chdir(tmp_path)
     assert run("check", "deep/found.space").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("evolve tiny --target vnni", "Missing option '--hyper'. Write `--hyper tiny`."),
+        ("evolve --target vnni", "Missing option '--hyper'. A hyperspace: a page or a"),
+        ("tables fit", "Missing option '--hyper'. The hyperspace"),
+        ("sample tiny --seed abc", "Invalid value for '--seed'"),
+        ("diff tiny", "Missing argument 'b'"),
+        ("sample tiny -n ten", "it is no whole number."),
+        ("sample tiny -n 0", "it must be 1 or more."),
+        ("train tiny-a --data digits --out r --lr x", "it is no number."),
+        ("train tiny-a --data digits --out r --device gpu", "'gpu' is not one of 'cpu', 'cuda'."),
+        ("init --target vnni --image 32 --classes 1", "it must be 2 or more."),
+    ],
+)
+def test_a_wrong_command_line_says_what_to_type(words: str, said: str) -> None:
+    found = run(*words.split())
+    assert found.exit_code == 2
+    assert said in " ".join(found.stderr.split())
+    if not words.startswith("init"):  # it prints no JSON
+        assert said in run_json(*words.split(), code=2)["diagnostics"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("check ~/a.space", f"write {Path.home()}/a.space"),
+        ("show ~nobody-here/a.space", "write the whole path"),
+        ("export tiny-a0 --out ~/a.onnx", f"write {Path.home()}/a.onnx"),
+        ("show https://example.org/a.space", "nothing is fetched from elsewhere"),
+        ("eval https://example.org/a.onnx --data digits", "nothing is fetched from elsewhere"),
+        ("export tiny-a0 --out nowhere/a.onnx", "make its folder first: nowhere"),
+        ("show vnni.space", "the library has `vnni`: write its name alone"),
+        ("show ./tiny-a0", "the library has `tiny-a0`: write its name alone"),
+        ("check vnni --target vnni --max-latency 90 ms", "one word: `15ms`"),
+    ],
+)
+def test_paths_that_cannot_be_meant(words: str, said: str) -> None:
+    found = run(*words.split())
+    assert found.exit_code == 2
+    assert said in " ".join(found.stderr.split())
+
+
+def test_a_folder_of_the_same_name_hides_no_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tiny").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert run("show", "tiny-a0").exit_code == 0
+    assert run_json("show", "tiny")["name"] == "tiny"

@@ -98,20 +98,17 @@ def whole(trained: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def looked_at(trained: Path, whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the page of a search, `search.html`, and what it printed, `result.json`."""
-    folder = tmp_path_factory.mktemp("looked-at")
-    out, page = folder / "models", folder / "search.html"
+def looked_at(trained: Path, whole: Path) -> tuple[Path, dict[str, Any]]:
+    """The page of a search whose journal has all subnets, and its result."""
+    out, page = trained / "again", trained / "search.html"
     shutil.copytree(whole, out)
-    result = run_json(*words(trained, out, "--resume", "--html", str(page)))
-    (folder / "result.json").write_text(json.dumps(result))
-    return folder
+    return page, run_json(*words(trained, out, "--resume", "--html", str(page)))
 
 
 @pytest.mark.slow
-def test_a_search_is_looked_at_as_a_page(looked_at: Path) -> None:
+def test_a_search_is_looked_at_as_a_page(looked_at: tuple[Path, dict[str, Any]]) -> None:
     """With every subnet that was valued, also where the journal has all of them."""
-    page, result = looked_at / "search.html", json.loads((looked_at / "result.json").read_text())
+    page, result = looked_at
     text = page.read_text(encoding="utf-8")
     assert text.count('class="m c7 faint"') >= 2 * result["valued"]
     for model in result["models"]:
@@ -119,14 +116,17 @@ def test_a_search_is_looked_at_as_a_page(looked_at: Path) -> None:
         assert f"{model['top1']:.2%}" in text
 
 
-@pytest.mark.slow
 @needs_browser
-def test_its_page_is_whole_in_a_browser(looked_at: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_its_page_is_whole_in_a_browser(
+    looked_at: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    page, result = looked_at
     with browser(tmp_path) as chromium:
         for width in (1280, 390):
-            check_whole(chromium, looked_at / "search.html", width)
+            check_whole(chromium, page, width)
         shown = chromium.value("document.body.textContent")
-        names = [m["name"] for m in json.loads((looked_at / "result.json").read_text())["models"]]
+        names = [model["name"] for model in result["models"]]
         assert [n for n in (*names, "Accuracy and latency") if n not in shown] == []
 
 

@@ -116,7 +116,7 @@ def test_a_report_of_what_takes_minutes_is_whole(
     check_whole(chromium, page, width)
     if made_of is verified:
         text = chromium.value("document.body.textContent")
-        assert "60, of which 1 are not covered" in text
+        assert "60, of which 1 is not covered" in text
 
 
 @pytest.fixture(scope="module")

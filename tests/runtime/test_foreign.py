@@ -303,7 +303,7 @@ def test_branches_are_said() -> None:
     assert item_of(text, "branched") == found.subnet
     assert "stage0 { crossing  width 8  depth 2 }" in text
     assert "stage1 { growing  width cin + 4  depth 3 }" in text
-    assert "concat { } { dwconv 1x1 ones relu  conv 3x3 -> 4 nonorm }" in text
+    assert "concat { } { dwconv 1x1 relu ones  conv 3x3 -> 4 nonorm }" in text
     assert text.count("conv 3x3 -> 4") == 3
 
 
