@@ -14,14 +14,17 @@ import yaml
 
 from spacedsl import api
 from spacedsl.ir.for_data import for_data
+from spacedsl.ir.subnet import Subnet
+from spacedsl.passes.cost import subnet_cost
 from tests.cli.test_commands import run
 from tests.cli.test_first_minute import HYPER
 from tests.runtime.test_data import write_fashion
-from tests.shown import words_of
+from tests.shown import blocks, words_of
 from tests.support import ROOT
 from tests.targets.made_up_target import write_target
 
 CLOSET = ROOT / "examples" / "closet"
+FEW = ("--by", "evolution", "--population", "4", "--rounds", "1", "--images", "20")
 QUICK = ("--seconds", "0.5", "--allow-noise")
 
 
@@ -108,6 +111,46 @@ def test_as_many_networks_are_drawn_as_a_fit_needs(
     fitted = run(*words_of(page, "spacedsl tables fit", {})[1:])
     (enough,) = re.findall(r"([\d,]+) networks would do", fitted.stderr)
     assert int(enough) <= 300
+
+
+@pytest.mark.slow
+def test_networks_of_ones_own_are_a_table_that_is_searched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a small page, whose networks are the better the more they compute."""
+    monkeypatch.chdir(tmp_path)
+    text, here = "howto/own-accuracies.md", {"cpu": "made-up.space"}
+    Path("mine.space").write_text(HYPER)
+    hyper = api.load_space("mine.space")
+    write_target(tmp_path, hyper, networks=100)
+    done(text, "sample", {"300": "150"})
+    lines = ["page,top1"]
+    for page in Path("networks").iterdir():
+        network = api.load(str(page))
+        assert isinstance(network, Subnet)
+        lines.append(f"{page},{95 - 40 * (subnet_cost(network).flops / 1e6) ** -0.3:.3f}")
+    Path("trained.csv").write_text("\n".join(lines))
+    done(text, "tables fit", {})
+    soon = ("--cycles", "8", "--population", "4", "--sample", "2", "--limits", "10ms")
+    assert "%" in done(text, "evolve --hyper mine.space --target cpu --quality mine", here, *soon)
+    assert api.load_space("found.space").name == "found"
+
+
+@pytest.mark.slow
+def test_words_are_spotted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the how-to's own arrays and page, in an epoch each."""
+    monkeypatch.chdir(tmp_path)
+    text = "howto/keywords.md"
+    arrays, page, _ = blocks((ROOT / "docs" / text).read_text(encoding="utf-8"))
+    exec(compile(arrays[2], text, "exec"), {})
+    Path("words.space").write_text(page[2])
+    space = for_data(api.load_space("words.space"), channels=1, classes=4)
+    write_target(tmp_path, space, networks=60)
+    here = {"cpu": "made-up.space"}
+    done(text, "train words.space --data npz:words.npz --out run --epochs", {"8": "1"})
+    done(text, "train words.space --data npz:words.npz --out run --qat", here | {"2": "1"})
+    done(text, "search", here, "--limits", "0.5s", *FEW)
+    assert len(list(Path("found").glob("*.onnx"))) == 1
 
 
 def test_the_workflow_for_github_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
