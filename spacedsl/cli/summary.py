@@ -66,7 +66,8 @@ def say_next_of(
     instead. `named`: how the target was named."""
     from spacedsl.runtimes.table import runtime_of
 
-    networks = f"its best networks, {len(models)} pages in {models[0].parent}" if models else ""
+    pages = "1 page" if len(models) == 1 else f"{len(models)} pages"
+    networks = f"its best networks, {pages} in {models[0].parent}" if models else ""
     written = [*([f"the found space in {page}"] if page else []), *filter(None, [networks])]
     if written:
         print(wrapped(f"written: {'; '.join(written)}"))

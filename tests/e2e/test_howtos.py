@@ -46,7 +46,7 @@ def test_this_pc_ends_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     soon = ("--cycles", "8", "--population", "4", "--sample", "2", "--limits", "10ms")
     said = done(text, "evolve", here, *soon).splitlines()
     assert (
-        said[-2] == "written: the found space in found.space; its best networks, 1 pages in models"
+        said[-2] == "written: the found space in found.space; its best networks, 1 page in models"
     )
     assert shlex.split(said[-1])[3] == "models/found-10ms.space"
     assert "on made-up" in done(text, "show found.space", here)
