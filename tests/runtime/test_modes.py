@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -47,11 +48,11 @@ def parameters_of(module: torch.nn.Module, graph: Graph) -> Parameters:
     """A static module's arrays by the names of the network graph; both stand in one order."""
     weighted = [m for m in module.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)]
     norms = {
-        id(seq[0]): seq[1]
+        id(layer): norm
         for seq in module.modules()
         if isinstance(seq, torch.nn.Sequential)
-        and len(seq) > 1
-        and isinstance(seq[1], torch.nn.BatchNorm2d)
+        for layer, norm in pairwise(seq)
+        if isinstance(norm, torch.nn.BatchNorm2d)
     }
     found: Parameters = {}
     for (name, shapes), layer in zip(expected_shapes(graph).items(), weighted, strict=True):
