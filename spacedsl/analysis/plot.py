@@ -15,7 +15,7 @@ from spacedsl.colours import COLOURS, GREY
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDTH, DPI = 8.0, 100
+WIDTH, DPI = 8.0, 96
 SMALL, TEXT = 8, 9
 """Sizes of letters in points; none is smaller."""
 

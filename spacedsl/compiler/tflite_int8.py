@@ -230,7 +230,8 @@ class _Emitter(Builder):
         """The sum with a constant, which saturates. Where its input has other steps than it can
         take, it is first taken in these: the same integers, another scale. They are those that
         readers take where the op writes others, and at most so large that one of them goes from
-        end to end of the result: larger ones give the same, and are more than XNNPACK takes."""
+        end to end of the result: larger ones give the same, and are more than XNNPACK takes. A
+        constant of 0 has these steps too."""
         name, source, ratio = node.name, node.inputs[0], self.ratio(node.name)
         _, height, width = node.shape
         before, after = self.read(source), self.read(name)
@@ -243,7 +244,7 @@ class _Emitter(Builder):
             source = self.op("MUL", [source, constant], scaled, "MulOptions")
         offset = node.offset * float(ratio)
         steps = WEIGHT_MAX if offset > 0 else 0
-        scale = one_scale(offset / WEIGHT_MAX if offset > 0 else 1.0)
+        scale = one_scale(offset / WEIGHT_MAX) if offset > 0 else Scale(before.scale * factor)
         amount = self.constant(f"{name}.offset", np.full((1, 1, 1, 1), steps, np.int8), scale)
         self.op("ADD", [source, amount], name, "AddOptions")
 
