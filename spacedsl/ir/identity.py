@@ -95,7 +95,8 @@ def choice_identity(choice: BlockChoice) -> str:
 
 
 def _said(values: tuple[Value, ...]) -> list[Value]:
-    """Values in an order of their own: activations by name, whatever the order of their table."""
+    """Values in an order that is always the same: activations are sorted by name, since the order
+    of their table may change."""
     return sorted(values, key=str) if isinstance(values[0], str) else list(values)
 
 

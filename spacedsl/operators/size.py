@@ -75,9 +75,9 @@ def as_map(size: Size) -> str:
 
 
 def as_number(value: float | str | Pair) -> float:
-    """A setting as one number, to put settings in order and to fit models by: of a pair about the
-    side of the square of the same area. Rows count a little more than columns, so that no two have
-    one number. Activations have a number each, below 0, where no size is."""
+    """A setting as one number, which orders settings and which models are fitted to. A pair is
+    about the side of the square of the same area; rows count a little more than columns, so that
+    no two pairs have one number. Each activation has a number below 0, where no size is."""
     if isinstance(value, str):
         return float(ACTIVATION_NUMBERS[value])
     if not isinstance(value, Pair):

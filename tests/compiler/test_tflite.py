@@ -241,7 +241,8 @@ def small_file() -> bytes:
 
 @pytest.mark.parametrize("op", ["conv", "dwconv", "linear"])
 def test_what_litert_would_not_load_is_refused(op: str) -> None:
-    """A product of one step each that is 2^8 of the result's steps: XNNPACK refuses the file."""
+    """XNNPACK refuses a file where one step of an input times one of a weight makes 2^8 steps of
+    the result."""
     block = next(b for b in library_blocks() if b.name == "mbv3")
     _, model = litert_model(net_around(block, 1, 16, 8, "hswish"))
     node = [node for node in model.nodes if node.op == op][-1]

@@ -32,18 +32,14 @@ NUMBERED = re.compile(
 """Names of one of several sets, in lower case."""
 
 PARTS_ONLY = ("fold", "split", "batch", "shard", "chunk", "subset", "cv")
-"""Words of these that hardly name what is in a picture."""
+"""Those of these words that hardly ever name what is in a picture."""
 
-NOTES = {"labels", "annotations", "masks", "mask", "groundtruth", "ground_truth", "gt"}
-NOTES |= {
-    "segmentationclass",
-    "segmentationobject",
-    "imagesets",
-    "trash",
-    "unlabeled",
-    "unlabelled",
+NOTES = {
+    *("labels", "annotations", "masks", "mask", "groundtruth", "ground_truth", "gt"),
+    *("segmentationclass", "segmentationobject", "imagesets"),
+    *("trash", "unlabeled", "unlabelled"),
 }
-"""Folders beside images that hold what is said of them, or what is of no class, in lower case."""
+"""Folders, in lower case, whose files describe other images or belong to no class."""
 
 BESIDE = {"set", "data", "dataset", "images", "image", "imgs", "img", "photos", "split"}
 """Words that may stand beside those, as in `train_set` and `Test Images`."""
