@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -52,48 +51,36 @@ def time_supernet(
 ) -> SupernetCost:
     """Sandwich steps on real images, a few of a batch where the device is a CPU; `plan` names a
     target, and `recipes` are those of both trainings. Raises `DataError`."""
-    return of_few(
-        partial(_time_supernet, plan, data, recipes, normalise, warn, device),
-        recipes[0].batch,
-        device,
-    )
 
+    def measured(count: int) -> SupernetCost:
+        recipe, qat_recipe = recipes
+        supernet = load_supernet(plan, data.channels, data.classes or None).to(device).train()
+        rng = choices(recipe.seed, Use.subnets)
+        subnets = [supernet.largest(), supernet.smallest()]
+        subnets += [supernet.sample(rng) for _ in range(recipe.random_subnets)]
+        unreadables = Unreadables(unreadable_limit(len(data.train.labels)), warn)
+        size = max(plan.resolutions)
+        start = time.perf_counter()
+        found = batches(data, replace(recipe, batch=count), size, 0, World(), unreadables)
+        images, labels = next(found)
+        reading = time.perf_counter() - start
+        x, labels = normalise(images.to(device)), labels.to(device)
+        with held(len(x)) as maps:
+            step = _seconds(supernet, subnets, x, labels, recipe.precision)
+        qat = QatSupernet(supernet)
+        qat.start(qat.covering_all(subnets), _batches_for(qat, subnets, x))
+        with held(len(x)) as qat_maps:
+            qat_step = _seconds(qat.train(), subnets, x, labels, "fp32")
+        weights = sum(p.numel() for p in supernet.parameters())
+        each, each_qat = (reading + step) / len(x), (reading + qat_step) / len(x)
+        more, more_of_qat = (
+            seen.more(settings.micro_batch or settings.batch)
+            for seen, settings in ((maps, recipe), (qat_maps, qat_recipe))
+        )
+        image = _image(qat, subnets[-1], x)
+        return SupernetCost(each, each_qat, image, more, more_of_qat, weights)
 
-def _time_supernet(
-    plan: SupernetPlan,
-    data: Data,
-    recipes: tuple[Recipe, Recipe],
-    normalise: Normalise,
-    warn: Callable[[str], None],
-    device: torch.device,
-    count: int,
-) -> SupernetCost:
-    recipe, qat_recipe = recipes
-    supernet = load_supernet(plan, data.channels, data.classes or None).to(device).train()
-    rng = choices(recipe.seed, Use.subnets)
-    subnets = [supernet.largest(), supernet.smallest()]
-    subnets += [supernet.sample(rng) for _ in range(recipe.random_subnets)]
-    unreadables = Unreadables(unreadable_limit(len(data.train.labels)), warn)
-    size = max(plan.resolutions)
-    start = time.perf_counter()
-    found = batches(data, replace(recipe, batch=count), size, 0, World(), unreadables)
-    images, labels = next(found)
-    reading = time.perf_counter() - start
-    x, labels = normalise(images.to(device)), labels.to(device)
-    with held(len(x)) as maps:
-        step = _seconds(supernet, subnets, x, labels, recipe.precision)
-    qat = QatSupernet(supernet)
-    qat.start(qat.covering_all(subnets), _batches_for(qat, subnets, x))
-    with held(len(x)) as qat_maps:
-        qat_step = _seconds(qat.train(), subnets, x, labels, "fp32")
-    weights = sum(p.numel() for p in supernet.parameters())
-    each, each_qat = (reading + step) / len(x), (reading + qat_step) / len(x)
-    more, more_of_qat = (
-        seen.more(settings.micro_batch or settings.batch)
-        for seen, settings in ((maps, recipe), (qat_maps, qat_recipe))
-    )
-    image = _image(qat, subnets[-1], x)
-    return SupernetCost(each, each_qat, image, more, more_of_qat, weights)
+    return of_few(measured, recipes[0].batch, device)
 
 
 def _batches_for(qat: QatSupernet, subnets: list[Subnet], x: Tensor) -> list[Tensor]:
