@@ -43,6 +43,7 @@ from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.library import library
 from spacedsl.runtimes.machine import this_machine
+from spacedsl.runtimes.openvino import core
 from spacedsl.runtimes.table import BUILT_IN
 
 HAND_MADE = (
@@ -105,11 +106,11 @@ def nncf_openvino(net: Seeded, fp32: bytes) -> Run | None:
         return None
     import openvino
 
-    graph = openvino.Core().read_model(fp32)
+    graph = core().read_model(fp32)
     images = [image[None] for image in net.images]
     model = nncf.quantize(graph, nncf.Dataset(images), subset_size=len(images))
     settings = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
-    request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
+    request = core().compile_model(model, "CPU", settings).create_infer_request()
     shape = list(images[0].shape)
     random = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     request.set_input_tensor(openvino.Tensor(random))

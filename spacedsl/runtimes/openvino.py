@@ -16,7 +16,7 @@ from spacedsl.diagnostics import fault
 if TYPE_CHECKING:
     import io
 
-    from openvino import CompiledModel, InferRequest
+    from openvino import CompiledModel, Core, InferRequest
 
     from spacedsl.runtimes.record import Options, Run
 
@@ -39,6 +39,16 @@ KEPT = 64
 """Compiled networks that are kept: as many as `verify` opens again and again."""
 
 
+@lru_cache(maxsize=1)
+def core() -> Core:
+    """The only core of this process. A core gives its thread a stack for signals, and puts the
+    former one back when it goes. Of two, the second could put back the first one's, which is gone;
+    then the next signal, such as Ctrl-C, would end the process."""
+    import openvino
+
+    return openvino.Core()
+
+
 def _settings(threads: int, options: Mapping[str, Any]) -> dict[str, Any]:
     return {"INFERENCE_NUM_THREADS": threads, **ONE_STREAM, **options}
 
@@ -46,12 +56,10 @@ def _settings(threads: int, options: Mapping[str, Any]) -> dict[str, Any]:
 def _opened(model: bytes | Path, threads: int, options: Options, **more: Any) -> CompiledModel:
     """As `_compiled`, but bytes that were compiled before are only imported, which takes a fifth of
     the time. The network runs as fast, and has memory of its own."""
-    import openvino
-
     if isinstance(model, Path):
         return _compiled(model, threads, **options, **more)
     content = _content(model, threads, tuple(options.items()))
-    return openvino.Core().import_model(content, "CPU", _settings(threads, {**options, **more}))
+    return core().import_model(content, "CPU", _settings(threads, {**options, **more}))
 
 
 @lru_cache(maxsize=KEPT)
@@ -63,12 +71,9 @@ def _content(model: bytes, threads: int, options: tuple[tuple[str, str], ...]) -
 
 def _compiled(model: bytes | Path, threads: int, **options: Any) -> CompiledModel:
     """Raises `SpaceError` for a file that OpenVINO cannot load."""
-    import openvino
-
-    core = openvino.Core()
     try:
-        graph = core.read_model(model if isinstance(model, bytes) else str(model))
-        return core.compile_model(graph, "CPU", _settings(threads, options))
+        graph = core().read_model(model if isinstance(model, bytes) else str(model))
+        return core().compile_model(graph, "CPU", _settings(threads, options))
     except (RuntimeError, ValueError) as error:
         name = "the model" if isinstance(model, bytes) else str(model)
         raise fault("bad-onnx", f"OpenVINO cannot load {name}: {error}") from None
