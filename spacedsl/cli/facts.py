@@ -52,13 +52,13 @@ class TapFacts(Frozen):
 
 
 class TapChoices(Frozen):
-    """The same over all networks: channels that the map may have, and its heights in pixels at the
+    """The same over all networks: channels that the map may have, and its sizes in pixels at the
     page's resolutions."""
 
     name: str
     stage: str
     channels: list[int]
-    sizes: list[int]
+    sizes: list[Size]
 
 
 class _Facts(Frozen):
@@ -66,6 +66,7 @@ class _Facts(Frozen):
     of: str | None
     hash: str
     code: str | None
+    channels: int
 
 
 class ModelFacts(_Facts):

@@ -27,7 +27,7 @@ from spacedsl.lang.origin import origins
 from spacedsl.lang.page import main_item
 from spacedsl.lang.resolve import resolved_text
 from spacedsl.lang.values import shown
-from spacedsl.operators.size import from_json
+from spacedsl.operators.size import from_json, size_of
 from spacedsl.passes.bind import subnet_sites
 from spacedsl.passes.bound import layers
 from spacedsl.passes.cost import stage_costs, subnet_cost, trained_weights
@@ -147,6 +147,7 @@ def _facts(item: Item, page: str) -> ModelFacts | SpaceFacts:
             name=item.name,
             of=item.of.name,
             hash=subnet_identity(item),
+            channels=item.of.channels,
             resolution=item.resolution,
             flops=cost.flops,
             params=cost.params,
@@ -164,6 +165,7 @@ def _facts(item: Item, page: str) -> ModelFacts | SpaceFacts:
             name=item.name,
             of=item.of.name if item.of else None,
             hash=space_identity(item),
+            channels=item.channels,
             resolutions=list(item.resolutions),
             flops=Bounds(min=ranges.flops.least, max=ranges.flops.greatest),
             params=Bounds(min=ranges.params.least, max=ranges.params.greatest),
@@ -201,7 +203,7 @@ def _taps(item: Space | Subnet) -> list[TapFacts] | list[TapChoices]:
             name=name,
             stage=item.stages[position].name,
             channels=list(item.widths_after(position)),
-            sizes=[shapes[name][1] for shapes in sizes],
+            sizes=[size_of(*shapes[name][1:]) for shapes in sizes],
         )
         for name, position in tapped(item).items()
     ]
@@ -273,7 +275,7 @@ def _said(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     model = facts["kind"] == "model"
     yield "hash", facts["hash"]
     sizes = [facts["resolution"]] if model else facts["resolutions"]
-    yield "input", f"{shown(tuple(map(from_json, sizes)))} px"
+    yield "input", f"{facts['channels']} x {shown(tuple(map(from_json, sizes)))} px"
     for name, key, note in NOTES:
         if key in facts:
             yield name, f"{_amounts(facts[key])} ({note})"
@@ -292,7 +294,7 @@ def _said(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _tap_said(tap: dict[str, Any]) -> str:
     if "shape" in tap:
         return f"{' x '.join(map(str, tap['shape']))} ({tap['stage']})"
-    channels, sizes = shown(tuple(tap["channels"])), shown(tuple(tap["sizes"]))
+    channels, sizes = shown(tuple(tap["channels"])), shown(tuple(map(from_json, tap["sizes"])))
     return f"{channels} channels of {sizes} px ({tap['stage']})"
 
 

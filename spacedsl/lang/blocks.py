@@ -25,7 +25,13 @@ from spacedsl.ir.block import (
     walk,
 )
 from spacedsl.ir.expr import Expr, Num, names_in
-from spacedsl.lang.bodytext import check_body, check_ones, check_reparam, check_width
+from spacedsl.lang.bodytext import (
+    check_body,
+    check_ones,
+    check_own_line,
+    check_reparam,
+    check_width,
+)
 from spacedsl.lang.expressions import lower_expr
 from spacedsl.lang.joins import lower_join
 from spacedsl.lang.kernels import (
@@ -45,6 +51,9 @@ from spacedsl.vocabulary import advice
 
 MAX_NAMES = 64
 MAX_OPS = 128
+
+HIDDEN = "conv 1x1 -> {} relu nonorm bias"
+"""A layer between the pooled map and the classifier."""
 
 
 class Modifiers:
@@ -163,13 +172,12 @@ def _ops(node: Node, known: list[str], params: tuple[str, ...], report: Report) 
             continue
         if op is None:
             continue
-        if isinstance(op, Shortcut) and i != len(nodes) - 1:
-            report.error(
-                "misplaced",
-                "a shortcut ends its body; nothing can follow it",
-                child,
-                "write it last in its body",
-            )
+        if isinstance(op, Shortcut | Linear) and i != len(nodes) - 1:
+            name, help = "shortcut", "write it last in its body"
+            if isinstance(op, Linear):
+                name, help = "classifier", f"a layer before it is `{HIDDEN.format(op.classes)}`"
+            message = f"a {name} ends its body; nothing can follow it"
+            report.error("misplaced", message, child, help)
         ops.append(op)
     return tuple(ops)
 
@@ -218,6 +226,7 @@ def _op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -
 def _sized_op(node: Node, known: list[str], params: tuple[str, ...], report: Report) -> Op:
     words = Modifiers(node, params, report)
     if node.rule == "se":
+        check_own_line(node, report)
         squeeze = lower_expr(node.children[1], known, report)
         check_width("se", squeeze, node.children[1], report)
         acts = [*words.acts, *("relu", "hsigmoid")[len(words.acts) :]]

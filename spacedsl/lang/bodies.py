@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import pairwise, product
 from math import prod
 from typing import Any, NamedTuple
 
@@ -46,6 +46,13 @@ MANY = 3_000
 
 def check_bodies(space: Space, node: Node, report: Report, scope: Scope) -> None:
     """Bind every block at the extremes of what may come in and go out of its stage."""
+    for stage, after in pairwise(space.stages):
+        if any(isinstance(op, Linear) for c in stage.choices for op in walk(c.block.ops)):
+            message = f"stage `{after.name}` stands behind the classifier of `{stage.name}`"
+            at = next((n for n in node.all("stage") if n.token("NAME").text == after.name), node)
+            raise report.fail(
+                "misplaced", message, at.token("NAME"), "write `linear` in the last stage"
+            )
     before: tuple[int, ...] = (space.channels,)
     for stage in space.stages:
         try:

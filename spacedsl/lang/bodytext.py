@@ -66,6 +66,18 @@ def check_reparam(op: Node, report: Report) -> None:
             raise report.fail("duplicate-modifier", message, token, "leave one of them out", fixes)
 
 
+def check_own_line(se: Node, report: Report) -> None:
+    """An activation below `se` is read as one within it, which is hardly what is meant."""
+    first, *_ = *se.all("modifier"), None
+    if first and report.is_first(word := first.token("NAME")):
+        message = f"`{word.text}` on a line of its own would be the activation within `se`"
+        help = "if it is, write it on the line of `se`; if not, behind the op that it belongs to"
+        gap = Span(se.children[1].span.end, word.span.start)
+        fixes = [("write it on the line of `se`", gap, " ")]
+        blank = report.is_blank(gap.start, gap.end)
+        raise report.fail("misplaced", message, word, help, fixes if blank else ())
+
+
 def check_ones(op: Node, kernel: Expr, report: Report) -> None:
     """Report what a batch norm alone cannot say besides. Raises `Abandon`."""
     token = modifier(op, "ones")
