@@ -21,8 +21,9 @@ from spacedsl.cli.boundary import (
     report_failure,
 )
 from spacedsl.cli.command import Command, told
-from spacedsl.cli.commands import COMMANDS
+from spacedsl.cli.commands import COMMANDS, ELSEWHERE
 from spacedsl.cli.help import TITLE, epilog, first_screen, write_groups
+from spacedsl.diagnostics import suggest
 from spacedsl.version import __version__
 
 
@@ -45,6 +46,16 @@ class Root(Commands):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.commands = Imported()  # type: ignore[assignment]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that a command line begins with."""
+        name = args[0]
+        if name not in COMMANDS:
+            same = next((said for said, words in ELSEWHERE.items() if name in words.split()), None)
+            meant = same or suggest(name, COMMANDS)
+            hint = f"`spacedsl {meant}` does that" if same else f"did you mean `{meant}`?"
+            ctx.fail(f"there is no command `{name}`" + (f": {hint}" if meant else ""))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         """List them in the help text, without importing them."""

@@ -225,3 +225,20 @@ def every_example() -> Iterator[str]:
         yield from command.examples
     for lines in WITHIN.values():
         yield from lines
+
+
+ELSEWHERE = {
+    "--version": "version",
+    "--help": "help commands list",
+    "check": "validate lint verify parse test",
+    "fmt": "format prettify",
+    "show": "info stats summary inspect describe print cat view latency cost plot",
+    "diff": "compare difference",
+    "export": "convert deploy to-onnx onnx tflite quantize quantise build",
+    "init": "new create generate start",
+    "eval": "evaluate validate-model accuracy infer predict run",
+    "train": "fit learn finetune",
+    "evolve": "optimize optimise tune explore nas",
+    "doctor": "env status",
+}
+"""What to type -> words for it elsewhere."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 from spacedsl.diagnostics import place
 from spacedsl.ir.block import Value
@@ -13,7 +14,7 @@ from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
 from spacedsl.lang.members import not_a_member
 from spacedsl.lang.model_settings import setting_said, setting_text, short_said
-from spacedsl.lang.report import Report
+from spacedsl.lang.report import Abandon, Report
 from spacedsl.lang.scope import Scope
 from spacedsl.lang.values import shown, size_said, whole
 from spacedsl.syntax.tree import Node, Token
@@ -31,12 +32,18 @@ def lower_model(node: Node, scope: Scope, report: Report) -> Subnet:
     nodes = _stage_nodes(node, space, report)
     stages: list[SubnetStage] = []
     cin = space.channels
+    begin = len(report.found)
     for stage in space.stages:
         said = nodes.get(stage.name)
-        stages.append(
-            _stage(said, stage, cin, report) if said else _only_stage(stage, node, report)
-        )
-        cin = stage.behind(cin, stages[-1].widths)[-1]
+        try:
+            read = _stage(said, stage, cin, report) if said else _only_stage(stage, node, report)
+        except Abandon:
+            continue
+        stages.append(read)
+        cin = stage.behind(cin, read.widths)[-1]
+    if len(report.found) > begin:
+        report.join(begin)
+        raise Abandon
     resolution = size_said(node.token("INT", "PAIR"), report, "resolution", MAX_RESOLUTION)
     subnet = Subnet(
         name=node.token("NAME").text, of=space, resolution=resolution, stages=tuple(stages)
@@ -94,6 +101,8 @@ def _stage_nodes(node: Node, space: Space, report: Report) -> dict[str, Node]:
 
 def _only_stage(stage: Stage, node: Node, report: Report) -> SubnetStage:
     """A stage that the model leaves out, where there is nothing to choose."""
+    if stage.is_open and report.found:
+        raise Abandon
     if stage.is_open:
         message = f"the model does not say its `{stage.name}`"
         raise report.fail("missing-stage", message, node.token("NAME"))
@@ -103,17 +112,23 @@ def _only_stage(stage: Stage, node: Node, report: Report) -> SubnetStage:
 def _stage(node: Node, stage: Stage, cin: int, report: Report) -> SubnetStage:
     position = _choice(node, stage, report)
     choice = stage.choices[position]
-    blocks = tuple(_block(n, choice, report) for n in node.all("model_block"))
+    blocks: list[SubnetBlock] = []
+    begin = len(report.found)
+    for said in node.all("model_block"):
+        with suppress(Abandon):
+            blocks.append(_block(said, choice, report))
+    if len(report.found) > begin:
+        raise Abandon
     if not blocks:
         message = f"stage `{stage.name}` has no block"
         raise report.fail("empty-stage", message, node, "write a width per block")
     if not stage.widths:
-        blocks = tuple(_unchosen(node, stage, cin, blocks, report))
-    return SubnetStage(choice=position, blocks=blocks)
+        blocks = list(_unchosen(node, stage, cin, blocks, report))
+    return SubnetStage(choice=position, blocks=tuple(blocks))
 
 
 def _unchosen(
-    node: Node, stage: Stage, cin: int, blocks: tuple[SubnetBlock, ...], report: Report
+    node: Node, stage: Stage, cin: int, blocks: list[SubnetBlock], report: Report
 ) -> Iterator[SubnetBlock]:
     """Blocks without their widths, which follow from what comes in and must be those said."""
     widths = stage.behind(cin, (0,) * len(blocks))
@@ -148,15 +163,21 @@ def _choice(node: Node, stage: Stage, report: Report) -> int:
 def _block(node: Node, choice: BlockChoice, report: Report) -> SubnetBlock:
     given: dict[str, Value] = {}
     known = [a.name for a in choice.chosen]
+    begin = len(report.found)
     for setting in node.all("setting"):
-        name, value = setting_said(setting, known, report)
-        if name in given:
-            raise report.fail("duplicate-key", f"{name} is set twice", setting)
-        given[name] = value
+        with suppress(Abandon):
+            name, value = setting_said(setting, known, report)
+            if name in given:
+                raise report.fail("duplicate-key", f"{name} is set twice", setting)
+            given[name] = value
+    if len(report.found) > begin:
+        raise Abandon
     least = {arg.name: arg.values[0] for arg in choice.chosen}
     there = mentioned(choice.block, least | given)
     for arg in choice.chosen:
         if arg.name not in given and len(arg.values) > 1 and arg.name in there:
+            if report.found:
+                raise Abandon  # a wrong setting may have been meant to say it
             message = f"this block does not say its {arg.name}"
             said = f"{node.token('INT').text} {setting_text(arg.name, arg.values[0])}"
             help = f"write it behind the width, as `{said}`"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from spacedsl.diagnostics import Diagnostic, Fix, Label, SpaceError, order, place, suggest
 from spacedsl.operators.operators import OPERATORS
+from spacedsl.syntax.rewrite import Put, joined_fix
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Source, Span
 from spacedsl.vocabulary import advice, is_norm, is_unit_left_out, leaves_out
@@ -41,6 +43,7 @@ class Report:
     def __init__(self, source: Source, seen: Seen | None = None) -> None:
         self.source = source
         self.found: list[Diagnostic] = []
+        self._mends: dict[Diagnostic, tuple[Mend, ...]] = {}
         self._seen: Seen = {}
         self._seen_in_page: Seen = {} if seen is None else seen
 
@@ -54,7 +57,10 @@ class Report:
         labels: Iterable[tuple[str, Node | Token]] = (),
     ) -> None:
         """Note an error at a node or token and go on. `labels`: what else has to do with it."""
-        self.found.append(self._diagnostic(code, message, at, help, fixes, labels))
+        mends = tuple(fixes)
+        error = self._diagnostic(code, message, at, help, mends, labels)
+        self._mends[error] = mends
+        self.found.append(error)
 
     def _diagnostic(
         self,
@@ -92,6 +98,26 @@ class Report:
             of_number = self._of_number(name) if what == "block" else None
             seen[key] = of_number or self._unknown(what, name, listed)
         return self.depends((seen[key],))
+
+    def join(self, begin: int) -> None:
+        """Make one error of those of a code from number `begin` on that each have one fix, with a
+        fix for all of them."""
+        groups: dict[str, list[Diagnostic]] = {}
+        for error in self.found[begin:]:
+            groups.setdefault(error.code, []).append(error)
+        joined: list[Diagnostic] = []
+        for group in groups.values():
+            mends = [m for error in group for m in self._mends.get(error, ())[:1]]
+            alike = len(mends) == len(group) > 1
+            joined += [self._joined(group, mends)] if alike else group
+        self.found[begin:] = joined
+
+    def _joined(self, group: Sequence[Diagnostic], mends: Sequence[Mend]) -> Diagnostic:
+        first, more = group[0], len(group) - 1
+        help = f"{first.help}; {more} more like it" if first.help else f"{more} more like it"
+        puts = [Put(span, text) for _, span, text in mends]
+        fix = joined_fix(self.source, f"{mends[0][0]} (and {more} more)", puts)
+        return replace(first, help=help, fixes=(fix,))
 
     def once(self, key: tuple[str, str], error: Diagnostic) -> Abandon:
         """Note an error of the whole page; the first of its key stands for all."""

@@ -24,6 +24,8 @@ NEEDED = {
 }
 """What every target says -> how."""
 KEYS = (*NEEDED, "runtime", "threads", "types", "rules", "anchor", "reference")
+SAID = {"device": '`device "my phone, LiteRT"`', "runtime": '`runtime "litert"`'}
+"""What takes texts that say something."""
 MEASURED = ("profile", "profiled", "profiling", "measure", "measured", "measurement", "auto")
 """Words for what was measured on the device."""
 MOST_THREADS = 1024
@@ -46,6 +48,11 @@ def lower_target(node: Node, scope: Scope, report: Report) -> Target:
         if not nodes and rule in NEEDED:
             message, help = f"a target says its `{rule}`", f"write {NEEDED[rule]}"
             raise report.fail("missing-key", message, node.token("NAME"), help)
+    for rule, example in SAID.items():
+        for token in node.get(rule).tokens("STRING") if node.first(rule) else ():
+            if not _string(token).strip():
+                message, help = f"`{rule}` says nothing", f"write what it is, as {example}"
+                raise report.fail("bad-value", message, token, help)
     limits = _limits(node.get("limits").tokens("QUANTITY"), report)
     runtime = node.first("runtime")
     names = [_string(t) for t in runtime.tokens("STRING")] if runtime else []

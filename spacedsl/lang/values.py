@@ -90,6 +90,7 @@ def values_said(
             said.append(_pair(child, report, pairs))
         elif child.type in ("INT", "FLOAT"):
             said.append(number(child, report))
+            _refuse_decimal_comma(child, report)
         if len(found) + len(said) > MAX_VALUES:
             raise report.fail("too-large", f"more than {MAX_VALUES} values", node)
         twice = next((value for value in said if value in seen), None)
@@ -104,6 +105,17 @@ def values_said(
     if len(kinds) > 1:
         raise report.fail("bad-value", "numbers and names in one list", node)
     return found
+
+
+def _refuse_decimal_comma(token: Token, report: Report) -> None:
+    """Report `0,5`, which reads as two values; two are written with a blank, as `0, 5`."""
+    found = re.match(r"0,([0-9]+)(?![\w.])", report.source.text[token.span.start :][:MAX_DIGITS])
+    if found and token.text == "0":
+        span, meant = token.span._replace(end=token.span.start + found.end()), f"0.{found[1]}"
+        at = Token("FLOAT", found[0], span)
+        fixes = [(f"write `{meant}`", span, meant), ("write two", span, f"0, {found[1]}")]
+        help = f"write `{meant}` for one number; two have a blank after the comma"
+        raise report.fail("notation", f"`{found[0]}` is no number here", at, help, fixes)
 
 
 def value_list(node: Node, report: Report) -> tuple[Value, ...]:

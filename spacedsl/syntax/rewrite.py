@@ -208,9 +208,9 @@ def _error(
     puts = [p for n, r in group for p in (changed.get(n, ()) if r.puts is None else r.puts)]
     whole = all(r.puts is None or r.puts for _, r in group)
     places = "" if count == 1 else f" (and {count - 1} more)"
-    fixes = [] if not puts or not whole else [_fix(source, first.title + places, puts)]
+    fixes = [] if not puts or not whole else [joined_fix(source, first.title + places, puts)]
     if count == 1:
-        fixes += [_fix(source, title, other) for title, other in first.also]
+        fixes += [joined_fix(source, title, other) for title, other in first.also]
     help = first.help if count == 1 else _help(source, [r for _, r in group], puts, fixes)
     where = place(source, first.at)
     return Diagnostic(first.code, first.message, where, help, fixes=tuple(fixes))
@@ -240,7 +240,7 @@ MOST_SHOWN = 60
 """Characters of what a line should read."""
 
 
-def _fix(source: Source, title: str, puts: Sequence[Put]) -> Fix:
+def joined_fix(source: Source, title: str, puts: Sequence[Put]) -> Fix:
     """One replacement that makes all of some."""
     ordered = sorted(puts, key=lambda p: p.span)
     text, parts = source.text, []

@@ -25,22 +25,32 @@ def said_errors(page: Page) -> tuple[Diagnostic, ...]:
     """Runtimes, data types and rules that a page's targets name and nothing here knows."""
     found: list[Diagnostic] = []
     for name, target in _targets(page):
-        try:
-            rules_of(target)
-        except SpaceError as error:
-            node = page.items[name]
-            for wrong in error.diagnostics:
-                at = node.first(AT.get(wrong.code, "runtime")) or node.get("device")
-                where = place(page.source, at.span)
-                fixes: tuple[Fix, ...] = ()
-                meant = _meant(wrong.code, target)
-                if meant is not None:
-                    tokens = [t for t in at.tokens(meant[0]) if t.text == meant[2]]
-                    token = place(page.source, (tokens or at.tokens(meant[0]))[0].span)
-                    fixes = (Fix(f"write `{meant[1]}`", token, meant[1]),)
-                found.append(Diagnostic(wrong.code, wrong.message, where, wrong.help, (), fixes))
+        found += _misnamed(target, page, name)
         found += _no_anchor(target, name, page)
     return tuple(found)
+
+
+def _misnamed(target: Target, page: Page, name: str) -> Iterator[Diagnostic]:
+    """The errors of a target's runtime, data types and rules; each as if those before were
+    mended."""
+    try:
+        rules_of(target)
+    except SpaceError as error:
+        node = page.items[name]
+        for wrong in error.diagnostics:
+            at = node.first(AT.get(wrong.code, "runtime")) or node.get("device")
+            where = place(page.source, at.span)
+            fixes: tuple[Fix, ...] = ()
+            meant = _meant(wrong.code, target)
+            if meant is not None:
+                tokens = [t for t in at.tokens(meant[0]) if t.text == meant[2]]
+                token = place(page.source, (tokens or at.tokens(meant[0]))[0].span)
+                fixes = (Fix(f"write `{meant[1]}`", token, meant[1]),)
+            yield Diagnostic(wrong.code, wrong.message, where, wrong.help, (), fixes)
+            if meant is not None and wrong.code != "unknown-rule":
+                key = AT.get(wrong.code, "runtime")
+                mended = target.model_copy(update={key: meant[1].split('"')[meant[1][0] == '"']})
+                yield from _misnamed(mended, page, name)
 
 
 def _no_anchor(target: Target, item: str, page: Page) -> Iterator[Diagnostic]:

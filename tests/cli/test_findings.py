@@ -121,3 +121,14 @@ def test_a_wrong_command_line_in_text_goes_to_standard_error() -> None:
     assert result.exit_code == 2
     assert result.stdout == ""
     assert "No such option" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "said, meant",
+    [("version", "--version"), ("lint", "check"), ("quantize", "export"), ("trian", "train")],
+)
+def test_words_of_elsewhere_name_a_command(said: str, meant: str) -> None:
+    result = CliRunner().invoke(app, [said])
+    assert result.exit_code == 2
+    assert f"`{said}`" in result.stderr
+    assert meant in result.stderr

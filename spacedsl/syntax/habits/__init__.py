@@ -14,9 +14,11 @@ from spacedsl.syntax.habits import (
     characters,
     comments,
     conditions,
+    configs,
     costs,
     declarations,
     definitions,
+    heads,
     kernels,
     networks,
     notes,
@@ -36,6 +38,8 @@ Habit = Callable[[Stopped], Iterator[Rewrite]]
 
 HABITS: tuple[Habit, ...] = (
     *conditions.HABITS,
+    *heads.HABITS,
+    *configs.HABITS,
     *costs.HABITS,
     *characters.HABITS,
     *definitions.HABITS,

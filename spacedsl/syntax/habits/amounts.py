@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from spacedsl.syntax.habits.numbers import quantity
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
+from spacedsl.vocabulary import synonyms
 
 FILLERS = """
 max maximum most at atmost up upto to less than under below latency latencies of is in size rate p
@@ -17,6 +18,8 @@ exactly equal equals rgb nchw nhwc chw hwc
 """What stands between a key and its number or text elsewhere, and says nothing more here."""
 
 MOST_LIMITS = 8
+EIGHT = re.compile(r"u?(int)?\s*8\W*([a-z]*\W*8?|bits?)", re.IGNORECASE)
+"""Data types of 8 bits in other words."""
 
 _N = r"([0-9]+(?:\.[0-9]+)?)\s*(us|ms|s|K|M|G)?"
 _RANGE = re.compile(
@@ -102,18 +105,28 @@ def fillers(stopped: Stopped) -> Iterator[Rewrite]:
 def types(stopped: Stopped) -> Iterator[Rewrite]:
     """`types u8, s8`, `types 8bit`: data types in several words."""
     before = [t.type for t in stopped.tokens[max(0, stopped.index - 2) : stopped.index]]
-    if "TYPES" not in before:
+    named = (by for by in (0, -1) if "types" in synonyms(stopped.at(by).text))
+    by = next((by for by in named if "TYPES" in stopped.may_at(by)), None)
+    if "TYPES" in before:
+        first = stopped.index - before[::-1].index("TYPES")
+    elif by is not None:
+        first = stopped.index + by + 1
+    else:
         return
-    first = stopped.index - before[::-1].index("TYPES")
     after = stopped.line_end(first)
     while after > first + 1 and stopped.tokens[after - 1].text in ("}", "{"):
         after -= 1
     said = stopped.shown(first, after)
-    if re.fullmatch(r"[uU]?(int)?\s*8\W*([a-zA-Z]*\W*8?|bits?)", said):
+    if EIGHT.fullmatch(said) and "TYPES" in before:
         change = Change(first, after, "u8s8")
         message = f"`{said}` says no data types here"
         help = "write `u8s8`: uint8 activations, int8 weights"
         yield Rewrite("types", message, stopped.span(first, after), (change,), help, "write `u8s8`")
+    elif by is not None and EIGHT.fullmatch(said.strip("=: '\"")):
+        change, help = Change(first - 1, after, "types u8s8"), "write `types u8s8`"
+        key = stopped.tokens[first - 1]
+        message = f"unknown key `{key.text}`"
+        yield Rewrite("types", message, key.span, (change,), help, help, code="unknown-key")
 
 
 def texts(stopped: Stopped) -> Iterator[Rewrite]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from spacedsl.syntax.habits.shapes import MOST_COLOURS
-from spacedsl.syntax.rewrite import Change, Rewrite, Stopped
+from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
 from spacedsl.vocabulary import is_unit_left_out
 
 NUMBERS = ("INT", "FLOAT")
@@ -311,17 +311,32 @@ def _in_limit(stopped: Stopped) -> bool:
 
 
 def unitless(stopped: Stopped) -> Iterator[Rewrite]:
-    """`limits 15, 25`."""
+    """`limits 15, 25`, `limits 15, 25s`, `limits 15,5ms`."""
     token, index = stopped.token, stopped.index
     alone = not stopped.touches(1) or stopped.at(1).type not in ("NAME", "UNKNOWN", "SETTING")
-    if token.type in NUMBERS and "QUANTITY" in stopped.may and alone:
-        meant = f"{token.text}ms"
-        change = Change(index, index + 1, meant)
-        help = f"write `{meant}` for milliseconds"
-        message = f"{token.text} has no unit"
-        yield Rewrite(
-            "unit", message, token.span, (change,), help, f"write `{meant}`", code="unknown-unit"
-        )
+    if not (token.type in NUMBERS and "QUANTITY" in stopped.may and alone):
+        return
+    start = token.span.start
+    line = stopped.source.text[start : start + 80].partition("\n")[0]
+    listed = re.match(r"[0-9., \t]*?[0-9][ \t]*(us|ms|s)\b", line)
+    last = listed[1] if listed else "ms"
+    meant = f"{token.text}{last}"
+    change = Change(index, index + 1, meant)
+    unit = "for milliseconds" if meant.endswith("ms") else "with the unit of the others"
+    ways = [(token.span, change, f"{token.text} has no unit", f"write `{meant}` {unit}", meant)]
+    decimal = re.match(r"([0-9]+),([0-9]+)([ \t]*(?:us|ms|s)\b)?(?![0-9])", line)
+    if decimal and token.type == "INT":
+        point = f"{decimal[1]}.{decimal[2]}{(decimal[3] or last).strip()}"
+        after = stopped.past(index, start + decimal.end())
+        at, said = stopped.span(index, after), decimal[0].strip()
+        help = f"write `{point}` for one latency; two have a blank after the comma"
+        way = (at, Change(index, after, point), f"`{said}` is no number here", help, point)
+        ways.insert(int(decimal[2]) > int(decimal[1]), way)  # limits are listed in their order
+    at, change, message, help, text = ways[0]
+    also = tuple((f"write `{other}`", (Put(span, other),)) for span, _, _, _, other in ways[1:])
+    yield Rewrite(
+        "unit", message, at, (change,), help, f"write `{text}`", also=also, code="unknown-unit"
+    )
 
 
 def negatives(stopped: Stopped) -> Iterator[Rewrite]:

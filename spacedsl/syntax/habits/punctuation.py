@@ -241,7 +241,7 @@ def brackets(stopped: Stopped) -> Iterator[Rewrite]:
         return
     message = f"values stand without `{token.text}` and `{closing}`"
     yield Rewrite("bracket", message, token.span, drop, shown, "leave out the brackets")
-    if token.text in "[{" and stopped.at(-2).type == "BLOCK":
+    if token.text in "[{<" and stopped.at(-2).type == "BLOCK":
         params = Change(index, index + 1, "("), Change(end, end + 1, ")")
         message = f"parameters stand in `(` and `)`, not in `{token.text}` and `{closing}`"
         help = f"write `({inner})`" if len(inner) < 40 else None
@@ -269,6 +269,9 @@ def quotes(stopped: Stopped) -> Iterator[Rewrite]:
 
 
 def _unquoted(stopped: Stopped, first: int, after: int, inner: str) -> Iterator[Rewrite]:
+    found = re.fullmatch(r"([1-4])\s*[x*,]\s*([0-9]+)(?:\s*[x*,]\s*\2)?", inner)
+    if found and stopped.at(-1).type == "INPUT":
+        inner = f"{found[1]} x {found[2]}"
     message = f"`{inner[:40]}` stands without quotes here"
     yield Rewrite(
         "quotes",
@@ -318,6 +321,8 @@ def unquoted(stopped: Stopped) -> Iterator[Rewrite]:
     text = stopped.shown(index, ends[-1]).strip("<>:='` ")
     if key.type == "USE" and not text.endswith(".space"):
         text = text.replace("::", ".").replace(".", "/").rstrip(";") + ".space"
+    if key.type == "RUNTIME":
+        text = text.lower()
     word = key.text
     yield Rewrite(
         "unquoted",

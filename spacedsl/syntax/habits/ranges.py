@@ -15,7 +15,7 @@ BY = ("by", "in", "steps", "stepsize", "increment", "per", "every")
 N = r"([0-9]+(?:\.[0-9]+)?)"
 BETWEEN = rf"{N}\s*(?:-|~|:|\.\.\.|\.\.=|\bto\b|\bthrough\b|\bthru\b|\buntil\b|\btill\b)\s*{N}"
 _WORDS = r"by|in steps of|steps|step\s*=|step:?|step_?size\s*=?|increment|every|\+"
-STEP = rf"\s*(?::|\.\.|;|@|/|,?\s*(?:{_WORDS}))\s*{N}"
+STEP = rf"\s*(?::|\.\.|;|@|/|[(\[]|,?\s*(?:{_WORDS}))\s*{N}(?:\s*[)\]])?"
 SPAN = re.compile(rf"(?:from\s+)?(?:{BETWEEN}(?:{STEP})?|{N}\s*\.\.\s*{N}{STEP})(?![\w.])")
 _LOW, _HIGH = r"min(?:imum)?\s*[=: ]\s*", r"max(?:imum)?\s*[=: ]\s*"
 _BY = rf"(?:\s*,?\s*(?:step|by)\s*[=:]?\s*{N})?"
