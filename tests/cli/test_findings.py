@@ -124,7 +124,7 @@ def test_a_wrong_command_line_in_text_goes_to_standard_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "said, meant",
+    ("said", "meant"),
     [("version", "--version"), ("lint", "check"), ("quantize", "export"), ("trian", "train")],
 )
 def test_words_of_elsewhere_name_a_command(said: str, meant: str) -> None:
