@@ -22,6 +22,11 @@ def count(value: int) -> str:
     return f"{digits}e+{power:0>2}"
 
 
+def counted(value: int, noun: str) -> str:
+    """So many of something: 1 network, 2,000 networks."""
+    return f"{count(value)} {noun}{'' if value == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """A time that something takes at most or about: 90 seconds, 2.5 minutes."""
     return f"{seconds:.3g} seconds" if seconds < 120 else f"{seconds / 60:.3g} minutes"

@@ -11,6 +11,7 @@ from spacedsl.analysis.cases import AnalysisPart
 from spacedsl.analysis.measured import Figure, Row
 from spacedsl.analysis.report import SAID, TITLES
 from spacedsl.colours import COLOURS, GREY
+from spacedsl.figures import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,7 +71,7 @@ def _device(analysis: Analysis) -> str:
         return f"{target.name}: {target.device}, by its latency model"
     machine = said["machine"]
     features = " ".join(machine["features"] or ["features not known"])
-    threads = "1 thread" if said["threads"] == 1 else f"{said['threads']} threads"
+    threads = counted(said["threads"], "thread")
     return (
         f"{target.name} on {machine['cpu']} ({features}), "
         f"{said['runtime']} {said['version']}, {threads}"
@@ -121,7 +122,9 @@ def _words(rows: Sequence[Row], table: bool) -> str:
     said = list(dict.fromkeys(SAID[row.status] for row in silent))
     if not said:
         return ""
-    where = "" if len(silent) == len(rows) and len(said) == 1 else f" ({len(silent)} shapes)"
+    where = (
+        "" if len(silent) == len(rows) and len(said) == 1 else f" ({counted(len(silent), 'shape')})"
+    )
     return f"{' or '.join(said)}{where}"
 
 

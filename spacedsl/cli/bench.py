@@ -10,6 +10,7 @@ import typer
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.options import ON, RUNTIME
 from spacedsl.cli.watch import Terminal
+from spacedsl.figures import counted
 
 if TYPE_CHECKING:
     from spacedsl.flows.bench import Benched
@@ -89,7 +90,7 @@ def _print(result: dict[str, Any]) -> None:
         name = result["subjects"][1]["name"]
         print(
             f"{ratio['median']:.3f} times as fast as {name} ({ratio['low']:.3f} to "
-            f"{ratio['high']:.3f}, 95 %), {result['rounds']} rounds"
+            f"{ratio['high']:.3f}, 95 %), {counted(result['rounds'], 'round')}"
         )
     where = f"on {result['on']}" if result["on"] else "here"
     print(f"sessions of ONNX Runtime {where}: {said_session(result['onnxruntime_session'])}")

@@ -11,6 +11,7 @@ import typer
 
 from spacedsl.cli.progress import first_process
 from spacedsl.cli.words import wrapped
+from spacedsl.figures import counted
 from spacedsl_runtime.data.sources import usages
 
 if TYPE_CHECKING:
@@ -49,10 +50,10 @@ def description(data: Data, holdout: int = 0) -> list[str]:
     """Classes and counts in one or two lines."""
     trained, tested = len(data.train.labels), len(data.test.labels)
     if not data.classes:
-        return [f"{data.spec}: {trained:,} images without labels"]
+        return [f"{data.spec}: {counted(trained, 'image')} without labels"]
     kept = f" ({holdout:,} of them held out)" if holdout else ""
     first = (
-        f"{data.spec}: {data.classes:,} classes, {trained:,} images for training{kept}, "
+        f"{data.spec}: {data.classes:,} classes, {counted(trained, 'image')} for training{kept}, "
         f"{tested:,} for tests"
     )
     train, test = (_counts(data, split.labels) for split in (data.train, data.test))
@@ -70,6 +71,6 @@ def _counts(data: Data, labels: Labels) -> list[int]:
 def _range(data: Data, counts: list[int]) -> str:
     fewest, most = min(counts), max(counts)
     if fewest == most:
-        return f"{most:,} images of each class"
+        return f"{counted(most, 'image')} of each class"
     few, many = data.labels[counts.index(fewest)], data.labels[counts.index(most)]
     return f"{fewest:,} ({few}) to {most:,} ({many}) images of a class"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spacedsl import api
-from spacedsl.figures import amount, count
+from spacedsl.figures import amount, count, counted
 from spacedsl.ir.size import count_subnets
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
@@ -99,7 +99,7 @@ def _latency(pair: Pair, target: Target) -> Effect:
 
 def _shown(found: LatencyRange) -> str:
     if found.least_ms is None or found.greatest_ms is None:
-        blocks = "1 block" if len(found.missing) == 1 else f"{len(found.missing):,} blocks"
+        blocks = counted(len(found.missing), "block")
         return f"not covered ({blocks}, e.g. {found.missing[0]})"
     least, greatest = f"{found.least_ms:.4g}", f"{found.greatest_ms:.4g}"
     return f"{least} ms" if least == greatest else f"{least} to {greatest} ms"

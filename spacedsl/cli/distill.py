@@ -18,6 +18,7 @@ from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.cli.summary import LOG, Log, command, need_logs, say_next, took
 from spacedsl.cli.watch import Terminal
 from spacedsl.diagnostics import fault
+from spacedsl.figures import counted
 from spacedsl.files import check_folder
 from spacedsl.flows.distill_jobs import BATCH, EPOCHS, LSQ_EPOCHS, SAMPLES, Settings
 from spacedsl.flows.faults import need_training
@@ -169,7 +170,7 @@ def distill(
         jobs_done = [job.job for job in found.jobs]
         emit({"quality": str(found.quality), "rows": found.rows, "jobs": jobs_done, "next": then})
         return
-    done = f"{found.rows:,} sub-stages of {len(found.jobs)} jobs"
+    done = f"{counted(found.rows, 'sub-stage')} of {counted(len(found.jobs), 'job')}"
     print(f"{found.quality}: fitted to {done} in {took(began)}")
     say_next(then)
 

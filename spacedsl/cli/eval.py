@@ -12,6 +12,7 @@ from spacedsl.cli.datasets import DATA, tell
 from spacedsl.cli.options import RUNTIME
 from spacedsl.cli.summary import command, say_next
 from spacedsl.cli.watch import Terminal
+from spacedsl.figures import counted
 from spacedsl.flows.evaluate import evaluate as flow
 
 
@@ -39,6 +40,6 @@ def evaluate(
     fifth = f", top-5 {found.top5:.2%}" if found.classes > 5 else ""
     print(
         f"{file}: {found.model} at {found.resolution}: top-1 {found.top1:.2%}{fifth} of "
-        f"{found.images:,} images"
+        f"{counted(found.images, 'image')}"
     )
     say_next(command("bench", file, *(("--runtime", runtime) if runtime else ())))

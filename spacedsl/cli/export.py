@@ -19,6 +19,7 @@ from spacedsl.cli.watch import Terminal
 from spacedsl.cli.words import wrapped
 from spacedsl.compiler.graph import LOGITS
 from spacedsl.diagnostics import fault
+from spacedsl.figures import counted
 from spacedsl.files import check_writable, write_atomic
 from spacedsl.ir.subnet import Subnet
 from spacedsl.ir.target import Target
@@ -185,7 +186,8 @@ def _say_agreement(found: Agreement | None, data: str | None) -> None:
     """What rounding did to a network, where that was compared."""
     if found is None:
         return
-    said = f"in 8 bits {found.argmax:.1%} of {found.images} images of {data} have the same class"
+    images = f"{counted(found.images, 'image')} of {data}"
+    said = f"in 8 bits {found.argmax:.1%} of {images} have the same class"
     said += " as in FP32"
     if found.fp32_top1 is not None and found.int8_top1 is not None:
         said += f"; top-1 is {found.int8_top1:.1%}, in FP32 {found.fp32_top1:.1%}"
@@ -264,13 +266,13 @@ def _maps(stamp: Mapping[str, str]) -> list[str]:
 def _said(found: Difference | None) -> str:
     if found is None:
         return "the target keeps the same tensors in 8 bits: no difference"
-    same, seen = found.argmax_agreement, f"{found.images} images"
+    same, seen = found.argmax_agreement, counted(found.images, "image")
     differing = f"on {seen} maps differ"
     if same is not None:
         differing = f"of {seen} {same:.1%} have the same largest logit; logits differ"
     return (
         f"trained for {found.trained_for}, exported for {found.exported_for}: "
-        f"{len(found.calibrated)} tensors calibrated; {differing} by "
+        f"{counted(len(found.calibrated), 'tensor')} calibrated; {differing} by "
         f"{found.mean_logit_difference:.3g} on average, {found.max_logit_difference:.3g} at most "
         f"(their standard deviation is {found.logit_deviation:.3g})"
     )

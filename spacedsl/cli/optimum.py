@@ -32,6 +32,7 @@ from spacedsl.cli.refits import refits_json, refits_lines
 from spacedsl.cli.summary import say_next_of
 from spacedsl.cli.watch import Terminal
 from spacedsl.diagnostics import fault
+from spacedsl.figures import counted
 from spacedsl.files import check_writable, write_atomic
 from spacedsl.ir.identity import space_identity
 from spacedsl.lang.write import write
@@ -221,7 +222,7 @@ def _lines(found: Optimum) -> list[str]:
     lines += [
         f"certificate: {state}; no space scores more than {found.bound:.6f} "
         f"(gap {found.bound - score:.1e})",
-        f"  {found.size:,} spaces: {found.enumerated:,} scored, {pruned:,} pruned, "
+        f"  {counted(found.size, 'space')}: {found.enumerated:,} scored, {pruned:,} pruned, "
         f"{found.open:,} left open",
         *(f"    {count:,} by {rule}" for rule, count in found.pruned.items() if count),
     ]
@@ -242,7 +243,7 @@ def _how_exact(found: Optimum) -> list[str]:
     ]
     if found.evolution is not None:
         lines.append(
-            f"  aging evolution over {found.cycles:,} spaces ended "
+            f"  aging evolution over {counted(found.cycles, 'space')} ended "
             f"{found.best[0].searched - found.evolution:.6f} below, at the detail of searches"
         )
     return lines

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spacedsl.cli.words import wrapped
+from spacedsl.figures import counted
 from spacedsl.flows.evolve import OnFront
 from spacedsl.search.combined import CombinedScore
 from spacedsl.search.compare import UNCERTAINTIES, Compared, Comparison, StageSensitivity
@@ -124,7 +125,7 @@ def print_comparison(comparison: Comparison) -> None:
         print("scores are expectations: nothing is drawn, so fresh ones are the same")
     else:
         print("score: on the subnets searched with; fresh: on others, drawn after the search")
-    print(f"random: {count} spaces of the hyperspace")
+    print(f"random: {counted(count, 'space')} of the hyperspace")
 
 
 def _heads(result: SpaceScore | CombinedScore) -> list[str]:

@@ -10,6 +10,7 @@ import typer
 from spacedsl import api
 from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.summary import command, say_next
+from spacedsl.figures import counted
 from spacedsl.files import check_folder, write_atomic
 from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.items import LANGUAGE
@@ -56,6 +57,6 @@ def sample(
     elif out is None:
         print(_page(models), end="")
     else:
-        print(f"{len(models)} models in {out}")
+        print(f"{counted(len(models), 'model')} in {out}")
         first = out / f"{models[0].name}.space"
         say_next(command("export", first, "--out", first.with_suffix(".onnx")))

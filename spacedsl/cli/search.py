@@ -21,6 +21,7 @@ from spacedsl.cli.options import LIMITS, TARGET
 from spacedsl.cli.summary import command, say_next, took
 from spacedsl.cli.watch import Terminal
 from spacedsl.diagnostics import fault
+from spacedsl.figures import counted
 from spacedsl.files import check_folder
 from spacedsl.flows.faults import need_training
 from spacedsl.ir.space import Space
@@ -117,7 +118,7 @@ def search(
         emit({**found.front, "plot": drawn, "valued": valued, "out": str(out), "next": then})
     else:
         print_front(found)
-        print(f"the accuracy of {valued:,} networks was measured; this took {took(began)}")
+        print(f"the accuracy of {counted(valued, 'network')} was measured; this took {took(began)}")
         print(f"pages and files are in {out}{_drawn(drawn)}")
     write_html(html, partial(front_report, found, made_by(found.target, seed=seed)), quiet=quiet)
     if not quiet:

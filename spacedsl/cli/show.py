@@ -14,7 +14,7 @@ from spacedsl.cli.boundary import FORMAT, Format, emit
 from spacedsl.cli.facts import Bounds, ModelFacts, SpaceFacts, TapChoices, TapFacts
 from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.diagnostics import SpaceError, fault
-from spacedsl.figures import amount, count
+from spacedsl.figures import amount, count, counted
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.item import Item
 from spacedsl.ir.reparam import trains_other_weights
@@ -309,7 +309,7 @@ def _latency_said(latency: dict[str, Any]) -> str:
     if "total_ms" in latency:
         return f"{latency['total_ms']:.3f} ms on {target}"
     if latency["min_ms"] is None:
-        blocks, missing = latency["missing_count"], latency["missing"]
-        return f"not covered on {target}: {blocks} blocks, e.g. {missing[0]}"
+        blocks, missing = counted(latency["missing_count"], "block"), latency["missing"]
+        return f"not covered on {target}: {blocks}, e.g. {missing[0]}"
     least, most = latency["min_ms"], latency["max_ms"]
     return f"{least:.4g} to {most:.4g} ms on {target} ({latency['coverage']})"

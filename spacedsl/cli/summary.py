@@ -13,6 +13,7 @@ import typer
 
 from spacedsl.cli.words import wrapped
 from spacedsl.diagnostics import fault
+from spacedsl.figures import counted
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
 
@@ -66,7 +67,7 @@ def say_next_of(
     instead. `named`: how the target was named."""
     from spacedsl.runtimes.table import runtime_of
 
-    pages = "1 page" if len(models) == 1 else f"{len(models)} pages"
+    pages = counted(len(models), "page")
     networks = f"its best networks, {pages} in {models[0].parent}" if models else ""
     written = [*([f"the found space in {page}"] if page else []), *filter(None, [networks])]
     if written:

@@ -12,6 +12,7 @@ from spacedsl.cli.boundary import Format, emit
 from spacedsl.cli.progress import counting, working
 from spacedsl.cli.summary import command, say_next
 from spacedsl.diagnostics import fault
+from spacedsl.figures import counted
 from spacedsl.ir.space import Space
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _facts(data: AccuracyData) -> dict[str, object]:
 
 
 def _print(data: AccuracyData, rows: int, out: Path) -> None:
-    print(f"{out}: fitted to {rows:,} rows of {data.networks:,} networks")
+    print(f"{out}: fitted to {counted(rows, 'row')} of {counted(data.networks, 'network')}")
     if data.repeated:
         several = f"{data.repeated:,} networks were" if data.repeated > 1 else "1 network was"
         print(f"repeats   {several} trained more than once: their mean counts")
@@ -107,14 +108,14 @@ def fit_latencies(
     from spacedsl.tables.networks import read_latencies
 
     networks = read_latencies(path, space, column)
-    with working(f"fitting latencies of {len(networks):,} networks, twice"):
+    with working(f"fitting latencies of {counted(len(networks), 'network')}, twice"):
         found = latency_table(networks, space, *origin)
     save_table(found.table, out)
     rows = found.table.source.rows
     if format is Format.json:
         emit({"rows": rows, "latency": {"r2": found.r2, "within_5": found.within_5}})
         return
-    print(f"{out}: fitted to {rows:,} networks")
+    print(f"{out}: fitted to {counted(rows, 'network')}")
     print(f"held out  R2 {found.r2:.4f}, {found.within_5:.1%} of the networks within 5 %")
     page = out.with_suffix(".space")
     print(f'Write {page}, a page of the target that says `latency "{out.name}"`.')
@@ -159,7 +160,7 @@ def say_next_of_quality(hyper: str, table: Path) -> None:
 
 def print_calibration(data: CalibrationData, out: Path) -> None:
     """The calibration in words."""
-    print(f"{out}: calibrated by {len(data.models)} models")
+    print(f"{out}: calibrated by {counted(len(data.models), 'model')}")
     print(f"fit       log(100 - top1) = {data.a:.3f} + {data.b:.3f} log(loss)")
     print(f"          + {data.c:.3f} log({data.r_max} / resolution)")
     print(

@@ -13,6 +13,7 @@ from spacedsl.cli.help import epilog
 from spacedsl.cli.progress import working
 from spacedsl.cli.table_networks import TOP1
 from spacedsl.diagnostics import fault
+from spacedsl.figures import counted
 from spacedsl.files import check_writable
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def fit(
     if format is Format.json:
         emit({"rows": table.source.rows, "hyperspace": table.source.hyperspace_hash})
     else:
-        print(f"{out}: fitted to {table.source.rows:,} rows")
+        print(f"{out}: fitted to {counted(table.source.rows, 'row')}")
         say_next_of_quality(hyper, out)
 
 

@@ -17,6 +17,7 @@ from spacedsl.cli.options import ON
 from spacedsl.cli.summary import command, say_next
 from spacedsl.cli.target_verify import verify
 from spacedsl.diagnostics import SpaceError, fault
+from spacedsl.figures import counted
 from spacedsl.files import check_writable
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.target import Target
@@ -61,7 +62,7 @@ def _source(found: Target) -> str:
     if known is None:
         return "profile: not measured yet"
     nets = sum(len(batch.nets) for batch in known.batches)
-    return f"profile: {nets} networks"
+    return f"profile: {counted(nets, 'network')}"
 
 
 def profile(
@@ -166,7 +167,7 @@ def _show(found: Target, fit: ProfiledLatency, path: str, format: Format) -> Non
         f"  runtime  {note.profile.runtime} {note.profile.version}, {note.profile.threads} thread, "
         f"session: {said_session(note.profile.session)}"
     )
-    print(f"  profile  {note.networks} networks of {of} in {note.seconds:.0f} s")
+    print(f"  profile  {counted(note.networks, 'network')} of {of} in {note.seconds:.0f} s")
     if note.steady < note.networks:
         print(f"           {note.networks - note.steady} of them did not come to repeat within 3 %")
     print(f"  limits   {_limits(limits)}")

@@ -16,7 +16,7 @@ from spacedsl.cli.options import ON
 from spacedsl.cli.summary import command, say_next
 from spacedsl.cli.watch import Terminal
 from spacedsl.diagnostics import Diagnostic
-from spacedsl.figures import duration
+from spacedsl.figures import counted, duration
 from spacedsl.flows.watch import announced
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
@@ -62,7 +62,9 @@ def verify(
     with host_at(on) as host:
         device = open_device(found, host)
         models = _unseen(found, host, space, model, count, seed)
-        note = f"{len(models)} networks it has not seen, at most about {duration(seconds)}"
+        note = (
+            f"{counted(len(models), 'network')} it has not seen, at most about {duration(seconds)}"
+        )
         with announced(Terminal(), f"measuring for {found.name}", note) as show:
             result = check(found, device.latency, models, seconds, chosen, show, host)
         machine = host.machine
@@ -99,8 +101,8 @@ def _doubts(result: Verification) -> list[Diagnostic]:
     listed = ", ".join(f"{c.name} by {c.split_half:.1%}" for c in worst)
     message = (
         f"{len(unsteady)} of {len(result.checked)} networks did not repeat within {REPEATABLE:.0%} "
-        f"in {result.rounds} rounds, so the exit code is 1: the two halves of their rounds differ, "
-        f"{listed}"
+        f"in {counted(result.rounds, 'round')}, so the exit code is 1: the two halves of their "
+        f"rounds differ, {listed}"
     )
     return [
         Diagnostic("too-noisy", message, help="measure longer (--seconds), or on an idle machine")
@@ -139,7 +141,8 @@ def _published() -> list[str]:
 def _print(result: Verification) -> None:
     found, count = result.to_json(), len(result.checked)
     repeat, quantiles = found["repeatability"], found["quantiles"]
-    print(f"measured {count} networks in {result.rounds} rounds ({result.clock} time)")
+    rounds = counted(result.rounds, "round")
+    print(f"measured {counted(count, 'network')} in {rounds} ({result.clock} time)")
     print(
         f"  halves of the rounds agree within {repeat['median']:.1%} in the median, "
         f"{repeat['greatest']:.1%} at worst"

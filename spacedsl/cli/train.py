@@ -18,6 +18,7 @@ from spacedsl.cli.html import HTML, check_html, made_by, write_html
 from spacedsl.cli.summary import LOG, Log, command, need_logs, say_next, took
 from spacedsl.cli.watch import Terminal
 from spacedsl.diagnostics import fault
+from spacedsl.figures import counted
 from spacedsl.files import check_folder
 from spacedsl.flows.faults import need_training
 from spacedsl.flows.train import Settings, Trained
@@ -210,7 +211,8 @@ def train(
         emit(run | _json(done))
     else:
         _print(done)
-        print(f"{done.steps:,} steps of {done.batch:,} images; this took {took(began)}")
+        steps = counted(done.steps, "step")
+        print(f"{steps} of {counted(done.batch, 'image')}; this took {took(began)}")
     write_html(html, partial(_report, done, data), quiet=quiet)
     if not quiet:
         say_next(then)
@@ -227,7 +229,7 @@ def _report(done: Trained, data: str) -> Report:
     from spacedsl_runtime.train.run import read_metrics
 
     page = (done.folder / "resolved.space").read_text(encoding="utf-8")
-    facts = (("data", data), ("steps", f"{done.steps:,} of {done.batch:,} images"))
+    facts = (("data", data), ("steps", f"{done.steps:,} of {counted(done.batch, 'image')}"))
     targets = [done.target] if done.target else []
     return train_report(done, read_metrics(done.folder), facts, page, made_by(*targets))
 

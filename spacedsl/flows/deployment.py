@@ -9,7 +9,7 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from spacedsl.figures import duration
+from spacedsl.figures import counted, duration
 from spacedsl.files import write_atomic
 from spacedsl.flows.watch import Watch, announced
 from spacedsl.ir.space import Space
@@ -96,7 +96,7 @@ class Searched:
         return self.measured.median_ms[model.name] if self.measured else model.predicted_ms
 
     def __repr__(self) -> str:
-        what = f"{len(self.models)} models of {self.space.name}"
+        what = f"{counted(len(self.models), 'model')} of {self.space.name}"
         return f"<{what} for {self.target.name} in {self.folder}>"
 
 
@@ -117,7 +117,7 @@ def measure(found: Searched, seconds: float, watch: Watch) -> Measured:
     runtime, threads = runtime_of(found.target), found.target.threads
     runs = [HERE.open(runtime, found.folder / model.file, threads) for model in found.models]
     take = HERE.rounds("cpu" if threads == 1 else "wall")
-    note = f"{len(runs)} files, at most about {duration(seconds)}"
+    note = f"{counted(len(runs), 'file')}, at most about {duration(seconds)}"
     with announced(watch, f"measuring on {found.target.name}", note) as show:
         timing = interleave(runs, seconds, take=take, progress=show)
     times = {model.name: timing.time_ms(i) for i, model in enumerate(found.models)}

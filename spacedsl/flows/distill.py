@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spacedsl.diagnostics import fault
+from spacedsl.figures import counted
 from spacedsl.files import check_folder
 from spacedsl.flows.distill_jobs import USUAL, Job, Reading, Settings, prepare
 from spacedsl.flows.execution import ON_CPU, Execution
@@ -58,7 +59,7 @@ class Distilled:
         return sum(len(job.losses) for job in self.jobs)
 
     def __repr__(self) -> str:
-        return f"<distilled {self.space.name} in {self.folder}: {self.rows:,} sub-stages>"
+        return f"<distilled {self.space.name} in {self.folder}: {counted(self.rows, 'sub-stage')}>"
 
 
 def distill(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from spacedsl.compiler.integer_model import preprocess_for
 from spacedsl.compiler.plans import need_head
 from spacedsl.compiler.supernet import supernet_plan
-from spacedsl.figures import duration
+from spacedsl.figures import counted, duration
 from spacedsl.flows.distill_jobs import USUAL, Job, Settings, prepare
 from spacedsl.flows.execution import ON_CPU, Execution, usual_precision
 from spacedsl.flows.faults import runtime_faults
@@ -127,7 +127,7 @@ def _distilling(
     seconds = sum(fmean(cost.seconds(job.task) for cost in timed[job.number]) for job in todo)
     steps = sum(job.task.steps for job in todo)
     parallel = min(jobs, len(todo))
-    note = f"{len(todo)} jobs, {len(costs)} of them timed"
+    note = f"{counted(len(todo), 'job')}, {len(costs)} of them timed"
     note += f"; {parallel} at a time on as many cores" if jobs > 1 else ""
     rows = sum(job.task.rows for job in todo)
     disk, memory = rows * ROW_BYTES, _memory() + max(cost.more for cost in costs)

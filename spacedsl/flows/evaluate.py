@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from spacedsl.diagnostics import fault
-from spacedsl.figures import listed
+from spacedsl.figures import counted, listed
 from spacedsl.flows.faults import IMAGES, runtime_faults
 from spacedsl.flows.watch import SILENT, Watch
 from spacedsl.operators.size import Size
@@ -40,7 +40,8 @@ class Evaluated:
     top5: float
 
     def __repr__(self) -> str:
-        return f"<{self.file}: top-1 {self.top1:.2%} of {self.images:,} images of {self.data}>"
+        images = counted(self.images, "image")
+        return f"<{self.file}: top-1 {self.top1:.2%} of {images} of {self.data}>"
 
 
 def evaluate(

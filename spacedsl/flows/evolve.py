@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spacedsl import api
+from spacedsl.figures import counted
 from spacedsl.flows.open_scorers import Tables, by_target, joined, open_all
 from spacedsl.flows.refits import refitted_search, require_refits
 from spacedsl.flows.watch import SILENT, Watch
@@ -88,7 +89,8 @@ class Evolved:
 
     def __repr__(self) -> str:
         count = len(self.found.history)
-        return f"<evolved {self.space.name}: score {self.score:.4f}, the best of {count:,} spaces>"
+        spaces = counted(count, "space")
+        return f"<evolved {self.space.name}: score {self.score:.4f}, the best of {spaces}>"
 
 
 def evolve(
@@ -231,7 +233,7 @@ def _comments(
     by_best = chosen.definition == "best"
     total = f"{'Score' if by_best else 'Q-T score'} {found.score:.6f}"
     lines = [
-        f"{len(found.history):,} spaces scored; population {population}, sample {sample}, "
+        f"{counted(len(found.history), 'space')} scored; population {population}, sample {sample}, "
         f"seed {seed}."
     ]
     if not isinstance(scorer, Scorer):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from spacedsl import api
 from spacedsl.diagnostics import fault
-from spacedsl.figures import duration
+from spacedsl.figures import counted, duration
 from spacedsl.flows.watch import SILENT, Watch, announced
 from spacedsl.hosts.host import HERE, Host
 from spacedsl.ir.space import Space
@@ -51,7 +51,7 @@ def profiling(
 
         def shown(reached: Reached) -> None:
             missing = f", {reached.missing:,} to cover" if reached.missing else ""
-            counts = f"{reached.networks} networks, {reached.kernels:,} kernels"
+            counts = f"{counted(reached.networks, 'network')}, {counted(reached.kernels, 'kernel')}"
             show(reached.seconds / budget_s, counts + missing)
 
         yield shown

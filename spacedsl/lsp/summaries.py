@@ -6,7 +6,7 @@ from functools import lru_cache
 from math import prod
 
 from spacedsl.diagnostics import SpaceError
-from spacedsl.figures import amount, count
+from spacedsl.figures import amount, counted
 from spacedsl.ir.block import Block
 from spacedsl.ir.item import Item
 from spacedsl.ir.size import count_spaces, count_subnets, stage_subnets
@@ -46,9 +46,9 @@ def item_facts(item: Item | None) -> list[str]:
 
 
 def _space_facts(space: Space) -> list[str]:
-    lines = [f"{count(count_subnets(space))} subnets"]
+    lines = [counted(count_subnets(space), "subnet")]
     if space.kind == "hyperspace":
-        lines.append(f"{count(count_spaces(space))} spaces")
+        lines.append(counted(count_spaces(space), "space"))
     cost = _cost(space)
     return [*lines, *([cost] if cost else [])]
 
@@ -87,7 +87,7 @@ def _model_facts(subnet: Subnet) -> list[str]:
         return []
     blocks = sum(len(stage.blocks) for stage in subnet.stages)
     return [
-        f"{as_map(subnet.resolution)}, {blocks} blocks",
+        f"{as_map(subnet.resolution)}, {counted(blocks, 'block')}",
         f"{amount(cost.flops)} FLOPs, {amount(cost.params)} parameters, "
         f"{amount(memory)} bytes of activations",
     ]
@@ -103,7 +103,7 @@ def stage_facts(stage: Stage) -> list[str]:
     lines.append(f"depth {shown(stage.depths)}; stride {stage.stride}")
     if stage.shared:
         lines.append(f"shared by its blocks: {', '.join(stage.shared)}")
-    return [*lines, f"{count(stage_subnets(stage))} subnets of this stage"]
+    return [*lines, f"{counted(stage_subnets(stage), 'subnet')} of this stage"]
 
 
 def windows(stage: Stage) -> str:
@@ -111,8 +111,7 @@ def windows(stage: Stage) -> str:
     found = stage.windows
     some = [", ".join(map(str, window)) for window in found[:MAX_WINDOWS]]
     more = [f"{len(found) - MAX_WINDOWS} more"] if len(found) > MAX_WINDOWS else []
-    noun = "window" if len(found) == 1 else "windows"
-    return f"{len(found)} {noun} of {stage.window} widths: {' | '.join([*some, *more])}"
+    return f"{counted(len(found), 'window')} of {stage.window} widths: {' | '.join([*some, *more])}"
 
 
 def choice_facts(choice: BlockChoice) -> str:

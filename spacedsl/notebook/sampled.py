@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from spacedsl import api
 from spacedsl.diagnostics import fault
+from spacedsl.figures import counted
 from spacedsl.ir.space import Space as IrSpace
 from spacedsl.notebook import html
 from spacedsl.notebook.devices import limits_of
@@ -47,7 +48,9 @@ class Sampled:
         return self.models[int(under[np.argmax(self.quality[under])])] if len(under) else None
 
     def __repr__(self) -> str:
-        return f"<{self.space.name}: score {self.score:.4f} of {len(self.models):,} models>"
+        return (
+            f"<{self.space.name}: score {self.score:.4f} of {counted(len(self.models), 'model')}>"
+        )
 
     def _repr_html_(self) -> str:
         rows = [
@@ -55,7 +58,7 @@ class Sampled:
             for limit in self.limits
             for found in [self.best(limit.limit_ms)]
         ]
-        said = f"{self.space.name}: score {self.score:.4f} of {len(self.models):,} models"
+        said = f"{self.space.name}: score {self.score:.4f} of {counted(len(self.models), 'model')}"
         return html.titled(said, html.table(("limit", "mean of the best", "best model"), rows))
 
 
@@ -94,5 +97,5 @@ def _numbers(function: OfModels, models: Sequence[Model]) -> Floats:
     name = getattr(function, "__name__", type(function).__name__)
     if found.shape == (len(models),):
         said = f"{np.count_nonzero(~np.isfinite(found))} numbers that are not finite"
-    message = f"`{name}` gave {said} for {len(models)} models"
+    message = f"`{name}` gave {said} for {counted(len(models), 'model')}"
     raise fault("bad-option", message, "it must give one finite number for each model")

@@ -11,6 +11,7 @@ from typing import Generic
 from typing_extensions import TypeVar  # the standard one has no default before Python 3.13
 
 from spacedsl.diagnostics import fault
+from spacedsl.figures import counted
 from spacedsl.flows.evolve import Evolved
 from spacedsl.flows.evolve import evolve as evolve_flow
 from spacedsl.flows.optimum import Certified
@@ -84,7 +85,9 @@ class Result(Generic[Detail_co]):
     detail: Detail_co
 
     def __repr__(self) -> str:
-        return f"<{self.space.name}: score {self.score:.4f}, {len(self.networks)} networks>"
+        return (
+            f"<{self.space.name}: score {self.score:.4f}, {counted(len(self.networks), 'network')}>"
+        )
 
     def _repr_html_(self) -> str:
         heads = ("limit", "model", "latency", "worth", "image", "FLOPs")

@@ -9,7 +9,7 @@ from typing import Any
 from spacedsl import api
 from spacedsl.bridges.optuna import Trial, parameters, suggest
 from spacedsl.diagnostics import fault
-from spacedsl.figures import amount, count
+from spacedsl.figures import amount, counted
 from spacedsl.files import write_atomic
 from spacedsl.ir import space as ir_space
 from spacedsl.ir import subnet as ir_subnet
@@ -157,14 +157,13 @@ class Space(ir_space.Space):
 
     def __repr__(self) -> str:
         of = f" of {self.of.name}" if self.of else ""
-        return f"<{self.kind} {self.name}{of}: {count(self.subnets)} models>"
+        return f"<{self.kind} {self.name}{of}: {counted(self.subnets, 'model')}>"
 
     def _repr_html_(self) -> str:
         rows = [(s.name, widths_text(s), shown(s.depths), _blocks(s)) for s in self.stages]
         heads = ("stage", "width", "depth", "blocks")
-        said = (
-            f"{self.kind} {self.name}: {shown(self.resolutions)} px, {count(self.subnets)} models"
-        )
+        said = f"{self.kind} {self.name}: {shown(self.resolutions)} px, "
+        said += counted(self.subnets, "model")
         return html.titled(said, html.table(heads, rows), html.page(self.text))
 
 
@@ -180,7 +179,7 @@ class Diff:
         return bool(self.changes)
 
     def __repr__(self) -> str:
-        return f"<diff of {self.a} and {self.b}: {len(self.changes)} changes>"
+        return f"<diff of {self.a} and {self.b}: {counted(len(self.changes), 'change')}>"
 
     def _repr_html_(self) -> str:
         rows = [(c.stage or "", c.key, _side(c.before), _side(c.after)) for c in self.changes]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from spacedsl.figures import counted
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
 from spacedsl.report.parts import Code, Figure, Made, Report, Section, Table, Words
@@ -46,11 +47,10 @@ def diff_report(found: Differences, made: Made) -> Report:
     effects = Table("What follows", ("", "before", "after"), found.effects, 3)
     same = Words(("Both say the same, however they are written.",))
     count = len(found.changes)
-    number = "1 change" if count == 1 else f"{count} changes"
     return Report(
         "diff",
         f"{found.before.page} and {found.after.page}",
-        f"{number}, by meaning." if count else "No difference in meaning.",
+        f"{counted(count, 'change')}, by meaning." if count else "No difference in meaning.",
         (
             Section("Stages", ribbons),
             Section("Changes", (changes,) if count else (same,)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from spacedsl.colours import GREY
+from spacedsl.figures import counted
 from spacedsl.flows.evolve import Evolved, OnFront
 from spacedsl.ir.space import Space, Stage
 from spacedsl.report.contest import Contender, contenders, fronts, space_of
@@ -112,7 +113,7 @@ def _front(front: Sequence[OnFront]) -> list[Element]:
     )
     series = (Series("unbeaten on both targets", points, 0, joined=True),)
     plot = Plot(Axis(f"score on {first}"), Axis(f"score on {second}"), series)
-    return [Figure("Two targets", f"{len(front)} spaces", plot), table]
+    return [Figure("Two targets", counted(len(front), "space"), plot), table]
 
 
 def _words(genome: Genome, genotype: Genotype) -> str:
@@ -145,6 +146,8 @@ def _calls(calls: Sequence[Call]) -> list[Element]:
     axis = Axis("% of the score that the next best type lacks", from_zero=True)
     picture = Rows(axis, rows, entries, look="bars")
     caption = "The other stages are as found. Too close is what the tables cannot tell apart."
+    if any(call.share < 0 for call in asked):
+        caption += " Left of 0 the other type scores more, which a longer search may find."
     return [Figure("Block types", "; ".join(call.said for call in asked), picture, caption)]
 
 

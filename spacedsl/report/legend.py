@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from spacedsl.report.svg import line, mark, rect, text, width_of
+from spacedsl.report.svg import dot, line, mark, rect, text, width_of
 
 SIGN, GAP, HIGH = 18, 16, 20
 
@@ -45,7 +45,7 @@ def _sign(entry: Entry, x: float, y: float) -> list[Markup]:
         case "open":
             return [rect(x + 1, y - 5, 11, 10, "open")]
         case "cloud":
-            return [mark(x + 6, y, entry.colour, 3, "faint")]
+            return [dot(x + 6, y, entry.colour)]
         case "hollow":
             return [mark(x + 6, y, entry.colour, 4, "hollow")]
         case _:

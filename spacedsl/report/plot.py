@@ -14,6 +14,7 @@ from spacedsl.report.legend import Entry, legend
 from spacedsl.report.scale import Axis, Scale, figure, scale
 from spacedsl.report.svg import (
     Drawing,
+    dot,
     element,
     group,
     hovered,
@@ -182,7 +183,7 @@ class _Drawing:
             yield line(self.x.at(p.x_range[0]), py, self.x.at(p.x_range[1]), py, f"i c{c}")
         match series.look:
             case "cloud":
-                yield element("circle", cx=px, cy=py, r=2.5, class_=f"m c{c} faint")
+                yield dot(px, py, c)
             case "line" if len(series.points) > 1:
                 yield element("circle", cx=px, cy=py, r=5, class_="touch")
             case look:

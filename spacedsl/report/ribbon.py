@@ -155,8 +155,9 @@ class Ribbon:
 
 
 Box = tuple[float, float, float, float]
-CellBox = Callable[[float, float], Box]
-"""Where the part of a cell between two widths is: left, top, width and height."""
+CellBox = Callable[[float, float, int, int], Box]
+"""Where the part of a cell between two widths is, or a stripe of it (which one, of how many): left,
+top, width and height."""
 
 RIGHT = 12.0
 GAP = 0.7
@@ -201,7 +202,7 @@ _LINES = ("row", "note", "note")
 
 def _range(run: Run) -> str:
     least, most = min(cell.least for cell in run.cells), max(run.widths)
-    return f"{least}" if least == most else f"{least} to {most}"
+    return f"{least}" if least == most else f"{least}\N{EN DASH}{most}"
 
 
 def _under(run: Run) -> tuple[str, ...]:
@@ -235,35 +236,31 @@ def _down(ribbon: Ribbon, width: int, top: float) -> tuple[list[Markup], float]:
     return [*grid, *shapes], y + 30
 
 
-def _standing(y: Scale, x: float, wide: float, low: float, high: float) -> Box:
-    return x, y.at(high), wide, y.at(low) - y.at(high)
+def _standing(y: Scale, x: float, wide: float, low: float, high: float, i: int, of: int) -> Box:
+    return x + wide * i / of, y.at(high), wide / of, y.at(low) - y.at(high)
 
 
-def _lying(x: Scale, y: float, high: float, low: float, most: float) -> Box:
-    return x.at(low), y, x.at(most) - x.at(low), high
+def _lying(x: Scale, y: float, high: float, low: float, most: float, i: int, of: int) -> Box:
+    return x.at(low), y + high * i / of, x.at(most) - x.at(low), high / of
 
 
 def _cell(run: Run, cell: Cell, place: CellBox, colours: Palette) -> Markup:
     """A block as a box of its greatest width, whose part that every block has is full and the rest
-    faint. Bands are block types to choose from."""
+    faint. Stripes are block types to choose from."""
     return hovered(cell.said, *_shapes(run, cell, place, colours), class_="cell")
 
 
 def _shapes(run: Run, cell: Cell, place: CellBox, colours: Palette) -> Iterator[Markup]:
     kinds = [colours.get(name, GREY) for name in run.blocks]
-    band = cell.most / len(kinds)
+    full, faint = ("b", "b faint") if cell.sure else ("b faint", "b fainter")
     for i, colour in enumerate(kinds):
-        low, high = band * i, band * (i + 1)
-        if high > cell.least:
-            faint = "faint" if cell.sure else "fainter"
-            yield rect(*place(max(low, cell.least), high), f"b {faint} c{colour}")
-        if low < cell.least:
-            full = "b" if cell.sure else "b faint"
-            yield rect(*place(low, min(high, cell.least)), f"{full} c{colour}")
+        if cell.most > cell.least:
+            yield rect(*place(cell.least, cell.most, i, len(kinds)), f"{faint} c{colour}")
+        yield rect(*place(0, cell.least, i, len(kinds)), f"{full} c{colour}")
     if not cell.sure:
-        yield rect(*place(0, cell.most), "open")
+        yield rect(*place(0, cell.most, 0, 1), "open")
     if len(cell.words) == 2:
-        yield from _words(cell, place(0, cell.most), f"in c{kinds[0]}")
+        yield from _words(cell, place(0, cell.most, 0, 1), f"in c{kinds[0]}")
 
 
 def _words(cell: Cell, box: Box, class_: str) -> Iterator[Markup]:

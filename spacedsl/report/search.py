@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spacedsl.colours import GREY
-from spacedsl.figures import amount
+from spacedsl.figures import amount, counted
 from spacedsl.flows.deployment import Deployment, Searched
 from spacedsl.report.parts import Code, Figure, Made, Report, Section, Table
 from spacedsl.report.plot import Plot, Point, Series
@@ -19,8 +19,8 @@ def search_report(found: Searched, pages: Sequence[str], made: Made) -> Report:
     return Report(
         "search of a supernet",
         f"The best networks of {found.space.name} for {found.target.name}",
-        f"{len(found.valued):,} subnets were valued on held-out images; the best one under each "
-        "latency limit is written as an INT8 file.",
+        f"Valued on held-out images: {counted(len(found.valued), 'subnet')}. The best one under "
+        "each latency limit is written as an INT8 file.",
         (
             Section("Accuracy and latency", (_front(found), _table(found))),
             Section("The space", (ribbon_of(found.space),)),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import fsum
 
-from spacedsl.figures import count
+from spacedsl.figures import counted
 from spacedsl.ir.size import count_subnets
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
@@ -55,21 +55,19 @@ def _lead(item: Space | Subnet) -> str:
     if isinstance(item, Subnet):
         blocks = sum(len(stage.blocks) for stage in item.stages)
         return (
-            f"A network of {item.of.name} with {blocks} blocks, for images of "
+            f"A network of {item.of.name} with {counted(blocks, 'block')}, for images of "
             f"{as_map(item.resolution)} pixels."
         )
     of = f" of {item.of.name}" if item.of else ""
-    number = count(count_subnets(item))
-    return (
-        f"A {item.kind}{of}: a family of {number} networks in {len(item.elastic)} elastic stages."
-    )
+    networks = counted(count_subnets(item), "network")
+    return f"A {item.kind}{of}: {networks}, {counted(len(item.elastic), 'elastic stage')}."
 
 
 SEEN_SPACE = (
-    "Every box is a block that a network may have in a stage. It is as high as the block is wide; "
-    "the full part is the least width, the faint part what may come on top."
+    "Every box is a block that a network may have in a stage. The axis says how many channels it "
+    "has: the full part is the least number, the faint part what may come on top."
 )
-SEEN_MODEL = "Every box is a block, as high as it is wide."
+SEEN_MODEL = "Every box is a block. The axis says how many channels it has."
 
 
 def ribbon_of(item: Space | Subnet, title: str = "Stages") -> Figure:
@@ -78,7 +76,7 @@ def ribbon_of(item: Space | Subnet, title: str = "Stages") -> Figure:
     model = isinstance(item, Subnet)
     caption = SEEN_MODEL if model else SEEN_SPACE
     several = any(len(run.blocks) > 1 for run in found)
-    more = " Bands of colour are block types, of which a space takes one." if several else ""
+    more = " Stripes of colour are block types, of which a space takes one." if several else ""
     return Figure(title, seen_stages(found), Ribbon(found, palette(item)), caption + more)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from math import isfinite
 
 from spacedsl.colours import GREY
+from spacedsl.figures import counted
 from spacedsl.ir.target import Target
 from spacedsl.report.parts import Facts, Figure, Made, Report, Section, Table
 from spacedsl.report.plot import Plot, Point, Series
@@ -18,8 +19,8 @@ def verify_report(target: Target, result: Verification, made: Made) -> Report:
     known = [c for c in result.checked if isfinite(c.error)]
     count = len(result.checked)
     lead = (
-        f"{count} networks that its profile has not seen: {result.within(0.05)} are predicted "
-        f"within 5 %, {result.within(0.10)} within 10 %."
+        f"{counted(count, 'network')} that its profile has not seen: {result.within(0.05)} are "
+        f"predicted within 5 %, {result.within(0.10)} within 10 %."
     )
     return Report(
         "verification",

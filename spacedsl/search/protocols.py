@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from spacedsl.figures import counted
 from spacedsl.ir.space import BlockChoice
 from spacedsl.operators.size import Pair, Size
 from spacedsl.passes.bind import Site
@@ -104,7 +105,7 @@ class Known:
         return inside and stages == self.stages
 
     def __str__(self) -> str:
-        stages = "1 elastic stage" if self.stages == 1 else f"{self.stages} elastic stages"
+        stages = counted(self.stages, "elastic stage")
         least, greatest = (f"{value:.4g}" for value in self.top1)
         low, high = (f"{value:.4g}" for value in self.resolutions)
         pixels = f"{low} px" if low == high else f"{low} to {high} px"

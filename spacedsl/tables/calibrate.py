@@ -17,6 +17,7 @@ from itertools import pairwise
 import numpy as np
 
 from spacedsl.diagnostics import fault
+from spacedsl.figures import counted
 from spacedsl.operators.size import as_number
 from spacedsl.search.protocols import Known
 from spacedsl.tables.network_sums import network_losses
@@ -208,8 +209,7 @@ def calibrations(
     `SpaceError` where there are too few networks, or better losses do not mean better networks."""
     count = sum(len(t.names) for t in tables)
     if count < LEAST or min(len(t.names) for t in tables) < 2:
-        networks = "1 network is" if count == 1 else f"{count} networks are"
-        message = f"{networks} too few for a calibration"
+        message = f"{counted(count, 'network')} is too few for a calibration"
         raise fault("few-rows", message, f"{LEAST} networks of different losses would do")
     r_max = int(max(t.resolution.max() for t in tables))
     found = fit(tables, r_max, prior)

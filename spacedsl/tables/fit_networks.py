@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spacedsl.diagnostics import fault
+from spacedsl.figures import counted
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
@@ -79,7 +80,9 @@ def latency_table(
     """The table of latencies in milliseconds. Raises `SpaceError`."""
     least = ROWS_PER_FREEDOM * freedom(space)
     if len(networks) < least:
-        message = f"{len(networks)} networks are too few for the latencies of {space.name}"
+        message = (
+            f"the latencies of {space.name} need more than {counted(len(networks), 'network')}"
+        )
         raise fault("few-rows", message, f"{least} networks would do")
     part = np.random.default_rng(0).permutation(len(networks)) % FOLDS
     trial = [n for n, p in zip(networks, part, strict=True) if p]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from spacedsl.bridges.benchmarks import Known, benchmark_of, benchmark_subnet
 from spacedsl.diagnostics import SpaceError, fault, one_of, suggest
+from spacedsl.figures import counted
 from spacedsl.files import read_bounded
 from spacedsl.ir.block import Value
 from spacedsl.ir.covers import subnet_mismatch
@@ -87,8 +88,8 @@ def _collected(path: Path, rows: Iterator[Row]) -> tuple[Network, ...]:
         listed = "".join(f"\n    line {line}: {why}" for line, why in wrong[:SHOWN])
         rest = wrong[SHOWN:]
         more = f"\n    and {len(rest):,} more, up to line {rest[-1][0]}" if rest else ""
-        count = "1 line" if len(wrong) == 1 else f"{len(wrong):,} lines"
-        raise fault("table-row", f"{path}: {count} cannot be used:{listed}{more}")
+        lines = counted(len(wrong), "line")
+        raise fault("table-row", f"{path}: {lines} cannot be used:{listed}{more}")
     if not networks:
         raise fault("table-row", f"{path} has no rows")
     return tuple(networks)

@@ -22,7 +22,14 @@ def test_memory_grows_with_the_maps_that_a_step_holds_and_not_with_the_weights()
 
 
 @pytest.mark.parametrize(
-    ("long_s", "batch", "asked"), [(9.0, 64, [2, 16]), (0.0, 64, [2]), (9.0, 2, [2]), (9.0, 1, [1])]
+    ("long_s", "batch", "asked"),
+    [
+        (9.0, 512, [2, 16, 128]),
+        (9.0, 64, [2, 16, 64]),
+        (0.0, 64, [2]),
+        (9.0, 2, [2]),
+        (9.0, 1, [1]),
+    ],
 )
 def test_more_images_are_measured_where_a_few_take_no_time(
     long_s: float, batch: int, asked: list[int], monkeypatch: pytest.MonkeyPatch

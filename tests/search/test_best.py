@@ -292,6 +292,7 @@ def test_networks_of_the_same_layers_count_once() -> None:
             "fused-se are too high",
         ),
         (399.6, False, None, "mbv2 or fused: too close to call (0.10% apart)"),
+        (400.01, False, None, "mbv2 or fused: too close to call (0.00% apart)"),
         (404.0, False, None, "fused scores 1.00% more than mbv2, which a longer search may find"),
     ],
 )

@@ -36,8 +36,9 @@ class Call:
 
     @property
     def share(self) -> float:
-        """By what share of the score the rival is worse."""
-        return (self.score - self.rival_score) / abs(self.score) if self.score else 0.0
+        """By what share of the score the rival is worse, to a hundredth of a percent."""
+        share = (self.score - self.rival_score) / abs(self.score) if self.score else 0.0
+        return round(share, 4) + 0.0  # no -0.0
 
     @property
     def said(self) -> str:
