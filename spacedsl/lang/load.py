@@ -9,15 +9,16 @@ from spacedsl.ir.item import Item
 from spacedsl.ir.space import Space
 from spacedsl.ir.target import Target
 from spacedsl.lang.library import SUFFIX, library
+from spacedsl.lang.memo import Memo
 from spacedsl.lang.page import Loader, Page, main_item
 from spacedsl.syntax.words import units
 
 
-def open_page(spec: str | Path) -> tuple[Page, str | None]:
+def open_page(spec: str | Path, memo: Memo | None = None) -> tuple[Page, str | None]:
     """The page that `spec` means, and the item it names: a path, a name of the library (`vnni`),
-    either followed by `#ITEM`. Raises `SpaceError`."""
+    either followed by `#ITEM`. Who opens many pages keeps a `memo`. Raises `SpaceError`."""
     path, shown, item = locate(str(spec))
-    page = Loader().load(path, shown)
+    page = Loader(memo=memo).load(path, shown)
     if item and item not in page.items:
         known_names = ", ".join(page.names) or "nothing"
         raise fault("no-item", f"{shown} has no `{item}`", help=f"it has: {known_names}")
@@ -68,10 +69,10 @@ def split_item(spec: str) -> tuple[str, str]:
     return where, item
 
 
-def load(spec: str | Path) -> Item:
-    """The hyperspace, space, model or target of a page (its only one, or `PATH#NAME`). Raises
-    `SpaceError`."""
-    page, item = open_page(spec)
+def load(spec: str | Path, memo: Memo | None = None) -> Item:
+    """The hyperspace, space, model or target of a page (its only one, or `PATH#NAME`); `memo` as of
+    `open_page`. Raises `SpaceError`."""
+    page, item = open_page(spec, memo)
     return page.get(item or main_item(page))
 
 

@@ -60,7 +60,7 @@ def doubt(networks: Sequence[Network]) -> str | None:
         return None
     return (
         f"networks with more FLOPs have lower accuracies here (Kendall's tau {tau:.2f}); if the "
-        "column holds errors, write 100 less them"
+        "column holds errors, write 100 minus each"
     )
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from spacedsl.bridges.benchmarks import Known, benchmark_of, benchmark_subnet
@@ -23,11 +23,18 @@ from spacedsl.ir.space import Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
 from spacedsl.lang.codes import is_model_code, subnet_from_code
 from spacedsl.lang.load import load
+from spacedsl.lang.memo import Memo
 from spacedsl.search.lines import unsealed_line
 
 MAX_BYTES = 64 << 20
 SHOWN = 8
 """Lines that one error names."""
+
+FIRST = ("code", "page")
+"""What the first column may be called."""
+
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+"""What separates columns in files that are no CSV."""
 
 PER_SECOND = "_img_s"
 """Columns of throughputs, in images a second, end in this."""
@@ -107,8 +114,9 @@ def _rows(
     reader = csv.reader(io.StringIO(text, newline=None))
     heads = _heads(path, reader)
     kind = heads[0]
-    at, weight_at = (_column(path, heads, name) for name in columns)
-    known: Known = set()
+    at = _column(path, heads, columns[0], "--column")
+    weight_at = _column(path, heads, columns[1], "--weight-column")
+    seen = _Seen()
     try:
         for cells in reader:
             line = reader.line_num
@@ -122,7 +130,7 @@ def _rows(
             try:
                 weight = _weight(cells[weight_at]) if columns[1] else 1.0
                 value = parse(cells[at])
-                subnet = _network(cells[0].strip(), kind, path.parent, space, known)
+                subnet = _network(cells[0].strip(), kind, path.parent, space, seen)
             except ValueError as error:
                 yield line, str(error)
             else:
@@ -136,17 +144,27 @@ def _heads(path: Path, reader: Iterator[list[str]]) -> list[str]:
         heads = [head.strip() for head in next(reader, [])]
     except csv.Error as error:
         raise fault("table-row", f"{path}: line 1: {error}") from None
-    kind = heads[0] if heads else ""
-    if kind not in ("code", "page"):
-        help = (
-            "the first line names the columns, the first of which is `code` or `page`; commas "
-            "separate them"
-        )
-        raise fault("table-row", f"{path}: line 1: the first column is `{kind[:40]}`", help)
+    if not heads or heads[0] not in FIRST:
+        said = f"the first column is `{heads[0][:40]}`" if any(heads) else "it is empty"
+        raise fault("table-row", f"{path}: line 1: {said}", _how_to_begin(heads))
     return heads
 
 
-def _column(path: Path, heads: list[str], name: str | None) -> int:
+def _how_to_begin(heads: Sequence[str]) -> str:
+    first = heads[0] if heads else ""
+    for separator, name in SEPARATORS.items():
+        if separator in first:
+            return f"commas separate the columns, not {name}; decimals have a point"
+    for place, head in enumerate(heads):
+        if (kind := head.lower()) in FIRST:
+            return f"move the column `{head}` to the front" if place else f"write `{kind}`"
+    return (
+        "the first line names the columns, the first of which is `code` or `page`; commas "
+        "separate them"
+    )
+
+
+def _column(path: Path, heads: list[str], name: str | None, option: str) -> int:
     if name is None:
         return 0
     if heads[1:].count(name) > 1:
@@ -155,18 +173,31 @@ def _column(path: Path, heads: list[str], name: str | None) -> int:
     if name in heads[1:]:
         return heads.index(name, 1)
     close = suggest(name, heads[1:])
-    help = f"did you mean `{close}`?" if close else f"it has {one_of(heads)}"
+    if close:
+        help = f"did you mean `{close}`? Then say {option} {close}"
+    else:
+        help = f"it has {one_of(heads)}: say {option} and the one that is meant"
     raise fault("table-row", f"{path}: line 1: there is no column `{name[:40]}`", help)
 
 
 def _number(cell: str) -> float:
+    said = cell.strip()
+    value = _finite(said)
+    if value is not None:
+        return value
+    if not said:
+        raise ValueError("the cell is empty; leave out the row of what was not measured")
+    plain = said.removesuffix("%").strip().replace(",", ".")
+    hint = "" if _finite(plain) is None else f"; write {plain}?"
+    raise ValueError(f"{said[:40]!r} is not a number{hint}")
+
+
+def _finite(text: str) -> float | None:
     try:
-        value = float(cell) if cell.isascii() else math.nan
+        value = float(text) if text.isascii() else math.nan
     except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"{cell.strip()[:40]!r} is not a number")
-    return value
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _percent(cell: str) -> float:
@@ -200,13 +231,23 @@ def _weight(cell: str) -> float:
     return value
 
 
-def _network(said: str, kind: str, folder: Path, space: Space, known: Known) -> Subnet:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Parts of codes that are in the space, and pages that were read: for the rows that follow."""
+
+    codes: Known = field(default_factory=set)
+    pages: Memo = field(default_factory=Memo)
+
+
+def _network(said: str, kind: str, folder: Path, space: Space, seen: _Seen) -> Subnet:
     """Raises `ValueError` in one line."""
+    if not said:
+        raise ValueError(f"there is no {kind}: its cell is empty")
     try:
         if kind == "page":
-            return _of_page(said, folder, space)
+            return _of_page(said, folder, space, seen.pages)
         if benchmark_of(said) is not None:
-            return benchmark_subnet(said, space, said, known)
+            return benchmark_subnet(said, space, said, seen.codes)
         if is_model_code(said):
             return subnet_from_code(said, space, said)
     except SpaceError as error:
@@ -221,10 +262,10 @@ def _in_a_line(error: SpaceError) -> str:
     return where + " ".join(found.message.split())
 
 
-def _of_page(said: str, folder: Path, space: Space) -> Subnet:
+def _of_page(said: str, folder: Path, space: Space, pages: Memo) -> Subnet:
     where, hash_, item = said.partition("#")
     beside = folder / where
-    item_of = load(f"{beside}{hash_}{item}" if beside.is_file() else said)
+    item_of = load(f"{beside}{hash_}{item}" if beside.is_file() else said, pages)
     if not isinstance(item_of, Subnet):
         raise ValueError(f"{said[:80]} is no model")
     return member_of(space, item_of)
@@ -272,7 +313,8 @@ def _journal_rows(path: Path, text: str, space: Space) -> Iterator[Row]:
         head = unsealed_line(lines[0] + b"\n")
     except (ValueError, IndexError):
         head = None
-    if not isinstance(head, dict) or "subnets" not in head:
+    images = head.get("images") if isinstance(head, dict) and "subnets" in head else None
+    if type(images) is not int or images < 1:
         help = "a CSV whose first line names the columns, or the search.jsonl of `spacedsl search`"
         raise fault("table-row", f"{path}: line 1: this is no journal of valued subnets", help)
     for number, line in enumerate(lines[1:], 2):
@@ -285,8 +327,14 @@ def _journal_rows(path: Path, text: str, space: Space) -> Iterator[Row]:
             why = _in_a_line(error) if isinstance(error, SpaceError) else error
             yield number, str(why)
         else:
-            if 0 < value < 1:
-                yield Network(number, subnet, 100.0 * value)
+            yield Network(number, subnet, percent(value, images))
+
+
+def percent(share: float, images: int) -> float:
+    """An accuracy that is a share of `images`. All right counts as half an image worse, and all
+    wrong as half an image better, since the model knows no error of 0."""
+    least = 0.5 / images
+    return 100.0 * min(max(share, least), 1 - least)
 
 
 def _of_key(key: str, space: Space) -> Subnet:

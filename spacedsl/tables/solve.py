@@ -11,25 +11,34 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Operator = Callable[[Floats], Floats]
 
+ROUNDING = 1e-12
+"""Of the greatest of some numbers: what is less may be rounding."""
+
 CLOSE = 1e-3
 LEAST_SLOPE = 0.02
 """Knots of a monotone fit lie further apart than this, and rise at least so much."""
 
 
-def non_negative(
-    gram: Floats, moment: Floats, *, sweeps: int = 5000, tolerance: float = 1e-7
-) -> Floats:
-    """argmin over x >= 0 of x'Gx / 2 - m'x, by coordinate descent. `gram` (F, F), `moment` (F,)."""
-    x = np.zeros(len(moment))
-    diagonal = np.maximum(np.diag(gram), 1e-12)
-    for _ in range(sweeps):
-        change = 0.0
-        for j in range(len(x)):
-            value = max(0.0, float(x[j] + (moment[j] - gram[j] @ x) / diagonal[j]))
-            change = max(change, abs(value - float(x[j])) / (1e-9 + abs(float(x[j]))))
-            x[j] = value
-        if change < tolerance:
+def non_negative(gram: Floats, moment: Floats) -> Floats:
+    """argmin over x >= 0 of x'Gx / 2 - m'x. `gram` (F, F), `moment` (F,). Which of x are above 0 is
+    found one by one (Lawson and Hanson, Solving Least Squares Problems, 1974, chapter 23)."""
+    x, free = np.zeros(len(moment)), np.zeros(len(moment), dtype=bool)
+    least = ROUNDING * float(np.abs(moment).max(initial=0.0))
+    for _ in range(3 * len(moment)):
+        slope = np.where(free, -np.inf, moment - gram @ x)
+        if slope.max() <= least:
             break
+        free[slope.argmax()] = True
+        while free.any():
+            step = np.zeros_like(x)
+            step[free] = np.linalg.lstsq(gram[np.ix_(free, free)], moment[free], rcond=None)[0]
+            below = free & (step <= 0)
+            if not below.any():
+                break
+            x += (x[below] / (x[below] - step[below])).min() * (step - x)
+            free &= x > ROUNDING * x.max()
+            x[~free] = 0.0
+        x = step
     return x
 
 
