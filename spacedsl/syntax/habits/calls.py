@@ -27,6 +27,7 @@ NAMED = {
 """What a named argument says -> its names; the last ones say nothing that is said here."""
 MEANING = {bare(name): what for what, names in NAMED.items() for name in names.split()}
 SQUARE = re.compile(r"[(\[]?\s*([0-9]+)\s*[,x]\s*\1\s*[)\]]?")
+WINDOW = re.compile(r"\(\s*([0-9]{1,2})\s*,\s*([0-9]{1,2})\s*\)")
 MOST_PARTS = 8
 
 Argument = tuple[str | None, str]
@@ -51,6 +52,9 @@ def calls(stopped: Stopped) -> Iterator[Rewrite]:
         if kind is None or end is None or said is None:
             continue
         op = keywords()[kind]
+        window = WINDOW.fullmatch(stopped.shown(opening, end + 1)) if kind in WINDOWED else None
+        if window and (window[1] == window[2] or not stopped.touches(opening - stopped.index)):
+            continue  # a kernel
         meant = f"{op} {_behind(kind, *said)}".strip()
         message = f"what `{op}` takes stands behind it, without brackets and commas"
         change, title = Change(first, end + 1, meant), f"write `{meant}`"

@@ -26,12 +26,12 @@ def kernels(stopped: Stopped) -> Iterator[Rewrite]:
         first = index + by
         said = stopped.shown(first, min(first + 5, len(stopped.tokens) - 1))
         found = KERNEL.match(said)
-        if found and found[2] in (None, found[1]):
+        if found and (found[2] in (None, found[1]) or re.search(r"[(\[xX*]", found[0])):
             end = stopped.tokens[first].span.start + found.end()
             after = first
             while stopped.tokens[after].span.start < end and after < len(stopped.tokens) - 1:
                 after += 1
-            meant = f"{found[1]}x{found[1]}"
+            meant = f"{found[1]}x{found[2] or found[1]}"
             if after > index:
                 yield Rewrite(
                     "kernel",

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 
-from spacedsl.syntax.habits.shapes import MOST_COLOURS
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
 from spacedsl.vocabulary import is_unit_left_out
 
@@ -27,9 +26,6 @@ MINUTES = ("min", "mins", "minute", "minutes")
 RATES = ("fps", "hz", "ips", "qps")
 """Inferences a second: the latency is the inverse."""
 BINARY = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
-MOST_PARTS = 8
-"""More words and signs than four sizes have, which is the most that is understood."""
-PARTS = r"x|[0-9]+|x[0-9]+(x[0-9]+)*|[0-9]+x[0-9]+|\*"
 
 
 def amounts(stopped: Stopped) -> Iterator[Rewrite]:
@@ -199,89 +195,6 @@ def _value(said: str) -> Fraction | None:
     return None
 
 
-def squares(stopped: Stopped) -> Iterator[Rewrite]:
-    """`input 3x224x224`, `3 x 224 x 224`, `3 x 49 x 10`, `window 3x3`."""
-    if stopped.at(-1).type == "INPUT" and stopped.token.text in ("(", "["):
-        first, closing = stopped.index, {"(": ")", "[": "]"}[stopped.token.text]
-        end = stopped.close(first, stopped.token.text, closing)
-        listed = re.findall("[0-9]+", stopped.shown(first, end)) if end else []
-        if end and len(listed) > 1 and ".." not in stopped.shown(first, end):
-            said = stopped.shown(first, end + 1)
-            yield from _square(stopped, first, end + 1, said, [int(n[:9]) for n in listed])
-    yield from _pairs(stopped)
-    for by in (0, -1):
-        sign, number = stopped.at(by), stopped.index + by
-        if sign.text in ("by", "@", "X", "*") and stopped.at(by - 2).type == "INPUT":
-            message = f"`{sign.text}` is not how sizes are joined"
-            change = Change(number, number + 1, "x")
-            yield Rewrite("times", message, sign.span, (change,), "write `x`", "write `x`")
-    for by in (-5, -4, -3, -2, -1, 0):
-        first = stopped.index + by
-        if first not in stopped.runs or stopped.at(by).type not in ("INT", "PAIR"):
-            continue
-        after = first + 1
-        part = PARTS if stopped.at(by - 1).type != "INPUT" else f"{PARTS}|,"
-        most = min(first + MOST_PARTS, len(stopped.tokens) - 1)
-        while after < most and "\n" not in stopped.between(after - 1, after):
-            if not re.fullmatch(part, stopped.tokens[after].text):
-                break
-            after += 1
-        said = stopped.shown(first, after)
-        sizes = re.fullmatch(r"[0-9]+(\s*[x*,]\s*[0-9]+)+", said)
-        reach = after + (stopped.at(by - 1).type == "INPUT")  # a pair could end there
-        if not sizes or reach <= stopped.index:
-            continue
-        found = [int(n[:9]) for n in re.findall("[0-9]+", said)]
-        yield from _square(stopped, first, after, said, found)
-
-
-def _square(
-    stopped: Stopped, first: int, after: int, said: str, sizes: list[int]
-) -> Iterator[Rewrite]:
-    at = stopped.span(first, after)
-    is_input = stopped.at(first - 1 - stopped.index).type == "INPUT"
-    if is_input and len(sizes) == 4 and sizes[0] == 1:
-        sizes = sizes[1:]  # one image
-    if is_input and len(sizes) > 1 and min(sizes) > MOST_COLOURS:
-        listed = list(dict.fromkeys(sizes))
-        text = ", ".join(map(str, listed)) if "," in said else "x".join(map(str, listed))
-        help = f"write `input 3 x {text}`, where 3 is the number of channels"
-        message = f"`{said}` is no input"
-        yield Rewrite("square", message, at, (Change(first, after, text),), help, f"write `{text}`")
-    elif is_input and len(sizes) in (2, 3):
-        channels, *rest = sizes if sizes[0] <= 4 or sizes[-1] > 4 else sizes[::-1]
-        text = f"{channels} x {'x'.join(map(str, dict.fromkeys(rest)))}"
-        help = f"write channels x resolution, with blanks: `{text}`"
-        message = f"`{said}` is no input"
-        yield Rewrite("square", message, at, (Change(first, after, text),), help, f"write `{text}`")
-    elif len(sizes) == 2 and len(set(sizes)) == 1 and "," not in said:
-        text = str(sizes[0])
-        message = f"`{said}` is one number here"
-        change = Change(first, after, text)
-        yield Rewrite("square", message, at, (change,), f"write `{text}`", f"write `{text}`")
-    elif len(sizes) == 2 and "*" not in said and "," not in said:
-        yield Rewrite(
-            "square",
-            f"`{said}` is two numbers, where one belongs",
-            at,
-            (Change(first, after, str(sizes[0])),),
-            "write one number",
-            puts=(),
-        )
-
-
-def _pairs(stopped: Stopped) -> Iterator[Rewrite]:
-    """`stride (2, 2)`, `kernel [3, 3]`: both axes of what is square here."""
-    index, closing = stopped.index, {"(": ")", "[": "]"}.get(stopped.token.text)
-    end = stopped.close(index, stopped.token.text, closing) if closing else None
-    said = stopped.shown(index, end + 1) if end else ""
-    pair = re.fullmatch(r".\s*([0-9]{1,3})\s*,\s*\1\s*.", said)
-    if end and pair and stopped.at(-1).type != "INPUT" and stopped.may & {"INT", "FLOAT"}:
-        message = f"`{said}` is one number here: kernels, strides and images are square"
-        at, change = stopped.span(index, end + 1), Change(index, end + 1, pair[1])
-        yield Rewrite("square", message, at, (change,), f"write `{pair[1]}`", f"write `{pair[1]}`")
-
-
 def swapped(stopped: Stopped) -> Iterator[Rewrite]:
     """`limit 900M flops`."""
     index, token, name = stopped.index, stopped.token, stopped.at(1)
@@ -372,4 +285,4 @@ def several(stopped: Stopped) -> Iterator[Rewrite]:
         )
 
 
-HABITS = (amounts, swapped, unitless, squares, notations, negatives, several)
+HABITS = (amounts, swapped, unitless, notations, negatives, several)
