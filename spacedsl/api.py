@@ -63,6 +63,7 @@ def page_errors(page: Page) -> tuple[Diagnostic, ...]:
 def page_warnings(page: Page) -> tuple[Diagnostic, ...]:
     """What a page without errors says that is easily not what was meant."""
     from spacedsl.lang.limits import limit_warnings
+    from spacedsl.lang.patches import patch_warnings
     from spacedsl.lang.taps import head_warnings
     from spacedsl.targets.said import said_warnings
 
@@ -71,6 +72,7 @@ def page_warnings(page: Page) -> tuple[Diagnostic, ...]:
         item, node = page.get(name), page.items[name]
         if isinstance(item, Space):
             found += limit_warnings(item, node, page.source)
+            found += patch_warnings(item, node, page.source)
         if isinstance(item, (Space, Subnet)):
             found += head_warnings(item, node, page.source)
     return (*found, *said_warnings(page))
