@@ -5,6 +5,7 @@ A misspelt word is judged by its letters only if it is none of these: `gelu` is 
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 from spacedsl.operators.activations import ACTIVATIONS
@@ -146,6 +147,20 @@ def advice(word: str) -> str | None:
     """What is done here about a word that has no counterpart: what to write, or why it is not
     there."""
     return next((said for words, said in _ADVICE if bare(word) in words.split()), None)
+
+
+COST = re.compile(r"([kmg]?)_?(flops|macs|params|parameters|memory|bytes)_?([kmg]?)b?")
+"""A cost with the scale of its amount."""
+
+
+def scaled_amount(cost: str, amount: str) -> str | None:
+    """A cost and its amount where the cost's name says the scale: `gflops 0.9` is `flops 0.9G`."""
+    found = COST.fullmatch(cost.lower())
+    scale = (found[1] or found[3]).upper() if found else ""
+    if found is None or not scale or not amount.replace(".", "", 1).isdecimal():
+        return None
+    name = next(iter(synonyms(found[2])), "memory" if found[2] == "bytes" else found[2])
+    return f"{name} {amount}{scale}"
 
 
 def lacks(word: str) -> bool:

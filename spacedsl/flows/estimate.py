@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
 from spacedsl.compiler.integer_model import preprocess_for
-from spacedsl.compiler.plans import need_head
+from spacedsl.compiler.plans import need_head, need_logits
 from spacedsl.compiler.supernet import supernet_plan
 from spacedsl.figures import counted, duration
 from spacedsl.flows.distill_jobs import USUAL, Job, Settings, prepare
@@ -77,6 +77,8 @@ def estimate(
     """What the steps from a hyperspace, or a space, to deployed models will cost on data, measured
     on a few real images. Without a `teacher` nothing is distilled. `jobs` of a distillation run at
     a time; `steps`, `qat_steps` and `batch` are those of training. Raises `SpaceError`."""
+    if space.kind == "space":
+        need_logits(space, "`plan`")
     if not space.taps:
         need_head(smallest(space, space.resolutions[-1]).model_copy(update={"name": space.name}))
     with runtime_faults():
@@ -97,7 +99,7 @@ def estimate(
         if space.kind == "hyperspace":
             note = "table look-ups: seconds to minutes once the target is profiled"
             found.append(Step("evolve", CYCLES, 0, None, 0, _memory(), note))
-        if recipes is not None:
+        if recipes is not None and not space.taps:
             found += _training(space, target, whole, recipes, execution.device, watch)
     return tuple(found)
 

@@ -43,6 +43,7 @@ from spacedsl.search.subnets import (
 from spacedsl.tables.predictor import fewest_rows, fit_values
 from spacedsl.targets.deployed import open_deployed
 from spacedsl.targets.device import Device, knows, open_device
+from spacedsl.targets.latency import not_covered
 from spacedsl.targets.ranges import latency_range
 from spacedsl.targets.subnet_latency import SubnetLatency
 
@@ -140,8 +141,8 @@ def _range(space: Space, device: Device) -> tuple[float, float]:
     """Least and greatest latency. Raises `SpaceError` where the device does not know them."""
     known = latency_range(space, device.latency)
     if known.least_ms is None or known.greatest_ms is None:
-        listed = "; ".join(map(str, known.missing[:20]))
-        raise fault("uncovered", f"{device.target.name} does not know {listed}")
+        help = f"profile `{device.target.name}`, or choose another target"
+        raise not_covered(space.name, [str(block) for block in known.missing], help)
     return known.least_ms, known.greatest_ms
 
 

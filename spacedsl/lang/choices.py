@@ -192,17 +192,19 @@ def _arg_values(
                 token = at if isinstance(at, Token) else at.tokens()[0]
                 raise report.unknown("activation", token, ACTIVATIONS)
     else:
+        wrong = [(value, at) for value, at in said if not is_of_kind(value, kind, at)]
+        for value, at in wrong[:1]:
+            shown = at if isinstance(at, Token) else at.tokens()[0]
+            message = f"`{key.text}` takes {KINDS[kind]}, not {value}"
+            text = report.source.text[node.span.start : node.span.end]
+            digits = re.sub(r"\b[a-z]([0-9]+)\b", r"\1", text)
+            counted = kind in ("number", "window") and not re.search("[a-w]", digits)
+            fixes = [(f"write {digits}", node.span, digits)] if counted else []
+            raise report.fail("bad-value", message, shown, None, fixes)
         for value, at in said:
-            if not is_of_kind(value, kind, at):
-                shown = at if isinstance(at, Token) else at.tokens()[0]
-                message = f"`{key.text}` takes {KINDS[kind]}, not {value}"
-                digits = (
-                    re.fullmatch(r"[a-z]([0-9]+)", str(value))
-                    if kind in ("number", "window")
-                    else None
-                )
-                fixes = [(f"write {digits[1]}", shown.span, digits[1])] if digits else []
-                raise report.fail("bad-value", message, shown, None, fixes)
+            if kind == "number" and value == 0:
+                message, help = f"`{key.text}` is more than 0", "a size that it makes would be 0"
+                raise report.fail("bad-value", message, at, help)
             if least is not None:
                 check_kernel(value, at, key.text, least, report)
     return tuple(sorted((value for value, _ in said), key=as_number))

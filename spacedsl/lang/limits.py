@@ -10,6 +10,7 @@ from spacedsl.ir.space import Limit, Space
 from spacedsl.lang.report import Report
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Source
+from spacedsl.vocabulary import scaled_amount
 
 COSTS = ("flops", "params", "memory")
 SCALES = {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
@@ -24,6 +25,11 @@ def lower_limit(node: Node | None, parent: Space | None, report: Report) -> Limi
     said: dict[str, int] = {}
     amounts = [t for t in node.tokens() if t.type in ("QUANTITY", "INT")]
     for name, token in zip(node.tokens("NAME"), amounts, strict=True):
+        scaled = scaled_amount(name.text, token.text)
+        if name.text not in COSTS and scaled is not None:
+            fixes = [(f"write `{scaled}`", name.span.to(token.span), scaled)]
+            message, help = f"unknown cost `{name.text}`", f"write `{scaled}`"
+            raise report.fail("unknown-cost", message, name, help, fixes)
         if name.text not in COSTS:
             raise report.unknown("cost", name, COSTS)
         if name.text in said:

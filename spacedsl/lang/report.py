@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from spacedsl.diagnostics import Diagnostic, Fix, Label, SpaceError, order, place, suggest
 from spacedsl.operators.operators import OPERATORS
-from spacedsl.syntax.rewrite import Put, joined_fix
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Source, Span
 from spacedsl.vocabulary import advice, is_norm, is_unit_left_out, leaves_out
@@ -43,7 +42,7 @@ class Report:
     def __init__(self, source: Source, seen: Seen | None = None) -> None:
         self.source = source
         self.found: list[Diagnostic] = []
-        self._mends: dict[Diagnostic, tuple[Mend, ...]] = {}
+        self._mends: dict[int, tuple[Mend, ...]] = {}
         self._seen: Seen = {}
         self._seen_in_page: Seen = {} if seen is None else seen
 
@@ -59,7 +58,7 @@ class Report:
         """Note an error at a node or token and go on. `labels`: what else has to do with it."""
         mends = tuple(fixes)
         error = self._diagnostic(code, message, at, help, mends, labels)
-        self._mends[error] = mends
+        self._mends[id(error)] = mends
         self.found.append(error)
 
     def _diagnostic(
@@ -107,12 +106,14 @@ class Report:
             groups.setdefault(error.code, []).append(error)
         joined: list[Diagnostic] = []
         for group in groups.values():
-            mends = [m for error in group for m in self._mends.get(error, ())[:1]]
+            mends = [m for error in group for m in self._mends.get(id(error), ())[:1]]
             alike = len(mends) == len(group) > 1
             joined += [self._joined(group, mends)] if alike else group
         self.found[begin:] = joined
 
     def _joined(self, group: Sequence[Diagnostic], mends: Sequence[Mend]) -> Diagnostic:
+        from spacedsl.syntax.rewrite import Put, joined_fix  # which only errors need
+
         first, more = group[0], len(group) - 1
         help = f"{first.help}; {more} more like it" if first.help else f"{more} more like it"
         puts = [Put(span, text) for _, span, text in mends]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Literal
 
@@ -31,6 +32,8 @@ MAX_STRIDE = 8
 MAX_STAGES = 64
 CHANNELS = (1, 3, 4)
 """Channels of images: no resolutions that anybody means."""
+SMALL = 16
+"""The least resolution that anybody means."""
 KEYS = ("width", "window", "depth", "stride", "shared")
 
 
@@ -102,6 +105,20 @@ def _parent(node: Node, scope: Scope, report: Report) -> Space | None:
     return found
 
 
+def _refuse_late_channels(said: Node, report: Report) -> None:
+    """Report `224 x 3` and `224, 224, 3`, which say 224 channels, or a resolution of 3 pixels."""
+    text = report.source.text[said.span.start : said.span.end]
+    found = re.fullmatch(r"input\s+(([0-9]{1,4})(?:\s*[x,]\s*\2)?\s*[x,]\s*([134]))", text)
+    if found and int(found[2]) >= SMALL:
+        meant = f"{found[3]} x {found[2]}"
+        span = said.span._replace(start=said.span.start + found.start(1))
+        message = f"`{found[1]}` has an image of {found[3]} pixels"
+        fixes = [(f"write `{meant}`", span, meant)]
+        raise report.fail(
+            "bad-value", message, said, f"channels come first: write `{meant}`", fixes
+        )
+
+
 def _input(node: Node, parent: Space | None, report: Report) -> tuple[int, tuple[Size, ...]]:
     said = node.first("input")
     if said is None:
@@ -111,6 +128,7 @@ def _input(node: Node, parent: Space | None, report: Report) -> tuple[int, tuple
         return parent.channels, parent.resolutions
     tokens = said.tokens("INT")
     first, comma = said.get("values").children[0], said.get("values").children[1:2]
+    _refuse_late_channels(said, report)
     if not tokens and comma and isinstance(first, Token) and first.text in map(str, CHANNELS):
         message = f"`{first.text},` is a resolution of {first.text} pixels here"
         help = f"channels stand before an `x`: write `{first.text} x`"

@@ -133,6 +133,9 @@ def _no_unit(stopped: Stopped) -> Diagnostic:
     attached = after.type == "NAME" and stopped.touches(1)
     word = after.text if attached else ""
     where = place(source, number.span.to(after.span) if attached else number.span)
+    if stopped.at(-1).type == "NAME" and stopped.at(-2).type != "ANCHOR":
+        message, help = f"{number.text} is no amount", f"say its scale, as `{number.text}G`"
+        return Diagnostic("unknown-unit", message, where, help)
     close = suggest(word, units()) if word else "ms"
     message = f"unknown unit `{word}`" if word else f"{number.text} has no unit"
     if close is None:
@@ -338,7 +341,8 @@ def _is_foreign(stopped: Stopped, by: int) -> bool:
     word = stopped.at(by)
     if word.type != "NAME" or "CONV" not in stopped.may_at(by) or stopped.is_first(by + 1):
         return False
-    return not synonyms(word.text) and advice(word.text) is not None
+    here = synonyms(word.text) or word.text in PARAMETERS
+    return not here and advice(word.text) is not None
 
 
 def _is_unknown_key(stopped: Stopped) -> bool:

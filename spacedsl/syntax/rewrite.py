@@ -179,7 +179,8 @@ def is_foreign(kinds: Sequence[str]) -> bool:
     """Whether another mistake may begin with tokens of these kinds."""
     listed = len(kinds) > 1 and kinds[0] == "LBRACE" and kinds[1] in BRACES
     called = list(kinds[:2]) == ["NAME", "LPAR"]
-    return listed or called or (bool(kinds) and kinds[0] in FOREIGN)
+    strided = list(kinds[:2]) == ["STRIDE", "INT"]
+    return listed or called or strided or (bool(kinds) and kinds[0] in FOREIGN)
 
 
 def folded(

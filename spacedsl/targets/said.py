@@ -27,7 +27,28 @@ def said_errors(page: Page) -> tuple[Diagnostic, ...]:
     for name, target in _targets(page):
         found += _misnamed(target, page, name)
         found += _no_anchor(target, name, page)
-    return tuple(found)
+    return (*found, *_unreadable(page))
+
+
+def _unreadable(page: Page) -> Iterator[Diagnostic]:
+    """The errors of tables that a page names by their paths, and that cannot be read."""
+    for name in page.names:
+        for key in ("quality", "latency"):
+            node = page.items[name].first(key) if name not in page.broken else None
+            paths = [t for t in node.tokens("STRING") if t.text.endswith('.json"')] if node else []
+            try:
+                said = getattr(page.get(name), key, None) if paths else None
+                if said is not None:
+                    _read_table(key, said)
+            except SpaceError as error:
+                where = place(page.source, paths[0].span)
+                yield from (Diagnostic(d.code, d.message, where, d.help) for d in error.diagnostics)
+
+
+def _read_table(key: str, path: str) -> None:
+    from spacedsl.tables.files import load_latency, load_quality  # numpy, which takes its time
+
+    (load_quality if key == "quality" else load_latency)(path)
 
 
 def _misnamed(target: Target, page: Page, name: str) -> Iterator[Diagnostic]:
@@ -68,7 +89,7 @@ def _no_anchor(target: Target, item: str, page: Page) -> Iterator[Diagnostic]:
         yield Diagnostic("unknown-model", f"unknown model `{name.text}`", where, help, fixes=fixes)
 
 
-WORDS = re.compile(r"u?s?u?(int)?8(s8|u8|bit|bits|w8|a8)?|uint8int8", re.IGNORECASE)
+WORDS = re.compile(r"u?s?u?(int)?8(s8|u8|bit|bits|w8|a8)?|uint8int8|qu?int8|i8|a8w8", re.IGNORECASE)
 """How 8-bit types are named elsewhere."""
 
 
@@ -84,7 +105,7 @@ def _meant(code: str, target: Target) -> tuple[str, str, str] | None:
         return "NAME", TYPES, target.types
     if code != "unknown-runtime" or not target.runtime:
         return None
-    word, _, version = re.sub("[ =<>~]+", " ", target.runtime, count=1).partition(" ")
+    word, _, version = re.sub("[ =<>~@]+|-(?=[0-9])", " ", target.runtime, count=1).partition(" ")
     close = next((r.name for r in runtimes().values() if _is_named(word, r.rules)), None)
     if close is None:
         return None

@@ -383,3 +383,15 @@ def test_what_pytorch_says_of_memory(said: str, wanted: str) -> None:
     assert "error[no-memory]" in result.stderr
     assert wanted in result.stderr
     assert "a smaller --batch needs less" in result.stderr
+
+
+def test_check_reads_the_tables_beside_a_page(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text('{"version": 1, ')
+    path = tmp_path / "phone.space"
+    path.write_text(
+        'language 1\ntarget phone {\n  device "my phone, LiteRT"\n  latency "t.json"\n'
+        "  limits 15ms\n}\n"
+    )
+    result = run("check", str(path))
+    assert result.exit_code == 2
+    assert "4:11: error[table-file]" in result.stderr

@@ -74,3 +74,9 @@ def test_a_score_says_of_what_the_accuracies_are(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     assert "has taps in place of a head" in result.stderr
     assert "taps" not in run("score", "pixel4", "--target", "pixel4").stderr
+
+
+def test_a_plan_of_a_space_without_logits_is_refused(page: str) -> None:
+    result = run("plan", page, "--data", "digits")
+    assert result.exit_code == 2
+    assert "no-head" in result.stderr

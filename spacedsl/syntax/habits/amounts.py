@@ -189,6 +189,29 @@ def bracketed(stopped: Stopped) -> Iterator[Rewrite]:
         yield Rewrite("limits", message, at, (change,), help, f"write `{meant}`")
 
 
+_UNITLESS = re.compile(
+    r"\w+\s*[:=]?\s*([\[({])?\s*(\d+(?:\.\d+)?(?:[ \t]*,[ \t]*\d+(?:\.\d+)?)*)(?(1)\s*[\])}])"
+)
+
+
+def named_units(stopped: Stopped) -> Iterator[Rewrite]:
+    """`limits_ms 15, 25`, `limits_ms: [15, 25]`: the unit in the name of the key."""
+    for by in (0, -1):
+        first, word = stopped.index + by, stopped.at(by)
+        start = word.span.start
+        found = _UNITLESS.match(stopped.source.text, start, start + 120)
+        named = word.text.lower().endswith("_ms") and "limits" in synonyms(word.text)
+        if not named or found is None or "LIMITS" not in stopped.may_at(by):
+            continue
+        after = stopped.past(first, found.end())
+        meant = f"limits {', '.join(f'{n}ms' for n in re.split('[, ]+', found[2]))}"
+        change, help = Change(first, after, meant), f"write `{meant}`"
+        message = f"unknown key `{word.text}`"
+        yield Rewrite(
+            "unit", message, word.span, (change,), help, help, code="unknown-key", sure=True
+        )
+
+
 def sources(stopped: Stopped) -> Iterator[Rewrite]:
     """`profile` alone, for `latency profile`."""
     token, index = stopped.token, stopped.index
@@ -200,4 +223,4 @@ def sources(stopped: Stopped) -> Iterator[Rewrite]:
         yield Rewrite("source", message, token.span, (change,), help, help, code="unknown-key")
 
 
-HABITS = (bracketed, spans, types, texts, sources, fillers)
+HABITS = (named_units, bracketed, spans, types, texts, sources, fillers)

@@ -10,7 +10,7 @@ from spacedsl.diagnostics import suggest
 from spacedsl.syntax.messages import is_op, misspelt
 from spacedsl.syntax.rewrite import Change, Rewrite, Stopped
 from spacedsl.syntax.words import OPS as EVERY_OP
-from spacedsl.syntax.words import WINDOWED, keywords
+from spacedsl.syntax.words import WINDOWED, keywords, unglued
 from spacedsl.vocabulary import bare, has_meaning
 
 OPS = tuple(kind for kind in EVERY_OP if kind != "SHORTCUT")
@@ -55,7 +55,10 @@ def calls(stopped: Stopped) -> Iterator[Rewrite]:
         window = WINDOW.fullmatch(stopped.shown(opening, end + 1)) if kind in WINDOWED else None
         if window and (window[1] == window[2] or not stopped.touches(opening - stopped.index)):
             continue  # a kernel
-        meant = f"{op} {_behind(kind, *said)}".strip()
+        named, plain = said
+        act = (unglued(word.text, "1x1") or "").split()[2:]
+        plain = [*plain, *(a for a in act if "act" not in named and a not in plain)]
+        meant = f"{op} {_behind(kind, named, plain)}".strip()
         message = f"what `{op}` takes stands behind it, without brackets and commas"
         change, title = Change(first, end + 1, meant), f"write `{meant}`"
         yield Rewrite("call", message, tokens[opening].span, (change,), title, title)
@@ -64,7 +67,8 @@ def calls(stopped: Stopped) -> Iterator[Rewrite]:
 def _meant(word: str, may: set[str]) -> str | None:
     """The kind of the op that a word means, where it may stand."""
     words = {keywords()[kind]: kind for kind in OPS if kind in may}
-    return words.get(suggest(word, words) or "")
+    glued = (unglued(word, "1x1") or "").partition(" ")[0]
+    return words.get(glued or suggest(word, words) or "")
 
 
 def _arguments(stopped: Stopped, opening: int, end: int) -> list[Argument]:
@@ -110,6 +114,8 @@ def _behind(kind: str, named: Mapping[str, str], plain: Sequence[str]) -> str:
     if kind == "SE" and "ratio" in named:
         part = "/" if named["ratio"].isdecimal() else "*"
         return f"round8({' '.join(plain[:1]) or 'cin'} {part} {named['ratio']})"
+    if kind == "SE" and len(plain) == 2:
+        return plain[1].replace("//", "/")
     if kind not in WINDOWED:
         return " ".join(plain)
     order = (role for role in _order(kind, named, numbers) if role not in named)

@@ -80,6 +80,11 @@ def lookalike(stopped: Stopped) -> Iterator[Rewrite]:
         return
     first, after = _word(stopped)
     name = unicodedata.name(character, f"U+{ord(character):04X}")
+    if unicodedata.decomposition(character).startswith("<super>") and first < stopped.index:
+        message, help = f"`{character}` is no digit of a number here", "write the number out"
+        change = Change(stopped.index, after, "")
+        yield Rewrite("power", message, token.span, (change,), help, puts=(), sure=True)
+        return
     if not read:
         message, title = f"an invisible character stands here ({name})", "leave it out"
     elif read == " ":

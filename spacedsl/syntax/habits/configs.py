@@ -43,7 +43,7 @@ def tables(stopped: Stopped) -> Iterator[Rewrite]:
 def lists(stopped: Stopped) -> Iterator[Rewrite]:
     """`limits: - 15ms`, and each value on a line of its own behind a `-`."""
     index, key = stopped.index, stopped.at(-1)
-    values = stopped.may & {"INT", "FLOAT", "QUANTITY", "NAME"}
+    values = stopped.may & {"INT", "FLOAT", "QUANTITY", "NAME"} and "RBRACE" not in stopped.may
     blocks = key.type == "BLOCKS"
     start = stopped.token.span.start
     found = ITEMS.match(stopped.source.text, start, start + 400)

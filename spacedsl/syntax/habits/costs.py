@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from spacedsl.syntax.habits.numbers import SCALES, quantity
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
+from spacedsl.vocabulary import scaled_amount
 
 MOST = ("max", "maximum", "most", "total", "all", "upper", "under", "below")
 NONE = ("none", "inf", "infinity", "unlimited", "any", "off", "no", "null", "nan")
@@ -25,6 +27,37 @@ def words(stopped: Stopped) -> Iterator[Rewrite]:
         message = f"`{token.text}` is no limit"
         change, help = Change(index, index + 1, "1M"), f"without a limit, leave `{before.text}` out"
         yield Rewrite("none", message, token.span, (change,), help, puts=(), sure=True)
+
+
+def units(stopped: Stopped) -> Iterator[Rewrite]:
+    """`limit flops 900MM`, `900M MACs`, `20Mbit`: a unit behind an amount that has one, or none."""
+    index, unit = stopped.index, stopped.at(-1)
+    amount, may = stopped.at(-2), stopped.may_at(-2)
+    limited = amount.type in AMOUNTS and "QUANTITY" in may and "DEVICE" not in stopped.may_at(-1)
+    known = unit.text.lower() in SCALES[""].split()
+    attached = stopped.touches(-1) and unit.text[0].isalpha()
+    if unit.type != "NAME" or not limited or not (known or attached):
+        return
+    if amount.type != "QUANTITY" and quantity(amount.text, unit.text, time=False):
+        return
+    at, said = stopped.span(index - 2, index), stopped.shown(index - 2, index)
+    change, message = Change(index - 1, index, ""), f"`{said}` is no amount"
+    help = f"write `{amount.text}`" if known else "the units are K, M and G: write `900M`"
+    puts = None if known else ()
+    yield Rewrite(
+        "unit", message, at, (change,), help, "leave it out", puts, code="unknown-unit", sure=True
+    )
+
+
+def scaled(stopped: Stopped) -> Iterator[Rewrite]:
+    """`limit gflops 0.9`: the scale of a number in the name of its cost."""
+    index, name = stopped.index, stopped.at(-1)
+    meant = scaled_amount(name.text, stopped.token.text)
+    if "QUANTITY" in stopped.may and stopped.token.type == "FLOAT" and meant is not None:
+        change = Change(index - 1, index + 1, meant)
+        message = f"unknown cost `{name.text}`"
+        help = f"write `{meant}`"
+        yield Rewrite("cost", message, name.span, (change,), help, help, code="unknown-cost")
 
 
 def signs(stopped: Stopped) -> Iterator[Rewrite]:
@@ -106,4 +139,4 @@ def headers(stopped: Stopped) -> Iterator[Rewrite]:
         yield Rewrite("header", message, at, (drop,), help, puts=())
 
 
-HABITS = (words, signs, latencies, headers)
+HABITS = (words, units, scaled, signs, latencies, headers)

@@ -43,24 +43,36 @@ def kernels(stopped: Stopped) -> Iterator[Rewrite]:
                 )
     yield from _pointwise(stopped)
     for by in (0, -1):
-        word = stopped.at(by)
-        apart = unglued(word.text) if word.type == "NAME" else None
-        if apart is not None:
-            number = index + by
-            yield Rewrite(
-                "glued",
-                f"`{word.text}` is several words here",
-                word.span,
-                (Change(number, number + 1, apart),),
-                f"write `{apart}`",
-                f"write `{apart}`",
-            )
+        yield from _glued(stopped, index + by)
+
+
+def _glued(stopped: Stopped, number: int) -> Iterator[Rewrite]:
+    """`conv3x3`, `conv3x3-bn-relu -> 32`, `conv_bn_relu 3x3 -> 32`: an op as one word."""
+    word, after = stopped.tokens[number], number + 1
+    follows = stopped.tokens[min(after, len(stopped.tokens) - 1)]
+    apart = unglued(word.text) if word.type == "NAME" else None
+    if apart is None and word.type == "NAME" and follows.type in ("PAIR", "NAME"):
+        apart, after = unglued(word.text, follows.text), after + 1
+    op, kernel, *act = apart.split() if apart else ("", "")
+    glued = act or after == number + 1
+    if not op or not glued or number not in stopped.runs:
+        return
+    if act and after + 1 < len(stopped.tokens) and stopped.tokens[after].text == "->":
+        kernel, after = f"{kernel} -> {stopped.tokens[after + 1].text}", after + 2
+    meant = " ".join((op, kernel, *act))
+    change, help = Change(number, after, meant), f"write `{meant}`"
+    message = f"`{word.text}` is several words here"
+    yield Rewrite("glued", message, word.span, (change,), help, help)
 
 
 def named_kernels(stopped: Stopped) -> Iterator[Rewrite]:
     """`dwconv kernel x kernel`, `conv 1x1x1`, `conv 3..5`: kernels with too much in them."""
     index, token, before = stopped.index, stopped.token, stopped.at(-1)
-    if token.type == "X" and stopped.at(1).text == before.text and stopped.at(-2).type in WINDOWED:
+    if (
+        token.type in ("X", "STAR")
+        and stopped.at(1).text == before.text
+        and stopped.at(-2).type in WINDOWED
+    ):
         yield _kernel(stopped, index - 1, index + 2, before.text)
     for by in (0, -1):
         side = re.fullmatch("x[0-9]+", stopped.at(by).text)

@@ -148,7 +148,8 @@ def notations(stopped: Stopped) -> Iterator[Rewrite]:
             said = stopped.shown(first, first + width)
             value, may = _value(said), stopped.may_at(by)
             apart = re.search(r"[0-9] [0-9]", said) and "QUANTITY" not in may
-            if value is None or "\n" in said or apart:
+            goes_on = stopped.tokens[first + width].text in ("^", "**")
+            if value is None or "\n" in said or apart or goes_on:
                 continue
             text = short_amount(value) if "QUANTITY" in may else _digits(value)
             if "/" in said and stopped.at(by - 1).text in ("depth", "width", "kernel"):
@@ -181,6 +182,11 @@ def _value(said: str) -> Fraction | None:
     power = re.fullmatch(r"([0-9]{1,4})\s*(?:\*\*|\^)\s*([0-9])", said)
     if power:
         return Fraction(power[1]) ** int(power[2])
+    power = re.fullmatch(
+        r"([0-9]{1,4}(?:\.[0-9]+)?)\s*[*x]\s*10\s*(?:\*\*|\^)\s*([0-9]{1,2})", said
+    )
+    if power:
+        return Fraction(power[1]) * Fraction(10) ** int(power[2])
     percent = re.fullmatch(r"([0-9]{1,5}(?:\.[0-9]+)?)\s*%", said)
     if percent:
         return Fraction(percent[1]) / 100
@@ -229,9 +235,18 @@ def unitless(stopped: Stopped) -> Iterator[Rewrite]:
     alone = not stopped.touches(1) or stopped.at(1).type not in ("NAME", "UNKNOWN", "SETTING")
     if not (token.type in NUMBERS and "QUANTITY" in stopped.may and alone):
         return
+    if not _is_time(stopped, index):
+        return
     start = token.span.start
     line = stopped.source.text[start : start + 80].partition("\n")[0]
     listed = re.match(r"[0-9., \t]*?[0-9][ \t]*(us|ms|s)\b", line)
+    if float(token.text) < 1 and not listed:
+        message, help = f"{token.text} has no unit", f"say it, as `{token.text}s`: seconds have `s`"
+        change = Change(index, index + 1, f"{token.text}s")
+        yield Rewrite(
+            "unit", message, token.span, (change,), help, puts=(), code="unknown-unit", sure=True
+        )
+        return
     last = listed[1] if listed else "ms"
     meant = f"{token.text}{last}"
     change = Change(index, index + 1, meant)

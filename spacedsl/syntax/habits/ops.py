@@ -242,7 +242,8 @@ def lets(stopped: Stopped) -> Iterator[Rewrite]:
         return
     opened = _body_start(stopped)
     after = stopped.line_end(index)
-    if opened is None or stopped.at(1).type in ("LBRACE", "RBRACE"):
+    switched = stopped.at(1).text.lower() in ("true", "false")
+    if opened is None or switched or stopped.at(1).type in ("LBRACE", "RBRACE"):
         return
     first = index - 1
     text = stopped.shown(first, after)

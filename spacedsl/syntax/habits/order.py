@@ -15,6 +15,8 @@ from spacedsl.vocabulary import bare, has_meaning, synonyms
 VALUES = ("INT", "FLOAT", "QUANTITY", "PAIR", "STRING")
 ARROW = "__ANON_0"
 WIDTHS = ("out", "width", "channels", "filters", "out_channels", "cout", "outputs")
+INPUTS = ("cin", "inp", "in_channels", "in_planes", "inplanes", "c_in")
+OUT_ONLY = "an op takes the channels that come; only the width it goes to is said"
 MODULES = (
     "nn",
     "tf",
@@ -78,6 +80,14 @@ def swapped(stopped: Stopped) -> Iterator[Rewrite]:
         message = f"`{token.text}` stands before `{key.text}`"
         help = f"a key stands before what it takes: write `{meant}`"
         yield Rewrite("swapped-key", message, at, (change,), help, f"write `{meant}`")
+
+
+def inputs(stopped: Stopped) -> Iterator[Rewrite]:
+    """`conv 1x1 cin -> 32`: the channels that come, which nobody says."""
+    name, index = stopped.at(-1), stopped.index
+    if stopped.token.type == ARROW and name.text in INPUTS:
+        message = f"`{name.text}` does not stand before `->`"
+        yield _left_out(stopped, index - 1, index, message, OUT_ONLY)
 
 
 def late_width(stopped: Stopped) -> Iterator[Rewrite]:
@@ -149,8 +159,7 @@ def extra_signs(stopped: Stopped) -> Iterator[Rewrite]:
         yield _left_out(stopped, index, index + 1, message, f"write `{stopped.at(1).text}`")
     if token.type == "INT" and stopped.at(1).type == ARROW and stopped.at(2).type == "INT":
         message = f"`{token.text}` does not stand before `->`"
-        help = "an op takes the channels that come; only the width it goes to is said"
-        yield _left_out(stopped, index, index + 1, message, help)
+        yield _left_out(stopped, index, index + 1, message, OUT_ONLY)
     if token.text == ">" and ARROW in stopped.may:
         change = Change(index, index + 1, "->")
         yield Rewrite("arrow", "`>` is no arrow", token.span, (change,), "write `->`", "write `->`")
@@ -238,4 +247,4 @@ def elastic(stopped: Stopped) -> Iterator[Rewrite]:
             yield Rewrite("elastic", message, at, (change,), help, help)
 
 
-HABITS = (renamed, keyless, swapped, late_width, extra_signs, names, elastic)
+HABITS = (inputs, renamed, keyless, swapped, late_width, extra_signs, names, elastic)

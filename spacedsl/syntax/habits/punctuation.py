@@ -88,6 +88,10 @@ def missing(stopped: Stopped) -> Iterator[Rewrite]:
         change, at = Change(index, index + 2, text), stopped.span(index, index + 2)
         message, help = "a `,` is missing before this", f"write `{text}`"
         yield Rewrite("missing", message, at, (change,), help, help, code="syntax")
+    if token.type in listed and stopped.at(-2).text == ".." and "STEP" in stopped.may:
+        change, help = Change(index, index, "step"), f"write `step {token.text}`"
+        message = f"a `step` is missing before `{token.text}`"
+        yield Rewrite("step", message, token.span, (change,), help, "put in `step`", code="syntax")
     if token.type in listed and before.type in listed and "COMMA" in stopped.may:
         yield _missing_comma(stopped, index, listed)
     if (
@@ -153,6 +157,8 @@ def assignments(stopped: Stopped) -> Iterator[Rewrite]:
     after = index + width
     if sign == "->" and stopped.at(-1).type not in HOLDERS[:5]:
         return
+    if sign == "<" and stopped.at(-1).text == "..":
+        return  # a range without its end
     at = stopped.span(index, after)
     yield from _renamed(stopped, index, after)
     key, value = stopped.at(-1).text, stopped.at(width).text
@@ -321,6 +327,11 @@ def unquoted(stopped: Stopped) -> Iterator[Rewrite]:
     text = stopped.shown(index, ends[-1]).strip("<>:='` ")
     if key.type == "USE" and not text.endswith(".space"):
         text = text.replace("::", ".").replace(".", "/").rstrip(";") + ".space"
+    if key.type == "QUALITY" and text.lower() in ("none", "null", "no", "off"):
+        at, change = stopped.span(index, ends[-1]), Change(index, ends[-1], '""')
+        message, help = f"`{text}` is no table", "without a table of its own, leave `quality` out"
+        yield Rewrite("unquoted", message, at, (change,), help, puts=())
+        return
     if key.type == "RUNTIME":
         text = text.lower()
     word = key.text

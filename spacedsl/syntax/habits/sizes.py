@@ -21,7 +21,7 @@ ROUNDING = (
 )
 SQUEEZE = re.compile(
     r"\(?\s*(?:\w*ratio|\w*reduction|r|rd|factor|squeeze|divisor)"
-    r"\s*[=: ]\s*([0-9]+(?:\.[0-9]+)?)\s*\)?"
+    r"\s*[=: ]\s*(?:1\s*/\s*)?([0-9]+(?:\.[0-9]+)?)\s*\)?"
     r"|([0-9]+)\s*%"
 )
 

@@ -15,6 +15,11 @@ AMOUNTS = ("INT", "FLOAT", "QUANTITY")
 def lettered(stopped: Stopped) -> Iterator[Rewrite]:
     """`d2..4`, `w32, 64`: the first number of a list with the first letter of its key."""
     index, word = stopped.index, stopped.at(-1)
+    meant = STAGE_LETTERS.get(word.text.lower(), "")
+    if stopped.token.type == "INT" and meant.upper() in stopped.may_at(-1):
+        change, help = Change(index - 1, index, meant), f"write `{meant}`"
+        message = f"unknown key `{word.text}`"
+        yield Rewrite("letter", message, word.span, (change,), help, help, code="unknown-key")
     found = re.fullmatch(r"([a-z]|x)[_-]?([0-9]+)", word.text, re.IGNORECASE)
     if found is None or stopped.token.text not in ("..", ",", "-", "~", ":"):
         return
