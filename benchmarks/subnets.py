@@ -38,7 +38,8 @@ from spacedsl.operators.size import Size
 from spacedsl.search.predicted import RANDOM, Predicting, opened, search_by_prediction
 from spacedsl.search.protocols import LatencyModel
 from spacedsl.search.subnets import Best, EvolutionSettings, Value, search_subnets
-from spacedsl.tables.predictor import fewest_rows, fit_values
+from spacedsl.tables.fit_accuracy import fewest_rows
+from spacedsl.tables.predictor import fit_values
 from spacedsl.targets.device import open_device
 from spacedsl.targets.ranges import latency_range
 from spacedsl.targets.subnet_latency import SubnetLatency

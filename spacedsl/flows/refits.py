@@ -53,7 +53,9 @@ def refitted_search(
     if not models:
         return ()
     took = f"the search took {duration(seconds)} without what a journal held of it"
-    watch.say(f"refits: {took}; {len(models)} more like it take {duration(len(models) * seconds)}")
+    watch.say(
+        f"refits: {took}; {len(models)} more like it take at most {duration(len(models) * seconds)}"
+    )
     with watch.counting("refits", len(models), "refits") as bar:
         done = 0
         bar(done)

@@ -40,7 +40,8 @@ from spacedsl.search.subnets import (
     require_limits,
     search_subnets,
 )
-from spacedsl.tables.predictor import fewest_rows, fit_values
+from spacedsl.tables.fit_accuracy import fewest_rows
+from spacedsl.tables.predictor import fit_values
 from spacedsl.targets.deployed import open_deployed
 from spacedsl.targets.device import Device, knows, open_device
 from spacedsl.targets.latency import not_covered

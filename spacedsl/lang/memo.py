@@ -1,4 +1,4 @@
-"""What was read before, to be taken again where nothing it depends on has changed.
+"""Caches parsed pages and the items on them until something they depend on changes.
 
 A server checks a page after every key. The IR knows no places, so an item whose words are the same
 and whose names mean the same items as before is the same item."""

@@ -105,17 +105,14 @@ class StageSensitivity:
     Where the found type is transferred, its own loss is raised and the rivals are all others; where
     it is not, the rivals are the transferred types, their losses lowered. `rival` is the best of
     them in any window (None: there is no rival, nothing to ask). `score` and `rival_score` are
-    with, `plain_score` and `rival_plain_score` without the change. `uncertainty` is of the loss
-    that was changed."""
+    with the change. `uncertainty` is of the loss that was changed."""
 
     stage: str
     block: str
     transferred: bool
     uncertainty: float
-    plain_score: float
     score: float
     rival: str | None
-    rival_plain_score: float
     rival_score: float
 
     @property
@@ -167,10 +164,8 @@ def _stage_sensitivity(
         block=_block_name(choices[own][0]),
         transferred=transferred,
         uncertainty=doubt,
-        plain_score=score((own, window), 0.0),
         score=score((own, window), doubts[own]),
         rival=None if rival is None else _block_name(choices[rival[0]][0]),
-        rival_plain_score=0.0 if rival is None else score(rival, 0.0),
         rival_score=rival_score,
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from spacedsl.search.candidate import Genotype
-from spacedsl.search.lines import Header, Lines, sealed_line, unsealed_line
+from spacedsl.search.sealed_lines import Header, Lines, sealed_line, unsealed_line
 from spacedsl.search.space_score import LimitScore
 
 FORMAT = 2

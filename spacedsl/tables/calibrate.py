@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
@@ -250,11 +249,3 @@ def calibrated(table: TableFile, networks: Sequence[Network]) -> TableFile:
     prior = PRIOR_OF_REST if table.source.teacher_resolution == "greatest" else PRIOR
     (data,) = calibrations([points_of(table, networks)], prior=prior)
     return table.model_copy(update={"calibration": data})
-
-
-def resolution_slopes() -> tuple[float, ...]:
-    """`c` between neighbouring resolutions of `MOBILENETV2`, greatest resolution first."""
-    return tuple(
-        float(np.log((100 - lower) / (100 - upper)) / np.log(large / small))
-        for (large, upper), (small, lower) in pairwise(MOBILENETV2.items())
-    )

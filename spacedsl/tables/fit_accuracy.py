@@ -108,7 +108,7 @@ def fit_accuracy(
     """Fit accuracies in percent of networks of `space`. Raises `SpaceError` where there are too
     few of them."""
     rows, repeated = merged(networks, network_states(networks, space))
-    _require_rows(len(rows), space)
+    require_rows(len(rows), space)
     states = network_states(rows, space)
     accuracy = np.array([row.value for row in rows])
     if accuracy.min() == accuracy.max():
@@ -188,12 +188,17 @@ def _rounded(rows: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(round(value, REFIT_DIGITS) for value in row) for row in rows)
 
 
-def _require_rows(count: int, space: Space) -> None:
-    free = freedom(space)
-    least = max(ROWS_PER_FREEDOM * free, 4 * FOLDS)
+def fewest_rows(space: Space) -> int:
+    """How many different networks a fit takes."""
+    return max(ROWS_PER_FREEDOM * freedom(space), 4 * FOLDS)
+
+
+def require_rows(count: int, space: Space) -> None:
+    """Raises `SpaceError` where so many different networks are too few for a fit."""
+    least = fewest_rows(space)
     if count < least:
         networks = "1 network is" if count == 1 else f"{count} different networks are"
-        message = f"{networks} too few: {space.name} has {free} values to find"
+        message = f"{networks} too few: {space.name} has {freedom(space)} values to find"
         raise fault("few-rows", message, f"{least} networks would do; more make better predictions")
 
 

@@ -17,8 +17,7 @@ from spacedsl.passes.bind import Site, output_size, site_of, subnet_sites
 from spacedsl.passes.costs import costs
 from spacedsl.search.protocols import QualityModel
 from spacedsl.tables.blocks import BlockIndex, reachable_sites
-from spacedsl.tables.designs import freedom
-from spacedsl.tables.fit_accuracy import FOLDS, ROWS_PER_FREEDOM, Told, fit_accuracy
+from spacedsl.tables.fit_accuracy import FOLDS, Told, fit_accuracy, require_rows
 from spacedsl.tables.fit_latency import fit_sums
 from spacedsl.tables.latency import FittedLatency
 from spacedsl.tables.network_sums import network_values
@@ -78,12 +77,7 @@ def latency_table(
     networks: Sequence[Network], space: Space, device: str, provenance: str, licence: str
 ) -> LatencyFit:
     """The table of latencies in milliseconds. Raises `SpaceError`."""
-    least = ROWS_PER_FREEDOM * freedom(space)
-    if len(networks) < least:
-        message = (
-            f"the latencies of {space.name} need more than {counted(len(networks), 'network')}"
-        )
-        raise fault("few-rows", message, f"{least} networks would do")
+    require_rows(len(networks), space)
     part = np.random.default_rng(0).permutation(len(networks)) % FOLDS
     trial = [n for n, p in zip(networks, part, strict=True) if p]
     rest = [n for n, p in zip(networks, part, strict=True) if not p]

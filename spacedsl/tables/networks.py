@@ -24,7 +24,7 @@ from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
 from spacedsl.lang.codes import is_model_code, subnet_from_code
 from spacedsl.lang.load import load
 from spacedsl.lang.memo import Memo
-from spacedsl.search.lines import unsealed_line
+from spacedsl.search.sealed_lines import unsealed_line
 
 MAX_BYTES = 64 << 20
 SHOWN = 8
@@ -327,10 +327,10 @@ def _journal_rows(path: Path, text: str, space: Space) -> Iterator[Row]:
             why = _in_a_line(error) if isinstance(error, SpaceError) else error
             yield number, str(why)
         else:
-            yield Network(number, subnet, percent(value, images))
+            yield Network(number, subnet, percent_of(value, images))
 
 
-def percent(share: float, images: int) -> float:
+def percent_of(share: float, images: int) -> float:
     """An accuracy that is a share of `images`. All right counts as half an image worse, and all
     wrong as half an image better, since the model knows no error of 0."""
     least = 0.5 / images

@@ -25,7 +25,7 @@ from spacedsl.search.exact.enumerate import TooMany, row_atoms
 from spacedsl.search.exact.expectation import ExactScore, exact_json
 from spacedsl.search.exact.grid import COARSE, FINE, Detail, Extent, Grid
 from spacedsl.search.exact.operators import model_operator, rows_operator
-from spacedsl.search.exact.order import exact_share, share_table
+from spacedsl.search.exact.order import exact_share
 from spacedsl.search.exact.scorer import ExactScorer
 from spacedsl.search.protocols import Prediction
 from spacedsl.search.qt_scorers import ModelScorer
@@ -188,7 +188,6 @@ def test_share_of_the_best(n: int, m: int) -> None:
         ]  # fmt: skip
         wanted.append(sum(math.exp(x) * min(k, m) for k, x in enumerate(logs)) / m)
     assert exact_share(s, n, m) == pytest.approx(wanted, rel=1e-9, abs=1e-15)
-    assert share_table(n, m)(s) == pytest.approx(wanted, rel=1e-4, abs=1e-6)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import pytest
 from spacedsl.diagnostics import SpaceError
 from spacedsl.search.evolve import Found, evolve
 from spacedsl.search.journal import Journal, decode, encode
-from spacedsl.search.lines import sealed_line
+from spacedsl.search.sealed_lines import sealed_line
 from tests.search.fakes import CountingScorer, load, model_scorer, page, toy
 
 CYCLES = 31

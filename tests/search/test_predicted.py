@@ -16,7 +16,8 @@ from spacedsl.operators.size import as_number
 from spacedsl.search.predicted import Predicting, opened, search_by_prediction
 from spacedsl.search.protocols import LatencyModel, QualityModel
 from spacedsl.search.subnets import Best
-from spacedsl.tables.predictor import fewest_rows, fit_values
+from spacedsl.tables.fit_accuracy import fewest_rows
+from spacedsl.tables.predictor import fit_values
 from spacedsl.targets.device import open_device
 from spacedsl.targets.subnet_latency import SubnetLatency
 from tests.compiler.every_network import members

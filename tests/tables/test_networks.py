@@ -22,7 +22,6 @@ from spacedsl.tables.calibrate import (
     Points,
     calibrations,
     fit,
-    resolution_slopes,
 )
 from spacedsl.tables.files import load_latency, load_quality, load_table, save_table
 from spacedsl.tables.fit_networks import latency_table
@@ -130,10 +129,12 @@ def test_few_points_leave_the_resolution_to_its_prior() -> None:
 
 
 def test_the_prior_is_what_mobilenetv2_says() -> None:
-    slopes = resolution_slopes()
-    assert len(slopes) == len(MOBILENETV2) - 1
     assert all(a > b for a, b in pairwise(MOBILENETV2.values()))
-    near = slopes[:2]  # down to 160 pixels
+    near = [
+        np.log((100 - lower) / (100 - upper)) / np.log(large / small)
+        for (large, upper), (small, lower) in pairwise(MOBILENETV2.items())
+        if small >= 160
+    ]
     assert min(near) <= PRIOR[0] <= max(near)
     assert abs(np.mean(near) - PRIOR[0]) < PRIOR[1]
 

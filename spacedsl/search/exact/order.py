@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import numpy as np
 
 from spacedsl.search.protocols import Floats
-
-POINTS = 4_096
-"""Knots of the table of `share`, evenly spaced in the log of n S."""
-
-LEAST = 1e-9
-"""Below this n S, the share is n S / m to 1e-9 of itself."""
 
 
 def exact_share(probability: Floats, samples: int, best: int) -> Floats:
@@ -42,32 +35,3 @@ def exact_share(probability: Floats, samples: int, best: int) -> Floats:
     few += best * np.maximum(above, 0.0)
     share = np.where(p * samples < 0.5, few, best - lacking) / best
     return np.where(inside, share, (s >= 1).astype(np.float64))
-
-
-class ShareTable:
-    """`exact_share` by interpolation between knots in log S: within 1e-6 of it."""
-
-    def __init__(self, samples: int, best: int) -> None:
-        self.samples, self.best = samples, best
-        self._low = math.log(LEAST / samples)
-        logs = np.linspace(self._low, 0.0, POINTS)
-        self._step = float(logs[1] - logs[0])
-        values = exact_share(np.exp(logs), samples, best)
-        self._values = np.append(values, values[-1])
-        self._slopes = np.diff(self._values)
-
-    def __call__(self, probability: Floats) -> Floats:
-        """Shares of S, any shape; S below 0 or above 1 counts as 0 or 1."""
-        low = math.exp(self._low)
-        s = np.clip(probability, low, 1.0)
-        at = (np.log(s) - self._low) / self._step
-        i = at.astype(np.int64)
-        share: Floats = self._values[i] + (at - i) * self._slopes[i]
-        share[probability <= low] = 0.0
-        return share
-
-
-@lru_cache(maxsize=16)
-def share_table(samples: int, best: int) -> ShareTable:
-    """The table for n and m."""
-    return ShareTable(samples, best)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from spacedsl.search.exact.executors import Executor
-from spacedsl.search.lines import Header, Lines, sealed_line, unsealed_line
+from spacedsl.search.sealed_lines import Header, Lines, sealed_line, unsealed_line
 
 FORMAT = 4
 
