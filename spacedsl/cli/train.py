@@ -211,8 +211,8 @@ def train(
         emit(run | _json(done))
     else:
         _print(done)
-        steps = counted(done.steps, "step")
-        print(f"{steps} of {counted(done.batch, 'image')}; this took {took(began)}")
+        images = counted(done.batch, "image")
+        print(f"{counted(done.steps, 'step')} of {images}; this took {took(began)}")
     write_html(html, partial(_report, done, data), quiet=quiet)
     if not quiet:
         say_next(then)
