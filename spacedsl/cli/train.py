@@ -229,7 +229,8 @@ def _report(done: Trained, data: str) -> Report:
     from spacedsl_runtime.train.run import read_metrics
 
     page = (done.folder / "resolved.space").read_text(encoding="utf-8")
-    facts = (("data", data), ("steps", f"{done.steps:,} of {counted(done.batch, 'image')}"))
+    steps = f"{done.steps:,}, of {counted(done.batch, 'image')} each"
+    facts = (("data", data), ("steps", steps))
     targets = [done.target] if done.target else []
     return train_report(done, read_metrics(done.folder), facts, page, made_by(*targets))
 

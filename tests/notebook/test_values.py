@@ -192,6 +192,9 @@ def test_what_a_notebook_shows_is_short_and_escaped() -> None:
         assert "<script>" not in shown
         assert "<b>" not in shown
         assert shown.count("<table>") == shown.count("</table>") == 1
+    flops = hyper.costs.flops
+    assert repr(flops) == f"{flops.least:,} to {flops.greatest:,}"
+    assert repr(api.load_target("vnni")).startswith("<target vnni: Intel CPU")
 
 
 def test_every_name_is_there_and_importing_is_cheap() -> None:
