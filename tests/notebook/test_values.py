@@ -56,6 +56,9 @@ def test_a_saved_page_needs_no_other(tmp_path: Path) -> None:
     path = model.save(tmp_path / "model.space")
     assert 'use "' not in path.read_text()
     assert spacedsl.load_model(f"{path}#{model.name}").hash == model.hash
+    assert spacedsl.load(path).hash == model.hash, "its space is no other choice"
+    assert model in spacedsl.load_space("tiny-a")
+    assert model not in spacedsl.load_space("vnni")
 
 
 def test_latencies_are_those_of_single_models() -> None:
