@@ -92,8 +92,9 @@ def _print(result: dict[str, Any]) -> None:
             f"{ratio['median']:.3f} times as fast as {name} ({ratio['low']:.3f} to "
             f"{ratio['high']:.3f}, 95 %), {counted(result['rounds'], 'round')}"
         )
-    where = f"on {result['on']}" if result["on"] else "here"
-    print(f"sessions of ONNX Runtime {where}: {said_session(result['onnxruntime_session'])}")
+    if result["runtime"] == "onnxruntime":
+        where = f"on {result['on']}" if result["on"] else "here"
+        print(f"sessions of ONNX Runtime {where}: {said_session(result['onnxruntime_session'])}")
     if not result["steady"]:
         print("warning: this machine is too noisy for these figures", file=sys.stderr)
     for warning in result["warnings"]:

@@ -26,13 +26,6 @@ def profile_bar(
     return profiling(target, budget_s, Terminal(), on)
 
 
-def ready_target(name: str, space: Space) -> Target:
-    """`flows.ready.ready_target` of a target by name or page."""
-    from spacedsl.flows.ready import ready_target
-
-    return ready_target(api.load_target(name), space, Terminal())
-
-
 def ready_devices(names: Sequence[str], space: Space, limits_ms: tuple[float, ...]) -> list[Device]:
     """`flows.ready.ready_devices` of targets by names or pages."""
     from spacedsl.flows.ready import ready_devices

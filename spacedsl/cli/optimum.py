@@ -230,7 +230,9 @@ def _lines(found: Optimum) -> list[str]:
     lines.append(f"  tables {found.tables[:16]}")
     for place, ranked in enumerate(found.best[1:], 2):
         lines.append(f"  {place}. {space_identity(ranked.space)[:16]}  {ranked.result.score:.6f}")
-    lines += [f"  rival {space_identity(r.space)[:16]}  {r.result.score:.6f}" for r in found.rivals]
+    lines += [
+        f"  scored too: {space_identity(r.space)[:16]}  {r.result.score:.6f}" for r in found.rivals
+    ]
     return lines
 
 

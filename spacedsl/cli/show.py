@@ -219,15 +219,13 @@ class _Latency:
 
 
 def _latency(item: Item, page: str, target: str) -> _Latency:
-    """A model's latency in parts, a space's range."""
-    from spacedsl.cli.device import ready_target
+    """A model's latency in parts, a space's range. Nothing is measured for it."""
     from spacedsl.targets.device import open_device
     from spacedsl.targets.latency import latency_json, model_latency
     from spacedsl.targets.ranges import latency_range
 
     known = _network(item, page)
-    space = known.of if isinstance(known, Subnet) else known
-    found = ready_target(target, space)
+    found = api.load_target(target)
     latency = open_device(found).latency
     if isinstance(known, Subnet):
         parts = model_latency(known, latency)

@@ -211,8 +211,8 @@ def train(
         emit(run | _json(done))
     else:
         _print(done)
-        steps = counted(done.steps, "step")
-        print(f"{steps} of {counted(done.batch, 'image')}; this took {took(began)}")
+        images = counted(done.batch, "image")
+        print(f"{counted(done.steps, 'step')} of {images}; this took {took(began)}")
     write_html(html, partial(_report, done, data), quiet=quiet)
     if not quiet:
         say_next(then)
@@ -229,7 +229,8 @@ def _report(done: Trained, data: str) -> Report:
     from spacedsl_runtime.train.run import read_metrics
 
     page = (done.folder / "resolved.space").read_text(encoding="utf-8")
-    facts = (("data", data), ("steps", f"{done.steps:,} of {counted(done.batch, 'image')}"))
+    steps = f"{done.steps:,}, of {counted(done.batch, 'image')} each"
+    facts = (("data", data), ("steps", steps))
     targets = [done.target] if done.target else []
     return train_report(done, read_metrics(done.folder), facts, page, made_by(*targets))
 

@@ -41,3 +41,6 @@ class Target(Frozen):
     limits_ms: tuple[float, ...]
     anchor: Anchor | None = None
     reference: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<target {self.name}: {self.device}>"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from spacedsl.diagnostics import Diagnostic, SpaceError, fault, place, suggest
 from spacedsl.ir.item import Item
+from spacedsl.ir.space import Space
+from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.items import Items, check_language, check_repeated, collect_items
 from spacedsl.lang.library import SUFFIX, in_library, library, read_source, shown_path
 from spacedsl.lang.lower import lower_item
@@ -364,14 +366,25 @@ def _sound(page: Page) -> Page:
 
 
 def main_item(page: Page, kinds: Iterable[str] = ("hyperspace", "space", "model", "target")) -> str:
-    """The name of the page's only item of these kinds. Raises `SpaceError` where there is none or
-    there are several."""
+    """The name of the page's only item of these kinds, or of its only model where the others are
+    what that is of. Raises `SpaceError` where there is none or there are several."""
     kinds = tuple(kinds)
     names = [n for n in page.names if page.kind(n) in kinds]
     if len(names) == 1:
         return names[0]
+    models = [n for n in names if page.kind(n) == "model"]
+    if len(models) == 1 and {*names} == {*models, *_spaces_of(page.get(models[0]))}:
+        return models[0]
     if not names:
         message = f"{page.source.name} has no {' or '.join(kinds)}"
         raise fault("no-item", message)
     message = f"{page.source.name} has several: {', '.join(names)}"
     raise fault("several-items", message, help=f"name one: {page.source.name}#{names[-1]}")
+
+
+def _spaces_of(item: Item) -> Iterator[str]:
+    """The names of the space that a model is of, of its hyperspace, and so on."""
+    above = item.of if isinstance(item, Subnet | Space) else None
+    while above is not None:
+        yield above.name
+        above = above.of

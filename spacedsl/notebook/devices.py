@@ -133,6 +133,6 @@ def target_of(found: AnyDevice | None) -> Target | None:
 
 def devices_of(found: AnyDevice | Sequence[AnyDevice]) -> list[Device]:
     """One or several."""
-    if isinstance(found, Device | Target | str | Path):
-        return [device_of(found)]
-    return [device_of(one) for one in found]
+    if isinstance(found, Sequence) and not isinstance(found, str):
+        return [device_of(one) for one in found]
+    return [device_of(found)]

@@ -14,6 +14,7 @@ from spacedsl.files import write_atomic
 from spacedsl.ir import space as ir_space
 from spacedsl.ir import subnet as ir_subnet
 from spacedsl.ir.block import Value
+from spacedsl.ir.covers import subnet_mismatch
 from spacedsl.ir.diff import Change, diff_spaces, diff_subnets
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.identity import space_identity
@@ -123,6 +124,10 @@ class Space(ir_space.Space):
     def suggest(self, trial: Trial, name: str = "suggested") -> Model:
         """The model that a trial of Optuna asks for."""
         return model(suggest(self, trial, name))
+
+    def __contains__(self, found: object) -> bool:
+        """Whether a model is one of its models."""
+        return isinstance(found, ir_subnet.Subnet) and subnet_mismatch(self, found) is None
 
     @property
     def subnets(self) -> int:

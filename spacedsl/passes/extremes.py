@@ -29,6 +29,9 @@ class Range:
     least: int
     greatest: int
 
+    def __repr__(self) -> str:
+        return f"{self.least:,} to {self.greatest:,}"
+
     def __or__(self, other: Range) -> Range:
         return Range(min(self.least, other.least), max(self.greatest, other.greatest))
 

@@ -82,7 +82,9 @@ def _curves(found: Distilled) -> Iterator[Figure]:
         )
         seen = "; ".join(f"{block} ends at {curve[-1][1]:.4g}" for block, curve in curves.items())
         loss = Axis("NSR loss of the largest sub-stage", log=True)
-        yield Figure(stage, seen, Plot(Axis("steps", whole=True), loss, series))
+        lsq = "In the last steps the quantisers of LSQ+ learn; the loss rises where they begin."
+        caption = lsq if found.target else ""
+        yield Figure(stage, seen, Plot(Axis("steps", whole=True), loss, series), caption)
 
 
 def _range(job: Losses) -> tuple[float, float]:

@@ -64,7 +64,7 @@ def _after(found: Optimum) -> tuple[Figure | Table, ...]:
     """The next best spaces, and the rivals that the search met."""
     score = found.result.score
     ranked = [(f"{place}.", one) for place, one in enumerate(found.best, 1)]
-    ranked += [("rival", one) for one in found.rivals]
+    ranked += [("scored too:", one) for one in found.rivals]
     if len(ranked) < 2:
         return ()
     rows = tuple(
@@ -75,10 +75,11 @@ def _after(found: Optimum) -> tuple[Figure | Table, ...]:
         for name, one in ranked
     )
     seen = "; ".join(_said(name, one) for name, one in ranked)
-    return (
-        Figure("Scores", seen, Rows(Axis("score below the best one's", from_zero=True), rows)),
-        _table(ranked),
-    )
+    picture = Rows(Axis("score below the best one's", from_zero=True), rows)
+    caption = "Numbers say the order of the best spaces."
+    if found.rivals:
+        caption += " Spaces that were scored too need not come next: others were left out unscored."
+    return (Figure("Scores", seen, picture, caption), _table(ranked))
 
 
 def _said(name: str, one: Ranked) -> str:

@@ -208,7 +208,7 @@ def calibrations(
     `SpaceError` where there are too few networks, or better losses do not mean better networks."""
     count = sum(len(t.names) for t in tables)
     if count < LEAST or min(len(t.names) for t in tables) < 2:
-        message = f"{counted(count, 'network')} is too few for a calibration"
+        message = f"a calibration needs more than {counted(count, 'network')}"
         raise fault("few-rows", message, f"{LEAST} networks of different losses would do")
     r_max = int(max(t.resolution.max() for t in tables))
     found = fit(tables, r_max, prior)

@@ -90,9 +90,10 @@ def test_nothing_is_ever_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "here.space").write_text(PAGE)
     here = ("--target", str(tmp_path / "here.space"), "--max-latency", "15ms")
-    result = run("check", MODEL, *here)
-    assert result.exit_code == 2
-    assert "error[no-profile]" in result.stderr
+    for words in (("check", MODEL, *here), ("show", MODEL, *here[:2]), ("show", "tiny", *here[:2])):
+        result = run(*words)
+        assert result.exit_code == 2
+        assert "error[no-profile]" in result.stderr
     assert not (tmp_path / "cache").exists()
 
 

@@ -40,6 +40,19 @@ NOT_RUN = {
     "spacedsl import timm:": "tests/runtime/test_foreign.py runs it where timm is installed",
     "spacedsl export net.space --checkpoint": "tests/runtime/test_foreign.py runs it",
     "spacedsl eval": "tests/cli/test_train.py runs it on what it trained",
+    "spacedsl evolve --hyper hyper --target carried.space": "it needs the measured board's page",
+    "spacedsl sample small.space": "tests/e2e/test_devices.py and tests/hosts/test_adb.py run it",
+    "spacedsl export $page": "tests/e2e/test_devices.py runs it",
+    'spacedsl export "$page"': "tests/hosts/test_adb.py runs it",
+    "spacedsl check npu.space": "tests/e2e/test_devices.py runs it",
+    "spacedsl show networks/": "tests/e2e/test_devices.py runs it",
+    "spacedsl evolve --hyper small.space": "tests/e2e/test_devices.py runs it for a made-up box",
+    "spacedsl export seqnet-vnni-a0 --target openvino": "tests/e2e/test_howtos.py runs it",
+    "spacedsl export best.space#best": "tests/bridges/test_optuna.py runs it",
+    "spacedsl plan mine.space": "tests/cli/test_plan.py runs it on digits",
+    "spacedsl sample mine.space": "tests/e2e/test_howtos.py runs it",
+    "spacedsl show found.space --target cpu": "tests/e2e/test_howtos.py runs it",
+    "spacedsl check spaces/*.space": "it names a reader's own pages; tests/cli/test_gate.py",
 }
 """Beginnings of commands, and why they are not run here."""
 
@@ -101,10 +114,21 @@ def test_every_command_is_a_command_line(path: Path) -> None:
         LEAVES[command].make_context("spacedsl", list(words[len(command) :]))
 
 
-def test_what_is_not_run_is_shown_somewhere() -> None:
-    shown = [line for path in TEXTS for line in commands(path.read_text(encoding="utf-8"))]
-    for known in NOT_RUN:
-        assert any(words(line).startswith(known) for line in shown), known
+@pytest.mark.parametrize("path", TEXTS, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_what_is_not_run_here_is_listed(path: Path) -> None:
+    """Commands in blocks that are no `sh` are not run."""
+    run = {words(re.sub(r"\s#.*", "", c)) for c in commands(path.read_text(encoding="utf-8"))}
+    for line in map(words, shown(path)):
+        assert line in run or any(line.startswith(known) for known in NOT_RUN), line
+
+
+def test_what_is_not_run_is_shown_somewhere_and_the_test_that_runs_it_exists() -> None:
+    texts = [(path, path.read_text(encoding="utf-8")) for path in TEXTS]
+    said = [words(line) for path, text in texts for line in (*commands(text), *shown(path))]
+    for known, why in NOT_RUN.items():
+        assert any(line.startswith(known) for line in said), known
+        for test in re.findall(r"tests/\S+\.py", why):
+            assert (ROOT / test).is_file(), test
 
 
 def test_every_block_has_a_language_or_is_compared() -> None:

@@ -56,6 +56,9 @@ def test_a_saved_page_needs_no_other(tmp_path: Path) -> None:
     path = model.save(tmp_path / "model.space")
     assert 'use "' not in path.read_text()
     assert spacedsl.load_model(f"{path}#{model.name}").hash == model.hash
+    assert spacedsl.load(path).hash == model.hash, "its space is no other choice"
+    assert model in spacedsl.load_space("tiny-a")
+    assert model not in spacedsl.load_space("vnni")
 
 
 def test_latencies_are_those_of_single_models() -> None:
@@ -192,6 +195,9 @@ def test_what_a_notebook_shows_is_short_and_escaped() -> None:
         assert "<script>" not in shown
         assert "<b>" not in shown
         assert shown.count("<table>") == shown.count("</table>") == 1
+    flops = hyper.costs.flops
+    assert repr(flops) == f"{flops.least:,} to {flops.greatest:,}"
+    assert repr(api.load_target("vnni")).startswith("<target vnni: Intel CPU")
 
 
 def test_every_name_is_there_and_importing_is_cheap() -> None:
