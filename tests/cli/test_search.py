@@ -20,7 +20,7 @@ from spacedsl import api
 from spacedsl.checksum import KEY, sealed
 from spacedsl.flows.deployment import Deployment, Searched, Valued
 from spacedsl.ir.subnet import Subnet
-from spacedsl.search import lines as journals
+from spacedsl.search import sealed_lines as journals
 from spacedsl_runtime.data.sources import open_data
 from spacedsl_runtime.train.quantise import QAT_FOLDER, fp32_settings
 from spacedsl_runtime.train.recipe import qat_recipe_for

@@ -26,6 +26,7 @@ def test_it_is_not_taken_for_the_one_within(said: str) -> None:
     with pytest.raises(SpaceError) as caught:
         item_of(PAGE.replace("SAID", said), "s")
     (error,) = caught.value.diagnostics
+    assert error.place
     assert (error.code, error.place.line, error.place.column) == ("misplaced", 5, 3)
     fixes = [] if "#" in said else ["write it on the line of `se`"]
     assert [fix.title for fix in error.fixes] == fixes
