@@ -54,10 +54,11 @@ def examine(spec: str | Path) -> tuple[Page | None, tuple[Diagnostic, ...]]:
 
 
 def page_errors(page: Page) -> tuple[Diagnostic, ...]:
-    """Every error of a page: what the language says of it, and what targets say of its targets."""
-    from spacedsl.targets.said import said_errors
+    """Every error of a page: what the language says of it, and what targets say of its targets;
+    where there is none, those of its tables."""
+    from spacedsl.targets.said import said_errors, unreadable
 
-    return check_page(page) + said_errors(page)
+    return check_page(page) + said_errors(page) or tuple(unreadable(page))
 
 
 def page_warnings(page: Page) -> tuple[Diagnostic, ...]:

@@ -27,11 +27,12 @@ def said_errors(page: Page) -> tuple[Diagnostic, ...]:
     for name, target in _targets(page):
         found += _misnamed(target, page, name)
         found += _no_anchor(target, name, page)
-    return (*found, *_unreadable(page))
+    return tuple(found)
 
 
-def _unreadable(page: Page) -> Iterator[Diagnostic]:
-    """The errors of tables that a page names by their paths, and that cannot be read."""
+def unreadable(page: Page) -> Iterator[Diagnostic]:
+    """The errors of tables that a page without errors names by their paths, and that cannot be
+    read."""
     for name in page.names:
         for key in ("quality", "latency"):
             node = page.items[name].first(key) if name not in page.broken else None

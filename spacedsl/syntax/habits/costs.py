@@ -35,7 +35,7 @@ def units(stopped: Stopped) -> Iterator[Rewrite]:
     amount, may = stopped.at(-2), stopped.may_at(-2)
     limited = amount.type in AMOUNTS and "QUANTITY" in may and "DEVICE" not in stopped.may_at(-1)
     known = unit.text.lower() in SCALES[""].split()
-    attached = stopped.touches(-1) and unit.text[0].isalpha()
+    attached = stopped.touches(-1) and unit.text[:1].isalpha()
     if unit.type != "NAME" or not limited or not (known or attached):
         return
     if amount.type != "QUANTITY" and quantity(amount.text, unit.text, time=False):
