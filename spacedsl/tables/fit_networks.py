@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from spacedsl.diagnostics import fault
-from spacedsl.figures import counted
 from spacedsl.ir.identity import space_identity
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
