@@ -13,6 +13,7 @@ from itertools import product
 import numpy as np
 
 from spacedsl.diagnostics import fault
+from spacedsl.figures import counted
 from spacedsl.ir.space import Space, Stage
 from spacedsl.operators.size import as_number
 from spacedsl.search.protocols import Known
@@ -197,8 +198,8 @@ def require_rows(count: int, space: Space) -> None:
     """Raises `SpaceError` where so many different networks are too few for a fit."""
     least = fewest_rows(space)
     if count < least:
-        networks = "1 network is" if count == 1 else f"{count} different networks are"
-        message = f"{networks} too few: {space.name} has {freedom(space)} values to find"
+        networks = counted(count, "different network")
+        message = f"{space.name} has {freedom(space)} values to find, too many for {networks}"
         raise fault("few-rows", message, f"{least} networks would do; more make better predictions")
 
 

@@ -113,7 +113,7 @@ def test_networks_are_timed_by_the_documented_script(
     assert Path("measured.csv").read_text() == "page,phone_ms\nnetworks/small-s1-0.space,2.0\n"
     words = words_of("howto/android.md", "spacedsl tables fit", {})
     fitted = run(*words[1:])
-    assert "the latencies of small need more than 1 network" in fitted.stderr
+    assert "too many for 1 different network" in fitted.stderr
     (enough,) = re.findall(r"(\d+) networks would do", fitted.stderr)
     assert int(enough) <= 200
 
