@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spacedsl.colours import GREY
-from spacedsl.figures import amount, counted
+from spacedsl.figures import amount, counted, listed
 from spacedsl.flows.deployment import Deployment, Searched
 from spacedsl.report.parts import Code, Figure, Made, Report, Section, Table
 from spacedsl.report.plot import Plot, Point, Series
@@ -43,7 +43,10 @@ def _front(found: Searched) -> Figure:
         Point(m.predicted_ms, 100 * m.held_out_top1, f"{m.name}: {m.held_out_top1:.2%} held out")
         for m in found.models
     )
-    deployed = tuple(_point(found, model) for model in found.models)
+    places: dict[tuple[float, float], list[Deployment]] = {}
+    for model in found.models:
+        places.setdefault((found.latency_ms(model), model.top1), []).append(model)
+    deployed = tuple(_point(*place, models) for place, models in places.items())
     said = "measured" if found.measured else "predicted"
     plot = Plot(
         Axis(f"INT8 latency on {found.target.name}, ms"),
@@ -61,11 +64,12 @@ def _front(found: Searched) -> Figure:
     return Figure("Accuracy and latency", seen, plot, caption)
 
 
-def _point(found: Searched, model: Deployment) -> Point:
-    ms = found.latency_ms(model)
-    low, high = model.interval
-    said = f"{model.name}: {model.top1:.2%} ({low:.2%} to {high:.2%}) at {ms:.4g} ms"
-    return Point(ms, 100 * model.top1, said, model.name, y_range=(100 * low, 100 * high))
+def _point(ms: float, top1: float, models: Sequence[Deployment]) -> Point:
+    """A file, or several that are the same network, under the limits of each."""
+    names = [model.name for model in models]
+    low, high = models[0].interval
+    said = f"{', '.join(names)}: {top1:.2%} ({low:.2%} to {high:.2%}) at {ms:.4g} ms"
+    return Point(ms, 100 * top1, said, listed(names, most=1), y_range=(100 * low, 100 * high))
 
 
 def _table(found: Searched) -> Table:
