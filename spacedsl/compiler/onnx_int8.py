@@ -92,7 +92,7 @@ class _Emitter(Builder):
                 self.moved(node)
                 return
             case "shift":
-                inputs.append(self.shifted_by(name, node.offset))
+                inputs.append(self.shifted_by(node))
                 self.op("Add", name, inputs, f"{name}.f")
             case "mul" if node.inputs[1] in self.float_gates:
                 self.gated(node)
@@ -158,12 +158,15 @@ class _Emitter(Builder):
         inputs = [f"{name}.q", f"{name}.{read}", f"{name}.zero"]
         self.op("DequantizeLinear", made, inputs, output)
 
-    def shifted_by(self, name: str, offset: float) -> str:
-        """A constant as the greatest integer (or 0) times its scale. On ARM sums are made in fixed
-        point, in steps of the larger scale: with the integer 1 that would be the constant itself,
-        and values near a tie came out one step off. Four dimensions of 1: a scalar costs 35 us
-        instead of 4 after a global pool, one number per channel 15 times as much."""
-        steps, scale = (QMAX, offset / QMAX) if offset > 0 else (0, 1.0)
+    def shifted_by(self, node: Int8Node) -> str:
+        """A constant as the greatest integer times its scale. On ARM sums are made in fixed point,
+        in steps of the larger scale: with the integer 1 that would be the constant itself, and
+        values near a tie came out one step off. So a constant of 0 has the steps of its input. Four
+        dimensions of 1: a scalar costs 35 us instead of 4 after a global pool, one number per
+        channel 15 times as much."""
+        name, offset = node.name, node.offset
+        read = self.quantiser(node.inputs[0]).read
+        steps, scale = (QMAX, offset / QMAX) if offset > 0 else (0, read)
         inputs = [
             self.constant(f"{name}.offset", np.full((1, 1, 1, 1), steps, np.uint8)),
             self.constant(f"{name}.offset.scale", np.float32(scale)),

@@ -65,8 +65,9 @@ def _stride(op: Op) -> Any:
 
 
 def _keeps_size(op: Op) -> bool:
-    """Whether an op keeps the size of its map. It does where nothing in it has a stride."""
-    return all(_stride(inner) == 1 for inner in walk((op,)))
+    """Whether an op keeps the size of its map. It does where nothing in it has a stride or reads
+    whole windows only."""
+    return all(_stride(o) == 1 and not getattr(o, "valid", False) for o in walk((op,)))
 
 
 Marks = tuple[int, ...]
