@@ -49,6 +49,10 @@ from spacedsl.runtimes.table import BUILT_IN
 HAND_MADE = (
     "mobilenetv2-w1", "mobilenetv3-large-w1", "resnet-50", "efficientnetv2-s", "attentivenas-a0",
     "mobilenetv3", "proxylessnas",
+    "mobilenetv4-conv-s", "mobilenetv4-conv-m", "regnetx-400mf", "regnety-400mf", "shufflenetv2-x1",
+    "ghostnet-w1", "mobileone-s0", "mobileone-s1", "repvgg-a0", "efficientnet-lite0",
+    "efficientnet-lite1", "efficientnet-lite2", "fbnetv3-b", "cspdarknet53", "c2f-n",
+    "densenet-121", "mcunet-in1", "mcunet-in2", "ds-cnn-s",
 )  # fmt: skip
 CLOCKS = {"wall": time.perf_counter, "cpu": time.thread_time}
 

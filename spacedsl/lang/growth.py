@@ -31,7 +31,10 @@ def lower_growth(width: Node, elastic: bool, known: bool, report: Report) -> Exp
         raise report.fail("bad-value", f"`{text}` does not depend on `{CIN}`", node, help)
     if elastic:
         message = f"`width {text}` leaves no width to choose, and an elastic stage has a window"
-        help = "list its widths, or leave `elastic` out: depth and settings stay free"
+        help = (
+            "list its widths, as `width 32, 48`, or leave `elastic` out: depth and settings stay "
+            "free"
+        )
         raise report.fail("no-widths", message, node, help)
     if not known:
         message = f"`{CIN}` is the image's channels here, which the data decide"

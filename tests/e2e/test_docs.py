@@ -37,7 +37,7 @@ NOT_RUN = {
     "spacedsl train": "tests/cli/test_train.py runs it on digits",
     "spacedsl plan H.space": "tests/cli/test_plan.py runs it on digits",
     "spacedsl search": "tests/cli/test_search.py runs it on what it trained",
-    "spacedsl import timm:": "tests/runtime/test_foreign.py runs it where timm is installed",
+    "spacedsl import timm:": "tests/runtime/test_foreign_timm.py runs it where timm is installed",
     "spacedsl export net.space --checkpoint": "tests/runtime/test_foreign.py runs it",
     "spacedsl eval": "tests/cli/test_train.py runs it on what it trained",
 }

@@ -27,7 +27,7 @@ from spacedsl_runtime.train.initial import Initial, read_initial
 from spacedsl_runtime.train.quantise import stamp_of
 from spacedsl_runtime.train.run import ABOUT
 from tests.cli.test_commands import run as command
-from tests.runtime.test_foreign import Inverted, norm_conv
+from tests.runtime.foreign_networks import Inverted, norm_conv
 from tests.runtime.training import PAGE, Stopped, digits, job, mini_plan, run, same, weights
 from tests.support import item_of
 

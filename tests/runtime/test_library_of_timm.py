@@ -27,8 +27,8 @@ from spacedsl_runtime.foreign.package import timm_package
 from spacedsl_runtime.foreign.read import write_steps
 from spacedsl_runtime.foreign.timm_models import Wanted, make, operations
 from spacedsl_runtime.foreign.trace import steps_of_network
+from tests.runtime.foreign_networks import scattered
 from tests.runtime.support import multiply_accumulates
-from tests.runtime.test_foreign import scattered
 from tests.support import library_model
 from tests.with_timm import needs_timm
 

@@ -18,7 +18,7 @@ from spacedsl.lang.write import write
 from spacedsl_runtime.checkpoint import load_checkpoint, save_checkpoint
 from spacedsl_runtime.elastic.supernet import Supernet, load_supernet
 from tests.cli.test_commands import run
-from tests.runtime.test_foreign import scattered
+from tests.runtime.foreign_networks import scattered
 from tests.support import ROOT, library_model
 from tests.with_timm import needs_timm
 

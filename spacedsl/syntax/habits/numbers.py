@@ -8,6 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
+from spacedsl.syntax.words import OPERATORS
 from spacedsl.vocabulary import is_unit_left_out
 
 NUMBERS = ("INT", "FLOAT")
@@ -265,21 +266,24 @@ def negatives(stopped: Stopped) -> Iterator[Rewrite]:
 
 
 def several(stopped: Stopped) -> Iterator[Rewrite]:
-    """`stride 1, 2`, `window 2..3`: a list where one number stands."""
+    """`stride 1, 2`, `window 2..3`, `width cin + 8, cin + 16`: a list where one number stands."""
     if stopped.token.text not in (",", "..") or stopped.at(-1).type not in NUMBERS:
         return
-    key = stopped.at(-2).text
-    after = stopped.index + 1
-    while stopped.tokens[after].type in (*NUMBERS, "COMMA", "__ANON_2", "STEP"):
+    first, grows = stopped.index, stopped.at(-4).text == "width"
+    key = stopped.shown(first - 4, first - 1) if grows else stopped.at(-2).text
+    after = first + 1
+    while stopped.tokens[after].type in (*NUMBERS, "COMMA", "__ANON_2", "STEP") or (
+        grows and (stopped.tokens[after].text == "cin" or stopped.tokens[after].type in OPERATORS)
+    ):
         after += 1
-    if after > stopped.index + 1:
-        first = stopped.index
+    if after > first + 1:
+        one = f"write one of them, as `{key} {stopped.at(-1).text}`"
         yield Rewrite(
             "several",
             f"`{key}` takes one number, not several",
             stopped.span(first - 1, after),
             (Change(first, after, ""),),
-            f"write one of them, as `{key} {stopped.at(-1).text}`",
+            f"{one}, or list the widths to choose from: `width 32, 48`" if grows else one,
             puts=(),
             code="bad-value",
         )
