@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from spacedsl.ir.space import Space
     from spacedsl.ir.target import Target
     from spacedsl.targets.device import Device
+    from spacedsl.targets.open_scorer import Request
     from spacedsl.targets.profiler import Progress
 
 
@@ -33,8 +34,13 @@ def ready_target(name: str, space: Space) -> Target:
     return ready_target(api.load_target(name), space, Terminal())
 
 
-def ready_devices(names: Sequence[str], space: Space, limits_ms: tuple[float, ...]) -> list[Device]:
-    """`flows.ready.ready_devices` of targets by names or pages."""
+def ready_devices(names: Sequence[str], space: Space, request: Request) -> list[Device]:
+    """`flows.ready.ready_devices` of targets by names or pages. The quality table is opened before
+    anything is measured for minutes."""
     from spacedsl.flows.ready import ready_devices
+    from spacedsl.targets.open_scorer import open_quality
 
-    return ready_devices([api.load_target(name) for name in names], space, limits_ms, Terminal())
+    targets = [api.load_target(name) for name in names]
+    if request.scorer == "model":
+        open_quality(space, request.quality)
+    return ready_devices(targets, space, request.limits_ms, Terminal())

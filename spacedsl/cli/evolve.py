@@ -81,10 +81,8 @@ def evolve(
     space = _hyperspace(hyper)
     _check_files(out, journal, hyper, targets)
     check_html(html, [hyper, *targets, *filter(None, (out, journal))])
-    asked = parse_limits(limits)
-    devices = ready_devices(targets, space, asked)
     request = Request(
-        limits_ms=asked,
+        limits_ms=parse_limits(limits),
         quality=quality,
         scorer=scorer,
         definition=definition.value,
@@ -93,6 +91,7 @@ def evolve(
         seed=seed,
         weights=parse_weights(weights),
     )
+    devices = ready_devices(targets, space, request)
 
     def written(found: Space, comments: Sequence[str]) -> None:
         page = page_in(out.parent if out else Path(), found, hyper, comments)

@@ -90,10 +90,8 @@ def optimum(
     _require_files(out, journal, resume=resume)
     check_html(html, [hyper, *targets, *filter(None, (out, journal))])
     space = api.load_space(hyper)
-    asked = parse_limits(limits)
-    devices = ready_devices(targets, space, asked)
     request = Request(
-        limits_ms=asked,
+        limits_ms=parse_limits(limits),
         quality=quality,
         scorer=scorer,
         samples=samples,
@@ -101,6 +99,7 @@ def optimum(
         definition="best" if definition is Definition.best else "qt",
         weights=parse_weights(weights),
     )
+    devices = ready_devices(targets, space, request)
     found = flow(
         space,
         devices,

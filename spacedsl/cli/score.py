@@ -62,9 +62,8 @@ def score(
     require_definition(definition, scorer, samples, exact=exact)
     found = api.load_space(space)
     require_scorable(found, definition.value, exact=exact, top=top, called=space)
-    asked = parse_limits(limits)
     request = Request(
-        limits_ms=asked,
+        limits_ms=parse_limits(limits),
         quality=quality,
         scorer=scorer,
         definition=definition.value,
@@ -75,7 +74,7 @@ def score(
     )
     scored = flow(
         found,
-        ready_devices(targets, found, asked),
+        ready_devices(targets, found, request),
         request,
         combine=combine,
         exact=exact,

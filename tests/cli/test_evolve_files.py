@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from spacedsl.cli.app import app
-from tests.support import LUT, needs_shared
+from tests.support import LUT, SPACES, needs_shared
 
 NARROWED = (
     "language 1\nhyperspace narrow of onnxw { blocks { mbv2 { kernel 3 } mbv3 fused }"
@@ -53,6 +54,21 @@ def test_a_found_page_checks_in_another_folder(page: Path, tmp_path: Path) -> No
     assert run("check", str(out)).exit_code == 0
     assert run("sample", str(page), "--out", str(tmp_path / "models")).exit_code == 0
     assert run("check", *map(str, (tmp_path / "models").iterdir())).exit_code == 0
+
+
+def test_a_quality_table_is_asked_for_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measured(*_: object) -> None:
+        raise AssertionError("profiled")
+
+    monkeypatch.setattr("spacedsl.flows.ready.ready_target", measured)
+    page = tmp_path / "own.space"
+    text = (SPACES / "onnxw.space").read_text()
+    page.write_text(re.sub(r'  quality "\w+"\n', "", text))
+    for command in ("evolve", "optimum"):
+        done = run(command, "--hyper", str(page), "--target", "cpu")
+        assert "error[no-quality]" in done.output
 
 
 def test_output_never_replaces_input(page: Path) -> None:
