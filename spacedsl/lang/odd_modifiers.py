@@ -27,6 +27,12 @@ def odd_modifier(op: str, token: Token, report: Report) -> Abandon | None:
         span = token.span._replace(start=said.start())
         message = f"`{said[1]} {word}` is no word of an op"
         return report.fail("unknown-modifier", message, token, help, [("leave it out", span, "")])
+    way = re.match(r"[ \t]+(valid|same)\b", text[token.span.end :])
+    if word.lower() in ("pad", "padding") and way:
+        end = token.span.end + (way.end() if way[1] == "same" else 0)
+        fixes = [("leave it out", report.with_blank(token.span._replace(end=end)), "")]
+        help = "write `valid` alone" if way[1] == "valid" else "ops are padded so: leave it out"
+        return report.fail("unknown-modifier", message, token, help, fixes)
     if op == "conv" and word in ("to", "into") and re.match(r"[ \t]+\w", text[token.span.end :]):
         fixes = [("write `->`", token.span, "->")]
         return report.fail("notation", f"`{word}` is no arrow here", token, "write `->`", fixes)

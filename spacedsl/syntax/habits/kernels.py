@@ -89,6 +89,58 @@ def named_kernels(stopped: Stopped) -> Iterator[Rewrite]:
         yield Rewrite("kernels", message, at, (change,), help, puts=(), sure=True)
 
 
+PADDING = ("pad", "pads", "padding")
+
+
+def paddings(stopped: Stopped) -> Iterator[Rewrite]:
+    """`conv 4x4 padding 0`, `dwconv 3x3 pad=1`: what is padded, in pixels."""
+    for by in (0, -1):
+        word, first = stopped.at(by - 1), stopped.index + by - 1
+        number = first + 1 + (stopped.tokens[first + 1].text in ("=", ":"))
+        if word.text.lower() not in PADDING or stopped.tokens[number].type != "INT":
+            continue
+        at = next((i for i in range(first, 0, -1) if stopped.tokens[i].type in WINDOWED), 0)
+        kernel = stopped.tokens[at + 1].text if at else ""
+        said, sides = (
+            int(stopped.tokens[number].text[:4]),
+            [int(n) for n in kernel.split("x") if n.isdecimal()],
+        )
+        span, message = (
+            stopped.span(first, number + 1),
+            f"`{stopped.shown(first, number + 1)}` is no word of an op",
+        )
+        if said == 0 and kernel != "1x1":
+            change, help = (
+                Change(first, number + 1, "valid"),
+                "without padding it is `valid`: write that",
+            )
+            yield Rewrite(
+                "padding", message, span, (change,), help, "write `valid`", code="unknown-key"
+            )
+        elif sides and all(said == side // 2 for side in sides):
+            help = "an op keeps the size of the map, less its stride: leave it out"
+            yield Rewrite(
+                "padding",
+                message,
+                span,
+                (Change(first, number + 1, ""),),
+                help,
+                "leave it out",
+                code="unknown-key",
+            )
+        elif at:
+            help = "an op is padded so that it keeps the size of the map, or not at all: `valid`"
+            yield Rewrite(
+                "padding",
+                message,
+                span,
+                (Change(first, number + 1, ""),),
+                help,
+                puts=(),
+                code="unknown-key",
+            )
+
+
 def _kernel(stopped: Stopped, first: int, after: int, meant: str) -> Rewrite:
     at, change = stopped.span(first, after), Change(first, after, meant)
     message, help = f"`{stopped.shown(first, after)}` is no kernel", f"write `{meant}`"
@@ -120,4 +172,4 @@ def _pointwise(stopped: Stopped) -> Iterator[Rewrite]:
         yield Rewrite("pointwise", message, word.span, (change,), help, help, code="unknown-op")
 
 
-HABITS = (kernels, named_kernels, shortcuts)
+HABITS = (paddings, kernels, named_kernels, shortcuts)
