@@ -28,12 +28,13 @@ def profile_bar(
 
 
 def ready_devices(names: Sequence[str], space: Space, request: Request) -> list[Device]:
-    """`flows.ready.ready_devices` of targets by names or pages. The quality table is opened before
-    anything is measured for minutes."""
+    """`flows.ready.ready_devices` of targets by names or pages. Where one is to be measured, which
+    takes minutes, the quality table is opened before that."""
     from spacedsl.flows.ready import ready_devices
+    from spacedsl.targets.device import lacks
     from spacedsl.targets.open_scorer import open_quality
 
     targets = [api.load_target(name) for name in names]
-    if request.scorer == "model":
+    if request.scorer == "model" and any(lacks(target, space) for target in targets):
         open_quality(space, request.quality)
     return ready_devices(targets, space, request.limits_ms, Terminal())

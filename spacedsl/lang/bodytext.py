@@ -49,7 +49,10 @@ def check_width(what: str, width: Expr, at: Node | Token, report: Report) -> Non
     except EvaluationError as error:
         raise report.fail("bad-value", str(error), at) from None
     if value.denominator != 1:
-        meant = f"round8(cin * {float(value):g})"
+        from spacedsl.syntax.words import channels_at  # pages without mistakes do not need it
+
+        cin = channels_at(report.source.text, at.span.start) if what == "se" else "cin"
+        meant = f"round8({cin} * {float(value):g})"
         fixes = [(f"write `{meant}`", at.span, meant)] if value < 1 else []
         message = f"`{what}` takes a width, not a ratio as {float(value):g}"
         help = f"write a whole number, or a share of the channels: `{what} {meant}`"

@@ -91,3 +91,11 @@ def expected(kinds: Iterable[str]) -> str:
             found.append(said)
     found = sorted({*found, *(READABLE.get(k) or f"`{fixed()[k]}`" for k in known)})
     return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} or {found[-1]}"
+
+
+def channels_at(text: str, offset: int) -> str:
+    """The name of the channels that an op in a body reads: where the last `->` before it goes, by
+    its name, else what comes into the block."""
+    body = text[text.rfind("{", 0, offset) + 1 : offset]
+    found = re.findall(r"->\s*([A-Za-z]\w*)(?!\w|\s*[-+*/(])", body)
+    return found[-1] if found else "cin"

@@ -71,7 +71,7 @@ def test_what_does_not_fit_is_said_instead_of_met(
     (tmp_path / "one.space").write_text(ONE)
     start = ("plan", str(tmp_path / "one.space"), "--data", "digits", "--threads", "1")
     assert not any("fit" in step["note"] for step in run_json(*start, "--batch", "64")["steps"])
-    monkeypatch.setattr(memory, "free_bytes", lambda _: 10 << 20)
+    monkeypatch.setattr(memory, "free_bytes", lambda _: 8 << 20)
     found = run_json(*start, "--batch", "512")["steps"]
     assert "more do not fit: 0.0 GB are free; try --batch 256" in found[0]["note"]
     assert "fit" not in found[2]["note"]

@@ -10,7 +10,7 @@ from spacedsl.diagnostics import suggest
 from spacedsl.syntax.messages import is_op, misspelt
 from spacedsl.syntax.rewrite import Change, Rewrite, Stopped
 from spacedsl.syntax.words import OPS as EVERY_OP
-from spacedsl.syntax.words import WINDOWED, keywords, unglued
+from spacedsl.syntax.words import WINDOWED, channels_at, keywords, unglued
 from spacedsl.vocabulary import bare, has_meaning
 
 OPS = tuple(kind for kind in EVERY_OP if kind != "SHORTCUT")
@@ -58,7 +58,8 @@ def calls(stopped: Stopped) -> Iterator[Rewrite]:
         named, plain = said
         act = (unglued(word.text, "1x1") or "").split()[2:]
         plain = [*plain, *(a for a in act if "act" not in named and a not in plain)]
-        meant = f"{op} {_behind(kind, named, plain)}".strip()
+        cin = channels_at(stopped.source.text, word.span.start)
+        meant = f"{op} {_behind(kind, named, plain, cin)}".strip()
         message = f"what `{op}` takes stands behind it, without brackets and commas"
         change, title = Change(first, end + 1, meant), f"write `{meant}`"
         yield Rewrite("call", message, tokens[opening].span, (change,), title, title)
@@ -100,8 +101,8 @@ def _said(arguments: Sequence[Argument]) -> tuple[dict[str, str], list[str]] | N
     return named, [value for name, value in arguments if name is None]
 
 
-def _behind(kind: str, named: Mapping[str, str], plain: Sequence[str]) -> str:
-    """What stands behind an op that is called with this."""
+def _behind(kind: str, named: Mapping[str, str], plain: Sequence[str], cin: str) -> str:
+    """What stands behind an op that is called with this, and reads `cin` channels."""
     numbers = [value for value in plain if _is_size(value)]
     words = [value for value in plain if not _is_size(value)]
     if kind == "POOL":
@@ -113,7 +114,7 @@ def _behind(kind: str, named: Mapping[str, str], plain: Sequence[str]) -> str:
         return f"-> {classes}" if classes else " ".join(words)
     if kind == "SE" and "ratio" in named:
         part = "/" if named["ratio"].isdecimal() else "*"
-        return f"round8({' '.join(plain[:1]) or 'cin'} {part} {named['ratio']})"
+        return f"round8({' '.join(plain[:1]) or cin} {part} {named['ratio']})"
     if kind == "SE" and len(plain) == 2:
         return plain[1].replace("//", "/")
     if kind not in WINDOWED:

@@ -284,7 +284,7 @@ def several(stopped: Stopped) -> Iterator[Rewrite]:
     """`stride 1, 2`, `window 2..3`, `width cin + 8, cin + 16`: a list where one number stands."""
     if stopped.token.text not in (",", "..") or stopped.at(-1).type not in NUMBERS:
         return
-    first, grows = stopped.index, stopped.at(-4).text == "width"
+    first, grows = stopped.index, [stopped.at(by).text for by in (-4, -3)] == ["width", "cin"]
     key = stopped.shown(first - 4, first - 1) if grows else stopped.at(-2).text
     after = first + 1
     while stopped.tokens[after].type in (*NUMBERS, "COMMA", "__ANON_2", "STEP") or (
@@ -293,6 +293,8 @@ def several(stopped: Stopped) -> Iterator[Rewrite]:
         after += 1
     if after > first + 1:
         one = f"write one of them, as `{key} {stopped.at(-1).text}`"
+        if key in ("stride", "dilation") and stopped.token.text == ",":
+            one += f", or rows and columns as `{stopped.at(-1).text}x{stopped.at(1).text}`"
         yield Rewrite(
             "several",
             f"`{key}` takes one number, not several",

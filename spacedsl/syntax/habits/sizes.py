@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from spacedsl.syntax.rewrite import Change, Rewrite, Stopped
+from spacedsl.syntax.words import channels_at
 
 ROUNDING = (
     "round8",
@@ -108,7 +109,8 @@ def squeezes(stopped: Stopped) -> Iterator[Rewrite]:
         if after <= stopped.index or float(part) <= 0:
             continue
         sign = "/" if float(part) > 1 else "*"
-        meant = f"round8(cin {sign} {part})"
+        cin = channels_at(stopped.source.text, start)
+        meant = f"round8({cin} {sign} {part})"
         message = "`se` squeezes to a width, not to a part of the channels"
         change, at = Change(first, after, meant), stopped.span(first, after)
         yield Rewrite("se", message, at, (change,), f"write `se {meant}`", f"write `{meant}`")
