@@ -19,6 +19,7 @@ import pytest
 
 from spacedsl.api import page_errors
 from spacedsl.diagnostics import Diagnostic, Place, render
+from spacedsl.lang.memo import Memo
 from spacedsl.lang.page import Loader
 from spacedsl.syntax.printer import format_text
 from spacedsl.text import Source
@@ -36,6 +37,10 @@ class Mistake:
     at: str
     mended: str
     help: str
+
+
+LIBRARY = Memo()
+"""The library's blocks, read once."""
 
 
 def plain(text: str) -> str:
@@ -65,7 +70,8 @@ def original(page: str) -> str:
 
 
 def errors(text: str, folder: Path) -> list[Diagnostic]:
-    return list(page_errors(Loader().open_source(Source("page.space", text), folder)))
+    page = Loader(memo=LIBRARY).open_source(Source("page.space", text), folder)
+    return list(page_errors(page))
 
 
 def offset(text: str, line: int, column: int) -> int:
