@@ -52,6 +52,7 @@ class ElasticStages(nn.Module):
     def __init__(self, plan: SupernetPlan) -> None:
         super().__init__()
         self.plan, self.channels, self.classes = plan, plan.channels, plan.classes or 1
+        self._taps = plan.taps  # torch.compile does not trace the first look at it
         self.stages = nn.ModuleList(map(_stage, plan.stages, plan.bodies))
         self._programs: dict[Choices, Program] = {}
 
@@ -185,14 +186,14 @@ class Supernet(ElasticStages):
         maps: Maps = {}
         for name, part in self.parts(subnet).items():
             x = maps[name] = self.run_program(part, x, dropout, recompute)
-        return maps if self.plan.taps else x
+        return maps if self._taps else x
 
     def parts(self, subnet: Subnet) -> dict[str, Program]:
         """A subnet's program, cut after each output. Raises `SubnetError`."""
         program = self.program(subnet)
-        if not self.plan.taps:
+        if not self._taps:
             return {LOGITS: program}
-        ends = places((last_layer(step).at[0] for step in program), self.plan.taps)
+        ends = places((last_layer(step).at[0] for step in program), self._taps)
         starts = [0, *ends.values()]
         return {
             name: program[start:end]
