@@ -154,7 +154,7 @@ COST = re.compile(r"([kmg]?)_?(flops|macs|params|parameters|memory|bytes)_?([kmg
 
 
 def scaled_amount(cost: str, amount: str) -> str | None:
-    """A cost and its amount where the cost's name says the scale: `gflops 0.9` is `flops 0.9G`."""
+    """The cost and its amount, where its name holds the scale: `gflops 0.9` means `flops 0.9G`."""
     found = COST.fullmatch(cost.lower())
     scale = (found[1] or found[3]).upper() if found else ""
     if found is None or not scale or not amount.replace(".", "", 1).isdecimal():

@@ -233,7 +233,7 @@ def _weight(cell: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """Parts of codes that are in the space, and pages that were read: for the rows that follow."""
+    """Keeps which parts of codes are in the space, and the pages read so far, for later rows."""
 
     codes: Known = field(default_factory=set)
     pages: Memo = field(default_factory=Memo)

@@ -73,7 +73,7 @@ def test_branches_are_said() -> None:
 
 
 class Mixing(nn.Module):
-    """A unit of ShuffleNetV2, with its shuffle said in one of several ways."""
+    """Builds a unit of ShuffleNetV2 that shuffles in one of several ways."""
 
     def __init__(self, width: int, way: str) -> None:
         super().__init__()

@@ -28,7 +28,7 @@ def add(walk: Walk, node: fx.Node, a: Value, b: Value) -> Value | None:
 
 
 def product(walk: Walk, node: fx.Node, a: Value, b: Value) -> Value | None:
-    """Squeeze and excitation: a tensor times a gate that is made of it."""
+    """Reads squeeze and excitation: a tensor multiplied by a gate that is computed from it."""
     x, gate = (a, b) if common(a, b) is a else (b, a)
     match chain(x, gate) if common(a, b) is x else ():
         case (

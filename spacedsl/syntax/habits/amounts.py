@@ -195,7 +195,7 @@ _UNITLESS = re.compile(
 
 
 def named_units(stopped: Stopped) -> Iterator[Rewrite]:
-    """`limits_ms 15, 25`, `limits_ms: [15, 25]`: the unit in the name of the key."""
+    """Reads `limits_ms 15, 25` and `limits_ms: [15, 25]`, where the key's name holds the unit."""
     for by in (0, -1):
         first, word = stopped.index + by, stopped.at(by)
         start = word.span.start

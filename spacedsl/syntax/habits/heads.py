@@ -20,7 +20,7 @@ BACK = 6
 
 
 def classifiers(stopped: Stopped) -> Iterator[Rewrite]:
-    """A pool, dropout and the classifier with other signs between them than blanks."""
+    """Reads a pool, dropout and a classifier that signs join instead of blanks."""
     for by in range(1 - BACK, 1):
         first = stopped.index + by
         if first not in stopped.runs or "CONV" not in stopped.may_at(by):

@@ -101,44 +101,22 @@ def paddings(stopped: Stopped) -> Iterator[Rewrite]:
             continue
         at = next((i for i in range(first, 0, -1) if stopped.tokens[i].type in WINDOWED), 0)
         kernel = stopped.tokens[at + 1].text if at else ""
-        said, sides = (
-            int(stopped.tokens[number].text[:4]),
-            [int(n) for n in kernel.split("x") if n.isdecimal()],
-        )
-        span, message = (
-            stopped.span(first, number + 1),
-            f"`{stopped.shown(first, number + 1)}` is no word of an op",
-        )
+        said = int(stopped.tokens[number].text[:4])
+        sides = [int(n) for n in kernel.split("x") if n.isdecimal()]
+        meant, title, puts = "", "leave it out", None
         if said == 0 and kernel != "1x1":
-            change, help = (
-                Change(first, number + 1, "valid"),
-                "without padding it is `valid`: write that",
-            )
-            yield Rewrite(
-                "padding", message, span, (change,), help, "write `valid`", code="unknown-key"
-            )
+            meant, title = "valid", "write `valid`"
+            help = "without padding it is `valid`: write that"
         elif sides and all(said == side // 2 for side in sides):
             help = "an op keeps the size of the map, less its stride: leave it out"
-            yield Rewrite(
-                "padding",
-                message,
-                span,
-                (Change(first, number + 1, ""),),
-                help,
-                "leave it out",
-                code="unknown-key",
-            )
         elif at:
             help = "an op is padded so that it keeps the size of the map, or not at all: `valid`"
-            yield Rewrite(
-                "padding",
-                message,
-                span,
-                (Change(first, number + 1, ""),),
-                help,
-                puts=(),
-                code="unknown-key",
-            )
+            title, puts = "write it as here", ()
+        else:
+            continue
+        span, change = stopped.span(first, number + 1), Change(first, number + 1, meant)
+        message = f"`{stopped.shown(first, number + 1)}` is no word of an op"
+        yield Rewrite("padding", message, span, (change,), help, title, puts, code="unknown-key")
 
 
 def _kernel(stopped: Stopped, first: int, after: int, meant: str) -> Rewrite:
