@@ -146,7 +146,12 @@ def is_unit_left_out(word: str) -> bool:
 def advice(word: str) -> str | None:
     """What is done here about a word that has no counterpart: what to write, or why it is not
     there."""
-    return next((said for words, said in _ADVICE if bare(word) in words.split()), None)
+    return _advice().get(bare(word))
+
+
+@cache
+def _advice() -> dict[str, str]:
+    return {word: said for words, said in reversed(_ADVICE) for word in words.split()}
 
 
 COST = re.compile(r"([kmg]?)_?(flops|macs|params|parameters|memory|bytes)_?([kmg]?)b?")

@@ -6,7 +6,7 @@ are those of the IR; nothing of them is said again. Pure and torch-free."""
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
@@ -147,6 +147,13 @@ class SupernetPlan:
             known[resolution] = stage_sizes(self.before, resolution)[-1]
         return known[resolution]
 
+    @property
+    def _greatest(self) -> Sequence[Size]:
+        """The resolutions than which no other has more rows or more columns: one of squares."""
+        rows, columns = (max(sides) for sides in zip(*map(pair, self.resolutions), strict=True))
+        both = [r for r in self.resolutions if pair(r) == (rows, columns)]
+        return both or self.resolutions
+
     @cached_property
     def _input_sizes(self) -> dict[Size, Size]:
         return {}
@@ -166,7 +173,7 @@ class SupernetPlan:
     def bodies(self) -> tuple[tuple[Body, Body | None], ...]:
         """Of every stage, the first block and the others. Raises `BindError`."""
         cins = self.cins if self.kind == "bkd" else (Image(self.channels),)
-        rows, columns = zip(*map(pair, map(self.input_size, self.resolutions)), strict=True)
+        rows, columns = zip(*map(pair, map(self.input_size, self._greatest)), strict=True)
         size = size_of(max(rows), max(columns))
         found: list[tuple[Body, Body | None]] = []
         for stage in self.stages:

@@ -188,6 +188,7 @@ class _Rows:
 
 
 LINE = 100
+JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 def json_text(value: Mapping[str, Any]) -> str:
@@ -197,7 +198,7 @@ def json_text(value: Mapping[str, Any]) -> str:
 
 def _laid_out(value: object, depth: int, room: int) -> str:
     """`value` at nesting `depth`, on one line where that has at most `room` characters."""
-    flat = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    flat = JSON.encode(value)
     if not isinstance(value, dict | list) or not value or (depth and len(flat) < room):
         return flat
     pad, ends = " " * (depth + 1), "{}" if isinstance(value, dict) else "[]"

@@ -12,11 +12,9 @@ import pytest
 
 from tests.support import ROOT
 
-SECONDS = 1.0
+LIMIT = 2.0
 """Of processor time, with the start of the process: 0.2 to 0.9 s on the machine of
-benchmarks/README.md."""
-SLACK = 2.0
-"""For machines half as fast, and for what other work on the same cores costs in processor time."""
+benchmarks/README.md, and twice that on a machine half as fast."""
 MEGABYTES = 200
 
 HEAD = "language 1\n"
@@ -112,10 +110,14 @@ def check(path: Path) -> tuple[list[str], float, float]:
 
 
 def check_bounds(path: Path) -> list[str]:
-    codes, seconds, megabytes = check(path)
+    """The quickest of three counts, since a busy neighbour slows a core too."""
+    seconds: list[float] = []
+    while len(seconds) < 3 and min(seconds, default=LIMIT) >= LIMIT:
+        codes, took, megabytes = check(path)
+        seconds.append(took)
     assert codes
     assert "internal" not in codes
-    assert seconds < SECONDS * SLACK, seconds
+    assert min(seconds) < LIMIT, seconds
     assert megabytes < MEGABYTES, megabytes
     return codes
 
