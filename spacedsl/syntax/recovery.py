@@ -83,8 +83,9 @@ class Recovery:
         return self.machine
 
     def _step(self, token: Token) -> bool:
-        before = Machine(self.machine.states, self.machine.values)
-        if not self.machine.feed(token):
+        before = self.machine.copy()
+        if not self.machine.take(token):
+            self.machine = before
             return False
         self.runs[self.index] = before
         self.runs.pop(self.index - KEPT, None)
