@@ -30,7 +30,8 @@ from spacedsl.lang.misfits import NotStrided, Shrinking, report_misfit
 from spacedsl.lang.report import Report
 from spacedsl.lang.scope import Scope
 from spacedsl.operators.size import Pair, Size, as_map, pair
-from spacedsl.passes.bind import BindError, Site, output_size
+from spacedsl.passes.bind import Site, output_size
+from spacedsl.passes.errors import BindError
 from spacedsl.syntax.tree import Node
 
 MAX_SITES = 200_000
