@@ -63,17 +63,17 @@ def page_errors(page: Page) -> tuple[Diagnostic, ...]:
 
 def page_warnings(page: Page) -> tuple[Diagnostic, ...]:
     """What a page without errors says that is easily not what was meant."""
-    from spacedsl.lang.doubts import input_warnings, kernel_warnings
+    from spacedsl.lang.doubts import input_warnings, value_warnings
     from spacedsl.lang.limits import limit_warnings
+    from spacedsl.lang.odd_layers import layer_warnings
     from spacedsl.lang.taps import head_warnings
-    from spacedsl.lang.windows import window_warnings
     from spacedsl.targets.said import said_warnings
 
     found: list[Diagnostic] = []
     for name in page.names:
         item, node = page.get(name), page.items[name]
         if isinstance(item, Space):
-            for warnings in (input_warnings, kernel_warnings, limit_warnings, window_warnings):
+            for warnings in (input_warnings, value_warnings, limit_warnings, layer_warnings):
                 found += warnings(item, node, page.source)
         if isinstance(item, (Space, Subnet)):
             found += head_warnings(item, node, page.source)

@@ -18,6 +18,9 @@ MANY_CHANNELS = 16
 NARROW = 64
 """Images of three channels that are no squares are hardly narrower than that."""
 
+DECIMALS = ("5", "25", "75")
+"""What stands behind the comma of a factor, as `1,5`."""
+
 
 def input_warnings(space: Space, node: Node, source: Source) -> Iterator[Diagnostic]:
     """Of `49 x 10`, which is 49 channels of 10 x 10, and of `49x10`, which has three channels."""
@@ -41,12 +44,14 @@ def input_warnings(space: Space, node: Node, source: Source) -> Iterator[Diagnos
         yield _warning(message, help, at, source)
 
 
-def _warning(message: str, help: str, at: Span, source: Source) -> Diagnostic:
-    return Diagnostic("unclear-input", message, place(source, at), help, severity="warning")
+def _warning(
+    message: str, help: str, at: Span, source: Source, fixes: tuple[Fix, ...] = ()
+) -> Diagnostic:
+    return Diagnostic("unclear", message, place(source, at), help, (), fixes, severity="warning")
 
 
-def kernel_warnings(space: Space, node: Node, source: Source) -> Iterator[Diagnostic]:
-    """Of `kernel 3..7`, which has the kernels 4 and 6 too."""
+def value_warnings(space: Space, node: Node, source: Source) -> Iterator[Diagnostic]:
+    """Of `kernel 3..7`, which has the kernels 4 and 6 too, and of `expand 1,5`, which is two."""
     kernels = {
         (choice.block.name, size.name)
         for stage in space.stages
@@ -59,6 +64,8 @@ def kernel_warnings(space: Space, node: Node, source: Source) -> Iterator[Diagno
         for arg in choice.all("arg"):
             if (choice.token("NAME").text, arg.token("NAME").text) in kernels:
                 yield from _even(arg.get("values"), source)
+            else:
+                yield from _decimals(arg.get("values"), source)
 
 
 def _even(values: Node, source: Source) -> Iterator[Diagnostic]:
@@ -66,9 +73,18 @@ def _even(values: Node, source: Source) -> Iterator[Diagnostic]:
         ends = [int(token.text) for token in said.tokens("INT")]
         if len(ends) == 2 and all(end % 2 for end in ends):
             text = f"{ends[0]}..{ends[1]}"
-            message = f"the kernels {text} are even ones too, such as {ends[0] + 1}"
             end = place(source, Span(said.span.end, said.span.end))
-            fixes = (Fix("add `step 2`", end, " step 2"),)
+            message = f"the kernels {text} are even ones too, such as {ends[0] + 1}"
             help = f"write `{text} step 2` for odd ones, or list them"
-            at = place(source, said.span)
-            yield Diagnostic("even-kernel", message, at, help, (), fixes, severity="warning")
+            fixes = (Fix("add `step 2`", end, " step 2"),)
+            yield _warning(message, help, said.span, source, fixes)
+
+
+def _decimals(values: Node, source: Source) -> Iterator[Diagnostic]:
+    text = source.text[values.span.start : values.span.end]
+    whole, _, parts = text.partition(",")
+    if whole.isdecimal() and parts in DECIMALS:
+        message = f"`{text}` is two values, {whole} and {parts}"
+        help = f"write `{whole}.{parts}` for one; two have a blank after the comma"
+        fixes = (Fix(f"write `{whole}.{parts}`", place(source, values.span), f"{whole}.{parts}"),)
+        yield _warning(message, help, values.span, source, fixes)

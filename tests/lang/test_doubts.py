@@ -15,7 +15,7 @@ use "std/blocks.space"
 hyperspace s {
   input INPUT
   stem { STEM }
-  elastic stage1 { mbv2 { kernel KERNEL  expand 4 }  width 16, 24 }
+  elastic stage1 { mbv2 { kernel KERNEL  expand EXPAND }  width 16, 24 }
   head { pool  linear -> 10 }
 }
 """
@@ -23,6 +23,7 @@ USUAL = {
     "INPUT": "3 x 32, 48",
     "STEM": "conv 3x3 relu strided  width 16  stride 2",
     "KERNEL": "3, 5",
+    "EXPAND": "4",
 }
 
 
@@ -92,7 +93,7 @@ def test_strides_that_divide_nothing(size: str, stem: str, at: str | None, tmp_p
 )
 def test_inputs(said: str, at: str | None, tmp_path: Path) -> None:
     found = warnings(tmp_path, input=said)
-    assert found == ([("unclear-input", 4, at)] if at else [])
+    assert found == ([("unclear", 4, at)] if at else [])
 
 
 def test_the_way_out_of_a_warning_of_channels_is_kept_by_the_formatter() -> None:
@@ -112,4 +113,30 @@ def test_the_way_out_of_a_warning_of_channels_is_kept_by_the_formatter() -> None
 )
 def test_even_kernels(said: str, at: str | None, tmp_path: Path) -> None:
     found = warnings(tmp_path, kernel=said)
-    assert found == ([("even-kernel", 6, at)] if at else [])
+    assert found == ([("unclear", 6, at)] if at else [])
+
+
+@pytest.mark.parametrize(
+    ("said", "at"),
+    [("1,5", "1,5"), ("2,25", "2,25"), ("1, 5", None), ("3,6", None), ("1,5, 6", None)],
+)
+def test_commas_in_numbers(said: str, at: str | None, tmp_path: Path) -> None:
+    found = warnings(tmp_path, expand=said)
+    assert found == ([("unclear", 6, at)] if at else [])
+
+
+@pytest.mark.parametrize(
+    ("channels", "said", "warned"),
+    [
+        (64, "se 4", True),
+        (256, "se 16", True),
+        (32, "se 4", False),
+        (512, "se 32", False),
+        (64, "se cin / 16", False),
+    ],
+)
+def test_squeezes(channels: int, said: str, warned: bool, tmp_path: Path) -> None:
+    stem = f"conv 3x3 -> {channels} relu strided  {said}  conv 1x1  width 16  stride 2"
+    stem = stem.replace("cin", str(channels))
+    found = warnings(tmp_path, stem=stem)
+    assert found == ([("unclear", 5, said)] if warned else [])

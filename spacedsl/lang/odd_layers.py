@@ -1,13 +1,15 @@
-"""Warns of windows that do something else than they seem to: patches that are read a little off,
-and strides where nothing is left to divide."""
+"""Warns of layers that do something else than they seem to: patches that are read a little off,
+strides where nothing is left to divide, ratios that are read as widths."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from spacedsl.diagnostics import Diagnostic, place
+from spacedsl.ir.block import Se, walk
+from spacedsl.ir.expr import Num
 from spacedsl.ir.sampling import smallest
-from spacedsl.ir.space import Space
+from spacedsl.ir.space import Space, Stage
 from spacedsl.lang.bodytext import own_stride
 from spacedsl.operators.layer import Layer
 from spacedsl.operators.size import Pair, Size, as_map, pair, size_of
@@ -18,8 +20,11 @@ from spacedsl.text import Source
 
 Sites = tuple[tuple[Site, ...], ...]
 
+MOST_RATIO = 16
+"""Ratios of squeezes are at most that, as a rule."""
 
-def window_warnings(space: Space, node: Node, source: Source) -> Iterator[Diagnostic]:
+
+def layer_warnings(space: Space, node: Node, source: Source) -> Iterator[Diagnostic]:
     """Of stages, as the page writes them, at the sizes of the smallest network."""
     said = {stage.token("NAME").text: stage for stage in node.all("stage")}
     sites = subnet_sites(smallest(space, space.resolutions[-1]))
@@ -27,6 +32,7 @@ def window_warnings(space: Space, node: Node, source: Source) -> Iterator[Diagno
     for stage, blocks in zip(space.stages, sites, strict=True):
         if stage.name in said:
             yield from _patches(blocks, said[stage.name], source)
+            yield from _squeezes(stage, blocks, said[stage.name], source)
             if stage.name in idle:
                 yield from _strides(*idle[stage.name], said[stage.name], source)
 
@@ -48,6 +54,26 @@ def _is_shifted(layer: Layer) -> bool:
     before, _ = window.pads(layer.size)
     apart = layer.kind != "space-to-depth" and window.kernel == window.stride
     return apart and pair(before) != (0, 0)
+
+
+def _squeezes(
+    stage: Stage, blocks: tuple[Site, ...], node: Node, source: Source
+) -> Iterator[Diagnostic]:
+    """Of `se 4`, which squeezes to 4 channels, where it is easily meant as a ratio."""
+    ops = [op for choice in stage.choices for op in walk(choice.block.ops)]
+    said = {op.squeeze.value for op in ops if isinstance(op, Se) and isinstance(op.squeeze, Num)}
+    for layer in (layer for site in blocks for layer in layers(site.bind())):
+        most = min(MOST_RATIO, layer.cin // MOST_RATIO)
+        if layer.kind == "se" and layer.squeeze in said and layer.squeeze <= most:
+            width, channels = layer.squeeze, layer.cin
+            message = f"`se {width}` squeezes {channels} channels to {width}"
+            help = (
+                f"if {width} is a ratio, write `se round8({channels} / {width})`; if it is a "
+                f"width, say so by a share of the channels, as `{channels} / {channels // width}`"
+            )
+            at = place(source, (node.first("se") or node.token("NAME")).span)
+            yield Diagnostic("unclear", message, at, help, severity="warning")
+            return
 
 
 def _idle(space: Space, sites: Sites) -> dict[str, tuple[Size, Size]]:
