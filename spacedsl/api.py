@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from spacedsl.diagnostics import Diagnostic, SpaceError
+from spacedsl.diagnostics import Diagnostic, SpaceError, fault
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
@@ -80,7 +80,23 @@ def page_warnings(page: Page) -> tuple[Diagnostic, ...]:
     return (*found, *said_warnings(page))
 
 
+MOST_DRAWN = 1_000
+"""Networks over the limit in a row after which none within it is looked for."""
+
+
 def sample(space: Space, count: int = 1, seed: int = 0) -> list[Subnet]:
-    """`count` random members, named after the space; the same for the same seed."""
+    """`count` random members within the space's limit, named after the space; the same for the same
+    seed. Raises `SpaceError` where no random member keeps the limit."""
     rng = random.Random(seed)  # noqa: S311  not for secrets
-    return [random_subnet(space, rng, f"{space.name}-s{seed}-{i}") for i in range(count)]
+    return [_within(space, rng, f"{space.name}-s{seed}-{i}") for i in range(count)]
+
+
+def _within(space: Space, rng: random.Random, name: str) -> Subnet:
+    from spacedsl.lang.limits import keeps_limit
+
+    for _ in range(MOST_DRAWN):
+        found = random_subnet(space, rng, name)
+        if space.kind == "space" or keeps_limit(found, space.limit):
+            return found
+    message = f"none of {MOST_DRAWN:,} random networks of `{space.name}` keeps its limit"
+    raise fault("over-limit", message, "raise the limit, or let the space have smaller networks")
