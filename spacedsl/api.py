@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from spacedsl.diagnostics import Diagnostic, SpaceError
+from spacedsl.diagnostics import Diagnostic, SpaceError, fault
 from spacedsl.ir.sampling import random_subnet
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
@@ -63,8 +63,9 @@ def page_errors(page: Page) -> tuple[Diagnostic, ...]:
 
 def page_warnings(page: Page) -> tuple[Diagnostic, ...]:
     """What a page without errors says that is easily not what was meant."""
+    from spacedsl.lang.doubts import input_warnings, value_warnings
     from spacedsl.lang.limits import limit_warnings
-    from spacedsl.lang.patches import patch_warnings
+    from spacedsl.lang.odd_layers import layer_warnings
     from spacedsl.lang.taps import head_warnings
     from spacedsl.targets.said import said_warnings
 
@@ -72,14 +73,30 @@ def page_warnings(page: Page) -> tuple[Diagnostic, ...]:
     for name in page.names:
         item, node = page.get(name), page.items[name]
         if isinstance(item, Space):
-            found += limit_warnings(item, node, page.source)
-            found += patch_warnings(item, node, page.source)
+            for warnings in (input_warnings, value_warnings, limit_warnings, layer_warnings):
+                found += warnings(item, node, page.source)
         if isinstance(item, (Space, Subnet)):
             found += head_warnings(item, node, page.source)
     return (*found, *said_warnings(page))
 
 
+MOST_DRAWN = 1_000
+"""Networks over the limit in a row after which none within it is looked for."""
+
+
 def sample(space: Space, count: int = 1, seed: int = 0) -> list[Subnet]:
-    """`count` random members, named after the space; the same for the same seed."""
+    """`count` random members within the space's limit, named after the space; the same for the same
+    seed. Raises `SpaceError` where no random member keeps the limit."""
     rng = random.Random(seed)  # noqa: S311  not for secrets
-    return [random_subnet(space, rng, f"{space.name}-s{seed}-{i}") for i in range(count)]
+    return [_within(space, rng, f"{space.name}-s{seed}-{i}") for i in range(count)]
+
+
+def _within(space: Space, rng: random.Random, name: str) -> Subnet:
+    from spacedsl.lang.limits import keeps_limit
+
+    for _ in range(MOST_DRAWN):
+        found = random_subnet(space, rng, name)
+        if space.kind == "space" or keeps_limit(found, space.limit):
+            return found
+    message = f"none of {MOST_DRAWN:,} random networks of `{space.name}` keeps its limit"
+    raise fault("over-limit", message, "raise the limit, or let the space have smaller networks")

@@ -25,7 +25,7 @@ from spacedsl.cli.words import wrapped
 from spacedsl.diagnostics import Diagnostic, SpaceError, render
 from spacedsl.files import mend
 from spacedsl.interrupts import INTERRUPTED, raise_again
-from spacedsl.passes.bind import BindError
+from spacedsl.passes.errors import BindError
 
 DIFFERS = 1
 ERROR = 2

@@ -1,4 +1,4 @@
-"""A command that says what to type where an option is missing."""
+"""A command that says what to type where an option is missing, or stands twice."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ class Command(TyperCommand):
         """As its base class. Raises `UsageError`."""
         words = [*args]
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
+            self._refuse_twice(ctx, words)
+            return rest
         except UsageError as error:
             option = getattr(error, "param", None)
             missing = hasattr(error, "param_type")  # of what is missing, and of nothing else
@@ -46,6 +48,14 @@ class Command(TyperCommand):
             alone = self._alone(ctx, words)
             what = f"Write `{name} {alone[0]}`." if alone else option.help or ""
             raise UsageError(f"Missing option '{name}'. {what}".rstrip()) from None
+
+    def _refuse_twice(self, ctx: Any, words: list[str]) -> None:
+        """An option that takes one value would take the last of several. Raises `UsageError`."""
+        _, _, order = self.make_parser(ctx).parse_args([*words])
+        for param in dict.fromkeys(order):
+            many = getattr(param, "multiple", True) or getattr(param, "is_flag", True)
+            if not many and order.count(param) > 1:
+                raise UsageError(f"Option '{param.opts[0]}' stands twice, and takes one value.")
 
     def _alone(self, ctx: Any, words: list[str]) -> list[str]:
         """The words that no option and no argument takes."""

@@ -38,6 +38,11 @@ def print_front(found: Searched) -> None:
             f"{model.top1:.2%}",
         )
     Console(width=100).print(table)
+    by_hash: dict[str, list[str]] = {}
+    for model in found.models:
+        by_hash.setdefault(model.hash, []).append(f"{model.limit_ms:g}")
+    for limits in (limits for limits in by_hash.values() if len(limits) > 1):
+        print(f"one network is the best that was found within {', '.join(limits)} ms")
     if timed and not timed.steady:
         print("warning: this machine is too noisy for the measured figures")
 

@@ -13,8 +13,9 @@ from spacedsl.ir.inline import inlined
 from spacedsl.ir.space import BlockChoice, Stage
 from spacedsl.operators.layer import Layer
 from spacedsl.operators.size import Size, pair, size_of
-from spacedsl.passes.bind import BindError, Site
+from spacedsl.passes.bind import Site
 from spacedsl.passes.bound import layers
+from spacedsl.passes.errors import BindError
 from spacedsl.passes.lot import greatest, greatest_same
 from spacedsl.passes.together import together
 

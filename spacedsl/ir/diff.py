@@ -100,14 +100,23 @@ def _label(choice: BlockChoice) -> str:
     return choice.block.name or "its own body"
 
 
+def _with_words(choice: BlockChoice) -> str:
+    """A block type with the activations that it was given: `mbv3 act swish`."""
+    return " ".join((_label(choice), *(f"{name} {word}" for name, word in choice.fixed.items())))
+
+
 def _diff_choices(name: str, a: Stage, b: Stage) -> list[Change]:
     before = {block_identity(c): c for c in _as_in(b, a.choices)}
     after = {block_identity(c): c for c in _as_in(a, b.choices)}
-    gone = tuple(_label(before[i]) for i in before if i not in after)
-    come = tuple(_label(after[i]) for i in after if i not in before)
+    left = {i: choice for i, choice in before.items() if i not in after}
+    new = {i: choice for i, choice in after.items() if i not in before}
+    gone, come = (tuple(map(_label, part.values())) for part in (left, new))
     if set(gone) & set(come):  # alike in name only: say which is which
-        gone = tuple(f"{_label(before[i])}@{i[:8]}" for i in before if i not in after)
-        come = tuple(f"{_label(after[i])}@{i[:8]}" for i in after if i not in before)
+        gone, come = (tuple(map(_with_words, part.values())) for part in (left, new))
+    if set(gone) & set(come):
+        gone, come = (
+            tuple(f"{_label(c)}@{i[:8]}" for i, c in part.items()) for part in (left, new)
+        )
     changes = [Change(name, "block", gone or None, come or None)] if gone or come else []
     for identity, choice in before.items():
         if identity in after:

@@ -56,6 +56,21 @@ class EvaluationError(ValueError):
     """An expression has no value: an unknown name, a division by zero, a fraction as a width."""
 
 
+class SizeError(EvaluationError):
+    """An expression, `expr`, whose value is no size; `fraction`: for it is not a whole number."""
+
+    def __init__(self, expr: Expr, env: Env, what: str, *, fraction: bool = False) -> None:
+        names = [] if isinstance(expr, Ref) else dict.fromkeys(names_in(expr))
+        said = [f"{name} is {_shown(env[name])}" for name in names]
+        where = f", where {' and '.join(said)}" if said else ""
+        super().__init__(f"`{expr_text(expr)}` is {what}{where}")
+        self.expr, self.fraction = expr, fraction
+
+
+def _shown(value: Exact | Pair) -> str:
+    return f"{float(value):g}" if isinstance(value, Fraction) else f"{value}"
+
+
 Exact = int | Fraction
 """A number without rounding; whole ones as int, which is what most widths are."""
 
@@ -129,21 +144,21 @@ MAX_SIZE = 1 << 24
 def evaluate_window(expr: Expr, env: Env) -> Size:
     """A kernel or a dilation: one positive integer or two. Raises `EvaluationError`."""
     value = _value(expr, env)
-    return value if isinstance(value, Pair) else _size(value)
+    return value if isinstance(value, Pair) else _size(value, expr, env)
 
 
 def evaluate_size(expr: Expr, env: Env) -> int:
     """A width: a positive integer. Raises `EvaluationError`."""
-    return _size(evaluate(expr, env))
+    return _size(evaluate(expr, env), expr, env)
 
 
-def _size(value: Exact) -> int:
+def _size(value: Exact, expr: Expr, env: Env) -> int:
     if not -MAX_SIZE <= value <= MAX_SIZE:
-        raise EvaluationError(f"a size beyond {MAX_SIZE:,}")
+        raise SizeError(expr, env, f"beyond {MAX_SIZE:,}")
     if value.denominator != 1:
-        raise EvaluationError(f"{float(value):g} is not a whole number; use round8(...)")
+        raise SizeError(expr, env, f"{float(value):g}, not a whole number", fraction=True)
     if value < 1:
-        raise EvaluationError(f"{value} is not a positive size")
+        raise SizeError(expr, env, f"{value}, which is no size")
     return value.numerator
 
 

@@ -30,7 +30,8 @@ from spacedsl.lang.misfits import NotStrided, Shrinking, report_misfit
 from spacedsl.lang.report import Report
 from spacedsl.lang.scope import Scope
 from spacedsl.operators.size import Pair, Size, as_map, pair
-from spacedsl.passes.bind import BindError, Site, output_size
+from spacedsl.passes.bind import Site, output_size
+from spacedsl.passes.errors import BindError
 from spacedsl.syntax.tree import Node
 
 MAX_SITES = 200_000
@@ -147,7 +148,13 @@ class _Ways:
         shrinks = any(step > 1 and pixels > 1 for step, pixels in sides)
         if shrinks and out == self._unstrided(site) and not (self.strided and out == 1):
             name = self.choice.block.name or "the body"
-            raise NotStrided(f"no op of {name} is `strided`, but the stride is {site.stride}")
+            ops = walk(inlined(self.choice.block))
+            switches = {op.param for op in ops if isinstance(op, Optional)} if self.strided else ()
+            absent = [f"{param} is {value}" for param, value in site.settings if param in switches]
+            where = f" where {' and '.join(absent)}" if absent else ""
+            raise NotStrided(
+                f"no op of {name} is `strided`{where}, but the stride is {site.stride}"
+            )
         return {out}
 
     def _unstrided(self, site: Site) -> Size:

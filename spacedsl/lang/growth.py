@@ -1,4 +1,4 @@
-"""`width cin + 32`: the width of a block by the one that comes into it."""
+"""`width cin`, `width cin + 32`: the width of a block by the one that comes into it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,24 @@ from spacedsl.ir.space import Stage
 from spacedsl.lang.expressions import lower_expr
 from spacedsl.lang.models import MAX_WIDTH
 from spacedsl.lang.report import Report
-from spacedsl.passes.bind import BindError
-from spacedsl.syntax.tree import Node
+from spacedsl.passes.errors import BindError, unsized
+from spacedsl.syntax.tree import Node, leaves
 
 CIN = "cin"
+
+
+def growth_said(width: Node) -> Node | None:
+    """Where a stage's `width` is said by `cin`; None where widths are listed."""
+    values = width.first("values")
+    if values is not None and [leaf.text for leaf in leaves(values)] == [CIN]:
+        return values
+    return width.first("growth")
 
 
 def lower_growth(width: Node, elastic: bool, known: bool, report: Report) -> Expr | None:
     """What a stage's `width` says of `cin`, None where it lists widths; `known`: has a stage before
     it a width? Raises `Abandon`."""
-    node = width.first("growth")
+    node = growth_said(width)
     if node is None:
         return None
     first, *rest = node.children
@@ -50,7 +58,7 @@ def widths_behind(stage: Stage, before: tuple[int, ...]) -> tuple[int, ...]:
         found = stage.outs(before)
         most = max(*stage.within(before), *found, 0)
     except EvaluationError as error:
-        raise BindError(str(error)) from None
+        raise unsized(error) from None
     if stage.growth is not None and most > MAX_WIDTH:
         said = expr_text(stage.growth)
         raise BindError(f"`width {said}` leads to {most:,} channels, more than {MAX_WIDTH:,}")

@@ -26,6 +26,10 @@ class Items:
     repeated: tuple[Node, ...]
     whole: bool
 
+    def repeats(self, name: str, rule: str) -> bool:
+        """Whether an item of this kind has a name that another one has."""
+        return any(n.rule == rule and n.token("NAME").text == name for n in self.repeated)
+
 
 def collect_items(parsed: Parsed) -> Items:
     """The items that a page defines. Which blocks a broken `block`, `use` or unknown statement
@@ -91,6 +95,11 @@ def check_repeated(tree: Node, items: Items, report: Report) -> None:
     else:
         name = first.token("NAME")
         message = f"`{name.text}` is defined twice in this page"
+        other = items.named[name.text]
+        if other.rule != first.rule:
+            help = (
+                f"a {other.rule} and a {first.rule} share their names: call one of them otherwise"
+            )
         report.error("duplicate-name", message, name, help, fixes)
 
 

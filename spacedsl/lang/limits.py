@@ -7,7 +7,10 @@ from decimal import Decimal
 
 from spacedsl.diagnostics import Diagnostic, place
 from spacedsl.ir.space import Limit, Space
+from spacedsl.ir.subnet import Subnet
 from spacedsl.lang.report import Report
+from spacedsl.passes.cost import subnet_cost
+from spacedsl.passes.memory import subnet_memory
 from spacedsl.syntax.tree import Node, Token
 from spacedsl.text import Source
 from spacedsl.vocabulary import scaled_amount
@@ -108,6 +111,14 @@ def _over(limit: Limit, costs: tuple[int, ...]) -> list[tuple[str, int, int]]:
     """The costs (in the order of `COSTS`) that are over the limit, with what it allows."""
     said = [(cost, found, getattr(limit, cost)) for cost, found in zip(COSTS, costs, strict=True)]
     return [(cost, found, most) for cost, found, most in said if most is not None and found > most]
+
+
+def keeps_limit(subnet: Subnet, limit: Limit | None) -> bool:
+    """Whether a network costs no more than a limit says."""
+    if limit is None:
+        return True
+    cost = subnet_cost(subnet)
+    return not _over(limit, (cost.flops, cost.params, subnet_memory(subnet)))
 
 
 def written(limit: Limit) -> str:

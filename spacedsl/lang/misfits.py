@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from spacedsl.ir.expr import expr_text
 from spacedsl.ir.space import Stage
 from spacedsl.lang.bodytext import last_width, modifier, own_stride
 from spacedsl.lang.joins import unjoined
 from spacedsl.lang.report import Mend, Report
 from spacedsl.lang.scope import Scope
 from spacedsl.operators.operators import IN_BODIES, STRIDED
-from spacedsl.passes.bind import (
+from spacedsl.passes.errors import (
     BindError,
     BranchError,
     GroupsError,
+    SaidError,
     ShortcutError,
     WidthError,
 )
@@ -36,12 +40,17 @@ def report_misfit(
     name = node.token("NAME")
     message = f"stage `{stage.name}`: {error}"
     body = _body(stage, node, scope)
-    found = _in_body(error, body, node) if body is not None else None
+    found: tuple[Node | Token, str | None, list[Mend]] | None = None
+    if isinstance(error, SaidError):
+        found = _said(error, [part for part in (body, node) if part], report)
+    elif body is not None:
+        found = _in_body(error, body, node)
     if found is None:
         report.error("bad-body", message, _at_stage(error, node))
         return
     at, help, fixes = found
-    labels = [("it stands in this stage", name)] if body is not node else []
+    inside = node.span.start <= at.span.start < node.span.end
+    labels = [] if inside else [("it stands in this stage", name)]
     report.error("bad-body", message, at, help, fixes, labels)
 
 
@@ -84,12 +93,48 @@ def _in_body(
         return _shortcut(body)
     if isinstance(error, BranchError):
         return unjoined(body)
-    grouped = [found for op in body.all("conv") for found in op.all("groups")]
-    grouped += body.all("shuffle")
-    if isinstance(error, GroupsError) and grouped:
-        help = "choose widths that the groups divide, or say them by the width: `groups cin / 8`"
-        return grouped[0], help, []
     return None
+
+
+SAYS = {"to": 1, "se": 1, "groups": 1, "shuffle": 1, "let": 2, "width": 1}
+"""What says a size, and which of its children the expression is."""
+
+GROUPS = ("groups", "shuffle")
+
+
+def _said(
+    error: SaidError, bodies: list[Node], report: Report
+) -> tuple[Node | Token, str | None, list[Mend]] | None:
+    """Where an expression stands that does not fit, what to do, and the fixes."""
+    nodes = [n for body in bodies for n in _nodes(body) if n.rule in SAYS and not n.all("values")]
+    says = [(n, n.children[SAYS[n.rule]]) for n in nodes]
+    text, meant = report.source.text, expr_text(error.expr)
+    rules = (
+        GROUPS if isinstance(error, GroupsError) else tuple(rule for rule in SAYS if rule != "let")
+    )
+    found = [n for n, at in says if n.rule in rules and _alike(text[slice(*at.span)], meant)]
+    if not found:
+        return None
+    if found[0].rule in GROUPS:
+        help = "choose widths that the groups divide, or say them by the width"
+        return found[0], f"{help}: `{found[0].rule} cin / 8`", []
+    lets = [at for n, at in says if n.rule == "let" and n.token("NAME").text == meant]
+    at = next(iter(lets), found[0].children[SAYS[found[0].rule]])
+    if not error.fraction:
+        return at, None, []
+    rounded = f"round8({text[slice(*at.span)]})"
+    return at, f"write `{rounded}`", [(f"write `{rounded}`", at.span, rounded)]
+
+
+def _nodes(tree: Node) -> Iterator[Node]:
+    for child in tree.all():
+        yield child
+        yield from _nodes(child)
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two texts say the same but for blanks."""
+    return "".join(one.split()) == "".join(other.split())
 
 
 def _shortcut(body: Node) -> tuple[Node | Token, str | None, list[Mend]] | None:

@@ -166,7 +166,8 @@ class Page:
             raise report.fail("ambiguous", f"`{name.text}` is in {found}", name)
         if pages:
             return pages[0]
-        if not all(p.whole for p in (self, *self.uses)):
+        known = (self, *self.uses)
+        if not all(p.whole for p in known) or any(p.found.repeats(name.text, rule) for p in known):
             raise report.depends(self.all_errors())
         if offered:
             raise report.unknown(what, name, offered)

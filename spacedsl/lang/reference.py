@@ -73,7 +73,7 @@ KEYS = (
          "A stage that is searched, distilled and tabled."),
     Word("width", "stage", f"VALUES of 1..{MAX_WIDTH:,}, or by `cin`",
          "none: the body keeps its width",
-         "Output channels that a block may have. `cin + 32`, `cin / 2`, `round8(cin * 1.5)`: those "
+         "Output channels that a block may have. `cin`, `cin + 32`, `round8(cin * 1.5)`: those "
          "of every block follow from the channels that come into it, and none are chosen."),
     Word("window", "stage of a hyperspace", "a count", "the whole list",
          "How many neighbouring widths a space takes."),

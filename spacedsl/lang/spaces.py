@@ -14,7 +14,7 @@ from spacedsl.ir.space import MAX_DEPTH, BlockChoice, Space, Stage
 from spacedsl.lang.blocks import lower_inline
 from spacedsl.lang.bodies import check_bodies
 from spacedsl.lang.choices import choices_of, listed
-from spacedsl.lang.growth import lower_growth
+from spacedsl.lang.growth import growth_said, lower_growth
 from spacedsl.lang.limits import check_limit, lower_limit
 from spacedsl.lang.members import not_a_member
 from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
@@ -337,7 +337,7 @@ def _settled(
 
 
 def _widths(keys: dict[str, Node], report: Report) -> tuple[int, ...]:
-    if "width" not in keys or keys["width"].first("growth"):
+    if "width" not in keys or growth_said(keys["width"]):
         return ()
     return whole_list(keys["width"].get("values"), report, "width", 1, MAX_WIDTH)
 

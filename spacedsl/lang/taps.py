@@ -3,6 +3,9 @@ page has neither."""
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import itemgetter
+
 from spacedsl.diagnostics import Diagnostic, place
 from spacedsl.ir.sampling import smallest
 from spacedsl.ir.space import Space
@@ -32,10 +35,15 @@ def check_taps(space: Space, node: Node, report: Report) -> None:
         return
     strides = output_strides(space)
     known = sorted({s for s in strides if s is not None})
-    for value, at in values_said(said.get("values"), report, ("stride", MAX_TAP)):
-        if value not in known:
-            message = f"no stage ends at stride {value}"
-            report.error("bad-taps", message, at, f"stages end at {shown(tuple(known))}")
+    for at, values in groupby(
+        values_said(said.get("values"), report, ("stride", MAX_TAP)), itemgetter(1)
+    ):
+        listed = [value for value, _ in values]
+        if wrong := tuple(value for value in listed if value not in known):
+            message = f"no stage ends at stride {shown(wrong)}"
+            right = ", ".join(str(value) for value in listed if value in known)
+            fixes = [(f"write {right}", at.span, right)] if right else []
+            report.error("bad-taps", message, at, f"stages end at {shown(tuple(known))}", fixes)
     if report.found or strides[-1] == space.taps[-1]:
         return
     last, name = strides[-1], node.all("stage")[-1].token("NAME")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from spacedsl.diagnostics import suggest
 from spacedsl.ir.block import Value
 from spacedsl.ir.expr import exact, expr_text, number_text
 from spacedsl.ir.space import Stage
@@ -67,6 +68,10 @@ def _not_whole(
     help = None
     if isinstance(value, str):
         help = f"write whole numbers, as `{what} 2`; a list is `2, 4`, a range `2..4`"
+        if what == "width" and not meant:
+            help = f"{help}; `width cin` is the width that comes in"
+            kept = suggest(value, ("cin",))
+            fixes = [(f"write `{kept}`", token.span, kept)] if kept else []
     elif what == "width" and isinstance(value, float):
         help = FACTOR
     return report.fail("bad-value", message, token, help, fixes)

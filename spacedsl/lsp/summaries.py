@@ -16,7 +16,7 @@ from spacedsl.ir.target import Target
 from spacedsl.lang.page import Page
 from spacedsl.lang.values import shown, widths_text
 from spacedsl.operators.size import as_map
-from spacedsl.passes.bind import BindError
+from spacedsl.passes.errors import BindError
 
 MAX_WINDOWS = 6
 MAX_SITES = 4_000

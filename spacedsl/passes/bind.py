@@ -30,6 +30,7 @@ from spacedsl.ir.block import (
 from spacedsl.ir.expr import (
     EvaluationError,
     Exact,
+    Expr,
     evaluate,
     evaluate_size,
     evaluate_window,
@@ -43,30 +44,14 @@ from spacedsl.operators.size import Pair, Size, as_map, by_side, pair
 from spacedsl.operators.window import Window
 from spacedsl.passes import joins
 from spacedsl.passes.bound import Bound, Residual, last_layer
-
-
-class BindError(ValueError):
-    """A body does not fit the sizes it is bound to; the message names op and sizes."""
-
-
-class WidthError(BindError):
-    """A body ends at another width than its stage's."""
-
-
-class GroupsError(BindError):
-    """Groups of a convolution, or of a shuffle, do not divide a width."""
-
-
-class BranchError(BindError):
-    """Bodies end at maps that cannot be joined, or a `split` cannot make equal parts."""
-
-
-class ShortcutError(BindError):
-    """A shortcut does not meet its main path: `width` where their widths differ."""
-
-    def __init__(self, message: str, *, width: bool) -> None:
-        super().__init__(message)
-        self.width = width
+from spacedsl.passes.errors import (
+    BindError,
+    BranchError,
+    GroupsError,
+    ShortcutError,
+    WidthError,
+    unsized,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +113,7 @@ def bind_block(site: Site) -> tuple[Bound, ...]:
     try:
         bound, cout, _ = _bind_ops(site.choice.block.ops, scope, site.cin, site.size)
     except EvaluationError as error:
-        raise BindError(str(error)) from None
+        raise unsized(error) from None
     if cout != site.end and not _ends_in_classifier(site):
         if not site.cout:
             raise BindError(f"the body ends at {cout} channels; say `width {cout}`")
@@ -154,7 +139,7 @@ def _scope(site: Site) -> _Scope:
         for let in site.choice.block.lets:
             env[let.name] = evaluate(let.value, env)
     except EvaluationError as error:
-        raise BindError(str(error)) from None
+        raise unsized(error) from None
     return _Scope(env, acts, site.stride)
 
 
@@ -249,7 +234,7 @@ def _bind_op(
             return (Layer("dropout", cin, cin, size, size, rate=op.rate, op=at),), cin, size
         case Shuffle():
             groups = evaluate_size(op.groups, scope.env)
-            _check_groups("a shuffle", groups, cin, "come in")
+            _check_groups("a shuffle", groups, op.groups, cin, "come in")
             moved = Layer("shuffle", cin, cin, size, size, groups=groups, op=at)
             return () if groups in (1, cin) else (moved,), cin, size
 
@@ -262,19 +247,19 @@ def _output(window: Window, size: Size) -> Size:
 
 
 def _groups(op: Conv, scope: _Scope, cin: int, cout: int) -> int:
-    """How many groups a convolution has. Raises `GroupsError`."""
+    """How many groups a convolution has. Raises `SaidError`."""
     groups = evaluate_size(op.groups, scope.env)
     if groups > 1:
-        _check_groups("a convolution", groups, cin, "come in")
-        _check_groups("a convolution", groups, cout, "go out")
+        _check_groups("a convolution", groups, op.groups, cin, "come in")
+        _check_groups("a convolution", groups, op.groups, cout, "go out")
     return groups
 
 
-def _check_groups(what: str, groups: int, width: int, end: str) -> None:
+def _check_groups(what: str, groups: int, said: Expr, width: int, end: str) -> None:
     """Raise `GroupsError` unless groups divide a width."""
     if width // groups * groups != width:
         message = f"{what} of {groups} groups, which do not divide the {width} channels"
-        raise GroupsError(f"{message} that {end}")
+        raise GroupsError(f"{message} that {end}", said)
 
 
 def _conv_layer(

@@ -14,7 +14,8 @@ from spacedsl.ir.block import Value
 from spacedsl.ir.expr import MAX_SIZE, exact
 from spacedsl.ir.space import BlockChoice
 from spacedsl.operators.size import Pair, Size, pair
-from spacedsl.passes.bind import BindError, Site
+from spacedsl.passes.bind import Site
+from spacedsl.passes.errors import BindError
 from spacedsl.passes.lot import Lot, Mixed, Single, lot
 
 T = TypeVar("T")

@@ -14,8 +14,9 @@ from spacedsl.ir.settings import Settings
 from spacedsl.ir.space import BlockChoice, Space
 from spacedsl.operators.size import Pair, Size, as_number, by_side
 from spacedsl.operators.window import strided
-from spacedsl.passes.bind import BindError, Site
+from spacedsl.passes.bind import Site
 from spacedsl.passes.bound import layers
+from spacedsl.passes.errors import BindError
 from spacedsl.passes.kernels import Kernel, kernels
 from spacedsl.passes.stage_sizes import stage_sizes
 from spacedsl.tables.rows import SubstageRows, elastic_stage, resolutions_of, settings_of

@@ -19,7 +19,8 @@ from spacedsl.ir.block import Value
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.size import Size, as_number
-from spacedsl.passes.bind import BindError, Site, bind_block
+from spacedsl.passes.bind import Site, bind_block
+from spacedsl.passes.errors import BindError
 from spacedsl.tables.blocks import family
 from spacedsl.tables.networks import Network
 from spacedsl.tables.quality import numbers

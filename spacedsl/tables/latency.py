@@ -13,7 +13,8 @@ from spacedsl.ir.block import Block, Op, Se, walk, with_bodies
 from spacedsl.ir.identity import digest
 from spacedsl.ir.space import BlockChoice
 from spacedsl.operators.size import Size, pair, size_of
-from spacedsl.passes.bind import BindError, Site
+from spacedsl.passes.bind import Site
+from spacedsl.passes.errors import BindError
 from spacedsl.passes.kernels import Kernel
 from spacedsl.search.protocols import Coverage, Prediction
 from spacedsl.tables.blocks import KernelCache, canonical_settings, family

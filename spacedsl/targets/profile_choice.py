@@ -11,7 +11,7 @@ from spacedsl.ir.identity import space_identity
 from spacedsl.ir.sampling import random_subnet, small_subnet
 from spacedsl.ir.space import Space
 from spacedsl.ir.subnet import Subnet
-from spacedsl.passes.bind import BindError
+from spacedsl.passes.errors import BindError
 from spacedsl.passes.kernels import Kernel
 from spacedsl.passes.network import subnet_identity
 from spacedsl.search.protocols import Coverage

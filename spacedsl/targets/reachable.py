@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spacedsl.ir.space import Space
-from spacedsl.passes.bind import BindError
+from spacedsl.passes.errors import BindError
 from spacedsl.passes.kernels import Kernel
 from spacedsl.tables.blocks import KernelCache, reachable_sites
 

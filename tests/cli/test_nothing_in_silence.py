@@ -12,12 +12,15 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from spacedsl import api
 from spacedsl.bridges.timm import read_stacks
 from spacedsl.bridges.timm_network import Frame, network
 from spacedsl.checksum import unsealed
 from spacedsl.cli.app import app
 from spacedsl.cli.boundary import guarded
+from spacedsl.cli.front import print_front
 from spacedsl.figures import count
+from spacedsl.flows.deployment import Deployment, Searched
 from spacedsl.passes.cost import SCALES_PER_CONV, subnet_cost
 from spacedsl.passes.network import subnet_identity
 from spacedsl.tables.files import table_path
@@ -395,3 +398,35 @@ def test_check_reads_the_tables_beside_a_page(tmp_path: Path) -> None:
     result = run("check", str(path))
     assert result.exit_code == 2
     assert "4:11: error[table-file]" in result.stderr
+
+
+def test_an_option_that_takes_one_value_stands_once(tmp_path: Path) -> None:
+    page = written(tmp_path, WHOLE)
+    twice = run("show", page, "--target", "vnni", "--target", "pixel4")
+    assert twice.exit_code == 2
+    assert "Option '--target' stands twice" in twice.stderr
+    assert run("diff", page, page, "--target", "vnni", "--target", "pixel4").exit_code == 0
+
+
+def test_samples_of_a_hyperspace_keep_its_limit(tmp_path: Path) -> None:
+    text = WHOLE.replace("space s", "hyperspace s").replace(
+        "head", "elastic a { conv 3x3  width 8..64 step 8  window 8  depth 1..3 }\nhead"
+    )
+    free = written(tmp_path, text)
+    limited = written(tmp_path, text.replace("input", "limit flops 2M\ninput"), "limited.space")
+    drawn = {p: run("sample", p, "-n", "20", "--format", "json").stdout for p in (free, limited)}
+    flops = {p: [m["flops"] for m in json.loads(found)["models"]] for p, found in drawn.items()}
+    assert max(flops[free]) > 2_000_000 >= max(flops[limited])
+    assert len(flops[limited]) == 20
+
+
+def test_one_network_within_several_limits_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    def deployed(name: str, limit_ms: float, hash: str) -> Deployment:
+        return Deployment(
+            name, limit_ms, 5.0, 32, 1000, hash, 0.5, 0.5, 0.5, 100, "p.space", "f.onnx", "w.npz"
+        )
+
+    space, target = api.load_space("vnni"), api.load_target("vnni")
+    models = (deployed("a", 8.0, "one"), deployed("b", 10.0, "one"), deployed("c", 15.0, "two"))
+    print_front(Searched(space, target, "digits", Path(), {}, models, ()))
+    assert "one network is the best that was found within 8, 10 ms" in capsys.readouterr().out

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from spacedsl.ir.space import Space, Stage
 from spacedsl.operators.size import Pair
-from spacedsl.passes.bind import BindError, Site
+from spacedsl.passes.bind import Site
 from spacedsl.passes.cost import site_cost
 from spacedsl.passes.costs import costs
+from spacedsl.passes.errors import BindError
 from spacedsl.passes.lot import Mixed, Single, lot
 from spacedsl.passes.memory import bound_memory
 from spacedsl.passes.together import Grid

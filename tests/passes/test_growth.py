@@ -1,4 +1,4 @@
-"""Widths that follow from what comes in: `width cin + 32`."""
+"""Widths that follow from what comes in: `width cin + 32`, `width cin`."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ space s {
   stage1 { dense { squeeze 1, 2 }  width cin + 8  depth 1..3 }
   down { conv 1x1 relu  avgpool 2x2 strided  width cin / 2  stride 2 }
   stage2 { dense  width cin + 4  depth 2 }
+  stage3 { conv 3x3 relu  width cin  depth 2 }
   head { pool  linear -> 10 }
 }
 
@@ -59,7 +60,7 @@ def items(text: str = PAGE) -> tuple[Space, Subnet]:
 def test_blocks_grow_by_what_comes_in() -> None:
     _, model = items()
     ends = [[site.end for site in stage] for stage in subnet_sites(model)]
-    assert ends[:-1] == [[8], [16, 24], [12], [16, 20]]
+    assert ends[:-1] == [[8], [16, 24], [12], [16, 20], [20, 20]]
 
 
 def test_widths_that_may_come_out() -> None:
@@ -115,7 +116,7 @@ def test_codes_do_not_leave_a_choice_out() -> None:
 
 def test_pictures_show_the_widths() -> None:
     space, model = items()
-    assert [run.widths for run in runs(model)] == [(8,), (16, 24), (12,), (16, 20)]
+    assert [run.widths for run in runs(model)] == [(8,), (16, 24), (12,), (16, 20), (20, 20)]
     cells = {run.name: [(c.least, c.most) for c in run.cells] for run in runs(space)}
     assert cells["stage1"] == [(16, 24), (24, 32), (32, 40)]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from spacedsl.syntax.rewrite import Change, Rewrite, Stopped
+from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
 from spacedsl.syntax.words import WINDOWED, unglued
+from spacedsl.vocabulary import bare
 
 KERNEL = re.compile(
     r"(?:(?:k|kernel|kernel_size|ks)\s*[= :]\s*)?"
@@ -89,6 +90,33 @@ def named_kernels(stopped: Stopped) -> Iterator[Rewrite]:
         yield Rewrite("kernels", message, at, (change,), help, puts=(), sure=True)
 
 
+FLAT = {"conv1d": "conv", "dwconv1d": "dwconv"}
+
+
+def flat(stopped: Stopped) -> Iterator[Rewrite]:
+    """`conv1d 3`: a window of one row."""
+    for by in (0, -1):
+        word, first = stopped.at(by - 1), stopped.index + by - 1
+        start = word.span.end
+        found = KERNEL.match(stopped.source.text[start : start + 40].lstrip(" \t"))
+        op = FLAT.get(bare(word.text))
+        if op is None or found is None or found[2] or first not in stopped.runs:
+            continue
+        gap = len(stopped.source.text[start:]) - len(stopped.source.text[start:].lstrip(" \t"))
+        after = stopped.past(first, start + gap + found.end())
+        if stopped.tokens[after].type == "INT":
+            continue
+        ways = f"{op} 1x{found[1]}", f"{op} {found[1]}x1"
+        at, change = stopped.span(first, after), Change(first, after, ways[0])
+        message = f"there is no op `{word.text}`: maps have rows and columns"
+        help = f"write `{ways[0]}` where the signal is a row, `{ways[1]}` where it is a column"
+        also = ((f"write `{ways[1]}`", (Put(at, ways[1]),)),)
+        title = f"write `{ways[0]}`"
+        yield Rewrite(
+            "flat", message, at, (change,), help, title, also=also, code="unknown-op", sure=True
+        )
+
+
 PADDING = ("pad", "pads", "padding")
 
 
@@ -126,8 +154,13 @@ def _kernel(stopped: Stopped, first: int, after: int, meant: str) -> Rewrite:
 
 
 def shortcuts(stopped: Stopped) -> Iterator[Rewrite]:
-    """`shortcut 1x1`, `shortcut conv 1x1`, `shortcut { identity }`: a kind in other words."""
+    """`shortcut 1`, `shortcut 1x1`, `shortcut conv 1x1`, `shortcut { identity }`."""
     index, token, before = stopped.index, stopped.token, stopped.at(-1)
+    if before.type == "SHORTCUT" and token.text in ("0", "1"):
+        kind = ("none", "identity")[int(token.text)]
+        change, help = Change(index, index + 1, kind), f"write `shortcut {kind}`"
+        message = f"`{token.text}` is no kind of shortcut"
+        yield Rewrite("shortcut", message, token.span, (change,), help, f"write `{kind}`")
     if before.type == "SHORTCUT" and (token.text == "1x1" or token.type == "CONV"):
         after = index + 1 + (token.type == "CONV" and stopped.at(1).type == "PAIR")
         at, change = stopped.span(index, after), Change(index, after, "projected")
@@ -150,4 +183,4 @@ def _pointwise(stopped: Stopped) -> Iterator[Rewrite]:
         yield Rewrite("pointwise", message, word.span, (change,), help, help, code="unknown-op")
 
 
-HABITS = (paddings, kernels, named_kernels, shortcuts)
+HABITS = (flat, paddings, kernels, named_kernels, shortcuts)

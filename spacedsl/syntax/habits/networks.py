@@ -113,4 +113,25 @@ def repeated(stopped: Stopped) -> Iterator[Rewrite]:
     yield Rewrite("times", f"`{said}` is no block", at, (change,), help, f"write `{meant}`")
 
 
-HABITS = (resolutions, blocks, separated, repeated)
+DASHED = re.compile(r"[:=]?\s*((?:-[ \t]+[0-9]+[^-\n}]*\n?\s*)+)")
+
+
+def dashed(stopped: Stopped) -> Iterator[Rewrite]:
+    """`stage1:` or `stage1 {`, and each block behind a `-`, on a line of its own or not."""
+    index, before = stopped.index, stopped.at(-1)
+    start = stopped.token.span.start
+    found = DASHED.match(stopped.source.text, start, start + 400)
+    braced = {"INT", "RBRACE"} <= stopped.may and "WIDTH" not in stopped.may
+    if found is None or not (braced or (before.type == "NAME" and "LBRACE" in stopped.may)):
+        return
+    listed = found[1].split("-")[1:]
+    blocks = "  ".join(" ".join(block.split()) for block in listed)
+    meant = blocks if braced else f"{{ {blocks} }}"
+    after = stopped.past(index, start + len(found[0].rstrip()))
+    at, change = stopped.span(index, after), Change(index, after, meant)
+    message = "the blocks of a stage stand side by side in braces, without `-`"
+    help = f"write `{meant}`"
+    yield Rewrite("dashed", message, at, (change,), help, "put them side by side")
+
+
+HABITS = (dashed, resolutions, blocks, separated, repeated)

@@ -153,6 +153,8 @@ def notations(stopped: Stopped) -> Iterator[Rewrite]:
             if value is None or "\n" in said or apart or goes_on:
                 continue
             text = short_amount(value) if "QUANTITY" in may else _digits(value)
+            if text is not None and "QUANTITY" in may and _is_time(stopped, first):
+                text = f"{_digits(value)}ms"
             if "/" in said and stopped.at(by - 1).text in ("depth", "width", "kernel"):
                 continue  # a list
             if text is None:
@@ -271,7 +273,8 @@ def unitless(stopped: Stopped) -> Iterator[Rewrite]:
 def negatives(stopped: Stopped) -> Iterator[Rewrite]:
     """`width -16`."""
     number = stopped.at(1).type in (*NUMBERS, "QUANTITY")
-    if stopped.token.text == "-" and number and stopped.may & {"INT", "QUANTITY"}:
+    listed = (stopped.is_first(0) or stopped.at(-1).text == "{") and not stopped.touches(1)
+    if stopped.token.text == "-" and number and not listed and stopped.may & {"INT", "QUANTITY"}:
         first = stopped.index
         said = stopped.shown(first, first + 2)
         change = Change(first, first + 2, stopped.at(1).text)
@@ -306,4 +309,32 @@ def several(stopped: Stopped) -> Iterator[Rewrite]:
         )
 
 
-HABITS = (amounts, swapped, unitless, notations, negatives, several)
+_GROUPED = re.compile(
+    r"([0-9]{1,3}(?:([.,' \u2019])[0-9]{3})(?:\2[0-9]{3})*)(?:([.,])([0-9]{1,6}))?"
+    r"[ \t]*(us|ms|s|K|M|G)?(?![\w.,'])"
+)
+"""A number with a sign between its thousands."""
+
+
+def grouped(stopped: Stopped) -> Iterator[Rewrite]:
+    """`limits 1.000,5ms`, `limits 1'000ms`, `limits 1 000ms`."""
+    for by in (-1, 0):
+        first = stopped.index + by
+        if first not in stopped.runs or "QUANTITY" not in stopped.may_at(by):
+            continue
+        start = stopped.tokens[first].span.start
+        found = _GROUPED.match(stopped.source.text, start, start + 80)
+        whole, sign, point, parts, unit = found.groups() if found else (None,) * 5
+        if found is None or whole is None or sign is None or point == sign:
+            continue
+        if (sign in ", " and whole.partition(sign)[2][0] != "0") or (sign == "." and not point):
+            continue  # a list, or a fraction
+        digits = whole.replace(sign, "") + (f".{parts}" if parts else "")
+        meant = digits + (unit or ("ms" if _is_time(stopped, first) else ""))
+        after = stopped.past(first, found.end())
+        at, title = stopped.span(first, after), f"write `{meant}`"
+        message = f"`{found[0].strip()}` is no number here"
+        yield Rewrite("grouped", message, at, (Change(first, after, meant),), title, title)
+
+
+HABITS = (grouped, amounts, swapped, unitless, notations, negatives, several)

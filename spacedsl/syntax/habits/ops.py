@@ -10,7 +10,7 @@ from spacedsl.syntax.habits.calls import OPS
 from spacedsl.syntax.rewrite import Change, Put, Rewrite, Stopped
 from spacedsl.syntax.words import WINDOWED
 from spacedsl.text import Span
-from spacedsl.vocabulary import has_meaning, synonyms
+from spacedsl.vocabulary import advice, has_meaning, synonyms
 
 SQUARE = r"[(\[]?\s*([1-8])(?:\s*[x,]\s*\1)?\s*[)\]]?"
 """A stride, of both axes too."""
@@ -83,6 +83,13 @@ def _in_op(stopped: Stopped) -> bool:
 def strides(stopped: Stopped) -> Iterator[Rewrite]:
     """`conv 3x3 relu stride 2`, `conv 3x3 s=2`, `conv 3x3 / 2`."""
     index, token = stopped.index, stopped.token
+    own = re.fullmatch("s([1-8])", stopped.at(-1).text)
+    if own and token.text == "," and stopped.at(1).type == "INT" and stopped.touches(1):
+        meant = f"s{own[1]}x{stopped.at(1).text}" if own[1] != stopped.at(1).text else own[0]
+        at, change = stopped.span(index - 1, index + 2), Change(index - 1, index + 2, meant)
+        message = f"`{stopped.shown(index - 1, index + 2)}` is no stride"
+        help = f"write `{meant}`: of rows, then of columns"
+        yield Rewrite("own", message, at, (change,), help, f"write `{meant}`")
     first = index
     named = stopped.at(-1).text in ("s", "strides")
     if named and (token.text in ("=", "(", "[") or token.type in ("INT", "COMMA")):
@@ -189,6 +196,7 @@ def early_words(stopped: Stopped) -> Iterator[Rewrite]:
         word not in stopped.runs
         or tokens[word].type != "NAME"
         or not has_meaning(tokens[word].text)
+        or advice(tokens[word].text) is not None
     ):
         return
     after = index + (op == index)

@@ -149,11 +149,12 @@ def extra_signs(stopped: Stopped) -> Iterator[Rewrite]:
         )
         if "CONV" in stopped.may_at(-1):
             yield _left_out(stopped, index - 1, index + 2, message, help)
-    if token.text == "(" and stopped.at(-1).text == "strided" and stopped.at(2).text == ")":
-        said = stopped.shown(index, index + 3)
+    closing = stopped.close(index, "(", ")") if token.text == "(" else None
+    if closing is not None and stopped.at(-1).text == "strided":
+        said = stopped.shown(index, closing + 1)
         message = f"`{said}` does not stand behind `strided`"
         help = "it takes the stride of the stage: write `strided` alone"
-        yield _left_out(stopped, index, index + 3, message, help)
+        yield _left_out(stopped, index, closing + 1, message, help)
     if token.text in "$%&!" and stopped.touches(1) and stopped.at(1).type == "NAME":
         message = f"`{token.text}` does not stand before a name"
         yield _left_out(stopped, index, index + 1, message, f"write `{stopped.at(1).text}`")
