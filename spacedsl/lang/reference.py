@@ -235,6 +235,11 @@ def _ops() -> Iterator[str]:
     yield f"A body has at most {MAX_OPS} ops, a block at most {MAX_PARAMS} parameters. A kernel is"
     yield f"`3x3` or `10x4` (rows by columns, at most {MAX_KERNEL}) or a parameter. A stack of 3x3"
     yield "has an odd square kernel. `s2x1` is a stride of its own, of rows by columns.\n"
+    yield '"Same" padding makes a map of its size divided by the stride, rounded up. An odd kernel is'
+    yield "padded by `k // 2` pixels on every side; an even one by `(k - 1) // 2` above and to the left, and"
+    yield "below and to the right by as many as the last window needs. So `conv 4x4` at stride 2 pads one"
+    yield "pixel on every side of an even map, and `conv 2x2` at stride 2 pads none. Patches that do not"
+    yield "overlap (`conv 4x4` at stride 4) say `valid`, without which they begin one pixel outside.\n"
     yield from _table(
         ("modifier", ""),
         (
