@@ -26,21 +26,22 @@ TOP = """\
 # Gallery: the pages of the library
 
 Every page below comes with spacedsl and is known by its name, such as `spacedsl show vnni`. FLOPs
-are multiply-accumulates of one image. Weights are those of the deployed network; `show` says also how
-many are trained, where that is another number. Of a space, both are given from the smallest network to
-the largest. [What quality tables know](#what-quality-tables-know) is at the end. This page is written by
-`scripts/gallery.py`.
+are multiply-accumulates of one image. Weights are those of the deployed network; `show` says also
+how many are trained, where that is another number. Of a space, both are given from the smallest
+network to the largest. [What quality tables know](#what-quality-tables-know) is at the end. This
+page is written by `scripts/gallery.py`.
 """
 
 TABLES = """\
 ## What quality tables know
 
-A score needs to know how good blocks are. The tables that come with spacedsl know the elastic stages of
-the hyperspace of the same name: the block types below, in the stages below, numbered from the first
-elastic one. Between two widths and between two image sizes they interpolate; what lies outside is an
-error that names it (`uncovered`). A block type is told by its ops, and not by its name. Where your page
-has other blocks, more elastic stages or smaller images, no shipped table knows them: make a table of
-your own, by [distillation or from trained networks](howto/own-accuracies.md).
+A score needs to know how good blocks are. The tables that come with spacedsl know the elastic
+stages of the hyperspace of the same name: the block types below, in the stages below, numbered from
+the first elastic one. Between two widths and between two image sizes they interpolate; what lies
+outside is an error that names it (`uncovered`). A block type is told by its ops, and not by its
+name. Where your page has other blocks, more elastic stages or smaller images, no shipped table
+knows them: make a table of your own, by
+[distillation or from trained networks](howto/own-accuracies.md).
 """
 
 FOLDERS = {

@@ -131,9 +131,17 @@ def bind_block(site: Site) -> tuple[Bound, ...]:
         raise BindError(str(error)) from None
     if cout != site.end and not _ends_in_classifier(site):
         if not site.cout:
-            raise BindError(f"the body ends at {cout} channels; say `width {cout}`")
+            raise BindError(f"the body ends at {cout} channels; {_width_to_say(site, cout)}")
         raise WidthError(f"the body ends at {cout} channels, the stage's width is {site.cout}")
     return bound
+
+
+def _width_to_say(site: Site, cout: int) -> str:
+    """What a stage says whose body, without a width of its own, ends at `cout` channels."""
+    joins = (op for op in site.choice.block.ops if isinstance(op, Join) and op.op == "concat")
+    if cout > site.cin and any(() in op.branches for op in joins):
+        return f"say `width cin + {cout - site.cin}` where it adds to what comes in"
+    return f"say `width {cout}`"
 
 
 def _ends_in_classifier(site: Site) -> bool:
@@ -381,7 +389,7 @@ def site_of(
     """The site of a subnet's block, of its stage's `first` or not; settings that mean nothing there
     are at their least."""
     stride, settings = stage.stride if first else 1, canonical_settings(choice, block)
-    return Site(choice, cin, stage.width(cin, block.width), size, stride, settings)
+    return Site(choice, cin, stage.width(cin, block.width, settings), size, stride, settings)
 
 
 def subnet_sites(subnet: Subnet) -> tuple[tuple[Site, ...], ...]:

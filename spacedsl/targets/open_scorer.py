@@ -83,8 +83,8 @@ def quality_name(space: Space, asked: str | None) -> str:
     if name is None:
         message = f"`{space.name}` names no quality table"
         help = (
-            'say --quality TABLE, or write `quality "..."` in it; `spacedsl explain no-quality` says '
-            "which blocks the shipped tables know, and how to make a table of your own"
+            'say --quality TABLE, or write `quality "..."` in it; `spacedsl explain no-quality` '
+            "says which blocks the shipped tables know, and how to make a table of your own"
         )
         raise fault("no-quality", message, help)
     return name
