@@ -131,17 +131,9 @@ def bind_block(site: Site) -> tuple[Bound, ...]:
         raise BindError(str(error)) from None
     if cout != site.end and not _ends_in_classifier(site):
         if not site.cout:
-            raise BindError(f"the body ends at {cout} channels; {_width_to_say(site, cout)}")
+            raise BindError(joins.no_width(site.choice.block.ops, site.cin, cout))
         raise WidthError(f"the body ends at {cout} channels, the stage's width is {site.cout}")
     return bound
-
-
-def _width_to_say(site: Site, cout: int) -> str:
-    """What a stage says whose body, without a width of its own, ends at `cout` channels."""
-    joins = (op for op in site.choice.block.ops if isinstance(op, Join) and op.op == "concat")
-    if cout > site.cin and any(() in op.branches for op in joins):
-        return f"say `width cin + {cout - site.cin}` where it adds to what comes in"
-    return f"say `width {cout}`"
 
 
 def _ends_in_classifier(site: Site) -> bool:
