@@ -15,7 +15,6 @@ from spacedsl.files import check_stamp, read_json
 from spacedsl.ir.covers import subnet_mismatch
 from spacedsl.ir.expr import Frozen
 from spacedsl.ir.identity import space_identity
-from spacedsl.ir.settings import pairs
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
 from spacedsl.json_files import first_mistake
 from spacedsl.operators.size import Pair, Size
@@ -69,7 +68,7 @@ def subnet_json(subnet: Subnet, plan: SupernetPlan | None = None) -> dict[str, A
 
 
 def _data(block: SubnetBlock) -> SubnetBlockData:
-    return SubnetBlockData(width=block.width, settings=dict(pairs(block)))
+    return SubnetBlockData(width=block.width, settings=dict(block.chosen))
 
 
 def load_subnet(source: Path | Mapping[str, Any], plan: SupernetPlan) -> Subnet:
@@ -141,4 +140,4 @@ def describe(subnet: Subnet) -> str:
 
 def _words(block: SubnetBlock) -> str:
     width = (str(block.width),) if block.width else ()
-    return " ".join((*width, *(f"{name}{value}" for name, value in pairs(block))))
+    return " ".join((*width, *(f"{name}{value}" for name, value in block.chosen)))

@@ -27,37 +27,33 @@ class Image(int):
 def first_sites(stage: Stage, cins: Sequence[int], size: Size) -> list[Site]:
     """Every way to choose the first block of a stage that has one block type, on a map of
     `size`."""
-    return list(_sites(stage, _pairs(stage, cins), size, stage.stride))
+    return list(_sites(stage, product(cins, stage.widths or (0,)), size, stage.stride))
 
 
 def rest_sites(stage: Stage, cins: Sequence[int], size: Size) -> list[Site]:
     """Every way to choose a later block: its input and output width are of one window, and equal
     where they are shared; where widths follow from what comes in, none is chosen."""
     if stage.growth is not None:
-        return list(_sites(stage, _pairs(stage, stage.within(cins)), size, 1))
+        return list(_sites(stage, product(stage.within(cins), (0,)), size, 1))
     reach = 1 if "width" in stage.shared else stage.window
     places = list(enumerate(stage.widths))
     pairs = [(a, b) for i, a in places for j, b in places if abs(i - j) < reach]
     return list(_sites(stage, pairs or product(cins, (0,)), size, 1))
 
 
-def _pairs(stage: Stage, cins: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Widths that may come into a block and go out of it."""
-    return ((cin, stage.width(cin, chosen)) for cin in cins for chosen in stage.widths or (0,))
-
-
 def _sites(
     stage: Stage, widths: Iterable[tuple[int, int]], size: Size, stride: Size
 ) -> Iterator[Site]:
+    """`widths`: those that may come into a block, each with a width to choose, 0 where none is."""
     (choice,) = stage.choices
     names = [arg.name for arg in choice.chosen]
     settings = [
         tuple(zip(names, values, strict=True))
         for values in product(*(arg.values for arg in choice.chosen))
     ]
-    for cin, cout in widths:
+    for cin, width in widths:
         for chosen in settings:
-            yield Site(choice, cin, cout, size, stride, chosen)
+            yield Site(choice, cin, stage.width(cin, width, chosen), size, stride, chosen)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,18 +12,10 @@ from itertools import product
 
 from spacedsl.ir.block import Value
 from spacedsl.ir.expr import expr_text
-from spacedsl.ir.identity import block_identity, normal_ops
+from spacedsl.ir.identity import block_identity, growth_form, normal_ops
 from spacedsl.ir.sampling import smallest
-from spacedsl.ir.settings import (
-    Settings,
-    by_shared,
-    form_of,
-    forms,
-    has_optional,
-    mentioned,
-    pairs,
-)
-from spacedsl.ir.space import Arg, BlockChoice, Space, Stage
+from spacedsl.ir.settings import by_shared, form_of, forms, has_optional, mentioned
+from spacedsl.ir.space import Arg, BlockChoice, Settings, Space, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
 
 
@@ -92,7 +84,7 @@ def _stage_mismatch(outer: Stage, inner: Stage, said: _Said = ()) -> _Difference
 
 
 def _width_mismatch(outer: Stage, inner: Stage) -> _Difference | None:
-    if inner.growth != outer.growth:
+    if growth_form(inner) != growth_form(outer):
         said, wanted = ("none" if s.growth is None else expr_text(s.growth) for s in (inner, outer))
         return "width", f"the width by `cin` is {said} instead of {wanted}", _example(inner)
     if inner.widths and not outer.widths:
@@ -344,7 +336,7 @@ def subnet_mismatch(outer: Space, subnet: Subnet) -> Mismatch | None:
     else:
         for position, stage in enumerate(outer.stages):
             narrowed = _as_stage(subnet, position)
-            said = tuple(map(pairs, subnet.stages[position].blocks))
+            said = tuple(block.chosen for block in subnet.stages[position].blocks)
             difference = _stage_mismatch(stage, narrowed, said)
             if difference is not None:
                 found.append((narrowed.name, difference[0], difference[1]))

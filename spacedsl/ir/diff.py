@@ -9,7 +9,7 @@ from typing import Any
 from spacedsl.ir.block import Value
 from spacedsl.ir.expr import expr_text
 from spacedsl.ir.identity import block_identity, normal_ops, stage_identity
-from spacedsl.ir.settings import canonical_settings, form_of, mentioned, pairs, used_values
+from spacedsl.ir.settings import canonical_settings, form_of, mentioned, used_values
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.ir.subnet import Subnet, SubnetBlock, in_short
 
@@ -174,4 +174,4 @@ def _same(a: BlockChoice, mine: Blocks, b: BlockChoice, theirs: Blocks, i: int) 
     """Whether two networks have the same block at a place, however its settings are said."""
     if i >= min(len(mine), len(theirs)) or mine[i].width != theirs[i].width:
         return False
-    return form_of(a, pairs(mine[i])) == form_of(b, pairs(theirs[i]))
+    return form_of(a, mine[i].chosen) == form_of(b, theirs[i].chosen)

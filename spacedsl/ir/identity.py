@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from spacedsl.ir.block import Block, Op, Optional, Value, op_acts, sizes_of, walk
-from spacedsl.ir.expr import Ref, names_in
+from spacedsl.ir.expr import Expr, Ref, names_in, substitute
 from spacedsl.ir.inline import inlined, op_form, substitute_ops
 from spacedsl.ir.settings import used_values
 from spacedsl.ir.space import BlockChoice, Limit, Space, Stage
@@ -102,9 +102,9 @@ def _said(values: tuple[Value, ...]) -> list[Value]:
 
 def stage_form(stage: Stage) -> dict[str, Any]:
     """The normal form of a stage."""
-    growth = {} if stage.growth is None else {"growth": stage.growth.model_dump(mode="json")}
+    growth = growth_form(stage)
     return {
-        **growth,
+        **({} if growth is None else {"growth": growth.model_dump(mode="json")}),
         "elastic": stage.elastic,
         "choices": sorted(choice_identity(choice) for choice in stage.choices),
         "widths": list(stage.widths),
@@ -113,6 +113,14 @@ def stage_form(stage: Stage) -> dict[str, Any]:
         "stride": stage.stride,
         "shared": sorted(_shared_form(stage)),
     }
+
+
+def growth_form(stage: Stage) -> Expr | None:
+    """The width of a stage's blocks by what comes in, parameters by their canonical names."""
+    if stage.growth is None:
+        return None
+    renamed = normal_ops(stage.choices[0])[1]
+    return substitute(stage.growth, {name: Ref(name=new) for name, new in renamed.items()})
 
 
 def _shared_form(stage: Stage) -> Iterator[str]:

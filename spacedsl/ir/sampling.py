@@ -6,15 +6,15 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from spacedsl.ir.settings import Settings, are_free, canonical, canonical_stage, shared_groups
-from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.ir.settings import are_free, canonical, canonical_stage, shared_groups
+from spacedsl.ir.space import BlockChoice, Settings, Space, Stage
 from spacedsl.ir.subnet import (
     Setting,
     Subnet,
     SubnetBlock,
     SubnetStage,
     largest_block,
-    smallest_block,
+    smallest_stage,
 )
 from spacedsl.operators.size import Size
 
@@ -22,9 +22,7 @@ from spacedsl.operators.size import Size
 def smallest(space: Space, resolution: Size | None = None) -> Subnet:
     """Narrowest widths, least settings, smallest depth; first block type where there are several.
     `resolution` in pixels, the smallest by default."""
-    stages = tuple(
-        SubnetStage(blocks=(smallest_block(s, s.choices[0]),) * s.depths[0]) for s in space.stages
-    )
+    stages = tuple(map(smallest_stage, space.stages))
     return Subnet(
         name="smallest", of=space, resolution=resolution or space.resolutions[0], stages=stages
     )

@@ -23,11 +23,8 @@ from spacedsl.ir.block import (
 )
 from spacedsl.ir.expr import Num, names_in
 from spacedsl.ir.inline import inlined, op_form, substitute_ops
-from spacedsl.ir.space import BlockChoice, Stage
+from spacedsl.ir.space import BlockChoice, Settings, Stage
 from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage
-
-Settings = tuple[tuple[str, Value], ...]
-"""What a block chooses by name, in the order of the block's parameters."""
 
 
 @lru_cache(maxsize=4096)
@@ -119,6 +116,12 @@ def used_values(choice: BlockChoice) -> dict[str, tuple[Value, ...]]:
     return {name: said if name in found else () for name, said in values.items()}
 
 
+def always_mentioned(choice: BlockChoice) -> frozenset[str]:
+    """The parameters that say something of every block: no `optional` leaves them out."""
+    every = _all(choice) if has_optional(choice.block) else _all(choice)[:1]
+    return frozenset.intersection(*(mentioned(choice.block, dict(said)) for said in every))
+
+
 def mentioned(block: Block, chosen: Mapping[str, Value]) -> frozenset[str]:
     """The parameters, and activations, that the ops of a block mention which are there with these
     settings, and the parameters that say which are."""
@@ -139,14 +142,9 @@ def _mentioned(ops: tuple[Op, ...], chosen: Mapping[str, Value]) -> set[str]:
     return found
 
 
-def pairs(block: SubnetBlock) -> Settings:
-    """The settings of a subnet's block."""
-    return tuple((s.name, s.value) for s in block.settings)
-
-
 def canonical_settings(choice: BlockChoice, block: SubnetBlock) -> Settings:
     """The canonical settings of a subnet's block."""
-    chosen = pairs(block)
+    chosen = block.chosen
     if not has_optional(choice.block):
         return chosen
     return _least(choice).get(form_of(choice, chosen), chosen)
@@ -169,7 +167,7 @@ def canonical_stage(declared: Stage, stage: SubnetStage) -> SubnetStage:
     choice = declared.choices[stage.choice]
     if not has_optional(choice.block):
         return stage
-    said = [form_of(choice, pairs(block)) for block in stage.blocks]
+    said = [form_of(choice, block.chosen) for block in stage.blocks]
     for group in by_shared(declared, choice).values():
         if all(form in group for form in said):
             blocks = tuple(

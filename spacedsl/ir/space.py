@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import accumulate, combinations
+from itertools import combinations, product
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from spacedsl.ir.block import Block, Value
-from spacedsl.ir.expr import Expr, Frozen, evaluate_size
+from spacedsl.ir.expr import EvaluationError, Expr, Frozen, evaluate_size, known, names_in
 from spacedsl.operators.size import Size
 
 MAX_DEPTH = 64
 """Blocks of a stage."""
+
+MAX_REACHED = 1_024
+"""Different widths behind a block whose width follows from what comes in."""
+
+Settings = tuple[tuple[str, Value], ...]
+"""What a block chooses by name, in the order of the block's parameters."""
 
 
 class Arg(Frozen):
@@ -75,8 +81,8 @@ class Stage(Frozen):
     """A run of blocks with one stride. `widths` ascending; a space takes `window` consecutive
     ones. The stride is taken by the first block. `shared`: what all blocks of a subnet's stage
     have in common ("width" or parameter names). A head without a width choice has no widths.
-    `growth`: the width of a block by the one that comes into it, `cin`; then none is chosen, and
-    `widths` is empty."""
+    `growth`: the width of a block by the one that comes into it, `cin`, and by its settings; then
+    none is chosen, and `widths` is empty."""
 
     name: str
     elastic: bool = False
@@ -100,34 +106,56 @@ class Stage(Frozen):
         numbers = (len(arg.values) for choice in self.choices for arg in choice.chosen)
         return max(len(self.choices), len(self.widths), len(self.depths), *numbers) > 1
 
-    def width(self, cin: int, chosen: int) -> int:
-        """The width that a block with `cin` channels coming in ends at, of which `chosen` is the
-        subnet's; 0 where the body keeps the width. Raises `EvaluationError`."""
-        return chosen if self.growth is None else evaluate_size(self.growth, {"cin": cin})
+    def width(self, cin: int, chosen: int, settings: Settings) -> int:
+        """The width that a block of these settings with `cin` channels coming in ends at, of which
+        `chosen` is the subnet's; 0 where the body keeps the width. Raises `EvaluationError`."""
+        if self.growth is None:
+            return chosen
+        numbers = {name: known(value) for name, value in settings if not isinstance(value, str)}
+        return evaluate_size(self.growth, {"cin": cin, **numbers})
 
-    def behind(self, cin: int, chosen: Iterable[int]) -> tuple[int, ...]:
-        """The width behind each block, where `cin` channels come into the first and each block's
-        chosen width is given, 0 where none is. Raises `EvaluationError`."""
-        steps = accumulate(chosen, lambda cin, width: self.width(cin, width) or cin, initial=cin)
-        return tuple(steps)[1:]
+    @property
+    def ways(self) -> tuple[tuple[Settings, ...], ...]:
+        """The settings that widths follow from, in one group per choice of what blocks share."""
+        names = frozenset() if self.growth is None else frozenset(names_in(self.growth))
+        args = [arg for choice in self.choices for arg in choice.chosen if arg.name in names]
+        groups: dict[Settings, list[Settings]] = {}
+        for values in product(*(arg.values for arg in args)):
+            way = tuple((arg.name, value) for arg, value in zip(args, values, strict=True))
+            shared = tuple(pair for pair in way if pair[0] in self.shared)
+            groups.setdefault(shared, []).append(way)
+        return tuple(map(tuple, groups.values()))
 
-    def grown(self, cin: int, blocks: int) -> int:
-        """The width behind so many blocks where none is chosen."""
-        return (cin, *self.behind(cin, (0,) * blocks))[-1]
+    def reached(self, cins: Iterable[int], blocks: int) -> tuple[int, ...]:
+        """The widths that may come out of so many blocks, ascending, where those of `cins` may come
+        into the first and none is chosen. Raises `EvaluationError`, also for too many."""
+        found, begin = set[int](), set(cins)
+        for ways in self.ways:
+            widths = begin
+            for _ in range(blocks):
+                widths = {self.width(cin, 0, way) or cin for cin in widths for way in ways}
+                if len(widths) > max(MAX_REACHED, len(begin)):
+                    message = f"its blocks reach more than {MAX_REACHED:,} different widths"
+                    raise EvaluationError(f"{message}; offer fewer values or depths, or share one")
+            found |= widths
+        return tuple(sorted(found))
 
     def within(self, cins: Iterable[int]) -> tuple[int, ...]:
         """The widths that may come into a block behind the first, ascending, where those of `cins`
         may come into that one."""
         if self.growth is None:
             return self.widths or tuple(cins)
-        places = range(1, self.depths[-1])
-        return tuple(sorted({self.grown(cin, i) for cin in cins for i in places}))
+        return self._behind(cins, range(1, self.depths[-1]))
 
     def outs(self, cins: Iterable[int]) -> tuple[int, ...]:
         """The widths that may come out, ascending, where those of `cins` may come in."""
         if self.growth is None:
             return self.widths or tuple(cins)
-        return tuple(sorted({self.grown(cin, depth) for cin in cins for depth in self.depths}))
+        return self._behind(cins, self.depths)
+
+    def _behind(self, cins: Iterable[int], places: Iterable[int]) -> tuple[int, ...]:
+        begin = tuple(cins)
+        return tuple(sorted({w for place in places for w in self.reached(begin, place)}))
 
 
 class Limit(Frozen):

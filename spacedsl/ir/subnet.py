@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spacedsl.ir.block import Value
 from spacedsl.ir.expr import Frozen
-from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.ir.space import BlockChoice, Settings, Space, Stage
 from spacedsl.operators.size import Size
 
 
@@ -32,6 +32,11 @@ class SubnetBlock(Frozen):
                 return setting.value
         raise KeyError(name)
 
+    @property
+    def chosen(self) -> Settings:
+        """The settings as pairs."""
+        return tuple((setting.name, setting.value) for setting in self.settings)
+
 
 class SubnetStage(Frozen):
     """`choice` is the position of the block type in the stage's choices (0 in a space)."""
@@ -43,6 +48,15 @@ class SubnetStage(Frozen):
     def widths(self) -> tuple[int, ...]:
         """The chosen width of each block, 0 where none is."""
         return tuple(block.width for block in self.blocks)
+
+    def behind(self, stage: Stage, cin: int) -> tuple[int, ...]:
+        """The width behind each block of a subnet's `stage` into which `cin` channels come. Raises
+        `EvaluationError`."""
+        found: list[int] = []
+        for block in self.blocks:
+            cin = stage.width(cin, block.width, block.chosen) or cin
+            found.append(cin)
+        return tuple(found)
 
 
 class Subnet(Frozen):
@@ -64,6 +78,11 @@ def smallest_block(stage: Stage, choice: BlockChoice) -> SubnetBlock:
         width=stage.widths[0] if stage.widths else 0,
         settings=tuple(Setting(name=a.name, value=a.values[0]) for a in choice.chosen),
     )
+
+
+def smallest_stage(stage: Stage) -> SubnetStage:
+    """The shortest run of smallest blocks, of the first block type where there are several."""
+    return SubnetStage(blocks=(smallest_block(stage, stage.choices[0]),) * stage.depths[0])
 
 
 def largest_block(stage: Stage, choice: BlockChoice) -> SubnetBlock:

@@ -112,7 +112,7 @@ def _check_at(
 
 def _count_sites(stage: Stage, before: tuple[int, ...]) -> int:
     """Pairs of widths in and out, with every setting."""
-    inner = stage.depths[-1] * len(before) if stage.growth else 0
+    inner = len(stage.within(before)) if stage.growth else 0
     pairs = len({*before, *stage.widths}) * max(1, len(stage.widths)) + inner
     return pairs * sum(prod(len(a.values) for a in c.chosen) for c in stage.choices)
 
@@ -262,11 +262,12 @@ def _check_blocks(
             Site(
                 way.choice,
                 cin,
-                stage.width(cin, width),
+                stage.width(cin, width, settings),
                 *place,
-                tuple(zip(way.names, values, strict=True)),
+                settings,
             )
             for cin, width, *values in _samples(way.lists(cins, stage.widths))
+            for settings in [tuple(zip(way.names, values, strict=True))]
         ]
         sizes.update(*outputs(sites, way.output))
     if len(sizes) > 1:

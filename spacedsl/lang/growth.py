@@ -1,14 +1,17 @@
-"""`width cin`, `width cin + 32`: the width of a block by the one that comes into it."""
+"""`width cin`, `width cin + 32`: the width of a block by the one that comes into it; `width cin +
+growth`: by a setting of the block, too."""
 
 from __future__ import annotations
 
-from spacedsl.ir.expr import Binary, EvaluationError, Expr, Round8, expr_text, names_in
-from spacedsl.ir.space import Stage
+from spacedsl.ir.expr import Binary, EvaluationError, Expr, expr_text, names_in
+from spacedsl.ir.settings import always_mentioned
+from spacedsl.ir.space import Arg, BlockChoice, Stage
 from spacedsl.lang.expressions import lower_expr
 from spacedsl.lang.models import MAX_WIDTH
 from spacedsl.lang.report import Report
+from spacedsl.operators.size import Pair
 from spacedsl.passes.errors import BindError, unsized
-from spacedsl.syntax.tree import Node, leaves
+from spacedsl.syntax.tree import Node, Token, leaves
 
 CIN = "cin"
 
@@ -21,20 +24,23 @@ def growth_said(width: Node) -> Node | None:
     return width.first("growth")
 
 
-def lower_growth(width: Node, elastic: bool, known: bool, report: Report) -> Expr | None:
-    """What a stage's `width` says of `cin`, None where it lists widths; `known`: has a stage before
-    it a width? Raises `Abandon`."""
+def lower_growth(
+    width: Node, elastic: bool, known: bool, choice: BlockChoice, report: Report
+) -> Expr | None:
+    """What a stage's `width` says of `cin` and of the settings of its block, None where it lists
+    widths; `known`: has a stage before it a width? Raises `Abandon`."""
     node = growth_said(width)
     if node is None:
         return None
     first, *rest = node.children
-    found: Expr = lower_expr(first, [CIN], report)
+    names = [CIN, *(arg.name for arg in choice.chosen if _are_numbers(arg))]
+    found: Expr = lower_expr(first, names, report)
     if rest:
-        sign, number = rest
-        left, right = found, lower_expr(number, [], report)
+        sign, other = rest
+        left, right = found, lower_expr(other, names, report)
         found = Binary(op=sign.text, left=left, right=right)  # type: ignore[union-attr]
     text = expr_text(found)
-    if isinstance(found, Round8) and CIN not in names_in(found):
+    if CIN not in names_in(found):
         help = f"write a number where the width is always the same, `{CIN} + 32` where it grows"
         raise report.fail("bad-value", f"`{text}` does not depend on `{CIN}`", node, help)
     if elastic:
@@ -48,7 +54,26 @@ def lower_growth(width: Node, elastic: bool, known: bool, report: Report) -> Exp
         message = f"`{CIN}` is the image's channels here, which the data decide"
         help = "give this stage, or one before it, a width of its own"
         raise report.fail("bad-value", message, node, help)
+    for name in names_in(found):
+        if name != CIN and name not in always_mentioned(choice):
+            message = f"the width follows from `{name}`, which not every block of the stage has"
+            help = f"say `{name}` in an op of `{choice.block.name}` that no `optional` leaves out"
+            raise report.fail("bad-value", message, node, help)
     return found
+
+
+def require_names(growth: Expr, choice: BlockChoice, at: Token, report: Report) -> None:
+    """Raises `Abandon` where a block has not what the inherited width of its stage follows from."""
+    text, names = expr_text(growth), {CIN, *(arg.name for arg in choice.chosen)}
+    for name in names_in(growth):
+        if name not in names:
+            block = f"`{choice.block.name}`" if choice.block.name else "its body"
+            message = f"the width of `{at.text}` is `{text}`, and {block} has no `{name}`"
+            raise report.fail("bad-value", message, at, "say its width here too")
+
+
+def _are_numbers(arg: Arg) -> bool:
+    return not any(isinstance(value, str | Pair) for value in arg.values)
 
 
 def widths_behind(stage: Stage, before: tuple[int, ...]) -> tuple[int, ...]:

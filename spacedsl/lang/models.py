@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 
 from spacedsl.diagnostics import place
@@ -11,7 +10,7 @@ from spacedsl.ir.block import Value
 from spacedsl.ir.covers import subnet_mismatch
 from spacedsl.ir.settings import canonical, mentioned
 from spacedsl.ir.space import BlockChoice, Space, Stage
-from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_block
+from spacedsl.ir.subnet import Setting, Subnet, SubnetBlock, SubnetStage, smallest_stage
 from spacedsl.lang.members import not_a_member
 from spacedsl.lang.model_settings import setting_said, setting_text, short_said
 from spacedsl.lang.report import Abandon, Report
@@ -40,7 +39,7 @@ def lower_model(node: Node, scope: Scope, report: Report) -> Subnet:
         except Abandon:
             continue
         stages.append(read)
-        cin = stage.behind(cin, read.widths)[-1]
+        cin = read.behind(stage, cin)[-1]
     if len(report.found) > begin:
         report.join(begin)
         raise Abandon
@@ -106,7 +105,7 @@ def _only_stage(stage: Stage, node: Node, report: Report) -> SubnetStage:
     if stage.is_open:
         message = f"the model does not say its `{stage.name}`"
         raise report.fail("missing-stage", message, node.token("NAME"))
-    return SubnetStage(blocks=(smallest_block(stage, stage.choices[0]),) * stage.depths[0])
+    return smallest_stage(stage)
 
 
 def _stage(node: Node, stage: Stage, cin: int, report: Report) -> SubnetStage:
@@ -123,22 +122,23 @@ def _stage(node: Node, stage: Stage, cin: int, report: Report) -> SubnetStage:
         message = f"stage `{stage.name}` has no block"
         raise report.fail("empty-stage", message, node, "write a width per block")
     if not stage.widths:
-        blocks = list(_unchosen(node, stage, cin, blocks, report))
+        return SubnetStage(choice=position, blocks=_unchosen(node, stage, cin, blocks, report))
     return SubnetStage(choice=position, blocks=tuple(blocks))
 
 
 def _unchosen(
     node: Node, stage: Stage, cin: int, blocks: list[SubnetBlock], report: Report
-) -> Iterator[SubnetBlock]:
+) -> tuple[SubnetBlock, ...]:
     """Blocks without their widths, which follow from what comes in and must be those said."""
-    widths = stage.behind(cin, (0,) * len(blocks))
+    found = tuple(block.model_copy(update={"width": 0}) for block in blocks)
+    widths = SubnetStage(blocks=found).behind(stage, cin)
     for said, block, width in zip(node.all("model_block"), blocks, widths, strict=True):
         if block.width != width:
             message = f"width {block.width}, where the blocks of `{stage.name}` lead to {width}"
             fixes = [(f"write {width}", said.token("INT").span, str(width))]
             help = f"the stage leaves no width to choose: write {width}"
             raise report.fail("not-a-member", message, said.token("INT"), help, fixes)
-        yield block.model_copy(update={"width": 0})
+    return found
 
 
 def _choice(node: Node, stage: Stage, report: Report) -> int:

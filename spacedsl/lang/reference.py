@@ -74,7 +74,8 @@ KEYS = (
     Word("width", "stage", f"VALUES of 1..{MAX_WIDTH:,}, or by `cin`",
          "none: the body keeps its width",
          "Output channels that a block may have. `cin`, `cin + 32`, `round8(cin * 1.5)`: those "
-         "of every block follow from the channels that come into it, and none are chosen."),
+         "of every block follow from the channels that come into it, and none are chosen. "
+         "`cin + growth`: from a setting of the block, too."),
     Word("window", "stage of a hyperspace", "a count", "the whole list",
          "How many neighbouring widths a space takes."),
     Word("depth", "stage", f"VALUES of 1..{MAX_DEPTH}", "1", "How many blocks."),
@@ -235,6 +236,12 @@ def _ops() -> Iterator[str]:
     yield f"A body has at most {MAX_OPS} ops, a block at most {MAX_PARAMS} parameters. A kernel is"
     yield f"`3x3` or `10x4` (rows by columns, at most {MAX_KERNEL}) or a parameter. A stack of 3x3"
     yield "has an odd square kernel. `s2x1` is a stride of its own, of rows by columns.\n"
+    yield '"Same" padding makes a map of its size divided by the stride, rounded up. An odd kernel'
+    yield "is padded by `k // 2` pixels on every side; an even one by `(k - 1) // 2` above and to"
+    yield "the left, and below and to the right by as many as the last window needs. So `conv 4x4`"
+    yield "at stride 2 pads one pixel on every side of an even map, and `conv 2x2` at stride 2"
+    yield "none. Patches that do not overlap (`conv 4x4` at stride 4) say `valid`, without which"
+    yield "they begin one pixel outside.\n"
     yield from _table(
         ("modifier", ""),
         (

@@ -14,7 +14,7 @@ from spacedsl.ir.space import MAX_DEPTH, BlockChoice, Space, Stage
 from spacedsl.lang.blocks import lower_inline
 from spacedsl.lang.bodies import check_bodies
 from spacedsl.lang.choices import choices_of, listed
-from spacedsl.lang.growth import growth_said, lower_growth
+from spacedsl.lang.growth import growth_said, lower_growth, require_names
 from spacedsl.lang.limits import check_limit, lower_limit
 from spacedsl.lang.members import not_a_member
 from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
@@ -248,7 +248,9 @@ def _fresh_stage(
         message = f"stage `{name.text}` has neither a block nor a body"
         raise report.fail("missing-block", message, name)
     widths = _widths(keys, report)
-    growth = lower_growth(keys["width"], elastic, known, report) if "width" in keys else None
+    growth = None
+    if "width" in keys:
+        growth = lower_growth(keys["width"], elastic, known, own[0], report)
     if not widths and not growth and any("cout" in _names(choice) for choice in own):
         if suggest(name.text, ("blocks",)) and not elastic and not keys:
             message, help = f"unknown key `{name.text}`", "did you mean `blocks`?"
@@ -301,9 +303,11 @@ def _narrowed(
             raise Abandon
     widths, growth = _widths(keys, report), stage.growth
     if "width" in keys:
-        growth = lower_growth(keys["width"], stage.elastic, True, report)
+        growth = lower_growth(keys["width"], stage.elastic, True, choices[0], report)
     elif growth is None:
         widths = stage.widths
+    else:
+        require_names(growth, choices[0], at, report)
     update = {
         "growth": growth,
         "choices": choices,

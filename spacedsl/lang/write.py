@@ -236,7 +236,7 @@ def _model(subnet: Subnet) -> str:
     cin = subnet.of.channels
     for position, stage in enumerate(subnet.of.stages):
         chosen, said = subnet.stages[position], list[str]()
-        widths = stage.behind(cin, chosen.widths)
+        widths = chosen.behind(stage, cin)
         for block, width in zip(chosen.blocks, widths, strict=True):
             said += [str(width), *(setting_text(s.name, s.value) for s in block.settings)]
         cin = widths[-1]

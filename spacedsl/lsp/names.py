@@ -203,6 +203,12 @@ def _trait(page: Page, path: Path, token: Token) -> Name | None:
     return next((p for b in blocks if b and (p := parameter(b, token.text))), None)
 
 
+def _ref(page: Page, path: Path, token: Token) -> Name | None:
+    """A name in a block's body, or in the width of a stage."""
+    find = _trait if enclosing(path, "growth") else _local
+    return find(page, path, token)
+
+
 _FINDERS: dict[str, Callable[[Page, Path, Token], Name | None]] = {
     **dict.fromkeys(ITEMS, _item),
     "of": _space,
@@ -212,7 +218,8 @@ _FINDERS: dict[str, Callable[[Page, Path, Token], Name | None]] = {
     "arg": _arg,
     "param": _param,
     "let": _let,
-    **dict.fromkeys(("ref", "modifier", "kernel", "optional"), _local),
+    **dict.fromkeys(("modifier", "kernel", "optional"), _local),
+    "ref": _ref,
     **dict.fromkeys(("stage", "model_stage"), _stage),
     "setting": _setting,
     "trait": _trait,

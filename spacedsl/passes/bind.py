@@ -116,7 +116,7 @@ def bind_block(site: Site) -> tuple[Bound, ...]:
         raise unsized(error) from None
     if cout != site.end and not _ends_in_classifier(site):
         if not site.cout:
-            raise BindError(f"the body ends at {cout} channels; say `width {cout}`")
+            raise BindError(joins.no_width(site.choice.block.ops, site.cin, cout))
         raise WidthError(f"the body ends at {cout} channels, the stage's width is {site.cout}")
     return bound
 
@@ -366,7 +366,7 @@ def site_of(
     """The site of a subnet's block, of its stage's `first` or not; settings that mean nothing there
     are at their least."""
     stride, settings = stage.stride if first else 1, canonical_settings(choice, block)
-    return Site(choice, cin, stage.width(cin, block.width), size, stride, settings)
+    return Site(choice, cin, stage.width(cin, block.width, settings), size, stride, settings)
 
 
 def subnet_sites(subnet: Subnet) -> tuple[tuple[Site, ...], ...]:

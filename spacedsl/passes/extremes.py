@@ -15,6 +15,7 @@ from itertools import product
 import numpy as np
 
 from spacedsl.ir.block import Value
+from spacedsl.ir.expr import names_in
 from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.operators.size import Size
 from spacedsl.passes.bind import Site, output_size
@@ -190,25 +191,47 @@ def _growing(
 ) -> Floats:
     """As `transitions`, of a stage whose widths follow from the one that comes in; `sizes`: of the
     input of its first block and of the others'."""
-    outs, best = stage.outs(cins), np.zeros(0)
-    for choice in stage.choices:
-        for _, settings in _members(stage, choice, 1):
-            sums: Floats | None = None  # (quantities, sizes, widths in): of so many blocks
-            for block in range(stage.depths[-1]):
-                into = tuple(stage.grown(cin, block) for cin in cins)
-                ends = tuple(stage.grown(cin, block + 1) for cin in cins)
-                pairs = tuple((i, i) for i in range(len(cins)))
-                stride, size = (stage.stride, sizes[0]) if block == 0 else (1, sizes[1])
-                more = table(_Step(choice, into, ends, pairs, size, stride), settings)
-                more = np.diagonal(more, axis1=-2, axis2=-1)
-                sums = more if sums is None else join(sums, more)
-                if not best.size:
-                    best = np.full((*sums.shape, len(outs)), np.inf)
-                if block + 1 in stage.depths:
-                    for i, end in enumerate(ends):
-                        at = best[..., i, outs.index(end)]
-                        np.minimum(at, sums[..., i], out=at)
+    (choice,), outs = stage.choices, stage.outs(cins)
+    best: Floats | None = None
+    for _, settings in _members(stage, choice, 1):
+        sums: dict[int, Floats] = {}  # by the width behind: (quantities, sizes, widths in)
+        for block in range(stage.depths[-1]):
+            into, reached = tuple(sums) or cins, dict[int, Floats]()
+            stride, size = (stage.stride, sizes[0]) if block == 0 else (1, sizes[1])
+            for way, chosen in _ways(stage, choice, settings):
+                ends = tuple(stage.width(cin, 0, chosen) for cin in into)
+                pairs = tuple((i, i) for i in range(len(into)))
+                costs_of = table(_Step(choice, into, ends, pairs, size, stride), way)
+                for i, end in enumerate(ends):
+                    more = costs_of[..., i, i, None]
+                    if block == 0:
+                        found = np.where(np.arange(len(cins)) == i, more, np.inf)
+                    else:
+                        found = join(sums[into[i]], more)
+                    reached[end] = np.minimum(reached.get(end, found), found)
+            sums = reached
+            if best is None:
+                best = np.full((*next(iter(sums.values())).shape, len(outs)), np.inf)
+            for end in sums if block + 1 in stage.depths else ():
+                at = best[..., outs.index(end)]
+                np.minimum(at, sums[end], out=at)
+    if best is None:
+        raise ValueError(f"{stage.name} has no block")
     return best
+
+
+def _ways(
+    stage: Stage, choice: BlockChoice, settings: _Settings
+) -> Iterator[tuple[_Settings, tuple[tuple[str, Value], ...]]]:
+    """Settings in parts of one width each, and settings that say it."""
+    steers = () if stage.growth is None else names_in(stage.growth)
+    names = [arg.name for arg in choice.chosen]
+    lists = [
+        [(v,) for v in values] if name in steers else [values]
+        for name, values in zip(names, settings, strict=True)
+    ]
+    for way in product(*lists):
+        yield way, tuple((name, values[0]) for name, values in zip(names, way, strict=True))
 
 
 def _run(depths: Sequence[int], first: Floats, again: Floats, join: Join) -> Floats:
@@ -269,5 +292,5 @@ def _stage_output(stage: Stage, cin: int, size: Size) -> Size:
     """The size of what comes out: the same whatever the block type, width and setting."""
     choice = stage.choices[0]
     settings = tuple((a.name, a.values[0]) for a in choice.chosen)
-    width = stage.width(cin, stage.widths[0] if stage.widths else 0)
+    width = stage.width(cin, stage.widths[0] if stage.widths else 0, settings)
     return output_size(Site(choice, cin, width, size, stage.stride, settings))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from spacedsl.ir.block import Join, Op
 from spacedsl.operators.layer import Layer
 from spacedsl.operators.size import Size, as_map
 from spacedsl.passes.bound import Bound, Concat, Residual
@@ -64,3 +65,13 @@ def _inner(path: tuple[Bound, ...]) -> tuple[Bound, ...]:
     if isinstance(last, Concat) and last.join.act is None:
         return (*path[:-1], replace(last, join=replace(last.join, part=1)))
     return path
+
+
+def no_width(ops: Iterable[Op], cin: int, cout: int) -> str:
+    """What is wrong with a body of `cin` channels that ends at `cout`, where no width is said."""
+    joins = (op for op in ops if isinstance(op, Join) and op.op == "concat")
+    if cout > cin and any(() in op.branches for op in joins):
+        said = f"`width cin + {cout - cin}` where it adds to what comes in"
+    else:
+        said = f"`width {cout}`"
+    return f"the body ends at {cout} channels; say {said}"

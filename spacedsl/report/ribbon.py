@@ -95,7 +95,7 @@ def _space_run(stage: Stage, cins: tuple[int, ...], size: Size) -> Run:
     options = "; ".join(_choice(choice) for choice in stage.choices)
     said = f"{stage.name}: {options}; width {widths_text(stage)}"
     count = stage.depths[-1]
-    widths = [stage.widths or tuple(stage.grown(c, i + 1) for c in cins) for i in range(count)]
+    widths = [stage.widths or stage.reached(cins, i + 1) for i in range(count)]
     if 0 < stage.window < len(stage.widths):
         said += f", of which a space takes {stage.window} in a row"
     said += f"; depth {shown(stage.depths)}; stride {stage.stride}"

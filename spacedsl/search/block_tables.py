@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spacedsl.ir.settings import Settings
+from spacedsl.ir.space import Settings
 from spacedsl.operators.size import Size
 from spacedsl.passes.bind import Site
 from spacedsl.search.protocols import (

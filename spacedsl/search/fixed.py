@@ -11,7 +11,7 @@ import numpy as np
 
 from spacedsl.ir.identity import stage_identity
 from spacedsl.ir.space import BlockChoice, Space, Stage
-from spacedsl.ir.subnet import smallest_block
+from spacedsl.ir.subnet import smallest_block, smallest_stage
 from spacedsl.operators.size import Size
 from spacedsl.passes.bind import Site, output_size, site_of
 from spacedsl.search.block_tables import StagePlace
@@ -81,7 +81,7 @@ class Chains:
                 fixed.append(self._part(stage, cin, sizes))
                 upstream = Upstream(stage.widths[:1]) if stage.widths else upstream.behind(stage)
             sizes = out_sizes
-            cin = stage.widths[0] if stage.widths else stage.grown(cin, stage.depths[0])
+            cin = smallest_stage(stage).behind(stage, cin)[-1]
         return Chain(resolutions, tuple(places), tuple(fixed))
 
     def gaps(self, space: Space, resolutions: tuple[Size, ...]) -> tuple[Gap, ...]:
@@ -99,7 +99,9 @@ class Chains:
                 cins = stage.widths
             else:
                 found[-1].append(tuple(self._part(stage, cin, sizes) for cin in cins))
-                cins = stage.widths[:1] or tuple(stage.grown(c, stage.depths[0]) for c in cins)
+                shortest = smallest_stage(stage)
+                grown = (shortest.behind(stage, cin)[-1] for cin in cins)
+                cins = stage.widths[:1] or tuple(grown)
             sizes = out_sizes
         return tuple(
             _gap(parts, (len(resolutions), width))

@@ -226,5 +226,8 @@ def uncovered(space: Space, gaps: Sequence[str]) -> Exception:
     more = f"\n    and {rest:,} more" if rest > 0 else ""
     entries = "1 entry" if len(gaps) == 1 else f"{len(gaps):,} entries"
     message = f"the tables lack {entries} that `{space.name}` needs:\n    {shown}{more}"
-    help = "leave these out of the space, or name tables that cover them"
+    help = (
+        "leave these out of the space, or name tables that cover them; `spacedsl explain "
+        "uncovered` says what shipped tables know"
+    )
     return fault("uncovered", message, help)

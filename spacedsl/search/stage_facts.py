@@ -11,8 +11,9 @@ import numpy as np
 from spacedsl.diagnostics import fault
 from spacedsl.ir.block import Value
 from spacedsl.ir.identity import choice_identity, normal_ops, stage_identity
-from spacedsl.ir.settings import Settings, are_free, shared_groups
-from spacedsl.ir.space import BlockChoice, Space, Stage
+from spacedsl.ir.settings import are_free, shared_groups
+from spacedsl.ir.space import BlockChoice, Settings, Space, Stage
+from spacedsl.ir.subnet import smallest_stage
 from spacedsl.operators.size import Size, as_number
 from spacedsl.search.draws import WIDTH, Draws
 from spacedsl.search.protocols import Floats, Ints
@@ -163,7 +164,8 @@ class Upstream:
 
     def behind(self, stage: Stage) -> Upstream:
         """What comes out of a stage that leaves no width to choose and is as short as it can be."""
-        return replace(self, widths=tuple(stage.grown(w, stage.depths[0]) for w in self.widths))
+        shortest = smallest_stage(stage)
+        return replace(self, widths=tuple(shortest.behind(stage, w)[-1] for w in self.widths))
 
     def index(self, draws: Draws) -> Ints:
         """(n,) positions in `widths` of the last block's width."""

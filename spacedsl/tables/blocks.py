@@ -10,8 +10,7 @@ from typing import cast
 import numpy as np
 
 from spacedsl.ir.identity import block_identity, normal_ops
-from spacedsl.ir.settings import Settings
-from spacedsl.ir.space import BlockChoice, Space
+from spacedsl.ir.space import BlockChoice, Settings, Space
 from spacedsl.operators.size import Pair, Size, as_number, by_side
 from spacedsl.operators.window import strided
 from spacedsl.passes.bind import Site

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from spacedsl.diagnostics import fault
-from spacedsl.ir.settings import pairs
 from spacedsl.ir.space import BlockChoice
 from spacedsl.ir.subnet import Subnet, SubnetStage
 from spacedsl.operators.size import Size, as_number
@@ -40,7 +39,7 @@ def _widths_in(subnet: Subnet) -> list[int]:
     """The channels that come into each stage."""
     found = [subnet.of.channels]
     for declared, stage in zip(subnet.of.stages, subnet.stages, strict=True):
-        found.append(declared.behind(found[-1], stage.widths)[-1])
+        found.append(stage.behind(declared, found[-1])[-1])
     return found
 
 
@@ -52,7 +51,7 @@ def _stage_loss(
     total = loss.base(resolution, depth, before)
     for position, block in enumerate(stage.blocks):
         width = np.array([block.width])
-        said = choice.fixed | dict(pairs(block))
+        said = choice.fixed | dict(block.chosen)
         settings = {name: np.array([as_number(value)]) for name, value in said.items()}
         total = total + loss.terms(resolution, depth, position, before, width, settings)
         before = width

@@ -82,5 +82,9 @@ def quality_name(space: Space, asked: str | None) -> str:
     name = asked or space.quality
     if name is None:
         message = f"`{space.name}` names no quality table"
-        raise fault("no-quality", message, 'say --quality FILE, or write `quality "..."` in it')
+        help = (
+            'say --quality TABLE, or write `quality "..."` in it; `spacedsl explain no-quality` '
+            "says which blocks the shipped tables know, and how to make a table of your own"
+        )
+        raise fault("no-quality", message, help)
     return name

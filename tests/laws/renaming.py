@@ -40,8 +40,13 @@ def renamed_stage(stage: Stage) -> Stage:
         return BlockChoice(block=renamed_block(choice.block), args=args)
 
     shared = tuple(s if s == "width" else f"q-{s[::-1]}" for s in stage.shared)
+    refs: dict[str, Expr] = {
+        a.name: Ref(name=f"q-{a.name[::-1]}") for choice in stage.choices for a in choice.args
+    }
+    growth = None if stage.growth is None else substitute(stage.growth, refs)
     return stage.model_copy(
         update={
+            "growth": growth,
             "name": f"s-{stage.name[::-1]}",
             "choices": tuple(rename(c) for c in stage.choices),
             "shared": shared,

@@ -230,26 +230,34 @@ def stem(width: Sequence[int], ops: tuple[Op, ...] = STEMS[0]) -> Stage:
 
 @st.composite
 def growing(draw: st.DrawFn) -> list[Stage]:
-    """A stage that adds channels to what comes in, as seldom as not."""
-    side = Binary(op="-", left=ref("cout"), right=ref("cin"))
-    path = (Conv(kernel=num(1), width=side, act="relu"), DwConv(kernel=ref("kernel")))
-    block = Block(
-        name="grow", params=(Param(name="kernel"),), ops=(Join(op="concat", branches=((), path)),)
-    )
+    """A stage that adds channels to what comes in, as seldom as not; how many may be a setting."""
     cin = ref("cin")
-    growth = draw(
-        st.sampled_from(
-            [None, Binary(op="+", left=cin, right=num(4)), Binary(op="*", left=cin, right=num(2))]
-        )
+    widths: list[tuple[Expr, Expr] | None] = [
+        None,
+        (Binary(op="+", left=cin, right=num(4)), Binary(op="-", left=ref("cout"), right=cin)),
+        (Binary(op="*", left=cin, right=num(2)), Binary(op="-", left=ref("cout"), right=cin)),
+        (Binary(op="+", left=cin, right=ref("side")), ref("side")),
+    ]
+    width = draw(st.sampled_from(widths))
+    if width is None:
+        return []
+    growth, side = width
+    path = (Conv(kernel=num(1), width=side, act="relu"), DwConv(kernel=ref("kernel")))
+    args = {"kernel": (1, 3)} | ({"side": (4, 12)} if side == ref("side") else {})
+    block = Block(
+        name="grow",
+        params=tuple(Param(name=name) for name in args),
+        ops=(Join(op="concat", branches=((), path)),),
     )
-    args = (Arg(name="kernel", values=draw(subsets((1, 3), 2))),)
+    chosen = tuple(Arg(name=n, values=draw(subsets(values, 2))) for n, values in args.items())
     stage = Stage(
         name="grown",
-        choices=(BlockChoice(block=block, args=args),),
+        choices=(BlockChoice(block=block, args=chosen),),
         growth=growth,
         depths=tuple(int(d) for d in draw(subsets((1, 2, 3), 2))),
+        shared=draw(st.sampled_from([(), tuple(args)[-1:]])),
     )
-    return [stage] if growth else []
+    return [stage]
 
 
 def head() -> Stage:

@@ -11,8 +11,7 @@ from spacedsl.api import sample
 from spacedsl.diagnostics import SpaceError
 from spacedsl.ir.block import Value
 from spacedsl.ir.sampling import largest, smallest
-from spacedsl.ir.settings import Settings
-from spacedsl.ir.space import Space
+from spacedsl.ir.space import Settings, Space
 from spacedsl.ir.subnet import Subnet, SubnetBlock
 from spacedsl.operators.size import ACTIVATION_NUMBERS
 from spacedsl.passes.bind import subnet_sites

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from spacedsl.ir.settings import Settings
-from spacedsl.ir.space import Space, Stage
+from spacedsl.ir.space import Settings, Space, Stage
 from spacedsl.ir.subnet import Setting, SubnetBlock, smallest_block
 from spacedsl.operators.size import Size
 from spacedsl.passes.bind import output_size, site_of
