@@ -166,7 +166,7 @@ def test_every_prefix_of_a_page_has_an_answer(editor: Editor, name: str) -> None
     text = read_page(name).text
     page = f"{name.replace('/', '-')}-typed.space"
     editor.open(page, "")
-    step = max(1, len(text) // 400)
+    step = max(1, len(text) // 150)
     for end in [*range(0, len(text), step), len(text)]:
         found = editor.type(page, text[:end])
         before = text[:end].split("\n")
