@@ -48,7 +48,7 @@ COSTLY = {
     "sample": ("-n", "2"),
     "target verify": ("--count", "3", "--seconds", "1"),
 }
-"""What keeps a command short; it comes last, so that it is what counts."""
+"""What keeps a command short, in place of what else a line says of it."""
 
 SELDOM = {"train", "target", "distill", "search", "plan", "lsp", "bench", "analyze", "optimum"}
 """They load much."""
@@ -251,7 +251,14 @@ def command_line(seed: int, commands: dict[str, Any], zoo: Zoo, scratch: Path) -
         words += ["--format", rng.choice(("json", "json", "text", "x"))]
     if rng.random() < 0.05:
         words.insert(rng.randrange(len(words)), rng.choice(TEXTS))
-    return [*words, *COSTLY.get(name, ())]
+    costly = COSTLY.get(name, ())
+    return [*_without(words, costly[::2]), *costly]
+
+
+def _without(words: Sequence[str], options: Sequence[str]) -> list[str]:
+    """A line without some options and what each takes, of which it would take no second one."""
+    taken = {i for i, word in enumerate(words) if word in options}
+    return [w for i, w in enumerate(words) if i not in taken and i - 1 not in taken]
 
 
 def forked(words: Sequence[str], folder: Path, limit: float) -> tuple[int, str]:
