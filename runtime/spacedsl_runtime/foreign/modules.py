@@ -167,9 +167,10 @@ def pool_window(pool: nn.MaxPool2d | nn.AvgPool2d, size: int, out: int) -> Windo
     kind = "maxpool" if isinstance(pool, nn.MaxPool2d) else "avgpool"
     said = f"a {kind} of {kernel}x{kernel} pads {before} and {after}, or nothing, in the language"
     if pool.ceil_mode and not padding:
+        more = (size - (kernel or 1)) % (stride or 1)
         said += (
             f"; its `ceil_mode` pads the end alone, and nothing where windows fill the map: {size} "
-            f"pixels are {(size - kernel) % stride} too many, so choose another resolution (--at)"
+            f"pixels are {more} too many, so choose another resolution (--at)"
         )
     return said
 
