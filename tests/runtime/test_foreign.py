@@ -87,6 +87,17 @@ def test_groups_are_said(groups: tuple[int, ...], said: str) -> None:
     assert item_of(text, "grouped") == found.subnet
 
 
+class Gate(nn.Module):
+    """Squeeze and excitation of one convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(self.conv(x.mean((2, 3), keepdim=True)))
+
+
 @pytest.mark.parametrize(
     ("inner", "said"),
     [
@@ -97,6 +108,8 @@ def test_groups_are_said(groups: tuple[int, ...], said: str) -> None:
         (nn.Conv2d(8, 8, (5, 2), (2, 1), 0, groups=8), "dwconv 5x2 strided nonorm bias valid"),
         (nn.BatchNorm2d(8), "dwconv 1x1 ones"),
         (nn.MaxPool2d(3, 2), "maxpool 3x3 strided valid"),
+        (nn.Sequential(nn.MaxPool2d(2), nn.ReLU()), "  dwconv 1x1 relu ones\n"),
+        (nn.Sequential(nn.ReLU(), Gate()), "se round8(cin / 4) relu sigmoid"),
     ],
 )
 def test_windows_are_said(inner: nn.Module, said: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import torch
 from torch import fx
 
-from spacedsl.ir.block import Conv, GlobalPool, Se, Shuffle
+from spacedsl.ir.block import Conv, DwConv, GlobalPool, Se, Shuffle
 from spacedsl.ir.expr import Num
+from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl_runtime.foreign.graph import argument
-from spacedsl_runtime.foreign.modules import BRANCHES, SPLIT, folded
+from spacedsl_runtime.foreign.modules import BRANCHES, GATES, SPLIT, folded
 from spacedsl_runtime.foreign.steps import Joined, Part, Step
 from spacedsl_runtime.foreign.values import Value, chain, common, concat
 from spacedsl_runtime.foreign.walk import Walk
@@ -28,7 +30,8 @@ def add(walk: Walk, node: fx.Node, a: Value, b: Value) -> Value | None:
 
 
 def product(walk: Walk, node: fx.Node, a: Value, b: Value) -> Value | None:
-    """Reads squeeze and excitation: a tensor multiplied by a gate that is computed from it."""
+    """Reads squeeze and excitation: a tensor multiplied by a gate that is computed from it. A gate
+    of one convolution is one whose other one, before its relu, keeps what is never below 0."""
     x, gate = (a, b) if common(a, b) is a else (b, a)
     match chain(x, gate) if common(a, b) is x else ():
         case (
@@ -38,10 +41,30 @@ def product(walk: Walk, node: fx.Node, a: Value, b: Value) -> Value | None:
         ) if excite.cout == x.channels:
             op = Se(squeeze=Num(value=squeeze.cout), act=act, gate=end)
             arrays = folded(squeeze.arrays[0]), folded(excite.arrays[0])
-            step = Step(op, walk.path(node), x.channels, x.channels, arrays)
-            return walk.after(node, x, step)
-    walk.refuse(node, "of products the language has squeeze and excitation (two convolutions 1x1)")
+            return walk.after(node, x, Step(op, walk.path(node), x.channels, x.channels, arrays))
+        case (
+            Step(op=GlobalPool()),
+            Step(op=Conv(kernel=Num(value=1), act=str(end))) as excite,
+        ) if excite.cout == x.channels and _never_negative(x):
+            op = Se(squeeze=Num(value=x.channels), act="relu", gate=end)
+            same = {
+                "weight": torch.eye(x.channels)[:, :, None, None],
+                "bias": torch.zeros(x.channels),
+            }
+            arrays = same, folded(excite.arrays[0])
+            return walk.after(node, x, Step(op, walk.path(node), x.channels, x.channels, arrays))
+    walk.refuse(node, GATES)
     return None
+
+
+def _never_negative(x: Value) -> bool:
+    """Whether a tensor stands right behind an activation whose values are never below 0."""
+    doing = x.doing
+    if isinstance(doing, Step):
+        act = doing.op.act if isinstance(doing.op, Conv | DwConv) else None
+    else:
+        act = doing.act if isinstance(doing, Joined) else None
+    return act is not None and ACTIVATIONS[act].low == 0
 
 
 def join(walk: Walk, node: fx.Node) -> Value | None:

@@ -10,6 +10,7 @@ from torch import fx, nn
 
 from spacedsl.ir.block import Conv, Dropout, DwConv, GlobalPool, Linear, Pool
 from spacedsl.ir.expr import Num
+from spacedsl_runtime.elastic.modules import EPSILON
 from spacedsl_runtime.foreign.modules import (
     activation,
     conv_arrays,
@@ -63,15 +64,19 @@ def norm(walk: Walk, node: fx.Node, value: Value, norm: nn.BatchNorm2d) -> Value
     if fault is not None:
         walk.refuse(node, fault)
         return None
-    one = torch.ones(value.channels, 1, 1, 1)  # a depthwise convolution of one pixel
+    return walk.after(node, value, _lone(value, str(node.target), act, norm))
+
+
+def _lone(value: Value, path: str, act: str | None, norm: nn.Module) -> Step:
+    """A batch norm alone, as a depthwise convolution of one pixel."""
+    arrays = {"weight": torch.ones(value.channels, 1, 1, 1), **norm_arrays(norm)}
     op = DwConv(kernel=Num(value=1), act=act, ones=True)
-    arrays = {"weight": one, **norm_arrays(norm)}
-    lone = Step(op, str(node.target), value.channels, value.channels, (arrays,))
-    return walk.after(node, value, lone)
+    return Step(op, path, value.channels, value.channels, (arrays,))
 
 
 def activation_of(walk: Walk, node: fx.Node, value: Value, act: str) -> Value | None:
-    """An activation, which belongs to what stands before it."""
+    """An activation, which belongs to what stands before it; alone it has a batch norm that changes
+    nothing."""
     step = value.doing
     if walk.alone(node):
         if isinstance(step, Joined) and step.act is None:
@@ -79,8 +84,9 @@ def activation_of(walk: Walk, node: fx.Node, value: Value, act: str) -> Value | 
         if isinstance(step, Step) and isinstance(step.op, Conv | DwConv) and not step.op.act:
             op = step.op.model_copy(update={"act": act})
             return replace(value, doing=replace(step, op=op))
-    walk.refuse(node, "an activation stands after a convolution or a sum in the language")
-    return None
+    plain = nn.BatchNorm2d(value.channels, eps=EPSILON)
+    plain.running_var = 1 - EPSILON * torch.ones(value.channels)
+    return walk.after(node, value, _lone(value, walk.path(node), act, plain))
 
 
 def pool(

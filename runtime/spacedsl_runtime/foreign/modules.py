@@ -69,7 +69,15 @@ REASONS = {
 """Functions that the language cannot say, and why. They are reported even where what they read is
 an error already."""
 
-SPLIT = "a split is in equal parts, all of which are joined again in their order, in the language"
+SPLIT = (
+    "a split is in equal parts, all of which are joined again in their order, in the language; one "
+    "whose bodies are `conv 1x1` to any widths says other parts, and is trained anew"
+)
+
+GATES = (
+    "of products the language has squeeze and excitation: two convolutions 1x1, or one behind an "
+    "activation that is never below 0; exchange the gate for `se`"
+)
 
 
 def refused(module: nn.Module) -> str | None:
@@ -157,8 +165,14 @@ def pool_window(pool: nn.MaxPool2d | nn.AvgPool2d, size: int, out: int) -> Windo
             return window
     before, after = plain.pads(size)
     kind = "maxpool" if isinstance(pool, nn.MaxPool2d) else "avgpool"
-    said = f"pads {before} and {after}, or nothing, in the language"
-    return f"a {kind} of {kernel}x{kernel} {said}"
+    said = f"a {kind} of {kernel}x{kernel} pads {before} and {after}, or nothing, in the language"
+    if pool.ceil_mode and not padding:
+        more = (size - (kernel or 1)) % (stride or 1)
+        said += (
+            f"; its `ceil_mode` pads the end alone, and nothing where windows fill the map: {size} "
+            f"pixels are {more} too many, so choose another resolution (--at)"
+        )
+    return said
 
 
 def _square(value: Any) -> int | None:
