@@ -27,6 +27,7 @@ from spacedsl.compiler.tflite_window import (
     kernel_layout,
     max_pool,
     space_to_depth,
+    upsample,
 )
 from spacedsl.diagnostics import fault
 from spacedsl.operators.activations import ACTIVATIONS
@@ -122,6 +123,8 @@ class _Emitter(Builder):
                 self.average(node)
             case "space-to-depth":
                 space_to_depth(self, node, inputs[0])
+            case "upsample":
+                upsample(self, node, inputs[0])
             case "concat":
                 tflite_channels(self, node, [self.in_steps_of(name, i) for i in inputs], name)
             case op if op in CHANNELS:

@@ -18,6 +18,7 @@ from spacedsl.lang.growth import growth_said, lower_growth, require_names
 from spacedsl.lang.limits import check_limit, lower_limit
 from spacedsl.lang.members import not_a_member
 from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
+from spacedsl.lang.pyramid import laid_out, lower_pyramid
 from spacedsl.lang.report import Abandon, Mend, Report
 from spacedsl.lang.scope import Scope
 from spacedsl.lang.tables import table_said
@@ -75,6 +76,7 @@ def lower_space(node: Node, scope: Scope, report: Report) -> Space:
         else None,
         limit=limit,
         taps=lower_taps(node.first("taps"), parent, report),
+        pyramid=lower_pyramid(node.first("taps"), parent, report),
         stages=stages,
     )
     if parent is not None:
@@ -89,6 +91,7 @@ def lower_space(node: Node, scope: Scope, report: Report) -> Space:
             check_bodies(space, node, report, scope)
             report.raise_if_any()
         check_taps(space, node, report)
+        space = laid_out(space, node, report)
     report.raise_if_any()
     check_limit(space, node, report)
     report.raise_if_any()
@@ -177,9 +180,9 @@ def _stages(
             message = f"stage `{name.text}` is said twice"
             report.error("duplicate-stage", message, name, help, labels=twice)
         said.setdefault(name.text, child)
-        if parent is not None and name.text not in [s.name for s in parent.stages]:
+        if parent is not None and name.text not in [s.name for s in parent.said]:
             try:
-                raise report.unknown("stage", name, [s.name for s in parent.stages])
+                raise report.unknown("stage", name, [s.name for s in parent.said])
             except Abandon:
                 pass
     if parent is None:

@@ -1,0 +1,90 @@
+"""Lower and check the `pyramid` of `taps`, and make its stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from operator import floordiv, mul
+
+from spacedsl.ir.sampling import smallest
+from spacedsl.ir.space import Space, with_pyramid
+from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
+from spacedsl.lang.report import Mend, Report
+from spacedsl.lang.taps import MAX_TAP
+from spacedsl.lang.values import values_said, whole
+from spacedsl.operators.size import Size, as_map, by_side, pair
+from spacedsl.passes.bind import output_size, subnet_sites
+from spacedsl.passes.taps import output_strides
+from spacedsl.syntax.tree import Node, Token
+
+Level = tuple[Size, Size]
+"""The stride of a tap, and the size of its map in pixels."""
+
+
+def lower_pyramid(node: Node | None, parent: Space | None, report: Report) -> int:
+    """The width that a page's `taps` say, else the parent's; 0 without a pyramid."""
+    if node is None:
+        return parent.pyramid if parent else 0
+    return sum(whole(token, report, "width", 1, MAX_WIDTH) for token in node.tokens("INT"))
+
+
+def laid_out(space: Space, node: Node, report: Report) -> Space:
+    """The space with the stages of its pyramid, if it has one. Reports strides of which one is no
+    multiple of the one before, and resolutions at which a level is not as large as the next
+    coarser one upsampled. Bodies and taps are known to fit."""
+    said = node.first("taps")
+    if said is None or not space.pyramid or report.found:
+        return space
+    for finer, coarser in pairwise(space.taps):
+        if any(b % a for a, b in zip(pair(finer), pair(coarser), strict=True)):
+            taps = values_said(said.get("values"), report, ("stride", MAX_TAP))
+            message = f"stride {coarser} is no multiple of stride {finer}"
+            help = "a level of a pyramid is upsampled a whole number of times: tap other strides"
+            report.error("bad-taps", message, dict(taps)[coarser], help)
+            return space
+    ends = {stride: i for i, stride in enumerate(output_strides(space)) if stride is not None}
+    sizes = values_said(node.get("input").get("values"), report, ("resolution", MAX_RESOLUTION))
+    for resolution, at in sizes:
+        wrong = _unequal(space, resolution, ends)  # type: ignore[arg-type]
+        if wrong is not None:
+            _refuse(wrong, (resolution, at), space.taps[-1], said, report)  # type: ignore[arg-type]
+            return space
+    return with_pyramid(space, space.pyramid, ends)
+
+
+def _unequal(
+    space: Space, resolution: Size, ends: Mapping[Size, int]
+) -> tuple[Level, Level] | None:
+    """The first two levels, finer first, of which the coarser one upsampled is not as large."""
+    sites = subnet_sites(smallest(space, resolution))
+    levels = [(stride, output_size(sites[ends[stride]][-1])) for stride in space.taps]
+    for finer, coarser in pairwise(levels):
+        if by_side(mul, coarser[1], by_side(floordiv, coarser[0], finer[0])) != finer[1]:
+            return finer, coarser
+    return None
+
+
+def _refuse(
+    levels: tuple[Level, Level],
+    image: tuple[Size, Node | Token],
+    stride: Size,
+    said: Node,
+    report: Report,
+) -> None:
+    (finer, size), (coarser, small) = levels
+    resolution, at = image
+    times = by_side(floordiv, coarser, finer)
+    message = (
+        f"at {resolution} px the map of stride {coarser} is {as_map(small)}, which {as_map(times)} "
+        f"times as large is not the {as_map(size)} of stride {finer}"
+    )
+    near = by_side(lambda side, by: max(by, round(side / by) * by), resolution, stride)
+    labels = [("the pyramid is here", said)]
+    if near == resolution:
+        help = "its levels need maps that are padded: leave `valid` out, or the pyramid"
+        report.error("bad-taps", message, said, help, labels=[("the resolution is here", at)])
+        return
+    plain = isinstance(at, Token)
+    fixes: list[Mend] = [(f"write {near}", at.span, str(near))] if plain else []
+    help = f"a pyramid needs resolutions that are multiples of {stride}, such as {near}"
+    report.error("bad-taps", message, at, help, fixes, labels)
