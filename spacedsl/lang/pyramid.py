@@ -73,15 +73,15 @@ def _refuse(
 ) -> None:
     (finer, size), (coarser, small) = levels
     resolution, at = image
-    times = by_side(floordiv, coarser, finer)
+    large = by_side(mul, small, by_side(floordiv, coarser, finer))
     message = (
-        f"at {resolution} px the map of stride {coarser} is {as_map(small)}, which {as_map(times)} "
-        f"times as large is not the {as_map(size)} of stride {finer}"
+        f"at {resolution} px the map of stride {coarser} is {as_map(small)}: upsampled it is "
+        f"{as_map(large)}, and that of stride {finer} is {as_map(size)}"
     )
     near = by_side(lambda side, by: max(by, round(side / by) * by), resolution, stride)
     labels = [("the pyramid is here", said)]
     if near == resolution:
-        help = "its levels need maps that are padded: leave `valid` out, or the pyramid"
+        help = "a window that is not padded makes a map too small: leave `valid` out"
         report.error("bad-taps", message, said, help, labels=[("the resolution is here", at)])
         return
     plain = isinstance(at, Token)
