@@ -56,11 +56,12 @@ def emit_int8(model: IntegerModel, outputs: Iterable[str] = ()) -> bytes:
         )
     check_model(model)
     build = _Emitter(model)
+    shown = plan.outputs()
     for node in model.nodes:
         build.emit(node)
-    shown = plan.outputs()
-    for output, node in shown:
-        build.finish(output, node)
+        for output, made in shown:  # right behind its op, as LiteRT runs them
+            if made.name == node.name:
+                build.finish(output, node)
     stamp = metadata(
         plan.origin,
         header.preprocess,

@@ -10,9 +10,8 @@ from spacedsl.ir.sampling import smallest
 from spacedsl.ir.space import Space, with_pyramid
 from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
 from spacedsl.lang.report import Mend, Report
-from spacedsl.lang.taps import MAX_TAP
 from spacedsl.lang.values import values_said, whole
-from spacedsl.operators.size import Size, as_map, by_side, pair
+from spacedsl.operators.size import Size, as_map, by_side
 from spacedsl.passes.bind import output_size, subnet_sites
 from spacedsl.passes.taps import output_strides
 from spacedsl.syntax.tree import Node, Token
@@ -29,19 +28,11 @@ def lower_pyramid(node: Node | None, parent: Space | None, report: Report) -> in
 
 
 def laid_out(space: Space, node: Node, report: Report) -> Space:
-    """The space with the stages of its pyramid, if it has one. Reports strides of which one is no
-    multiple of the one before, and resolutions at which a level is not as large as the next
-    coarser one upsampled. Bodies and taps are known to fit."""
+    """The space with the stages of its pyramid, if it has one. Reports a resolution at which a
+    level is not as large as the next coarser one upsampled. Bodies and taps are known to fit."""
     said = node.first("taps")
     if said is None or not space.pyramid or report.found:
         return space
-    for finer, coarser in pairwise(space.taps):
-        if any(b % a for a, b in zip(pair(finer), pair(coarser), strict=True)):
-            taps = values_said(said.get("values"), report, ("stride", MAX_TAP))
-            message = f"stride {coarser} is no multiple of stride {finer}"
-            help = "a level of a pyramid is upsampled a whole number of times: tap other strides"
-            report.error("bad-taps", message, dict(taps)[coarser], help)
-            return space
     ends = {stride: i for i, stride in enumerate(output_strides(space)) if stride is not None}
     sizes = values_said(node.get("input").get("values"), report, ("resolution", MAX_RESOLUTION))
     for resolution, at in sizes:
@@ -55,7 +46,8 @@ def laid_out(space: Space, node: Node, report: Report) -> Space:
 def _unequal(
     space: Space, resolution: Size, ends: Mapping[Size, int]
 ) -> tuple[Level, Level] | None:
-    """The first two levels, finer first, of which the coarser one upsampled is not as large."""
+    """The first two levels, finer first, of which the coarser one upsampled is not as large. Every
+    stride is a multiple of those before it."""
     sites = subnet_sites(smallest(space, resolution))
     levels = [(stride, output_size(sites[ends[stride]][-1])) for stride in space.taps]
     for finer, coarser in pairwise(levels):
