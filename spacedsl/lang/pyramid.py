@@ -10,6 +10,7 @@ from spacedsl.ir.sampling import smallest
 from spacedsl.ir.space import Space, with_pyramid
 from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
 from spacedsl.lang.report import Mend, Report
+from spacedsl.lang.taps import check_taps
 from spacedsl.lang.values import values_said, whole
 from spacedsl.operators.size import Size, as_map, by_side
 from spacedsl.passes.bind import output_size, subnet_sites
@@ -28,8 +29,10 @@ def lower_pyramid(node: Node | None, parent: Space | None, report: Report) -> in
 
 
 def laid_out(space: Space, node: Node, report: Report) -> Space:
-    """The space with the stages of its pyramid, if it has one. Reports a resolution at which a
-    level is not as large as the next coarser one upsampled. Bodies and taps are known to fit."""
+    """The space with the stages of its pyramid, if it has one. Reports taps that do not fit
+    (`check_taps`), and a resolution at which a level is not as large as the next coarser one
+    upsampled. Bodies are known to fit."""
+    check_taps(space, node, report)
     said = node.first("taps")
     if said is None or not space.pyramid or report.found:
         return space

@@ -17,6 +17,7 @@ from spacedsl.operators.layer import Layer as BoundLayer
 from spacedsl.operators.size import Size, as_map
 from spacedsl.passes import bind
 from spacedsl.passes.bound import Beside, Bound, Concat, Neck, Residual, TopDown, last_layer
+from spacedsl.passes.errors import BindError
 
 Address = tuple[int, int, str]
 """Where an op stands: stage, block, slot. It does not change with what else runs."""
@@ -81,7 +82,7 @@ def without_neck(program: Program) -> tuple[Program, list[Layer], TopDown[Layer]
     for lateral, out in zip(laterals, outs, strict=True):
         if lateral.out_size != out.size:
             there, made = as_map(lateral.out_size), as_map(out.size)
-            raise bind.BindError(f"a level of the pyramid is {there}, upsampled to it is {made}")
+            raise BindError(f"a level of the pyramid is {there}, upsampled to it is {made}")
     return path, laterals, rest
 
 
