@@ -43,12 +43,13 @@ OUT = "out"
 
 
 def flat(program: Program) -> Iterator[Step]:
-    """Every step in execution order; paths before what joins them."""
+    """Every step in execution order; paths before what joins them, and of a pyramid its layers."""
     for step in program:
         if not isinstance(step, Layer):
             for branch in step.branches:
                 yield from flat(branch)
-        yield step
+        if not isinstance(step, Beside | TopDown):
+            yield step
 
 
 def with_branches(step: Joined, change: Callable[[Program], Program]) -> Joined:
