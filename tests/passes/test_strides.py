@@ -84,7 +84,8 @@ def test_later_blocks_have_no_stride() -> None:
 
 def test_where_none_may_be_there_it_is_an_error() -> None:
     with pytest.raises(
-        SpaceError, match="no op of uib is `strided` where .* is 0 and .* is 0, but the stride is 2"
+        SpaceError,
+        match=r"no op of uib is `strided` where .* is 0 and .* is 0, but the stride is 2",
     ):
         space("0, 1", "0, 1")
 
