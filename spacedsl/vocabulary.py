@@ -49,6 +49,7 @@ types: dtype dtypes precision quantization quantisation datatypes datatype
 limits: deadlines deadline budgets latencies limitsms latencylimits latencylimit maxlatency
 elastic: variable searchable dynamic
 step: by increment
+pyramid: fpn featurepyramid featurepyramidnetwork neck
 """
 
 _NO_ACTIVATION = """elu selu celu tanh softplus glu quickgelu geluapprox rrelu softsign

@@ -191,21 +191,25 @@ def _trained(item: Space | Subnet) -> int | dict[str, int]:
 
 def _taps(item: Space | Subnet) -> list[TapFacts] | list[TapChoices]:
     """The outputs of a page with taps; none of one with a head."""
+    space = item.of if isinstance(item, Subnet) else item
+    ends = tapped(space)
+    stages = {
+        name: [stage.name for stage in space.stages[: position + 1] if not stage.level][-1]
+        for name, position in ends.items()
+    }
     if isinstance(item, Subnet):
-        stages = [item.of.stages[position].name for position in tapped(item.of).values()]
         shapes = tap_shapes(item).items()
-        pairs = zip(stages, shapes, strict=True)
-        return [TapFacts(name=name, stage=stage, shape=shape) for stage, (name, shape) in pairs]
+        return [TapFacts(name=name, stage=stages[name], shape=shape) for name, shape in shapes]
     networks = [smallest(item, resolution) for resolution in item.resolutions]
     sizes = [tap_shapes(network) for network in networks] if item.taps else []
     return [
         TapChoices(
             name=name,
-            stage=item.stages[position].name,
-            channels=list(item.widths_after(position)),
+            stage=stages[name],
+            channels=[item.pyramid] if item.pyramid else list(item.widths_after(position)),
             sizes=[size_of(*shapes[name][1:]) for shapes in sizes],
         )
-        for name, position in tapped(item).items()
+        for name, position in ends.items()
     ]
 
 
@@ -255,8 +259,11 @@ def _print(facts: dict[str, Any]) -> None:
     print(f"{facts['kind']} {facts['name']}{of}")
     for name, said in _said(facts):
         print(f"  {name:<8} {said}")
-    for part in facts.get("latency", {}).get("parts", ()):
-        print(f"    {part['stage']:<8} {part['ms']:8.3f} ms  {part['coverage']}")
+    parts = facts.get("latency", {}).get("parts", ())
+    longest = max((len(part["stage"]) for part in parts), default=0)
+    for part in parts:
+        stage = part["stage"].ljust(max(8, longest))
+        print(f"    {stage} {part['ms']:8.3f} ms  {part['coverage']}")
 
 
 NOTES = (

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from spacedsl.compiler.graph import Node
 from spacedsl.compiler.int8 import Int8Node
 from spacedsl.compiler.tflite_build import Builder
+from spacedsl.operators.size import pair
 
 CHANNELS = ("concat", "slice", "shuffle")
 """Ops that only move channels."""
@@ -21,7 +22,7 @@ def shuffled_order(channels: int, groups: int) -> NDArray[np.int64]:
     return np.arange(channels).reshape(groups, -1).T.reshape(-1)
 
 
-def onnx_constants(node: Node | Int8Node) -> dict[str, NDArray[np.int64]]:
+def onnx_constants(node: Node | Int8Node) -> dict[str, NDArray[Any]]:
     """What a node's operator of ONNX reads besides its inputs, by name, in order."""
     match node.op:
         case "slice":
@@ -29,12 +30,19 @@ def onnx_constants(node: Node | Int8Node) -> dict[str, NDArray[np.int64]]:
             return {name: np.array([value]) for name, value in ends.items()}
         case "shuffle":
             return {"order": shuffled_order(node.shape[0], node.groups)}
+        case "upsample":
+            factors = np.array([1, 1, *pair(node.kernel)], np.float32)
+            return {"region": np.zeros(0, np.float32), "factors": factors}
         case _:
             return {}
 
 
 def onnx_attributes(node: Node | Int8Node) -> dict[str, Any]:
-    """Attributes of a node's operator of ONNX: the channels' dimension, or a block."""
+    """Attributes of a node's operator of ONNX: the channels' dimension, a block, or that each pixel
+    becomes several."""
+    if node.op == "upsample":
+        ways = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        return {"mode": "nearest"} | ways
     if node.op == "space-to-depth":
         return {"blocksize": node.kernel}
     return {"axis": 1} if node.op in ("concat", "shuffle") else {}

@@ -17,7 +17,7 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.operators import OPERATORS, words_where
 from spacedsl.operators.size import Size, pair
 from spacedsl.operators.window import Pads
-from spacedsl.passes.bound import Concat
+from spacedsl.passes.bound import Beside, Concat, TopDown
 from spacedsl.passes.program import Joined, Layer, Program, at_inference, program_of, se_layers
 from spacedsl.passes.taps import places, tapped
 
@@ -39,6 +39,7 @@ NodeOp = Literal[
     "concat",
     "slice",
     "shuffle",
+    "upsample",
     "dropout",
 ]
 """`dropout` is in graphs that are trained only."""
@@ -66,8 +67,9 @@ Dilation = Annotated[Size, Field(exclude_if=lambda dilation: dilation == 1)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One op and the tensor it makes. `kernel` is its window, or the block of space-to-depth;
-    batch norm (`norm`) is part of a convolution, an activation is a node of its own."""
+    """One op and the tensor it makes. `kernel` is its window, the block of space-to-depth, or how
+    many rows and columns upsample makes of one; batch norm (`norm`) is part of a convolution, an
+    activation is a node of its own."""
 
     __pydantic_config__: ClassVar = NO_OTHER_FIELD
 
@@ -117,7 +119,7 @@ Taps = Annotated[tuple[Tap, ...], Field(exclude_if=lambda taps: not taps)]
 
 class Graph(Frozen):
     """Nodes in execution order; the first is the input, the last makes the last output: the logits,
-    or the last of `taps`."""
+    or the last of `taps` (of a pyramid the first)."""
 
     nodes: tuple[Node, ...]
     taps: Taps = ()
@@ -209,7 +211,7 @@ def lower(subnet: Subnet) -> Graph:
     image = image_node((subnet.of.channels, *pair(subnet.resolution)))
     found = tuple(lowered(at_inference(program_of(subnet))))
     nodes = (image, *(each.node for each in found))
-    ends = places((each.step.at[0] for each in found), tapped(subnet.of))
+    ends = places((each.layer.at for each in found), tapped(subnet.of))
     taps = tuple(Tap(name=name, tensor=nodes[at].name) for name, at in ends.items())
     return Graph(nodes=nodes, taps=taps)
 
@@ -230,8 +232,13 @@ def image_node(shape: Shape) -> Node:
 
 def lowered(program: Program, tensor: str = INPUT) -> Lowering:
     """The nodes of a program that reads `tensor`."""
+    waiting: list[str] = []
     for step in program:
-        if not isinstance(step, Layer):
+        if isinstance(step, Beside):
+            waiting.append((yield from _op(step.conv, step.conv, tensor)))
+        elif isinstance(step, TopDown):
+            tensor = yield from _top_down(step, waiting)
+        elif not isinstance(step, Layer):
             ends = yield from _ends(step, tensor)
             tensor = yield from _op(step.join, step.join, *ends)
         elif step.kind == "se":
@@ -241,6 +248,20 @@ def lowered(program: Program, tensor: str = INPUT) -> Lowering:
         else:
             tensor = yield from _op(step, step, tensor)
     return tensor
+
+
+def _top_down(step: TopDown[Layer], waiting: list[str]) -> Lowering:
+    """The nodes of a pyramid, from the coarsest level on."""
+    total = out = ""
+    for (*joins, conv), lateral in zip(step.levels, reversed(waiting), strict=True):
+        if joins:
+            up, add = joins
+            larger = yield from _op(up, up, total)
+            total = yield from _op(add, add, lateral, larger)
+        else:
+            total = lateral
+        out = yield from _op(conv, conv, total)
+    return out
 
 
 def _ends(step: Joined, tensor: str) -> Generator[Lowered, None, tuple[str, ...]]:

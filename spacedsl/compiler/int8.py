@@ -36,7 +36,7 @@ QMAX = 255
 
 OPS = (
     "input", "conv", "dwconv", "linear", "add", "shift", "mul", "pool", "maxpool", "avgpool",
-    "concat", "slice", "shuffle", "space-to-depth", *ACTIVATIONS, "dropout",
+    "concat", "slice", "shuffle", "space-to-depth", "upsample", *ACTIVATIONS, "dropout",
 )  # fmt: skip
 """What a node does; an activation's word where it is an op of its own."""
 
@@ -93,8 +93,8 @@ class Int8Node:
     rewrite). `source`: the network node whose weights it has. `clip`: with zero point 0 (and, for
     relu6, 255 times the scale at most 6) the quantiser itself is the activation. `offset` is added
     to the result: by the bias, or by the op `shift`, which does nothing else. `shared`: the
-    quantiser is that of its inputs (max-pool, space-to-depth, dropout). `like` names the concat
-    whose quantiser it has, "" where it has one of its own."""
+    quantiser is that of its inputs (max-pool, space-to-depth, upsample, dropout). `like` names the
+    concat whose quantiser it has, "" where it has one of its own."""
 
     __pydantic_config__: ClassVar = NO_OTHER_FIELD
 

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 
+MOVED = ("space-to-depth", "upsample")
+"""Ops that read and write bytes, in steps that they need not know."""
+
+
 def emit_int8(model: IntegerModel, outputs: Sequence[str] = ()) -> ModelProto:
     """The INT8 model; `outputs`: plan tensors to return (as uint8, with the channels that
     padding adds) besides the network's own. Raises `SpaceError` where numbers and plan disagree, or
@@ -67,7 +71,7 @@ class _Emitter(Builder):
         self.integer = model
         self.by_name = model.header.plan.graph.by_name()
         self.channels = {node.name: node.shape[0] for node in model.nodes}
-        readers = (node for node in model.nodes if node.op != "space-to-depth")
+        readers = (node for node in model.nodes if node.op not in MOVED)
         self.unread = self.channels.keys() - {i for node in readers for i in node.inputs}
         plan = model.header.plan
         inner = {node.name for node in model.nodes if not node.value} - outputs
@@ -88,7 +92,7 @@ class _Emitter(Builder):
                 return
             case "conv" | "dwconv" | "linear":
                 self.weighted(node)
-            case "space-to-depth":
+            case op if op in MOVED:
                 self.moved(node)
                 return
             case "shift":
@@ -144,7 +148,7 @@ class _Emitter(Builder):
         return write, zero
 
     def moved(self, node: Int8Node) -> None:
-        """Space to depth of bytes as they are: between a dequantiser and a quantiser ONNX Runtime
+        """Bytes as they are in other places: between a dequantiser and a quantiser ONNX Runtime
         would move floats."""
         name, quantiser = node.name, self.quantiser(node.name)
         self.numbers(name, quantiser)

@@ -88,7 +88,8 @@ def clip_of(edge: str) -> Clip:
 
 
 def node_blocks(graph: QatGraph) -> Iterator[QatGraph]:
-    """The nodes of each block, in order, without the input. Each reads what the last one made."""
+    """The nodes of each block, in order, without the input. Each reads what the last one made, but
+    for those of a pyramid."""
     for _, nodes in groupby(graph[1:], lambda found: found.sizes.at[:2]):
         yield tuple(nodes)
 

@@ -81,6 +81,9 @@ def run_node(model: IntegerModel, node: Int8Node, inputs: Sequence[Steps]) -> St
         return np.asarray(_windows(node, inputs[0], 0).max(axis=(4, 5)), dtype=np.uint8)
     if node.op == "space-to-depth":
         return _blocks(node, inputs[0])
+    if node.op == "upsample":
+        rows, columns = pair(node.kernel)
+        return inputs[0].repeat(rows, axis=2).repeat(columns, axis=3)
     real = real_values(node, inputs, readers, model.weights.get(node.name))
     return quantise(real, known[node.name])
 

@@ -223,7 +223,7 @@ def bkd_plans(space: Space, target: Target | None = None) -> Iterator[SupernetPl
                 name=name,
                 hash=identity,
                 page=page,
-                space=own.model_copy(update=update | {"limit": None, "taps": ()}),
+                space=own.model_copy(update=update | {"limit": None, "taps": (), "pyramid": 0}),
                 channels=own.channels,
                 cins=cins,
                 input_stride=(strides[position - 1] if position else None) or 1,

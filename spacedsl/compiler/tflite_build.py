@@ -43,6 +43,7 @@ VERSIONS = {
     "STRIDED_SLICE": (1, 2),
     "TRANSPOSE": (1, 2),
     "DEQUANTIZE": (1, 2),
+    "RESIZE_NEAREST_NEIGHBOR": (1, 2),
 }
 """Operator -> its version for float32 tensors and the one for int8; the others have version 1."""
 

@@ -21,6 +21,7 @@ from spacedsl.compiler.tflite_window import (
     kernel_layout,
     max_pool,
     space_to_depth,
+    upsample,
 )
 from spacedsl.operators.activations import ACTIVATIONS
 
@@ -88,6 +89,8 @@ class _Emitter(Builder):
             average_pool(self, node, inputs[0], name)
         elif node.op == "space-to-depth":
             space_to_depth(self, node, inputs[0])
+        elif node.op == "upsample":
+            upsample(self, node, inputs[0])
         elif node.op == "add":
             self.op("ADD", inputs, name, "AddOptions")
         elif node.op == "mul":

@@ -27,6 +27,7 @@ from spacedsl.compiler.tflite_window import (
     kernel_layout,
     max_pool,
     space_to_depth,
+    upsample,
 )
 from spacedsl.diagnostics import fault
 from spacedsl.operators.activations import ACTIVATIONS
@@ -55,11 +56,12 @@ def emit_int8(model: IntegerModel, outputs: Iterable[str] = ()) -> bytes:
         )
     check_model(model)
     build = _Emitter(model)
+    shown = plan.outputs()
     for node in model.nodes:
         build.emit(node)
-    shown = plan.outputs()
-    for output, node in shown:
-        build.finish(output, node)
+        for output, made in shown:  # right behind its op, as LiteRT runs them
+            if made.name == node.name:
+                build.finish(output, node)
     stamp = metadata(
         plan.origin,
         header.preprocess,
@@ -122,6 +124,8 @@ class _Emitter(Builder):
                 self.average(node)
             case "space-to-depth":
                 space_to_depth(self, node, inputs[0])
+            case "upsample":
+                upsample(self, node, inputs[0])
             case "concat":
                 tflite_channels(self, node, [self.in_steps_of(name, i) for i in inputs], name)
             case op if op in CHANNELS:

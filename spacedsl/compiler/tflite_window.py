@@ -138,6 +138,12 @@ def space_to_depth(build: Builder, node: Node | Int8Node, source: str) -> None:
     build.op("SPACE_TO_DEPTH", [source], node.name, "SpaceToDepthOptions", blockSize=node.kernel)
 
 
+def upsample(build: Builder, node: Node | Int8Node, source: str) -> None:
+    """Every pixel as several: without half pixels the nearest one is the floor of the place."""
+    sides = build.constant(f"{node.name}.sides", np.array(node.shape[1:], np.int32))
+    build.op("RESIZE_NEAREST_NEIGHBOR", [source, sides], node.name, "ResizeNearestNeighborOptions")
+
+
 def kernel_layout(weight: NDArray[Any], op: str) -> NDArray[Any]:
     """(cout, cin per group, k, k) as TFLite orders it: (cout, k, k, cin), depthwise
     (1, k, k, cout), linear (cout, cin)."""

@@ -188,9 +188,8 @@ def _parts(space: Space) -> list[StageStride]:
     """The stages up to the last elastic one, with their strides on the image."""
     from spacedsl_runtime.distill.teacher import StageStride
 
-    stages = space.stages[: space.elastic[-1] + 1]
-    strides = output_strides(space)
-    return [StageStride(s.name, n or 1, s.elastic) for s, n in zip(stages, strides, strict=False)]
+    stages = zip(space.stages[: space.elastic[-1] + 1], output_strides(space), strict=False)
+    return [StageStride(s.name, n or 1, s.elastic) for s, n in stages if not s.level]
 
 
 def _spread(resolutions: tuple[Size, ...]) -> tuple[Size, ...]:

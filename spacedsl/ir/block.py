@@ -174,6 +174,24 @@ class Shuffle(Frozen):
     groups: Expr
 
 
+class Lateral(Frozen):
+    """The convolution 1x1 of a pyramid's level, with batch norm. It stands beside the path: what
+    comes in goes on, and what it makes waits for the pyramid. No page says it: `taps` makes it."""
+
+    op: Literal["lateral"] = "lateral"
+    width: Expr
+
+
+class Pyramid(Frozen):
+    """From the coarsest level to the finest: what waits is added to the sum before it, which is
+    upsampled by the next of `steps`; a convolution 3x3 with batch norm makes each level's output.
+    No page says it: `taps` makes it."""
+
+    op: Literal["pyramid"] = "pyramid"
+    width: Expr
+    steps: tuple[Size, ...] = ()
+
+
 Op = Annotated[
     Conv
     | DwConv
@@ -186,7 +204,9 @@ Op = Annotated[
     | Shortcut
     | Optional
     | Join
-    | Shuffle,
+    | Shuffle
+    | Lateral
+    | Pyramid,
     Field(discriminator="op"),
 ]
 

@@ -48,6 +48,8 @@ def mismatches(outer: Space, inner: Space) -> tuple[Mismatch, ...]:
     other_taps = _taps_mismatch(outer, inner)
     if other_taps is not None:
         found.append(Mismatch("", "taps", other_taps, base))
+    if other_taps is not None and (outer.pyramid or inner.pyramid):
+        return tuple(found)  # what else differs is the pyramid's
     if len(outer.stages) != len(inner.stages):
         reason = f"{len(inner.stages)} stages instead of {len(outer.stages)}"
         return (*found, Mismatch("", "stages", reason, base))
@@ -372,13 +374,14 @@ def _as_stage(subnet: Subnet, position: int) -> Stage:
 
 def _taps_mismatch(outer: Space, inner: Space) -> str | None:
     """Why the outputs of `inner` are not those of `outer`, or None where they are."""
-    if outer.taps == inner.taps:
+    if (outer.taps, outer.pyramid) == (inner.taps, inner.pyramid):
         return None
     return f"its outputs are {_outputs(inner)} instead of {_outputs(outer)}"
 
 
 def _outputs(space: Space) -> str:
-    return f"maps of stride {_listed(space.taps)}" if space.taps else "those of a head"
+    pyramid = f", with a pyramid of {space.pyramid}" if space.pyramid else ""
+    return f"maps of stride {_listed(space.taps)}{pyramid}" if space.taps else "those of a head"
 
 
 def _listed(values: tuple[Value, ...]) -> str:

@@ -53,14 +53,27 @@ def diff_spaces(a: Space, b: Space) -> tuple[Change, ...]:
     changes = _changed("", "input", a.resolutions, b.resolutions)
     if a.kind == b.kind == "hyperspace":
         changes += _changed("", "limit", _limit(a), _limit(b))
-    changes += _changed("", "taps", a.taps or None, b.taps or None)
-    before = {s.name: s for s in a.stages}
-    after = {s.name: s for s in b.stages}
+    changes += _diff_taps(a, b)
+    before = {s.name: s for s in a.said}
+    after = {s.name: s for s in b.said}
     if len(before) == len(after) and list(before) != list(after):
         after = dict(zip(before, after.values(), strict=True))  # names are not meaning
     for name in dict.fromkeys([*before, *after]):
         changes += _diff_stage(name, before.get(name), after.get(name))
     return tuple(changes)
+
+
+def _diff_taps(a: Space, b: Space) -> list[Change]:
+    pyramids = ((space.pyramid,) if space.pyramid else None for space in (a, b))
+    return [
+        *_changed("", "taps", a.taps or None, b.taps or None),
+        *_changed("", "pyramid", *pyramids),
+    ]
+
+
+def _said(space: Space) -> list[int]:
+    """Positions of the stages that a page says."""
+    return [i for i, stage in enumerate(space.stages) if not stage.level]
 
 
 def _limit(space: Space) -> Side:
@@ -144,12 +157,14 @@ def _diff_args(name: str, a: BlockChoice, b: BlockChoice) -> list[Change]:
 def diff_subnets(a: Subnet, b: Subnet) -> tuple[Change, ...]:
     """Changes from network `a` to network `b`, block by block."""
     changes = _changed("", "input", (a.resolution,), (b.resolution,))
-    changes += _changed("", "taps", a.of.taps or None, b.of.taps or None)
-    if len(a.stages) != len(b.stages):
-        return (*changes, Change("", "stages", (len(a.stages),), (len(b.stages),)))
-    for position, (mine, theirs) in enumerate(zip(a.stages, b.stages, strict=True)):
+    changes += _diff_taps(a.of, b.of)
+    places, others_at = _said(a.of), _said(b.of)
+    if len(places) != len(others_at):
+        return (*changes, Change("", "stages", (len(places),), (len(others_at),)))
+    for position, other in zip(places, others_at, strict=True):
+        mine, theirs = a.stages[position], b.stages[other]
         name = a.of.stages[position].name
-        ours, others = a.choice(position), b.choice(position)
+        ours, others = a.choice(position), b.choice(other)
         if block_identity(ours) != block_identity(others):
             changes += [Change(name, "block", (_label(ours),), (_label(others),))]
         changes += _changed(name, "depth", (len(mine.blocks),), (len(theirs.blocks),))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import combinations, product
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations, pairwise, product
+from operator import floordiv
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from spacedsl.ir.block import Block, Value
-from spacedsl.ir.expr import EvaluationError, Expr, Frozen, evaluate_size, known, names_in
-from spacedsl.operators.size import Size
+from spacedsl.ir.block import Block, Lateral, Pyramid, Value
+from spacedsl.ir.expr import EvaluationError, Expr, Frozen, Num, evaluate_size, known, names_in
+from spacedsl.operators.size import Size, by_side
 
 MAX_DEPTH = 64
 """Blocks of a stage."""
@@ -95,6 +96,12 @@ class Stage(Frozen):
     shared: tuple[str, ...] = ()
 
     @property
+    def level(self) -> Literal["", "lateral", "pyramid"]:
+        """What a stage is of a pyramid, whose stages no page says; "" for one that a page says."""
+        ops = self.choices[0].block.ops if self.choices else ()
+        return ops[0].op if ops and isinstance(ops[0], Lateral | Pyramid) else ""
+
+    @property
     def windows(self) -> tuple[tuple[int, ...], ...]:
         """The width windows, narrowest first, numbered as the method numbers them."""
         count = len(self.widths) - self.window + 1
@@ -173,8 +180,10 @@ class Space(Frozen):
     Stages run from the stem to the head. `of` is the hyperspace a space was checked against;
     `channels`, `classes` (inside the head) and `quality` (the default quality table) come from
     data and are not part of the identity. `taps`: the strides, ascending, of the maps that are the
-    outputs of a space without a head; of each stride the last map is meant. `limit`: which spaces
-    of a hyperspace there are; a space keeps it with all of its networks."""
+    outputs of a space without a head; of each stride the last map is meant. `pyramid`: the width of
+    a feature pyramid over these maps, whose levels are the outputs then; 0 where there is none. Its
+    stages stand among the others (`Stage.level`). `limit`: which spaces of a hyperspace there are;
+    a space keeps it with all of its networks."""
 
     kind: Literal["hyperspace", "space"]
     name: str
@@ -184,7 +193,13 @@ class Space(Frozen):
     quality: str | None = None
     limit: Limit | None = None
     taps: tuple[Size, ...] = ()
+    pyramid: Annotated[int, Field(exclude_if=lambda width: not width)] = 0
     stages: tuple[Stage, ...]
+
+    @property
+    def said(self) -> tuple[Stage, ...]:
+        """The stages that a page says: all but those of a pyramid."""
+        return tuple(stage for stage in self.stages if not stage.level)
 
     def stage(self, name: str) -> Stage:
         """Raises `KeyError` where there is no such stage."""
@@ -204,3 +219,23 @@ class Space(Frozen):
     def elastic(self) -> tuple[int, ...]:
         """Positions of the elastic stages."""
         return tuple(i for i, stage in enumerate(self.stages) if stage.elastic)
+
+
+def with_pyramid(space: Space, width: int, ends: Mapping[Size, int]) -> Space:
+    """A space with a pyramid of some width over its taps. `ends`: the position of the stage whose
+    output is the last map of each stride."""
+    stages = list[Stage]()
+    taps = {ends[stride]: stride for stride in space.taps}
+    for position, stage in enumerate(space.stages):
+        stages.append(stage)
+        if position in taps:
+            stages.append(_level(str(taps[position]), Lateral(width=Num(value=width))))
+    coarsest_first = space.taps[::-1]
+    steps = tuple(by_side(floordiv, a, b) for a, b in pairwise(coarsest_first))
+    stages.append(_level("out", Pyramid(width=Num(value=width), steps=steps)))
+    return space.model_copy(update={"pyramid": width, "stages": tuple(stages)})
+
+
+def _level(name: str, op: Lateral | Pyramid) -> Stage:
+    """A stage of a pyramid; no page can say a name with a point."""
+    return Stage(name=f"pyramid.{name}", choices=(BlockChoice(block=Block(ops=(op,))),))

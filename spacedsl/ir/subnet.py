@@ -67,6 +67,12 @@ class Subnet(Frozen):
     resolution: Size
     stages: tuple[SubnetStage, ...]
 
+    @property
+    def blocks(self) -> int:
+        """How many blocks a page says, those of a pyramid left out."""
+        stages = zip(self.of.stages, self.stages, strict=True)
+        return sum(len(stage.blocks) for declared, stage in stages if not declared.level)
+
     def choice(self, position: int) -> BlockChoice:
         """The block choice that stage `position` uses."""
         return self.of.stages[position].choices[self.stages[position].choice]

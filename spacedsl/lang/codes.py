@@ -64,6 +64,7 @@ def space_from_code(code: str, hyper: Space, name: str) -> Space:
         quality=hyper.quality,
         limit=hyper.limit,
         taps=hyper.taps,
+        pyramid=hyper.pyramid,
         stages=tuple(stages),
     )
 

@@ -85,7 +85,7 @@ def _misfit(stage: Node, key: str, reason: str) -> Node | Token | None:
 
 
 def _stage_nodes(node: Node, space: Space, report: Report) -> dict[str, Node]:
-    names = [stage.name for stage in space.stages]
+    names = [stage.name for stage in space.said]
     nodes: dict[str, Node] = {}
     for child in node.all("model_stage"):
         name = child.token("NAME")

@@ -110,7 +110,7 @@ def origins(scope: Scope, name: str) -> list[Origin]:
     if not isinstance(item, Space):
         return []
     said = [origin(scope, name, "", key) for key in ("input", "quality", "limit", "taps")]
-    for stage in item.stages:
+    for stage in item.said:
         said += [
             origin(scope, name, stage.name, key, block, elastic=stage.elastic)
             for key, block in _keys(stage)

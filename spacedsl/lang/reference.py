@@ -67,6 +67,9 @@ KEYS = (
          "over the spaces that keep it."),
     Word("taps", "hyperspace, space", "`stride` VALUES", "the parent's, or none",
          "The maps that are the outputs, in place of a head: of each stride the last."),
+    Word("pyramid", "behind `taps stride` VALUES", f"1..{MAX_WIDTH:,}", "none",
+         "The width of a feature pyramid over the taps, whose levels are the outputs then. "
+         "Resolutions are multiples of the greatest stride."),
     Word("blocks", "hyperspace", "{ block types }", "none",
          "Block types of every elastic stage that lists none of its own."),
     Word("elastic", "stage", "NAME { ... }", "not elastic",

@@ -18,10 +18,11 @@ from spacedsl.lang.growth import growth_said, lower_growth, require_names
 from spacedsl.lang.limits import check_limit, lower_limit
 from spacedsl.lang.members import not_a_member
 from spacedsl.lang.models import MAX_RESOLUTION, MAX_WIDTH
+from spacedsl.lang.pyramid import laid_out, lower_pyramid
 from spacedsl.lang.report import Abandon, Mend, Report
 from spacedsl.lang.scope import Scope
 from spacedsl.lang.tables import table_said
-from spacedsl.lang.taps import check_taps, lower_taps
+from spacedsl.lang.taps import lower_taps
 from spacedsl.lang.values import size_list, size_said, whole, whole_list
 from spacedsl.operators.operators import IN_BODIES
 from spacedsl.operators.size import Size
@@ -61,7 +62,6 @@ def lower_space(node: Node, scope: Scope, report: Report) -> Space:
     stages = tuple(_stages(node, kind, parent, scope, report))
     report.raise_if_any()
     quality = node.first("quality")
-    limit = lower_limit(node.first("limit"), parent, report)
     space = Space(
         kind=kind,
         name=node.token("NAME").text,
@@ -73,8 +73,9 @@ def lower_space(node: Node, scope: Scope, report: Report) -> Space:
         else parent.quality
         if parent
         else None,
-        limit=limit,
+        limit=lower_limit(node.first("limit"), parent, report),
         taps=lower_taps(node.first("taps"), parent, report),
+        pyramid=lower_pyramid(node.first("taps"), parent, report),
         stages=stages,
     )
     if parent is not None:
@@ -88,7 +89,7 @@ def lower_space(node: Node, scope: Scope, report: Report) -> Space:
         if not scope.fits:
             check_bodies(space, node, report, scope)
             report.raise_if_any()
-        check_taps(space, node, report)
+        space = laid_out(space, node, report)
     report.raise_if_any()
     check_limit(space, node, report)
     report.raise_if_any()
@@ -177,9 +178,9 @@ def _stages(
             message = f"stage `{name.text}` is said twice"
             report.error("duplicate-stage", message, name, help, labels=twice)
         said.setdefault(name.text, child)
-        if parent is not None and name.text not in [s.name for s in parent.stages]:
+        if parent is not None and name.text not in [s.name for s in parent.said]:
             try:
-                raise report.unknown("stage", name, [s.name for s in parent.stages])
+                raise report.unknown("stage", name, [s.name for s in parent.said])
             except Abandon:
                 pass
     if parent is None:

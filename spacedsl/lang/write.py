@@ -14,10 +14,12 @@ from spacedsl.ir.block import (
     DwConv,
     GlobalPool,
     Join,
+    Lateral,
     Linear,
     Op,
     Optional,
     Pool,
+    Pyramid,
     Se,
     Shortcut,
     Shuffle,
@@ -75,15 +77,16 @@ def _space(space: Space) -> str:
     if space.limit is not None and (parent is None or space.limit != parent.limit):
         parts.append(written(space.limit))
     if space.taps and (parent is None or space.taps != parent.taps):
-        parts.append(f"taps stride {shown(space.taps)}")
+        pyramid = f" pyramid {space.pyramid}" if space.pyramid else ""
+        parts.append(f"taps stride {shown(space.taps)}{pyramid}")
     common = _common_choices(space) if parent is None else ()
     if common:
         parts.append(f"blocks {{ {_choices(common)} }}")
     for i, stage in enumerate(space.stages):
-        if parent is None:
-            parts.append(_stage(stage, common))
-        else:
+        if parent is not None:
             parts += _narrowed(stage, parent.stages[i])
+        elif not stage.level:
+            parts.append(_stage(stage, common))
     return "\n".join([*parts, "}"])
 
 
@@ -193,6 +196,8 @@ def _op(op: Op) -> str:
         case Join():
             branches = [f"{{ {_ops(ops)} }}" for ops in op.branches]
             return _words(op.op, "split" if op.split else None, *branches, op.act)
+        case Lateral() | Pyramid():
+            raise TypeError(f"{op.op} is said by `taps`")
         case Shortcut():
             if op.kind == "identity":
                 return _words("shortcut", "identity", op.act)

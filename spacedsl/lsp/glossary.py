@@ -25,6 +25,8 @@ WORDS: dict[str, str] = {
     "limit": "The most that a network of a space may cost: `limit flops 6G, memory 1M`.",
     "taps": "The maps that are the outputs, in place of a head: `taps stride 8, 16, 32`. Of each "
     "stride it is the last map.",
+    "pyramid": "A feature pyramid of this width over the taps: `taps stride 8, 16, 32 pyramid 64`. "
+    "Each level adds the next coarser one, upsampled; the outputs all have this width.",
     "blocks": "The block types that every elastic stage may choose from.",
     "elastic": "A stage whose block type and width window a search chooses.",
     "width": "Output channels that the blocks of the stage may have.",

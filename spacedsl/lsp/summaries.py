@@ -85,9 +85,8 @@ def _model_facts(subnet: Subnet) -> list[str]:
         cost, memory = subnet_cost(subnet), subnet_memory(subnet)
     except BindError:
         return []
-    blocks = sum(len(stage.blocks) for stage in subnet.stages)
     return [
-        f"{as_map(subnet.resolution)}, {counted(blocks, 'block')}",
+        f"{as_map(subnet.resolution)}, {counted(subnet.blocks, 'block')}",
         f"{amount(cost.flops)} FLOPs, {amount(cost.params)} parameters, "
         f"{amount(memory)} bytes of activations",
     ]

@@ -165,7 +165,7 @@ class Space(ir_space.Space):
         return f"<{self.kind} {self.name}{of}: {counted(self.subnets, 'model')}>"
 
     def _repr_html_(self) -> str:
-        rows = [(s.name, widths_text(s), shown(s.depths), _blocks(s)) for s in self.stages]
+        rows = [(s.name, widths_text(s), shown(s.depths), _blocks(s)) for s in self.said]
         heads = ("stage", "width", "depth", "blocks")
         said = f"{self.kind} {self.name}: {shown(self.resolutions)} px, "
         said += counted(self.subnets, "model")

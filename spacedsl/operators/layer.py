@@ -23,6 +23,7 @@ LayerKind = Literal[
     "concat",
     "slice",
     "shuffle",
+    "upsample",
 ]
 
 
@@ -30,9 +31,10 @@ LayerKind = Literal[
 class Layer:
     """One operator with all sizes known. `size` and `out_size` are those of maps in pixels;
     `squeeze` and `gate` belong to se, `rate` to dropout, `groups` to conv and shuffle, `start`, the
-    first channel that is taken, to slice; `kernel` is also the block of space-to-depth. `op` is the
-    position of the operator in its block's body as the block declares it (`walk`), `part` that in a
-    stack of depthwise convolutions: they say where the layer comes from. `reparam` says as how many
+    first channel that is taken, to slice; `kernel` is also the block of space-to-depth,
+    and how many rows and columns upsample makes of one. `op` is the position of the operator in its
+    block's body as the block declares it (`walk`), `part` that in a stack of depthwise
+    convolutions: they say where the layer comes from. `reparam` says as how many
     convolutions it is trained, 0 where it is trained as what it is, `ones` that its weights are not
     trained. Two layers that differ in nothing else than these are equal."""
 

@@ -52,6 +52,7 @@ from spacedsl.passes.errors import (
     WidthError,
     unsized,
 )
+from spacedsl.passes.pyramid import bind_lateral, bind_pyramid
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,10 @@ def _bind_ops(
             case "concat" | "sum":
                 more, width, height = _bind_join(op, main, width, height, at)
                 bound += more
+            case "lateral":
+                bound += (bind_lateral(width, evaluate_size(op.width, main.env), height, at),)
+            case "pyramid":
+                bound += (bind_pyramid(op, height, at),)
             case _:
                 more, width, height = _bind_op(op, main, width, height, at)
                 bound += more

@@ -17,12 +17,12 @@ class Residual(Generic[L]):
     """`main` plus `shortcut` (empty: the input itself), then the `add` layer, whose `act` is the
     activation after the addition."""
 
-    main: tuple[L | Joined[L], ...]
-    shortcut: tuple[L | Joined[L], ...]
+    main: tuple[L | Joined[L] | Neck[L], ...]
+    shortcut: tuple[L | Joined[L] | Neck[L], ...]
     add: L
 
     @property
-    def branches(self) -> tuple[tuple[L | Joined[L], ...], ...]:
+    def branches(self) -> tuple[tuple[L | Joined[L] | Neck[L], ...], ...]:
         """The paths, which read the same tensor."""
         return self.main, self.shortcut
 
@@ -37,12 +37,50 @@ class Concat(Generic[L]):
     """Paths that read the same tensor (an empty one gives it as it is), then the layer that puts
     their channels one behind the other."""
 
-    branches: tuple[tuple[L | Joined[L], ...], ...]
+    branches: tuple[tuple[L | Joined[L] | Neck[L], ...], ...]
     join: L
 
 
+@dataclass(frozen=True, slots=True)
+class Beside(Generic[L]):
+    """A convolution beside the path, which goes on as it came in: what it makes waits for the
+    pyramid."""
+
+    conv: L
+
+    @property
+    def branches(self) -> tuple[tuple[L, ...], ...]:
+        """Its layers."""
+        return ((self.conv,),)
+
+    @property
+    def join(self) -> L:
+        """The layer that stands for it."""
+        return self.conv
+
+
+@dataclass(frozen=True, slots=True)
+class TopDown(Generic[L]):
+    """A pyramid over what waits for it, the last first. `levels` from the coarsest on: the first
+    has the convolution that makes its output, each other one the upsampling of the sum before it,
+    the addition and that convolution."""
+
+    levels: tuple[tuple[L, ...], ...]
+
+    @property
+    def branches(self) -> tuple[tuple[L, ...], ...]:
+        """Its layers."""
+        return self.levels
+
+    @property
+    def join(self) -> L:
+        """The layer that makes the finest output."""
+        return self.levels[-1][-1]
+
+
 Joined = Residual[L] | Concat[L]
-Bound = Layer | Joined[Layer]
+Neck = Beside[L] | TopDown[L]
+Bound = Layer | Joined[Layer] | Neck[Layer]
 
 
 def layers(bound: tuple[Bound, ...]) -> Iterator[Layer]:
@@ -53,9 +91,11 @@ def layers(bound: tuple[Bound, ...]) -> Iterator[Layer]:
             continue
         for branch in item.branches:
             yield from layers(branch)
-        yield item.join
+        if isinstance(item, Residual | Concat):
+            yield item.join
 
 
-def last_layer(item: L | Joined[L]) -> L:
-    """The layer that makes an item's tensor: the item itself, or what joins its paths."""
+def last_layer(item: L | Joined[L] | Neck[L]) -> L:
+    """The layer that makes an item's tensor: the item itself, or what joins its paths. Of a
+    convolution beside the path it is that one, whose map has the size of the path's."""
     return item if isinstance(item, Layer) else item.join

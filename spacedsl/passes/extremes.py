@@ -20,6 +20,7 @@ from spacedsl.ir.space import BlockChoice, Space, Stage
 from spacedsl.operators.size import Size
 from spacedsl.passes.bind import Site, output_size
 from spacedsl.passes.costs import Floats, costs, trained
+from spacedsl.passes.memory import waits
 from spacedsl.passes.together import Grid
 
 
@@ -87,10 +88,10 @@ def least_greatest(space: Space) -> tuple[int, int, int]:
         return costs(sites)[1::2]
 
     state: Floats = np.zeros((4, 1, 1))  # negated, by the width that comes out
-    for stage, cins, sizes in walk(_narrowest(space), space.resolutions[-1:]):
+    for stage, cins, sizes, kept in walk(_narrowest(space), space.resolutions[-1:]):
         alone = (stage.model_copy(update={"choices": (choice,)}) for choice in stage.choices)
         steps = np.max([transitions(s, cins, sizes, greatest, joined) for s in alone], axis=0)
-        state = joined(state[..., None], steps).min(axis=-2)
+        state = joined(state[..., None], held(steps, kept)).min(axis=-2)
     flops, params, _, memory = (-state.min(axis=-1)[:, 0]).tolist()
     return int(flops), int(params), int(memory)
 
@@ -108,10 +109,25 @@ def joined(first: Floats, then: Floats) -> Floats:
     """Rows of `costs`, all or each second one, of one part and of the next: sums, but the memory,
     which stands last, of the part that needs most."""
     found = first + then
-    memory = slice(len(found) * 3 // 4, None)
+    memory = _memory(found)
     more = np.abs(first[memory]) >= np.abs(then[memory])
     found[memory] = np.where(more, first[memory], then[memory])
     return found
+
+
+def _memory(rows: Floats) -> slice:
+    """Which rows of `costs`, all or each second one, are the memory."""
+    return slice(len(rows) * 3 // 4, None)
+
+
+def held(rows: Floats, kept: Sequence[int]) -> Floats:
+    """Rows of `costs`, all or each second one, of a stage at each size, where so many bytes are
+    kept meanwhile."""
+    if any(kept):
+        memory, more = _memory(rows), np.array(kept)[:, None, None]
+        rows = rows.copy()
+        rows[memory] += np.where(rows[memory] < 0, -more, more)
+    return rows
 
 
 def minima(
@@ -120,8 +136,10 @@ def minima(
     """The least sum of each quantity over all subnets at each resolution in pixels, (quantities,
     resolutions); NaN where a block that a subnet can have is not known."""
     states: Floats | None = None  # (quantities, resolutions, widths): sums so far, by width
-    for stage, cins, sizes in walk(space, resolutions):
+    for stage, cins, sizes, kept in walk(space, resolutions):
         steps = transitions(stage, cins, sizes, measure, join)
+        if join is joined:
+            steps = held(steps, kept)
         start = np.zeros((*steps.shape[:2], 1)) if states is None else states
         states = join(start[..., None], steps).min(axis=-2)
     if states is None:
@@ -132,14 +150,16 @@ def minima(
 
 def walk(
     space: Space, resolutions: Sequence[Size]
-) -> Iterator[tuple[Stage, tuple[int, ...], tuple[Size, ...]]]:
-    """Every stage, the widths that may come into it and the sizes in pixels of its input."""
-    cins: tuple[int, ...] = (space.channels,)
-    sizes = tuple(resolutions)
+) -> Iterator[tuple[Stage, tuple[int, ...], tuple[Size, ...], tuple[int, ...]]]:
+    """Every stage, the widths that may come into it, the sizes in pixels of its input, and for each
+    size the bytes that a pyramid keeps meanwhile."""
+    cins: list[tuple[int, ...]] = [(space.channels,)]
+    sizes = [tuple(resolutions)]
     for stage in space.stages:
-        yield stage, cins, sizes
-        sizes = tuple(_stage_output(stage, cins[0], size) for size in sizes)
-        cins = stage.outs(cins)
+        sizes.append(tuple(_stage_output(stage, cins[-1][0], size) for size in sizes[-1]))
+        cins.append(stage.outs(cins[-1]))
+    kept = zip(*(waits(space, column[:-1]) for column in zip(*sizes, strict=True)), strict=True)
+    yield from zip(space.stages, cins, sizes, kept, strict=False)
 
 
 def transitions(

@@ -23,8 +23,8 @@ GROUPS = "/"
 
 class Kernel(NamedTuple):
     """One latency kernel. `cin`, `cout` in channels (`cout` is the squeeze width of an `se`),
-    `size` that of the input in pixels, `kernel`, `stride`, `dilation` and `valid` the window, batch
-    1."""
+    `size` that of the input in pixels (of `upsample` that of the output), `kernel`, `stride`,
+    `dilation` and `valid` the window, batch 1."""
 
     kind: str
     cin: int
@@ -67,6 +67,9 @@ def layer_kernels(layer: Layer) -> Iterator[Kernel]:
         case "add":
             absorbed = layer.act in ABSORBED
             yield Kernel("add-relu" if absorbed else "add", channels, channels, size)
+        case "upsample":
+            yield Kernel(OPERATORS[layer.kind].latency, channels, channels, size)
+            return
         case "act":
             yield Kernel(layer.act or "identity", channels, channels, size)
             return

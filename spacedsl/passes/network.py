@@ -8,7 +8,7 @@ from spacedsl.ir.identity import HASH_VERSION, digest
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.layer import Layer
 from spacedsl.passes.bind import subnet_sites
-from spacedsl.passes.bound import Bound
+from spacedsl.passes.bound import Bound, Concat, Residual
 
 NEUTRAL_CHANNELS = 3
 
@@ -29,7 +29,8 @@ def _form(bound: tuple[Bound, ...]) -> list[object]:
     forms: list[object] = []
     for item in bound:
         if not isinstance(item, Layer):
-            forms.append([*map(_form, item.branches), _layer_form(item.join)])
+            join = [_layer_form(item.join)] if isinstance(item, Residual | Concat) else []
+            forms.append([*map(_form, item.branches), *join])
         else:
             forms.append(_layer_form(replace(item, cout=0) if item.kind == "linear" else item))
     return forms

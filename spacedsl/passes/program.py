@@ -14,9 +14,10 @@ from operator import attrgetter
 from spacedsl.ir.block import Block, Dropout, Op, Optional, bodies
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.layer import Layer as BoundLayer
-from spacedsl.operators.size import Size
+from spacedsl.operators.size import Size, as_map
 from spacedsl.passes import bind
-from spacedsl.passes.bound import Bound, Concat, Residual, last_layer
+from spacedsl.passes.bound import Beside, Bound, Concat, Neck, Residual, TopDown, last_layer
+from spacedsl.passes.errors import BindError
 
 Address = tuple[int, int, str]
 """Where an op stands: stage, block, slot. It does not change with what else runs."""
@@ -34,17 +35,21 @@ class Layer(BoundLayer):
 
 
 Joined = Residual[Layer] | Concat[Layer]
-Step = Layer | Joined
+Step = Layer | Joined | Neck[Layer]
 Program = tuple[Step, ...]
+
+OUT = "out"
+"""How the slot of the convolution that makes an output of a pyramid goes on behind its op's."""
 
 
 def flat(program: Program) -> Iterator[Step]:
-    """Every step in execution order; paths before what joins them."""
+    """Every step in execution order; paths before what joins them, and of a pyramid its layers."""
     for step in program:
         if not isinstance(step, Layer):
             for branch in step.branches:
                 yield from flat(branch)
-        yield step
+        if not isinstance(step, Beside | TopDown):
+            yield step
 
 
 def with_branches(step: Joined, change: Callable[[Program], Program]) -> Joined:
@@ -57,10 +62,29 @@ def with_branches(step: Joined, change: Callable[[Program], Program]) -> Joined:
 def at_inference(program: Program) -> Program:
     """A program without dropout, which does nothing then."""
     return tuple(
-        step if isinstance(step, Layer) else with_branches(step, at_inference)
+        with_branches(step, at_inference) if isinstance(step, Residual | Concat) else step
         for step in program
         if not isinstance(step, Layer) or step.kind != "dropout"
     )
+
+
+def in_neck(layer: Layer) -> bool:
+    """Whether a layer is one of a pyramid."""
+    return layer.at[2].startswith(("lateral", "pyramid"))
+
+
+def without_neck(program: Program) -> tuple[Program, list[Layer], TopDown[Layer] | None]:
+    """A program without its pyramid; of that the convolutions of its levels, finest first, and the
+    rest. Raises `BindError` where one level is not as large as the next coarser one upsampled."""
+    path = tuple(step for step in program if not isinstance(step, Beside | TopDown))
+    laterals = [step.conv for step in program if isinstance(step, Beside)]
+    rest = next((step for step in program if isinstance(step, TopDown)), None)
+    outs = [] if rest is None else [level[-1] for level in reversed(rest.levels)]
+    for lateral, out in zip(laterals, outs, strict=True):
+        if lateral.out_size != out.size:
+            there, made = as_map(lateral.out_size), as_map(out.size)
+            raise BindError(f"a level of the pyramid is {there}, upsampled to it is {made}")
+    return path, laterals, rest
 
 
 def _block_of(step: Step) -> tuple[int, int]:
@@ -154,9 +178,20 @@ class _Block:
             elif isinstance(item, Concat):
                 branches = tuple(map(self.put, item.branches))
                 steps.append(Concat(branches, self.layer(item.join, None)))
+            elif isinstance(item, Beside):
+                steps.append(Beside(self.layer(item.conv, None)))
+            elif isinstance(item, TopDown):
+                levels = enumerate(item.levels)
+                steps.append(TopDown(tuple(tuple(self.level(i, level)) for i, level in levels)))
             else:
                 steps.append(self.layer(item, after))
         return tuple(steps)
+
+    def level(self, number: int, layers: tuple[BoundLayer, ...]) -> Iterator[Layer]:
+        for each in layers:
+            found = self.layer(each, None)
+            word = OUT if each.kind == "conv" else each.kind
+            yield replace(found, at=(*self.at, f"{found.at[2]}.{word}{number}"))
 
     def layer(self, layer: BoundLayer, after: Bound | None) -> Layer:
         index = self.counts.get(layer.kind, 0)

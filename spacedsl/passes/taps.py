@@ -14,12 +14,13 @@ from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.layer import Layer
 from spacedsl.operators.size import Size, as_map, by_side, pair
 from spacedsl.passes.bind import output_size, subnet_sites
-from spacedsl.passes.bound import Bound, last_layer
+from spacedsl.passes.bound import Beside, Bound, TopDown, last_layer
+from spacedsl.passes.program import OUT, Address
 
 
 def output_strides(space: Space) -> tuple[Size | None, ...]:
     """The stride that every stage ends at, the same for all networks of a space; None from a
-    global pool on. Raises `BindError`."""
+    global pool on, and of a pyramid, which ends at several. Raises `BindError`."""
     found: list[Size | None] = []
     stride: Size | None = 1
     for sites in subnet_sites(smallest(space, space.resolutions[-1])):
@@ -30,11 +31,16 @@ def output_strides(space: Space) -> tuple[Size | None, ...]:
 
 
 def _stride(bound: tuple[Bound, ...]) -> Size | None:
-    """By what layers in a row divide the size; None where one of them pools all of it."""
+    """By what layers in a row divide the size; None where one of them pools all of it, or ends at
+    several."""
     return _product(*(_stride_of(item) for item in bound))
 
 
 def _stride_of(item: Bound) -> Size | None:
+    if isinstance(item, Beside):
+        return 1
+    if isinstance(item, TopDown):
+        return None
     if not isinstance(item, Layer):
         return _stride(item.branches[0])
     return None if item.kind in ("pool", "linear") else item.stride
@@ -58,11 +64,15 @@ def tapped(space: Space) -> dict[str, int]:
     return {f"stride{stride}": last[stride] for stride in space.taps}
 
 
-def places(stages: Iterable[int], taps: Mapping[str, int]) -> dict[str, int]:
-    """How many of some steps in a row, of these stages, stand before each tap (`tapped`): the last
-    of them makes its map."""
-    found = list(stages)
-    return {name: sum(s <= position for s in found) for name, position in taps.items()}
+def places(steps: Iterable[Address], taps: Mapping[str, int]) -> dict[str, int]:
+    """How many of some steps in a row, at these places, stand before each tap (`tapped`): the last
+    of them makes its map. Of a pyramid it is the convolution of its level."""
+    found = list(steps)
+    outs = [i for i, (_, _, slot) in enumerate(found, start=1) if f".{OUT}" in slot]
+    if outs:
+        return dict(zip(taps, reversed(outs), strict=True))
+    stages = [stage for stage, _, _ in found]
+    return {name: sum(s <= position for s in stages) for name, position in taps.items()}
 
 
 def tap_shapes(subnet: Subnet) -> dict[str, tuple[int, int, int]]:
@@ -72,7 +82,7 @@ def tap_shapes(subnet: Subnet) -> dict[str, tuple[int, int, int]]:
     for name, position in tapped(subnet.of).items():
         last = sites[position][-1]
         size = output_size(last)
-        found[name] = (last.cout or last.cin, *pair(size))
+        found[name] = (subnet.of.pyramid or last.end, *pair(size))
     return found
 
 

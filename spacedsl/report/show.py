@@ -53,9 +53,8 @@ def show_report(shown: Shown, made: Made) -> Report:
 
 def _lead(item: Space | Subnet) -> str:
     if isinstance(item, Subnet):
-        blocks = sum(len(stage.blocks) for stage in item.stages)
         return (
-            f"A network of {item.of.name} with {counted(blocks, 'block')}, for images of "
+            f"A network of {item.of.name} with {counted(item.blocks, 'block')}, for images of "
             f"{as_map(item.resolution)} pixels."
         )
     of = f" of {item.of.name}" if item.of else ""

@@ -49,8 +49,8 @@ class Event(c.Structure):
     )
 
 
-DELEGATED = 8
-"""The kind of an event that is one operator of XNNPACK."""
+OPERATORS = (2, 8)
+"""The kinds of events that are one operator: of LiteRT's own, and of XNNPACK."""
 
 
 class Library:
@@ -157,7 +157,7 @@ class Profiled:
         return made
 
     def run(self) -> tuple[tuple[str, int], ...]:
-        """One inference: XNNPACK's operators in execution order, each with its microseconds."""
+        """One inference: the operators in execution order, each with its microseconds."""
         api, profiler = self._api, self._profiler
         api.call("ResetProfiler", profiler)
         api.call("StartProfiler", profiler)
@@ -170,7 +170,7 @@ class Profiled:
         return tuple(
             (event.tag.decode(errors="replace"), int(event.elapsed_us))
             for event in events
-            if event.kind == DELEGATED
+            if event.kind in OPERATORS
         )
 
     def close(self) -> None:

@@ -44,6 +44,7 @@ KINDS = {
     "Slice": frozenset({"STRIDED_SLICE"}),
     "Copy": frozenset({"CONCATENATION"}),
     "Transpose": frozenset({"TRANSPOSE"}),
+    "RESIZE_NEAREST_NEIGHBOR": frozenset({"RESIZE_NEAREST_NEIGHBOR"}),  # LiteRT's own
 }
 """How XNNPACK begins the name of an operator -> what it may be in the file; else it is a table. An
 elementwise one that stands alone may be left as it is."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spacedsl.ir.space import Space, Stage
 from spacedsl.passes.bind import Site
 from spacedsl.passes.costs import costs
-from spacedsl.passes.extremes import joined, transitions, walk
+from spacedsl.passes.extremes import held, joined, transitions, walk
 from spacedsl.search.protocols import Floats
 
 Gene = tuple[int, int]
@@ -94,11 +94,12 @@ class Within:
     def _step(self, position: int, gene: Gene | None) -> Floats:
         key = position, gene
         if key not in self._steps:
-            stage, cins, sizes = self._stages[position]
+            stage, cins, sizes, kept = self._stages[position]
             if gene is not None:
                 block, window = gene
                 stage = self._alternatives[self._elastic.index(position)][block][window]
-            self._steps[key] = transitions(stage, cins, sizes, _greatest, joined)[:, 0]
+            steps = transitions(stage, cins, sizes, _greatest, joined)
+            self._steps[key] = held(steps, kept)[:, 0]
         return self._steps[key]
 
 

@@ -119,6 +119,8 @@ def _reserved(stopped: Stopped) -> Diagnostic:
     if before.type == "LIMIT":
         message = f"a limit is not on `{token.text}`"
         help = "it is on `flops`, `params` or `memory`; a target says its latencies: `limits 15ms`"
+    elif token.type == "PYRAMID" and "TAPS" in stopped.may:
+        message, help = "`pyramid` stands behind strides", EXAMPLES["PYRAMID"]
     elif "RBRACE" in stopped.may and (
         stopped.at(1).type in VALUES or not stopped.may & set(keywords())
     ):
@@ -185,6 +187,7 @@ EXAMPLES = {
     "THREADS": "write how many, as `threads 4`",
     "LIMIT": "say what it is on: `limit flops 600M`, `params 5M` or `memory 2M`",
     "TAPS": "say the strides of the maps: `taps stride 8, 16, 32`",
+    "PYRAMID": "say its width behind the strides: `taps stride 8, 16, 32 pyramid 64`",
     "__ANON_0": "write the number: `linear -> 1000`",
     "USE": 'say which page: `use "std/blocks.space"`',
     "LIMITS": "say the latencies: `limits 15ms, 25ms`",

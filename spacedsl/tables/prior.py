@@ -25,8 +25,8 @@ FAR_OUTSIDE = 4.0
 
 ACTS = ACTIVATIONS.keys() - ABSORBED
 
-MOVES = ("concat", "split", "channel-shuffle")
-"""Kernels that only move channels."""
+MOVES = ("concat", "split", "channel-shuffle", "upsample")
+"""Kernels that only move numbers."""
 
 BORROWS = {
     "fc": "conv-bn-relu",

@@ -11,7 +11,7 @@ from spacedsl import api
 from spacedsl.cli.summary import say_next_of
 from spacedsl.lang.library import library
 from tests.cli.test_commands import run, run_json
-from tests.compiler.taps_support import EYES
+from tests.compiler.taps_support import EYES, PEAKS
 
 
 @pytest.fixture
@@ -80,3 +80,23 @@ def test_a_plan_of_a_space_without_logits_is_refused(page: str) -> None:
     result = run("plan", page, "--data", "digits")
     assert result.exit_code == 2
     assert "no-head" in result.stderr
+
+
+def test_a_pyramid_is_shown_exported_and_compared(tmp_path: Path) -> None:
+    page = tmp_path / "peaks.space"
+    page.write_text(PEAKS, encoding="utf-8")
+    assert run_json("show", f"{page}#peak")["taps"] == [
+        {"name": "stride4", "stage": "stage1", "shape": [20, 12, 12]},
+        {"name": "stride8", "stage": "stage3", "shape": [20, 6, 6]},
+        {"name": "stride16", "stage": "stage4", "shape": [20, 3, 3]},
+    ]
+    found = run_json("show", f"{page}#peaks")["taps"]
+    assert found[1] == {"name": "stride8", "stage": "stage3", "channels": [20], "sizes": [4, 6]}
+    out = tmp_path / "peak.tflite"
+    found = run_json("export", f"{page}#peak", "--out", str(out))
+    names = [(output["name"], output["shape"][1:]) for output in found["outputs"]]
+    assert names == [("stride4", [12, 12, 20]), ("stride8", [6, 6, 20]), ("stride16", [3, 3, 20])]
+    other = tmp_path / "other.space"
+    other.write_text(PEAKS.replace("pyramid 20", "pyramid 24"), encoding="utf-8")
+    (change,) = run_json("diff", f"{page}#peaks", f"{other}#peaks", code=1)["changes"]
+    assert (change["key"], change["removed"], change["added"]) == ("pyramid", [20], [24])

@@ -46,7 +46,7 @@ INTEGER_OPS = {
 }
 """Kernels on 8-bit tensors."""
 
-OF_ANY_TYPE = {"MaxPool", "NhwcMaxPool", "Slice", "Split", "Gather"}
+OF_ANY_TYPE = {"MaxPool", "NhwcMaxPool", "Slice", "Split", "Gather", "Resize"}
 """Kernels on tensors of any type, which are integer if their input is no float."""
 
 MOVES = {"Transpose", "Flatten", "Reshape", "SpaceToDepth"}

@@ -30,6 +30,16 @@ model eye of eyes at 44 {
 """The first taps end in an activation and a sum, the last in a projection's sum."""
 
 
+PEAKS = (
+    EYES.replace("eyes", "peaks")
+    .replace("model eye ", "model peak ")
+    .replace("at 44", "at 48")
+    .replace("32, 44", "32, 48")
+    .replace("4, 8, 16", "4, 8, 16 pyramid 20")
+)
+"""The same with a pyramid."""
+
+
 def eyes() -> Space:
     found = item_of(EYES, "eyes")
     assert isinstance(found, Space)
@@ -38,5 +48,17 @@ def eyes() -> Space:
 
 def eye() -> Subnet:
     found = item_of(EYES, "eye")
+    assert isinstance(found, Subnet)
+    return found
+
+
+def peaks() -> Space:
+    found = item_of(PEAKS, "peaks")
+    assert isinstance(found, Space)
+    return found
+
+
+def peak() -> Subnet:
+    found = item_of(PEAKS, "peak")
     assert isinstance(found, Subnet)
     return found

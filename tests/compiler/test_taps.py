@@ -31,15 +31,23 @@ from spacedsl.runtimes.table import LITERT, ONNXRUNTIME
 from spacedsl.targets.deployed import open_deployed
 from tests.compiler import onnx_support, tflite_support
 from tests.compiler.onnx_support import assert_all_integer
-from tests.compiler.taps_support import eye, eyes
+from tests.compiler.taps_support import eye, eyes, peak
 from tests.support import library_model
 
-SHAPES = {"stride4": (24, 11, 11), "stride8": (40, 6, 6), "stride16": (48, 3, 3)}
+Shapes = dict[str, tuple[int, int, int]]
+
+SHAPES: Shapes = {"stride4": (24, 11, 11), "stride8": (40, 6, 6), "stride16": (48, 3, 3)}
+LEVELS: Shapes = {"stride4": (20, 12, 12), "stride8": (20, 6, 6), "stride16": (20, 3, 3)}
+
+
+@pytest.fixture(scope="module", params=[eye, peak], ids=lambda page: page.__name__)
+def net(request: pytest.FixtureRequest) -> Seeded:
+    return seeded(request.param(), 0)
 
 
 @pytest.fixture(scope="module")
-def net() -> Seeded:
-    return seeded(eye(), 0)
+def shapes(net: Seeded) -> Shapes:
+    return SHAPES if net.plan.origin.model == "eye" else LEVELS
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +55,14 @@ def model(net: Seeded) -> IntegerModel:
     return integer_model(net)
 
 
-def test_the_graph_says_which_tensors_are_its_outputs(net: Seeded) -> None:
+def test_the_graph_says_which_tensors_are_its_outputs(net: Seeded, shapes: Shapes) -> None:
     graph = net.plan.graph
-    assert {o.name: o.shape for o in graph.outputs} == SHAPES
-    assert [o.node.name for o in graph.outputs] == [
-        "stage1.1.add0",
-        "stage3.1.add0",
-        "stage4.0.add0",
-    ]
+    assert {o.name: o.shape for o in graph.outputs} == shapes
+    assert [o.node.name for o in graph.outputs] == (
+        ["stage1.1.add0", "stage3.1.add0", "stage4.0.add0"]
+        if shapes is SHAPES
+        else [f"pyramid.out.0.conv{i}" for i in (2, 1, 0)]
+    )
     text = plan_text(net.plan)
     assert NetworkPlan.model_validate_json(text) == net.plan
     assert '"taps"' not in plan_text(network_plan(library_model("models/tiny-a0")))
@@ -94,15 +102,15 @@ def given(runtime: Runtime, data: bytes, x: NDArray[np.float32]) -> dict[str, ND
 
 
 @pytest.mark.parametrize("runtime", [ONNXRUNTIME, LITERT], ids=lambda r: r.name)
-def test_files_give_the_maps(net: Seeded, runtime: Runtime) -> None:
+def test_files_give_the_maps(net: Seeded, shapes: Shapes, runtime: Runtime) -> None:
     """By name, in the page's order; INT8 as the reference, to the steps by which ops may differ;
     FP32 near INT8."""
     found = integer_model(net, runtime.rules)
     files, x = FILES[runtime.format], images(net.plan.graph.input, 2, 7)
     maps = given(runtime, files.integers(found), x)
     floats = given(runtime, files.fp32(net), x)
-    assert {name: value.shape[1:] for name, value in maps.items()} == SHAPES
-    assert list(maps) == list(floats) == list(SHAPES)
+    assert {name: value.shape[1:] for name, value in maps.items()} == shapes
+    assert list(maps) == list(floats) == list(shapes)
     assert np.isfinite(np.concatenate([value.ravel() for value in maps.values()])).all()
     for output, node in found.header.plan.outputs():
         quantiser, value = found.header.quantisers[node.name], maps[output.name]
@@ -121,7 +129,9 @@ def test_no_op_is_further_off_than_elsewhere(net: Seeded, model: IntegerModel) -
         assert off.max() <= 1
 
 
-def test_files_say_what_they_give(net: Seeded, model: IntegerModel, tmp_path: Path) -> None:
+def test_files_say_what_they_give(
+    net: Seeded, model: IntegerModel, shapes: Shapes, tmp_path: Path
+) -> None:
     for format, turned in (("onnx", (0, 1, 2)), ("tflite", (1, 2, 0))):
         files = FILES[format]
         found = model if format == "onnx" else integer_model(net, LITERT.rules)
@@ -129,7 +139,7 @@ def test_files_say_what_they_give(net: Seeded, model: IntegerModel, tmp_path: Pa
             stamp = files.stamp(data, "file")
             assert json.loads(stamp["outputs"]) == [
                 {"name": name, "shape": ["N", *(shape[i] for i in turned)], "dtype": "float32"}
-                for name, shape in SHAPES.items()
+                for name, shape in shapes.items()
             ]
         text = card(format, tmp_path / f"net.{format}", stamp, len(data))
         assert "| stride8 | float32 ['N', " in text
@@ -142,7 +152,7 @@ def test_files_say_what_they_give(net: Seeded, model: IntegerModel, tmp_path: Pa
 
 @pytest.mark.parametrize("format", ["onnx", "tflite"])
 def test_the_app_on_the_card_prints_the_maps(
-    net: Seeded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str,
+    net: Seeded, shapes: Shapes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     from PIL import Image
@@ -156,7 +166,8 @@ def test_the_app_on_the_card_prints_the_maps(
     assert found is not None
     monkeypatch.chdir(tmp_path)
     exec(found[1], {})
-    shape = "(1, 40, 6, 6)" if format == "onnx" else "(1, 6, 6, 40)"
+    channels, *sides = shapes["stride8"]
+    shape = (1, channels, *sides) if format == "onnx" else (1, *sides, channels)
     assert f"stride8 {shape}" in capsys.readouterr().out
 
 

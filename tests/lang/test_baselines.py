@@ -212,3 +212,15 @@ def test_proxylessnas_begins_without_a_shortcut() -> None:
     block = library_space("baselines/proxylessnas").stage("stage0").choices[0].block
     assert not any(isinstance(op, Shortcut) for op in block.ops)
     assert isinstance(block.ops[-1], Conv)
+
+
+def test_a_backbone_with_a_pyramid() -> None:
+    """MobileNetV4-Conv-S up to its last stage, and a pyramid of 64 channels as in its paper: three
+    convolutions 1x1 of 64, 96 and 128 channels, three 3x3, two numbers a channel for each norm."""
+    whole, found = (
+        library_model(f"baselines/{name}")
+        for name in ("mobilenetv4-conv-s", "mobilenetv4-conv-s-fpn")
+    )
+    head = 128 * 960 + 960 * 1280 + 1280 * 1000 + 2 * (960 + 1280) + 1000
+    pyramid = 64 * (64 + 96 + 128) + 3 * 64 * 64 * 9 + 6 * 2 * 64
+    assert weights(found) == weights(whole) - head + pyramid

@@ -33,10 +33,10 @@ from spacedsl.ir.block import (
 from spacedsl.ir.expr import Binary, Expr, Num, Ref, Round8
 from spacedsl.ir.identity import block_identity
 from spacedsl.ir.sampling import random_subnet
-from spacedsl.ir.space import Arg, BlockChoice, Limit, Space, Stage
+from spacedsl.ir.space import Arg, BlockChoice, Limit, Space, Stage, with_pyramid
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.activations import ACTIVATIONS
-from spacedsl.operators.size import Pair, Size, as_number
+from spacedsl.operators.size import Pair, Size, as_number, pair
 
 T = TypeVar("T")
 V = TypeVar("V", bound=Any)
@@ -275,7 +275,7 @@ def head() -> Stage:
 @st.composite
 def hyperspaces(draw: st.DrawFn, elastic: int = 3, most: int = 3) -> Space:
     """`most` bounds the values per parameter; small ones can be enumerated. Some have taps in place
-    of a head."""
+    of a head, and some of these a pyramid."""
     known = [draw(blocks(f"block-{i}")) for i in range(draw(st.integers(1, 3)))]
     count = draw(st.integers(1, elastic))
     tapped = draw(st.booleans())
@@ -288,7 +288,7 @@ def hyperspaces(draw: st.DrawFn, elastic: int = 3, most: int = 3) -> Space:
     )
     body = (*first, *(draw(stages(f"stage{i + 1}", known, most, tapped)) for i in range(count)))
     strides = list(accumulate((stage.stride for stage in body), mul)) if tapped else []
-    return Space(
+    found = Space(
         kind="hyperspace",
         name="hyper",
         resolutions=resolutions,
@@ -301,6 +301,10 @@ def hyperspaces(draw: st.DrawFn, elastic: int = 3, most: int = 3) -> Space:
         taps=draw(taps_of(strides)) if tapped else (),
         stages=body if tapped else (*body, head()),
     )
+    fits = tapped and all(pair(size)[0] % strides[-1] == 0 for size in resolutions)
+    if not (fits and draw(st.booleans())):
+        return found
+    return with_pyramid(found, 12, {stride: i for i, stride in enumerate(strides)})
 
 
 def taps_of(strides: Sequence[int]) -> st.SearchStrategy[tuple[int, ...]]:
@@ -336,6 +340,7 @@ def narrowed(space: Space, rng: random.Random) -> Space:
         channels=space.channels,
         resolutions=some(space.resolutions),
         taps=space.taps,
+        pyramid=space.pyramid,
         quality=space.quality,
         limit=space.limit,
         stages=tuple(narrow(stage) for stage in space.stages),

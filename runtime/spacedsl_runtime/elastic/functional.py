@@ -141,6 +141,12 @@ def space_to_depth(x: Float[Tensor, "n c h w"], block: int) -> Float[Tensor, "n 
     return to_channels_last(parts.reshape(n, block * block * c, h // block, w // block))
 
 
+def upsampled(x: Float[Tensor, "n c h w"], times: Size) -> Float[Tensor, "n c h2 w2"]:
+    """x (N, C, H, W) with every pixel so many times down and across."""
+    rows, columns = pair(times)
+    return F.interpolate(x, scale_factor=(float(rows), float(columns)), mode="nearest")
+
+
 def shuffled(x: Float[Tensor, "n c h w"], groups: int) -> Float[Tensor, "n c h w"]:
     """x (N, C, H, W) with the first channel of every group first, then the second of every one."""
     return to_channels_last(F.channel_shuffle(x, groups))

@@ -9,9 +9,9 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from spacedsl.operators.size import pair, size_of
+from spacedsl.operators.size import Size, pair, size_of
 from spacedsl.operators.window import Window
-from spacedsl.passes.bound import Concat, last_layer
+from spacedsl.passes.bound import Beside, Concat, TopDown, last_layer
 from spacedsl.passes.program import Joined, Layer, Program, se_layers
 from spacedsl_runtime.elastic.functional import (
     activate,
@@ -19,8 +19,10 @@ from spacedsl_runtime.elastic.functional import (
     pool2d,
     shuffled,
     space_to_depth,
+    upsampled,
     wholly_padded,
 )
+from spacedsl_runtime.elastic.interpreter import top_down
 from spacedsl_runtime.elastic.modules import (
     EPSILON,
     MOMENTUM,
@@ -204,29 +206,76 @@ class SqueezeExcite(nn.Module):
         return gated(x, self.excite(self.squeeze(self.pool(x))))
 
 
-class Backbone(nn.Module):
-    """A network without a head, in parts that each end in one of its outputs."""
+class Upsample(nn.Module):
+    """Every pixel as several."""
 
-    def __init__(self, parts: Mapping[str, nn.Module]) -> None:
+    def __init__(self, times: Size) -> None:
         super().__init__()
-        self.parts = nn.ModuleDict(parts)
+        self.times = times
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H', W')."""
+        return upsampled(x, self.times)
+
+
+class Neck(nn.Module):
+    """A pyramid: the convolutions of its levels, and those that make its outputs."""
+
+    def __init__(
+        self, laterals: Sequence[Layer], pyramid: TopDown[Layer], weights_at: WeightsAt
+    ) -> None:
+        super().__init__()
+        self.pyramid = pyramid
+        layers = [*laterals, *(layer for level in pyramid.levels for layer in level)]
+        self.layers = nn.ModuleDict(
+            {_module_name(e): _layer(e, weights_at) for e in layers if e.kind != "add"}
+        )
+        self.laterals = [_module_name(layer) for layer in laterals]
+
+    def forward(self, maps: Maps) -> Maps:
+        """(N, C, H, W) each, to as many of one width."""
+        made = [self.layers[n](x) for n, x in zip(self.laterals, maps.values(), strict=True)]
+
+        def apply(layer: Layer, x: Tensor) -> Tensor:
+            found: Tensor = self.layers[_module_name(layer)](x)
+            return found
+
+        return dict(zip(maps, top_down(self.pyramid, made, apply), strict=True))
+
+
+class Backbone(nn.Module):
+    """A network without a head, in parts that each end in one of its outputs, or in a map that its
+    pyramid reads."""
+
+    def __init__(self, parts: Mapping[str, nn.Module], neck: Neck | None = None) -> None:
+        super().__init__()
+        self.parts, self.neck = nn.ModuleDict(parts), neck
 
     def forward(self, x: Tensor) -> Maps:
         """(N, channels, R, R) -> its taps by name, (N, C, H, W) each."""
         found: Maps = {}
         for name, part in self.parts.items():
             x = found[name] = part(x)
+        if self.neck is not None:
+            found = self.neck(found)
         return found
 
 
 def build_static(program: Program, weights_at: WeightsAt) -> nn.Sequential:
-    """Plain modules that do what the program does, with copies of its weights."""
+    """Plain modules that do what the program does, its pyramid left out, with copies of its
+    weights."""
     steps: list[tuple[str, nn.Module]] = []
     for i, step in enumerate(program):
-        name = last_layer(step).name.replace(".", "_") or str(i)
+        if isinstance(step, Beside | TopDown):
+            continue
+        name = _module_name(last_layer(step)) or str(i)
         made = _layer(step, weights_at) if isinstance(step, Layer) else _joined(step, weights_at)
         steps.append((name, made))
     return nn.Sequential(OrderedDict(steps))
+
+
+def _module_name(layer: Layer) -> str:
+    return layer.name.replace(".", "_")
 
 
 def _joined(step: Joined, weights_at: WeightsAt) -> nn.Module:
@@ -253,6 +302,8 @@ def _layer(layer: Layer, weights_at: WeightsAt) -> nn.Module:
             return Slice(layer.start, layer.cout)
         case "shuffle":
             return Shuffle(layer.groups)
+        case "upsample":
+            return Upsample(layer.kernel)
     source = weights_at(layer)
     if isinstance(source, ElasticSe):
         squeeze, excite = se_layers(layer)

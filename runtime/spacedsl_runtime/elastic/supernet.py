@@ -14,12 +14,12 @@ from torch.nn import functional as F
 from spacedsl.compiler.graph import LOGITS
 from spacedsl.compiler.supernet import SupernetPlan
 from spacedsl.compiler.supernet_sizes import Body, Largest
-from spacedsl.ir.block import Conv, DwConv, Linear, Op, Se, walk
+from spacedsl.ir.block import Conv, DwConv, Lateral, Linear, Op, Pyramid, Se, walk
 from spacedsl.ir.space import Stage
 from spacedsl.ir.subnet import Subnet
 from spacedsl.operators.size import Size, pair
 from spacedsl.passes.bound import last_layer
-from spacedsl.passes.program import Layer, Program, blocks_of, slots
+from spacedsl.passes.program import OUT, Layer, Program, blocks_of, slots, without_neck
 from spacedsl.passes.taps import places
 from spacedsl_runtime.elastic.functional import (
     activate,
@@ -29,8 +29,9 @@ from spacedsl_runtime.elastic.functional import (
     shuffled,
     space_to_depth,
     to_channels_last,
+    upsampled,
 )
-from spacedsl_runtime.elastic.interpreter import join_paths, run
+from spacedsl_runtime.elastic.interpreter import join_paths, run, top_down
 from spacedsl_runtime.elastic.modules import (
     ElasticConv,
     ElasticLinear,
@@ -40,7 +41,7 @@ from spacedsl_runtime.elastic.modules import (
 )
 from spacedsl_runtime.elastic.recompute import recomputed
 from spacedsl_runtime.elastic.reparam import ReparamConv
-from spacedsl_runtime.elastic.static import Backbone, Maps, build_static
+from spacedsl_runtime.elastic.static import Backbone, Maps, Neck, build_static
 from spacedsl_runtime.errors import PlanError, SubnetError
 from spacedsl_runtime.plan import Choices, Source, check_subnet, choices_of, read_plan, subnet_of
 
@@ -71,7 +72,8 @@ class ElasticStages(nn.Module):
         if len(self._programs) >= MAX_PROGRAMS:
             self._programs.clear()
         try:
-            self._programs[choices] = self.plan.program(subnet_of(self.plan, choices))
+            self._programs[choices] = program = self.plan.program(subnet_of(self.plan, choices))
+            without_neck(program)  # its levels fit
         except ValueError as error:
             raise SubnetError(f"a subnet of {self.plan.name}: {error}") from None
 
@@ -92,6 +94,8 @@ class ElasticStages(nn.Module):
                 return x.narrow(1, layer.start, layer.cout)
             case "shuffle":
                 return shuffled(x, layer.groups)
+            case "upsample":
+                return upsampled(x, layer.kernel)
             case _:
                 result: Tensor = self.weights_at(layer)(x, layer)
                 return result
@@ -164,6 +168,13 @@ def module_of(op: Op, size: Largest) -> nn.Module | None:
             return ElasticSe(size.cin, size.squeeze)
         case Linear():
             return ElasticLinear(size.cin, size.cout)
+        case Lateral():
+            return ElasticConv((size.cout, size.fan_in, size.kernel)).with_norm(True, False)
+        case Pyramid():
+            shape = size.cout, size.fan_in, size.kernel
+            levels = range(len(op.steps) + 1)
+            outs = {f"{OUT}{i}": ElasticConv(shape).with_norm(True, False) for i in levels}
+            return nn.ModuleDict(outs)
         case _:
             return None
 
@@ -186,14 +197,20 @@ class Supernet(ElasticStages):
         maps: Maps = {}
         for name, part in self.parts(subnet).items():
             x = maps[name] = self.run_program(part, x, dropout, recompute)
+        _, laterals, pyramid = without_neck(self.program(subnet))
+        if pyramid is not None:
+            apply = partial(self.apply_layer, dropout=dropout)
+            made = [apply(*each) for each in zip(laterals, maps.values(), strict=True)]
+            return dict(zip(maps, top_down(pyramid, made, apply), strict=True))
         return maps if self._taps else x
 
     def parts(self, subnet: Subnet) -> dict[str, Program]:
-        """A subnet's program, cut after each output. Raises `SubnetError`."""
-        program = self.program(subnet)
+        """A subnet's program without a pyramid, cut after each output, or after each map that the
+        pyramid reads. Raises `SubnetError`."""
+        program, _, _ = without_neck(self.program(subnet))
         if not self._taps:
             return {LOGITS: program}
-        ends = places((last_layer(step).at[0] for step in program), self._taps)
+        ends = places((last_layer(step).at for step in program), self._taps)
         starts = [0, *ends.values()]
         return {
             name: program[start:end]
@@ -209,7 +226,9 @@ class Supernet(ElasticStages):
     def extract_unchecked(self, subnet: Subnet) -> nn.Module:
         """`extract` at a resolution that the plan need not declare."""
         parts = {n: build_static(p, self.weights_at) for n, p in self.parts(subnet).items()}
-        static = Backbone(parts) if self.plan.taps else parts[LOGITS]
+        _, laterals, pyramid = without_neck(self.program(subnet))
+        neck = None if pyramid is None else Neck(laterals, pyramid, self.weights_at)
+        static = Backbone(parts, neck) if self.plan.taps else parts[LOGITS]
         return channels_last(static.train(self.training))
 
 

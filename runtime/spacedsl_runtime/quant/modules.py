@@ -18,7 +18,7 @@ from spacedsl.compiler.integer_model import clipped_range
 from spacedsl.compiler.qat import QatGraph, QatNode, node_blocks
 from spacedsl.operators.activations import ACTIVATIONS
 from spacedsl.operators.size import pair
-from spacedsl.passes.program import Layer
+from spacedsl.passes.program import Layer, in_neck
 from spacedsl.passes.taps import places
 from spacedsl_runtime.elastic.functional import (
     activate,
@@ -28,6 +28,7 @@ from spacedsl_runtime.elastic.functional import (
     shuffled,
     space_to_depth,
     to_channels_last,
+    upsampled,
 )
 from spacedsl_runtime.elastic.modules import (
     EPSILON,
@@ -113,11 +114,16 @@ class Quantised(nn.Module):
         return made
 
     def _recomputed(self, graph: QatGraph, x: Tensor, dropout: bool) -> dict[str, Edge]:
-        """`run_graph`, block by block."""
+        """`run_graph`, block by block; of a pyramid all tensors are kept."""
         edge = self._made(graph[0], to_channels_last(x), None)
         before = graph[0].node.name
         made = {before: edge}
         for nodes in node_blocks(graph):
+            if in_neck(nodes[0].sizes):
+                for each in nodes:
+                    inputs = [made[i] for i in each.node.inputs]
+                    made[each.node.name] = self._run(each, inputs, dropout, None)
+                continue
             block = partial(self._block, nodes, before, dropout)
             edge = recomputed(block, edge, self._norms(nodes))
             before = nodes[-1].node.name
@@ -159,6 +165,8 @@ class Quantised(nn.Module):
                 return Edge(x.steps.narrow(1, node.start, node.shape[0]), x.scale)
             case "shuffle":
                 return Edge(shuffled(x.steps, node.groups), x.scale)
+            case "upsample":
+                return Edge(upsampled(x.steps, node.kernel), x.scale)
             case "concat" if node.shared:
                 return Edge(torch.cat([edge.steps for edge in inputs], dim=1), x.scale)
             case "concat":
@@ -242,7 +250,7 @@ def outputs_of(
     """What a whole network gives: its taps by name, else its logits."""
     if not taps:
         return last_of(graph, made).flatten(1)
-    ends = places((each.sizes.at[0] for each in graph[1:]), taps)
+    ends = places((each.sizes.at for each in graph[1:]), taps)
     return {name: value_of(made[graph[end].node.name]) for name, end in ends.items()}
 
 
