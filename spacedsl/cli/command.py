@@ -1,8 +1,9 @@
-"""A command that says what to type where an option is missing, or stands twice."""
+"""A command that says what to type where an option is missing, and which of two counts."""
 
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
 import typer
@@ -29,15 +30,14 @@ def plain(message: str) -> str:
 
 
 class Command(TyperCommand):
-    """Says what a missing option is for, and which word it may have been meant to stand before."""
+    """Says what a missing option is for, which word it may have been meant to stand before, and of
+    two that the last one counts."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As its base class. Raises `UsageError`."""
         words = [*args]
         try:
             rest = super().parse_args(ctx, args)
-            self._refuse_twice(ctx, words)
-            return rest
         except UsageError as error:
             option = getattr(error, "param", None)
             missing = hasattr(error, "param_type")  # of what is missing, and of nothing else
@@ -48,14 +48,19 @@ class Command(TyperCommand):
             alone = self._alone(ctx, words)
             what = f"Write `{name} {alone[0]}`." if alone else option.help or ""
             raise UsageError(f"Missing option '{name}'. {what}".rstrip()) from None
+        if not ctx.resilient_parsing:  # a shell completes no warning
+            self._warn_of_two(ctx, words)
+        return rest
 
-    def _refuse_twice(self, ctx: Any, words: list[str]) -> None:
-        """An option that takes one value would take the last of several. Raises `UsageError`."""
-        _, _, order = self.make_parser(ctx).parse_args([*words])
+    def _warn_of_two(self, ctx: Any, words: list[str]) -> None:
+        """Of an option that takes one value the last one counts, as what is added to a line of
+        options is meant."""
+        _, _, order = self.make_parser(ctx).parse_args(words)
         for param in dict.fromkeys(order):
             many = getattr(param, "multiple", True) or getattr(param, "is_flag", True)
             if not many and order.count(param) > 1:
-                raise UsageError(f"Option '{param.opts[0]}' stands twice, and takes one value.")
+                line = f"warning: `{param.opts[0]}` stands twice, and the last one counts"
+                print(line, file=sys.stderr)
 
     def _alone(self, ctx: Any, words: list[str]) -> list[str]:
         """The words that no option and no argument takes."""

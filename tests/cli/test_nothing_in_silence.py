@@ -400,12 +400,13 @@ def test_check_reads_the_tables_beside_a_page(tmp_path: Path) -> None:
     assert "4:11: error[table-file]" in result.stderr
 
 
-def test_an_option_that_takes_one_value_stands_once(tmp_path: Path) -> None:
+def test_of_an_option_that_stands_twice_the_last_counts(tmp_path: Path) -> None:
     page = written(tmp_path, WHOLE)
     twice = run("show", page, "--target", "vnni", "--target", "pixel4")
-    assert twice.exit_code == 2
-    assert "Option '--target' stands twice" in twice.stderr
-    assert run("diff", page, page, "--target", "vnni", "--target", "pixel4").exit_code == 0
+    assert twice.exit_code == 0
+    assert twice.stderr == "warning: `--target` stands twice, and the last one counts\n"
+    assert twice.stdout == run("show", page, "--target", "pixel4").stdout
+    assert run("diff", page, page, "--target", "vnni", "--target", "pixel4").stderr == ""
 
 
 def test_samples_of_a_hyperspace_keep_its_limit(tmp_path: Path) -> None:
