@@ -57,6 +57,8 @@ def _then(page: str, item: Space | Subnet, target: str | None, device: Target | 
     if isinstance(item, Subnet):
         format = runtime_of(device).format if device else "onnx"
         return command("export", page, *named, "--out", f"{item.name}.{format}")
+    if item.kind == "space" and item.taps:  # what trains them has a head of its own
+        return command("sample", page, "--out", "models")
     if item.kind == "space":
         return command("train", page, "--data", "imagefolder:PHOTOS", "--out", "run")
     data = ("--data", "photos:PHOTOS", "--teacher", "lite0")

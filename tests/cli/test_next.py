@@ -48,6 +48,7 @@ def test_an_imported_space_is_looked_at(tmp_path: Path) -> None:
             "export seqnet-pixel4-a0 --target pixel4 --out seqnet-pixel4-a0.tflite",
         ),
         (("compile", "tiny-a"), "train tiny-a --data imagefolder:PHOTOS --out run"),
+        (("compile", "mobilenetv4-fpn"), "sample mobilenetv4-fpn --out models"),
         (
             ("compile", "tiny", "--target", "vnni"),
             "distill --hyper tiny --data photos:PHOTOS --teacher lite0 --target vnni --out run",

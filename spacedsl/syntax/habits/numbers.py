@@ -311,7 +311,7 @@ def several(stopped: Stopped) -> Iterator[Rewrite]:
 
 _GROUPED = re.compile(
     r"([0-9]{1,3}(?:([.,' \u2019])[0-9]{3})(?:\2[0-9]{3})*)(?:([.,])([0-9]{1,6}))?"
-    r"[ \t]*(us|ms|s|K|M|G)?(?![\w.,'])"
+    r"[ \t]*(us|ms|s|K|M|G)?(?![\w.']|,[0-9])"
 )
 """A number with a sign between its thousands."""
 
